@@ -1,0 +1,84 @@
+"""Typed, frozen settings, read once from the environment (or `.env`).
+
+A secret that is missing or empty closes its endpoint: nothing has a default that would let a request through.
+"""
+
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of the product; the environment variable is the upper-case name."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+
+    database_url: str = Field(description="PostgreSQL address, e.g. postgresql://user:secret@host/backdesk")
+    secret_key: str = Field(min_length=32, description="Signs form tokens; at least 32 characters")
+    base_url: str = Field(default="http://127.0.0.1:8000", description="Where people and providers reach this server")
+    port: int = Field(default=8000, description="Port that `make run` listens on")
+
+    stripe_secret_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api_base: str = "https://api.stripe.com"
+    whop_api_key: str = ""
+    whop_webhook_secret: str = ""
+    whop_api_base: str = "https://api.whop.com/api/v1"
+    workos_api_key: str = ""
+    workos_client_id: str = ""
+    workos_api_base: str = "https://api.workos.com"
+    calendly_token: str = ""
+    calendly_webhook_signing_key: str = ""
+    calendly_api_base: str = "https://api.calendly.com"
+    calcom_api_key: str = ""
+    calcom_api_url: str = "https://api.cal.com"
+    calcom_webhook_secret: str = ""
+    clerk_issuer: str = ""
+    clerk_jwks_url: str = Field(default="", description="Defaults to {CLERK_ISSUER}/.well-known/jwks.json")
+    clerk_jwt_key: str = Field(default="", description="PEM; makes token verification networkless")
+    clerk_authorized_parties: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins, separated by commas, whose tokens are accepted"
+    )
+    clerk_secret_key: str = ""
+    clerk_api_base: str = "https://api.clerk.com/v1"
+    clerk_webhook_secret: str = ""
+    clerk_sign_in_url: str = Field(default="", description="Where the claim page sends a customer who must sign in")
+    service_api_key: str = ""
+    smtp_url: str = ""
+    mail_from: str = Field(default="Backdesk <no-reply@localhost>", description="Sender of the product's mails")
+    sentry_dsn: str = ""
+
+    staff_session_idle_minutes: int = Field(default=60, ge=1, description="A staff session ends after this much silence")
+    staff_session_hours: int = Field(default=12, ge=1, description="A staff session ends after this long, whatever happens")
+
+    @field_validator("clerk_authorized_parties", mode="before")
+    @classmethod
+    def _split_parties(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("base_url", "whop_api_base", "clerk_api_base", "clerk_issuer", "stripe_api_base", mode="after")
+    @classmethod
+    def _no_trailing_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @cached_property
+    def sqlalchemy_url(self) -> str:
+        """The same address with the driver named, as SQLAlchemy wants it."""
+        scheme, _, rest = self.database_url.partition("://")
+        if scheme in {"postgres", "postgresql"}:
+            return f"postgresql+psycopg://{rest}"
+        return self.database_url
+
+    @property
+    def jwks_url(self) -> str:
+        if self.clerk_jwks_url or not self.clerk_issuer:
+            return self.clerk_jwks_url
+        return f"{self.clerk_issuer}/.well-known/jwks.json"
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.base_url.startswith("https://")

@@ -1,0 +1,47 @@
+"""The declarative base, the naming convention and the column types that every model shares."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from sqlalchemy import BigInteger, DateTime, Enum, Identity, MetaData, text
+from sqlalchemy.dialects.postgresql import CITEXT, JSONB
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
+
+
+BigId = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
+Email = Annotated[str, mapped_column(CITEXT)]
+OptionalEmail = Annotated[str | None, mapped_column(CITEXT)]
+Flag = Annotated[bool, mapped_column(server_default=text("false"))]
+CreatedAt = Annotated[datetime, mapped_column(server_default=text("now()"))]
+Version = Annotated[int, mapped_column(server_default=text("1"))]
+Count = Annotated[int, mapped_column(server_default=text("0"))]
+
+
+def text_enum(kind: type[StrEnum], name: str) -> Enum:
+    """An enum kept as text with a named CHECK, so that a value can be added without a type migration."""
+    return Enum(
+        kind,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )

@@ -1,0 +1,68 @@
+"""Clients of the business and how far they are with onboarding."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Enum, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, CreatedAt, Flag, OptionalEmail, Version
+
+
+class BillingStatus(StrEnum):
+    NONE = "none"
+    TRIAL = "trial"
+    ACTIVE = "active"
+    CANCELED = "canceled"
+    PAST_DUE = "past_due"
+
+
+# A native type: the business's database may already hold it under this name.
+billing_status = Enum(BillingStatus, name="billing_status", values_callable=lambda kinds: [kind.value for kind in kinds])
+
+
+class Client(Base):
+    """A business served by the phone agent. Every flag is off and billing is `none` until someone says otherwise."""
+
+    __tablename__ = "clients"
+    __table_args__ = (
+        Index("ix_clients_email", "email"),
+        Index("ix_clients_created_at", "created_at", "id"),
+        Index("ix_clients_billing_status", "billing_status", "id"),
+        Index("ix_clients_name_trgm", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
+        Index("ix_clients_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
+    )
+
+    id: Mapped[BigId]
+    name: Mapped[str]
+    email: Mapped[OptionalEmail]
+    phone: Mapped[str | None]
+    onboarding_complete: Mapped[Flag]
+    outbound_paused: Mapped[Flag]
+    ai_disabled: Mapped[Flag]
+    billing_status: Mapped[BillingStatus] = mapped_column(billing_status, server_default=BillingStatus.NONE.value)
+    payment_active: Mapped[Flag]
+    trial_used_at: Mapped[datetime | None]
+    pending_cancellation: Mapped[Flag]
+    cancellation_requested_at: Mapped[datetime | None]
+    stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_subscription_id: Mapped[str | None] = mapped_column(unique=True)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    onboarding: Mapped["OnboardingState | None"] = relationship(back_populates="client", lazy="raise")
+
+
+class OnboardingState(Base):
+    __tablename__ = "onboarding_states"
+
+    id: Mapped[BigId]
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"), unique=True)
+    forwarding_enabled: Mapped[Flag]
+    test_call_detected: Mapped[Flag]
+    current_step: Mapped[str] = mapped_column(server_default="start")
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+    client: Mapped[Client] = relationship(back_populates="onboarding", lazy="raise")

@@ -1,0 +1,73 @@
+"""What came in from providers and what went out by mail."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, BigId, Count, CreatedAt, Email, OptionalEmail, Version, text_enum
+
+
+class EventState(StrEnum):
+    """`parked` waits for a person or for another event, `superseded` came after a newer one, `failed` is retried."""
+
+    RECEIVED = "received"
+    PROCESSED = "processed"
+    IGNORED = "ignored"
+    SUPERSEDED = "superseded"
+    PARKED = "parked"
+    FAILED = "failed"
+
+
+class WebhookEvent(Base):
+    """One delivery, kept as the raw bytes that were signed; replay is possible for ever."""
+
+    __tablename__ = "webhook_events"
+    __table_args__ = (
+        UniqueConstraint("provider", "external_id"),
+        Index("ix_webhook_events_received_at", "received_at", "id"),
+        Index("ix_webhook_events_state", "state", "received_at", "id"),
+        Index("ix_webhook_events_subject", "provider", "subject"),
+    )
+
+    id: Mapped[BigId]
+    provider: Mapped[str]
+    external_id: Mapped[str]
+    type: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[CreatedAt]
+    occurred_at: Mapped[datetime | None]
+    subject: Mapped[str | None] = mapped_column(doc="the provider's id of what the event is about")
+    state: Mapped[EventState] = mapped_column(
+        text_enum(EventState, "state"), server_default=EventState.RECEIVED.value
+    )
+    attempts: Mapped[Count]
+    last_error: Mapped[str | None]
+    parked_because: Mapped[str | None] = mapped_column(doc="stable code: email_missing, membership_unknown, …")
+    attached_email: Mapped[OptionalEmail]
+    outcome: Mapped[str | None]
+    processed_at: Mapped[datetime | None]
+    version: Mapped[Version]
+
+
+class SentEmail(Base):
+    """A mail as it was handed over, or kept when no mail server is configured."""
+
+    __tablename__ = "sent_emails"
+    __table_args__ = (
+        Index("ix_sent_emails_created_at", "created_at", "id"),
+        Index("ix_sent_emails_pending_profile_id", "pending_profile_id"),
+    )
+
+    id: Mapped[BigId]
+    template: Mapped[str]
+    to_email: Mapped[Email]
+    subject: Mapped[str]
+    text_body: Mapped[str]
+    html_body: Mapped[str]
+    pending_profile_id: Mapped[int | None] = mapped_column(ForeignKey("pending_profiles.id", ondelete="SET NULL"))
+    state: Mapped[str] = mapped_column(server_default=text("'queued'"), doc="queued, sent, kept or failed")
+    last_error: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    sent_at: Mapped[datetime | None]

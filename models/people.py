@@ -1,0 +1,166 @@
+"""Customers: who signed in (`users`), what they own (`profiles`), and what waits for them (`pending_profiles`)."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, BigId, Count, CreatedAt, Email, Flag, OptionalEmail, Version, text_enum
+
+LEGACY_PREFIX = "temp_"
+
+
+class Membership(StrEnum):
+    FREE = "free"
+    PRO = "pro"
+
+
+class PaymentProvider(StrEnum):
+    WHOP = "whop"
+    STRIPE = "stripe"
+
+
+class PlanDuration(StrEnum):
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+
+
+class MembershipStatus(StrEnum):
+    """`inactive`: the provider ended the membership; nothing is deleted."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+class User(Base):
+    """A person known by sign-in, upserted on `open_id`."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index("ix_users_email", "email"),
+        Index("ix_users_created_at", "created_at"),
+        Index("ix_users_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
+        Index("ix_users_name_trgm", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
+    )
+
+    id: Mapped[BigId]
+    open_id: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str | None]
+    email: Mapped[OptionalEmail]
+    role: Mapped[str] = mapped_column(server_default="user")
+    created_at: Mapped[CreatedAt]
+    last_signed_in: Mapped[CreatedAt]
+
+
+class Profile(Base):
+    """What an account owns. `user_id` is the identity provider's id; `temp_…` marks a legacy unclaimed purchase."""
+
+    __tablename__ = "profiles"
+    __table_args__ = (
+        CheckConstraint("used_credits >= 0", name="used_credits_not_negative"),
+        Index("ix_profiles_email", "email"),
+        Index("ix_profiles_whop_membership_id", "whop_membership_id"),
+        Index("ix_profiles_whop_user_id", "whop_user_id"),
+        Index("ix_profiles_stripe_customer_id", "stripe_customer_id"),
+        Index("ix_profiles_created_at", "created_at", "user_id"),
+        Index("ix_profiles_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
+    )
+
+    user_id: Mapped[str] = mapped_column(primary_key=True)
+    email: Mapped[OptionalEmail]
+    name: Mapped[str | None]
+    membership: Mapped[Membership] = mapped_column(
+        text_enum(Membership, "membership"), server_default=Membership.FREE.value
+    )
+    payment_provider: Mapped[PaymentProvider | None] = mapped_column(text_enum(PaymentProvider, "payment_provider"))
+    whop_user_id: Mapped[str | None]
+    whop_membership_id: Mapped[str | None]
+    stripe_customer_id: Mapped[str | None]
+    stripe_subscription_id: Mapped[str | None]
+    plan_duration: Mapped[PlanDuration | None] = mapped_column(text_enum(PlanDuration, "plan_duration"))
+    billing_cycle_start: Mapped[datetime | None]
+    billing_cycle_end: Mapped[datetime | None]
+    next_credit_renewal: Mapped[datetime | None]
+    usage_credits: Mapped[Count]
+    used_credits: Mapped[Count]
+    status: Mapped[MembershipStatus] = mapped_column(
+        text_enum(MembershipStatus, "status"), server_default=MembershipStatus.ACTIVE.value
+    )
+    cancel_at_period_end: Mapped[Flag]
+    provider_event_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    @property
+    def is_legacy(self) -> bool:
+        return self.user_id.startswith(LEGACY_PREFIX)
+
+
+class PendingProfile(Base):
+    """A purchase that waits for its owner. The row stays after the claim, marked, for the record."""
+
+    __tablename__ = "pending_profiles"
+    __table_args__ = (
+        CheckConstraint("claimed = (claimed_by_user_id IS NOT NULL)", name="claimed_by_someone"),
+        Index("ix_pending_profiles_whop_user_id", "whop_user_id"),
+        Index("ix_pending_profiles_claimed_by_user_id", "claimed_by_user_id"),
+        Index("ix_pending_profiles_unclaimed", "created_at", "id", postgresql_where=text("NOT claimed")),
+        Index("ix_pending_profiles_created_at", "created_at", "id"),
+        Index("ix_pending_profiles_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
+        Index(
+            "ix_pending_profiles_whop_ids_trgm",
+            text("lower(coalesce(whop_user_id, '') || ' ' || coalesce(whop_membership_id, '')) gin_trgm_ops"),
+            postgresql_using="gin",
+        ),
+    )
+
+    id: Mapped[BigId]
+    email: Mapped[Email] = mapped_column(unique=True)
+    name: Mapped[str | None]
+    token: Mapped[str | None] = mapped_column(unique=True, doc="SHA-256 of the claim token, in hex")
+    token_expires_at: Mapped[datetime | None]
+    membership: Mapped[Membership] = mapped_column(
+        text_enum(Membership, "membership"), server_default=Membership.PRO.value
+    )
+    payment_provider: Mapped[PaymentProvider] = mapped_column(
+        text_enum(PaymentProvider, "payment_provider"), server_default=PaymentProvider.WHOP.value
+    )
+    whop_user_id: Mapped[str | None]
+    whop_membership_id: Mapped[str | None] = mapped_column(unique=True)
+    plan_duration: Mapped[PlanDuration | None] = mapped_column(text_enum(PlanDuration, "plan_duration"))
+    billing_cycle_start: Mapped[datetime | None]
+    billing_cycle_end: Mapped[datetime | None]
+    next_credit_renewal: Mapped[datetime | None]
+    usage_credits: Mapped[int | None]
+    used_credits: Mapped[int | None]
+    status: Mapped[MembershipStatus] = mapped_column(
+        text_enum(MembershipStatus, "status"), server_default=MembershipStatus.ACTIVE.value
+    )
+    cancel_at_period_end: Mapped[Flag]
+    provider_event_at: Mapped[datetime | None]
+    legacy_user_id: Mapped[str | None] = mapped_column(unique=True, doc="the temp_ row that this purchase came from")
+    claimed: Mapped[Flag]
+    claimed_by_user_id: Mapped[str | None]
+    claimed_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+
+class ExtraPurchase(Base):
+    """A purchase whose owner already is pro: support decides what to do with it."""
+
+    __tablename__ = "extra_purchases"
+    __table_args__ = (Index("ix_extra_purchases_open", "noted_at", "id", postgresql_where=text("resolved_at IS NULL")),)
+
+    id: Mapped[BigId]
+    pending_profile_id: Mapped[int] = mapped_column(
+        ForeignKey("pending_profiles.id", ondelete="CASCADE"), unique=True
+    )
+    user_id: Mapped[str] = mapped_column(index=True)
+    noted_at: Mapped[CreatedAt]
+    resolved_at: Mapped[datetime | None]
+    resolution: Mapped[str | None]
+    resolved_by: Mapped[str | None]

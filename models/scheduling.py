@@ -1,0 +1,158 @@
+"""What is sold by time: practitioners, session types, bookings, meetings, and the guests' organizations."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, CreatedAt, Email, OptionalEmail, Version, text_enum
+
+
+class BookingStatus(StrEnum):
+    """`pending` holds the slot until `hold_expires_at`."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    CANCELED = "canceled"
+    COMPLETED = "completed"
+    NO_SHOW = "no_show"
+    REFUNDED = "refunded"
+
+
+class OrganizationKind(StrEnum):
+    PERSONAL = "personal"
+    TEAM = "team"
+
+
+class Practitioner(Base):
+    __tablename__ = "practitioners"
+
+    id: Mapped[BigId]
+    name: Mapped[str]
+    email: Mapped[Email] = mapped_column(unique=True)
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    calcom_user_id: Mapped[str | None]
+    calcom_event_type_id: Mapped[str | None]
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+    working_hours: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+
+class SessionType(Base):
+    __tablename__ = "session_types"
+    __table_args__ = (
+        CheckConstraint("minutes > 0", name="minutes_positive"),
+        CheckConstraint("price_amount >= 0", name="price_not_negative"),
+        Index("ix_session_types_practitioner_id", "practitioner_id"),
+    )
+
+    id: Mapped[BigId]
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
+    title: Mapped[str]
+    minutes: Mapped[int]
+    price_amount: Mapped[int] = mapped_column(server_default=text("0"), doc="minor units")
+    price_currency: Mapped[str] = mapped_column(server_default="usd")
+    calendly_event_type_id: Mapped[str | None] = mapped_column(unique=True)
+    calendly_event_type_uri: Mapped[str | None] = mapped_column(unique=True)
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+    created_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    practitioner: Mapped[Practitioner] = relationship(lazy="raise")
+
+
+class Booking(Base):
+    __tablename__ = "bookings"
+    __table_args__ = (
+        CheckConstraint("ends_at > starts_at", name="ends_after_start"),
+        CheckConstraint("price_amount >= 0", name="price_not_negative"),
+        ExcludeConstraint(
+            ("practitioner_id", "="),
+            (text("tstzrange(starts_at, ends_at)"), "&&"),
+            where=text("status IN ('pending', 'confirmed')"),
+            using="gist",
+            name="ex_bookings_no_overlap",
+        ),
+        Index("ix_bookings_starts_at", "starts_at", "id"),
+        Index("ix_bookings_status", "status", "starts_at", "id"),
+        Index("ix_bookings_practitioner_id", "practitioner_id", "starts_at", "id"),
+        Index("ix_bookings_client_email", "client_email", "starts_at", "id"),
+        Index("ix_bookings_client_email_trgm", text("lower(client_email::text) gin_trgm_ops"), postgresql_using="gin"),
+        Index("ix_bookings_session_type_id", "session_type_id"),
+    )
+
+    id: Mapped[BigId]
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
+    session_type_id: Mapped[int] = mapped_column(ForeignKey("session_types.id"))
+    client_name: Mapped[str]
+    client_email: Mapped[Email]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    status: Mapped[BookingStatus] = mapped_column(
+        text_enum(BookingStatus, "status"), server_default=BookingStatus.PENDING.value
+    )
+    hold_expires_at: Mapped[datetime | None]
+    price_amount: Mapped[int] = mapped_column(server_default=text("0"), doc="minor units")
+    price_currency: Mapped[str] = mapped_column(server_default="usd")
+    stripe_checkout_session_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
+    calendly_event_id: Mapped[str | None] = mapped_column(unique=True)
+    calendly_event_uri: Mapped[str | None] = mapped_column(unique=True)
+    calendly_invitee_uri: Mapped[str | None] = mapped_column(unique=True)
+    calcom_booking_uid: Mapped[str | None] = mapped_column(unique=True)
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    practitioner: Mapped[Practitioner] = relationship(lazy="raise")
+    session_type: Mapped[SessionType] = relationship(lazy="raise")
+
+
+class Meeting(Base):
+    __tablename__ = "meetings"
+    __table_args__ = (
+        CheckConstraint("ends_at > starts_at", name="ends_after_start"),
+        Index("ix_meetings_starts_at", "starts_at", "id"),
+        Index("ix_meetings_practitioner_id", "practitioner_id", "starts_at"),
+        Index("ix_meetings_guest_email", "guest_email"),
+        Index("ix_meetings_guest_workos_user_id", "guest_workos_user_id"),
+        Index("ix_meetings_guest_org_id", "guest_org_id"),
+        Index("ix_meetings_guest_email_trgm", text("lower(guest_email::text) gin_trgm_ops"), postgresql_using="gin"),
+    )
+
+    id: Mapped[BigId]
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
+    session_type_id: Mapped[int | None] = mapped_column(ForeignKey("session_types.id"))
+    guest_email: Mapped[OptionalEmail]
+    guest_name: Mapped[str | None]
+    guest_workos_user_id: Mapped[str | None]
+    guest_org_id: Mapped[str | None]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    status: Mapped[BookingStatus] = mapped_column(
+        text_enum(BookingStatus, "status"), server_default=BookingStatus.PENDING.value
+    )
+    price_amount: Mapped[int] = mapped_column(server_default=text("0"), doc="minor units")
+    price_currency: Mapped[str] = mapped_column(server_default="usd")
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    practitioner: Mapped[Practitioner] = relationship(lazy="raise")
+    session_type: Mapped[SessionType | None] = relationship(lazy="raise")
+
+
+class Organization(Base):
+    __tablename__ = "organizations"
+
+    id: Mapped[BigId]
+    workos_id: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    kind: Mapped[OrganizationKind] = mapped_column(
+        text_enum(OrganizationKind, "kind"), server_default=OrganizationKind.PERSONAL.value
+    )
+    created_at: Mapped[CreatedAt]

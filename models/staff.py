@@ -1,0 +1,53 @@
+"""The people of the business who work in the console, and their server-side sessions."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, Count, CreatedAt, Email, Version, text_enum
+
+
+class Role(StrEnum):
+    SUPPORT = "support"
+    OPS = "ops"
+    FINANCE = "finance"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+
+
+class StaffMember(Base):
+    __tablename__ = "staff"
+
+    id: Mapped[BigId]
+    email: Mapped[Email] = mapped_column(unique=True)
+    name: Mapped[str]
+    role: Mapped[Role] = mapped_column(text_enum(Role, "role"))
+    password_hash: Mapped[str]
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    failed_sign_ins: Mapped[Count]
+    locked_until: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    last_signed_in_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+
+class StaffSession(Base):
+    """One signed-in browser. Only a hash of its cookie is kept; ending it is setting `revoked_at`."""
+
+    __tablename__ = "staff_sessions"
+    __table_args__ = (Index(None, "staff_id", "created_at"),)
+
+    id: Mapped[BigId]
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_at: Mapped[CreatedAt]
+    last_seen_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    ip: Mapped[str | None]
+    user_agent: Mapped[str | None]
+
+    staff: Mapped[StaffMember] = relationship(lazy="raise")
