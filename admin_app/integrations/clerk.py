@@ -1,0 +1,137 @@
+"""Clerk: session tokens, people with their verified addresses, and its deliveries (sent by Svix)."""
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from svix.webhooks import Webhook
+
+from admin_app.config import Settings
+from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn, ProviderUnavailable
+from admin_app.integrations import fields
+from admin_app.integrations.clerk_tokens import JwksKeys, SessionTokens, pem_keys
+from admin_app.integrations.ports import ClerkEmail, ClerkEvent, ClerkPort, ClerkSession, ClerkUser
+
+_TIMEOUT_SECONDS = 5
+_ATTEMPTS = 2
+_CACHE_SECONDS = 30
+_CACHE_SIZE = 1000
+_LONGEST_ID = 200
+
+
+def client(settings: Settings) -> ClerkPort:
+    """Clerk as configured: networkless with a PEM, else by the issuer's published keys."""
+    keys = pem_keys(settings.clerk_jwt_key) if settings.clerk_jwt_key else JwksKeys(settings.jwks_url)
+    tokens = SessionTokens(settings.clerk_issuer, keys, settings.clerk_authorized_parties)
+    return ClerkApi(tokens, settings.clerk_api_base, settings.clerk_secret_key)
+
+
+class ClerkApi:
+    """`ClerkPort` over HTTP; a person is kept for half a minute, so that a page of calls asks once."""
+
+    def __init__(self, tokens: SessionTokens, api_base: str, secret_key: str) -> None:
+        self._tokens = tokens
+        self._users_url = f"{api_base}/users"
+        self._authorized = bool(secret_key)
+        self._http = httpx.Client(timeout=_TIMEOUT_SECONDS, headers={"Authorization": f"Bearer {secret_key}"})
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[str, tuple[float, ClerkUser]] = OrderedDict()
+
+    def verify_session_token(self, token: str) -> ClerkSession:
+        return self._tokens.verify(token)
+
+    def user(self, user_id: str, *, fresh: bool = False) -> ClerkUser:
+        """The person as Clerk has them; NotSignedIn when Clerk knows nobody by this id (any more)."""
+        if not fresh and (kept := self._kept(user_id)):
+            return kept
+        user = read_user(self._fetch(user_id))
+        if user is None:
+            raise ProviderUnavailable("clerk")
+        with self._lock:
+            self._cache[user_id] = (time.monotonic(), user)
+            self._cache.move_to_end(user_id)
+            if len(self._cache) > _CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return user
+
+    def _kept(self, user_id: str) -> ClerkUser | None:
+        with self._lock:
+            kept_at, user = self._cache.get(user_id, (float("-inf"), None))
+        return user if time.monotonic() - kept_at < _CACHE_SECONDS else None
+
+    def _fetch(self, user_id: str) -> Mapping[str, Any]:
+        if not self._authorized:
+            raise ProviderUnavailable("clerk")
+        for _ in range(_ATTEMPTS):
+            try:
+                answer = self._http.get(f"{self._users_url}/{quote(user_id, safe='')}")
+                if answer.status_code < 500:
+                    break
+            except (httpx.HTTPError, httpx.InvalidURL):
+                continue
+        else:
+            raise ProviderUnavailable("clerk")
+        if answer.status_code == 404:
+            raise NotSignedIn
+        try:
+            answer.raise_for_status()
+            return fields.mapping(answer.json())
+        except (httpx.HTTPError, ValueError):
+            raise ProviderUnavailable("clerk") from None
+
+
+def read_user(data: Mapping[str, Any]) -> ClerkUser | None:
+    """A person from the users API or an event; None without an id. Only what says `verified` is verified."""
+    identity = fields.text(data.get("id"))
+    if identity is None:
+        return None
+    names = (fields.text(data.get("first_name")), fields.text(data.get("last_name")))
+    listed = data.get("email_addresses")
+    emails = [
+        ClerkEmail(
+            address=address,
+            verified=fields.mapping(item.get("verification")).get("status") == "verified",
+            primary=item.get("id") is not None and item.get("id") == data.get("primary_email_address_id"),
+        )
+        for item in map(fields.mapping, listed if isinstance(listed, list) else ())
+        if (address := fields.email(item.get("email_address")))
+    ]
+    return ClerkUser(
+        id=identity,
+        name=" ".join(filter(None, names)) or None,
+        emails=tuple(emails),
+        created_at=fields.moment(data.get("created_at")),
+    )
+
+
+def verify_webhook(raw: bytes, headers: Mapping[str, str], secret: str) -> None:
+    """Accept a delivery that Svix signed within five minutes of now; raise BadSignature for anything else."""
+    try:
+        Webhook(secret).verify(raw, dict(headers))
+    except Exception:  # the verifier lets errors of its parts through on malformed input
+        raise BadSignature from None
+
+
+def parse_event(raw: bytes, headers: Mapping[str, str]) -> ClerkEvent:
+    """Read a delivery; raise MalformedEvent for what is none."""
+    try:
+        body = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise MalformedEvent from None
+    given = {name.lower(): value for name, value in headers.items()}
+    external_id = fields.text(given.get("svix-id") or given.get("webhook-id"))
+    kind = fields.text(fields.mapping(body).get("type"))
+    if kind is None or external_id is None or len(external_id) > _LONGEST_ID:
+        raise MalformedEvent
+    data = fields.mapping(body.get("data"))
+    if not kind.startswith("user."):
+        return ClerkEvent(external_id, kind, None, fields.text(data.get("user_id")))
+    user = read_user(data)
+    if user is None:
+        raise MalformedEvent
+    return ClerkEvent(external_id, kind, None if data.get("deleted") is True else user, user.id)

@@ -1,0 +1,147 @@
+"""Clerk session tokens: who is signed in, proved by the issuer's key.
+
+The signature comes first and nothing but RS256 counts; then issuer, time, session state and the origin that the token
+was made for. Anything that is not a three-part JWT is refused before any key is looked at.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import httpx
+from joserfc import jwt
+from joserfc.errors import BadSignatureError
+from joserfc.jwk import RSAKey
+from joserfc.jws import JWSRegistry, extract_compact
+from joserfc.jwt import JWTClaimsRegistry
+
+from admin_app.errors import NotSignedIn, ProviderUnavailable
+from admin_app.integrations import fields
+from admin_app.integrations.ports import ClerkSession
+
+_JWT = re.compile(r"[A-Za-z0-9_-]{1,2000}\.[A-Za-z0-9_-]{1,16000}\.[A-Za-z0-9_-]{1,2000}")
+_LEEWAY_SECONDS = 5
+_JWKS_TIMEOUT_SECONDS = 3
+_JWKS_FRESH_SECONDS = 600
+_UNKNOWN_KEY_PAUSE_SECONDS = 10
+_FAILURE_PAUSE_SECONDS = 1
+# Clerk's header carries a parameter of its own (`cat`), which the strict check would refuse.
+_RS256 = JWSRegistry(algorithms=["RS256"], strict_check_header=False)
+
+KeysFor = Callable[[str | None], Sequence[RSAKey]]
+
+
+def pem_keys(pem: str) -> KeysFor:
+    """The one key of a PEM, whatever key id a token names; environment files write line ends as a literal \\n."""
+    key = RSAKey.import_key(pem.replace("\\n", "\n").strip())
+    return lambda _kid: [key]
+
+
+class JwksKeys:
+    """The issuer's published keys, fetched when needed and kept for ten minutes; safe between threads."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._keys: list[tuple[str | None, RSAKey]] = []
+        self._fetched_at = self._failed_at = float("-inf")
+
+    def __call__(self, kid: str | None) -> Sequence[RSAKey]:
+        with self._lock:
+            age = time.monotonic() - self._fetched_at
+            unknown = not self._matching(kid)
+            if age > _JWKS_FRESH_SECONDS or (unknown and age > _UNKNOWN_KEY_PAUSE_SECONDS):
+                self._refresh(required=unknown)
+            return self._matching(kid)
+
+    def _matching(self, kid: str | None) -> list[RSAKey]:
+        return [key for name, key in self._keys if kid is None or name in (None, kid)]
+
+    def _refresh(self, *, required: bool) -> None:
+        """Fetch anew; while the issuer is away a key that is known already stays good."""
+        if time.monotonic() - self._failed_at < _FAILURE_PAUSE_SECONDS:
+            self._give_up(required)
+            return
+        try:
+            answer = httpx.get(self._url, timeout=_JWKS_TIMEOUT_SECONDS)
+            answer.raise_for_status()
+            self._keys = _read_jwks(answer.json())
+            self._fetched_at = time.monotonic()
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            self._failed_at = time.monotonic()
+            self._give_up(required)
+
+    @staticmethod
+    def _give_up(required: bool) -> None:
+        if required:
+            raise ProviderUnavailable("clerk")
+
+
+def _read_jwks(document: Any) -> list[tuple[str | None, RSAKey]]:
+    listed = fields.mapping(document).get("keys")
+    if not isinstance(listed, list):
+        raise ValueError("not a key set")
+    keys: list[tuple[str | None, RSAKey]] = []
+    for item in map(fields.mapping, listed):
+        if item.get("kty") == "RSA" and item.get("use", "sig") == "sig":
+            public = {"kty": "RSA", "n": item.get("n"), "e": item.get("e")}
+            keys.append((fields.text(item.get("kid")), RSAKey.import_key(public)))  # type: ignore[arg-type]
+    return keys
+
+
+class SessionTokens:
+    """Verifies the session tokens of one issuer."""
+
+    def __init__(self, issuer: str, keys_for: KeysFor, authorized_parties: tuple[str, ...]) -> None:
+        self._keys_for = keys_for
+        self._authorized_parties = authorized_parties
+        self._claims = JWTClaimsRegistry(
+            leeway=_LEEWAY_SECONDS,
+            iss={"essential": True, "value": issuer},
+            sub={"essential": True},
+            sid={"essential": True},
+            exp={"essential": True},
+            iat={"essential": True},
+        )
+
+    def verify(self, token: str) -> ClerkSession:
+        if not _JWT.fullmatch(token):
+            raise NotSignedIn
+        claims = self._signed_claims(token)
+        user_id, session_id = fields.text(claims["sub"]), fields.text(claims["sid"])
+        if user_id is None or session_id is None:
+            raise NotSignedIn
+        # A pending session has passed the first factor only.
+        if claims.get("sts", "active") != "active":
+            raise NotSignedIn
+        if self._authorized_parties and claims.get("azp") not in self._authorized_parties:
+            raise NotSignedIn
+        return ClerkSession(user_id, session_id)
+
+    def _signed_claims(self, token: str) -> dict[str, Any]:
+        try:
+            for key in self._keys_for(_key_id(token)):
+                if claims := _decoded(token, key):
+                    self._claims.validate(claims)
+                    return claims
+        except ProviderUnavailable:
+            raise
+        except (
+            Exception
+        ):  # a token is anybody's input, and the library's errors on odd ones are not all its own
+            raise NotSignedIn from None
+        raise NotSignedIn
+
+
+def _key_id(token: str) -> str | None:
+    kid = extract_compact(token.encode()).headers().get("kid")
+    return kid if isinstance(kid, str) else None
+
+
+def _decoded(token: str, key: RSAKey) -> dict[str, Any] | None:
+    try:
+        return jwt.decode(token, key, registry=_RS256).claims
+    except BadSignatureError:
+        return None

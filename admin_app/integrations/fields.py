@@ -1,0 +1,63 @@
+"""Reading single values out of foreign JSON: each gives a clean value or None, and never raises."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+# What PostgreSQL text cannot hold (NUL, lone surrogates) and what has no place in one line of text.
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_EMAIL = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\".]+")
+_LATEST_SECONDS = 7_258_118_400  # the year 2200: beyond it a number is milliseconds
+_LONGEST = 500
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return _UNSTORABLE.sub("", value).strip()[:_LONGEST] or None
+
+
+def email(value: Any) -> str | None:
+    """An address as it was written; None for what cannot be one."""
+    address = text(value)
+    if address is None or len(address) > 254 or not _EMAIL.fullmatch(address):
+        return None
+    return address
+
+
+def flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def moment(value: Any) -> datetime | None:
+    """ISO 8601 text, unix seconds or unix milliseconds."""
+    seconds = number(value)
+    if seconds is not None:
+        if abs(seconds) > _LATEST_SECONDS:
+            seconds /= 1000
+        return datetime.fromtimestamp(seconds, UTC) if 0 < seconds <= _LATEST_SECONDS else None
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    if not 1970 <= parsed.year < 2200:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

@@ -1,0 +1,113 @@
+"""What the product asks of its providers, in its own words.
+
+Plain frozen values (every time is aware UTC) and one protocol per provider. Adapters translate; they decide nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+PlanDuration = Literal["monthly", "yearly"]
+EventKind = Literal["purchase", "ended", "cancellation", "ignored"]
+
+
+@dataclass(frozen=True)
+class WhopMembership:
+    """A membership as Whop has it now."""
+
+    id: str
+    user_id: str | None
+    member_id: str | None
+    email: str | None
+    name: str | None
+    status: Literal["active", "inactive"]
+    plan_duration: PlanDuration | None
+    period_start: datetime | None
+    period_end: datetime | None
+    cancel_at_period_end: bool
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True)
+class WhopEvent:
+    """A verified Whop delivery, whatever the shape it came in."""
+
+    external_id: str
+    type: str
+    kind: EventKind
+    occurred_at: datetime
+    membership_id: str | None
+    whop_user_id: str | None
+    email: str | None
+    name: str | None
+    plan_duration: PlanDuration | None
+    period_start: datetime | None
+    period_end: datetime | None
+    cancel_at_period_end: bool | None
+
+
+@dataclass(frozen=True)
+class ClerkSession:
+    """The person and session that a verified session token speaks for."""
+
+    user_id: str
+    session_id: str
+
+
+@dataclass(frozen=True)
+class ClerkEmail:
+    address: str
+    verified: bool
+    primary: bool
+
+
+@dataclass(frozen=True)
+class ClerkUser:
+    """A person of the sign-in provider with all their addresses."""
+
+    id: str
+    name: str | None
+    emails: tuple[ClerkEmail, ...]
+    created_at: datetime | None
+
+    @property
+    def verified_emails(self) -> frozenset[str]:
+        """The verified addresses in lower case."""
+        return frozenset(email.address.lower() for email in self.emails if email.verified)
+
+
+@dataclass(frozen=True)
+class ClerkEvent:
+    """A verified Clerk delivery; `user` is None when the event does not carry one (a deletion)."""
+
+    external_id: str
+    type: str
+    user: ClerkUser | None
+    user_id: str | None
+
+
+class WhopPort(Protocol):
+    def membership(self, membership_id: str) -> WhopMembership | None:
+        """The membership as it is now, with the buyer's e-mail where the key may read it; None when unknown."""
+
+    def memberships(self) -> Iterator[WhopMembership]:
+        """Every membership, page by page, as the list shows it (the current shape has no e-mail there)."""
+
+
+class ClerkPort(Protocol):
+    def verify_session_token(self, token: str) -> ClerkSession:
+        """The session behind the token; raises NotSignedIn, or ProviderUnavailable without keys to check it."""
+
+    def user(self, user_id: str, *, fresh: bool = False) -> ClerkUser:
+        """The person, at most a few seconds old, or as of now when `fresh`; raises ProviderUnavailable."""
+
+
+class MailPort(Protocol):
+    @property
+    def delivers(self) -> bool:
+        """False when no mail server is configured: the mail is only kept, not sent."""
+
+    def send(self, to: str, subject: str, text: str, html: str) -> None:
+        """Hand one mail over; raises ProviderUnavailable when the server does not take it."""

@@ -1,0 +1,25 @@
+"""Which providers this installation talks to."""
+
+from dataclasses import dataclass
+
+from admin_app.config import Settings
+from admin_app.integrations import clerk, mail, whop
+from admin_app.integrations.ports import ClerkPort, MailPort, WhopPort
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The adapters in use; None is a provider that is not configured."""
+
+    whop: WhopPort | None
+    clerk: ClerkPort | None
+    mail: MailPort
+
+
+def from_settings(settings: Settings) -> Providers:
+    """Build the adapters; nothing is contacted yet."""
+    return Providers(
+        whop=whop.client(settings) if settings.whop_api_key else None,
+        clerk=clerk.client(settings) if settings.clerk_issuer else None,
+        mail=mail.client(settings),
+    )

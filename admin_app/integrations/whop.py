@@ -1,0 +1,157 @@
+"""Whop: the signature of its deliveries, their meaning, and the client of its API."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from admin_app.config import Settings
+from admin_app.errors import BadSignature, MalformedEvent
+from admin_app.integrations import fields, whop_shapes
+from admin_app.integrations.ports import EventKind, WhopEvent, WhopPort
+from admin_app.integrations.whop_api import WhopApi
+
+TOLERANCE_SECONDS = 300
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_LONGEST_ID = 200
+_KINDS: Mapping[str, EventKind] = {
+    "payment.succeeded": "purchase",
+    "membership.activated": "purchase",
+    "membership.went_valid": "purchase",
+    "membership.deactivated": "ended",
+    "membership.went_invalid": "ended",
+    "membership.cancel_at_period_end_changed": "cancellation",
+}
+
+
+def client(settings: Settings) -> WhopPort:
+    """Whop's API by its own SDK."""
+    return WhopApi(settings.whop_api_key, settings.whop_api_base)
+
+
+def verify(raw: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> None:
+    """Accept a delivery that Whop signed within five minutes of now; raise BadSignature for anything else."""
+    given = _lower(headers)
+    if not secret:
+        raise BadSignature
+    if "webhook-signature" in given:
+        _verify_current(raw, given, secret.encode(), now)
+    else:
+        _verify_legacy(raw, given.get("x-whop-signature", ""), secret.encode(), now)
+
+
+def _verify_current(raw: bytes, given: Mapping[str, str], key: bytes, now: datetime) -> None:
+    delivery, timestamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
+    if not delivery or len(delivery) > _LONGEST_ID:
+        raise BadSignature
+    _require_recent(timestamp, now)
+    # Unlike other Standard Webhooks senders, Whop signs with the literal bytes of the secret, prefix included.
+    digest = hmac.new(key, b".".join((_bytes(delivery), _bytes(timestamp), raw)), hashlib.sha256).digest()
+    wanted = b"v1," + base64.b64encode(digest)
+    _require_match(wanted, given["webhook-signature"].split(" "))
+
+
+def _verify_legacy(raw: bytes, header: str, key: bytes, now: datetime) -> None:
+    parts = [part.strip().partition("=") for part in header.split(",")]
+    timestamps = [value for name, _, value in parts if name == "t"]
+    if len(timestamps) != 1:
+        raise BadSignature
+    _require_recent(timestamps[0], now)
+    digest = hmac.new(key, b".".join((_bytes(timestamps[0]), raw)), hashlib.sha256).hexdigest()
+    _require_match(digest.encode(), [value for name, _, value in parts if name == "v1"])
+
+
+def _require_recent(timestamp: str, now: datetime) -> None:
+    if not _TIMESTAMP.fullmatch(timestamp) or abs(now.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:
+        raise BadSignature
+
+
+def _require_match(wanted: bytes, given: list[str]) -> None:
+    matches = [hmac.compare_digest(wanted, _bytes(signature)) for signature in given]
+    if not any(matches):
+        raise BadSignature
+
+
+def _bytes(header: str) -> bytes:
+    # Header values may hold any character; compare_digest and hmac take bytes, and no odd one may raise.
+    return header.encode("utf-8", "surrogatepass")
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -> WhopEvent:
+    """Read a delivery of any shape and version; raise MalformedEvent for what is none."""
+    body = _json_object(raw)
+    kind_of_event = fields.text(body.get("type")) or fields.text(body.get("action"))
+    if kind_of_event is None:
+        raise MalformedEvent
+    kind = _KINDS.get(kind_of_event, "ignored")
+    content = body.get("data") if "data" in body else body.get("body")
+    if kind != "ignored" and not isinstance(content, dict):
+        raise MalformedEvent
+    data = fields.mapping(content)
+    about_membership = kind_of_event.startswith("membership.")
+    start, end = whop_shapes.period(data)
+    return WhopEvent(
+        external_id=_external_id(body, data, kind_of_event, _lower(headers)),
+        type=kind_of_event,
+        kind=kind,
+        occurred_at=_occurred_at(body, data, received_at),
+        membership_id=(
+            fields.text(data.get("id")) if about_membership else whop_shapes.membership_named_by(data)
+        ),
+        whop_user_id=whop_shapes.user_id(data),
+        email=whop_shapes.email(data),
+        name=whop_shapes.name(data),
+        plan_duration=whop_shapes.plan_duration(data),
+        period_start=start,
+        period_end=end,
+        cancel_at_period_end=fields.flag(data.get("cancel_at_period_end")),
+    )
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise MalformedEvent from None
+    if not isinstance(body, dict):
+        raise MalformedEvent
+    return body
+
+
+def _occurred_at(body: Mapping[str, Any], data: Mapping[str, Any], received_at: datetime) -> datetime:
+    stated = (body.get("timestamp"), data.get("updated_at"), data.get("paid_at"))
+    return next((moment for moment in map(fields.moment, stated) if moment), received_at)
+
+
+def _external_id(
+    body: Mapping[str, Any], data: Mapping[str, Any], kind: str, headers: Mapping[str, str]
+) -> str:
+    """The delivery's id, or for legacy forms, which have none, a digest of what happened to what.
+
+    The legacy signature does not cover a webhook-id, so one beside it may be anybody's and is not used. A redelivery
+    repeats the same state, hence the same digest; a renewal or a second cancellation has another.
+    """
+    legacy = "webhook-signature" not in headers and "x-whop-signature" in headers
+    stated = fields.text(None if legacy else headers.get("webhook-id"))
+    if stated is None and "action" not in body:
+        stated = fields.text(body.get("id"))
+    if stated and len(stated) <= _LONGEST_ID:
+        return stated
+    state = [
+        str(data.get(field))
+        for field in (
+            *("id", "status", "valid", "cancel_at_period_end", "expires_at"),
+            *("renewal_period_start", "renewal_period_end", "current_period_start", "current_period_end"),
+            *("paid_at", "refunded_at", "payments_failed", "final_amount", "refunded_amount", "updated_at"),
+        )
+    ]
+    digest = hashlib.sha256(json.dumps([kind, stated, state]).encode()).hexdigest()
+    return f"legacy_{digest}"

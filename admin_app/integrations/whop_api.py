@@ -1,0 +1,98 @@
+"""Whop's API through its SDK.
+
+The SDK's models refuse an answer of an older shape or with fields left out; what they refused still carries the JSON,
+and `whop_shapes` reads all shapes, so such an answer is used and not lost.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from whop_sdk import Whop
+from whop_sdk.core.api_error import ApiError
+from whop_sdk.core.parse_error import ParsingError
+from whop_sdk.environment import WhopEnvironment
+
+from admin_app.errors import ProviderUnavailable
+from admin_app.integrations import fields, whop_shapes
+from admin_app.integrations.ports import WhopMembership
+
+API_VERSION_DATE = "2026-10-15-1"
+_TIMEOUT_SECONDS = 10
+_PAGE_SIZE = 100
+
+
+class WhopApi:
+    """`WhopPort` over HTTP."""
+
+    def __init__(self, api_key: str, api_base: str) -> None:
+        self._sdk = Whop(
+            token=api_key,
+            environment=WhopEnvironment(api=api_base, vault=api_base),
+            httpx_client=httpx.Client(timeout=_TIMEOUT_SECONDS),
+            api_version_date=API_VERSION_DATE,
+            max_retries=1,
+        )
+
+    def membership(self, membership_id: str) -> WhopMembership | None:
+        answer = membership_id and _answer(lambda: self._sdk.memberships.retrieve(membership_id))
+        found = whop_shapes.membership(answer) if answer else None
+        if found is None or found.email or not found.member_id:
+            return found
+        return self._with_email(found, found.member_id)
+
+    def _with_email(self, found: WhopMembership, member_id: str) -> WhopMembership:
+        try:
+            member = _answer(lambda: self._sdk.members.retrieve(member_id))
+        except _NotAllowed:
+            return found
+        if member is None:
+            return found
+        name = fields.text(fields.mapping(member.get("user")).get("name")) or fields.text(
+            member.get("display_name")
+        )
+        return replace(found, email=whop_shapes.email(member), name=found.name or name)
+
+    def memberships(self) -> Iterator[WhopMembership]:
+        cursor: str | None = None
+        while True:
+            page = self._page(cursor)
+            for item in page.get("data") or ():
+                if found := whop_shapes.membership(fields.mapping(item)):
+                    yield found
+            info = fields.mapping(page.get("page_info"))
+            following = fields.text(info.get("end_cursor"))
+            # A cursor that does not move would read the same page for ever.
+            if not info.get("has_next_page") or following is None or following == cursor:
+                return
+            cursor = following
+
+    def _page(self, cursor: str | None) -> Mapping[str, Any]:
+        page = _answer(lambda: self._sdk.memberships.list(first=_PAGE_SIZE, after=cursor).response)
+        if page is None or not isinstance(page.get("data"), list):
+            raise ProviderUnavailable("whop")
+        return page
+
+
+class _NotAllowed(ProviderUnavailable):
+    """The key lacks a permission; asking again does not help."""
+
+
+def _answer(call: Callable[[], Any]) -> Mapping[str, Any] | None:
+    """The JSON object behind an SDK call; None when Whop knows no such thing."""
+    try:
+        body = call().dict()
+    except ParsingError as refused:
+        body = refused.body
+    except ApiError as error:
+        if error.status_code == 404:
+            return None
+        if error.status_code == 403:
+            raise _NotAllowed("whop") from None
+        raise ProviderUnavailable("whop") from None
+    except (httpx.HTTPError, ValueError):
+        raise ProviderUnavailable("whop") from None
+    if not isinstance(body, dict):
+        raise ProviderUnavailable("whop")
+    return body
