@@ -1,7 +1,7 @@
 """Clerk session tokens: who is signed in, proved by the issuer's key.
 
-The signature comes first and nothing but RS256 counts; then issuer, time, session state and the origin that the token
-was made for. Anything that is not a three-part JWT is refused before any key is looked at.
+The signature comes first and nothing but RS256 counts; then issuer, time, session state and the origin that
+the token was made for. Anything that is not a three-part JWT is refused before any key is looked at.
 """
 
 import re
@@ -34,7 +34,7 @@ KeysFor = Callable[[str | None], Sequence[RSAKey]]
 
 
 def pem_keys(pem: str) -> KeysFor:
-    """The one key of a PEM, whatever key id a token names; environment files write line ends as a literal \\n."""
+    """The one key of a PEM, whatever key id a token names; its line ends may be written as a literal \\n."""
     key = RSAKey.import_key(pem.replace("\\n", "\n").strip())
     return lambda _kid: [key]
 

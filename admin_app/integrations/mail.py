@@ -28,7 +28,7 @@ class NoDelivery:
 
 
 class SmtpMail:
-    """`MailPort` by `smtp://` (STARTTLS when the server offers it) or `smtps://`, with `user:password@` if needed."""
+    """`MailPort` by `smtp://` (with STARTTLS when offered) or `smtps://`, with `user:password@` if needed."""
 
     delivers = True
 

@@ -1,6 +1,7 @@
 """What the product asks of its providers, in its own words.
 
-Plain frozen values (every time is aware UTC) and one protocol per provider. Adapters translate; they decide nothing.
+Plain frozen values (every time is aware UTC) and one protocol per provider. Adapters translate and decide
+nothing.
 """
 
 from collections.abc import Iterator
@@ -90,7 +91,7 @@ class ClerkEvent:
 
 class WhopPort(Protocol):
     def membership(self, membership_id: str) -> WhopMembership | None:
-        """The membership as it is now, with the buyer's e-mail where the key may read it; None when unknown."""
+        """The membership as it is now, with the e-mail where the key may read it; None when unknown."""
 
     def memberships(self) -> Iterator[WhopMembership]:
         """Every membership, page by page, as the list shows it (the current shape has no e-mail there)."""
@@ -98,10 +99,14 @@ class WhopPort(Protocol):
 
 class ClerkPort(Protocol):
     def verify_session_token(self, token: str) -> ClerkSession:
-        """The session behind the token; raises NotSignedIn, or ProviderUnavailable without keys to check it."""
+        """The session behind the token; raises NotSignedIn, or ProviderUnavailable when no key can be had."""
 
     def user(self, user_id: str, *, fresh: bool = False) -> ClerkUser:
-        """The person, at most a few seconds old, or as of now when `fresh`; raises ProviderUnavailable."""
+        """The person, up to half a minute old unless `fresh`.
+
+        Raises NotSignedIn when the provider knows nobody by this id (any more), ProviderUnavailable when it
+        cannot be asked.
+        """
 
 
 class MailPort(Protocol):

@@ -49,7 +49,7 @@ def _verify_current(raw: bytes, given: Mapping[str, str], key: bytes, now: datet
     if not delivery or len(delivery) > _LONGEST_ID:
         raise BadSignature
     _require_recent(timestamp, now)
-    # Unlike other Standard Webhooks senders, Whop signs with the literal bytes of the secret, prefix included.
+    # Unlike other Standard Webhooks senders, Whop signs with the literal bytes of the whole secret.
     digest = hmac.new(key, b".".join((_bytes(delivery), _bytes(timestamp), raw)), hashlib.sha256).digest()
     wanted = b"v1," + base64.b64encode(digest)
     _require_match(wanted, given["webhook-signature"].split(" "))
@@ -136,8 +136,8 @@ def _external_id(
 ) -> str:
     """The delivery's id, or for legacy forms, which have none, a digest of what happened to what.
 
-    The legacy signature does not cover a webhook-id, so one beside it may be anybody's and is not used. A redelivery
-    repeats the same state, hence the same digest; a renewal or a second cancellation has another.
+    The legacy signature does not cover a webhook-id, so one beside it may be anybody's and is not used. A
+    redelivery repeats the same state, hence the same digest; a renewal has another.
     """
     legacy = "webhook-signature" not in headers and "x-whop-signature" in headers
     stated = fields.text(None if legacy else headers.get("webhook-id"))
@@ -153,5 +153,7 @@ def _external_id(
             *("paid_at", "refunded_at", "payments_failed", "final_amount", "refunded_amount", "updated_at"),
         )
     ]
-    digest = hashlib.sha256(json.dumps([kind, stated, state]).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([kind, str(body.get("api_version")), stated, state]).encode()
+    ).hexdigest()
     return f"legacy_{digest}"

@@ -1,6 +1,6 @@
 """Whop's API through its SDK.
 
-The SDK's models refuse an answer of an older shape or with fields left out; what they refused still carries the JSON,
+The SDK's models refuse an answer of an older shape or with fields left out. Its error still carries the JSON,
 and `whop_shapes` reads all shapes, so such an answer is used and not lost.
 """
 

@@ -1,8 +1,8 @@
 """The shapes in which Whop describes memberships and payments, read into one.
 
-Current API and pinned webhooks are flat (`user_id`, `membership_id`, `current_period_*`); unpinned v1 webhooks nest
-(`user.id`, `membership.id`, `renewal_period_*`); v5 is flat with unix seconds; v2 nests, but names a payment's
-membership by a bare id.
+Current API and pinned webhooks are flat (`user_id`, `membership_id`, `current_period_*`); unpinned v1 webhooks
+nest (`user.id`, `membership.id`, `renewal_period_*`); v5 is flat with unix seconds; v2 nests, but names a
+payment's membership by a bare id.
 """
 
 import re
@@ -28,12 +28,13 @@ def member_id(data: Mapping[str, Any]) -> str | None:
 
 
 def membership_named_by(data: Mapping[str, Any]) -> str | None:
-    """The membership that a payment is for."""
-    nested = data.get("membership")
+    """The membership that a payment, or the payment behind a refund or dispute, is for."""
+    nested, payment = data.get("membership"), fields.mapping(data.get("payment"))
     return (
         fields.text(data.get("membership_id"))
         or fields.text(nested)
         or fields.text(fields.mapping(nested).get("id"))
+        or (membership_named_by(payment) if payment else None)
     )
 
 
