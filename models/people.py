@@ -141,6 +141,8 @@ class PendingProfile(Base):
     cancel_at_period_end: Mapped[Flag]
     provider_event_at: Mapped[datetime | None]
     legacy_user_id: Mapped[str | None] = mapped_column(unique=True, doc="the temp_ row that this purchase came from")
+    likely_owners: Mapped[int | None] = mapped_column(doc="how many likely owners the last look found; null: not looked yet")
+    owners_checked_at: Mapped[datetime | None]
     claimed: Mapped[Flag]
     claimed_by_user_id: Mapped[str | None]
     claimed_at: Mapped[datetime | None]
@@ -150,17 +152,30 @@ class PendingProfile(Base):
 
 
 class ExtraPurchase(Base):
-    """A purchase whose owner already is pro: support decides what to do with it."""
+    """A purchase of someone who already is pro: support decides what to do with it.
+
+    Either it waits as a pending profile, or it replaced `replaced_membership_id` on the profile, which may still be charged.
+    """
 
     __tablename__ = "extra_purchases"
-    __table_args__ = (Index("ix_extra_purchases_open", "noted_at", "id", postgresql_where=text("resolved_at IS NULL")),)
+    __table_args__ = (
+        CheckConstraint(
+            "pending_profile_id IS NOT NULL OR replaced_membership_id IS NOT NULL", name="says_which_purchase"
+        ),
+        CheckConstraint("(resolved_at IS NULL) = (resolved_by IS NULL)", name="resolved_by_someone"),
+        Index("ix_extra_purchases_open", "noted_at", "id", postgresql_where=text("resolved_at IS NULL")),
+        Index("ix_extra_purchases_user_id", "user_id"),
+        Index("ix_extra_purchases_noted_at", "noted_at", "id"),
+    )
 
     id: Mapped[BigId]
-    pending_profile_id: Mapped[int] = mapped_column(
+    pending_profile_id: Mapped[int | None] = mapped_column(
         ForeignKey("pending_profiles.id", ondelete="CASCADE"), unique=True
     )
-    user_id: Mapped[str] = mapped_column(index=True)
+    replaced_membership_id: Mapped[str | None] = mapped_column(unique=True)
+    user_id: Mapped[str]
     noted_at: Mapped[CreatedAt]
     resolved_at: Mapped[datetime | None]
-    resolution: Mapped[str | None]
     resolved_by: Mapped[str | None]
+    resolution: Mapped[str | None]
+    version: Mapped[Version]
