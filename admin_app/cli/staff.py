@@ -1,0 +1,165 @@
+"""`flask staff`: who may come into the console, for whoever runs the server."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from admin_app.context import Ctx, Job
+from admin_app.db import Database
+from admin_app.errors import DomainError
+from admin_app.services import staff
+from models import Role, StaffMember
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ACTOR = Job("flask staff")
+ROLES = click.Choice([role.value for role in Role], case_sensitive=False)
+
+group = click.Group("staff", help="Create, change and list the people who may sign in to the console.")
+
+
+@contextmanager
+def _work() -> Iterator[Ctx]:
+    database: Database = current_app.extensions["database"]
+    with database.unit_of_work(ACTOR) as ctx:
+        yield ctx
+
+
+def _refusals_as_sentences(command: Callable[P, T]) -> Callable[P, T]:
+    """A refusal ends the command with its sentence and exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except DomainError as refused:
+            sentences = list(dict.fromkeys(refused.fields.values())) or [refused.sentence]
+            raise click.ClickException(" ".join(sentences)) from refused
+
+    return run
+
+
+def _password_from_stdin(wanted: bool) -> str | None:
+    return sys.stdin.readline().rstrip("\r\n") if wanted else None
+
+
+def _show_password(generated: str | None) -> None:
+    if generated is not None:
+        click.echo(f"Password (shown only now): {generated}")
+
+
+reason_option = click.option("--reason", help="Why; kept in the audit.")
+stdin_option = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input instead of making one up."
+)
+
+
+@group.command("create")
+@click.argument("email")
+@click.option("--name", help="The person's name; the part before the @ when left out.")
+@click.option("--role", type=ROLES, required=True)
+@stdin_option
+@with_appcontext
+@_refusals_as_sentences
+def create(email: str, name: str | None, role: str, password_stdin: bool) -> None:
+    """Add a person who may sign in."""
+    password = _password_from_stdin(password_stdin)
+    with _work() as ctx:
+        member, generated = staff.create_staff(
+            ctx, email=email, name=name or email.partition("@")[0], role=Role(role), password=password
+        )
+    click.echo(f"Created {member.email} with the role {member.role.value}.")
+    _show_password(generated)
+
+
+@group.command("disable")
+@click.argument("email")
+@reason_option
+@with_appcontext
+@_refusals_as_sentences
+def disable(email: str, reason: str | None) -> None:
+    """Close an account and end its sessions."""
+    with _work() as ctx:
+        member = staff.disable_staff(ctx, staff_id=_id(ctx, email), reason=reason)
+    click.echo(f"Disabled {member.email}; every session is ended.")
+
+
+@group.command("enable")
+@click.argument("email")
+@reason_option
+@with_appcontext
+@_refusals_as_sentences
+def enable(email: str, reason: str | None) -> None:
+    """Open an account again, or lift the wait after failed sign-ins."""
+    with _work() as ctx:
+        member = staff.enable_staff(ctx, staff_id=_id(ctx, email), reason=reason)
+    click.echo(f"Enabled {member.email}.")
+
+
+@group.command("reset-password")
+@click.argument("email")
+@stdin_option
+@reason_option
+@with_appcontext
+@_refusals_as_sentences
+def reset_password(email: str, password_stdin: bool, reason: str | None) -> None:
+    """Set a new password and end every session."""
+    password = _password_from_stdin(password_stdin)
+    with _work() as ctx:
+        member, generated = staff.reset_password(
+            ctx, staff_id=_id(ctx, email), password=password, reason=reason
+        )
+    click.echo(f"New password set for {member.email}; every session is ended.")
+    _show_password(generated)
+
+
+@group.command("set-role")
+@click.argument("email")
+@click.argument("role", type=ROLES)
+@reason_option
+@with_appcontext
+@_refusals_as_sentences
+def set_role(email: str, role: str, reason: str | None) -> None:
+    """Give another role and end every session."""
+    with _work() as ctx:
+        member = staff.set_role(ctx, staff_id=_id(ctx, email), role=Role(role), reason=reason)
+    click.echo(f"{member.email} has the role {member.role.value} now.")
+
+
+@group.command("list")
+@with_appcontext
+@_refusals_as_sentences
+def list_all() -> None:
+    """Who is on the staff, with role and state."""
+    with _work() as ctx:
+        members = staff.list_staff(ctx)
+        now = ctx.now
+    if not members:
+        click.echo("Nobody yet. Add someone with: flask staff create EMAIL --role admin")
+    width = max((len(member.email) for member in members), default=0)
+    for member in members:
+        state = (
+            "disabled"
+            if member.disabled_at
+            else "waiting"
+            if member.locked_until and member.locked_until > now
+            else "active"
+        )
+        seen = (
+            f"{member.last_signed_in_at:%Y-%m-%d %H:%M} UTC"
+            if member.last_signed_in_at
+            else "never signed in"
+        )
+        click.echo(f"{member.email:<{width}}  {member.role.value:<8}  {state:<8}  {seen}")
+
+
+def _id(ctx: Ctx, email: str) -> int:
+    found: StaffMember = staff.find_by_email(ctx, email=email)
+    return found.id

@@ -1,0 +1,268 @@
+"""Staff sessions in the database: signing in and out, recognising a browser, ending a session from afar."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from admin_app.config import Settings
+from admin_app.context import Ctx, Staff
+from admin_app.errors import DomainError, Forbidden, NotFound
+from admin_app.policies.permissions import Permission, allows, require
+from admin_app.services import audit, passwords, sign_in_brake
+from models import StaffMember, StaffSession
+
+TOUCH_EVERY = timedelta(minutes=1)
+LONGEST_USER_AGENT = 300
+
+
+class WrongCredentials(DomainError):
+    code = "wrong_credentials"
+    status = 401
+    sentence = "E-mail or password is not right."
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a session lives: without being used, and at all."""
+
+    idle: timedelta
+    absolute: timedelta
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Limits":
+        return cls(
+            idle=timedelta(minutes=settings.staff_session_idle_minutes),
+            absolute=timedelta(hours=settings.staff_session_hours),
+        )
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    token: str
+    session: StaffSession
+    actor: Staff
+
+
+@dataclass(frozen=True)
+class SignInRefused:
+    """Returned, never raised: raising would roll back the counted failure and the brake with it."""
+
+    error: DomainError
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """Whose browser a token belongs to."""
+
+    actor: Staff
+    name: str
+    time_zone: str
+    session_id: int
+    touch_due: bool
+
+
+def sign_in(
+    ctx: Ctx, *, email: str, password: str, ip: str | None, user_agent: str | None, limits: Limits
+) -> SignedIn | SignInRefused:
+    """Check e-mail and password and open a new session; the same work and answer for every kind of wrong."""
+    member = _locked_member(ctx, email)
+    if member is not None and sign_in_brake.is_on(member, ctx.now):
+        return SignInRefused(sign_in_brake.too_many_attempts())
+    fits = passwords.matches(member.password_hash if member else None, password)
+    if member is None or not fits or member.disabled_at is not None:
+        return _refuse(ctx, member, fits)
+    if passwords.needs_rehash(member.password_hash):
+        member.password_hash = passwords.hash_password(password)
+    sign_in_brake.release(member)
+    member.last_signed_in_at = ctx.now
+    token = secrets.token_urlsafe(32)
+    opened = StaffSession(
+        staff_id=member.id,
+        token_hash=_digest(token),
+        created_at=ctx.now,
+        last_seen_at=ctx.now,
+        expires_at=ctx.now + limits.absolute,
+        ip=ip,
+        user_agent=(user_agent or "").replace("\0", "")[:LONGEST_USER_AGENT] or None,
+    )
+    ctx.session.add(opened)
+    ctx.session.flush()
+    actor = Staff(member.id, member.email, member.role)
+    facts = {"session_id": opened.id}
+    audit.record(replace(ctx, actor=actor), "staff.signed_in", records=[staff_key(member.id)], facts=facts)
+    return SignedIn(token, opened, actor)
+
+
+def authenticate(session: Session, token: str, *, now: datetime, limits: Limits) -> Recognised | None:
+    """Whose token this is, in one indexed query, or nobody's: unknown, ended, idle, expired or disabled alike."""
+    row = session.execute(
+        select(
+            StaffSession.id,
+            StaffSession.last_seen_at,
+            StaffMember.id.label("staff_id"),
+            StaffMember.email,
+            StaffMember.role,
+            StaffMember.name,
+            StaffMember.time_zone,
+        )
+        .join(StaffMember, StaffMember.id == StaffSession.staff_id)
+        .where(
+            StaffSession.token_hash == _digest(token),
+            StaffSession.revoked_at.is_(None),
+            StaffSession.expires_at > now,
+            StaffSession.last_seen_at > now - limits.idle,
+            StaffMember.disabled_at.is_(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Recognised(
+        actor=Staff(row.staff_id, row.email, row.role),
+        name=row.name,
+        time_zone=row.time_zone,
+        session_id=row.id,
+        touch_due=row.last_seen_at <= now - min(TOUCH_EVERY, limits.idle / 4),
+    )
+
+
+def touch(ctx: Ctx, *, session_id: int) -> None:
+    """Note that the session is in use; one that was ended meanwhile stays ended."""
+    ctx.session.execute(
+        update(StaffSession)
+        .where(
+            StaffSession.id == session_id,
+            StaffSession.revoked_at.is_(None),
+            StaffSession.last_seen_at < ctx.now,
+        )
+        .values(last_seen_at=ctx.now)
+    )
+
+
+def sign_out(ctx: Ctx, *, token: str) -> None:
+    """End the session of this token; a token of none is no error."""
+    ended = ctx.session.execute(
+        update(StaffSession)
+        .where(StaffSession.token_hash == _digest(token), StaffSession.revoked_at.is_(None))
+        .values(revoked_at=ctx.now)
+        .returning(StaffSession.id, StaffSession.staff_id)
+    ).one_or_none()
+    if ended is not None:
+        facts = {"session_id": ended.id}
+        audit.record(ctx, "staff.signed_out", records=[staff_key(ended.staff_id)], facts=facts)
+
+
+def list_open(ctx: Ctx, *, staff_id: int, limits: Limits) -> Sequence[StaffSession]:
+    """The sessions of a person that would still be let in, latest used first."""
+    _require_own_or_manage(ctx, staff_id)
+    return ctx.session.scalars(
+        select(StaffSession)
+        .where(
+            StaffSession.staff_id == staff_id,
+            StaffSession.revoked_at.is_(None),
+            StaffSession.expires_at > ctx.now,
+            StaffSession.last_seen_at > ctx.now - limits.idle,
+        )
+        .order_by(StaffSession.last_seen_at.desc(), StaffSession.id.desc())
+    ).all()
+
+
+def revoke_session(ctx: Ctx, *, session_id: int, reason: str | None = None) -> StaffSession:
+    """End one session, one's own or, as an administrator, anyone's; ending it twice changes nothing."""
+    found = ctx.session.scalar(
+        select(StaffSession)
+        .where(StaffSession.id == session_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    # Someone else's session is not found rather than forbidden: its number must not tell that it exists.
+    if found is None or not _own_or_manage(ctx, found.staff_id):
+        raise NotFound("This session does not exist or has ended already.", code="session_not_found")
+    if found.revoked_at is None:
+        found.revoked_at = ctx.now
+        _record_revoked(ctx, found.staff_id, 1, reason)
+    return found
+
+
+def revoke_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None, reason: str | None = None) -> int:
+    """End every session of a person but the one excepted; returns how many were open."""
+    _require_own_or_manage(ctx, staff_id)
+    count = end_all(ctx, staff_id=staff_id, except_id=except_id)
+    if count:
+        _record_revoked(ctx, staff_id, count, reason)
+    return count
+
+
+def end_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None) -> int:
+    """What disabling, a new role and a new password do to sessions, within their own audited command."""
+    ended = ctx.session.execute(
+        update(StaffSession)
+        .where(
+            StaffSession.staff_id == staff_id,
+            StaffSession.revoked_at.is_(None),
+            StaffSession.id != (except_id or 0),
+        )
+        .values(revoked_at=ctx.now)
+        .returning(StaffSession.id)
+    )
+    return len(ended.all())
+
+
+def _locked_member(ctx: Ctx, email: str) -> StaffMember | None:
+    """The member, locked before the password is looked at: a burst of guesses is tried and counted one by one."""
+    address = email.strip()
+    if not address or "\0" in address or len(address) > 254:
+        return None
+    return ctx.session.scalar(
+        select(StaffMember)
+        .where(StaffMember.email == address)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+def count_failure(ctx: Ctx, member: StaffMember) -> None:
+    """Count a wrong password; the lock it may lead to is audited. The member's row is locked by the caller."""
+    if sign_in_brake.count_failure(member, ctx.now):
+        facts = {"email": member.email, "failures": member.failed_sign_ins}
+        audit.record(ctx, "staff.locked", records=[staff_key(member.id)], facts=facts)
+
+
+def staff_key(staff_id: int) -> str:
+    """How a staff member is named in the audit."""
+    return f"staff:{staff_id}"
+
+
+def _refuse(ctx: Ctx, member: StaffMember | None, fits: bool) -> SignInRefused:
+    if member is None:
+        return SignInRefused(WrongCredentials())
+    because = "the account is disabled" if fits else "the password was wrong"
+    facts = {"account": member.email, "because": because}
+    audit.record(ctx, "staff.sign_in_refused", records=[staff_key(member.id)], facts=facts)
+    count_failure(ctx, member)
+    return SignInRefused(WrongCredentials())
+
+
+def _record_revoked(ctx: Ctx, staff_id: int, count: int, reason: str | None) -> None:
+    email = ctx.session.scalar(select(StaffMember.email).where(StaffMember.id == staff_id))
+    facts = {"email": email, "sessions_ended": count}
+    audit.record(ctx, "staff.session_revoked", records=[staff_key(staff_id)], reason=reason, facts=facts)
+
+
+def _own_or_manage(ctx: Ctx, staff_id: int) -> bool:
+    own = isinstance(ctx.actor, Staff) and ctx.actor.id == staff_id
+    return own or allows(ctx.actor, Permission.STAFF_MANAGE)
+
+
+def _require_own_or_manage(ctx: Ctx, staff_id: int) -> None:
+    if not _own_or_manage(ctx, staff_id):
+        require(ctx, Permission.STAFF_MANAGE)
+        raise Forbidden
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
