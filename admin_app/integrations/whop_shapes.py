@@ -1,6 +1,6 @@
 """The shapes in which Whop describes memberships and payments, read into one.
 
-Current API and pinned webhooks are flat (`user_id`, `membership_id`, `current_period_*`); unpinned v1 webhooks
+Current API and pinned webhooks are flat (`user_id`, `membership_id`, `current_period_*`); unpinned v1 ones
 nest (`user.id`, `membership.id`, `renewal_period_*`); v5 is flat with unix seconds; v2 nests, but names a
 payment's membership by a bare id.
 """
@@ -34,7 +34,7 @@ def membership_named_by(data: Mapping[str, Any]) -> str | None:
         fields.text(data.get("membership_id"))
         or fields.text(nested)
         or fields.text(fields.mapping(nested).get("id"))
-        or (membership_named_by(payment) if payment else None)
+        or fields.text(fields.mapping(payment.get("membership")).get("id"))
     )
 
 

@@ -1,0 +1,47 @@
+"""The simulator's web application."""
+
+from pathlib import Path
+
+from flask import Flask, Response, redirect
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from admin_app.simulator import clerk_api, panel, whop_api
+from admin_app.simulator.delivery import Deliveries
+from admin_app.simulator.faults import Faults
+from admin_app.simulator.settings import SimulatorSettings
+from admin_app.simulator.store import Store
+from admin_app.simulator.world import World
+
+
+def create_app(settings: SimulatorSettings, state: Path) -> Flask:
+    """The simulated providers with the memory kept in the given file."""
+    app = Flask(__name__, static_url_path="/_sim/static")
+    # Other names for this machine are how a foreign page would get past the loopback address.
+    app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost"]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    world = World(settings, Store(state), Deliveries(settings.retry_speed), Faults())
+    app.extensions["world"] = world
+    for part in (whop_api.blueprint, clerk_api.api, clerk_api.pages, panel.blueprint):
+        app.register_blueprint(part(world))
+
+    @app.get("/")
+    def root() -> WerkzeugResponse:
+        return redirect("/_sim/")
+
+    @app.after_request
+    def policy(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+        )
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    return app
+
+
+def close(app: Flask) -> None:
+    """Stop delivering and let go of the file."""
+    world: World = app.extensions["world"]
+    world.deliveries.stop()
+    world.store.close()

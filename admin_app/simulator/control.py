@@ -1,0 +1,128 @@
+"""Lets things happen at the simulated providers, from the demo's commands and from tests.
+
+`simulator` is its address, for example http://127.0.0.1:8200; `address_from` finds it in the settings.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+_TIMEOUT_SECONDS = 30
+_BATCH = 1000
+
+
+def address_from(whop_api_base: str) -> str | None:
+    """The simulator that this setting points to; None when it points to the real Whop."""
+    address, path, rest = whop_api_base.partition("/whop/api/v1")
+    return address if path and not rest.strip("/") else None
+
+
+def purchase(
+    simulator: str,
+    *,
+    email: str | None,
+    name: str = "Demo Customer",
+    plan: str = "monthly",
+    event: str = "v1",
+    deliver: bool = True,
+    membership_id: str | None = None,
+    user_id: str | None = None,
+    created_at: datetime | None = None,
+) -> dict[str, str]:
+    """A customer buys (or with a known membership, renews); answers the ids of what came to be."""
+    wanted = {
+        "email": email,
+        "name": name,
+        "plan": plan,
+        "event": event,
+        "deliver": deliver,
+        "membership_id": membership_id,
+        "user_id": user_id,
+        "created_at": created_at.isoformat() if created_at else None,
+    }
+    answer: dict[str, str] = _post(simulator, "whop/purchases", wanted)
+    return answer
+
+
+def deactivate(simulator: str, membership_id: str, *, event: str = "v1", deliver: bool = True) -> None:
+    """The membership ends now."""
+    _post(simulator, f"whop/memberships/{membership_id}/deactivate", {"event": event, "deliver": deliver})
+
+
+def cancel_at_period_end(
+    simulator: str, membership_id: str, *, cancels: bool = True, event: str = "v1", deliver: bool = True
+) -> None:
+    """The customer cancels (or takes it back); the membership runs on to the end of its period."""
+    wanted = {"cancel_at_period_end": cancels, "event": event, "deliver": deliver}
+    _post(simulator, f"whop/memberships/{membership_id}/cancel-at-period-end", wanted)
+
+
+def seed_memberships(simulator: str, memberships: Sequence[Mapping[str, Any]]) -> int:
+    """Make Whop know these without telling anybody.
+
+    Each: membership_id, user_id, email, name, plan, created_at and, when not from the plan, period_start,
+    period_end, status, cancel_at_period_end; times as ISO 8601 text.
+    """
+    return _seed(simulator, "whop/memberships", memberships)
+
+
+def create_user(
+    simulator: str, *, name: str, email: str, verified: bool = True, webhook: bool = False
+) -> dict[str, Any]:
+    """Somebody signs up; answers the person as the users API shows them."""
+    wanted = {"name": name, "email": email, "verified": verified, "webhook": webhook}
+    answer: dict[str, Any] = _post(simulator, "clerk/users", wanted)
+    return answer
+
+
+def verify_user(simulator: str, user_id: str) -> None:
+    """The person confirms their address; the product is told by user.updated."""
+    _post(simulator, f"clerk/users/{user_id}/verify", {})
+
+
+def delete_user(simulator: str, user_id: str) -> None:
+    """The person deletes their account; the product is told by user.deleted."""
+    _post(simulator, f"clerk/users/{user_id}/delete", {})
+
+
+def seed_users(simulator: str, users: Sequence[Mapping[str, Any]]) -> int:
+    """Make Clerk know these people (id, name, email, verified) without telling anybody."""
+    return _seed(simulator, "clerk/users", users)
+
+
+def token(
+    simulator: str, user_id: str, *, ttl: int = 60, azp: str | None = None, status: str = "active"
+) -> str:
+    """A session token of this person."""
+    wanted = {"user_id": user_id, "ttl": ttl, "azp": azp, "status": status}
+    return str(_post(simulator, "clerk/tokens", wanted)["token"])
+
+
+def fault(simulator: str, provider: str, mode: str, *, times: int = 1, seconds: float = 30) -> None:
+    """The provider's next calls go wrong: slow, 429, 500, apply-then-drop; off ends it."""
+    wanted = {"provider": provider, "mode": mode, "times": times, "seconds": seconds}
+    _post(simulator, "faults", wanted)
+
+
+def deliveries(simulator: str) -> list[dict[str, Any]]:
+    """The latest webhooks and how they went, oldest first."""
+    answer = httpx.get(f"{simulator}/_sim/deliveries", timeout=_TIMEOUT_SECONDS, trust_env=False)
+    answer.raise_for_status()
+    listed: list[dict[str, Any]] = answer.json()
+    return listed
+
+
+def _seed(simulator: str, path: str, items: Sequence[Mapping[str, Any]]) -> int:
+    starts = range(0, len(items), _BATCH)
+    return sum(_post(simulator, path, items[start : start + _BATCH])["seeded"] for start in starts)
+
+
+def _post(simulator: str, path: str, wanted: Any) -> Any:
+    url = f"{simulator}/_sim/{path}"
+    answer = httpx.post(url, json=wanted, timeout=_TIMEOUT_SECONDS, trust_env=False)
+    if answer.status_code == 422:
+        raise ValueError(answer.json()["error"])
+    answer.raise_for_status()
+    return answer.json()

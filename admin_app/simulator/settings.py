@@ -1,0 +1,40 @@
+"""What the simulator takes from the environment: the same variables that the product reads."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SimulatorSettings:
+    """Secrets shared with the product, and where to deliver to."""
+
+    own_url: str
+    base_url: str
+    whop_api_key: str
+    whop_webhook_secret: str
+    clerk_secret_key: str
+    clerk_webhook_secret: str
+    clerk_issuer: str
+    retry_speed: float = 1.0
+
+
+def from_environment(
+    port: int, environment: Mapping[str, str] = os.environ, *, retry_speed: float = 1.0
+) -> SimulatorSettings:
+    """The settings of a simulator that listens on this port."""
+    own_url = f"http://127.0.0.1:{port}"
+
+    def setting(name: str, default: str = "") -> str:
+        return environment.get(name, "").rstrip("/") or default
+
+    return SimulatorSettings(
+        own_url=own_url,
+        base_url=setting("BASE_URL", "http://127.0.0.1:8000"),
+        whop_api_key=setting("WHOP_API_KEY"),
+        whop_webhook_secret=environment.get("WHOP_WEBHOOK_SECRET", ""),
+        clerk_secret_key=setting("CLERK_SECRET_KEY"),
+        clerk_webhook_secret=environment.get("CLERK_WEBHOOK_SECRET", ""),
+        clerk_issuer=setting("CLERK_ISSUER", f"{own_url}/clerk"),
+        retry_speed=retry_speed,
+    )

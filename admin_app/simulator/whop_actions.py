@@ -1,0 +1,121 @@
+"""What happens at the simulated Whop: purchases, renewals, endings. Each may tell the product by webhook."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from admin_app.simulator import whop_events
+from admin_app.simulator.whop_records import PLANS, Membership, Payment, new_id, started
+from admin_app.simulator.world import Refused, World, text
+
+
+def find(world: World, membership_id: str) -> Membership | None:
+    document = world.store.get("membership", membership_id)
+    return Membership.read(document) if document else None
+
+
+def find_by_member(world: World, member_id: str) -> Membership | None:
+    documents = world.store.all("membership")
+    return next((Membership.read(found) for found in documents if found["member_id"] == member_id), None)
+
+
+def purchase(world: World, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """A new membership, or a known one's renewal; then both webhooks, unless told otherwise."""
+    form, plan = _one_of(wanted, "event", whop_events.FORMS), _one_of(wanted, "plan", tuple(PLANS))
+    at = _seconds(wanted.get("created_at"))
+    known = find(world, str(wanted.get("membership_id")))
+    if known:
+        record = known.renewed(at)
+    else:
+        record = started(
+            email=text(wanted, "email"),
+            name=text(wanted, "name") or "Demo Customer",
+            plan=plan,
+            at=at,
+            membership_id=text(wanted, "membership_id"),
+            user_id=text(wanted, "user_id"),
+        )
+    paid = Payment(new_id("pay"), record.id, at, first=known is None)
+    world.store.put("membership", record.document())
+    world.store.put("payment", paid.document())
+    if wanted.get("deliver", True):
+        world.deliver_whop(form, whop_events.event(form, "membership.activated", at, record))
+        world.deliver_whop(form, whop_events.event(form, "payment.succeeded", at, record, paid))
+    return {
+        "membership_id": record.id,
+        "member_id": record.member_id,
+        "user_id": record.user_id,
+        "payment_id": paid.id,
+    }
+
+
+def deactivate(world: World, record: Membership, wanted: Mapping[str, Any]) -> Membership:
+    at = _seconds(wanted.get("created_at"))
+    return _changed(world, record.ended(at), "membership.deactivated", at, wanted)
+
+
+def cancel_at_period_end(world: World, record: Membership, wanted: Mapping[str, Any]) -> Membership:
+    at = _seconds(wanted.get("created_at"))
+    cancels = wanted.get("cancel_at_period_end", True) is True
+    return _changed(
+        world, record.canceling(at, cancels=cancels), "membership.cancel_at_period_end_changed", at, wanted
+    )
+
+
+def _changed(world: World, record: Membership, name: str, at: int, wanted: Mapping[str, Any]) -> Membership:
+    form = _one_of(wanted, "event", whop_events.FORMS)
+    world.store.put("membership", record.document())
+    if wanted.get("deliver", True):
+        world.deliver_whop(form, whop_events.event(form, name, at, record))
+    return record
+
+
+def seed(world: World, wanted: Iterable[Mapping[str, Any]]) -> int:
+    """Many memberships at once, without webhooks; one that is known is replaced."""
+    records = [_seeded(item) for item in wanted]
+    world.store.put_all("membership", (record.document() for record in records))
+    return len(records)
+
+
+def _seeded(item: Mapping[str, Any]) -> Membership:
+    at = _seconds(item.get("created_at"))
+    fresh = started(
+        email=text(item, "email"),
+        name=text(item, "name") or "Demo Customer",
+        plan=_one_of(item, "plan", tuple(PLANS)),
+        at=at,
+        membership_id=text(item, "membership_id"),
+        user_id=text(item, "user_id"),
+    )
+    start = _seconds(item["period_start"]) if item.get("period_start") else at
+    end = _seconds(item["period_end"]) if item.get("period_end") else start + fresh.terms.days * 86400
+    return Membership(
+        **(
+            fresh.document()
+            | {
+                # Seeding again must not hand out other member ids.
+                "member_id": fresh.id.replace("mem_", "mber_", 1),
+                "period_start": start,
+                "period_end": end,
+                "status": text(item, "status") or "active",
+                "cancel_at_period_end": item.get("cancel_at_period_end") is True,
+            }
+        )
+    )
+
+
+def _one_of(wanted: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:
+    value = wanted.get(name) or choices[0]
+    if value not in choices:
+        raise Refused(f"{name} must be one of: {', '.join(choices)}.")
+    return str(value)
+
+
+def _seconds(value: Any) -> int:
+    if value is None:
+        return int(datetime.now(UTC).timestamp())
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise Refused("A time must be ISO 8601, for example 2026-11-18T11:06:40Z.") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,0 +1,106 @@
+"""Memberships, members and payments in the shape of Api-Version-Date 2026-10-15-1."""
+
+from typing import Any
+
+from admin_app.simulator.whop_records import (
+    ACCOUNT_ID,
+    ACCOUNT_TITLE,
+    PRODUCT_ID,
+    PRODUCT_TITLE,
+    Membership,
+    Payment,
+    iso,
+)
+
+
+def money(amount: str) -> dict[str, Any]:
+    return {"amount": amount, "currency": "usd", "decimals": 2, "display_decimals": 2}
+
+
+def membership(record: Membership) -> dict[str, Any]:
+    """The buyer's e-mail is not part of it: only the member has that."""
+    return {
+        "account": {"id": ACCOUNT_ID, "route": "demo-studio", "title": ACCOUNT_TITLE, "logo_url": None},
+        "billing_period_days": record.terms.days,
+        "cancel_at_period_end": record.cancel_at_period_end,
+        "canceled_at": iso(record.canceled_at) if record.canceled_at else None,
+        "collection_method": "charge_automatically",
+        "created_at": iso(record.created_at),
+        "current_period_start": iso(record.period_start),
+        "current_period_end": iso(record.period_end),
+        "id": record.id,
+        "initial_price": money(record.terms.amount),
+        "manage_url": None,
+        "member_id": record.member_id,
+        "metadata": {},
+        "plan_id": record.terms.id,
+        "product": {"id": PRODUCT_ID, "title": PRODUCT_TITLE, "logo_url": None},
+        "product_id": PRODUCT_ID,
+        "renewal_price": money(record.terms.amount),
+        "status": record.status,
+        "updated_at": iso(record.updated_at),
+        "user_id": record.user_id,
+    }
+
+
+def user_summary(record: Membership) -> dict[str, Any]:
+    return {
+        "id": record.user_id,
+        "name": record.name,
+        "username": record.user_id.replace("_", ""),
+        "profile_picture": {"url": "https://assets.example.com/u/1.png"},
+    }
+
+
+def member(record: Membership) -> dict[str, Any]:
+    return {
+        "access_level": "customer" if record.status == "active" else "no_access",
+        "account_id": ACCOUNT_ID,
+        "created_at": iso(record.created_at),
+        "display_name": record.name,
+        "email": record.email,
+        "id": record.member_id,
+        "joined_at": iso(record.created_at),
+        "status": "joined" if record.status == "active" else "left",
+        "token_balance": 0,
+        "usd_total_spent": money(record.terms.amount),
+        "user": user_summary(record),
+    }
+
+
+def payment(paid: Payment, record: Membership) -> dict[str, Any]:
+    amount = record.terms.amount
+    return {
+        "account_id": ACCOUNT_ID,
+        "amount_after_fees": money(amount),
+        "auto_refunded": False,
+        "billing_reason": "subscription_create" if paid.first else "subscription_cycle",
+        "created_at": iso(paid.created_at),
+        "currency": "usd",
+        "customer_email": record.email,
+        "holds": [],
+        "id": paid.id,
+        "line_items": [],
+        "member_id": record.member_id,
+        "membership_id": record.id,
+        "metadata": {},
+        "paid_at": iso(paid.created_at),
+        "payment_method_type": "card",
+        "payment_rule_matches": [],
+        "payments_failed": 0,
+        "plan_id": record.terms.id,
+        "product_id": PRODUCT_ID,
+        "refundable": True,
+        "refunded_amount": money("0.00"),
+        "retryable": False,
+        "status": "paid",
+        "substatus": "succeeded",
+        "subtotal": money(amount),
+        "tax_refunded_amount": money("0.00"),
+        "three_ds_verified": False,
+        "total": money(amount),
+        "updated_at": iso(paid.created_at),
+        "usd_total": money(amount),
+        "user": user_summary(record),
+        "voidable": False,
+    }

@@ -1,0 +1,154 @@
+"""Whop's API under /whop/api/v1, for the calls that the product makes."""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from admin_app.simulator import whop_actions, whop_answers
+from admin_app.simulator.whop_records import ACCOUNT_ID, PRODUCT_ID, Membership, Payment, iso
+from admin_app.simulator.world import World
+
+_DEFAULT_PAGE, _LARGEST_PAGE = 20, 100
+
+
+class _Failed(Exception):
+    def __init__(self, status: int, kind: str, message: str, param: str | None = None) -> None:
+        self.status, self.kind, self.message, self.param = status, kind, message, param
+
+
+def blueprint(world: World) -> Blueprint:
+    routes = Blueprint("whop", __name__, url_prefix="/whop/api/v1")
+
+    @routes.errorhandler(_Failed)
+    def failed(error: _Failed) -> tuple[Response, int]:
+        problem = {"type": error.kind, "message": error.message, "param": error.param}
+        return jsonify({"error": problem}), error.status
+
+    @routes.before_request
+    def guard() -> Response | None:
+        wanted = f"Bearer {world.settings.whop_api_key}".encode()
+        given = request.headers.get("Authorization", "").encode()
+        if not world.settings.whop_api_key or not hmac.compare_digest(wanted, given):
+            raise _Failed(401, "unauthorized", "The API key is missing or unknown.")
+        return world.faults.before("whop", request)
+
+    @routes.after_request
+    def leave(response: Response) -> Response:
+        return world.faults.after(request, response)
+
+    @routes.get("/memberships")
+    def memberships() -> Response:
+        return jsonify(_page(_filtered(world)))
+
+    @routes.get("/memberships/<membership_id>")
+    def membership(membership_id: str) -> Response:
+        return jsonify(whop_answers.membership(_membership(world, membership_id)))
+
+    @routes.post("/memberships/<membership_id>/cancel")
+    def cancel(membership_id: str) -> Response:
+        record, wanted = _membership(world, membership_id), request.get_json(silent=True) or {}
+        if wanted.get("cancel_at_period_end", True):
+            record = whop_actions.cancel_at_period_end(world, record, {})
+        else:
+            record = whop_actions.deactivate(world, record, {})
+        return jsonify(whop_answers.membership(record))
+
+    @routes.get("/members/<member_id>")
+    def member(member_id: str) -> Response:
+        record = whop_actions.find_by_member(world, member_id)
+        if record is None:
+            raise _Failed(404, "not_found", "No such member.")
+        return jsonify(whop_answers.member(record))
+
+    @routes.get("/payments/<payment_id>")
+    def payment(payment_id: str) -> Response:
+        found = world.store.get("payment", payment_id)
+        if found is None:
+            raise _Failed(404, "not_found", "No such payment.")
+        paid = Payment.read(found)
+        return jsonify(whop_answers.payment(paid, _membership(world, paid.membership_id)))
+
+    return routes
+
+
+def _membership(world: World, membership_id: str) -> Membership:
+    record = whop_actions.find(world, membership_id)
+    if record is None:
+        raise _Failed(404, "not_found", "No such membership.")
+    return record
+
+
+def _filtered(world: World) -> list[Membership]:
+    query = request.args
+
+    def listed(*names: str) -> set[str]:
+        return {value for name in names for value in query.getlist(name)}
+
+    exact: list[tuple[set[str], Callable[[Membership], str]]] = [
+        (listed("account_id"), lambda _: ACCOUNT_ID),
+        (listed("product_id", "product_ids"), lambda _: PRODUCT_ID),
+        (listed("plan_id", "plan_ids"), lambda record: record.terms.id),
+        (listed("user_id"), lambda record: record.user_id),
+        (listed("member_id"), lambda record: record.member_id),
+    ]
+    statuses = listed("status", "statuses")
+    after, before = query.get("created_after"), query.get("created_before")
+    records = [
+        record
+        for record in map(Membership.read, world.store.all("membership"))
+        if all(not wanted or value(record) in wanted for wanted, value in exact)
+        and (not statuses or _status(record) in statuses)
+        and (after is None or iso(record.created_at) > after)
+        and (before is None or iso(record.created_at) < before)
+    ]
+    # Newest first, as a list of sales is; ids break ties so that pages never overlap.
+    records.sort(key=lambda record: (record.created_at, record.id), reverse=query.get("direction") != "asc")
+    return records
+
+
+def _status(record: Membership) -> str:
+    """The bucket that the status filter means: a membership set to cancel is no longer `active` there."""
+    return "canceling" if record.status == "active" and record.cancel_at_period_end else record.status
+
+
+def _page(records: Sequence[Membership]) -> dict[str, Any]:
+    """One page forward from `after`, or backward from `before`."""
+    ids = [record.id for record in records]
+    low = _position(ids, "after") + 1 if "after" in request.args else 0
+    high = _position(ids, "before") if "before" in request.args else len(ids)
+    if "last" in request.args or "before" in request.args:
+        low = max(low, high - _size("last"))
+    else:
+        high = min(high, low + _size("first"))
+    shown = records[low:high]
+    return {
+        "data": [whop_answers.membership(record) for record in shown],
+        "page_info": {
+            "start_cursor": _cursor(shown[0].id) if shown else None,
+            "end_cursor": _cursor(shown[-1].id) if shown else None,
+            "has_next_page": high < len(ids),
+            "has_previous_page": low > 0,
+        },
+    }
+
+
+def _size(name: str) -> int:
+    given = request.args.get(name, str(_DEFAULT_PAGE))
+    if not given.isdecimal() or int(given) < 1:
+        raise _Failed(400, "invalid_request", f"{name} must be a positive number.", name)
+    return min(int(given), _LARGEST_PAGE)
+
+
+def _cursor(identity: str) -> str:
+    return base64.urlsafe_b64encode(identity.encode()).decode()
+
+
+def _position(ids: Sequence[str], name: str) -> int:
+    try:
+        return ids.index(base64.urlsafe_b64decode(request.args[name].encode()).decode())
+    except (ValueError, binascii.Error):
+        raise _Failed(400, "invalid_request", "The cursor is not one of ours.", name) from None

@@ -1,0 +1,50 @@
+"""The simulator as a whole: what it knows, how it delivers, and what goes wrong on purpose."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from admin_app.simulator import delivery
+from admin_app.simulator.delivery import Deliveries, Delivery
+from admin_app.simulator.faults import Faults
+from admin_app.simulator.settings import SimulatorSettings
+from admin_app.simulator.store import Store
+
+
+class Refused(Exception):
+    """The request to the simulator makes no sense; the sentence says why."""
+
+
+def text(wanted: Mapping[str, Any], name: str) -> str | None:
+    """The value if it is text; absent and empty are the same."""
+    value = wanted.get(name) or None
+    if value is not None and not isinstance(value, str):
+        raise Refused(f"{name} must be text.")
+    return value
+
+
+@dataclass(frozen=True)
+class World:
+    settings: SimulatorSettings
+    store: Store
+    deliveries: Deliveries
+    faults: Faults
+
+    def deliver_whop(self, form: str, body: dict[str, Any]) -> None:
+        secret = self.settings.whop_webhook_secret
+        if form in {"v1", "pinned"}:
+            name, sign = body["type"], delivery.sign_current_whop(secret, body["id"])
+        else:
+            name, sign = body["action"], delivery.sign_legacy_whop(secret)
+        self._deliver("whop", name, body, sign, delivery.WHOP_WAITS)
+
+    def deliver_clerk(self, delivery_id: str, body: dict[str, Any]) -> None:
+        sign = delivery.sign_svix(self.settings.clerk_webhook_secret, delivery_id)
+        self._deliver("clerk", body["type"], body, sign, delivery.SVIX_WAITS)
+
+    def _deliver(
+        self, provider: str, name: str, body: dict[str, Any], sign: delivery.Sign, waits: tuple[float, ...]
+    ) -> None:
+        url = f"{self.settings.base_url}/api/webhooks/{provider}"
+        self.deliveries.send(Delivery(url, f"{provider} {name}", json.dumps(body).encode(), sign, waits))
