@@ -25,7 +25,7 @@ from models.scheduling import (
     Practitioner,
     SessionType,
 )
-from models.staff import Role, StaffMember, StaffSession
+from models.staff import Role, SignInBrake, StaffMember, StaffSession
 
 __all__ = [
     "LEGACY_PREFIX",
@@ -53,6 +53,7 @@ __all__ = [
     "Role",
     "SentEmail",
     "SessionType",
+    "SignInBrake",
     "StaffMember",
     "StaffSession",
     "User",

@@ -51,3 +51,17 @@ class StaffSession(Base):
     user_agent: Mapped[str | None]
 
     staff: Mapped[StaffMember] = relationship(lazy="raise")
+
+
+class SignInBrake(Base):
+    """Failed sign-ins that belong to no account: of a network, or under an e-mail that is nobody's.
+
+    Only a hash says which; a row is forgotten a day after its last failure.
+    """
+
+    __tablename__ = "sign_in_brakes"
+
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    failed_sign_ins: Mapped[Count]
+    locked_until: Mapped[datetime | None]
+    last_failed_at: Mapped[CreatedAt] = mapped_column(index=True)

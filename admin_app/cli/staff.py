@@ -27,7 +27,7 @@ group = click.Group("staff", help="Create, change and list the people who may si
 
 @contextmanager
 def _work() -> Iterator[Ctx]:
-    database: Database = current_app.extensions["database"]
+    database: Database = current_app.extensions["backdesk"].db
     with database.unit_of_work(ACTOR) as ctx:
         yield ctx
 

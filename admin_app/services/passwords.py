@@ -13,7 +13,7 @@ from admin_app.errors import InvalidInput
 SHORTEST = 12
 LONGEST = 256
 
-# A little over OWASP's floor: about 40 ms and 32 MiB each, so that a burst of sign-ins cannot exhaust the memory.
+# A little over OWASP's floor: about 40 ms and 32 MiB each, so that a burst cannot exhaust the memory.
 _hasher = PasswordHasher(time_cost=3, memory_cost=32 * 1024, parallelism=1)
 
 # What is left of the passwords that people try first when digits and signs are taken away.
@@ -95,7 +95,7 @@ def _is_common(password: str) -> bool:
 
 
 def check_strength(password: str, *, email: str, field: str = "password") -> None:
-    """Refuse a password that is short, made of the person's own address, or among the first that anyone tries."""
+    """Refuse a password that is short, made of the own address, or among the first that anyone tries."""
     lowered, address = password.casefold(), email.casefold()
     if len(_normal(password)) < SHORTEST:
         sentence = f"The password is too short: use at least {SHORTEST} characters."
@@ -129,7 +129,7 @@ def _decoy() -> str:
 
 
 def matches(password_hash: str | None, password: str) -> bool:
-    """Whether the password fits; without a hash the same work is done for nothing, so that time tells nothing."""
+    """Whether the password fits; without a hash the same work is done for nothing, so time tells nothing."""
     usable = len(password) <= LONGEST
     try:
         fits = _hasher.verify(password_hash or _decoy(), _normal(password) if usable else "")

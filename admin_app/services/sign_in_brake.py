@@ -1,25 +1,39 @@
-"""The brake on guessing passwords: after a few failures a wait that doubles, kept in the database."""
+"""The brake on guessing passwords: after a few failures a wait that doubles, kept in the database.
+
+An account counts its own failures. What belongs to no account, a network or an e-mail that is nobody's,
+counts in a row of its own by the same rule, so that a wait does not tell which addresses exist.
+"""
 
 import hashlib
 from datetime import datetime, timedelta
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Protocol
 
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
 from admin_app.errors import TooManyAttempts
+from models import SignInBrake
 
 FREE_FAILURES = 4
+# A whole office may share an address: the brake on a network is against one password on many accounts.
+FREE_FAILURES_OF_A_NETWORK = 30
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(minutes=15)
+FORGET_AFTER = timedelta(days=1)
 
 
 class Braked(Protocol):
-    """Whatever counts failures: a staff member, an unknown address or a network address."""
+    """Whatever counts failures: a staff member or a row of its own."""
 
     failed_sign_ins: int
     locked_until: datetime | None
 
 
-def is_on(row: Braked, now: datetime) -> bool:
-    return row.locked_until is not None and row.locked_until > now
+def is_on(row: Braked | None, now: datetime) -> bool:
+    return row is not None and row.locked_until is not None and row.locked_until > now
 
 
 def count_failure(row: Braked, now: datetime, *, free: int = FREE_FAILURES) -> bool:
@@ -42,6 +56,53 @@ def too_many_attempts() -> TooManyAttempts:
     return TooManyAttempts("Too many attempts. Wait up to 15 minutes and try again, or ask an administrator.")
 
 
-def digest(kind: str, value: str) -> bytes:
-    """The key of a row about someone unknown: what they typed is not kept."""
+def of_address(email: str) -> bytes:
+    """The key of an e-mail that is nobody's; what was typed is not kept."""
+    return _digest("email", email.casefold())
+
+
+def of_network(ip: str | None) -> bytes | None:
+    """The key of the network an attempt comes from: an IPv4 address, or the /64 of an IPv6 user."""
+    try:
+        address = ip_address(ip or "")
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        return _digest("network", str(address.ipv4_mapped or IPv6Network((address, 64), strict=False)))
+    return _digest("network", str(address))
+
+
+def find(session: Session, key: bytes) -> SignInBrake | None:
+    return session.get(SignInBrake, key)
+
+
+def hold(ctx: Ctx, key: bytes) -> SignInBrake:
+    """The row of this key, locked until the transaction ends; a new count when the old one is a day old."""
+    ctx.session.execute(
+        insert(SignInBrake).values(key_hash=key, last_failed_at=ctx.now).on_conflict_do_nothing()
+    )
+    row = ctx.session.scalars(
+        select(SignInBrake)
+        .where(SignInBrake.key_hash == key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    if row.last_failed_at < ctx.now - FORGET_AFTER:
+        release(row)
+    row.last_failed_at = ctx.now
+    return row
+
+
+def forget_old(ctx: Ctx, *, limit: int = 100) -> None:
+    """Delete rows that count no more; rows in use are passed over, so that nobody waits for this."""
+    old = (
+        select(SignInBrake.key_hash)
+        .where(SignInBrake.last_failed_at < ctx.now - FORGET_AFTER)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ctx.session.execute(delete(SignInBrake).where(SignInBrake.key_hash.in_(old)))
+
+
+def _digest(kind: str, value: str) -> bytes:
     return hashlib.sha256(f"{kind}:{value}".encode("utf-8", "surrogatepass")).digest()

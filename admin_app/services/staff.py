@@ -103,7 +103,7 @@ def set_role(ctx: Ctx, *, staff_id: int, role: Role, reason: str | None = None) 
 def reset_password(
     ctx: Ctx, *, staff_id: int, password: str | None = None, reason: str | None = None
 ) -> tuple[StaffMember, str | None]:
-    """Set a password for someone, end their sessions and lift their lock; a made-up one is returned to show once."""
+    """Set someone's password, end their sessions, lift their lock; a made-up one is returned to show once."""
     member = _lock_for_change(ctx, staff_id)
     generated = passwords.generate() if password is None else None
     _set_password(member, generated or password or "", field="password")
@@ -116,7 +116,7 @@ def reset_password(
 def change_own_password(
     ctx: Ctx, *, current: str, new: str, keep_session_id: int | None = None
 ) -> StaffMember | Refused:
-    """Change one's own password and end one's other sessions; a wrong current one counts like a failed sign-in."""
+    """Change one's own password, end one's other sessions; a wrong current one counts as a failed sign-in."""
     if not isinstance(ctx.actor, Staff):
         raise Forbidden("Only a signed-in staff member has a password to change.")
     member = _locked(ctx, ctx.actor.id)

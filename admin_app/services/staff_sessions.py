@@ -14,7 +14,7 @@ from admin_app.context import Ctx, Staff
 from admin_app.errors import DomainError, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, allows, require
 from admin_app.services import audit, passwords, sign_in_brake
-from models import StaffMember, StaffSession
+from models import SignInBrake, StaffMember, StaffSession
 
 TOUCH_EVERY = timedelta(minutes=1)
 LONGEST_USER_AGENT = 300
@@ -70,36 +70,27 @@ def sign_in(
     ctx: Ctx, *, email: str, password: str, ip: str | None, user_agent: str | None, limits: Limits
 ) -> SignedIn | SignInRefused:
     """Check e-mail and password and open a new session; the same work and answer for every kind of wrong."""
+    network = sign_in_brake.of_network(ip)
+    if network and sign_in_brake.is_on(sign_in_brake.find(ctx.session, network), ctx.now):
+        return SignInRefused(sign_in_brake.too_many_attempts())
     member = _locked_member(ctx, email)
-    if member is not None and sign_in_brake.is_on(member, ctx.now):
+    counter = member or sign_in_brake.hold(ctx, sign_in_brake.of_address(email.strip()))
+    if sign_in_brake.is_on(counter, ctx.now):
         return SignInRefused(sign_in_brake.too_many_attempts())
     fits = passwords.matches(member.password_hash if member else None, password)
     if member is None or not fits or member.disabled_at is not None:
-        return _refuse(ctx, member, fits)
+        _count_attempt(ctx, counter, network)
+        _record_refused(ctx, member, fits)
+        return SignInRefused(WrongCredentials())
     if passwords.needs_rehash(member.password_hash):
         member.password_hash = passwords.hash_password(password)
     sign_in_brake.release(member)
     member.last_signed_in_at = ctx.now
-    token = secrets.token_urlsafe(32)
-    opened = StaffSession(
-        staff_id=member.id,
-        token_hash=_digest(token),
-        created_at=ctx.now,
-        last_seen_at=ctx.now,
-        expires_at=ctx.now + limits.absolute,
-        ip=ip,
-        user_agent=(user_agent or "").replace("\0", "")[:LONGEST_USER_AGENT] or None,
-    )
-    ctx.session.add(opened)
-    ctx.session.flush()
-    actor = Staff(member.id, member.email, member.role)
-    facts = {"session_id": opened.id}
-    audit.record(replace(ctx, actor=actor), "staff.signed_in", records=[staff_key(member.id)], facts=facts)
-    return SignedIn(token, opened, actor)
+    return _open(ctx, member, ip, user_agent, limits)
 
 
 def authenticate(session: Session, token: str, *, now: datetime, limits: Limits) -> Recognised | None:
-    """Whose token this is, in one indexed query, or nobody's: unknown, ended, idle, expired or disabled alike."""
+    """Whose token this is, in one indexed query, or nobody's: unknown, ended, idle, expired, disabled."""
     row = session.execute(
         select(
             StaffSession.id,
@@ -213,7 +204,7 @@ def end_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None) -> int:
 
 
 def _locked_member(ctx: Ctx, email: str) -> StaffMember | None:
-    """The member, locked before the password is looked at: a burst of guesses is tried and counted one by one."""
+    """The member, locked before the password is looked at: a burst of guesses is counted one by one."""
     address = email.strip()
     if not address or "\0" in address or len(address) > 254:
         return None
@@ -226,7 +217,7 @@ def _locked_member(ctx: Ctx, email: str) -> StaffMember | None:
 
 
 def count_failure(ctx: Ctx, member: StaffMember) -> None:
-    """Count a wrong password; the lock it may lead to is audited. The member's row is locked by the caller."""
+    """Count a wrong password and audit the lock it may lead to; the caller has locked the member's row."""
     if sign_in_brake.count_failure(member, ctx.now):
         facts = {"email": member.email, "failures": member.failed_sign_ins}
         audit.record(ctx, "staff.locked", records=[staff_key(member.id)], facts=facts)
@@ -237,14 +228,46 @@ def staff_key(staff_id: int) -> str:
     return f"staff:{staff_id}"
 
 
-def _refuse(ctx: Ctx, member: StaffMember | None, fits: bool) -> SignInRefused:
+def _open(ctx: Ctx, member: StaffMember, ip: str | None, user_agent: str | None, limits: Limits) -> SignedIn:
+    token = secrets.token_urlsafe(32)
+    opened = StaffSession(
+        staff_id=member.id,
+        token_hash=_digest(token),
+        created_at=ctx.now,
+        last_seen_at=ctx.now,
+        expires_at=ctx.now + limits.absolute,
+        ip=ip,
+        user_agent=(user_agent or "").replace("\0", "")[:LONGEST_USER_AGENT] or None,
+    )
+    ctx.session.add(opened)
+    ctx.session.flush()
+    actor = Staff(member.id, member.email, member.role)
+    facts = {"session_id": opened.id}
+    audit.record(replace(ctx, actor=actor), "staff.signed_in", records=[staff_key(member.id)], facts=facts)
+    return SignedIn(token, opened, actor)
+
+
+def _count_attempt(ctx: Ctx, counter: StaffMember | SignInBrake, network: bytes | None) -> None:
+    # The network's row is locked before anything is audited: every transaction takes the audit's lock last.
+    if network:
+        row = sign_in_brake.hold(ctx, network)
+        sign_in_brake.count_failure(row, ctx.now, free=sign_in_brake.FREE_FAILURES_OF_A_NETWORK)
+    if isinstance(counter, StaffMember):
+        count_failure(ctx, counter)
+    else:
+        sign_in_brake.count_failure(counter, ctx.now)
+        sign_in_brake.forget_old(ctx)
+
+
+def _record_refused(ctx: Ctx, member: StaffMember | None, fits: bool) -> None:
     if member is None:
-        return SignInRefused(WrongCredentials())
+        # What a stranger typed is not kept: it may be a password in the wrong field.
+        facts = {"account": "an unknown address", "because": "nobody has this e-mail"}
+        audit.record(ctx, "staff.sign_in_refused", records=[], facts=facts)
+        return
     because = "the account is disabled" if fits else "the password was wrong"
     facts = {"account": member.email, "because": because}
     audit.record(ctx, "staff.sign_in_refused", records=[staff_key(member.id)], facts=facts)
-    count_failure(ctx, member)
-    return SignInRefused(WrongCredentials())
 
 
 def _record_revoked(ctx: Ctx, staff_id: int, count: int, reason: str | None) -> None:

@@ -1,12 +1,11 @@
 """Signing in and out of the console, and who the browser of a request belongs to."""
 
 import unicodedata
-from typing import Any
+from typing import Any, TypedDict
 
 from flask import (
     Blueprint,
     Flask,
-    current_app,
     flash,
     make_response,
     redirect,
@@ -17,9 +16,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 
-from admin_app.config import Settings
 from admin_app.context import Actor, Guest, Staff
-from admin_app.db import Database
 from admin_app.errors import DomainError, InvalidInput
 from admin_app.services import staff_sessions
 from admin_app.services.staff_sessions import (
@@ -28,12 +25,20 @@ from admin_app.services.staff_sessions import (
     SignedIn,
     SignInRefused,
 )
+from views.backdesk import backdesk, request_id
 
 COOKIE = "backdesk_session"
 HOME = "/admin/"
 LONGEST_NEXT = 2000
 
 blueprint = Blueprint("sign_in", __name__)
+
+
+class _CookieAttributes(TypedDict):
+    path: str
+    httponly: bool
+    samesite: str
+    secure: bool
 
 
 class StaffUser:
@@ -99,9 +104,7 @@ def sign_in() -> ResponseReturnValue:
     if isinstance(outcome, SignInRefused):
         return _page(wished, email=email, error=outcome.error)
     response = make_response(redirect(wished, 303))
-    response.set_cookie(
-        COOKIE, outcome.token, path="/", httponly=True, samesite="Lax", secure=_settings().secure_cookies
-    )
+    response.set_cookie(COOKIE, outcome.token, **_cookie_attributes())
     return response
 
 
@@ -110,17 +113,17 @@ def sign_out() -> ResponseReturnValue:
     token = request.cookies.get(COOKIE)
     if token:
         actor: Actor = signed_in_actor() or Guest()
-        with _database().unit_of_work(actor) as ctx:
+        with backdesk().db.unit_of_work(actor, request_id=request_id()) as ctx:
             staff_sessions.sign_out(ctx, token=token)
     flash("You are signed out.", "success")
     response = make_response(redirect(url_for("sign_in.show"), 303))
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=_settings().secure_cookies)
+    response.delete_cookie(COOKIE, **_cookie_attributes())
     return response
 
 
 def _try(email: str, password: str) -> SignedIn | SignInRefused:
     # A refusal comes back as a value, so that the failure it counted is committed with this block.
-    with _database().unit_of_work(Guest()) as ctx:
+    with backdesk().db.unit_of_work(Guest(), request_id=request_id()) as ctx:
         previous = request.cookies.get(COOKIE)
         outcome = staff_sessions.sign_in(
             ctx,
@@ -128,19 +131,20 @@ def _try(email: str, password: str) -> SignedIn | SignInRefused:
             password=password,
             ip=request.remote_addr,
             user_agent=request.user_agent.string,
-            limits=Limits.from_settings(_settings()),
+            limits=Limits.from_settings(backdesk().settings),
         )
         if previous and isinstance(outcome, SignedIn):
             staff_sessions.sign_out(ctx, token=previous)
     return outcome
 
 
+def _cookie_attributes() -> _CookieAttributes:
+    return {"path": "/", "httponly": True, "samesite": "Lax", "secure": backdesk().settings.secure_cookies}
+
+
 def _missing(email: str, password: str) -> InvalidInput | None:
-    fields = {}
-    if not email:
-        fields["email"] = "Enter your e-mail address."
-    if not password:
-        fields["password"] = "Enter your password."
+    wanted = {"email": (email, "Enter your e-mail address."), "password": (password, "Enter your password.")}
+    fields = {name: sentence for name, (value, sentence) in wanted.items() if not value}
     return InvalidInput(" ".join(fields.values()), fields=fields) if fields else None
 
 
@@ -157,7 +161,7 @@ def _load(_request: Any) -> StaffUser | None:
     token = request.cookies.get(COOKIE)
     if not token:
         return None
-    database, limits = _database(), Limits.from_settings(_settings())
+    database, limits = backdesk().db, Limits.from_settings(backdesk().settings)
     with database.read_only() as session:
         found = staff_sessions.authenticate(session, token, now=database.clock(), limits=limits)
     if found is None:
@@ -166,13 +170,3 @@ def _load(_request: Any) -> StaffUser | None:
         with database.unit_of_work(found.actor) as ctx:
             staff_sessions.touch(ctx, session_id=found.session_id)
     return StaffUser(found)
-
-
-def _database() -> Database:
-    database: Database = current_app.extensions["database"]
-    return database
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.extensions["settings"]
-    return settings
