@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from admin_app.launcher.guardian import lives, signal_group
 from admin_app.launcher.spawn import Terms
 
 SPAWN = Path(__file__).with_name("spawn.py")
@@ -50,56 +53,56 @@ def command_line(
 def start(
     command: Sequence[str],
     *,
-    log: Path,
+    log: Path | None,
     env: Mapping[str, str] | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
     run_as: RunAs | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in its own session, its output appended to `log`. Call it from the main thread: the
-    kernel's parent-death signal follows the thread that forked, not the process."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    """Start a child in its own session, its output appended to `log` or shown when there is none. Call it
+    from the main thread: the kernel's parent-death signal follows the thread that forked, not the process."""
+    with _output(log) as output:
         return subprocess.Popen(
             command_line(command, death_signal=death_signal, run_as=run_as),
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if output else None,
             env=env,
             start_new_session=True,
         )
 
 
+def _output(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+    if log is None:
+        return contextlib.nullcontext()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("ab")
+
+
 def stop(process: subprocess.Popen[bytes], with_signal: signal.Signals, *, grace: float) -> None:
     """Ask, wait, then insist; returns when the child and its process group are gone."""
+    ask(process, with_signal)
+    finish(process, grace=grace)
+
+
+def ask(process: subprocess.Popen[bytes], with_signal: signal.Signals) -> None:
     if process.poll() is None:
         process.send_signal(with_signal)
-        try:
-            process.wait(grace)
-        except subprocess.TimeoutExpired:
-            pass
+
+
+def finish(process: subprocess.Popen[bytes], *, grace: float) -> None:
+    """Wait for a child that was asked to end; kill it and what it started when the time is up."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(grace)
     signal_group(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def signal_group(leader: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(leader, number)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def wait_for_exit(pid: int, seconds: float) -> bool:
     """Whether a process that is not our child is gone within the time."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
+    while lives(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return False
+    return not lives(pid)
 
 
 def command_of(pid: int) -> str:

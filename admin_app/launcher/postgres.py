@@ -14,14 +14,13 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from admin_app.launcher import children
+from admin_app.launcher import children, ports
 from admin_app.launcher.children import LaunchError, RunAs
 
 ROLE = DATABASE = "backdesk"
@@ -71,10 +70,10 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = DATABASE) -> str:
-        return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{ROLE}:{self.password}@{ports.HOST}:{self.port}/{database}"
 
     def start(self) -> None:
-        """Bring the server up, whatever state an earlier run left behind; returns when it takes connections."""
+        """Bring the server up, whatever an earlier run left behind; returns when it takes connections."""
         self.home.mkdir(parents=True, exist_ok=True)
         if not (self.data / "PG_VERSION").exists():
             self._create()
@@ -118,7 +117,7 @@ class Server:
              "--no-instructions", *sync],
             run_as,
         )  # fmt: skip
-        (fresh / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        (fresh / "pg_hba.conf").write_text(f"host all all {ports.HOST}/32 scram-sha-256\n")
         self.password = secrets.token_hex(24)
         self._store("password", self.password)
         # The application's role is no superuser: row level security would not apply to one.
@@ -140,8 +139,7 @@ class Server:
         self._store("password", self.password)
 
     def _store(self, name: str, value: str) -> None:
-        path = self.home / name
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as target:
+        with open(os.open(self.home / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as target:
             target.write(value + "\n")
 
     def _single_user(self, data: Path, run_as: RunAs | None, *statements: str) -> None:
@@ -229,10 +227,9 @@ class Server:
 
     def _try_start(self, run_as: RunAs | None) -> str | None:
         """One try; None when up, else what the server said."""
-        self.port = _free_port(self.home / "port")
-        self._store("port", str(self.port))
+        self.port = ports.stable_port(self.home / "port")
         options = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": ports.HOST,
             "port": str(self.port),
             "unix_socket_directories": "",
             "timezone": "UTC",
@@ -285,21 +282,3 @@ def _change_owner(top: Path, uid: int, gid: int) -> None:
     for folder, folders, files in os.walk(top):
         for name in (*folders, *files):
             os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
-
-
-def _free_port(remembered: Path) -> int:
-    """The port of the last run when it is still free, so that noted addresses stay right; else any."""
-    try:
-        wanted = int(remembered.read_text())
-    except (FileNotFoundError, ValueError):
-        wanted = 0
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            # As the server itself does: a connection that lingers from the last run is no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise LaunchError("No free TCP port on 127.0.0.1.")

@@ -67,17 +67,22 @@ def give_up_root(uid: int, gid: int, *, keep_access: bool) -> None:
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
+def end_with_parent(death_signal: int) -> None:
+    """Have the kernel send us a signal when the parent dies; on other systems the guardian has to do."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, death_signal)
+
+
 def main() -> None:
     terms: Terms = json.loads(sys.argv[1])
     command = sys.argv[2:]
     if terms["uid"] is not None and terms["gid"] is not None:
         give_up_root(terms["uid"], terms["gid"], keep_access=terms["keep_access"])
-    if sys.platform == "linux":
-        # After the change of user, because the kernel forgets the signal on that change.
-        _prctl(PR_SET_PDEATHSIG, terms["death_signal"])
-        if os.getppid() != terms["parent"]:
-            sys.exit("the parent has gone")
-    os.execv(command[0], command)
+    # After the change of user, because the kernel forgets the signal on that change.
+    end_with_parent(terms["death_signal"])
+    if os.getppid() != terms["parent"]:
+        sys.exit("the parent has gone")
+    os.execv(command[0], command)  # noqa: S606 - becoming that program is the purpose
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+# Two commands matter: `make run` and `make test`. Everything sets itself up.
+# Paths are relative and programs run as modules, so that the folder may have any name and may be moved.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench soak migrate routes screenshots setup setup-dev chromium
+
+PY := .venv/bin/python
+
+# The first Python that is new enough prepares .venv (its own, once there is one).
+SETUP = for p in .venv/bin/python python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	  if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    exec $$p -m admin_app.launcher.bootstrap $(1); \
+	  fi; \
+	done; \
+	echo "Backdesk needs Python 3.11 or newer; none was found. On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; \
+	exit 1
+
+help: ## show this list
+	@echo "make run          start everything on http://127.0.0.1:8000 (PORT=8010 make run for another port)"
+	@echo "make test         every check and every test, browser included"
+	@echo "make check        format, lint, types, import rule, templates"
+	@echo "make format       let the tools put the format right"
+	@echo "make bench        fill a large database and compare the console's speed"
+	@echo "make soak         long-running tests"
+	@echo "make migrate      bring the database of DATABASE_URL up to date"
+	@echo "make routes       every address with its methods"
+	@echo "make screenshots  draw the README's pictures anew"
+
+setup:
+	@$(call SETUP,requirements.txt)
+
+setup-dev:
+	@$(call SETUP,requirements-dev.txt)
+
+run: setup
+	@exec $(PY) -m admin_app.launcher.run --die-with-parent
+
+test: setup-dev check chromium
+	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 2 tests
+
+check: setup-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy admin_app models views
+	$(PY) -c 'from importlinter.cli import lint_imports_command as main; main()'
+	$(PY) -m djlint --check --quiet views/templates
+	$(PY) -m djlint --lint --quiet views/templates
+
+format: setup-dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(PY) -m djlint --reformat --quiet views/templates
+
+bench: setup-dev
+	@$(PY) -m tests.bench
+
+soak: setup-dev
+	@BACKDESK_SOAK=1 $(PY) -m pytest -n 2 tests
+
+migrate: setup
+	@$(PY) -m alembic -c migrations/alembic.ini upgrade head
+
+routes: setup
+	@DATABASE_URL="$${DATABASE_URL:-postgresql://127.0.0.1/none}" SECRET_KEY="$${SECRET_KEY:-enough to list the routes, never served}" \
+	  $(PY) -m flask --app wsgi routes
+
+screenshots: setup-dev chromium
+	@BACKDESK_SCREENSHOTS=1 BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest tests/browser
+
+chromium:
+	@sh .ci/chromium --install >/dev/null

@@ -1,0 +1,275 @@
+"""`make run`: everything Backdesk needs, from one command, and nothing of it left when that command ends."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from admin_app.launcher import demo_settings, ports, spawn
+from admin_app.launcher.children import LaunchError
+from admin_app.launcher.postgres import Server
+from admin_app.launcher.supervise import Child, FolderLock, Supervisor
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_PORT = 8000
+HEALTH_SECONDS = 60.0
+
+
+class Stop(BaseException):
+    """Somebody asked us to end. Not an Exception, so that no handler on the way swallows it."""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The programs that make up Backdesk; tests put small ones in their place."""
+
+    migrate: tuple[str, ...] = ("-m", "alembic", "-c", "migrations/alembic.ini", "upgrade", "head")
+    fill: tuple[str, ...] = ("-m", "flask", "--app", "wsgi", "demo", "fill")
+    simulator: tuple[str, ...] = ("-m", "admin_app.simulator")
+    worker: tuple[str, ...] = ("-m", "admin_app.jobs")
+    web: tuple[str, ...] = ("-m", "gunicorn", "wsgi:app")
+
+
+PROGRAMS = Commands()
+
+
+def say(text: str = "", *, end: str = "\n") -> None:
+    # The reader of our output may have gone; the servers are to go on all the same.
+    with suppress(OSError):
+        print(text, end=end, flush=True)
+
+
+@contextmanager
+def step(name: str, *, shows_progress: bool = False) -> Iterator[None]:
+    """One line per step, with the time it took."""
+    begun = time.monotonic()
+    say(f"  {name} ...", end="\n" if shows_progress else " ")
+    try:
+        yield
+    except LaunchError:
+        say("failed")
+        raise
+    taken = f"{time.monotonic() - begun:.1f} s"
+    say(f"  {name}: {taken}" if shows_progress else taken)
+
+
+class Run:
+    """One run of everything from this folder."""
+
+    def __init__(self, root: Path, environment: Mapping[str, str], commands: Commands) -> None:
+        self.root = root
+        self.var = root / "var"
+        self.commands = commands
+        self.given = demo_settings.given(root, environment)
+        self.port = _port(self.given.get("PORT", ""))
+        self.is_demo = not self.given.get("DATABASE_URL")
+        self.env: dict[str, str] = {}
+        self.supervisor: Supervisor | None = None
+
+    def __call__(self) -> None:
+        """Start everything and stay until it is asked to end or a part of it fails."""
+        lock = FolderLock(self.var / "run.lock")
+        lock.take()
+        if not ports.is_free(self.port):
+            raise LaunchError(
+                f"Port {self.port} is taken by another program. Choose another one: "
+                f"PORT={self._another_port()} make run"
+            )
+        self.supervisor = supervisor = Supervisor(lock)
+        try:
+            begun = time.monotonic()
+            self._start(supervisor)
+            say()
+            say(self._welcome(time.monotonic() - begun))
+            supervisor.watch()
+        finally:
+            with _undisturbed():
+                supervisor.stop()
+
+    def _start(self, supervisor: Supervisor) -> None:
+        self._rotate_logs()
+        if self.is_demo:
+            say("Backdesk demo: embedded PostgreSQL, provider simulator, demo data")
+            self._start_demo_base(supervisor)
+        else:
+            say("Backdesk with the database and the providers of its settings")
+            self._use_given_database()
+        with step("Migrating the database"):
+            supervisor.run("The migration", *self._python("migrate", self.commands.migrate))
+        if self.is_demo:
+            self._fill_once(supervisor)
+        self._start_program(supervisor, "The worker", "worker", self.commands.worker)
+        with step("Starting the web server"):
+            web = self._start_program(supervisor, "The web server", "web", self._web_command())
+            self._wait_for_health(supervisor, web)
+
+    def _start_demo_base(self, supervisor: Supervisor) -> None:
+        simulator_port = self._simulator_port()
+        kept = demo_settings.kept_secrets(self.var / "secrets.json")
+        simulator_url = f"http://{ports.HOST}:{simulator_port}"
+        chosen = demo_settings.demo(self.given, kept, port=self.port, simulator=simulator_url)
+        self._set_env(chosen)
+        # Loading its libraries takes longer than anything the database does: let it do so meanwhile.
+        state = self.var / "simulator.sqlite3"
+        command = (*self.commands.simulator, "--port", str(simulator_port), "--state", str(state))
+        self._start_program(supervisor, "The provider simulator", "simulator", command)
+        server = Server(self.var / "postgres", log=self._log("postgres"))
+        with step("Starting PostgreSQL"):
+            server.start()
+        if server.process:
+            supervisor.adopt(
+                "PostgreSQL",
+                server.process,
+                log=server.log,
+                stop_signal=signal.SIGINT,
+                grace=20,
+                is_base=True,
+            )
+        self._set_env({"DATABASE_URL": server.url(), **chosen})
+        demo_settings.write_env_file(self.var / "demo.env", {"DATABASE_URL": server.url(), **chosen})
+
+    def _use_given_database(self) -> None:
+        defaults = {"PORT": str(self.port), "BASE_URL": f"http://{ports.HOST}:{self.port}"}
+        chosen = {name: self.given.get(name) or value for name, value in defaults.items()}
+        if not self.given.get("SECRET_KEY"):
+            # It protects sign-in forms of this installation only, so a kept one of our own will do.
+            chosen |= demo_settings.kept_secrets(self.var / "secrets.json", ("SECRET_KEY",))
+        self._set_env(chosen)
+
+    def _fill_once(self, supervisor: Supervisor) -> None:
+        filled = self.var / "postgres" / "filled"
+        if filled.exists():
+            return
+        with step("Filling in demo data, once", shows_progress=True):
+            command, _, env = self._python("fill", self.commands.fill)
+            supervisor.run("The demo data", command, None, env)
+        filled.touch()
+
+    def _start_program(self, supervisor: Supervisor, name: str, log: str, command: tuple[str, ...]) -> Child:
+        return supervisor.start(name, *self._python(log, command))
+
+    def _python(self, log: str, arguments: tuple[str, ...]) -> tuple[list[str], Path, dict[str, str]]:
+        return [sys.executable, *arguments], self._log(log), self.env
+
+    def _web_command(self) -> tuple[str, ...]:
+        bind = ("--bind", f"{ports.HOST}:{self.port}")
+        return (*self.commands.web, *bind, "--workers", "2", "--threads", "4", "--graceful-timeout", "5",
+                "--no-control-socket")  # fmt: skip
+
+    def _wait_for_health(self, supervisor: Supervisor, web: Child) -> None:
+        deadline = time.monotonic() + HEALTH_SECONDS
+        answer = ""
+
+        def healthy() -> bool:
+            nonlocal answer
+            if time.monotonic() > deadline:
+                raise LaunchError(
+                    f"The web server does not get well: /health says {answer or 'nothing'}. See {web.log}."
+                )
+            answer = _ask_health(self.port)
+            return answer.startswith("200")
+
+        supervisor.wait_until(healthy)
+
+    def _set_env(self, settings: Mapping[str, str]) -> None:
+        self.env = {"PYTHONUNBUFFERED": "1", **self.given, **settings}
+
+    def _simulator_port(self) -> int:
+        self.var.mkdir(exist_ok=True)
+        return ports.stable_port(self.var / "simulator-port", avoid=self.port)
+
+    def _another_port(self) -> int:
+        return next((port for port in range(self.port + 10, 65_536, 10) if ports.is_free(port)), 8010)
+
+    def _log(self, name: str) -> Path:
+        return self.var / "log" / f"{name}.log"
+
+    def _rotate_logs(self) -> None:
+        """The logs of this run and of the one before."""
+        for log in (self.var / "log").glob("*.log"):
+            log.replace(log.with_suffix(".log.1"))
+
+    def _welcome(self, seconds: float) -> str:
+        address = self.env["BASE_URL"]
+        lines = [f"Backdesk is up after {seconds:.1f} s.", "", f"  Console   {address}/admin/"]
+        if self.is_demo:
+            lines += [
+                f"  Health    {address}/health",
+                f"  Simulator {self.env['SIMULATOR_URL']}",
+                "",
+                "  Sign in as  " + "\n              ".join(demo_settings.STAFF),
+                f"  Password    {self.env['DEMO_STAFF_PASSWORD']}",
+                "",
+                f"  Every secret and address: {self.var / 'demo.env'}",
+            ]
+        lines += [f"  Logs: {self.var / 'log'}", "", "Ctrl-C stops everything."]
+        return "\n".join(lines)
+
+
+def _port(text: str) -> int:
+    if not text:
+        return DEFAULT_PORT
+    if not text.isdigit() or not 0 < int(text) < 65_536:
+        raise LaunchError(f"PORT is {text!r}; it has to be a number from 1 to 65535.")
+    return int(text)
+
+
+def _ask_health(port: int) -> str:
+    connection = http.client.HTTPConnection(ports.HOST, port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        return f"{answer.status} {answer.read(500).decode('utf-8', 'replace')}"
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+
+
+def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not break off the orderly end; each part of it has its own time limit."""
+    _on_signals(signal.SIG_IGN)
+    yield
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stop
+
+
+def main(*, root: Path = ROOT, commands: Commands = PROGRAMS) -> int:
+    parser = argparse.ArgumentParser(description="Run Backdesk: web server, worker and what they need.")
+    parser.add_argument("--die-with-parent", action="store_true", help="stop when the calling make is gone")
+    arguments = parser.parse_args()
+    _on_signals(_stop)
+    try:
+        if arguments.die_with_parent:
+            spawn.end_with_parent(signal.SIGTERM)
+        os.chdir(root)
+        Run(root, os.environ, commands)()
+    except Stop:
+        say("\nStopped.")
+        return 0
+    except LaunchError as problem:
+        with suppress(OSError):
+            print(f"\n{problem}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Runs a handful of long-lived programs as one: all up or all down."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from admin_app.launcher import children
+from admin_app.launcher.children import LaunchError
+from admin_app.launcher.guardian import lives
+
+GUARDIAN = Path(__file__).with_name("guardian.py")
+GRACE_SECONDS = 8.0
+HAND_OVER_SECONDS = 30.0
+STOPPING = "stopping"
+
+
+@dataclass(frozen=True)
+class Child:
+    """One supervised program. The base outlives the others, which need it to finish their work."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path | None
+    stop_signal: signal.Signals
+    grace: float
+    is_base: bool
+
+
+class FolderLock:
+    """One run per folder. The lock is shared with the guardian and so freed when everything has ended."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+
+    def take(self) -> None:
+        deadline = time.monotonic() + HAND_OVER_SECONDS
+        while not self._try():
+            pid, state = self._holder()
+            if pid and lives(pid) and state != STOPPING:
+                raise LaunchError(
+                    f"Backdesk is already running from this folder (process {pid}). "
+                    "Use that one, or stop it with Ctrl-C where it was started."
+                )
+            if time.monotonic() > deadline:
+                raise LaunchError("An earlier run in this folder is still stopping. Try again in a moment.")
+            time.sleep(0.05)
+        self._note("")
+
+    def announce_stop(self) -> None:
+        self._note(STOPPING)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _holder(self) -> tuple[int, str]:
+        self._file.seek(0)
+        pid, _, state = self._file.read().strip().partition(" ")
+        return (int(pid) if pid.isdigit() else 0), state
+
+    def _note(self, state: str) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(f"{os.getpid()} {state}")
+        self._file.flush()
+
+
+class Supervisor:
+    """Starts programs, notices when one ends, and stops them all; a guardian stops them if we are killed."""
+
+    def __init__(self, lock: FolderLock | None = None) -> None:
+        self._children: list[Child] = []
+        self._lock = lock
+        self._guardian = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(GUARDIAN)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=[lock.fileno()] if lock else [],
+        )
+
+    def start(self, name: str, command: Sequence[str], log: Path | None, env: Mapping[str, str]) -> Child:
+        return self.adopt(name, children.start(command, log=log, env=env), log=log)
+
+    def adopt(
+        self,
+        name: str,
+        process: subprocess.Popen[bytes],
+        *,
+        log: Path | None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        grace: float = GRACE_SECONDS,
+        is_base: bool = False,
+    ) -> Child:
+        """Take over a process that somebody else started in a session of its own."""
+        child = Child(name, process, log, stop_signal, grace, is_base)
+        self._children.append(child)
+        self._tell_guardian(process.pid, stop_signal, grace)
+        return child
+
+    def run(self, name: str, command: Sequence[str], log: Path | None, env: Mapping[str, str]) -> None:
+        """Run one program to its end; its failure is ours. Others ending meanwhile is a failure as well."""
+        child = self.start(name, command, log, env)
+        self.wait_until(lambda: child.process.poll() is not None, finite=child)
+        self._children.remove(child)
+        self._tell_guardian(child.process.pid, 0, 0)
+        if child.process.returncode != 0:
+            raise LaunchError(_obituary(child))
+
+    def wait_until(self, condition: Callable[[], bool], *, finite: Child | None = None) -> None:
+        """Wait for a condition; a program that ends first is an error."""
+        while not condition():
+            for child in self._children:
+                if child is not finite and child.process.poll() is not None:
+                    raise LaunchError(_obituary(child))
+            time.sleep(0.03)
+
+    def watch(self) -> None:
+        """Return never; raise when a program ends."""
+        while True:
+            for child in self._children:
+                if child.process.poll() is not None:
+                    raise LaunchError(_obituary(child))
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        """Stop everything, the base last, and dismiss the guardian."""
+        if self._lock:
+            self._lock.announce_stop()
+        for is_base in (False, True):
+            layer = [child for child in self._children if child.is_base is is_base]
+            for child in layer:
+                children.ask(child.process, child.stop_signal)
+            for child in layer:
+                children.finish(child.process, grace=child.grace)
+                self._tell_guardian(child.process.pid, 0, 0)
+        self._children.clear()
+        if self._guardian.stdin:
+            with contextlib.suppress(OSError):
+                self._guardian.stdin.close()
+        self._guardian.wait()
+
+    def _tell_guardian(self, pid: int, number: int, grace: float) -> None:
+        if self._guardian.stdin:
+            # A guardian that somebody killed is no reason to fail: the kernel's signal is still there.
+            with contextlib.suppress(OSError):
+                self._guardian.stdin.write(f"{pid} {int(number)} {grace}\n".encode())
+                self._guardian.stdin.flush()
+
+
+def _obituary(child: Child) -> str:
+    status = child.process.returncode
+    end = f"was killed by signal {-status}" if status < 0 else f"stopped with status {status}"
+    if child.log is None:
+        return f"{child.name} {end}; what it said stands above."
+    return f"{child.name} {end}. The end of {child.log}:\n\n{children.tail(child.log)}"
