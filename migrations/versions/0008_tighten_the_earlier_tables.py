@@ -1,0 +1,112 @@
+"""What was only a habit becomes a rule: required values with defaults, known values, our names for constraints.
+
+Locks: per table, ACCESS EXCLUSIVE for changes of the catalogue. Missing values are filled in batches, and each rule
+is validated beside the traffic. Earlier code may go on leaving these columns out; writing NULL into them
+explicitly is refused from here on.
+"""
+
+from migrations import ops
+from migrations.ops import Column
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+CREATED_AT = Column("created_at", "timestamptz", "now()", required=True)
+UPDATED_AT = Column("updated_at", "timestamptz", "now()", required=True)
+PRICE = (Column("price_amount", "integer", "0", required=True), Column("price_currency", "varchar", "'usd'", required=True))
+STATUS = Column("status", "varchar(32)", "'pending'", required=True)
+REQUIRED = {
+    "users": (
+        Column("role", "varchar", "'user'", required=True),
+        CREATED_AT,
+        Column("last_signed_in", "timestamptz", "now()", required=True),
+    ),
+    "profiles": (
+        Column("membership", "varchar(32)", "'free'", required=True),
+        Column("usage_credits", "integer", "0", required=True),
+        Column("used_credits", "integer", "0", required=True),
+        Column("status", "varchar(32)", "'active'", required=True),
+        CREATED_AT,
+        UPDATED_AT,
+    ),
+    "clients": (CREATED_AT, UPDATED_AT),
+    "onboarding_states": (
+        Column("forwarding_enabled", "boolean", "false", required=True),
+        Column("test_call_detected", "boolean", "false", required=True),
+        Column("current_step", "varchar", "'start'", required=True),
+        CREATED_AT,
+        UPDATED_AT,
+    ),
+    "practitioners": (
+        Column("time_zone", "varchar", "'UTC'", required=True),
+        Column("active", "boolean", "true", required=True),
+        CREATED_AT,
+    ),
+    "session_types": (*PRICE, CREATED_AT),
+    "bookings": (STATUS, *PRICE, CREATED_AT, UPDATED_AT),
+    "meetings": (STATUS, *PRICE, CREATED_AT, UPDATED_AT),
+}
+SLOT_STATUS = "status IN ('pending', 'confirmed', 'canceled', 'completed', 'no_show', 'refunded')"
+CHECKS = {
+    "profiles": {
+        "membership": "membership IN ('free', 'pro')",
+        "payment_provider": "payment_provider IN ('whop', 'stripe')",
+        "plan_duration": "plan_duration IN ('monthly', 'yearly')",
+        "status": "status IN ('active', 'inactive')",
+        "used_credits_not_negative": "used_credits >= 0",
+    },
+    "session_types": {"minutes_positive": "minutes > 0", "price_not_negative": "price_amount >= 0"},
+    "bookings": {
+        "ends_after_start": "ends_at > starts_at",
+        "price_not_negative": "price_amount >= 0",
+        "status": SLOT_STATUS,
+    },
+    "meetings": {"ends_after_start": "ends_at > starts_at", "status": SLOT_STATUS},
+}
+UNIQUE = {
+    "users": ("open_id",),
+    "practitioners": ("email",),
+    "clients": ("stripe_customer_id", "stripe_subscription_id"),
+    "bookings": ("stripe_checkout_session_id", "stripe_payment_intent_id", "calcom_booking_uid"),
+}
+FOREIGN_KEYS = (
+    ("session_types", "practitioner_id", "practitioners"),
+    ("bookings", "practitioner_id", "practitioners"),
+    ("bookings", "session_type_id", "session_types"),
+    ("meetings", "practitioner_id", "practitioners"),
+)
+# A purchase that still waits in a `temp_` row keeps what the claim would give it: pro, and 1000 credits.
+WAITING_PURCHASES = """
+UPDATE profiles SET usage_credits = coalesce(usage_credits, 1000), membership = coalesce(membership, 'pro')
+ WHERE user_id LIKE 'temp\\_%' AND (usage_credits IS NULL OR membership IS NULL)
+"""
+
+
+def upgrade() -> None:
+    ops.execute(WAITING_PURCHASES)
+    for table, columns in REQUIRED.items():
+        ops.ensure_columns(table, *columns)
+        ops.name_primary_key(table, "user_id" if table == "profiles" else "id")
+    for table, checks in CHECKS.items():
+        for name, rule in checks.items():
+            ops.add_check(table, name, rule)
+    for table, names in UNIQUE.items():
+        for name in names:
+            ops.add_unique(table, name)
+    for table, column, target in FOREIGN_KEYS:
+        ops.add_foreign_key(table, column, target)
+
+
+def downgrade() -> None:
+    for table, checks in CHECKS.items():
+        for name in checks:
+            ops.drop_constraint(table, f"ck_{table}_{name}")
+    for table in ("clients", "bookings"):
+        for column in UNIQUE[table]:
+            ops.drop_constraint(table, f"uq_{table}_{column}")
+    for table, columns in REQUIRED.items():
+        ops.ensure_columns(table, *(Column(column.name, column.type, column.default) for column in columns))
+    for column in ("usage_credits", "used_credits"):
+        ops.set_default("profiles", column, None)
