@@ -52,9 +52,7 @@ def create_staff(
         .returning(StaffMember)
     )
     if created is None:
-        sentence = (
-            "Someone on the staff has this e-mail already. Enable that account again or change its role."
-        )
+        sentence = "Someone on the staff has this e-mail already. Enable that account again or change its role."
         raise Conflict(sentence, code="staff_exists", fields={"email": sentence})
     changes = [audit.Change("email", None, address), audit.Change("name", None, plain_name)]
     changes.append(audit.Change("role", None, role))
@@ -146,7 +144,7 @@ def find_by_email(ctx: Ctx, *, email: str) -> StaffMember:
     require(ctx, Permission.STAFF_READ)
     wanted = email.strip()
     member = None
-    if "\0" not in wanted:
+    if wanted.isprintable():
         member = ctx.session.scalar(select(StaffMember).where(StaffMember.email == wanted))
     if member is None:
         raise StaffNotFound

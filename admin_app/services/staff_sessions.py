@@ -18,6 +18,7 @@ from models import SignInBrake, StaffMember, StaffSession
 
 TOUCH_EVERY = timedelta(minutes=1)
 LONGEST_USER_AGENT = 300
+LONGEST_ADDRESS = 254
 
 
 class WrongCredentials(DomainError):
@@ -206,7 +207,7 @@ def end_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None) -> int:
 def _locked_member(ctx: Ctx, email: str) -> StaffMember | None:
     """The member, locked before the password is looked at: a burst of guesses is counted one by one."""
     address = email.strip()
-    if not address or "\0" in address or len(address) > 254:
+    if not address.isprintable() or len(address) > LONGEST_ADDRESS:
         return None
     return ctx.session.scalar(
         select(StaffMember)

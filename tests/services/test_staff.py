@@ -38,9 +38,7 @@ def _recognised(ctx: Ctx, token: str) -> bool:
 
 
 def _events(ctx: Ctx, member: StaffMember) -> list[str]:
-    rows = (
-        select(AuditEntry).where(AuditEntry.records.contains([f"staff:{member.id}"])).order_by(AuditEntry.id)
-    )
+    rows = select(AuditEntry).where(AuditEntry.records.contains([f"staff:{member.id}"])).order_by(AuditEntry.id)
     return [entry.event for entry in ctx.session.scalars(rows)]
 
 
@@ -70,9 +68,7 @@ def test_an_e_mail_is_on_the_staff_once_whatever_its_case(db: Database) -> None:
     assert refused.value.code == "staff_exists"
 
 
-@pytest.mark.parametrize(
-    "email", ["", "nobody", "a@b", "a b@example.com", "a@example.com\0", "a@@example.com"]
-)
+@pytest.mark.parametrize("email", ["", "nobody", "a@b", "a b@example.com", "a@example.com\0", "a@@example.com"])
 def test_what_is_no_e_mail_is_refused(db: Database, email: str) -> None:
     with db.unit_of_work(OPERATOR) as ctx, pytest.raises(InvalidInput) as refused:
         _add(ctx, email)
