@@ -20,7 +20,9 @@ def utc_now() -> datetime:
 class Database:
     """Opens sessions and units of work on one engine."""
 
-    def __init__(self, engine: Engine, *, clock: Callable[[], datetime] = utc_now, **session_options: Any) -> None:
+    def __init__(
+        self, engine: Engine, *, clock: Callable[[], datetime] = utc_now, **session_options: Any
+    ) -> None:
         self.engine = engine
         self.clock = clock
         self._sessions = sessionmaker(engine, expire_on_commit=False, **session_options)

@@ -16,7 +16,9 @@ class DomainError(Exception):
     status = 400
     sentence = "That could not be done."
 
-    def __init__(self, sentence: str | None = None, *, code: str | None = None, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, sentence: str | None = None, *, code: str | None = None, fields: Mapping[str, str] | None = None
+    ) -> None:
         self.sentence = sentence or type(self).sentence
         self.code = code or type(self).code
         self.fields = dict(fields or {})
@@ -59,7 +61,9 @@ class PlanMoved(Conflict):
     """The act found something else than the plan that was shown."""
 
     code = "plan_moved"
-    sentence = "Something changed since this plan was shown, so nothing was done. Here is the plan as it stands now."
+    sentence = (
+        "Something changed since this plan was shown, so nothing was done. Here is the plan as it stands now."
+    )
 
 
 class PendingProfileNotFound(NotFound):
@@ -113,4 +117,6 @@ class ProviderUnavailable(DomainError):
 
     def __init__(self, provider: str = "provider", sentence: str | None = None) -> None:
         self.provider = provider
-        super().__init__(sentence or f"{provider.capitalize()} does not answer at the moment. Try again in a minute.")
+        super().__init__(
+            sentence or f"{provider.capitalize()} does not answer at the moment. Try again in a minute."
+        )

@@ -18,7 +18,9 @@ class BillingStatus(StrEnum):
 
 
 # A native type: the business's database may already hold it under this name.
-billing_status = Enum(BillingStatus, name="billing_status", values_callable=lambda kinds: [kind.value for kind in kinds])
+billing_status = Enum(
+    BillingStatus, name="billing_status", values_callable=lambda kinds: [kind.value for kind in kinds]
+)
 
 
 class Client(Base):

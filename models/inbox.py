@@ -10,7 +10,7 @@ from models.base import Base, BigId, Count, CreatedAt, Email, OptionalEmail, Ver
 
 
 class EventState(StrEnum):
-    """`parked` waits for a person or for another event, `superseded` came after a newer one, `failed` is retried."""
+    """`parked` waits for a person or another event, `superseded` came after a newer one, `failed` is retried."""
 
     RECEIVED = "received"
     PROCESSED = "processed"
@@ -39,9 +39,7 @@ class WebhookEvent(Base):
     received_at: Mapped[CreatedAt]
     occurred_at: Mapped[datetime | None]
     subject: Mapped[str | None] = mapped_column(doc="the provider's id of what the event is about")
-    state: Mapped[EventState] = mapped_column(
-        text_enum(EventState, "state"), server_default=EventState.RECEIVED.value
-    )
+    state: Mapped[EventState] = mapped_column(text_enum(EventState, "state"), server_default=EventState.RECEIVED.value)
     attempts: Mapped[Count]
     last_error: Mapped[str | None]
     parked_because: Mapped[str | None] = mapped_column(doc="stable code: email_missing, membership_unknown, …")

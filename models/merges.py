@@ -42,7 +42,6 @@ class Merge(Base):
     user_id: Mapped[str]
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any]]
-    pending_before: Mapped[dict[str, Any]]
     choices: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     by_staff: Mapped[Flag]
     made_by: Mapped[str]

@@ -1,4 +1,4 @@
-"""Customers: who signed in (`users`), what they own (`profiles`), and what waits for them (`pending_profiles`)."""
+"""Customers: who signed in (`users`), what they own (`profiles`), what waits for them (`pending_profiles`)."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -54,7 +54,7 @@ class User(Base):
 
 
 class Profile(Base):
-    """What an account owns. `user_id` is the identity provider's id; `temp_…` marks a legacy unclaimed purchase."""
+    """What an account owns. `user_id` is the identity provider's; `temp_…` marks a legacy unclaimed purchase."""
 
     __tablename__ = "profiles"
     __table_args__ = (
@@ -141,7 +141,9 @@ class PendingProfile(Base):
     cancel_at_period_end: Mapped[Flag]
     provider_event_at: Mapped[datetime | None]
     legacy_user_id: Mapped[str | None] = mapped_column(unique=True, doc="the temp_ row that this purchase came from")
-    likely_owners: Mapped[int | None] = mapped_column(doc="how many likely owners the last look found; null: not looked yet")
+    likely_owners: Mapped[int | None] = mapped_column(
+        doc="how many likely owners the last look found; null: not looked yet"
+    )
     owners_checked_at: Mapped[datetime | None]
     claimed: Mapped[Flag]
     claimed_by_user_id: Mapped[str | None]
@@ -154,7 +156,8 @@ class PendingProfile(Base):
 class ExtraPurchase(Base):
     """A purchase of someone who already is pro: support decides what to do with it.
 
-    Either it waits as a pending profile, or it replaced `replaced_membership_id` on the profile, which may still be charged.
+    Either it waits as a pending profile, or it replaced `replaced_membership_id` on the profile, which may
+    still be charged.
     """
 
     __tablename__ = "extra_purchases"

@@ -81,7 +81,11 @@ class Booking(Base):
         Index("ix_bookings_status", "status", "starts_at", "id"),
         Index("ix_bookings_practitioner_id", "practitioner_id", "starts_at", "id"),
         Index("ix_bookings_client_email", "client_email", "starts_at", "id"),
-        Index("ix_bookings_client_email_trgm", text("lower(client_email::text) gin_trgm_ops"), postgresql_using="gin"),
+        Index(
+            "ix_bookings_client_email_trgm",
+            text("lower(client_email::text) gin_trgm_ops"),
+            postgresql_using="gin",
+        ),
         Index("ix_bookings_session_type_id", "session_type_id"),
     )
 
@@ -121,7 +125,11 @@ class Meeting(Base):
         Index("ix_meetings_guest_email", "guest_email"),
         Index("ix_meetings_guest_workos_user_id", "guest_workos_user_id"),
         Index("ix_meetings_guest_org_id", "guest_org_id"),
-        Index("ix_meetings_guest_email_trgm", text("lower(guest_email::text) gin_trgm_ops"), postgresql_using="gin"),
+        Index(
+            "ix_meetings_guest_email_trgm",
+            text("lower(guest_email::text) gin_trgm_ops"),
+            postgresql_using="gin",
+        ),
     )
 
     id: Mapped[BigId]

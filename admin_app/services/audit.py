@@ -1,0 +1,185 @@
+"""The append-only audit: written in the transaction of the command, read as sentences."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import cast
+
+from admin_app.context import Ctx
+from admin_app.services.audit_events import EVENTS
+from admin_app.services.field_labels import label_of
+from models.audit import AuditEntry
+
+CHAIN_LOCK = 0x6261636B  # one number known to all processes; the chain has one end, so appends take turns
+GENESIS = b"\x00" * 32
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field's value before and after, on the main record unless `record` names another."""
+
+    field: str
+    before: Any
+    after: Any
+    record: str | None = None
+
+
+@dataclass(frozen=True)
+class HistoryChange:
+    label: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class HistoryItem:
+    """An audit entry as people read it."""
+
+    id: int
+    at: datetime
+    event: str
+    actor_kind: str
+    actor_label: str
+    sentence: str
+    reason: str | None
+    request_id: str
+    changes: tuple[HistoryChange, ...]
+
+
+class UnknownEvent(LookupError):
+    """A programming error: the event or its facts are not declared in `audit_events`."""
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON keeps it: enums by value, times in ISO 8601."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value
+
+
+def record(
+    ctx: Ctx,
+    event: str,
+    *,
+    records: Sequence[str],
+    reason: str | None = None,
+    changes: Iterable[Change] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> AuditEntry:
+    """Append one entry in the caller's transaction; `records` are `type:id`, the main one first."""
+    facts = {name: plain(value) for name, value in (facts or {}).items()}
+    declared = EVENTS.get(event)
+    if declared is None or declared.facts != facts.keys():
+        wanted = sorted(declared.facts) if declared else "no such event"
+        raise UnknownEvent(f"{event}: {wanted} declared, {sorted(facts)} given")
+    entry = AuditEntry(
+        at=ctx.now,
+        event=event,
+        actor_kind=ctx.actor.kind,
+        actor_id=str(getattr(ctx.actor, "id", ctx.actor.label)),
+        actor_label=ctx.actor.label,
+        records=list(dict.fromkeys(records)),
+        reason=reason,
+        changes=[
+            {
+                "record": c.record or records[0],
+                "field": c.field,
+                "before": plain(c.before),
+                "after": plain(c.after),
+            }
+            for c in changes
+            if plain(c.before) != plain(c.after)
+        ],
+        facts=facts,
+        request_id=ctx.request_id,
+    )
+    ctx.session.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
+    last = ctx.session.scalar(select(AuditEntry.hash).order_by(AuditEntry.id.desc()).limit(1))
+    entry.prev_hash = last or GENESIS
+    entry.hash = _digest(entry)
+    ctx.session.add(entry)
+    ctx.session.flush()  # the next append of this transaction must see this one as the end of the chain
+    return entry
+
+
+def _digest(entry: AuditEntry) -> bytes:
+    content = {
+        "at": entry.at.timestamp(),
+        "event": entry.event,
+        "actor": [entry.actor_kind, entry.actor_id, entry.actor_label],
+        "records": entry.records,
+        "reason": entry.reason,
+        "changes": entry.changes,
+        "facts": entry.facts,
+        "request_id": entry.request_id,
+    }
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(entry.prev_hash + text.encode()).digest()
+
+
+def first_broken_link(session: Session) -> int | None:
+    """The id of the first entry that was altered or whose predecessor is missing; None when the chain holds."""
+    previous = GENESIS
+    for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id).execution_options(yield_per=1000)):
+        if entry.prev_hash != previous or entry.hash != _digest(entry):
+            return entry.id
+        previous = entry.hash
+    return None
+
+
+def about(record_key: str) -> ColumnElement[bool]:
+    """The condition that an entry concerns this record."""
+    return AuditEntry.records.contains(cast([record_key], ARRAY(TEXT)))
+
+
+def history(session: Session, record_key: str, *, limit: int = 50) -> list[HistoryItem]:
+    """The newest entries about a record, newest first."""
+    entries = session.scalars(select(AuditEntry).where(about(record_key)).order_by(AuditEntry.id.desc()).limit(limit))
+    return [as_history(entry) for entry in entries]
+
+
+def as_history(entry: AuditEntry) -> HistoryItem:
+    return HistoryItem(
+        id=entry.id,
+        at=entry.at,
+        event=entry.event,
+        actor_kind=entry.actor_kind,
+        actor_label=entry.actor_label,
+        sentence=sentence(entry.event, entry.actor_label, entry.facts),
+        reason=entry.reason,
+        request_id=entry.request_id,
+        changes=tuple(
+            HistoryChange(label_of(change["field"]), _shown(change["before"]), _shown(change["after"]))
+            for change in entry.changes
+        ),
+    )
+
+
+def sentence(event: str, actor_label: str, facts: Mapping[str, Any]) -> str:
+    """The entry in plain words; an event that is no longer declared is shown by its name."""
+    declared = EVENTS.get(event)
+    if declared is None:
+        return f"{actor_label}: {event}"
+    return declared.sentence.format_map({"actor": actor_label, **{name: _shown(v) or "—" for name, v in facts.items()}})
+
+
+def _shown(value: Any) -> str | None:
+    match value:
+        case None:
+            return None
+        case True:
+            return "yes"
+        case False:
+            return "no"
+        case _:
+            return str(value)

@@ -1,0 +1,123 @@
+"""The mail with the link to claim a purchase.
+
+The token in the link exists in plain text only in the mail that is handed over: the purchase keeps its hash, and the
+copy of the mail that staff can read has the link blotted out.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.integrations import job_queue
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit
+from admin_app.services.claims import token_digest
+from admin_app.services.pending_profiles import unclaimed
+from admin_app.services.plans import require_reason
+from admin_app.services.records import pending_key
+from models.inbox import SentEmail
+from models.people import PendingProfile
+
+VALID_FOR = timedelta(days=14)
+BLOTTED = "[link in the mail only]"
+SUBJECT = "Claim your membership"
+
+_templates = Environment(
+    loader=PackageLoader("views", "templates/email"),
+    autoescape=select_autoescape(["html"]),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True)
+class OutgoingMail:
+    """A mail ready to be handed over; its bodies hold the real token and must not be kept or logged."""
+
+    sent_email_id: int
+    to: str
+    subject: str
+    text: str
+    html: str
+
+
+def resend(ctx: Ctx, *, pending_profile_id: int, reason: str) -> None:
+    """Have a claim mail with a fresh link sent; the link of an earlier mail stops working."""
+    require(ctx, Permission.PURCHASES_MAIL)
+    reason = require_reason(reason)
+    pending = unclaimed(ctx, pending_profile_id)
+    audit.record(
+        ctx,
+        "purchase.mail_requested",
+        records=[pending_key(pending)],
+        reason=reason,
+        facts={"email": pending.email},
+    )
+    job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
+
+
+def prepare(ctx: Ctx, *, pending_profile_id: int, base_url: str) -> OutgoingMail | None:
+    """Make a fresh link and the mail around it; None when the purchase is claimed or gone meanwhile."""
+    pending = ctx.session.get(PendingProfile, pending_profile_id, with_for_update=True)
+    if pending is None or pending.claimed:
+        return None
+    token = secrets.token_urlsafe(32)
+    pending.token = token_digest(token)
+    pending.token_expires_at = ctx.now + VALID_FOR
+    pending.version += 1
+    link = f"{base_url}/claim?token={token}"
+    kept_text, kept_html = _render(pending, BLOTTED)
+    mail = SentEmail(
+        template="claim",
+        to_email=pending.email,
+        subject=SUBJECT,
+        text_body=kept_text,
+        html_body=kept_html,
+        pending_profile_id=pending.id,
+        state="queued",
+        created_at=ctx.now,
+    )
+    ctx.session.add(mail)
+    ctx.session.flush()  # its id is needed to mark the outcome
+    text, html = _render(pending, link)
+    return OutgoingMail(mail.id, pending.email, SUBJECT, text, html)
+
+
+def _render(pending: PendingProfile, link: str) -> tuple[str, str]:
+    facts = {
+        "link": link,
+        "days": VALID_FOR.days,
+        "plan": pending.plan_duration.value if pending.plan_duration else None,
+        "credits": pending.usage_credits,
+    }
+    return _templates.get_template("claim.txt").render(facts), _templates.get_template("claim.html").render(facts)
+
+
+def mark_sent(ctx: Ctx, *, sent_email_id: int, kept: bool) -> None:
+    """The mail was handed over, or only kept because no mail server is configured."""
+    mail = _mail(ctx, sent_email_id)
+    mail.state, mail.sent_at = ("kept" if kept else "sent"), ctx.now
+    if mail.pending_profile_id is not None:
+        audit.record(
+            ctx,
+            "purchase.mail_sent",
+            records=[pending_key(mail.pending_profile_id)],
+            facts={"email": mail.to_email},
+        )
+
+
+def mark_failed(ctx: Ctx, *, sent_email_id: int, error_code: str) -> None:
+    mail = _mail(ctx, sent_email_id)
+    mail.state, mail.last_error = "failed", error_code
+
+
+def _mail(ctx: Ctx, sent_email_id: int) -> SentEmail:
+    mail = ctx.session.get(SentEmail, sent_email_id, with_for_update=True)
+    if mail is None:
+        raise NotFound("This mail is not here any more.")
+    return mail

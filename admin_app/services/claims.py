@@ -1,0 +1,334 @@
+"""The claim: one function for every door (sign-in, claim endpoint, mail link, provider event, support)."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from admin_app.context import Ctx, Customer
+from admin_app.errors import (
+    AlreadyClaimed,
+    EmailNotVerified,
+    InvalidToken,
+    NotFound,
+    PendingProfileNotFound,
+)
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, legacy, merge_fields, users
+from admin_app.services.audit import Change
+from admin_app.services.merge_fields import CARRIED, COPIED
+from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
+from admin_app.services.purchases import assign
+from admin_app.services.records import lock_names, membership_keys, pending_key, profile_key
+from admin_app.services.users import Owner
+from models.merges import Merge, MergeKind
+from models.people import ExtraPurchase, Membership, PendingProfile, Profile
+
+JOURNALED = COPIED + CARRIED
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """`outcome`: created, merged, already_claimed (by this same user), already_pro, or none (nothing waited)."""
+
+    outcome: str
+    profile: Profile
+    merge_id: int | None = None
+
+
+def token_digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# -- customers ---------------------------------------------------------------------------------------------------
+
+
+def sign_in(ctx: Ctx) -> ClaimResult:
+    """A customer signed in: claim what waits under their verified addresses, else make sure a profile exists."""
+    require(ctx, Permission.CUSTOMER_CLAIM)
+    return _sign_in(ctx, _customer(ctx))
+
+
+def sign_in_from_provider(ctx: Ctx, customer: Customer) -> ClaimResult:
+    """The same, told by the identity provider's own verified event."""
+    require(ctx, Permission.CUSTOMER_CLAIM)
+    return _sign_in(ctx, customer)
+
+
+def _sign_in(ctx: Ctx, customer: Customer) -> ClaimResult:
+    users.upsert(ctx, customer)
+    owner = users.owner_of(customer)
+    first: ClaimResult | None = None
+    for email in users.verified_emails(customer):
+        pending = _waiting(ctx, email)
+        if pending is None or (pending.claimed and pending.claimed_by_user_id != owner.user_id):
+            continue
+        result = _settle(ctx, pending, owner, keep_email=False)
+        if first is None or first.outcome == "already_claimed":
+            first = result
+    return first or ClaimResult("none", _ensure_profile(ctx, owner))
+
+
+def claim(ctx: Ctx, *, email: str, token: str | None = None) -> ClaimResult:
+    """A customer claims an address that is verified as theirs now, or with the token from the claim mail."""
+    require(ctx, Permission.CUSTOMER_CLAIM)
+    customer = _customer(ctx)
+    address = email.strip().lower()
+    if token is None and address not in customer.verified_emails:
+        raise EmailNotVerified
+    pending = _waiting(ctx, address)
+    if token is not None:
+        if pending is None or not _token_fits(ctx, pending, token):
+            raise InvalidToken
+    elif pending is None:
+        raise PendingProfileNotFound
+    users.upsert(ctx, customer)
+    return _settle(ctx, pending, users.owner_of(customer), keep_email=address not in customer.verified_emails)
+
+
+def claim_by_token(ctx: Ctx, *, token: str) -> ClaimResult:
+    """The claim of the page that the mail leads to."""
+    require(ctx, Permission.CUSTOMER_CLAIM)
+    customer = _customer(ctx)
+    pending = ctx.session.scalar(select(PendingProfile).where(PendingProfile.token == token_digest(token)))
+    if pending is None or not _token_fits(ctx, pending, token):
+        raise InvalidToken
+    users.upsert(ctx, customer)
+    proven = pending.email.lower() in customer.verified_emails
+    return _settle(ctx, pending, users.owner_of(customer), keep_email=not proven)
+
+
+def _customer(ctx: Ctx) -> Customer:
+    if not isinstance(ctx.actor, Customer):
+        raise TypeError("only a customer's own door may call this")
+    return ctx.actor
+
+
+def _token_fits(ctx: Ctx, pending: PendingProfile, token: str) -> bool:
+    """The link is good until it is replaced or expires; a claimed purchase keeps answering its own claimant."""
+    if pending.token != token_digest(token):
+        return False
+    return pending.claimed or pending.token_expires_at is None or pending.token_expires_at > ctx.now
+
+
+# -- staff -------------------------------------------------------------------------------------------------------
+
+
+def plan_for_user(ctx: Ctx, *, pending_profile_id: int, user_id: str) -> Plan:
+    """What claiming this purchase for this account would change."""
+    require(ctx, Permission.PURCHASES_READ)
+    pending = _pending(ctx, pending_profile_id)
+    owner = users.known_owner(ctx.session, user_id)
+    return _plan(pending, owner, ctx.session.get(Profile, user_id))
+
+
+def claim_for_user(
+    ctx: Ctx,
+    *,
+    pending_profile_id: int,
+    user_id: str,
+    reason: str,
+    shown: str,
+    choices: Mapping[str, str] | None = None,
+) -> ClaimResult:
+    """Support claims for an account, or merges into its profile, exactly as the shown plan said."""
+    require(ctx, Permission.PURCHASES_CLAIM)
+    reason = require_reason(reason)
+    owner = users.known_owner(ctx.session, user_id)
+    profile = _locked_profile(ctx, owner.user_id)
+    pending = _pending(ctx, pending_profile_id, lock=True)
+    require_same(shown, _plan(pending, owner, profile).fingerprint)
+    return _settle(ctx, pending, owner, keep_email=True, choices=choices or {}, reason=reason, by_staff=True)
+
+
+def _pending(ctx: Ctx, pending_profile_id: int, *, lock: bool = False) -> PendingProfile:
+    pending = ctx.session.get(PendingProfile, pending_profile_id, with_for_update=lock or None, populate_existing=lock)
+    if pending is None:
+        raise NotFound("This purchase is not here any more. It may have been deleted.")
+    return pending
+
+
+def _plan(pending: PendingProfile, owner: Owner, profile: Profile | None) -> Plan:
+    lines = merge_fields.lines(pending, profile, owner, keep_email=True)
+    refusal = None
+    if pending.claimed:
+        refusal = "This purchase is already claimed. Undo that claim first."
+    mark = PlanLine(pending_key(pending), "claimed_by_user_id", pending.claimed_by_user_id, owner.user_id, "this claim")
+    return Plan(
+        title=f"Merge into the profile of {owner.email or owner.user_id}"
+        if profile is not None
+        else f"Claim for {owner.email or owner.user_id}",
+        outcome="merged" if profile is not None else "created",
+        lines=(*lines, mark),
+        consequences=_consequences(pending, profile),
+        fingerprint=fingerprint(pending, profile, owner.user_id),
+        refusal=refusal,
+    )
+
+
+def _consequences(pending: PendingProfile, profile: Profile | None) -> tuple[str, ...]:
+    said = ["No mail is sent.", "No money moves."]
+    if pending.membership is Membership.FREE:
+        said.insert(0, "The membership behind this purchase has ended: the account does not become pro.")
+    elif profile is None:
+        said.insert(0, "A profile is made, and the account gains pro access.")
+    elif profile.membership is Membership.PRO:
+        said.insert(0, "The account is already pro: it gains no access, and its present membership is replaced.")
+    else:
+        said.insert(0, "The account gains pro access.")
+    return tuple(said)
+
+
+# -- the one function --------------------------------------------------------------------------------------------
+
+
+def _settle(
+    ctx: Ctx,
+    pending: PendingProfile,
+    owner: Owner,
+    *,
+    keep_email: bool,
+    choices: Mapping[str, str] | None = None,
+    reason: str | None = None,
+    by_staff: bool = False,
+) -> ClaimResult:
+    """Give the purchase to the owner. Every door ends here; one conditional update decides the winner."""
+    profile = _locked_profile(ctx, owner.user_id)
+    if pending.claimed:
+        return _claimed_before(pending, owner, profile)
+    if profile is not None and profile.membership is Membership.PRO and not by_staff:
+        _note_extra(ctx, pending, owner)
+        return ClaimResult("already_pro", profile)
+    won = _win(ctx, pending, owner)
+    current = ctx.session.get(PendingProfile, pending.id, populate_existing=True)
+    if current is None:
+        raise PendingProfileNotFound
+    if not won:
+        return _claimed_before(current, owner, profile)
+    plan_lines = merge_fields.lines(pending, profile, owner, keep_email=keep_email)
+    values = merge_fields.chosen_values(plan_lines, choices or {})
+    values |= {name: getattr(pending, name) for name in CARRIED}
+    before = snapshot(profile, JOURNALED) if profile is not None else None
+    if profile is None:
+        profile = Profile(user_id=owner.user_id, **merge_fields.new_profile_defaults(ctx.now))
+        ctx.session.add(profile)
+    changes = assign(ctx, profile, **values)
+    merge = _journal(ctx, pending, profile, before, choices or {}, reason, by_staff)
+    _record(ctx, pending, profile, merge, changes)
+    return ClaimResult(merge.kind.value, profile, merge.id)
+
+
+def _win(ctx: Ctx, pending: PendingProfile, owner: Owner) -> bool:
+    won = ctx.session.scalar(
+        update(PendingProfile)
+        .where(PendingProfile.id == pending.id, ~PendingProfile.claimed)
+        .values(
+            claimed=True,
+            claimed_by_user_id=owner.user_id,
+            claimed_at=ctx.now,
+            updated_at=ctx.now,
+            version=PendingProfile.version + 1,
+        )
+        .returning(PendingProfile.id)
+        .execution_options(synchronize_session=False)
+    )
+    return won is not None
+
+
+def _claimed_before(pending: PendingProfile, owner: Owner, profile: Profile | None) -> ClaimResult:
+    if pending.claimed_by_user_id != owner.user_id or profile is None:
+        raise AlreadyClaimed
+    return ClaimResult("already_claimed", profile)
+
+
+def _journal(
+    ctx: Ctx,
+    pending: PendingProfile,
+    profile: Profile,
+    before: dict[str, Any] | None,
+    choices: Mapping[str, str],
+    reason: str | None,
+    by_staff: bool,
+) -> Merge:
+    """Keep what the claim did to the profile, field by field, so that it can be undone exactly."""
+    merge = Merge(
+        kind=MergeKind.CREATED if before is None else MergeKind.MERGED,
+        pending_profile_id=pending.id,
+        user_id=profile.user_id,
+        before=before,
+        after=snapshot(profile, JOURNALED),
+        choices=dict(choices),
+        by_staff=by_staff,
+        made_by=ctx.actor.label,
+        reason=reason,
+        made_at=ctx.now,
+    )
+    ctx.session.add(merge)
+    ctx.session.flush()  # its id goes into the answer
+    return merge
+
+
+def _record(ctx: Ctx, pending: PendingProfile, profile: Profile, merge: Merge, changes: list[Change]) -> None:
+    ctx.session.execute(
+        update(ExtraPurchase)
+        .where(ExtraPurchase.pending_profile_id == pending.id, ExtraPurchase.resolved_at.is_(None))
+        .values(resolved_at=ctx.now, resolved_by=ctx.actor.label, resolution=merge.kind.value)
+    )
+    audit.record(
+        ctx,
+        "purchase.claimed",
+        records=[pending_key(pending), profile_key(profile), *membership_keys(pending)],
+        reason=merge.reason,
+        changes=[*changes, Change("claimed_by_user_id", None, profile.user_id)],
+        facts={"email": pending.email, "user_id": profile.user_id, "outcome": merge.kind},
+    )
+
+
+def _waiting(ctx: Ctx, email: str) -> PendingProfile | None:
+    """The purchase under this address: the waiting ones first, then the legacy rows, which are moved on the way."""
+    query = select(PendingProfile).where(PendingProfile.email == email).execution_options(populate_existing=True)
+    pending = ctx.session.scalar(query)
+    if pending is None:
+        # A concurrent claim may have moved the legacy row while we waited for its lock: then it is found now.
+        pending = legacy.adopt(ctx, email=email) or ctx.session.scalar(query)
+    return pending
+
+
+def _locked_profile(ctx: Ctx, user_id: str) -> Profile | None:
+    """The account's profile, locked; the name is locked first because the profile may not exist yet."""
+    lock_names(ctx.session, f"user:{user_id}")
+    return ctx.session.get(Profile, user_id, with_for_update=True, populate_existing=True)
+
+
+def _ensure_profile(ctx: Ctx, owner: Owner) -> Profile:
+    profile = _locked_profile(ctx, owner.user_id)
+    if profile is None:
+        profile = Profile(user_id=owner.user_id, email=owner.email, name=owner.name)
+        for name, value in merge_fields.new_profile_defaults(ctx.now).items():
+            setattr(profile, name, value)
+        ctx.session.add(profile)
+        ctx.session.flush()  # the audit entry must not outlive a failed insert
+        audit.record(ctx, "profile.created", records=[profile_key(profile)], facts={"user_id": profile.user_id})
+    elif profile.email is None and owner.email:
+        profile.email = owner.email
+    return profile
+
+
+def _note_extra(ctx: Ctx, pending: PendingProfile, owner: Owner) -> None:
+    """A purchase of someone already pro changes nothing and goes to the worklist, once."""
+    noted = ctx.session.scalar(
+        insert(ExtraPurchase)
+        .values(pending_profile_id=pending.id, user_id=owner.user_id, noted_at=ctx.now)
+        .on_conflict_do_nothing()
+        .returning(ExtraPurchase.id)
+    )
+    if noted is not None:
+        audit.record(
+            ctx,
+            "purchase.extra",
+            records=[pending_key(pending), profile_key(owner.user_id)],
+            facts={"user_id": owner.user_id},
+        )

@@ -1,0 +1,101 @@
+"""Purchases of the earlier system: profiles whose `user_id` begins with `temp_`.
+
+Until all of them are moved both places are read, the waiting purchases first. Whoever needs a legacy row moves it.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.services import audit
+from admin_app.services.records import pending_key, profile_key
+from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profile
+
+MOVED_FIELDS = (
+    "email",
+    "name",
+    "membership",
+    "payment_provider",
+    "whop_user_id",
+    "whop_membership_id",
+    "plan_duration",
+    "billing_cycle_start",
+    "billing_cycle_end",
+    "next_credit_renewal",
+    "usage_credits",
+    "used_credits",
+    "status",
+    "cancel_at_period_end",
+    "provider_event_at",
+    "created_at",
+)
+
+IS_LEGACY: ColumnElement[bool] = Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True)
+
+
+@dataclass(frozen=True)
+class LegacyStatus:
+    """How many legacy rows are left, and how many of them cannot be moved as they are."""
+
+    left: int
+    without_email: int
+
+
+def adopt(ctx: Ctx, *, email: str | None = None, membership_id: str | None = None) -> PendingProfile | None:
+    """Move the legacy row of this e-mail or membership to the waiting purchases; None when there is none to move."""
+    key = Profile.email == email if email else Profile.whop_membership_id == membership_id
+    row = ctx.session.scalar(
+        select(Profile)
+        .where(IS_LEGACY, key, Profile.email.is_not(None))
+        .order_by(Profile.updated_at.desc(), Profile.user_id)
+        .limit(1)
+        .with_for_update()
+    )
+    return _move(ctx, row) if row is not None else None
+
+
+def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
+    values = {name: getattr(row, name) for name in MOVED_FIELDS} | {
+        "payment_provider": row.payment_provider or PaymentProvider.WHOP,
+        "legacy_user_id": row.user_id,
+    }
+    pending_id = ctx.session.scalar(
+        insert(PendingProfile).values(values).on_conflict_do_nothing().returning(PendingProfile.id)
+    )
+    if pending_id is None:
+        return None  # the address or membership waits already; this older row stays where support sees it
+    ctx.session.execute(delete(Profile).where(Profile.user_id == row.user_id))
+    pending = ctx.session.get_one(PendingProfile, pending_id)
+    audit.record(
+        ctx,
+        "purchase.legacy_adopted",
+        records=[pending_key(pending), profile_key(row.user_id)],
+        facts={"legacy_user_id": row.user_id},
+    )
+    return pending
+
+
+def move(ctx: Ctx, *, limit: int = 200) -> int:
+    """Move up to `limit` legacy rows; what cannot be moved stays and is counted by `status`."""
+    rows = ctx.session.scalars(
+        select(Profile)
+        .where(
+            IS_LEGACY,
+            Profile.email.is_not(None),
+            ~select(PendingProfile.id).where(PendingProfile.email == Profile.email).exists(),
+        )
+        .order_by(Profile.updated_at.desc(), Profile.user_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    return sum(_move(ctx, row) is not None for row in rows)
+
+
+def status(session: Session) -> LegacyStatus:
+    left, without_email = session.execute(
+        select(func.count(), func.count().filter(Profile.email.is_(None))).where(IS_LEGACY)
+    ).one()
+    return LegacyStatus(left, without_email)

@@ -1,0 +1,217 @@
+"""Who a waiting purchase probably belongs to, with the evidence for each; a person decides, never this module."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rapidfuzz.distance import DamerauLevenshtein
+from sqlalchemy import SQLColumnExpression, Text, cast, func, literal, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from models.people import LEGACY_PREFIX, Membership, PendingProfile, Profile, User
+from models.scheduling import Booking, Meeting
+
+MADE_WITHIN = timedelta(minutes=15)
+SIMILARITY = 0.45
+MOST_CANDIDATES = 60
+LIKELY_SCORE = 40
+SHOWN = 8
+REFRESH_AFTER = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One reason to believe in an owner; `weight` adds up to the score (about 100 is as good as certain)."""
+
+    code: str
+    sentence: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class LikelyOwner:
+    user_id: str
+    email: str | None
+    name: str | None
+    membership: Membership | None
+    has_profile: bool
+    made_at: datetime | None
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def score(self) -> int:
+        return min(100, sum(piece.weight for piece in self.evidence))
+
+
+@dataclass(frozen=True)
+class _Person:
+    user_id: str
+    emails: frozenset[str]
+    email: str | None
+    name: str | None
+    whop_user_id: str | None
+    membership: Membership | None
+    has_profile: bool
+    made_at: datetime | None
+
+
+def likely_owners(session: Session, pending: PendingProfile, *, limit: int = SHOWN) -> list[LikelyOwner]:
+    """People with any evidence for this purchase, the strongest first. Reads through indexes only."""
+    names = _names_at_address(session, pending.email)
+    people = _candidates(session, pending, names)
+    found = []
+    for person in people:
+        evidence = tuple(sorted(_weigh(pending, person, names), key=lambda piece: -piece.weight))
+        owner = LikelyOwner(
+            person.user_id,
+            person.email,
+            person.name,
+            person.membership,
+            person.has_profile,
+            person.made_at,
+            evidence,
+        )
+        if owner.score >= 15:
+            found.append(owner)
+    return sorted(found, key=lambda owner: (-owner.score, owner.user_id))[:limit]
+
+
+def refresh(ctx: Ctx, pending: PendingProfile) -> None:
+    """Remember on the purchase how many likely owners there are, so that lists need not look again."""
+    owners = likely_owners(ctx.session, pending)
+    ctx.session.execute(
+        update(PendingProfile)
+        .where(PendingProfile.id == pending.id)
+        .values(likely_owners=sum(owner.score >= LIKELY_SCORE for owner in owners), owners_checked_at=ctx.now)
+    )
+
+
+def refresh_stale(ctx: Ctx, *, limit: int = 100) -> int:
+    """Look again at unclaimed purchases whose last look is old; returns how many were looked at."""
+    due = or_(PendingProfile.owners_checked_at.is_(None), PendingProfile.owners_checked_at < ctx.now - REFRESH_AFTER)
+    stale = ctx.session.scalars(
+        select(PendingProfile)
+        .where(~PendingProfile.claimed, due)
+        .order_by(PendingProfile.owners_checked_at.nulls_first(), PendingProfile.id)
+        .limit(limit)
+    ).all()
+    for pending in stale:
+        refresh(ctx, pending)
+    return len(stale)
+
+
+def _names_at_address(session: Session, email: str) -> frozenset[str]:
+    """Names under which this address booked or met."""
+    bookings = select(Booking.client_name).where(Booking.client_email == email).limit(20)
+    meetings = select(Meeting.guest_name).where(Meeting.guest_email == email).limit(20)
+    found = [*session.scalars(bookings), *session.scalars(meetings)]
+    return frozenset(name.strip().lower() for name in found if name and name.strip())
+
+
+def _candidates(session: Session, pending: PendingProfile, names: frozenset[str]) -> list[_Person]:
+    ids: set[str] = set()
+    address = pending.email.lower()
+    wanted_names = names | ({pending.name.strip().lower()} if pending.name else frozenset())
+    session.execute(text(f"SET LOCAL pg_trgm.similarity_threshold = {SIMILARITY}"))
+    ids.update(_ids(session, Profile.user_id, _near(Profile.email, address), _likeness(Profile.email, address)))
+    ids.update(_ids(session, User.open_id, _near(User.email, address), _likeness(User.email, address)))
+    if pending.whop_user_id:
+        ids.update(_ids(session, Profile.user_id, Profile.whop_user_id == pending.whop_user_id))
+    if wanted_names:
+        ids.update(_ids(session, User.open_id, func.lower(User.name).in_(wanted_names)))
+    around = User.created_at.between(pending.created_at - MADE_WITHIN, pending.created_at + MADE_WITHIN)
+    ids.update(_ids(session, User.open_id, around))
+    return _people(session, ids)
+
+
+def _near(column: SQLColumnExpression[str | None], address: str) -> SQLColumnExpression[bool]:
+    """Similar by trigrams, or one typed with the other's dots and plus-tag left out."""
+    local, _, domain = address.partition("@")
+    bare = _bare_local(local)
+    lowered = func.lower(cast(column, Text))
+    conditions = [lowered.op("%")(address)]
+    if len(bare) >= 4:
+        conditions.append(lowered.op("%")(f"{bare}@{domain}"))
+    return or_(*conditions)
+
+
+def _likeness(column: SQLColumnExpression[str | None], address: str) -> SQLColumnExpression[float]:
+    return func.similarity(func.lower(cast(column, Text)), literal(address)).desc()
+
+
+def _ids(
+    session: Session,
+    column: SQLColumnExpression[str],
+    condition: SQLColumnExpression[bool],
+    order: SQLColumnExpression[float] | None = None,
+) -> Iterable[str]:
+    query = select(column).where(condition, column.not_like(f"{LEGACY_PREFIX}%")).limit(MOST_CANDIDATES)
+    return session.scalars(query if order is None else query.order_by(order))
+
+
+def _people(session: Session, ids: set[str]) -> list[_Person]:
+    profiles = {row.user_id: row for row in session.scalars(select(Profile).where(Profile.user_id.in_(ids)))}
+    users = {row.open_id: row for row in session.scalars(select(User).where(User.open_id.in_(ids)))}
+    people = []
+    for user_id in ids:
+        profile, user = profiles.get(user_id), users.get(user_id)
+        emails = [row.email for row in (profile, user) if row is not None and row.email]
+        people.append(
+            _Person(
+                user_id=user_id,
+                emails=frozenset(email.lower() for email in emails),
+                email=emails[0] if emails else None,
+                name=(user.name if user else None) or (profile.name if profile else None),
+                whop_user_id=profile.whop_user_id if profile else None,
+                membership=profile.membership if profile else None,
+                has_profile=profile is not None,
+                made_at=user.created_at if user else (profile.created_at if profile else None),
+            )
+        )
+    return people
+
+
+def _weigh(pending: PendingProfile, person: _Person, names: frozenset[str]) -> Iterable[Evidence]:
+    if pending.whop_user_id and person.whop_user_id == pending.whop_user_id:
+        yield Evidence("whop_user", "Same Whop user id", 70)
+    best = max((_weigh_address(pending.email.lower(), email) for email in person.emails), key=_weight, default=None)
+    if best is not None:
+        yield best
+    own = person.name.strip().lower() if person.name else ""
+    if own and pending.name and own == pending.name.strip().lower():
+        yield Evidence("name", f"Same name as the buyer: {person.name}", 30)
+    if own and own in names:
+        yield Evidence("booking", f"{person.name} booked or met under the purchase's address", 35)
+    if person.made_at is not None and abs(person.made_at - pending.created_at) <= MADE_WITHIN:
+        minutes = round(abs(person.made_at - pending.created_at).total_seconds() / 60)
+        when = "after" if person.made_at >= pending.created_at else "before"
+        yield Evidence("made_near", f"Account made {minutes} min {when} the purchase", 20)
+
+
+def _weight(evidence: Evidence | None) -> int:
+    return evidence.weight if evidence is not None else 0
+
+
+def _weigh_address(bought: str, owned: str) -> Evidence | None:
+    if bought == owned:
+        return Evidence("same_email", "Same e-mail address", 90)
+    (local, _, domain), (own_local, _, own_domain) = bought.partition("@"), owned.partition("@")
+    if domain == own_domain and _bare_local(local) == _bare_local(own_local):
+        return Evidence("same_mailbox", f"Same mailbox but for dots or a plus-tag: {owned}", 75)
+    in_local = DamerauLevenshtein.distance(_bare_local(local), _bare_local(own_local))
+    in_domain = DamerauLevenshtein.distance(domain, own_domain)
+    if in_local == 0 and in_domain <= 2:
+        return Evidence("domain_typo", f"Domain spelt almost the same: {domain} / {own_domain}", 65)
+    if in_domain == 0 and in_local <= (1 if len(local) < 6 else 2):
+        return Evidence("local_typo", f"Spelt almost the same: {bought} / {owned}", 60 if in_local == 1 else 50)
+    if in_local == 1 and in_domain == 1:
+        return Evidence("both_typo", f"Spelt almost the same: {bought} / {owned}", 45)
+    if in_local == 0 and len(local) >= 5:
+        return Evidence("same_local", f"Same name before the @, another domain: {own_domain}", 25)
+    return None
+
+
+def _bare_local(local: str) -> str:
+    """The part before the @ without dots and plus-tag."""
+    return local.partition("+")[0].replace(".", "")

@@ -1,0 +1,164 @@
+"""What support does to a waiting purchase besides claiming it: correct its e-mail, delete it, settle an extra one."""
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.errors import Conflict, InvalidInput, NotFound
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, owners
+from admin_app.services.audit import Change
+from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
+from admin_app.services.purchases import assign
+from admin_app.services.records import lock_names, membership_keys, pending_key, profile_key
+from models.people import ExtraPurchase, PendingProfile, Profile
+
+WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id", "plan_duration", "usage_credits")
+
+
+def clean_email(text: str) -> str:
+    """The address in the form it is kept; refused with a sentence when it is none."""
+    try:
+        return validate_email(text.strip(), check_deliverability=False).normalized.lower()
+    except (EmailNotValidError, UnicodeError, ValueError):
+        sentence = "This is not an e-mail address. Write it like name@example.com."
+        raise InvalidInput(sentence, fields={"email": sentence}) from None
+
+
+def unclaimed(ctx: Ctx, pending_profile_id: int) -> PendingProfile:
+    """The purchase, locked; refused when it is gone or claimed."""
+    pending = ctx.session.get(PendingProfile, pending_profile_id, with_for_update=True, populate_existing=True)
+    if pending is None:
+        raise NotFound("This purchase is not here any more. It may have been deleted.")
+    if pending.claimed:
+        raise Conflict("This purchase is claimed. Undo the claim first.")
+    return pending
+
+
+def plan_email(ctx: Ctx, *, pending_profile_id: int, email: str) -> Plan:
+    """What correcting the address would change, and whether another purchase stands in its way."""
+    require(ctx, Permission.PURCHASES_READ)
+    pending = ctx.session.get(PendingProfile, pending_profile_id)
+    if pending is None:
+        raise NotFound("This purchase is not here any more. It may have been deleted.")
+    address = clean_email(email)
+    return Plan(
+        title="Correct the e-mail",
+        outcome="corrected",
+        lines=(PlanLine(pending_key(pending), "email", pending.email, address, "what you typed"),),
+        consequences=_email_consequences(ctx, pending, address),
+        fingerprint=fingerprint(pending, address),
+        refusal=_email_refusal(ctx, pending, address),
+    )
+
+
+def correct_email(ctx: Ctx, *, pending_profile_id: int, email: str, reason: str, shown: str) -> PendingProfile:
+    """Give the purchase its right address; a claim link sent to the wrong one stops working."""
+    require(ctx, Permission.PURCHASES_CORRECT)
+    reason = require_reason(reason)
+    address = clean_email(email)
+    lock_names(ctx.session, f"email:{address}")
+    pending = unclaimed(ctx, pending_profile_id)
+    refusal = _email_refusal(ctx, pending, address)
+    if refusal:
+        raise Conflict(refusal)
+    require_same(shown, fingerprint(pending, address))
+    before = pending.email
+    changes = assign(ctx, pending, email=address, token=None, token_expires_at=None)
+    audit.record(
+        ctx,
+        "purchase.email_corrected",
+        records=[pending_key(pending), *membership_keys(pending)],
+        reason=reason,
+        changes=[change for change in changes if change.field == "email"],
+        facts={"before": before, "after": address},
+    )
+    owners.refresh(ctx, pending)
+    return pending
+
+
+def _email_refusal(ctx: Ctx, pending: PendingProfile, address: str) -> str | None:
+    if pending.claimed:
+        return "This purchase is claimed. Undo the claim first."
+    if address == pending.email.lower():
+        return "The purchase already has this address."
+    other = ctx.session.scalar(
+        select(PendingProfile.id).where(PendingProfile.email == address, PendingProfile.id != pending.id)
+    )
+    if other is not None:
+        return f"Purchase {other} already waits under this address. Claim or delete that one first."
+    return None
+
+
+def _email_consequences(ctx: Ctx, pending: PendingProfile, address: str) -> tuple[str, ...]:
+    said = ["The person who verifies this address can claim the purchase at their next sign-in."]
+    if pending.token is not None:
+        said.append("The claim link that was sent before stops working.")
+    if ctx.session.scalar(select(Profile.user_id).where(Profile.email == address).limit(1)) is not None:
+        said.append("An account with this address exists: claiming it for that account may be what you want.")
+    return (*said, "No mail is sent.", "No money moves.")
+
+
+def plan_delete(ctx: Ctx, *, pending_profile_id: int) -> Plan:
+    require(ctx, Permission.PURCHASES_READ)
+    pending = ctx.session.get(PendingProfile, pending_profile_id)
+    if pending is None:
+        raise NotFound("This purchase is not here any more. It may have been deleted.")
+    key = pending_key(pending)
+    return Plan(
+        title="Delete the purchase",
+        outcome="deleted",
+        lines=tuple(PlanLine(key, name, getattr(pending, name), None, "deleted") for name in WAITING_FIELDS),
+        consequences=(
+            "Nobody can claim it any more, and its claim link stops working.",
+            "What it held stays readable in the audit, with your reason.",
+            "The provider goes on charging: cancel it there if that is what is wanted.",
+        ),
+        fingerprint=fingerprint(pending),
+        refusal="This purchase is claimed. Undo the claim first." if pending.claimed else None,
+    )
+
+
+def delete(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str) -> None:
+    """Remove a waiting purchase; all that it held is kept in the audit."""
+    require(ctx, Permission.PURCHASES_DELETE)
+    reason = require_reason(reason)
+    pending = unclaimed(ctx, pending_profile_id)
+    require_same(shown, fingerprint(pending))
+    held = snapshot(pending)
+    held.pop("token")
+    audit.record(
+        ctx,
+        "purchase.deleted",
+        records=[pending_key(pending), *membership_keys(pending)],
+        reason=reason,
+        changes=[Change(name, value, None) for name, value in held.items() if value is not None],
+        facts={"email": pending.email, "membership_id": pending.whop_membership_id},
+    )
+    ctx.session.delete(pending)
+    ctx.session.flush()  # a row that something still refers to is refused here, not at the door
+
+
+def settle_extra(ctx: Ctx, *, extra_id: int, resolution: str, reason: str) -> ExtraPurchase:
+    """Take an extra purchase off the worklist and say what was done about it."""
+    require(ctx, Permission.PURCHASES_CORRECT)
+    reason = require_reason(reason)
+    said = require_reason(resolution)
+    extra = ctx.session.get(ExtraPurchase, extra_id, with_for_update=True, populate_existing=True)
+    if extra is None:
+        raise NotFound("This item is not on the worklist any more.")
+    if extra.resolved_at is not None:
+        raise Conflict(f"This was already settled by {extra.resolved_by}.")
+    extra.resolved_at, extra.resolved_by, extra.resolution = ctx.now, ctx.actor.label, said
+    extra.version += 1
+    records = [profile_key(extra.user_id)]
+    if extra.pending_profile_id is not None:
+        records.insert(0, pending_key(extra.pending_profile_id))
+    audit.record(
+        ctx,
+        "purchase.extra_resolved",
+        records=records,
+        reason=reason,
+        facts={"user_id": extra.user_id, "resolution": said},
+    )
+    return extra

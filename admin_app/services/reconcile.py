@@ -1,0 +1,116 @@
+"""Brings in what no event brought: a provider stops retrying after about a minute, its list does not forget."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.integrations.ports import WhopMembership
+from admin_app.services import audit, inbox, purchases
+from admin_app.services.purchases import Holder, PurchaseFacts
+from admin_app.services.records import membership_key
+from models.audit import AuditEntry
+from models.people import MembershipStatus
+
+
+class Outcome(StrEnum):
+    KNOWN = "known"
+    UPDATED = "updated"
+    BROUGHT_IN = "brought_in"
+    DELETED_BY_STAFF = "deleted_by_staff"
+    ENDED_UNSEEN = "ended_unseen"
+
+
+def bring_in(ctx: Ctx, *, membership: WhopMembership) -> Outcome:
+    """Make what we hold of one membership agree with the provider; what agrees is left alone."""
+    holder = purchases.holder_of_membership(ctx, membership.id)
+    if holder is not None:
+        return _update(ctx, holder, membership)
+    if _deleted_by_staff(ctx, membership.id):
+        return Outcome.DELETED_BY_STAFF
+    if membership.status == "inactive":
+        return Outcome.ENDED_UNSEEN  # came and went: there is nothing left to claim
+    return _receive(ctx, membership)
+
+
+def _update(ctx: Ctx, holder: Holder, membership: WhopMembership) -> Outcome:
+    facts = PurchaseFacts.of(membership, occurred_at=ctx.now)
+    active = holder.status is MembershipStatus.ACTIVE
+    if membership.status == "inactive":
+        if not active:
+            return Outcome.KNOWN
+        purchases.end(ctx, facts)
+        return Outcome.UPDATED
+    stale_cycle = membership.period_end is not None and membership.period_end != holder.billing_cycle_end
+    if not active or stale_cycle:
+        purchases.record(ctx, facts)
+        return Outcome.UPDATED
+    if membership.cancel_at_period_end != holder.cancel_at_period_end:
+        purchases.set_cancellation(ctx, facts)
+        return Outcome.UPDATED
+    return Outcome.KNOWN
+
+
+def _deleted_by_staff(ctx: Ctx, membership_id: str) -> bool:
+    query = select(AuditEntry.id).where(
+        audit.about(membership_key(membership_id)), AuditEntry.event == "purchase.deleted"
+    )
+    return ctx.session.scalar(query.limit(1)) is not None
+
+
+def _receive(ctx: Ctx, membership: WhopMembership) -> Outcome:
+    """Put it through the inbox like a delivery, so that it parks, shows and replays like one."""
+    since = membership.period_start or membership.created_at or ctx.now
+    event_id = inbox.receive(
+        ctx,
+        provider="whop",
+        external_id=f"reconcile:{membership.id}:{since:%Y%m%dT%H%M%S}",
+        type="membership.activated",
+        body=_as_event(membership, since),
+        occurred_at=membership.updated_at or since,
+        subject=membership.id,
+    )
+    if event_id is None:
+        return Outcome.KNOWN
+    inbox.apply(ctx, event_id=event_id)
+    return Outcome.BROUGHT_IN
+
+
+def _as_event(membership: WhopMembership, since: datetime) -> bytes:
+    """The membership as the delivery that should have come."""
+    end = membership.period_end.isoformat() if membership.period_end else None
+    data = {
+        "id": membership.id,
+        "status": "active",
+        "cancel_at_period_end": membership.cancel_at_period_end,
+        "user": {"id": membership.user_id, "email": membership.email, "name": membership.name},
+        "plan": {"billing_period": 365 if membership.plan_duration == "yearly" else 30},
+        "renewal_period_start": since.isoformat(),
+        "renewal_period_end": end,
+    }
+    event = {
+        "id": f"reconcile:{membership.id}",
+        "api_version": "v1",
+        "timestamp": (membership.updated_at or since).isoformat(),
+        "type": "membership.activated",
+        "data": data,
+    }
+    return json.dumps(event, separators=(",", ":")).encode()
+
+
+def finish(ctx: Ctx, *, provider: str, counts: Mapping[str, int]) -> None:
+    """Record that a comparison ran and what it found."""
+    audit.record(
+        ctx,
+        "reconcile.finished",
+        records=[f"provider:{provider}"],
+        facts={
+            "provider": provider,
+            "seen": sum(counts.values()),
+            "brought_in": counts.get(Outcome.BROUGHT_IN, 0),
+            "updated": counts.get(Outcome.UPDATED, 0),
+        },
+    )

@@ -1,0 +1,33 @@
+"""How records are named in the audit, and the locks that are taken by name rather than by row."""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.people import PendingProfile, Profile
+
+
+def pending_key(pending: PendingProfile | int) -> str:
+    return f"pending_profile:{pending if isinstance(pending, int) else pending.id}"
+
+
+def profile_key(profile: Profile | str) -> str:
+    return f"profile:{profile if isinstance(profile, str) else profile.user_id}"
+
+
+def event_key(event_id: int) -> str:
+    return f"webhook_event:{event_id}"
+
+
+def membership_key(membership_id: str) -> str:
+    """A provider's membership, so that its story is found even when its row is gone."""
+    return f"whop_membership:{membership_id}"
+
+
+def lock_names(session: Session, *names: str) -> None:
+    """Lock things that may not have a row yet until the transaction ends; sorted, so that no two wait crosswise."""
+    for name in sorted(names):
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+
+
+def membership_keys(row: PendingProfile | Profile) -> list[str]:
+    return [membership_key(row.whop_membership_id)] if row.whop_membership_id else []

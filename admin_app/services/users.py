@@ -1,0 +1,59 @@
+"""People known by sign-in, and which account a purchase may go to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx, Customer
+from admin_app.errors import InvalidInput, NotFound
+from models.people import LEGACY_PREFIX, Profile, User
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The account that a purchase goes to; `email` is one that is known to be theirs."""
+
+    user_id: str
+    email: str | None
+    name: str | None
+
+
+def verified_emails(customer: Customer) -> list[str]:
+    """Lower case, the primary address first."""
+    primary = customer.email.lower() if customer.email else None
+    return sorted(customer.verified_emails, key=lambda email: (email != primary, email))
+
+
+def owner_of(customer: Customer) -> Owner:
+    emails = verified_emails(customer)
+    return Owner(customer.user_id, emails[0] if emails else None, customer.name)
+
+
+def upsert(ctx: Ctx, customer: Customer) -> None:
+    """Remember that this person signed in now. An unverified address is not kept: it may be someone else's."""
+    owner = owner_of(customer)
+    row = insert(User).values(
+        open_id=owner.user_id, name=owner.name, email=owner.email, created_at=ctx.now, last_signed_in=ctx.now
+    )
+    fresh: dict[str, Any] = {"last_signed_in": ctx.now}
+    if owner.name:
+        fresh["name"] = row.excluded.name
+    if owner.email:
+        fresh["email"] = row.excluded.email
+    ctx.session.execute(row.on_conflict_do_update(index_elements=[User.open_id], set_=fresh))
+
+
+def known_owner(session: Session, user_id: str) -> Owner:
+    """The account by its id; refused when nobody has it or it is itself a legacy purchase."""
+    if user_id.startswith(LEGACY_PREFIX):
+        raise InvalidInput("A legacy row is a purchase itself, not an account. Choose a real account.")
+    user = session.scalar(select(User).where(User.open_id == user_id))
+    profile = session.get(Profile, user_id)
+    if user is None and profile is None:
+        raise NotFound("There is no account with this id. Search for the person by e-mail or name.")
+    email = (profile.email if profile else None) or (user.email if user else None)
+    name = (user.name if user else None) or (profile.name if profile else None)
+    return Owner(user_id, email, name)
