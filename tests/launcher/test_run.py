@@ -1,0 +1,157 @@
+"""`make run`: it comes up, tells what it made, and leaves nothing behind however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.launcher.conftest import SmallRun, free_port, processes_of, wait_until_none
+
+
+def test_comes_up_keeps_its_data_and_ends_on_request(folder: Path) -> None:
+    port = str(free_port())
+    run = SmallRun(folder, PORT=port).wait_until_up()
+    first = run.demo_env()
+    with psycopg.connect(first["DATABASE_URL"]) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+        privileged = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    assert privileged == (False,)
+    assert "support@demo.test" in run.said
+    assert first["DEMO_STAFF_PASSWORD"] in run.said
+    assert stat.S_IMODE((folder / "var" / "demo.env").stat().st_mode) == 0o600
+    assert run.end(signal.SIGINT) == 0
+    assert processes_of(folder) == []
+
+    begun = time.monotonic()
+    again = SmallRun(folder, PORT=port).wait_until_up()
+    assert time.monotonic() - begun < 5
+    assert again.demo_env() == first
+    assert len(again.noted_by("fill")) == 1
+    assert len(again.noted_by("migrate")) == 2
+    with psycopg.connect(first["DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
+    assert again.end() == 0
+
+
+def test_every_program_is_given_the_settings_it_needs(folder: Path) -> None:
+    run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
+    written = run.demo_env()
+    for role in ("simulator", "worker", "web", "migrate", "fill"):
+        (noted,) = run.noted_by(role)
+        given = {name: noted["environment"].get(name) for name in written if name != "DATABASE_URL"}
+        assert given == {name: value for name, value in written.items() if name != "DATABASE_URL"}
+    assert run.noted_by("web")[0]["environment"]["DATABASE_URL"] == written["DATABASE_URL"]
+    assert written["CLERK_API_BASE"] == f"{written['SIMULATOR_URL']}/clerk/v1"
+    assert str(written["SIMULATOR_URL"].rpartition(":")[2]) in run.noted_by("simulator")[0]["arguments"]
+
+
+def test_what_the_environment_says_wins_for_this_run_only(folder: Path) -> None:
+    elsewhere = "http://127.0.0.1:9/elsewhere"
+    port = str(free_port())
+    run = SmallRun(folder, PORT=port, WHOP_API_BASE=elsewhere, STRIPE_WEBHOOK_SECRET="").wait_until_up()
+    assert run.demo_env()["WHOP_API_BASE"] == elsewhere
+    assert run.demo_env()["STRIPE_WEBHOOK_SECRET"] == ""
+    assert run.noted_by("web")[0]["environment"]["WHOP_API_BASE"] == elsewhere
+    run.end()
+
+    (folder / ".env").write_text("SERVICE_API_KEY=from-the-file\nWHOP_API_KEY=\n")
+    run = SmallRun(folder, PORT=port).wait_until_up()
+    assert run.demo_env()["WHOP_API_BASE"] == f"{run.demo_env()['SIMULATOR_URL']}/whop/api/v1"
+    assert run.demo_env()["STRIPE_WEBHOOK_SECRET"].startswith("whsec_")
+    assert run.demo_env()["SERVICE_API_KEY"] == "from-the-file"
+    assert run.demo_env()["WHOP_API_KEY"].startswith("apik_")
+
+
+def test_a_given_database_brings_no_demo(folder: Path, empty_database_url: str) -> None:
+    run = SmallRun(folder, PORT=str(free_port()), DATABASE_URL=empty_database_url).wait_until_up()
+    assert not (folder / "var" / "postgres").exists()
+    assert not (folder / "var" / "demo.env").exists()
+    assert run.noted_by("simulator") == run.noted_by("fill") == []
+    (migrated,) = run.noted_by("migrate")
+    assert migrated["environment"]["DATABASE_URL"] == empty_database_url
+    assert "WHOP_API_BASE" not in migrated["environment"]
+    assert len(migrated["environment"]["SECRET_KEY"]) >= 32
+
+
+def test_a_taken_port_is_named_before_anything_starts(folder: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        run = SmallRun(folder, PORT=str(port))
+        assert run.process.wait(10) == 1
+    assert f"Port {port} is taken by another program. Choose another one: PORT=" in run.said
+    assert not (folder / "var" / "postgres").exists()
+    assert processes_of(folder) == []
+
+
+@pytest.mark.parametrize("port", ["web", "0", "70000"])
+def test_a_port_that_is_none_is_a_sentence(folder: Path, port: str) -> None:
+    run = SmallRun(folder, PORT=port)
+    assert run.process.wait(10) == 1
+    assert "it has to be a number from 1 to 65535" in run.said
+
+
+def test_a_second_run_in_the_same_folder_is_refused(folder: Path) -> None:
+    port = str(free_port())
+    first = SmallRun(folder, PORT=port).wait_until_up()
+    second = SmallRun(folder, PORT=str(free_port()))
+    assert second.process.wait(10) == 1
+    assert f"already running from this folder (process {first.process.pid})" in second.said
+    assert first.process.poll() is None
+
+
+def test_a_program_that_fails_ends_all_and_shows_its_last_words(folder: Path) -> None:
+    (folder / "worker.fails").touch()
+    run = SmallRun(folder, PORT=str(free_port()))
+    assert run.process.wait(30) == 1
+    assert "The worker stopped with status 1" in run.said
+    assert "the cause of the failure" in run.said
+    assert processes_of(folder) == []
+
+
+def test_a_program_killed_later_ends_all(folder: Path) -> None:
+    run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
+    web = next(pid for pid in processes_of(folder) if b"--bind" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(web, signal.SIGKILL)
+    assert run.process.wait(30) == 1
+    assert "The web server was killed by signal 9" in run.said
+    assert processes_of(folder) == []
+
+
+def test_a_killed_run_leaves_nothing_and_the_next_one_starts_at_once(folder: Path) -> None:
+    port = str(free_port())
+    run = SmallRun(folder, PORT=port).wait_until_up()
+    run.end(signal.SIGKILL)
+    again = SmallRun(folder, PORT=port).wait_until_up()
+    again.end(signal.SIGKILL)
+    assert wait_until_none(folder) == []
+
+
+def test_everything_killed_at_once_is_recovered_from(folder: Path) -> None:
+    port = str(free_port())
+    run = SmallRun(folder, PORT=port).wait_until_up()
+    for pid in processes_of(folder):
+        os.kill(pid, signal.SIGKILL)
+    run.process.wait(10)
+    assert (folder / "var" / "postgres" / "data" / "postmaster.pid").exists()
+    again = SmallRun(folder, PORT=port).wait_until_up()
+    assert again.demo_env() == run.demo_env()
+    assert again.end() == 0
+
+
+def test_it_ends_with_the_make_that_called_it(folder: Path) -> None:
+    calling = ("import subprocess, sys; subprocess.run(sys.argv[1:])",)
+    run = SmallRun(
+        folder, "--die-with-parent", under=(sys.executable, "-c", *calling), PORT=str(free_port())
+    ).wait_until_up()
+    run.end(signal.SIGKILL)
+    assert wait_until_none(folder) == []
