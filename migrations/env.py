@@ -80,9 +80,7 @@ def run_online() -> None:
 
 
 def run_offline() -> None:
-    context.configure(
-        dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **SETTINGS
-    )
+    context.configure(dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **SETTINGS)
     with context.begin_transaction():
         context.run_migrations()
 

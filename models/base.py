@@ -2,9 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from sqlalchemy import BigInteger, DateTime, Enum, Identity, MetaData, text
+from sqlalchemy import BigInteger, DateTime, Enum, Identity, Index, MetaData, literal_column, text
 from sqlalchemy.dialects.postgresql import CITEXT, JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -19,7 +19,7 @@ NAMING = {
 
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
         list[Any]: JSONB,
@@ -44,4 +44,14 @@ def text_enum(kind: type[StrEnum], name: str) -> Enum:
         create_constraint=True,
         length=32,
         values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def search_index(name: str, expression: str) -> Index:
+    """A trigram index, for search by any part; brackets as PostgreSQL writes them back, or drift cannot show."""
+    return Index(
+        name,
+        literal_column(expression).label("searched"),
+        postgresql_using="gin",
+        postgresql_ops={"searched": "gin_trgm_ops"},
     )

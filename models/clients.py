@@ -3,10 +3,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Enum, ForeignKey, Index, text
+from sqlalchemy import Enum, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, CreatedAt, Flag, OptionalEmail, Version
+from models.base import Base, BigId, CreatedAt, Flag, OptionalEmail, Version, search_index
 
 
 class BillingStatus(StrEnum):
@@ -31,8 +31,8 @@ class Client(Base):
         Index("ix_clients_email", "email"),
         Index("ix_clients_created_at", "created_at", "id"),
         Index("ix_clients_billing_status", "billing_status", "id"),
-        Index("ix_clients_name_trgm", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
-        Index("ix_clients_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
+        search_index("ix_clients_name_trgm", "lower(name)"),
+        search_index("ix_clients_email_trgm", "lower(email::text)"),
     )
 
     id: Mapped[BigId]

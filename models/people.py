@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, BigId, Count, CreatedAt, Email, Flag, OptionalEmail, Version, text_enum
+from models.base import Base, BigId, Count, CreatedAt, Email, Flag, OptionalEmail, Version, search_index, text_enum
 
 LEGACY_PREFIX = "temp_"
 
@@ -40,8 +40,8 @@ class User(Base):
     __table_args__ = (
         Index("ix_users_email", "email"),
         Index("ix_users_created_at", "created_at"),
-        Index("ix_users_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
-        Index("ix_users_name_trgm", text("lower(name) gin_trgm_ops"), postgresql_using="gin"),
+        search_index("ix_users_email_trgm", "lower(email::text)"),
+        search_index("ix_users_name_trgm", "lower(name)"),
     )
 
     id: Mapped[BigId]
@@ -64,7 +64,7 @@ class Profile(Base):
         Index("ix_profiles_whop_user_id", "whop_user_id"),
         Index("ix_profiles_stripe_customer_id", "stripe_customer_id"),
         Index("ix_profiles_created_at", "created_at", "user_id"),
-        Index("ix_profiles_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
+        search_index("ix_profiles_email_trgm", "lower(email::text)"),
     )
 
     user_id: Mapped[str] = mapped_column(primary_key=True)
@@ -108,11 +108,10 @@ class PendingProfile(Base):
         Index("ix_pending_profiles_claimed_by_user_id", "claimed_by_user_id"),
         Index("ix_pending_profiles_unclaimed", "created_at", "id", postgresql_where=text("NOT claimed")),
         Index("ix_pending_profiles_created_at", "created_at", "id"),
-        Index("ix_pending_profiles_email_trgm", text("lower(email::text) gin_trgm_ops"), postgresql_using="gin"),
-        Index(
+        search_index("ix_pending_profiles_email_trgm", "lower(email::text)"),
+        search_index(
             "ix_pending_profiles_whop_ids_trgm",
-            text("lower(coalesce(whop_user_id, '') || ' ' || coalesce(whop_membership_id, '')) gin_trgm_ops"),
-            postgresql_using="gin",
+            "lower((((coalesce(whop_user_id, '')) || ' ') || (coalesce(whop_membership_id, ''))))",
         ),
     )
 

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, CreatedAt, Email, OptionalEmail, Version, text_enum
+from models.base import Base, BigId, CreatedAt, Email, OptionalEmail, Version, search_index, text_enum
 
 
 class BookingStatus(StrEnum):
@@ -81,11 +81,7 @@ class Booking(Base):
         Index("ix_bookings_status", "status", "starts_at", "id"),
         Index("ix_bookings_practitioner_id", "practitioner_id", "starts_at", "id"),
         Index("ix_bookings_client_email", "client_email", "starts_at", "id"),
-        Index(
-            "ix_bookings_client_email_trgm",
-            text("lower(client_email::text) gin_trgm_ops"),
-            postgresql_using="gin",
-        ),
+        search_index("ix_bookings_client_email_trgm", "lower(client_email::text)"),
         Index("ix_bookings_session_type_id", "session_type_id"),
     )
 
@@ -125,11 +121,7 @@ class Meeting(Base):
         Index("ix_meetings_guest_email", "guest_email"),
         Index("ix_meetings_guest_workos_user_id", "guest_workos_user_id"),
         Index("ix_meetings_guest_org_id", "guest_org_id"),
-        Index(
-            "ix_meetings_guest_email_trgm",
-            text("lower(guest_email::text) gin_trgm_ops"),
-            postgresql_using="gin",
-        ),
+        search_index("ix_meetings_guest_email_trgm", "lower(guest_email::text)"),
     )
 
     id: Mapped[BigId]

@@ -6,6 +6,7 @@ one, on practitioners, of which there are few. An index made by hand on a large 
 """
 
 from migrations import ops
+from migrations.ops import Column
 
 revision = "0007"
 down_revision = "0006"
@@ -29,9 +30,9 @@ def upgrade() -> None:
         "Each practitioner needs an e-mail of their own, whatever its case",
     )
     for table, column in EMAILS.items():
-        ops.convert(table, column, "citext")
+        ops.convert(table, Column(column, "citext"))
 
 
 def downgrade() -> None:
     for table, column in EMAILS.items():
-        ops.convert(table, column, "text")
+        ops.convert(table, Column(column, "text"))

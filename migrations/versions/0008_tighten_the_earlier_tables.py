@@ -15,7 +15,10 @@ depends_on = None
 
 CREATED_AT = Column("created_at", "timestamptz", "now()", required=True)
 UPDATED_AT = Column("updated_at", "timestamptz", "now()", required=True)
-PRICE = (Column("price_amount", "integer", "0", required=True), Column("price_currency", "varchar", "'usd'", required=True))
+PRICE = (
+    Column("price_amount", "integer", "0", required=True),
+    Column("price_currency", "varchar", "'usd'", required=True),
+)
 STATUS = Column("status", "varchar(32)", "'pending'", required=True)
 REQUIRED = {
     "users": (

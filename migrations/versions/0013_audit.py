@@ -22,6 +22,7 @@ CREATE OR REPLACE TRIGGER audit_entries_no_change BEFORE UPDATE OR DELETE ON aud
     FOR EACH ROW EXECUTE FUNCTION audit_entries_append_only();
 CREATE OR REPLACE TRIGGER audit_entries_no_truncate BEFORE TRUNCATE ON audit_entries
     FOR EACH STATEMENT EXECUTE FUNCTION audit_entries_append_only();
+DROP FUNCTION IF EXISTS retired.audit_entries_append_only();
 """
 
 
@@ -51,3 +52,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     retired.retire_table("audit_entries")
+    ops.execute("ALTER FUNCTION audit_entries_append_only() SET SCHEMA retired")
