@@ -1,0 +1,22 @@
+"""`python -m admin_app.jobs`: the worker."""
+
+import asyncio
+
+from admin_app.config import Settings
+from admin_app.jobs import logs
+from admin_app.jobs.app import bench_for, build
+from admin_app.jobs.worker import run_until_signalled
+
+
+def main() -> None:
+    settings = Settings()  # type: ignore[call-arg]  # read from the environment
+    logs.configure(settings)
+    bench = bench_for(settings)
+    try:
+        asyncio.run(run_until_signalled(build(bench)))
+    finally:
+        bench.db.dispose()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Puts back what a crash left lying: jobs of dead workers, and stored events that have no job."""
+
+from datetime import timedelta
+
+import structlog
+from procrastinate import App
+from procrastinate.jobs import Job as QueuedJob
+from procrastinate.jobs import Status
+
+from admin_app.context import Job
+from admin_app.jobs.bench import Bench
+from admin_app.jobs.retry import is_last_try
+from admin_app.services import inbox
+
+ACTOR = Job("sweep")
+UNFINISHED_FOR = timedelta(minutes=2)
+SILENT_SECONDS = 30
+
+log = structlog.get_logger("backdesk.jobs")
+
+
+async def requeue_stalled(queue: App) -> int:
+    """A worker that was killed leaves its jobs marked as running for ever; they start again."""
+    stalled = list(await queue.job_manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS))
+    for job in stalled:
+        await _restart(queue, job)
+    return len(stalled)
+
+
+async def _restart(queue: App, job: QueuedJob) -> None:
+    manager = queue.job_manager
+    if is_last_try(job):
+        # It took its worker down every time: leave it as failed instead of trying for ever.
+        await manager.finish_job(job, status=Status.FAILED, delete_job=False)
+    else:
+        await manager.retry_job(job)
+    log.warning("stalled job", task=job.task_name, job_id=job.id, given_up=is_last_try(job))
+
+
+def requeue_events(bench: Bench) -> int:
+    """Events whose job is lost or was given up get a new one; the waits between are the queue's."""
+    with bench.db.unit_of_work(ACTOR) as ctx:
+        event_ids = inbox.unfinished(ctx.session, older_than=UNFINISHED_FOR)
+        for event_id in event_ids:
+            job_queue.defer(ctx.session, "process_event", once_key=f"process_event:{event_id}", event_id=event_id)
+    return len(event_ids)

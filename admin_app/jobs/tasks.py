@@ -1,0 +1,76 @@
+"""Every task by name, each a few lines over a service, and when the recurring ones run."""
+
+from asyncio import to_thread
+
+from procrastinate import App, JobContext
+from procrastinate.exceptions import JobAborted
+
+from admin_app.context import Job
+from admin_app.jobs import events, mails, sweeper
+from admin_app.jobs.bench import Bench
+from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
+from admin_app.services import owners, whop_comparison
+from admin_app.services.whop_comparison import ComparisonRuns, Counts
+
+FAILED_JOBS_KEPT_HOURS = 24 * 30
+OWNERS_AT_ONCE = 100
+
+
+def register(queue: App, bench: Bench, back_off: BackOff) -> None:
+    """Put all tasks on the queue."""
+    _deferred(queue, bench, back_off)
+    _recurring(queue, bench)
+
+
+def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
+    """Tasks that a service defers; tried again until they succeed or patience ends."""
+
+    @queue.task(name="process_event", pass_context=True, retry=back_off)
+    @failing_by_code
+    def process_event(context: JobContext, event_id: int) -> None:
+        events.process(bench, event_id, last_try=is_last_try(context.job))
+
+    @queue.task(name="send_claim_mail", retry=back_off)
+    @failing_by_code
+    def send_claim_mail(pending_profile_id: int) -> None:
+        mails.send_claim_mail(bench, pending_profile_id)
+
+
+def _recurring(queue: App, bench: Bench) -> None:
+    """Tasks on a schedule: never tried again, because the next tick is the next try."""
+
+    @queue.periodic(cron="* * * * *")
+    @queue.task(name="sweep", queueing_lock="sweep")
+    async def sweep(timestamp: int) -> None:
+        await sweeper.requeue_stalled(queue)
+        await to_thread(failing_by_code(sweeper.requeue_events), bench)
+
+    @queue.periodic(cron="17 * * * *")
+    @queue.task(name="reconcile_whop", queueing_lock="reconcile_whop", pass_context=True)
+    @failing_by_code
+    def reconcile_whop(context: JobContext, timestamp: int) -> None:
+        def stop_when_asked(_: Counts) -> None:
+            if context.should_abort():
+                raise JobAborted
+
+        whop = bench.providers.whop
+        if whop is None:
+            return
+        try:
+            whop_comparison.compare(whop, lambda: bench.db.unit_of_work(Job("reconcile_whop")), seen=stop_when_asked)
+        except ComparisonRuns:
+            return
+
+    @queue.periodic(cron="*/10 * * * *")
+    @queue.task(name="refresh_owners", queueing_lock="refresh_owners")
+    @failing_by_code
+    def refresh_owners(timestamp: int) -> None:
+        with bench.db.unit_of_work(Job("refresh_owners")) as ctx:
+            owners.refresh_stale(ctx, limit=OWNERS_AT_ONCE)
+
+    @queue.periodic(cron="41 3 * * *")
+    @queue.task(name="forget_failed_jobs", queueing_lock="forget_failed_jobs")
+    async def forget_failed_jobs(timestamp: int) -> None:
+        await queue.job_manager.delete_old_jobs(
+            nb_hours=FAILED_JOBS_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
+        )

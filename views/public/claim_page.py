@@ -1,0 +1,142 @@
+"""The page that the claim mail leads to: it shows what was bought, and acts only on POST.
+
+The link's token is the proof here, so nothing may carry it on: no referrer, no log, no cache.
+"""
+
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, make_response, render_template, request
+from flask_wtf.csrf import validate_csrf
+from wtforms import ValidationError
+
+from admin_app.errors import AlreadyClaimed, DomainError, InvalidToken, NotSignedIn, ProviderUnavailable
+from admin_app.services import claim_links, claims
+from admin_app.services.claim_links import ClaimPreview
+from views.backdesk import backdesk, request_id
+from views.public.customers import SignInNotConfigured, clerk, customer
+from views.public.shapes import LONGEST_TOKEN
+
+doors = Blueprint("claim_page", __name__)
+
+SESSION_COOKIE = "__session"
+
+
+class FormTooOld(DomainError):
+    code = "form_expired"
+    status = 400
+    sentence = "This page was open for too long. Nothing was done yet: press the button again."
+
+
+@doors.get("/claim")
+def show() -> Response:
+    token = _well_formed(request.args.get("token", ""))
+    try:
+        purchase = _preview(token)
+        signed_in = _user_id() is not None
+    except DomainError as refused:
+        return _refused(refused)
+    return _offer(token, purchase, signed_in=signed_in)
+
+
+@doors.post("/claim")
+def claim() -> Response:
+    token = _well_formed(request.form.get("token", ""))
+    try:
+        purchase = _preview(token)
+        user_id = _user_id()
+        if user_id is None:
+            return _offer(token, purchase, signed_in=False, status=NotSignedIn.status)
+        if not _sent_by_this_page():
+            return _offer(token, purchase, signed_in=True, problem=FormTooOld())
+        outcome = _claim(token, user_id)
+    except DomainError as refused:
+        return _refused(refused)
+    return _page("public/claim_done.html", 200, outcome=outcome, purchase=purchase)
+
+
+def _claim(token: str, user_id: str) -> str:
+    who = customer(user_id, fresh=False)
+    with backdesk().db.unit_of_work(who, request_id=request_id()) as ctx:
+        outcome: str = claims.claim_by_token(ctx, token=token).outcome
+    return outcome
+
+
+def _preview(token: str) -> ClaimPreview:
+    if not token:
+        raise InvalidToken
+    with backdesk().db.read_only() as session:
+        return claim_links.preview_by_token(session, token=token)
+
+
+def _well_formed(token: str) -> str:
+    """The token, or nothing when it cannot be one."""
+    plain = token.isascii() and token.isprintable() and len(token) <= LONGEST_TOKEN
+    return token.strip() if plain else ""
+
+
+def _user_id() -> str | None:
+    """Who the browser's session with the sign-in provider belongs to, if anyone."""
+    provider = clerk()
+    try:
+        return provider.verify_session_token(request.cookies.get(SESSION_COOKIE, "")).user_id
+    except NotSignedIn:
+        return None
+
+
+def _sent_by_this_page() -> bool:
+    # Not by CSRFProtect: on https that wants a referrer, which this page never sends.
+    try:
+        validate_csrf(request.form.get("csrf_token"))
+    except ValidationError:
+        return False
+    return True
+
+
+def _offer(
+    token: str,
+    purchase: ClaimPreview,
+    *,
+    signed_in: bool,
+    status: int = 200,
+    problem: DomainError | None = None,
+) -> Response:
+    if purchase.claimed:
+        return _page("public/claim_taken.html", 200)
+    return _page(
+        "public/claim.html",
+        problem.status if problem else status,
+        token=token,
+        purchase=purchase,
+        signed_in=signed_in,
+        sign_in_url=_sign_in_url(token),
+        problem=problem,
+    )
+
+
+def _sign_in_url(token: str) -> str | None:
+    settings = backdesk().settings
+    if not settings.clerk_sign_in_url:
+        return None
+    back = f"{settings.base_url}/claim?{urlencode({'token': token})}"
+    joint = "&" if "?" in settings.clerk_sign_in_url else "?"
+    return f"{settings.clerk_sign_in_url}{joint}{urlencode({'redirect_url': back})}"
+
+
+def _refused(error: DomainError) -> Response:
+    match error:
+        case AlreadyClaimed():
+            return _page("public/claim_taken.html", error.status)
+        case InvalidToken():
+            return _page("public/claim_invalid.html", error.status)
+        case ProviderUnavailable() | SignInNotConfigured():
+            return _page("public/claim_unavailable.html", 503)
+        case _:
+            raise error
+
+
+def _page(template: str, status: int, **values: object) -> Response:
+    response = make_response(render_template(template, **values), status)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

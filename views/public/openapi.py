@@ -1,0 +1,132 @@
+"""The machine-readable description of the public doors, built from the shapes that they use."""
+
+from collections.abc import Sequence
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from views.public.shapes import ClaimAnswer, ClaimRequest, Health, Problem, Received
+
+doors = Blueprint("openapi", __name__)
+
+_SHAPES: Sequence[type[BaseModel]] = (ClaimAnswer, ClaimRequest, Health, Problem, Received)
+_CUSTOMER: list[dict[str, list[str]]] = [{"customer": []}]
+
+
+@doors.get("/api/openapi.json")
+def document() -> ResponseReturnValue:
+    return build()
+
+
+@cache
+def build() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    _, schemas = models_json_schema(
+        [(shape, "serialization" if shape is not ClaimRequest else "validation") for shape in _SHAPES],
+        ref_template="#/components/schemas/{model}",
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Backdesk",
+            "version": "1.0.0",
+            "description": "What providers, customers and the business's own clients call. "
+            "Every refusal is an RFC 9457 problem document with a stable `code`.",
+        },
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {
+                "customer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The session token of the sign-in provider.",
+                }
+            },
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/api/webhooks/{provider}": {"post": _webhook()},
+        "/api/profiles/sign-in": {
+            "post": {
+                "operationId": "signIn",
+                "summary": "When a person signs in: claim a waiting purchase, else make sure of a profile",
+                "security": _CUSTOMER,
+                "responses": {"200": _answer("What happened, and the profile", ClaimAnswer)} | _problems(401, 404, 503),
+            }
+        },
+        "/api/pending-profiles/claim": {
+            "post": {
+                "operationId": "claim",
+                "summary": "Claim the purchase under an e-mail, verified or proved by the claim mail's token",
+                "security": _CUSTOMER,
+                "requestBody": {"required": True, "content": _json(ClaimRequest)},
+                "responses": {"200": _answer("What happened, and the profile", ClaimAnswer)}
+                | _problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+            }
+        },
+        "/health": {
+            "get": {
+                "operationId": "health",
+                "summary": "Whether the database answers and has the newest schema",
+                "responses": {
+                    "200": _answer("All is well", Health),
+                    "503": _answer("Which part is not", Health),
+                },
+            }
+        },
+        "/api/openapi.json": {
+            "get": {
+                "operationId": "openapi",
+                "summary": "This document",
+                "responses": {
+                    "200": {
+                        "description": "OpenAPI 3.1",
+                        "content": {"application/json": {"schema": {"type": "object"}}},
+                    }
+                },
+            }
+        },
+    }
+
+
+def _webhook() -> dict[str, Any]:
+    return {
+        "operationId": "receiveWebhook",
+        "summary": "Take a provider's delivery, proved by its signature over the raw body",
+        "parameters": [
+            {
+                "name": "provider",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "enum": ["whop", "clerk"]},
+            }
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        },
+        "responses": {"200": _answer("Stored; a duplicate does nothing", Received)} | _problems(400, 404, 413, 503),
+    }
+
+
+def _json(shape: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}}
+
+
+def _answer(description: str, shape: type[BaseModel]) -> dict[str, Any]:
+    return {"description": description, "content": _json(shape)}
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {str(status): {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}

@@ -1,0 +1,79 @@
+"""Deliveries of the providers: proved by signature, stored and queued in one transaction, then answered.
+
+Nothing is applied here: a provider's patience is short, and the worker may try as often as it takes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from admin_app.config import Settings
+from admin_app.context import Provider
+from admin_app.errors import NotFound
+from admin_app.integrations import clerk, whop
+from admin_app.services import inbox
+from views.backdesk import backdesk, request_id
+
+doors = Blueprint("webhooks", __name__)
+
+
+class NoSuchWebhook(NotFound):
+    """Also when no secret is configured: a door that could not check signatures is closed."""
+
+    code = "webhook_not_configured"
+    sentence = "No webhook is taken here. Its signing secret is not configured, or there is no such provider."
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What the inbox keeps of a delivery beside its raw body."""
+
+    external_id: str
+    type: str
+    occurred_at: datetime | None
+    subject: str | None
+
+
+Headers = Mapping[str, str]
+
+
+def _whop(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> Delivery:
+    whop.verify(raw, headers, settings.whop_webhook_secret, now)
+    event = whop.parse_event(raw, headers, now)
+    return Delivery(event.external_id, event.type, event.occurred_at, event.membership_id)
+
+
+def _clerk(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> Delivery:
+    clerk.verify_webhook(raw, headers, settings.clerk_webhook_secret)
+    event = clerk.parse_event(raw, headers)
+    return Delivery(event.external_id, event.type, now, event.user_id)
+
+
+_READERS: dict[str, Callable[[bytes, Headers, Settings, datetime], Delivery]] = {
+    "whop": _whop,
+    "clerk": _clerk,
+}
+
+
+@doors.post("/api/webhooks/<provider>")
+def receive(provider: str) -> ResponseReturnValue:
+    house = backdesk()
+    read = _READERS.get(provider)
+    if read is None or not getattr(house.settings, f"{provider}_webhook_secret"):
+        raise NoSuchWebhook
+    raw = request.get_data(cache=False)
+    delivery = read(raw, dict(request.headers), house.settings, house.db.clock())
+    with house.db.unit_of_work(Provider(provider), request_id=request_id()) as ctx:
+        event_id = inbox.receive(
+            ctx,
+            provider=provider,
+            external_id=delivery.external_id,
+            type=delivery.type,
+            body=raw,
+            occurred_at=delivery.occurred_at,
+            subject=delivery.subject,
+        )
+    return {"status": "duplicate" if event_id is None else "ok"}, 200
