@@ -26,9 +26,12 @@ _LONGEST_ID = 200
 
 def client(settings: Settings) -> ClerkPort:
     """Clerk as configured: networkless with a PEM, else by the issuer's published keys."""
+    return ClerkApi(session_tokens(settings), settings.clerk_api_base, settings.clerk_secret_key)
+
+
+def session_tokens(settings: Settings) -> SessionTokens:
     keys = pem_keys(settings.clerk_jwt_key) if settings.clerk_jwt_key else JwksKeys(settings.jwks_url)
-    tokens = SessionTokens(settings.clerk_issuer, keys, settings.clerk_authorized_parties)
-    return ClerkApi(tokens, settings.clerk_api_base, settings.clerk_secret_key)
+    return SessionTokens(settings.clerk_issuer, keys, settings.clerk_authorized_parties)
 
 
 class ClerkApi:
@@ -52,12 +55,15 @@ class ClerkApi:
         user = read_user(self._fetch(user_id))
         if user is None:
             raise ProviderUnavailable("clerk")
+        self._keep(user_id, user)
+        return user
+
+    def _keep(self, user_id: str, user: ClerkUser) -> None:
         with self._lock:
             self._cache[user_id] = (time.monotonic(), user)
             self._cache.move_to_end(user_id)
             if len(self._cache) > _CACHE_SIZE:
                 self._cache.popitem(last=False)
-        return user
 
     def _kept(self, user_id: str) -> ClerkUser | None:
         with self._lock:

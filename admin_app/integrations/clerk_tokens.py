@@ -8,11 +8,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
 from joserfc import jwt
-from joserfc.errors import BadSignatureError
+from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry, extract_compact
 from joserfc.jwt import JWTClaimsRegistry
@@ -42,15 +43,19 @@ def pem_keys(pem: str) -> KeysFor:
 class JwksKeys:
     """The issuer's published keys, fetched when needed and kept for ten minutes; safe between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = _JWKS_TIMEOUT_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._url = url
+        self._timeout = timeout
+        self._clock = clock
         self._lock = threading.Lock()
         self._keys: list[tuple[str | None, RSAKey]] = []
         self._fetched_at = self._failed_at = float("-inf")
 
     def __call__(self, kid: str | None) -> Sequence[RSAKey]:
         with self._lock:
-            age = time.monotonic() - self._fetched_at
+            age = self._clock() - self._fetched_at
             unknown = not self._matching(kid)
             if age > _JWKS_FRESH_SECONDS or (unknown and age > _UNKNOWN_KEY_PAUSE_SECONDS):
                 self._refresh(required=unknown)
@@ -61,16 +66,16 @@ class JwksKeys:
 
     def _refresh(self, *, required: bool) -> None:
         """Fetch anew; while the issuer is away a key that is known already stays good."""
-        if time.monotonic() - self._failed_at < _FAILURE_PAUSE_SECONDS:
+        if self._clock() - self._failed_at < _FAILURE_PAUSE_SECONDS:
             self._give_up(required)
             return
         try:
-            answer = httpx.get(self._url, timeout=_JWKS_TIMEOUT_SECONDS)
+            answer = httpx.get(self._url, timeout=self._timeout)
             answer.raise_for_status()
             self._keys = _read_jwks(answer.json())
-            self._fetched_at = time.monotonic()
+            self._fetched_at = self._clock()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-            self._failed_at = time.monotonic()
+            self._failed_at = self._clock()
             self._give_up(required)
 
     @staticmethod
@@ -80,14 +85,16 @@ class JwksKeys:
 
 
 def _read_jwks(document: Any) -> list[tuple[str | None, RSAKey]]:
+    """The RSA signing keys; one that cannot be read does not spoil the others."""
     listed = fields.mapping(document).get("keys")
-    if not isinstance(listed, list):
-        raise ValueError("not a key set")
     keys: list[tuple[str | None, RSAKey]] = []
-    for item in map(fields.mapping, listed):
+    for item in map(fields.mapping, listed if isinstance(listed, list) else ()):
         if item.get("kty") == "RSA" and item.get("use", "sig") == "sig":
-            public = {"kty": "RSA", "n": item.get("n"), "e": item.get("e")}
-            keys.append((fields.text(item.get("kid")), RSAKey.import_key(public)))  # type: ignore[arg-type]
+            with suppress(JoseError, LookupError, TypeError, ValueError):
+                public: dict[str, str | list[str]] = {"kty": "RSA", "n": str(item["n"]), "e": str(item["e"])}
+                keys.append((fields.text(item.get("kid")), RSAKey.import_key(public)))
+    if not keys:
+        raise ValueError("no usable key")
     return keys
 
 
@@ -128,16 +135,13 @@ class SessionTokens:
                     return claims
         except ProviderUnavailable:
             raise
-        except (
-            Exception
-        ):  # a token is anybody's input, and the library's errors on odd ones are not all its own
+        except Exception:  # anybody's input, and not every error on an odd token is the library's own
             raise NotSignedIn from None
         raise NotSignedIn
 
 
 def _key_id(token: str) -> str | None:
-    kid = extract_compact(token.encode()).headers().get("kid")
-    return kid if isinstance(kid, str) else None
+    return fields.text(extract_compact(token.encode()).headers().get("kid"))
 
 
 def _decoded(token: str, key: RSAKey) -> dict[str, Any] | None:

@@ -52,9 +52,7 @@ class SmtpMail:
                 server.send_message(message)
         except (OSError, smtplib.SMTPException, ValueError):
             # The server's own words may quote the address: they go nowhere.
-            raise ProviderUnavailable(
-                "mail", "The mail server did not take the mail. Try again later."
-            ) from None
+            raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
 
     def _message(self, to: str, subject: str, text: str, html: str) -> EmailMessage:
         message = EmailMessage()

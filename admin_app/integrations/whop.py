@@ -103,9 +103,7 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
         type=kind_of_event,
         kind=kind,
         occurred_at=_occurred_at(body, data, received_at),
-        membership_id=(
-            fields.text(data.get("id")) if about_membership else whop_shapes.membership_named_by(data)
-        ),
+        membership_id=(fields.text(data.get("id")) if about_membership else whop_shapes.membership_named_by(data)),
         whop_user_id=whop_shapes.user_id(data),
         email=whop_shapes.email(data),
         name=whop_shapes.name(data),
@@ -131,9 +129,7 @@ def _occurred_at(body: Mapping[str, Any], data: Mapping[str, Any], received_at: 
     return next((moment for moment in map(fields.moment, stated) if moment), received_at)
 
 
-def _external_id(
-    body: Mapping[str, Any], data: Mapping[str, Any], kind: str, headers: Mapping[str, str]
-) -> str:
+def _external_id(body: Mapping[str, Any], data: Mapping[str, Any], kind: str, headers: Mapping[str, str]) -> str:
     """The delivery's id, or for legacy forms, which have none, a digest of what happened to what.
 
     The legacy signature does not cover a webhook-id, so one beside it may be anybody's and is not used. A
@@ -153,7 +149,5 @@ def _external_id(
             *("paid_at", "refunded_at", "payments_failed", "final_amount", "refunded_amount", "updated_at"),
         )
     ]
-    digest = hashlib.sha256(
-        json.dumps([kind, str(body.get("api_version")), stated, state]).encode()
-    ).hexdigest()
+    digest = hashlib.sha256(json.dumps([kind, str(body.get("api_version")), stated, state]).encode()).hexdigest()
     return f"legacy_{digest}"

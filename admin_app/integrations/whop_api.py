@@ -49,9 +49,7 @@ class WhopApi:
             return found
         if member is None:
             return found
-        name = fields.text(fields.mapping(member.get("user")).get("name")) or fields.text(
-            member.get("display_name")
-        )
+        name = fields.text(fields.mapping(member.get("user")).get("name")) or fields.text(member.get("display_name"))
         return replace(found, email=whop_shapes.email(member), name=found.name or name)
 
     def memberships(self) -> Iterator[WhopMembership]:

@@ -1,0 +1,71 @@
+"""A provider that answers exactly what a test says, over real HTTP on the loopback address."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from admin_app.config import Settings
+
+Answer = tuple[int, Any]
+
+
+@dataclass
+class ScriptedProvider:
+    """Answers by path (with its query); a list is used up one answer per call, the last one stays."""
+
+    url: str
+    answers: dict[str, Answer | list[Answer] | Callable[[], Answer]] = field(default_factory=dict)
+    delay: float = 0
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def answer(self, path: str, headers: dict[str, str]) -> Answer:
+        self.requests.append((path, headers))
+        time.sleep(self.delay)
+        found = self.answers.get(path, (404, {"error": {"type": "not_found", "message": "no"}}))
+        if isinstance(found, list):
+            return found.pop(0) if len(found) > 1 else found[0]
+        return found() if callable(found) else found
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = scripted.answer(self.path, dict(self.headers))
+            raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+            except OSError:
+                self.close_connection = True  # the caller's patience ended first, as some tests want
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    scripted = ScriptedProvider(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield scripted
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def settings() -> Callable[..., Settings]:
+    """The product's settings with nothing configured but what is given."""
+
+    def make(**given: Any) -> Settings:
+        return Settings(_env_file=None, database_url="postgresql://nowhere/none", secret_key="s" * 32, **given)
+
+    return make

@@ -1,0 +1,104 @@
+"""Whatever anybody sends, only the documented refusals come out."""
+
+import json
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn
+from admin_app.integrations import clerk, fields, whop
+from admin_app.integrations.clerk_tokens import SessionTokens
+from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET, events
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+NAMES = (
+    *("webhook-id", "webhook-timestamp", "webhook-signature", "X-Whop-Signature"),
+    *("svix-id", "svix-timestamp", "svix-signature", "Other"),
+)
+ANY_TEXT = st.text() | st.text(alphabet="tv1=,. 0123456789abc\udcff\x00é", max_size=60)
+HEADERS = st.dictionaries(st.sampled_from(NAMES), ANY_TEXT)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+REAL = [json.loads(path.read_bytes()) for path in events("whop") + events("clerk")]
+FIELDS = sorted(
+    {name for event in REAL for part in (event, event.get("data")) if isinstance(part, dict) for name in part}
+)
+# Real field names with values of any kind, nested as the real ones are.
+PAYLOADS = st.dictionaries(st.sampled_from(FIELDS), JSON | st.dictionaries(st.sampled_from(FIELDS), JSON))
+TYPES = st.sampled_from(sorted({event.get("type") or event["action"] for event in REAL})) | JSON
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    body = draw(PAYLOADS) | {draw(st.sampled_from(["type", "action"])): draw(TYPES), "data": draw(PAYLOADS | JSON)}
+    return json.dumps(body).encode()
+
+
+RAW = st.binary() | bodies() | JSON.map(lambda value: json.dumps(value).encode())
+
+
+@given(raw=RAW, headers=HEADERS, secret=st.sampled_from([WHOP_SECRET, "", "é"]))
+def test_whop_signatures(raw, headers, secret):
+    try:
+        whop.verify(raw, headers, secret, NOW)
+    except BadSignature:
+        return
+    raise AssertionError("nobody signed this")
+
+
+@given(raw=RAW, headers=HEADERS)
+def test_whop_events(raw, headers):
+    try:
+        event = whop.parse_event(raw, headers, NOW)
+    except MalformedEvent:
+        return
+    assert event.external_id
+    assert len(event.external_id) <= 200
+    assert event.occurred_at.tzinfo is UTC
+    for value in (event.external_id, event.type, event.membership_id, event.email, event.name):
+        assert value is None or storable(value)
+
+
+@given(raw=RAW, headers=HEADERS, secret=st.sampled_from([CLERK_SECRET, "", "é"]))
+def test_clerk_signatures(raw, headers, secret):
+    try:
+        clerk.verify_webhook(raw, headers, secret)
+    except BadSignature:
+        return
+    raise AssertionError("nobody signed this")
+
+
+@given(raw=RAW, headers=HEADERS)
+def test_clerk_events(raw, headers):
+    try:
+        event = clerk.parse_event(raw, headers)
+    except MalformedEvent:
+        return
+    assert event.external_id
+    assert all(storable(email.address) for email in (event.user.emails if event.user else ()))
+
+
+@given(token=st.text() | st.from_regex(r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{0,40}){0,4}"))
+def test_session_tokens(token):
+    tokens = SessionTokens("https://demo.clerk.example", lambda _kid: [], ())
+    try:
+        tokens.verify(token)
+    except NotSignedIn:
+        return
+    raise AssertionError("nobody signed this")
+
+
+@given(value=JSON)
+def test_single_fields(value):
+    moment = fields.moment(value)
+    assert moment is None or moment.tzinfo is UTC
+    address = fields.email(value)
+    assert address is None or (storable(address) and "@" in address)
+
+
+def storable(value: str) -> bool:
+    return "\x00" not in value and value == value.encode("utf-8", "ignore").decode()

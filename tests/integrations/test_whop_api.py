@@ -1,0 +1,172 @@
+"""Memberships read from Whop's API, whatever shape and completeness the answer has."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from admin_app.config import Settings
+from admin_app.errors import ProviderUnavailable
+from admin_app.integrations import whop
+from admin_app.integrations.ports import WhopPort
+from tests.integrations.conftest import ScriptedProvider
+
+PATH = "/api/v1/memberships/mem_1"
+MEMBER = "/api/v1/members/mber_1"
+FIRST_PAGE = "/api/v1/memberships?first=100"
+MINIMAL = {
+    "id": "mem_1",
+    "user_id": "user_1",
+    "member_id": "mber_1",
+    "status": "active",
+    "current_period_start": "2026-11-01T00:00:00Z",
+    "current_period_end": "2026-12-01T00:00:00Z",
+}
+LEGACY = {
+    "id": "mem_1",
+    "status": "canceling",
+    "user": {"id": "user_1", "email": "ada@example.com", "name": "Ada"},
+    "member": {"id": "mber_1"},
+    "plan": {"id": "plan_1"},
+    "renewal_period_start": "2026-11-01T00:00:00Z",
+    "renewal_period_end": "2027-11-01T00:00:00Z",
+    "cancel_at_period_end": True,
+    "created_at": "2026-11-01T00:00:00Z",
+    "metadata": None,
+}
+
+
+@pytest.fixture
+def port(settings: Callable[..., Settings], provider: ScriptedProvider) -> WhopPort:
+    provider.answers[PATH] = (200, MINIMAL)
+    provider.answers[MEMBER] = (200, {"id": "mber_1", "email": "ada@example.com", "user": {"name": "Ada"}})
+    return whop.client(settings(whop_api_key="apik_1", whop_api_base=f"{provider.url}/api/v1"))
+
+
+def test_the_documented_fields_alone_are_enough(port, provider):
+    found = port.membership("mem_1")
+    assert found
+    assert (found.id, found.user_id, found.member_id) == ("mem_1", "user_1", "mber_1")
+    assert (found.status, found.plan_duration, found.cancel_at_period_end) == ("active", "monthly", False)
+    assert found.period_end == datetime(2026, 12, 1, tzinfo=UTC)
+    assert (found.email, found.name) == ("ada@example.com", "Ada")
+    sent = {name.lower(): value for name, value in provider.requests[0][1].items()}
+    assert (sent["authorization"], sent["api-version-date"]) == ("Bearer apik_1", "2026-10-15-1")
+
+
+def test_the_older_shape_is_read_and_needs_no_member(port, provider):
+    provider.answers[PATH] = (200, LEGACY)
+    found = port.membership("mem_1")
+    assert found
+    assert (found.email, found.name, found.user_id) == ("ada@example.com", "Ada", "user_1")
+    assert (found.status, found.plan_duration, found.cancel_at_period_end) == ("active", "yearly", True)
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [(403, {"error": {"type": "forbidden"}}), (404, {}), (200, {"id": "mber_1"})])
+def test_an_email_that_may_not_be_read_is_none(port, provider, answer):
+    provider.answers[MEMBER] = answer
+    found = port.membership("mem_1")
+    assert found
+    assert (found.id, found.email) == ("mem_1", None)
+
+
+def test_an_email_that_cannot_be_read_now_is_a_passing_trouble(port, provider):
+    provider.answers[MEMBER] = (500, {})
+    with pytest.raises(ProviderUnavailable):
+        port.membership("mem_1")
+
+
+@pytest.mark.parametrize("membership_id", ["mem_unknown", ""])
+def test_an_unknown_membership_is_none(port, membership_id):
+    assert port.membership(membership_id) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (400, {"error": {"type": "invalid"}}),
+        (401, {"error": {"type": "unauthorized"}}),
+        (403, {}),
+        (422, b"no json"),
+        (500, {}),
+        (200, b"<html>"),
+        (200, b"\xff\xfe"),
+        (200, []),
+        (200, None),
+    ],
+    ids=str,
+)
+def test_an_answer_that_cannot_be_used_is_a_passing_trouble(port, provider, answer):
+    provider.answers[PATH] = answer
+    with pytest.raises(ProviderUnavailable):
+        port.membership("mem_1")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("trialing", "active"),
+        ("completed", "active"),
+        ("past_due", "active"),
+        ("canceled", "inactive"),
+        ("expired", "inactive"),
+        ("unresolved", "inactive"),
+        ("drafted", "inactive"),
+        ("some_new_status", "inactive"),
+        (None, "inactive"),
+        (["active"], "inactive"),
+    ],
+)
+def test_each_status_is_active_or_not(port, provider, status, expected):
+    provider.answers[PATH] = (200, MINIMAL | {"status": status})
+    found = port.membership("mem_1")
+    assert found
+    assert found.status == expected
+
+
+def test_all_pages_are_walked(port, provider):
+    def page(numbers: range, cursor: str | None, more: bool) -> tuple[int, object]:
+        info = {"end_cursor": cursor, "start_cursor": None, "has_next_page": more, "has_previous_page": False}
+        items = [MINIMAL | {"id": f"mem_{number}"} for number in numbers]
+        return 200, {"data": [*items, None, {"no": "id"}], "page_info": info}
+
+    provider.answers[FIRST_PAGE] = page(range(3), "c1", True)
+    provider.answers[f"{FIRST_PAGE}&after=c1"] = page(range(3, 5), "c2", True)
+    provider.answers[f"{FIRST_PAGE}&after=c2"] = page(range(5, 6), None, False)
+    assert [found.id for found in port.memberships()] == [f"mem_{number}" for number in range(6)]
+
+
+def test_a_cursor_that_stands_still_ends_the_walk(port, provider):
+    stuck = {"data": [MINIMAL], "page_info": {"end_cursor": "c1", "has_next_page": True}}
+    provider.answers[FIRST_PAGE] = provider.answers[f"{FIRST_PAGE}&after=c1"] = (200, stuck)
+    assert len(list(port.memberships())) == 2
+
+
+def test_a_list_without_paging_is_one_page(port, provider):
+    provider.answers[FIRST_PAGE] = (200, {"data": [MINIMAL]})
+    assert [found.id for found in port.memberships()] == ["mem_1"]
+
+
+def test_a_page_that_fails_later_is_no_silent_end(port, provider):
+    first = {"data": [MINIMAL], "page_info": {"end_cursor": "c1", "has_next_page": True}}
+    provider.answers[FIRST_PAGE] = (200, first)
+    provider.answers[f"{FIRST_PAGE}&after=c1"] = (401, {})
+    with pytest.raises(ProviderUnavailable):
+        list(port.memberships())
+
+
+@pytest.mark.parametrize("answer", [(404, {}), (200, {}), (200, {"data": {}})], ids=str)
+def test_a_list_that_is_none_is_a_passing_trouble(port, provider, answer):
+    provider.answers[FIRST_PAGE] = answer
+    with pytest.raises(ProviderUnavailable):
+        list(port.memberships())
+
+
+def test_a_server_that_is_off_fails_soon(settings):
+    port = whop.client(settings(whop_api_key="k", whop_api_base="http://127.0.0.1:9"))
+    started = time.monotonic()
+    with pytest.raises(ProviderUnavailable):
+        port.membership("mem_1")
+    assert time.monotonic() - started < 3
