@@ -1,0 +1,95 @@
+"""The only file that knows everything: builds the web application from its parts."""
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import structlog
+from flask import Flask, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_wtf import CSRFProtect
+from jinja2 import StrictUndefined
+
+from admin_app.config import Settings
+from admin_app.db import Database
+from admin_app.integrations import registry
+from admin_app.integrations.registry import Providers
+from views import errors, request_log, security, static_files
+from views.backdesk import EXTENSION, Backdesk
+from views.console import pages, sign_in
+
+ROOT = Path(__file__).resolve().parent.parent
+LARGEST_REQUEST = 1024 * 1024
+
+
+def create_app(settings: Settings, *, database: Database | None = None, providers: Providers | None = None) -> Flask:
+    """The application, ready to serve; nothing is contacted yet."""
+    app = Flask("backdesk", root_path=str(ROOT), static_folder="static", template_folder="views/templates")
+    _configure(app, settings)
+    parts = Backdesk(
+        database or Database.from_settings(settings),
+        settings,
+        registry.from_settings(settings) if providers is None else providers,
+    )
+    app.extensions[EXTENSION] = parts
+    request_log.register(app)
+    security.register(app, settings)
+    static_files.register(app)
+    errors.register(app)
+    _protect_forms(app)
+    sign_in.register(app)
+    pages.register(app)
+    _register_if_there("views.public", app, parts.db, settings, parts.providers)
+    _register_if_there("admin_app.cli", app)
+    app.add_url_rule("/", "root", _to_console)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        MAX_FORM_MEMORY_SIZE=LARGEST_REQUEST,
+        SESSION_COOKIE_NAME="backdesk_forms",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        # Protection is asked for below, by path.
+        WTF_CSRF_CHECK_DEFAULT=False,
+        WTF_CSRF_TIME_LIMIT=12 * 3600,
+    )
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        cache_logger_on_first_use=False,
+    )
+
+
+def _protect_forms(app: Flask) -> None:
+    """Every unsafe request needs the form token, but for callers that carry no cookie of ours."""
+    protection = CSRFProtect(app)
+
+    @app.before_request
+    def protect() -> None:
+        if request.endpoint and not request.path.startswith("/api/") and request.endpoint != security.REPORTS:
+            protection.protect()
+
+
+def _to_console() -> ResponseReturnValue:
+    return redirect("/admin/")
+
+
+def _register_if_there(module: str, *arguments: Any) -> None:
+    if find_spec(module) is None:
+        return
+    register: Callable[..., None] | None = getattr(import_module(module), "register", None)
+    if register is not None:
+        register(*arguments)

@@ -1,0 +1,101 @@
+// The console's behaviour, hung on data-* hooks. Nothing that changes data depends on it.
+"use strict";
+
+(() => {
+  const THEMES = ["auto", "light", "dark"];
+  const NAMES = { auto: "automatic", light: "light", dark: "dark" };
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  const chosen = () => {
+    try {
+      const kept = localStorage.getItem("backdesk-theme");
+      return THEMES.includes(kept) ? kept : "auto";
+    } catch {
+      return "auto";
+    }
+  };
+
+  const paint = () => {
+    const theme = chosen() === "auto" ? (dark.matches ? "dark" : "light") : chosen();
+    document.documentElement.setAttribute("data-bs-theme", theme);
+    for (const name of document.querySelectorAll("[data-theme-name]")) name.textContent = NAMES[chosen()];
+  };
+
+  // Before the first paint, so that a dark screen does not flash white.
+  paint();
+  dark.addEventListener("change", paint);
+
+  const nextTheme = () => {
+    const next = THEMES[(THEMES.indexOf(chosen()) + 1) % THEMES.length];
+    try {
+      localStorage.setItem("backdesk-theme", next);
+    } catch {
+      return;
+    }
+    paint();
+  };
+
+  const open = (dialog) => {
+    if (dialog && !dialog.open) dialog.showModal();
+  };
+
+  document.addEventListener("click", (event) => {
+    const target = event.target.closest("[data-theme-toggle], [data-dialog]");
+    if (target?.hasAttribute("data-theme-toggle")) nextTheme();
+    else if (target) open(document.getElementById(target.dataset.dialog));
+    for (const menu of document.querySelectorAll("details.person[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const question = event.submitter?.dataset.confirm ?? form.dataset.confirm;
+    if (question && !window.confirm(question)) {
+      event.preventDefault();
+      return;
+    }
+    if (!form.hasAttribute("data-submit-once")) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    for (const button of form.querySelectorAll("[type=submit]")) button.setAttribute("aria-disabled", "true");
+  });
+
+  // A page that comes back from the browser's memory may be sent again.
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    for (const form of document.querySelectorAll("[data-sent]")) {
+      delete form.dataset.sent;
+      for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+    }
+  });
+
+  let afterG = 0;
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") {
+      for (const menu of document.querySelectorAll("details.person[open]")) menu.open = false;
+      return;
+    }
+    if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, dialog")) return;
+    if (event.key === "/") {
+      const box = document.querySelector("[data-search]");
+      if (!box) return;
+      event.preventDefault();
+      box.focus();
+      box.select();
+    } else if (event.key === "?") {
+      open(document.getElementById("keys"));
+    } else if (event.key === "g") {
+      afterG = Date.now();
+    } else if (event.key === "h" && Date.now() - afterG < 1500) {
+      window.location.assign("/admin/");
+    }
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const tool of document.querySelectorAll("[data-theme-toggle][hidden], [data-dialog][hidden]")) tool.hidden = false;
+    paint();
+  });
+})();

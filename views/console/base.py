@@ -1,0 +1,189 @@
+"""The guarded base of every console page: nothing is reachable without a permission named for it.
+
+Flask-Admin is the frame only. Its derived forms, inline edit, actions and exports do not exist here, not even
+as routes; what changes data is a hand-written page that shows a plan and calls one service.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import flask_admin
+from flask import Flask, current_app, g, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla import ModelView
+from flask_admin.theme import Theme
+from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
+from werkzeug.local import LocalProxy
+
+from admin_app.context import Ctx
+from admin_app.errors import Forbidden, InvalidInput
+from admin_app.policies.permissions import REFUSALS, Permission
+from views.backdesk import backdesk, request_id
+from views.console import navigation
+from views.console.columns import money_text, time_text
+from views.console.listing import ListSpec, show_list
+from views.console.records import RecordSpec, show_record
+from views.console.viewer import Viewer, viewer, viewer_or_none
+
+SECTIONS = "backdesk.sections"
+NO_PERMISSIONS: Mapping[str, Permission] = MappingProxyType({})
+UNREADABLE = "The address or the form holds characters that cannot be stored. Remove them and try again."
+
+
+def reads(permission: Permission) -> Mapping[str, Permission]:
+    """The permissions of a section that is only looked at."""
+    return MappingProxyType({"index_view": permission, "details_view": permission})
+
+
+def command(url: str) -> Callable[[Any], Any]:
+    """Expose a command page: GET shows its plan, POST acts."""
+    return expose(url, methods=("GET", "POST"))
+
+
+def read_session() -> Session:
+    """The session that this request's pages read by; PostgreSQL refuses writes in it."""
+    if "console_session" not in g:
+        g.console_reads = ExitStack()
+        g.console_session = g.console_reads.enter_context(backdesk().db.read_only())
+    found: Session = g.console_session
+    return found
+
+
+def close_read_session(_error: BaseException | None = None) -> None:
+    g.pop("console_session", None)
+    reads_open = g.pop("console_reads", None)
+    if reads_open is not None:
+        reads_open.close()
+
+
+@contextmanager
+def console_unit_of_work() -> Iterator[Ctx]:
+    """One transaction in the name of the signed-in person; commits when the block ends well."""
+    # What was read for the page is out of date after the act, and one request needs one connection at a time.
+    close_read_session()
+    with backdesk().db.unit_of_work(viewer().staff, request_id=request_id()) as ctx:
+        yield ctx
+
+
+class Guarded:
+    """Default deny: an endpoint without a permission is refused, whoever asks."""
+
+    permissions: ClassVar[Mapping[str, Permission]] = NO_PERMISSIONS
+    section: ClassVar[str] = ""
+
+    def is_accessible(self) -> bool:
+        return False
+
+    def _handle_view(self, name: str, **_arguments: Any) -> ResponseReturnValue | None:
+        person = viewer_or_none()
+        if person is None:
+            return redirect(sign_in_address())
+        permission = self.permissions.get(name)
+        if permission is None:
+            raise Forbidden
+        if not person.may(permission):
+            raise Forbidden(REFUSALS.get(permission))
+        _refuse_unreadable()
+        return None
+
+    def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # The frame would call a view again with other arguments after any TypeError, its own bugs included.
+        return fn(self, *args, **kwargs)
+
+
+class ConsoleView(Guarded, flask_admin.BaseView):  # type: ignore[misc]
+    """A hand-written page or group of pages."""
+
+
+class _Reads:
+    """Handed to Flask-Admin as its database: whatever the frame reads, it reads by the guarded session."""
+
+    session = LocalProxy(read_session)
+
+
+class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
+    """One table as a section: a list and a page per record, both from the same declared scope."""
+
+    listing: ClassVar[ListSpec]
+    record: ClassVar[RecordSpec]
+
+    # Names without a function have no route: the frame's own writers, exports and look-ups do not exist.
+    create_view = edit_view = delete_view = action_view = None
+    export = ajax_lookup = ajax_update = None
+    can_create = can_edit = can_delete = can_export = False
+    column_list = ()
+
+    def __init__(self) -> None:
+        section = self.listing.section
+        super().__init__(self.listing.model, _Reads(), name=self.listing.title, endpoint=section, url=section)
+
+    def scaffold_form(self) -> type[FlaskForm]:
+        return FlaskForm
+
+    def scaffold_sortable_columns(self) -> dict[str, str]:
+        return {}
+
+    def scaffold_auto_joins(self) -> list[Any]:
+        return []
+
+    def neighbour(self, section: str) -> "ConsoleModelView":
+        """Another section of this console."""
+        found: ConsoleModelView = current_app.extensions[SECTIONS][section]
+        return found
+
+    def get_query(self) -> Any:
+        return self.listing.scoped()
+
+    def get_one(self, id: Any) -> Any:
+        key = self.listing.parse_key(str(id))
+        if key is None:
+            return None
+        return read_session().scalar(self.get_query().where(self.listing.key == key))
+
+    @expose("/")
+    def index_view(self) -> ResponseReturnValue:
+        return self.render("console/list.html", **show_list(read_session(), self.listing, request.args, viewer()))
+
+    @expose("/<record_id>")
+    def details_view(self, record_id: str) -> ResponseReturnValue:
+        return self.render("console/details.html", **show_record(read_session(), self, record_id, viewer()))
+
+
+def sign_in_address() -> str:
+    """The sign-in page, which leads back here when here is a page that can be asked for again."""
+    if request.method != "GET":
+        return "/login"
+    wished = request.full_path.rstrip("?")
+    return f"/login?next={quote(wished, safe='/')}"
+
+
+def _refuse_unreadable() -> None:
+    # PostgreSQL stores no NUL; the driver would raise far below the door.
+    sources = (request.args.items(multi=True), request.form.items(multi=True), (request.view_args or {}).items())
+    if any("\0" in f"{name}{value}" for pairs in sources for name, value in pairs):
+        raise InvalidInput(UNREADABLE, code="unreadable_input")
+
+
+def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | ConsoleModelView]) -> None:
+    """Mount the console at `/admin/`: Flask-Admin with our theme, no assets of its own and these views."""
+    theme = Theme(folder="console", base_template="console/shell.html")
+    admin = flask_admin.Admin(app, name="Backdesk", index_view=home, theme=theme)
+    sections = app.extensions[SECTIONS] = {}
+    for view in views:
+        admin.add_view(view)
+        if isinstance(view, ConsoleModelView):
+            sections[view.listing.section] = view
+    app.teardown_request(close_read_session)
+
+    app.jinja_env.filters["in_zone"] = time_text
+    app.jinja_env.filters["money"] = money_text
+
+    @app.context_processor
+    def shell() -> dict[str, Any]:
+        person: Viewer | None = g.get("viewer")
+        return {"viewer": person, "navigation": navigation.of(person, request.path)}

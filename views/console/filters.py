@@ -1,0 +1,193 @@
+"""Filters of a list: what they take from the address, and the indexed condition they stand for."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, bindparam
+from werkzeug.datastructures import MultiDict
+
+from views.console.keyset import BIGGEST
+
+Parameters = Mapping[str, Any]
+
+
+class NotUnderstood(ValueError):
+    """The address carries a value that this filter has no meaning for."""
+
+
+class Filter(Protocol):
+    """Reads its own arguments; the names of the parameters it returned choose its condition."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def shape(self) -> str: ...
+
+    @property
+    def arguments(self) -> tuple[str, ...]: ...
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters: ...
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]: ...
+
+    def words_for(self, argument: str, value: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Any of some words."""
+
+    name: str
+    label: str
+    column: Any
+    words: tuple[str, ...]
+    kind: type[StrEnum] | None = None
+    shape = "choice"
+
+    @classmethod
+    def of(cls, name: str, label: str, column: Any, kind: type[StrEnum]) -> "Choice":
+        return cls(name, label, column, tuple(member.value for member in kind), kind)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
+        given = dict.fromkeys(word for word in args.getlist(self.name) if word)
+        if not given:
+            return {}
+        if not all(word in self.words for word in given):
+            raise NotUnderstood
+        return {f"f_{self.name}": [self.kind(word) if self.kind else word for word in given]}
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
+        if f"f_{self.name}" in active:
+            yield self.column.in_(bindparam(f"f_{self.name}", expanding=True, type_=self.column.type))
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f": {value.replace('_', ' ')}"
+
+
+@dataclass(frozen=True)
+class YesNo:
+    """A condition that holds or does not."""
+
+    name: str
+    label: str
+    condition: Any
+    shape = "yes_no"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
+        match args.getlist(self.name):
+            case [] | [""]:
+                return {}
+            case ["yes" | "no" as word]:
+                # Told apart by name: a partial index is only used when the condition itself is in the statement.
+                return {f"f_{self.name}_{word}": True}
+        raise NotUnderstood
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
+        if f"f_{self.name}_yes" in active:
+            yield self.condition
+        if f"f_{self.name}_no" in active:
+            yield ~self.condition
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f": {value}"
+
+
+@dataclass(frozen=True)
+class Days:
+    """From one day to another, both included, in the viewer's zone."""
+
+    name: str
+    label: str
+    column: Any
+    shape = "days"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (f"{self.name}_from", f"{self.name}_to")
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
+        found: dict[str, Any] = {}
+        first, last = (_day(args.get(argument, "")) for argument in self.arguments)
+        if first:
+            found[f"f_{self.name}_from"] = _midnight(first, zone)
+        if last:
+            found[f"f_{self.name}_to"] = _midnight(last + timedelta(days=1), zone)
+        return found
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
+        if f"f_{self.name}_from" in active:
+            yield self.column >= bindparam(f"f_{self.name}_from", type_=self.column.type)
+        if f"f_{self.name}_to" in active:
+            yield self.column < bindparam(f"f_{self.name}_to", type_=self.column.type)
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f" from {value}" if argument.endswith("_from") else f" to {value}"
+
+
+@dataclass(frozen=True)
+class Exactly:
+    """One value, reached by a link from another record and shown as a chip that can be taken off."""
+
+    name: str
+    label: str
+    column: Any
+    shape = "exactly"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
+        text = args.get(self.name, "").strip()
+        if not text:
+            return {}
+        if self.column.type.python_type is not int:
+            return {f"f_{self.name}": text[:500]}
+        number = whole_number(text)
+        if number is None:
+            raise NotUnderstood
+        return {f"f_{self.name}": number}
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
+        if f"f_{self.name}" in active:
+            yield self.column == bindparam(f"f_{self.name}", type_=self.column.type)
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f": {value}"
+
+
+def whole_number(text: str) -> int | None:
+    """The id that this text is; None when it is none that the database could hold."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    number = int(text)
+    return number if number <= BIGGEST else None
+
+
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError as error:
+        raise NotUnderstood from error
+    if not 1970 <= day.year <= 2999:
+        raise NotUnderstood
+    return day
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

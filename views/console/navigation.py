@@ -1,0 +1,100 @@
+"""The way through the console: groups by the work that is done there, and only what the role may read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from admin_app.context import Staff
+from admin_app.policies.permissions import Permission, allows
+from models.staff import Role
+from views.console.viewer import Viewer
+
+P = Permission
+
+
+@dataclass(frozen=True)
+class Item:
+    label: str
+    href: str
+    icon: str
+    permission: Permission
+
+    def holds(self, path: str) -> bool:
+        return path == self.href or (self.href != "/admin/" and path.startswith(self.href))
+
+
+@dataclass(frozen=True)
+class Group:
+    label: str
+    items: tuple[Item, ...]
+
+
+GROUPS: tuple[Group, ...] = (
+    Group("", (Item("Home", "/admin/", "home", P.HOME_READ),)),
+    Group(
+        "Purchases",
+        (
+            Item("All purchases", "/admin/pending-profiles/", "receipt-2", P.PURCHASES_READ),
+            Item("Extra purchases", "/admin/extra-purchases/", "gift", P.PURCHASES_READ),
+            Item("Claims and merges", "/admin/merges/", "git-merge", P.PURCHASES_READ),
+        ),
+    ),
+    Group(
+        "Customers",
+        (
+            Item("Profiles", "/admin/profiles/", "id-badge-2", P.PROFILES_READ),
+            Item("Users", "/admin/users/", "users", P.USERS_READ),
+            Item("Clients", "/admin/clients/", "building-store", P.CLIENTS_READ),
+            Item("Onboarding", "/admin/onboarding-states/", "list-check", P.CLIENTS_READ),
+        ),
+    ),
+    Group(
+        "Calendar",
+        (
+            Item("Bookings", "/admin/bookings/", "calendar-event", P.BOOKINGS_READ),
+            Item("Meetings", "/admin/meetings/", "video", P.MEETINGS_READ),
+            Item("Practitioners", "/admin/practitioners/", "stethoscope", P.BOOKINGS_READ),
+            Item("Session types", "/admin/session-types/", "clock", P.BOOKINGS_READ),
+            Item("Organizations", "/admin/organizations/", "building", P.MEETINGS_READ),
+        ),
+    ),
+    Group(
+        "Traffic",
+        (
+            Item("Provider events", "/admin/webhook-events/", "inbox", P.INBOX_READ),
+            Item("Mails", "/admin/sent-emails/", "mail", P.MAILS_READ),
+        ),
+    ),
+    Group(
+        "Oversight",
+        (
+            Item("Audit", "/admin/audit-entries/", "history", P.AUDIT_READ),
+            Item("Staff", "/admin/staff/", "shield-check", P.STAFF_READ),
+            Item("Staff sessions", "/admin/staff-sessions/", "key", P.STAFF_READ),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Navigation:
+    """The groups a person sees, and the item they are in."""
+
+    groups: Sequence[Group]
+    current: Item | None
+
+
+@cache
+def for_role(role: Role) -> tuple[Group, ...]:
+    """The groups with only the items that the role may read."""
+    someone = Staff(0, "", role)
+    kept = ((group, tuple(item for item in group.items if allows(someone, item.permission))) for group in GROUPS)
+    return tuple(Group(group.label, items) for group, items in kept if items)
+
+
+def of(viewer: Viewer | None, path: str) -> Navigation:
+    """What the person sees beside the page under this path."""
+    if viewer is None:
+        return Navigation((), None)
+    groups = for_role(viewer.staff.role)
+    return Navigation(groups, next((item for group in groups for item in group.items if item.holds(path)), None))

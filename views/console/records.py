@@ -1,0 +1,147 @@
+"""The page of one record: facts in groups, the first rows of related lists, its history, and what can be done."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from admin_app.services import audit
+from views.console.columns import Column, Slots, lay_out
+from views.console.keyset import joined
+from views.console.listing import Header, ListSpec, Page, fetch_page, read_wish
+from views.console.viewer import Viewer
+
+if TYPE_CHECKING:
+    from views.console.base import ConsoleModelView
+
+RELATED_ROWS = 5
+HISTORY_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Group:
+    """Facts that belong together."""
+
+    title: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Related:
+    """The records of another section whose filter `argument` has this record's `value`."""
+
+    title: str
+    section: str
+    argument: str
+    value: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A link to a command's own page; shown when the viewer may and the record is in the state for it."""
+
+    label: str
+    permission: Permission
+    address: Callable[[Any], str]
+    when: Callable[[Mapping[str, Any]], bool] = lambda values: True
+    tone: str = "plain"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RecordSpec:
+    """What a record's page shows. `title` is one of the record's columns."""
+
+    title: Any
+    groups: tuple[Group, ...]
+    subtitle: str = ""
+    badge: Column | None = None
+    related: tuple[Related, ...] = ()
+    audited_as: str | None = None
+    commands: tuple[Command, ...] = ()
+
+    @cached_property
+    def layout(self) -> tuple[tuple[Slots, ...], list[tuple[Any, Any]]]:
+        badge = (self.badge,) if self.badge else ()
+        facts = (column for group in self.groups for column in group.columns)
+        extra = (Column(label="", value=related.value) for related in self.related)
+        return lay_out((Column(label="", value=self.title), *badge, *facts, *extra))
+
+
+@dataclass(frozen=True)
+class RelatedList:
+    title: str
+    headers: Sequence[Header]
+    page: Page
+    href: str
+
+
+def show_record(session: Session, view: "ConsoleModelView", record_id: str, viewer: Viewer) -> dict[str, Any]:
+    """Everything that the record page's template shows; NotFound when the list would not show it either."""
+    spec, listing = view.record, view.listing
+    key = listing.parse_key(record_id)
+    row = session.execute(_statement(spec, listing), {"key": key}).one_or_none() if key is not None else None
+    if row is None:
+        raise NotFound(f"There is no {listing.one} under this address. It may have been deleted.")
+    cells = [slot.cell(row, viewer.zone) for slot in spec.layout[0]]
+    rest = iter(zip(spec.layout[0], cells, strict=True))
+    title = next(rest)[1].text
+    badge = next(rest)[1] if spec.badge else None
+    groups = [(group, [(column.label, next(rest)[1]) for column in group.columns]) for group in spec.groups]
+    values = [row[slot.value] for slot, _ in rest]
+    return {
+        "listing": listing,
+        "record_title": title,
+        "subtitle": spec.subtitle or f"{listing.one.capitalize()} {record_id}",
+        "record_badge": badge,
+        "groups": groups,
+        "related": _related(session, view, dict(zip(spec.related, values, strict=True)), viewer),
+        "commands": _commands(spec, key, row, viewer),
+        "history": audit.history(session, f"{spec.audited_as}:{key}", limit=HISTORY_ROWS) if spec.audited_as else None,
+        "zone": viewer.zone.key,
+    }
+
+
+@lru_cache(maxsize=256)
+def _statement(spec: RecordSpec, listing: ListSpec) -> Select[Any]:
+    places = spec.layout[1]
+    inner = [
+        (expression if through is None else through).label(f"c{number}")
+        for number, (expression, through) in enumerate(places)
+    ]
+    statement = select(*inner).where(listing.key == bindparam("key", type_=listing.key.type))
+    if listing.scope is not None:
+        statement = statement.where(listing.scope)
+    return joined(statement.subquery("record"), places)
+
+
+def _related(
+    session: Session, view: "ConsoleModelView", values: Mapping[Related, Any], viewer: Viewer
+) -> list[RelatedList]:
+    shown = []
+    for related, value in values.items():
+        other = view.neighbour(related.section)
+        if value is None or not viewer.may(other.permissions["index_view"]):
+            continue
+        wish = read_wish(other.listing, MultiDict({related.argument: str(value)}), viewer)
+        page = fetch_page(session, replace(wish, size=RELATED_ROWS), viewer)
+        shown.append(RelatedList(related.title, other.listing.plain_headers, page, wish.url()))
+    return shown
+
+
+def _commands(spec: RecordSpec, key: Any, row: Any, viewer: Viewer) -> list[tuple[str, str, str]]:
+    if not spec.commands:
+        return []
+    values = {
+        slot.column.value.key: row[slot.value] for slot in spec.layout[0] if hasattr(slot.column.value, "key")
+    }
+    return [
+        (command.label, command.address(key), command.tone)
+        for command in spec.commands
+        if viewer.may(command.permission) and command.when(values)
+    ]

@@ -1,0 +1,66 @@
+"""The search box of a list: whole values by equality, parts of words by the trigram indexes, nothing by a scan."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Text, bindparam, cast, func, or_
+
+from views.console.filters import whole_number
+
+SHORTEST_PART = 3
+LONGEST = 200
+WHOLE_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
+Mode = Literal["email", "number", "exact", "part"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What can be searched: `emails` and `exact` by equality, `parts` (lower-case expressions) by any part."""
+
+    hint: str
+    emails: tuple[Any, ...] = ()
+    parts: tuple[Any, ...] = ()
+    exact: tuple[Any, ...] = ()
+    key: Any = None
+
+    def modes(self, text: str) -> Iterator[Mode]:
+        """How this text can be looked for, the surest and cheapest first; the next is for no match."""
+        if self.emails and WHOLE_EMAIL.fullmatch(text):
+            yield "email"
+        if self.key is not None and whole_number(text) is not None:
+            yield "number"
+        long_enough = len(text) >= SHORTEST_PART
+        if self.exact and "@" not in text:
+            yield "exact"
+        if self.parts and long_enough:
+            yield "part"
+
+    def condition(self, mode: Mode) -> ColumnElement[bool]:
+        match mode:
+            case "email":
+                # The cast keeps citext's comparison, which the column's index is made for.
+                return or_(*(column == cast(bindparam("q"), column.type) for column in self.emails))
+            case "number":
+                condition: ColumnElement[bool] = self.key == bindparam("q_number", type_=self.key.type)
+                return condition
+            case "exact":
+                return or_(*(column == bindparam("q", type_=Text) for column in self.exact))
+            case "part":
+                return or_(*(part.like(bindparam("q_part", type_=Text), escape="\\") for part in self.parts))
+
+    def parameters(self, mode: Mode, text: str) -> dict[str, Any]:
+        if mode == "number":
+            return {"q_number": whole_number(text)}
+        return {"q_part": f"%{escaped(text.lower())}%"} if mode == "part" else {"q": text}
+
+
+def part_of(column: Any) -> Any:
+    """The expression that the trigram index of a text or citext column is made on."""
+    return func.lower(column) if type(column.type).__name__ in {"String", "Text", "TEXT"} else func.lower(cast(column, Text))
+
+
+def escaped(text: str) -> str:
+    """The text with LIKE's own signs meaning themselves."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,0 +1,102 @@
+"""Every refusal and failure, rendered in the manner of the door it came through.
+
+Under `/api` an RFC 9457 problem document, elsewhere a page with the sentence. What nobody foresaw shows a
+reference only: the text of an exception never leaves the log.
+"""
+
+from http import HTTPStatus
+
+import structlog
+from flask import Flask, Response, jsonify, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from werkzeug.exceptions import HTTPException
+
+from admin_app.errors import DomainError, NotSignedIn
+from views.backdesk import request_id
+
+log = structlog.get_logger("backdesk.errors")
+
+SENTENCES = {
+    400: "The request is not one that can be read. Check the address or the form and try again.",
+    401: NotSignedIn.sentence,
+    403: "Your role does not allow this. Ask an administrator if you need it.",
+    404: "There is nothing under this address. It may have been deleted, or the link is not complete.",
+    405: "This address does not take that kind of request.",
+    413: "The request is larger than 1 MiB, which is the most that is taken here.",
+    415: "The content type is not one that is taken here. Send JSON.",
+    429: "Too many requests. Wait a minute and try again.",
+}
+FORM_EXPIRED = "The form was open for too long, or it came from another page. Go back, reload the page and send it again."
+UNFORESEEN = "Something went wrong on our side and was noted. Try again; if it stays, pass the reference on."
+NO_DATABASE = "The database does not answer at the moment. Nothing was changed. Try again in a minute."
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(DomainError, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(InterfaceError, _database_away)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str] | None = None) -> Response:
+    """One refusal, as a problem document or as a page."""
+    if request.path.startswith("/api/"):
+        problem: dict[str, object] = {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": sentence,
+            "code": code,
+            "request_id": request_id(),
+        }
+        if fields:
+            problem["fields"] = fields
+        response = jsonify(problem)
+        response.content_type = "application/problem+json"
+        response.status_code = status
+        return response
+    title = HTTPStatus(status).phrase if status < 500 else "This did not work"
+    reference = request_id() if status >= 500 else None
+    page = render_template(
+        "console/error.html", status=status, title=title, sentence=sentence, fields=fields or {}, reference=reference
+    )
+    return make_response(page, status)
+
+
+def _refused(error: DomainError) -> ResponseReturnValue:
+    if isinstance(error, NotSignedIn) and request.path.startswith("/admin"):
+        return redirect("/login")
+    return render_error(error.status, error.code, error.sentence, fields=error.fields)
+
+
+def _http(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if status < 400:
+        return error
+    if isinstance(error, CSRFError):
+        return render_error(status, "form_expired", FORM_EXPIRED)
+    code = HTTPStatus(status).name.lower()
+    response = render_error(status, code, SENTENCES.get(status, UNFORESEEN if status >= 500 else SENTENCES[400]))
+    for name, value in error.get_headers():
+        if name in {"Allow", "Retry-After"}:
+            response.headers[name] = value
+    return response
+
+
+def _database_away(error: OperationalError | InterfaceError) -> ResponseReturnValue:
+    log.error("database failed", request_id=request_id(), kind=type(error.orig).__name__)
+    return render_error(503, "database_unavailable", NO_DATABASE)
+
+
+def _unforeseen(error: Exception) -> ResponseReturnValue:
+    # Where it happened, but not the message: it may hold values of a row.
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    log.error("unforeseen", request_id=request_id(), kind=type(error).__name__, at=frames[-8:])
+    return render_error(500, "internal_error", UNFORESEEN)
