@@ -1,6 +1,7 @@
 """The made-up settings: each in its provider's form, kept, and readable by a shell and by dotenv alike."""
 
 import base64
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -61,3 +62,14 @@ def test_the_file_reads_the_same_in_a_shell_and_in_dotenv(tmp_path: Path) -> Non
     script = f'set -a; . \'{path}\'; printf \'%s|\' "$PLAIN" "$EMPTY" "$SPACED" "$PEM"'
     shown = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True).stdout
     assert shown == "".join(f"{value}|" for value in values.values())
+
+
+def test_the_example_file_names_every_setting_and_nothing_else() -> None:
+    example = (Path(__file__).resolve().parents[2] / ".env.example").read_text()
+    named = re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)
+    assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_a_line_left_empty_in_the_file_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("WHOP_API_KEY=\nSERVICE_API_KEY=given\n")
+    assert demo_settings.given(tmp_path, {"PORT": "8010"}) == {"SERVICE_API_KEY": "given", "PORT": "8010"}
