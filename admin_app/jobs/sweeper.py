@@ -40,7 +40,7 @@ async def _restart(queue: App, job: QueuedJob) -> None:
 def requeue_events(bench: Bench) -> int:
     """Events whose job is lost or was given up get a new one; the waits between are the queue's."""
     with bench.db.unit_of_work(ACTOR) as ctx:
-        event_ids = inbox.unfinished(ctx.session, older_than=UNFINISHED_FOR)
+        event_ids = inbox.unfinished(ctx.session, older_than=UNFINISHED_FOR, now=ctx.now)
         for event_id in event_ids:
-            job_queue.defer(ctx.session, "process_event", once_key=f"process_event:{event_id}", event_id=event_id)
+            inbox.requeue_unfinished(ctx, event_id=event_id)
     return len(event_ids)

@@ -38,7 +38,7 @@ class _Numbers(Collector):
         yield _gauge("backdesk_jobs", "Unfinished background jobs", _JOB_STATES, jobs)
 
 
-def _gauge(name: str, what: str, states: Iterable[str], rows: Sequence[Row[tuple[str, int]]]) -> Metric:
+def _gauge(name: str, what: str, states: Iterable[str], rows: Sequence[Row[str, int]]) -> Metric:
     counts: dict[str, int] = {row[0]: row[1] for row in rows}
     gauge = GaugeMetricFamily(name, what, labels=["state"])
     for state in states:
