@@ -51,7 +51,6 @@ class Database:
         with self._sessions() as session:
             session.execute(text("SET TRANSACTION READ ONLY"))
             yield session
-            session.rollback()
 
     def dispose(self) -> None:
         self.engine.dispose()

@@ -1,0 +1,44 @@
+"""Databases for tests: one that forgets everything after the test, and one with real separate connections."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import create_engine
+
+from admin_app.db import Database
+
+DRIVER = "postgresql+psycopg://"
+
+
+def with_driver(url: str) -> str:
+    return DRIVER + url.split("://", 1)[1]
+
+
+@pytest.fixture(scope="session")
+def _shared_engine(worker_database_url: str) -> Iterator[object]:
+    engine = create_engine(with_driver(worker_database_url), connect_args={"options": "-c timezone=UTC"})
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def db(_shared_engine) -> Iterator[Database]:
+    """A database in one outer transaction: what a unit of work commits is a savepoint, all of it undone afterwards."""
+    with _shared_engine.connect() as connection:
+        outer = connection.begin()
+        yield Database(connection, join_transaction_mode="create_savepoint")
+        outer.rollback()
+
+
+@pytest.fixture
+def real_db(fresh_database_url: str) -> Iterator[Database]:
+    """A migrated database of its own, for tests that need several connections."""
+    engine = create_engine(
+        with_driver(fresh_database_url),
+        pool_size=40,
+        max_overflow=220,
+        connect_args={"options": "-c timezone=UTC", "prepare_threshold": None},
+    )
+    database = Database(engine)
+    yield database
+    database.dispose()
