@@ -111,7 +111,7 @@ class PendingProfile(Base):
         search_index("ix_pending_profiles_email_trgm", "lower(email::text)"),
         search_index(
             "ix_pending_profiles_whop_ids_trgm",
-            "lower((((coalesce(whop_user_id, '')) || ' ') || (coalesce(whop_membership_id, ''))))",
+            "lower((coalesce(whop_user_id, '') || ' ') || coalesce(whop_membership_id, ''))",
         ),
     )
 
