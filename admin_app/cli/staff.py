@@ -113,9 +113,7 @@ def reset_password(email: str, password_stdin: bool, reason: str | None) -> None
     """Set a new password and end every session."""
     password = _password_from_stdin(password_stdin)
     with _work() as ctx:
-        member, generated = staff.reset_password(
-            ctx, staff_id=_id(ctx, email), password=password, reason=reason
-        )
+        member, generated = staff.reset_password(ctx, staff_id=_id(ctx, email), password=password, reason=reason)
     click.echo(f"New password set for {member.email}; every session is ended.")
     _show_password(generated)
 
@@ -152,11 +150,7 @@ def list_all() -> None:
             if member.locked_until and member.locked_until > now
             else "active"
         )
-        seen = (
-            f"{member.last_signed_in_at:%Y-%m-%d %H:%M} UTC"
-            if member.last_signed_in_at
-            else "never signed in"
-        )
+        seen = f"{member.last_signed_in_at:%Y-%m-%d %H:%M} UTC" if member.last_signed_in_at else "never signed in"
         click.echo(f"{member.email:<{width}}  {member.role.value:<8}  {state:<8}  {seen}")
 
 

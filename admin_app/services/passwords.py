@@ -102,9 +102,7 @@ def check_strength(password: str, *, email: str, field: str = "password") -> Non
     elif len(password) > LONGEST:
         sentence = f"The password is too long: use at most {LONGEST} characters."
     elif any(unicodedata.category(character) in {"Cc", "Cs"} for character in password):
-        sentence = (
-            "The password holds characters that cannot be typed again, such as a line break. Leave them out."
-        )
+        sentence = "The password holds characters that cannot be typed again, such as a line break. Leave them out."
     elif lowered == address or re.sub(r"[\d\W_]+$", "", lowered) in {address, address.partition("@")[0]}:
         sentence = "The password is made of the e-mail address. Choose another one."
     elif _is_common(password):

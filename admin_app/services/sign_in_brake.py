@@ -78,9 +78,7 @@ def find(session: Session, key: bytes) -> SignInBrake | None:
 
 def hold(ctx: Ctx, key: bytes) -> SignInBrake:
     """The row of this key, locked until the transaction ends; a new count when the old one is a day old."""
-    ctx.session.execute(
-        insert(SignInBrake).values(key_hash=key, last_failed_at=ctx.now).on_conflict_do_nothing()
-    )
+    ctx.session.execute(insert(SignInBrake).values(key_hash=key, last_failed_at=ctx.now).on_conflict_do_nothing())
     row = ctx.session.scalars(
         select(SignInBrake)
         .where(SignInBrake.key_hash == key)

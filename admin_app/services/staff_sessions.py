@@ -163,16 +163,16 @@ def list_open(ctx: Ctx, *, staff_id: int, limits: Limits) -> Sequence[StaffSessi
     ).all()
 
 
-def revoke_session(ctx: Ctx, *, session_id: int, reason: str | None = None) -> StaffSession:
-    """End one session, one's own or, as an administrator, anyone's; ending it twice changes nothing."""
+def revoke_session(ctx: Ctx, *, staff_id: int, session_id: int, reason: str | None = None) -> StaffSession:
+    """End one session of this person, oneself or, as an administrator, anyone; twice changes nothing."""
     found = ctx.session.scalar(
         select(StaffSession)
-        .where(StaffSession.id == session_id)
+        .where(StaffSession.id == session_id, StaffSession.staff_id == staff_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
     # Someone else's session is not found rather than forbidden: its number must not tell that it exists.
-    if found is None or not _own_or_manage(ctx, found.staff_id):
+    if found is None or not _own_or_manage(ctx, staff_id):
         raise NotFound("This session does not exist or has ended already.", code="session_not_found")
     if found.revoked_at is None:
         found.revoked_at = ctx.now

@@ -299,7 +299,7 @@ def test_a_session_that_was_ended_is_not_revived_by_a_request_under_way(real_db:
         assert recognised is not None
         assert recognised.touch_due
         with real_db.unit_of_work(entered.actor) as ctx:
-            staff_sessions.revoke_session(ctx, session_id=entered.session.id)
+            staff_sessions.revoke_session(ctx, staff_id=entered.actor.id, session_id=entered.session.id)
         with real_db.unit_of_work(recognised.actor) as ctx:
             staff_sessions.touch(replace(ctx, now=now), session_id=recognised.session_id)
         assert staff_sessions.authenticate(session, entered.token, now=now, limits=LIMITS) is None
@@ -310,7 +310,7 @@ def test_one_sees_and_ends_ones_own_sessions(guest: Ctx) -> None:
     own = replace(guest, actor=sessions[0].actor)
     listed = staff_sessions.list_open(own, staff_id=own.actor.id, limits=LIMITS)
     assert {row.id for row in listed} == {entered.session.id for entered in sessions}
-    staff_sessions.revoke_session(own, session_id=sessions[1].session.id)
+    staff_sessions.revoke_session(own, staff_id=own.actor.id, session_id=sessions[1].session.id)
     assert staff_sessions.revoke_all(own, staff_id=own.actor.id, except_id=sessions[0].session.id) == 1
     assert [bool(_who(guest, entered.token)) for entered in sessions] == [True, False, False]
     assert staff_sessions.revoke_all(own, staff_id=own.actor.id, except_id=sessions[0].session.id) == 0
@@ -319,13 +319,18 @@ def test_one_sees_and_ends_ones_own_sessions(guest: Ctx) -> None:
 def test_someone_elses_session_is_not_found_but_for_administrators(guest: Ctx) -> None:
     entered = _enter(guest)
     other = Staff(_add(guest, "other@example.com").id, "other@example.com", Role.OPS)
-    with pytest.raises(NotFound):
-        staff_sessions.revoke_session(replace(guest, actor=other), session_id=entered.session.id)
-    with pytest.raises(NotFound):
-        staff_sessions.revoke_session(replace(guest, actor=other), session_id=10**12)
+    as_other = replace(guest, actor=other)
+    for owner, number in ((entered.actor.id, entered.session.id), (other.id, entered.session.id), (other.id, 10**12)):
+        with pytest.raises(NotFound):
+            staff_sessions.revoke_session(as_other, staff_id=owner, session_id=number)
     assert _who(guest, entered.token)
     admin = Staff(_add(guest, "admin@example.com", Role.ADMIN).id, "admin@example.com", Role.ADMIN)
-    staff_sessions.revoke_session(replace(guest, actor=admin), session_id=entered.session.id, reason="Lost laptop")
+    staff_sessions.revoke_session(
+        replace(guest, actor=admin),
+        staff_id=entered.actor.id,
+        session_id=entered.session.id,
+        reason="Lost laptop",
+    )
     assert _who(guest, entered.token) is None
     entry = guest.session.scalars(select(AuditEntry).where(AuditEntry.event == "staff.session_revoked")).one()
     assert (entry.reason, entry.facts) == ("Lost laptop", {"email": EMAIL, "sessions_ended": 1})

@@ -24,6 +24,7 @@ from admin_app.services.staff_sessions import (
     Recognised,
     SignedIn,
     SignInRefused,
+    WrongCredentials,
 )
 from views.backdesk import backdesk, request_id
 
@@ -73,6 +74,11 @@ def register(app: Flask) -> None:
 def signed_in_actor() -> Staff | None:
     """The staff member of this request, if any."""
     return current_user.actor if current_user.is_authenticated else None
+
+
+def current_session_id() -> int | None:
+    """Which of the person's sessions this request belongs to."""
+    return current_user.session_id if current_user.is_authenticated else None
 
 
 def safe_next(value: str | None) -> str:
@@ -149,8 +155,10 @@ def _missing(email: str, password: str) -> InvalidInput | None:
 
 
 def _page(wished: str, *, email: str = "", error: DomainError | None = None) -> ResponseReturnValue:
-    # Wrong credentials belong to no one field: saying which was wrong would tell who is on the staff.
-    problems = dict(error.fields or {"email": error.sentence}) if error else {}
+    problems = dict(error.fields) if error else {}
+    if isinstance(error, WrongCredentials):
+        # They belong to no one field: saying which was wrong would tell who is on the staff.
+        problems = {"email": error.sentence}
     page = render_template("console/sign_in.html", wished=wished, email=email, problems=problems, error=error)
     response = make_response(page, error.status if error else 200)
     response.headers["Cache-Control"] = "no-store"

@@ -44,7 +44,7 @@ class MyAccountView(ConsoleView):
     @expose(f"/sessions/{SESSION}/end", methods=("POST",))
     def end_session(self, session_id: int) -> ResponseReturnValue:
         with console_unit_of_work() as ctx:
-            staff_sessions.revoke_own(ctx, session_id=session_id)
+            staff_sessions.revoke_session(ctx, staff_id=viewer().staff.id, session_id=session_id)
         flash("The session is ended.", "success")
         return redirect(url_for(".index"), 303)
 
