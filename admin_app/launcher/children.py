@@ -110,9 +110,7 @@ def command_of(pid: int) -> str:
     listing = Path("/proc")
     if (listing / "self").exists():
         try:
-            return (
-                (listing / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            )
+            return (listing / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except OSError:
             return ""
     asked = ["ps", "-ww", "-o", "command=", "-p", str(pid)]

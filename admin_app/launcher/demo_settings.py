@@ -66,9 +66,7 @@ def kept_secrets(store: Path, names: tuple[str, ...] = tuple(SECRETS)) -> dict[s
     return {name: known[name] for name in names}
 
 
-def demo(
-    given: Mapping[str, str], secrets: Mapping[str, str], *, port: int, simulator: str
-) -> dict[str, str]:
+def demo(given: Mapping[str, str], secrets: Mapping[str, str], *, port: int, simulator: str) -> dict[str, str]:
     """Every setting of the demo except DATABASE_URL; what is given wins."""
     own = {
         "PORT": str(port),
@@ -91,9 +89,7 @@ def demo(
     }
     chosen = {name: given.get(name, value) for name, value in own.items()}
     # The key set belongs to the issuer in force, which may be another than the simulator.
-    chosen["CLERK_JWKS_URL"] = (
-        given.get("CLERK_JWKS_URL") or f"{chosen['CLERK_ISSUER']}/.well-known/jwks.json"
-    )
+    chosen["CLERK_JWKS_URL"] = given.get("CLERK_JWKS_URL") or f"{chosen['CLERK_ISSUER']}/.well-known/jwks.json"
     return chosen
 
 

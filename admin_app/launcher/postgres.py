@@ -188,9 +188,7 @@ class Server:
     # -- what an earlier run left ---------------------------------------------------------------------
 
     def _major(self) -> int:
-        version = subprocess.run(
-            [self.programs / "postgres", "--version"], check=False, capture_output=True, text=True
-        )
+        version = subprocess.run([self.programs / "postgres", "--version"], check=False, capture_output=True, text=True)
         found = re.search(r"(\d+)\.", version.stdout)
         if found is None:
             raise LaunchError(f"{self.programs / 'postgres'} does not run: {version.stderr.strip()}")

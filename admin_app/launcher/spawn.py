@@ -6,13 +6,15 @@ its own, rather than a `preexec_fn`, because code between fork and exec is unsaf
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import sys
 from typing import TypedDict
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 8, 38, 47
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 8, 28, 38, 47
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
@@ -55,6 +57,9 @@ def give_up_root(uid: int, gid: int, *, keep_access: bool) -> None:
     """Turn into `uid`; with `keep_access` only the right to pass closed folders is carried along."""
     if keep_access:
         _prctl(PR_SET_KEEPCAPS, 1)
+        # access(), by which PostgreSQL looks for its own programs, ignores capabilities without this.
+        with contextlib.suppress(PermissionError):
+            _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

