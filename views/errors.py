@@ -28,7 +28,7 @@ SENTENCES = {
     415: "The content type is not one that is taken here. Send JSON.",
     429: "Too many requests. Wait a minute and try again.",
 }
-FORM_EXPIRED = "The form was open for too long, or it came from another page. Go back, reload the page and send it again."
+FORM_EXPIRED = "The form was open for too long, or came from elsewhere. Go back, reload the page and send it again."
 UNFORESEEN = "Something went wrong on our side and was noted. Try again; if it stays, pass the reference on."
 NO_DATABASE = "The database does not answer at the moment. Nothing was changed. Try again in a minute."
 
@@ -53,7 +53,7 @@ def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str
             "request_id": request_id(),
         }
         if fields:
-            problem["fields"] = fields
+            problem["errors"] = fields
         response = jsonify(problem)
         response.content_type = "application/problem+json"
         response.status_code = status
