@@ -28,6 +28,16 @@ SENTENCES = {
     415: "The content type is not one that is taken here. Send JSON.",
     429: "Too many requests. Wait a minute and try again.",
 }
+TITLES = {
+    400: "That could not be read",
+    403: "Not for your role",
+    404: "Nothing here",
+    405: "Not this way",
+    409: "Changed meanwhile",
+    413: "Too large",
+    422: "Not quite right",
+    429: "Too many requests",
+}
 FORM_EXPIRED = "The form was open for too long, or came from elsewhere. Go back, reload the page and send it again."
 UNFORESEEN = "Something went wrong on our side and was noted. Try again; if it stays, pass the reference on."
 NO_DATABASE = "The database does not answer at the moment. Nothing was changed. Try again in a minute."
@@ -58,7 +68,7 @@ def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str
         response.content_type = "application/problem+json"
         response.status_code = status
         return response
-    title = HTTPStatus(status).phrase if status < 500 else "This did not work"
+    title = TITLES.get(status, "This did not work")
     reference = request_id() if status >= 500 else None
     page = render_template(
         "console/error.html", status=status, title=title, sentence=sentence, fields=fields or {}, reference=reference

@@ -7,7 +7,7 @@ as routes; what changes data is a hand-written page that shows a plan and calls 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote
 
 import flask_admin
@@ -16,19 +16,22 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.theme import Theme
-from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
 from werkzeug.local import LocalProxy
+from wtforms import Form
 
 from admin_app.context import Ctx
 from admin_app.errors import Forbidden, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission
+from admin_app.services.field_labels import label_of
 from views.backdesk import backdesk, request_id
 from views.console import navigation
-from views.console.columns import money_text, time_text
+from views.console.columns import money_text, plain_text, time_text
 from views.console.listing import ListSpec, show_list
 from views.console.records import RecordSpec, show_record
 from views.console.viewer import Viewer, viewer, viewer_or_none
+
+Exposed = TypeVar("Exposed", bound=Callable[..., ResponseReturnValue])
 
 SECTIONS = "backdesk.sections"
 NO_PERMISSIONS: Mapping[str, Permission] = MappingProxyType({})
@@ -40,9 +43,14 @@ def reads(permission: Permission) -> Mapping[str, Permission]:
     return MappingProxyType({"index_view": permission, "details_view": permission})
 
 
-def command(url: str) -> Callable[[Any], Any]:
-    """Expose a command page: GET shows its plan, POST acts."""
-    return expose(url, methods=("GET", "POST"))
+def page(url: str, *, methods: tuple[str, ...] = ("GET",)) -> Callable[[Exposed], Exposed]:
+    """Expose a method of a console view under this address."""
+    return cast(Callable[[Exposed], Exposed], expose(url, methods=methods))
+
+
+def command(url: str) -> Callable[[Exposed], Exposed]:
+    """Expose a command's page: GET shows its plan, POST acts."""
+    return page(url, methods=("GET", "POST"))
 
 
 def read_session() -> Session:
@@ -91,6 +99,9 @@ class Guarded:
         _refuse_unreadable()
         return None
 
+    def render(self, template: str, **values: Any) -> str:
+        return cast(str, super().render(template, **values))  # type: ignore[misc]
+
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # The frame would call a view again with other arguments after any TypeError, its own bugs included.
         return fn(self, *args, **kwargs)
@@ -122,8 +133,8 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
         section = self.listing.section
         super().__init__(self.listing.model, _Reads(), name=self.listing.title, endpoint=section, url=section)
 
-    def scaffold_form(self) -> type[FlaskForm]:
-        return FlaskForm
+    def scaffold_form(self) -> Any:
+        return Form
 
     def scaffold_sortable_columns(self) -> dict[str, str]:
         return {}
@@ -145,11 +156,11 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
             return None
         return read_session().scalar(self.get_query().where(self.listing.key == key))
 
-    @expose("/")
+    @page("/")
     def index_view(self) -> ResponseReturnValue:
         return self.render("console/list.html", **show_list(read_session(), self.listing, request.args, viewer()))
 
-    @expose("/<record_id>")
+    @page("/<record_id>")
     def details_view(self, record_id: str) -> ResponseReturnValue:
         return self.render("console/details.html", **show_record(read_session(), self, record_id, viewer()))
 
@@ -182,6 +193,8 @@ def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | Consol
 
     app.jinja_env.filters["in_zone"] = time_text
     app.jinja_env.filters["money"] = money_text
+    app.jinja_env.filters["as_text"] = plain_text
+    app.jinja_env.filters["field_label"] = label_of
 
     @app.context_processor
     def shell() -> dict[str, Any]:

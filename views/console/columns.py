@@ -17,7 +17,7 @@ Kind = Literal["text", "code", "number", "money", "time", "badge", "yes_no"]
 NOTHING = "–"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # Currencies whose smallest unit is the whole one, as Stripe counts them.
-WHOLE_CURRENCIES = frozenset({"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF"})
+WHOLE_CURRENCIES = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF".split())
 TONES = {
     "good": "active confirmed completed processed sent pro paid created",
     "warn": "pending parked trial past_due queued received no_show kept merged",
@@ -100,6 +100,23 @@ def money_text(minor_units: int, currency: str | None) -> str:
     return f"{sign}{abs(minor_units) // 100:,}.{abs(minor_units) % 100:02} {code}".rstrip()
 
 
+def plain_text(value: Any, zone: ZoneInfo) -> str:
+    """Any value that a plan or a history holds, as people read it."""
+    match value:
+        case None | "":
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case StrEnum():
+            return value.value.replace("_", " ")
+        case datetime():
+            return time_text(value, zone)
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
 @dataclass(frozen=True)
 class Slots:
     """Where each column's parts lie in a result row."""
@@ -119,16 +136,13 @@ def lay_out(columns: Iterable[Column]) -> tuple[tuple[Slots, ...], list[tuple[An
     """Give every part of every column its place; returns the places and (expression, through) per place."""
     places: list[tuple[Any, Any]] = []
 
-    def place(expression: Any, through: Any = None) -> int | None:
-        if expression is None:
-            return None
+    def place(expression: Any, through: Any = None) -> int:
         places.append((expression, through))
         return len(places) - 1
 
     slots = []
     for column in columns:
         value = place(column.value, column.through)
-        assert value is not None
-        key = place(column.link[1]) if column.link else None
-        slots.append(Slots(column, value, place(column.currency, column.through), key))
+        extra = None if column.currency is None else place(column.currency, column.through)
+        slots.append(Slots(column, value, extra, place(column.link[1]) if column.link else None))
     return tuple(slots), places

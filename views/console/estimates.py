@@ -55,7 +55,7 @@ def about(
 def rounded(number: int) -> int:
     """The number with its first two figures only."""
     step = 10 ** max(len(str(number)) - 2, 0)
-    return round(number / step) * step
+    return int(round(number / step) * step)
 
 
 def forget() -> None:

@@ -3,10 +3,9 @@
 from types import MappingProxyType
 
 from flask.typing import ResponseReturnValue
-from flask_admin import expose
 
 from admin_app.policies.permissions import Permission
-from views.console.base import ConsoleView
+from views.console.base import ConsoleView, page
 
 
 class HomeView(ConsoleView):
@@ -15,6 +14,6 @@ class HomeView(ConsoleView):
     def __init__(self) -> None:
         super().__init__(name="Home", endpoint="admin", url="/admin")
 
-    @expose("/")
+    @page("/")
     def index(self) -> ResponseReturnValue:
         return self.render("console/home.html")

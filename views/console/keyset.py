@@ -155,9 +155,11 @@ def _part(
 def _beyond(order: Order, down: bool, *, nulls: bool) -> ColumnElement[bool]:
     key = bindparam("from_key", type_=order.key.type)
     if nulls or order.sort is order.key:
-        return order.key < key if down else order.key > key
+        past: ColumnElement[bool] = order.key < key if down else order.key > key
+        return past
     edge = tuple_(bindparam("from_value", type_=order.sort.type), key)
     here = tuple_(order.sort, order.key)
-    return here < edge if down else here > edge
+    beyond: ColumnElement[bool] = here < edge if down else here > edge
+    return beyond
 
 

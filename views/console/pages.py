@@ -3,10 +3,14 @@
 from flask import Flask
 
 from views.console import base
+from views.console.base import ConsoleModelView, ConsoleView
 from views.console.home import HomeView
 from views.console.sections.bookings import BookingsView
+
+SECTIONS: tuple[type[ConsoleModelView], ...] = (BookingsView,)
+PAGES: tuple[type[ConsoleView], ...] = ()
 
 
 def register(app: Flask) -> None:
     """Put the console on the application."""
-    base.register(app, HomeView(), (BookingsView(),))
+    base.register(app, HomeView(), (view() for view in (*SECTIONS, *PAGES)))

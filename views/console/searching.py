@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Text, bindparam, cast, func, or_
+from sqlalchemy.dialects.postgresql import CITEXT
 
 from views.console.filters import whole_number
 
@@ -58,7 +59,8 @@ class Search:
 
 def part_of(column: Any) -> Any:
     """The expression that the trigram index of a text or citext column is made on."""
-    return func.lower(column) if type(column.type).__name__ in {"String", "Text", "TEXT"} else func.lower(cast(column, Text))
+    is_text = not isinstance(column.type, CITEXT)
+    return func.lower(column) if is_text else func.lower(cast(column, Text))
 
 
 def escaped(text: str) -> str:

@@ -106,7 +106,7 @@ class BookingsView(ConsoleModelView):
             ),
         ),
         related=(
-            Related(title="Bookings under this e-mail", section="bookings", argument="email", value=Booking.client_email),
+            Related(title="Same e-mail", section="bookings", argument="email", value=Booking.client_email),
         ),
         audited_as="booking",
     )
