@@ -1,0 +1,171 @@
+"""The whole product for a test: the web application and the jobs on one database, the providers simulated over HTTP."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
+
+from admin_app.config import Settings
+from admin_app.context import Job
+from admin_app.db import Database
+from admin_app.factory import create_app
+from admin_app.integrations import registry
+from admin_app.jobs import events, mails
+from admin_app.jobs.bench import Bench
+from admin_app.simulator import app as simulated
+from admin_app.simulator import control
+from admin_app.simulator.settings import SimulatorSettings
+from models import PendingProfile, Profile, WebhookEvent
+from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET, clerk_headers, whop_headers
+
+BASE_URL = "http://127.0.0.1:8000"
+WHOP_KEY = "apik_test"
+CLERK_KEY = "sk_test_clerk"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running simulator; tests keep apart by the people and memberships they make."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    settings = SimulatorSettings(
+        own_url=url,
+        base_url=BASE_URL,
+        whop_api_key=WHOP_KEY,
+        whop_webhook_secret=WHOP_SECRET,
+        clerk_secret_key=CLERK_KEY,
+        clerk_webhook_secret=CLERK_SECRET,
+        clerk_issuer=f"{url}/clerk",
+    )
+    app = simulated.create_app(settings, Path(tmp_path_factory.mktemp("simulator")) / "state.sqlite")
+    with served(app, port):
+        yield url
+    simulated.close(app)
+
+
+class served:
+    """An application behind a real server while the block runs."""
+
+    def __init__(self, app: Flask, port: int) -> None:
+        self._server = make_server("127.0.0.1", port, app, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def settings_for(simulator: str, **changed: Any) -> Settings:
+    given: dict[str, Any] = {
+        "database_url": "postgresql://nowhere/none",
+        "secret_key": "s" * 32,
+        "base_url": BASE_URL,
+        "whop_api_key": WHOP_KEY,
+        "whop_webhook_secret": WHOP_SECRET,
+        "whop_api_base": f"{simulator}/whop/api/v1",
+        "clerk_issuer": f"{simulator}/clerk",
+        "clerk_api_base": f"{simulator}/clerk/v1",
+        "clerk_secret_key": CLERK_KEY,
+        "clerk_webhook_secret": CLERK_SECRET,
+        "clerk_authorized_parties": BASE_URL,
+        "clerk_sign_in_url": f"{simulator}/clerk/sign-in",
+    }
+    return Settings(_env_file=None, **(given | changed))
+
+
+@dataclass
+class House:
+    app: Flask
+    bench: Bench
+    simulator: str
+
+    @property
+    def db(self) -> Database:
+        return self.bench.db
+
+    def post(self, path: str, *, token: str | None = None, **options: Any) -> TestResponse:
+        headers = options.pop("headers", {}) | ({"Authorization": f"Bearer {token}"} if token else {})
+        return self.app.test_client().post(path, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.app.test_client().get(path, **options)
+
+    def whop(self, raw: bytes, *, delivery: str = "msg_1", at: float | None = None, **signed: Any) -> TestResponse:
+        """A delivery of Whop's, signed the way its form is."""
+        headers = whop_headers(raw, at or time(), delivery=delivery, **signed)
+        return self.post("/api/webhooks/whop", data=raw, headers=headers)
+
+    def clerk(self, raw: bytes, *, delivery: str = "msg_1", at: float | None = None, **signed: Any) -> TestResponse:
+        headers = clerk_headers(raw, at or time(), delivery=delivery, **signed)
+        return self.post("/api/webhooks/clerk", data=raw, headers=headers)
+
+    def customer(self, email: str, *, verified: bool = True, name: str = "Max Member") -> tuple[str, str]:
+        """Somebody with an account: their id and a session token."""
+        person = control.create_user(self.simulator, name=name, email=email, verified=verified)
+        return str(person["id"]), control.token(self.simulator, str(person["id"]))
+
+    def work(self, *, last_try: bool = False) -> int:
+        """Do the waiting jobs here, in the test's own transaction, each as its task does."""
+        done = 0
+        while job := self._next_job():
+            task, arguments = job
+            if task == "process_event":
+                events.process(self.bench, arguments["event_id"], last_try=last_try)
+            else:
+                mails.send_claim_mail(self.bench, arguments["pending_profile_id"])
+            done += 1
+        return done
+
+    def _next_job(self) -> tuple[str, dict[str, Any]] | None:
+        query = text(
+            "DELETE FROM procrastinate_jobs WHERE id = (SELECT min(id) FROM procrastinate_jobs)"
+            " RETURNING task_name, args"
+        )
+        with self.db.unit_of_work(Job("test")) as ctx:
+            row = ctx.session.execute(query).first()
+        return (row.task_name, row.args) if row else None
+
+    def rows(self, query: Any) -> list[Any]:
+        with self.db.read_only() as session:
+            return list(session.scalars(query))
+
+    def count(self, table: type[PendingProfile] | type[Profile] | type[WebhookEvent]) -> int:
+        with self.db.read_only() as session:
+            return session.query(table).count()
+
+
+def build(simulator: str, db: Database, **changed: Any) -> House:
+    settings = settings_for(simulator, **changed)
+    providers = registry.from_settings(settings)
+    return House(create_app(settings, database=db, providers=providers), Bench(db, settings, providers), simulator)
+
+
+@pytest.fixture
+def house(simulator: str, db: Database) -> House:
+    """On one connection; everything is undone after the test."""
+    return build(simulator, db)
+
+
+@pytest.fixture
+def real_house(simulator: str, real_db: Database) -> House:
+    """On a database of its own, with real connections."""
+    return build(simulator, real_db)
