@@ -25,11 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     app = create_app(from_environment(options.port, retry_speed=options.retry_speed), options.state)
-    try:
-        server = make_server("127.0.0.1", options.port, app, threaded=True)
-    except OSError:
-        close(app)
-        parser.exit(1, f"Port {options.port} is taken: the simulator cannot start there.\n")
+    # A port that is taken ends the program here: the server says so itself.
+    server = make_server("127.0.0.1", options.port, app, threaded=True)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

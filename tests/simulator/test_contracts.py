@@ -1,0 +1,109 @@
+"""The simulator's answers and events against the collected contracts, where those are at hand."""
+
+import json
+from functools import cache
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from admin_app.simulator import control
+from tests.integrations.signing import SHARED_CONTRACTS
+
+pytestmark = pytest.mark.skipif(
+    not SHARED_CONTRACTS.exists(), reason="the collected contracts are not beside the project"
+)
+WHOP = {"Authorization": "Bearer apik_sim"}
+CLERK = {"Authorization": "Bearer sk_sim"}
+
+
+@cache
+def _registry(document: str) -> Registry[Any]:
+    contents = _with_nulls(json.loads((SHARED_CONTRACTS / f"{document}.openapi.json").read_text()))
+    return Registry().with_resource(document, Resource.from_contents(contents, default_specification=DRAFT202012))
+
+
+def _with_nulls(node: Any) -> Any:
+    """`nullable` of OpenAPI 3.0 in the words of JSON Schema."""
+    if isinstance(node, list):
+        return [_with_nulls(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {name: _with_nulls(value) for name, value in node.items() if name != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
+
+
+def check(document: str, schema: str, value: Any) -> None:
+    reference = {"$ref": f"{document}#/components/schemas/{schema}"}
+    validator = Draft202012Validator(reference, registry=_registry(document))
+    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)] == []
+
+
+@pytest.fixture
+def bought(simulator):
+    return control.purchase(simulator, email="ada@example.com", name="Ada Byron", deliver=False)
+
+
+def get(simulator: str, path: str, headers: dict[str, str], **query: Any) -> Any:
+    return httpx.get(f"{simulator}{path}", headers=headers, params=query).json()
+
+
+def test_whop_memberships_members_and_payments(simulator, bought):
+    api = "/whop/api/v1"
+    check("whop", "Membership", get(simulator, f"{api}/memberships/{bought['membership_id']}", WHOP))
+    check("whop", "Member", get(simulator, f"{api}/members/{bought['member_id']}", WHOP))
+    check("whop", "Payment", get(simulator, f"{api}/payments/{bought['payment_id']}", WHOP))
+    page = get(simulator, f"{api}/memberships", WHOP)
+    check("whop", "PageInfo", page["page_info"])
+    canceled = httpx.post(f"{simulator}{api}/memberships/{bought['membership_id']}/cancel", headers=WHOP, json={})
+    check("whop", "Membership", canceled.json())
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/memberships", {}, 401),
+        ("/memberships/mem_nobody", WHOP, 404),
+        ("/members/mber_nobody", WHOP, 404),
+        ("/payments/pay_nobody", WHOP, 404),
+        ("/memberships?after=nonsense", WHOP, 400),
+        ("/memberships?first=x", WHOP, 400),
+    ],
+)
+def test_whop_errors(simulator, path, headers, status):
+    answer = httpx.get(f"{simulator}/whop/api/v1{path}", headers=headers)
+    assert answer.status_code == status
+    check("whop", "Error", answer.json())
+
+
+@pytest.mark.parametrize(
+    ("form", "document", "schemas"),
+    [
+        ("v1", "whop", ("MembershipLegacy", "PaymentLegacy")),
+        ("pinned", "whop", ("Membership", "Payment")),
+    ],
+)
+def test_whop_events(simulator, receiver, form, document, schemas):
+    control.purchase(simulator, email="ada@example.com", event=form)
+    for _, _, body in receiver.wait_for(2):
+        event = json.loads(body)
+        about_payment = event["type"] == "payment.succeeded"
+        check(document, schemas[about_payment], event["data"])
+
+
+def test_clerk_users_and_keys(simulator):
+    person = control.create_user(simulator, name="Ada Byron", email="ada@example.com")
+    check("clerk-bapi", "User", get(simulator, f"/clerk/v1/users/{person['id']}", CLERK))
+    (found,) = get(simulator, "/clerk/v1/users", CLERK, email_address="ADA@example.com")
+    check("clerk-bapi", "User", found)
+    check("clerk-bapi", "JWKS", get(simulator, "/clerk/.well-known/jwks.json", {}))
+
+
+@pytest.mark.parametrize(("path", "headers", "status"), [("user_nobody", CLERK, 404), ("user_1", {}, 401)])
+def test_clerk_errors(simulator, path, headers, status):
+    answer = httpx.get(f"{simulator}/clerk/v1/users/{path}", headers=headers)
+    assert answer.status_code == status
+    check("clerk-bapi", "ClerkErrors", answer.json())
