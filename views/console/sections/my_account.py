@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_admin import expose
 
 from admin_app.errors import DomainError, InvalidInput
 from admin_app.policies.permissions import Permission
@@ -13,7 +12,7 @@ from admin_app.services import staff, staff_sessions
 from admin_app.services.staff_sessions import Limits
 from models import StaffSession
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, command, console_unit_of_work
+from views.console.base import ConsoleView, command, console_unit_of_work, page
 from views.console.browsers import browser_name
 from views.console.columns import time_text
 from views.console.sign_in import current_session_id
@@ -33,7 +32,7 @@ class MyAccountView(ConsoleView):
     def __init__(self) -> None:
         super().__init__(name="My account", endpoint="my-account", url="/admin/my-account")
 
-    @expose("/")
+    @page("/")
     def index(self) -> ResponseReturnValue:
         person = viewer()
         with console_unit_of_work() as ctx:
@@ -41,14 +40,14 @@ class MyAccountView(ConsoleView):
             rows = staff_sessions.list_open(ctx, staff_id=person.staff.id, limits=limits)
         return self.render("console/my_account.html", sessions=[_shown(row, person) for row in rows])
 
-    @expose(f"/sessions/{SESSION}/end", methods=("POST",))
+    @page(f"/sessions/{SESSION}/end", methods=("POST",))
     def end_session(self, session_id: int) -> ResponseReturnValue:
         with console_unit_of_work() as ctx:
             staff_sessions.revoke_session(ctx, staff_id=viewer().staff.id, session_id=session_id)
         flash("The session is ended.", "success")
         return redirect(url_for(".index"), 303)
 
-    @expose("/sessions/end-others", methods=("POST",))
+    @page("/sessions/end-others", methods=("POST",))
     def end_others(self) -> ResponseReturnValue:
         with console_unit_of_work() as ctx:
             count = staff_sessions.revoke_all(ctx, staff_id=viewer().staff.id, except_id=current_session_id())
@@ -62,8 +61,7 @@ class MyAccountView(ConsoleView):
         try:
             _change_password()
         except DomainError as error:
-            page = self.render("console/my_password.html", problems=error.fields, error=error)
-            return page, error.status
+            return self.render("console/my_password.html", problems=error.fields, error=error), error.status
         flash("Your password is changed, and your other sessions are ended.", "success")
         return redirect(url_for(".index"), 303)
 
