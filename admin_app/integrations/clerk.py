@@ -13,7 +13,7 @@ from svix.webhooks import Webhook
 
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn, ProviderUnavailable
-from admin_app.integrations import fields
+from admin_app.integrations import fields, local
 from admin_app.integrations.clerk_tokens import JwksKeys, SessionTokens, pem_keys
 from admin_app.integrations.ports import ClerkEmail, ClerkEvent, ClerkPort, ClerkSession, ClerkUser
 
@@ -41,7 +41,11 @@ class ClerkApi:
         self._tokens = tokens
         self._users_url = f"{api_base}/users"
         self._authorized = bool(secret_key)
-        self._http = httpx.Client(timeout=_TIMEOUT_SECONDS, headers={"Authorization": f"Bearer {secret_key}"})
+        self._http = httpx.Client(
+            timeout=_TIMEOUT_SECONDS,
+            headers={"Authorization": f"Bearer {secret_key}"},
+            trust_env=not local.serves(api_base),
+        )
         self._lock = threading.Lock()
         self._cache: OrderedDict[str, tuple[float, ClerkUser]] = OrderedDict()
 

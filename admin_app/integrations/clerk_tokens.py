@@ -19,7 +19,7 @@ from joserfc.jws import JWSRegistry, extract_compact
 from joserfc.jwt import JWTClaimsRegistry
 
 from admin_app.errors import NotSignedIn, ProviderUnavailable
-from admin_app.integrations import fields
+from admin_app.integrations import fields, local
 from admin_app.integrations.ports import ClerkSession
 
 _JWT = re.compile(r"[A-Za-z0-9_-]{1,2000}\.[A-Za-z0-9_-]{1,16000}\.[A-Za-z0-9_-]{1,2000}")
@@ -54,34 +54,46 @@ class JwksKeys:
         self._fetched_at = self._failed_at = float("-inf")
 
     def __call__(self, kid: str | None) -> Sequence[RSAKey]:
+        known = self._matching(kid)
+        if known and self._age() <= _JWKS_FRESH_SECONDS:
+            return known
+        if known:
+            return self._renewed(kid, known)
         with self._lock:
-            age = self._clock() - self._fetched_at
-            unknown = not self._matching(kid)
-            if age > _JWKS_FRESH_SECONDS or (unknown and age > _UNKNOWN_KEY_PAUSE_SECONDS):
-                self._refresh(required=unknown)
-            return self._matching(kid)
+            if not self._matching(kid) and self._age() > _UNKNOWN_KEY_PAUSE_SECONDS:
+                self._fetch_or_raise()
+        return self._matching(kid)
+
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
 
     def _matching(self, kid: str | None) -> list[RSAKey]:
         return [key for name, key in self._keys if kid is None or name in (None, kid)]
 
-    def _refresh(self, *, required: bool) -> None:
-        """Fetch anew; while the issuer is away a key that is known already stays good."""
-        if self._clock() - self._failed_at < _FAILURE_PAUSE_SECONDS:
-            self._give_up(required)
-            return
+    def _renewed(self, kid: str | None, known: Sequence[RSAKey]) -> Sequence[RSAKey]:
+        """Look again for a key that is held already: one caller does, and nobody waits or fails for it."""
+        if self._clock() - self._failed_at < _UNKNOWN_KEY_PAUSE_SECONDS or not self._lock.acquire(blocking=False):
+            return known
         try:
-            answer = httpx.get(self._url, timeout=self._timeout)
+            self._fetch_or_raise()
+        except ProviderUnavailable:
+            return known
+        finally:
+            self._lock.release()
+        return self._matching(kid)
+
+    def _fetch_or_raise(self) -> None:
+        # Whoever waited for the lock while the issuer did not answer must not wait for it once more.
+        if self._clock() - self._failed_at < _FAILURE_PAUSE_SECONDS:
+            raise ProviderUnavailable("clerk")
+        try:
+            answer = httpx.get(self._url, timeout=self._timeout, trust_env=not local.serves(self._url))
             answer.raise_for_status()
             self._keys = _read_jwks(answer.json())
             self._fetched_at = self._clock()
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             self._failed_at = self._clock()
-            self._give_up(required)
-
-    @staticmethod
-    def _give_up(required: bool) -> None:
-        if required:
-            raise ProviderUnavailable("clerk")
+            raise ProviderUnavailable("clerk") from None
 
 
 def _read_jwks(document: Any) -> list[tuple[str | None, RSAKey]]:

@@ -15,7 +15,7 @@ from whop_sdk.core.parse_error import ParsingError
 from whop_sdk.environment import WhopEnvironment
 
 from admin_app.errors import ProviderUnavailable
-from admin_app.integrations import fields, whop_shapes
+from admin_app.integrations import fields, local, whop_shapes
 from admin_app.integrations.ports import WhopMembership
 
 API_VERSION_DATE = "2026-10-15-1"
@@ -30,7 +30,7 @@ class WhopApi:
         self._sdk = Whop(
             token=api_key,
             environment=WhopEnvironment(api=api_base, vault=api_base),
-            httpx_client=httpx.Client(timeout=_TIMEOUT_SECONDS),
+            httpx_client=httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=not local.serves(api_base)),
             api_version_date=API_VERSION_DATE,
             max_retries=1,
         )

@@ -290,6 +290,21 @@ class TestPublishedKeys:
         clock.now += 3600
         assert port.verify(signed())
 
+    def test_a_hanging_issuer_does_not_hold_up_those_with_a_known_key(self, port, provider, clock):
+        assert port.verify(signed())
+        clock.now += 3600
+        provider.delay = 3
+        started = time.monotonic()
+        for _ in range(20):
+            assert port.verify(signed())
+        assert time.monotonic() - started < 2.5
+
+    def test_a_key_that_was_withdrawn_is_not_believed_any_more(self, port, provider, clock):
+        assert port.verify(signed())
+        provider.answers["/jwks"] = self.published(ins_2=OTHER_KEY)
+        clock.now += 601
+        refuse(port, signed())
+
     def test_of_one_key_without_an_id_are_used(self, port, provider):
         public = KEY.as_dict(private=False)
         public.pop("kid", None)
@@ -336,7 +351,7 @@ class TestPublishedKeys:
         assert time.monotonic() - started < 2
 
     def test_an_issuer_that_hangs_holds_all_callers_up_once_only(self, port, provider):
-        provider.delay = 2
+        provider.delay = 3
         failures: list[Exception] = []
 
         def ask() -> None:
@@ -352,7 +367,7 @@ class TestPublishedKeys:
         for thread in threads:
             thread.join()
         assert len(failures) == 10
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 2.5
 
     def test_garbage_never_reaches_the_issuer(self, port, provider):
         for token in ("ak_1", "a.b.c.d", "", "x"):

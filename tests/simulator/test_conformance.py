@@ -126,11 +126,11 @@ class TestClerk:
 
     def test_a_slow_provider_is_not_waited_for_longer_than_allowed(self, simulator, providers):
         token = control.token(simulator, "user_1")
-        control.fault(simulator, "clerk", "slow", seconds=4)
+        control.fault(simulator, "clerk", "slow", seconds=8)
         started = time.monotonic()
         with pytest.raises(ProviderUnavailable):
             providers.clerk.verify_session_token(token)
-        assert time.monotonic() - started < 3.8
+        assert time.monotonic() - started < 6
 
 
 def test_the_simulators_address_is_found_in_the_settings(simulator, settings):
