@@ -21,6 +21,8 @@ from models.people import PendingProfile, Profile
 
 SETTLED = frozenset({EventState.PROCESSED, EventState.IGNORED, EventState.SUPERSEDED})
 CLAIMING_EVENTS = frozenset({"user.created", "user.updated"})
+# The first needs the purchase, the second its buyer's address: both are there once the membership is held.
+RELEASED_WHEN_KNOWN = ("membership_unknown", "email_missing")
 PARKED_SENTENCES = {
     "email_missing": "The event names no e-mail, and Whop does not tell it either. Attach the buyer's address.",
     "membership_unknown": "No purchase of this membership is known yet. It goes on by itself once one arrives.",
@@ -160,13 +162,13 @@ def _park(ctx: Ctx, event: WebhookEvent, because: str) -> None:
 
 
 def _release_waiting(ctx: Ctx, membership_id: str) -> None:
-    """Events that came before their purchase go on now, the oldest first."""
+    """Events that waited for this membership to be known go on now, the oldest first."""
     waiting = ctx.session.scalars(
         select(WebhookEvent)
         .where(
             WebhookEvent.provider == "whop",
             WebhookEvent.subject == membership_id,
-            WebhookEvent.parked_because == "membership_unknown",
+            WebhookEvent.parked_because.in_(RELEASED_WHEN_KNOWN),
         )
         .order_by(WebhookEvent.occurred_at, WebhookEvent.id)
         .with_for_update(skip_locked=True)

@@ -27,6 +27,7 @@ from models.people import (
 CREDITS_PER_PURCHASE = 1000
 CREDIT_PERIOD = timedelta(days=28)
 MONTHLY_CYCLE = timedelta(days=30)
+GUESSED_WITHIN = timedelta(days=1)
 
 Holder = Profile | PendingProfile
 
@@ -80,7 +81,7 @@ def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
         _create_pending(ctx, facts)
         return Applied.DONE
     if _is_older(holder, facts, purchase=True):
-        return Applied.SUPERSEDED
+        return Applied.DONE if _fill_in(ctx, holder, facts) else Applied.SUPERSEDED
     if isinstance(holder, Profile):
         _credit_profile(ctx, holder, facts)
     else:
@@ -227,6 +228,34 @@ def _is_older(holder: Holder, facts: PurchaseFacts, *, purchase: bool) -> bool:
     return facts.occurred_at < holder.provider_event_at
 
 
+def _fill_in(ctx: Ctx, holder: Holder, facts: PurchaseFacts) -> bool:
+    """What newer news of the same membership left open or had to guess, older news may still tell."""
+    values: dict[str, object] = {
+        name: told
+        for name, told in (
+            ("plan_duration", PlanDuration(facts.plan_duration) if facts.plan_duration else None),
+            ("whop_user_id", facts.whop_user_id),
+            ("name", facts.name),
+        )
+        if told and not getattr(holder, name)
+    }
+    start, end = facts.period_start, facts.period_end
+    if start and end:
+        if _soon_after(holder.billing_cycle_start, start):
+            values |= {"billing_cycle_start": start, "billing_cycle_end": end}
+        if _soon_after(holder.next_credit_renewal, start + CREDIT_PERIOD):
+            values["next_credit_renewal"] = start + CREDIT_PERIOD
+    changes = assign(ctx, holder, **values)
+    if changes:
+        _audit_update(ctx, holder, facts, changes)
+    return bool(changes)
+
+
+def _soon_after(guessed: datetime | None, told: datetime) -> bool:
+    """A date guessed from a payment lies a moment after the one that the membership itself names."""
+    return guessed is not None and timedelta(0) < guessed - told < GUESSED_WITHIN
+
+
 def _cycle(holder: Holder | None, facts: PurchaseFacts) -> dict[str, object]:
     """Cycle dates as the event states them, else a default by plan that never overrides dates still running."""
     plan = PlanDuration(facts.plan_duration) if facts.plan_duration else (holder.plan_duration if holder else None)
@@ -309,13 +338,7 @@ def _update_pending(ctx: Ctx, pending: PendingProfile, facts: PurchaseFacts) -> 
         values |= {"usage_credits": CREDITS_PER_PURCHASE, "used_credits": pending.used_credits or 0}
     changes = assign(ctx, pending, **values)
     if changes:
-        audit.record(
-            ctx,
-            "purchase.updated",
-            records=[pending_key(pending)],
-            changes=changes,
-            facts={"email": pending.email},
-        )
+        _audit_update(ctx, pending, facts, changes)
 
 
 def _credit_profile(ctx: Ctx, profile: Profile, facts: PurchaseFacts) -> None:
@@ -328,13 +351,16 @@ def _credit_profile(ctx: Ctx, profile: Profile, facts: PurchaseFacts) -> None:
         _note_replaced(ctx, profile, replaced)
     changes = assign(ctx, profile, **values)
     if changes:
-        audit.record(
-            ctx,
-            "purchase.credited",
-            records=[profile_key(profile)] + ([membership_key(facts.membership_id)] if facts.membership_id else []),
-            changes=changes,
-            facts={"user_id": profile.user_id},
-        )
+        _audit_update(ctx, profile, facts, changes)
+
+
+def _audit_update(ctx: Ctx, holder: Holder, facts: PurchaseFacts, changes: list[Change]) -> None:
+    records = [_key(holder)] + ([membership_key(facts.membership_id)] if facts.membership_id else [])
+    if isinstance(holder, Profile):
+        event, told = "purchase.credited", {"user_id": holder.user_id}
+    else:
+        event, told = "purchase.updated", {"email": holder.email}
+    audit.record(ctx, event, records=records, changes=changes, facts=told)
 
 
 def _note_replaced(ctx: Ctx, profile: Profile, membership_id: str) -> None:

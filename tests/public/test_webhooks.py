@@ -1,20 +1,17 @@
 """Deliveries: proved, stored once, answered after the commit; everything else is refused without a trace."""
 
-import json
 from pathlib import Path
 from time import time
 
 import pytest
-
-from models import EventState, PendingProfile, WebhookEvent
 from sqlalchemy import select
-from tests.house import House, build
+
+from models import EventState, WebhookEvent
+from tests.house import House
 from tests.integrations.signing import events, shared_events
 
 WHOP = events("whop") + shared_events("whop")
-CLERK = [
-    path for path in events("clerk") + shared_events("clerk") if not path.name.startswith("session-token")
-]
+CLERK = [path for path in events("clerk") + shared_events("clerk") if not path.name.startswith("session-token")]
 SETTLED = {EventState.PROCESSED, EventState.IGNORED, EventState.PARKED, EventState.SUPERSEDED}
 
 

@@ -1,0 +1,74 @@
+"""Providers deliver in any order, more than once: the end is the same."""
+
+import json
+from itertools import permutations
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from admin_app.simulator import control, whop_events
+from admin_app.simulator.whop_records import Membership, Payment, started
+from models import EventState, MembershipStatus, PendingProfile, WebhookEvent
+from tests.house import House
+
+BOUGHT_AT = 1_795_000_000
+BOUGHT = started(
+    email="reordered@example.com",
+    name="Max Member",
+    plan="monthly",
+    at=BOUGHT_AT,
+    membership_id="mem_reordered",
+    user_id="user_reordered",
+)
+CANCELING = BOUGHT.canceling(BOUGHT_AT + 200, cancels=True)
+ENDED = CANCELING.ended(BOUGHT_AT + 300)
+STORY: dict[str, tuple[int, Membership]] = {
+    "membership.activated": (0, BOUGHT),
+    "payment.succeeded": (100, BOUGHT),
+    "membership.cancel_at_period_end_changed": (200, CANCELING),
+    "membership.deactivated": (300, ENDED),
+}
+
+
+def delivery(form: str, event: str) -> bytes:
+    after, record = STORY[event]
+    paid = Payment("pay_reordered", BOUGHT.id, BOUGHT_AT + after, first=True) if "payment" in event else None
+    body = whop_events.event(form, event, BOUGHT_AT + after, record, paid)
+    body |= {"id": f"msg_{event}"} if "id" in body else {}
+    return json.dumps(body).encode()
+
+
+def seed(house: House) -> None:
+    """Whop itself knows the membership, and so the e-mail that the pinned form leaves out."""
+    control.seed_memberships(
+        house.simulator,
+        [{"membership_id": BOUGHT.id, "user_id": BOUGHT.user_id, "email": BOUGHT.email, "name": BOUGHT.name}],
+    )
+
+
+def end_of(house: House) -> dict[str, Any]:
+    (pending,) = house.rows(select(PendingProfile))
+    left_out = {"id", "created_at", "updated_at", "version", "owners_checked_at", "token", "token_expires_at"}
+    return {c.name: getattr(pending, c.name) for c in PendingProfile.__table__.c if c.name not in left_out}
+
+
+@pytest.mark.parametrize("form", ["v1", "pinned"])
+@pytest.mark.parametrize("order", list(permutations(STORY)), ids=lambda order: ">".join(e[-11:] for e in order))
+def test_any_order_ends_in_one_state(house: House, form: str, order: tuple[str, ...]) -> None:
+    seed(house)
+    for event in order:
+        raw = delivery(form, event)
+        assert house.whop(raw, delivery=f"msg_{event}").status_code == 200
+        house.work(last_try=True)
+        assert house.whop(raw, delivery=f"msg_{event}").json == {"status": "duplicate"}
+    house.work(last_try=True)
+    end = end_of(house)
+    assert end["status"] is MembershipStatus.INACTIVE
+    assert (end["membership"].value, end["plan_duration"].value) == ("free", "monthly")
+    assert (end["usage_credits"], end["used_credits"], end["cancel_at_period_end"]) == (1000, 0, False)
+    assert end["billing_cycle_start"].timestamp() == BOUGHT.period_start
+    assert end["billing_cycle_end"].timestamp() == BOUGHT.period_end
+    assert (end["next_credit_renewal"] - end["billing_cycle_start"]).days == 28
+    states = {event.state for event in house.rows(select(WebhookEvent))}
+    assert states <= {EventState.PROCESSED, EventState.SUPERSEDED, EventState.PARKED}
