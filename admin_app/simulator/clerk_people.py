@@ -46,7 +46,7 @@ def by_email(world: World, email: str) -> Document | None:
 
 def tell(world: World, name: str, person: Document) -> None:
     data = (
-        {"deleted": True, "id": person["id"], "object": "user", "external_id": None}
+        {"deleted": True, "id": person["id"], "object": "user"}
         if name == "user.deleted"
         else answer(person)
     )

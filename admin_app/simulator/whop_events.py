@@ -179,6 +179,9 @@ def _v5_payment(paid: Payment, record: Membership) -> dict[str, Any]:
         "payments_failed": 0,
         "payment_method_type": "card",
         "metadata": {},
+        "membership_metadata": {},
+        "billing_usage_ids": [],
+        "affiliate": None,
     }
 
 

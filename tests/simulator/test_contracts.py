@@ -84,13 +84,14 @@ def test_whop_errors(simulator, path, headers, status):
     [
         ("v1", "whop", ("MembershipLegacy", "PaymentLegacy")),
         ("pinned", "whop", ("Membership", "Payment")),
+        ("v5", "whop-v5-legacy", ("CompanyMembership", "CompanyPayment")),
     ],
 )
 def test_whop_events(simulator, receiver, form, document, schemas):
     control.purchase(simulator, email="ada@example.com", event=form)
     for _, _, body in receiver.wait_for(2):
         event = json.loads(body)
-        about_payment = event["type"] == "payment.succeeded"
+        about_payment = event.get("type", event.get("action")) == "payment.succeeded"
         check(document, schemas[about_payment], event["data"])
 
 
@@ -100,6 +101,17 @@ def test_clerk_users_and_keys(simulator):
     (found,) = get(simulator, "/clerk/v1/users", CLERK, email_address="ADA@example.com")
     check("clerk-bapi", "User", found)
     check("clerk-bapi", "JWKS", get(simulator, "/clerk/.well-known/jwks.json", {}))
+
+
+def test_clerk_events(simulator, receiver):
+    person = control.create_user(simulator, name="Ada Byron", email="ada@example.com", webhook=True)
+    control.verify_user(simulator, person["id"])
+    control.delete_user(simulator, person["id"])
+    for _, _, body in receiver.wait_for(3):
+        event = json.loads(body)
+        check("clerk-webhooks", "WebhookEventPayload", event)
+        about = "DeletedObject" if event["type"] == "user.deleted" else "User"
+        check("clerk-webhooks", about, event["data"])
 
 
 @pytest.mark.parametrize(("path", "headers", "status"), [("user_nobody", CLERK, 404), ("user_1", {}, 401)])
