@@ -1,8 +1,8 @@
 """Ends the children of a launcher that was killed before it could.
 
-It reads `<pid> <signal> <grace>` lines (signal 0: forget that one) and waits for the end of its input, which
-comes when the launcher is gone, for whatever reason. It also holds the launcher's lock until it is done, so
-that the next run waits for ports and data to be free.
+It reads `<pid> <signal> <grace> <base or other>` lines (signal 0: forget that one) and waits for the end of
+its input, which comes when the launcher is gone, for whatever reason. It also holds the launcher's lock until
+it is done, so that the next run waits for ports and data to be free.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 
 def lives(pid: int) -> bool:
@@ -35,25 +36,35 @@ def signal_group(leader: int, number: int) -> None:
         os.killpg(leader, number)
 
 
-def end(watched: dict[int, tuple[int, float]]) -> None:
-    """Ask each group by its own signal, and kill those that outlast their grace."""
-    begun = time.monotonic()
-    for pid, (number, _) in watched.items():
-        signal_group(pid, number)
-    for pid, (_, grace) in watched.items():
-        while lives(pid) and time.monotonic() - begun < grace:
-            time.sleep(0.05)
-        signal_group(pid, signal.SIGKILL)
+class Watched(NamedTuple):
+    """How one process group is to be ended; the base is what the others need to finish their work."""
+
+    number: int
+    grace: float
+    is_base: bool
+
+
+def end(watched: dict[int, Watched]) -> None:
+    """Ask each group by its own signal, the base after the others, and kill those that outlast their grace."""
+    for is_base in (False, True):
+        layer = {pid: terms for pid, terms in watched.items() if terms.is_base is is_base}
+        begun = time.monotonic()
+        for pid, terms in layer.items():
+            signal_group(pid, terms.number)
+        for pid, terms in layer.items():
+            while lives(pid) and time.monotonic() - begun < terms.grace:
+                time.sleep(0.05)
+            signal_group(pid, signal.SIGKILL)
 
 
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    watched: dict[int, tuple[int, float]] = {}
+    watched: dict[int, Watched] = {}
     for line in sys.stdin:
-        pid, ending, grace = line.split()
+        pid, ending, grace, is_base = line.split()
         if int(ending):
-            watched[int(pid)] = int(ending), float(grace)
+            watched[int(pid)] = Watched(int(ending), float(grace), is_base == "base")
         else:
             watched.pop(int(pid), None)
     end(watched)

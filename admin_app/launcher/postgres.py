@@ -49,12 +49,14 @@ class Server:
         programs: Path | None = None,
         options: Mapping[str, str] | None = None,
         durable: bool = True,
+        death_signal: signal.Signals = signal.SIGINT,
     ) -> None:
         self.home = home.absolute()
         self.data = self.home / "data"
         self.log = log
         self.programs = programs or embedded_programs()
         self.durable = durable
+        self.death_signal = death_signal
         self.options = (
             {}
             if durable

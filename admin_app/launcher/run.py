@@ -107,10 +107,11 @@ class Run:
             supervisor.run("The migration", *self._python("migrate", self.commands.migrate))
         if self.is_demo:
             self._fill_once(supervisor)
-        self._start_program(supervisor, "The worker", "worker", self.commands.worker)
         with step("Starting the web server"):
             web = self._start_program(supervisor, "The web server", "web", self._web_command())
             self._wait_for_health(supervisor, web)
+        # After the web server, for which somebody is waiting.
+        self._start_program(supervisor, "The worker", "worker", self.commands.worker)
 
     def _start_demo_base(self, supervisor: Supervisor) -> None:
         simulator_port = self._simulator_port()
@@ -122,7 +123,8 @@ class Run:
         state = self.var / "simulator.sqlite3"
         command = (*self.commands.simulator, "--port", str(simulator_port), "--state", str(state))
         self._start_program(supervisor, "The provider simulator", "simulator", command)
-        server = Server(self.var / "postgres", log=self._log("postgres"))
+        # If we are killed, SIGTERM lets the others leave the database first; the guardian then insists.
+        server = Server(self.var / "postgres", log=self._log("postgres"), death_signal=signal.SIGTERM)
         with step("Starting PostgreSQL"):
             server.start()
         if server.process:
@@ -163,7 +165,7 @@ class Run:
     def _web_command(self) -> tuple[str, ...]:
         bind = ("--bind", f"{ports.HOST}:{self.port}")
         return (*self.commands.web, *bind, "--workers", "2", "--threads", "4", "--graceful-timeout", "5",
-                "--no-control-socket")  # fmt: skip
+                "--preload", "--no-control-socket")  # fmt: skip
 
     def _wait_for_health(self, supervisor: Supervisor, web: Child) -> None:
         deadline = time.monotonic() + HEALTH_SECONDS

@@ -112,7 +112,7 @@ class Supervisor:
         """Take over a process that somebody else started in a session of its own."""
         child = Child(name, process, log, stop_signal, grace, is_base)
         self._children.append(child)
-        self._tell_guardian(process.pid, stop_signal, grace)
+        self._tell_guardian(child, stop_signal)
         return child
 
     def run(self, name: str, command: Sequence[str], log: Path | None, env: Mapping[str, str]) -> None:
@@ -120,7 +120,7 @@ class Supervisor:
         child = self.start(name, command, log, env)
         self.wait_until(lambda: child.process.poll() is not None, finite=child)
         self._children.remove(child)
-        self._tell_guardian(child.process.pid, 0, 0)
+        self._tell_guardian(child, 0)
         if child.process.returncode != 0:
             raise LaunchError(_obituary(child))
 
@@ -150,18 +150,19 @@ class Supervisor:
                 children.ask(child.process, child.stop_signal)
             for child in layer:
                 children.finish(child.process, grace=child.grace)
-                self._tell_guardian(child.process.pid, 0, 0)
+                self._tell_guardian(child, 0)
         self._children.clear()
         if self._guardian.stdin:
             with contextlib.suppress(OSError):
                 self._guardian.stdin.close()
         self._guardian.wait()
 
-    def _tell_guardian(self, pid: int, number: int, grace: float) -> None:
+    def _tell_guardian(self, child: Child, ending: int) -> None:
         if self._guardian.stdin:
+            kind = "base" if child.is_base else "other"
             # A guardian that somebody killed is no reason to fail: the kernel's signal is still there.
             with contextlib.suppress(OSError):
-                self._guardian.stdin.write(f"{pid} {int(number)} {grace}\n".encode())
+                self._guardian.stdin.write(f"{child.process.pid} {int(ending)} {child.grace} {kind}\n".encode())
                 self._guardian.stdin.flush()
 
 

@@ -124,6 +124,12 @@ class SmallRun:
         path = self.folder / f"{role}.ran"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
+    def wait_until_ran(self, role: str) -> None:
+        deadline = time.monotonic() + UP_SECONDS
+        while not self.noted_by(role):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def demo_env(self) -> dict[str, str]:
         lines = (self.folder / "var" / "demo.env").read_text().splitlines()
         return {name: value for name, _, value in (line.partition("=") for line in lines)}

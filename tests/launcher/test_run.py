@@ -43,6 +43,7 @@ def test_comes_up_keeps_its_data_and_ends_on_request(folder: Path) -> None:
 
 def test_every_program_is_given_the_settings_it_needs(folder: Path) -> None:
     run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
+    run.wait_until_ran("worker")
     written = run.demo_env()
     for role in ("simulator", "worker", "web", "migrate", "fill"):
         (noted,) = run.noted_by(role)
