@@ -1,0 +1,100 @@
+"""Rows that a business might have: at the legacy schema, and what each revision makes room for."""
+
+LEGACY = """
+INSERT INTO users (open_id, name, email, role, created_at, last_signed_in) VALUES
+    ('google|101', 'Maja Lindqvist', 'Maja.Lindqvist@example.com', 'user', '2024-01-05 09:00+00', '2025-06-01 08:30+00'),
+    ('google|102', NULL, NULL, 'admin', '2024-02-05 09:00+00', '2025-06-02 08:30+00');
+INSERT INTO profiles (user_id, email, membership, payment_provider, whop_user_id, whop_membership_id, stripe_customer_id,
+        stripe_subscription_id, plan_duration, billing_cycle_start, billing_cycle_end, next_credit_renewal,
+        usage_credits, used_credits, status, created_at, updated_at) VALUES
+    ('user_2abc', 'maja.lindqvist@example.com', 'pro', 'whop', 'user_w1', 'mem_1', NULL, NULL, 'yearly',
+        '2025-01-01+00', '2026-01-01+00', '2025-01-29+00', 1000, 120, 'active', '2024-01-05+00', '2025-01-01+00'),
+    ('user_2def', 'tom@example.net', 'pro', 'stripe', NULL, NULL, 'cus_1', 'sub_1', 'monthly',
+        '2025-05-01+00', '2025-06-01+00', '2025-05-29+00', 500, 0, 'inactive', '2024-03-05+00', '2025-05-01+00'),
+    ('user_2ghi', NULL, 'free', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 'active',
+        '2024-04-05+00', '2024-04-05+00'),
+    ('temp_17', 'Nora@Example.org', 'pro', 'whop', 'user_w7', 'mem_7', NULL, NULL, 'yearly', '2025-02-01+00',
+        '2026-02-01+00', '2025-03-01+00', 1000, 0, 'active', '2025-02-01+00', '2025-02-02+00'),
+    ('temp_18', 'per@example.org', 'pro', 'whop', 'user_w8', NULL, NULL, NULL, 'monthly', '2025-03-01+00',
+        '2025-04-01+00', NULL, 700, 12, 'inactive', '2025-03-01+00', '2025-03-01+00'),
+    ('temp_19', NULL, 'pro', 'whop', 'user_w9', 'mem_9', NULL, NULL, 'yearly', '2025-03-02+00', NULL, NULL, 1000, 0,
+        'active', '2025-03-02+00', '2025-03-02+00');
+INSERT INTO clients (name, email, phone, created_at, updated_at) VALUES
+    ('Harbour Dental', 'Office@harbour.example', '+44 20 7946 0001', '2024-05-01+00', '2024-05-01+00'),
+    ('Oak & Sons', NULL, NULL, '2024-06-01+00', '2024-06-01+00');
+INSERT INTO onboarding_states (customer_id, forwarding_enabled, test_call_detected, current_step, created_at, updated_at)
+    SELECT id, id = 1, false, 'forwarding', '2024-06-01+00', '2024-06-02+00' FROM clients;
+INSERT INTO practitioners (name, email, time_zone, calcom_user_id, calcom_event_type_id, active, created_at) VALUES
+    ('Dr Ada Brandt', 'Ada@clinic.example', 'Europe/Berlin', '77', '501', true, '2024-01-01+00'),
+    ('Ben Ode', 'ben@clinic.example', 'UTC', NULL, NULL, false, '2024-01-01+00');
+INSERT INTO session_types (practitioner_id, title, minutes, price_amount, price_currency, created_at) VALUES
+    (1, 'First talk', 30, 0, 'eur', '2024-01-01+00'), (1, 'Session', 50, 12000, 'eur', '2024-01-01+00');
+INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, status,
+        price_amount, price_currency, stripe_checkout_session_id, stripe_payment_intent_id, calcom_booking_uid,
+        created_at, updated_at) VALUES
+    (1, 2, 'Nora Dahl', 'Nora@example.org', '2025-07-01 09:00+00', '2025-07-01 09:50+00', 'confirmed', 12000, 'eur',
+        'cs_1', 'pi_1', 'uid_1', '2025-06-01+00', '2025-06-01+00'),
+    (1, 2, 'Per Holm', 'per@example.org', '2025-07-01 09:50+00', '2025-07-01 10:40+00', 'pending', 12000, 'eur',
+        'cs_2', NULL, NULL, '2025-06-02+00', '2025-06-02+00'),
+    (1, 2, 'Per Holm', 'per@example.org', '2025-07-01 09:00+00', '2025-07-01 09:50+00', 'canceled', 12000, 'eur',
+        NULL, NULL, NULL, '2025-06-03+00', '2025-06-03+00');
+INSERT INTO meetings (practitioner_id, starts_at, ends_at, status, price_amount, price_currency, created_at, updated_at)
+    VALUES (2, '2025-08-01 12:00+00', '2025-08-01 12:30+00', 'completed', 0, 'usd', '2025-07-01+00', '2025-07-01+00');
+"""
+
+ADDED = {
+    "0002": """
+UPDATE meetings SET guest_email = 'Guest@example.com', guest_name = 'Gus', guest_workos_user_id = 'user_01H',
+       guest_org_id = 'org_01H';
+""",
+    "0003": """
+UPDATE clients SET onboarding_complete = true, outbound_paused = true, billing_status = 'past_due',
+       payment_active = true, trial_used_at = '2025-01-01+00', pending_cancellation = true,
+       cancellation_requested_at = '2025-02-01+00', stripe_customer_id = 'cus_9', stripe_subscription_id = 'sub_9'
+ WHERE id = 1;
+""",
+    "0004": """
+UPDATE session_types SET calendly_event_type_id = 'et_' || id, calendly_event_type_uri = 'https://calendly.example/' || id;
+UPDATE bookings SET calendly_event_id = 'ev_1', calendly_event_uri = 'https://calendly.example/ev_1',
+       calendly_invitee_uri = 'https://calendly.example/inv_1' WHERE id = 1;
+""",
+    "0005": """
+INSERT INTO pending_profiles (email, token, whop_user_id, whop_membership_id, plan_duration, usage_credits, used_credits,
+        claimed, claimed_by_user_id, claimed_at, created_at, updated_at) VALUES
+    ('Owned@example.org', 'hash_1', 'user_w20', 'mem_20', 'yearly', 1000, 0, true, 'user_2abc', '2025-09-02+00',
+        '2025-09-01+00', '2025-09-02+00'),
+    ('Waits@example.org', 'hash_2', 'user_w21', 'mem_21', 'monthly', 900, 3, false, NULL, NULL,
+        '2025-09-03+00', '2025-09-03+00');
+""",
+    "0009": """
+UPDATE profiles SET name = 'Maja', cancel_at_period_end = true, provider_event_at = '2025-01-01+00', version = 4
+ WHERE user_id = 'user_2abc';
+UPDATE pending_profiles SET name = 'W.', token_expires_at = '2025-10-01+00', likely_owners = 2, version = 3
+ WHERE NOT claimed;
+UPDATE practitioners SET working_hours = '{"mon": [["09:00", "17:00"]]}', version = 2 WHERE id = 1;
+UPDATE bookings SET hold_expires_at = '2025-06-02 10:00+00', version = 5 WHERE status = 'pending';
+UPDATE meetings SET session_type_id = 1;
+""",
+    "0010": "INSERT INTO organizations (workos_id, name, kind) VALUES ('org_01H', 'user-user_01H', 'personal');",
+    "0012": """
+INSERT INTO staff (email, name, role, password_hash) VALUES ('sue@backdesk.example', 'Sue', 'support', 'argon2');
+INSERT INTO staff_sessions (staff_id, token_hash, expires_at) VALUES (1, '\\x01', '2025-12-01+00');
+INSERT INTO sign_in_brakes (key_hash, failed_sign_ins) VALUES ('\\x02', 3);
+""",
+    "0013": """
+INSERT INTO audit_entries (at, event, actor_kind, actor_id, actor_label, records, request_id, prev_hash, hash)
+    VALUES ('2025-09-02+00', 'purchase.claimed', 'staff', '1', 'Sue', '{pending_profile:1}', 'r1', '\\x00', '\\x01');
+""",
+    "0014": """
+INSERT INTO webhook_events (provider, external_id, type, body) VALUES ('whop', 'msg_1', 'payment.succeeded', '\\x7b7d');
+INSERT INTO sent_emails (template, to_email, subject, text_body, html_body, pending_profile_id)
+    SELECT 'claim', email, 'Your purchase', 'text', '<p>html</p>', id FROM pending_profiles WHERE token = 'hash_2';
+""",
+    "0015": """
+INSERT INTO merges (kind, pending_profile_id, user_id, after, made_by)
+    SELECT 'created', id, 'user_2abc', '{"membership": "pro"}', 'staff:1' FROM pending_profiles WHERE claimed;
+INSERT INTO extra_purchases (pending_profile_id, user_id)
+    SELECT id, 'user_2abc' FROM pending_profiles WHERE token = 'hash_2';
+""",
+    "0018": "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('inbox', 'process', '{\"event_id\": 1}');",
+}

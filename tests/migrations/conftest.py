@@ -1,0 +1,27 @@
+"""Databases to migrate, on each server that this machine has."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.conftest_postgres import POSTGRES_15
+from tests.migrations.journey import Journey
+
+SERVERS = ["embedded", *(["postgres15"] if (POSTGRES_15 / "postgres").exists() else [])]
+
+
+@pytest.fixture(params=SERVERS)
+def journey(request: Any) -> Iterator[Journey]:
+    """An empty database and the means to migrate it."""
+    if request.param == "embedded":
+        yield Journey(request.getfixturevalue("empty_database_url"))
+        return
+    server = request.getfixturevalue("postgres15_url")
+    name = f"t_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template1".encode())
+        yield Journey(f"{server.rpartition('/')[0]}/{name}")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
