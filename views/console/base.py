@@ -82,7 +82,7 @@ class Guarded:
     """Default deny: an endpoint without a permission is refused, whoever asks."""
 
     permissions: ClassVar[Mapping[str, Permission]] = NO_PERMISSIONS
-    section: ClassVar[str] = ""
+    _default_view: Any
 
     def is_accessible(self) -> bool:
         return False
@@ -110,6 +110,11 @@ class Guarded:
 class ConsoleView(Guarded, flask_admin.BaseView):  # type: ignore[misc]
     """A hand-written page or group of pages."""
 
+    def __init__(self, **names: str) -> None:
+        # The frame wants a first page; a group of command pages has none, and its menu is not shown.
+        self._default_view = self._default_view or next(iter(self.permissions))
+        super().__init__(**names)
+
 
 class _Reads:
     """Handed to Flask-Admin as its database: whatever the frame reads, it reads by the guarded session."""
@@ -122,6 +127,7 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
 
     listing: ClassVar[ListSpec]
     record: ClassVar[RecordSpec]
+    record_template: ClassVar[str] = "console/details.html"
 
     # Names without a function have no route: the frame's own writers, exports and look-ups do not exist.
     create_view = edit_view = delete_view = action_view = None
@@ -141,6 +147,10 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
 
     def scaffold_auto_joins(self) -> list[Any]:
         return []
+
+    def more(self, record_id: str) -> dict[str, Any]:
+        """What a section's own record template shows besides; asked for records that exist."""
+        return {}
 
     def neighbour(self, section: str) -> "ConsoleModelView":
         """Another section of this console."""
@@ -162,7 +172,8 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
 
     @page("/<record_id>")
     def details_view(self, record_id: str) -> ResponseReturnValue:
-        return self.render("console/details.html", **show_record(read_session(), self, record_id, viewer()))
+        shown = show_record(read_session(), self, record_id, viewer())
+        return self.render(self.record_template, **shown, **self.more(record_id))
 
 
 def sign_in_address() -> str:

@@ -144,6 +144,7 @@ class Exactly:
     name: str
     label: str
     column: Any
+    within: ColumnElement[bool] | None = None
     shape = "exactly"
 
     @property
@@ -163,10 +164,29 @@ class Exactly:
 
     def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
         if f"f_{self.name}" in active:
-            yield self.column == bindparam(f"f_{self.name}", type_=self.column.type)
+            yield self.condition(bindparam(f"f_{self.name}", type_=self.column.type))
+            if self.within is not None:
+                yield self.within
+
+    def condition(self, value: Any) -> ColumnElement[bool]:
+        equal: ColumnElement[bool] = self.column == value
+        return equal
 
     def words_for(self, argument: str, value: str) -> str:
         return f": {value}"
+
+
+@dataclass(frozen=True)
+class Holds(Exactly):
+    """One value among those of an array column."""
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
+        text = args.get(self.name, "").strip()
+        return {f"f_{self.name}": [text[:500]]} if text else {}
+
+    def condition(self, value: Any) -> ColumnElement[bool]:
+        held: ColumnElement[bool] = self.column.contains(value)
+        return held
 
 
 def whole_number(text: str) -> int | None:

@@ -161,5 +161,3 @@ def _beyond(order: Order, down: bool, *, nulls: bool) -> ColumnElement[bool]:
     here = tuple_(order.sort, order.key)
     beyond: ColumnElement[bool] = here < edge if down else here > edge
     return beyond
-
-

@@ -5,11 +5,52 @@ from flask import Flask
 from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
 from views.console.home import HomeView
+from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
+from views.console.purchases.waiting import UnclaimedPurchasesView
+from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.bookings import BookingsView
+from views.console.sections.clients import ClientsView
+from views.console.sections.extra_purchases import ExtraPurchasesView
+from views.console.sections.meetings import MeetingsView
+from views.console.sections.merges import MergesView
 from views.console.sections.my_account import MyAccountView
+from views.console.sections.onboarding_states import OnboardingStatesView
+from views.console.sections.organizations import OrganizationsView
+from views.console.sections.pending_profiles import PendingProfilesView
+from views.console.sections.practitioners import PractitionersView
+from views.console.sections.profiles import ProfilesView
+from views.console.sections.sent_emails import SentEmailsView
+from views.console.sections.session_types import SessionTypesView
+from views.console.sections.staff_members import StaffMembersView
+from views.console.sections.staff_sessions import StaffSessionsView
+from views.console.sections.users import UsersView
+from views.console.sections.webhook_events import WebhookEventsView
 
-SECTIONS: tuple[type[ConsoleModelView], ...] = (BookingsView,)
-PAGES: tuple[type[ConsoleView], ...] = (MyAccountView,)
+SECTIONS: tuple[type[ConsoleModelView], ...] = (
+    UnclaimedPurchasesView,
+    PendingProfilesView,
+    ExtraPurchasesView,
+    MergesView,
+    ProfilesView,
+    UsersView,
+    ClientsView,
+    OnboardingStatesView,
+    BookingsView,
+    MeetingsView,
+    PractitionersView,
+    SessionTypesView,
+    OrganizationsView,
+    WebhookEventsView,
+    SentEmailsView,
+    AuditEntriesView,
+    StaffMembersView,
+    StaffSessionsView,
+)
+PAGES: tuple[type[ConsoleView], ...] = (
+    MyAccountView,
+    PurchaseCommandsView,
+    InboxCommandsView,
+)
 
 
 def register(app: Flask) -> None:

@@ -32,7 +32,7 @@ class Group:
     columns: tuple[Column, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Related:
     """The records of another section whose filter `argument` has this record's `value`."""
 
@@ -55,7 +55,7 @@ class Command:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RecordSpec:
-    """What a record's page shows. `title` is one of the record's columns."""
+    """What a record's page shows. `title` is one of its columns."""
 
     title: Any
     groups: tuple[Group, ...]
@@ -69,8 +69,9 @@ class RecordSpec:
     def layout(self) -> tuple[tuple[Slots, ...], list[tuple[Any, Any]]]:
         badge = (self.badge,) if self.badge else ()
         facts = (column for group in self.groups for column in group.columns)
-        extra = (Column(label="", value=related.value) for related in self.related)
-        return lay_out((Column(label="", value=self.title), *badge, *facts, *extra))
+        extra = (Column("", related.value) for related in self.related)
+        title = self.title if isinstance(self.title, Column) else Column("", self.title)
+        return lay_out((title, *badge, *facts, *extra))
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
         raise NotFound(f"There is no {listing.one} under this address. It may have been deleted.")
     cells = [slot.cell(row, viewer.zone) for slot in spec.layout[0]]
     rest = iter(zip(spec.layout[0], cells, strict=True))
-    title = next(rest)[1].text
+    title = next(rest)[1]
     badge = next(rest)[1] if spec.badge else None
     groups = [(group, [(column.label, next(rest)[1]) for column in group.columns]) for group in spec.groups]
     values = [row[slot.value] for slot, _ in rest]
     return {
         "listing": listing,
-        "record_title": title,
+        "record_title": title.text if title.shape != "nothing" else f"{listing.one.capitalize()} {record_id}",
         "subtitle": spec.subtitle or f"{listing.one.capitalize()} {record_id}",
         "record_badge": badge,
         "groups": groups,
@@ -137,9 +138,7 @@ def _related(
 def _commands(spec: RecordSpec, key: Any, row: Any, viewer: Viewer) -> list[tuple[str, str, str]]:
     if not spec.commands:
         return []
-    values = {
-        slot.column.value.key: row[slot.value] for slot in spec.layout[0] if hasattr(slot.column.value, "key")
-    }
+    values = {slot.column.value.key: row[slot.value] for slot in spec.layout[0] if hasattr(slot.column.value, "key")}
     return [
         (command.label, command.address(key), command.tone)
         for command in spec.commands

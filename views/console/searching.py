@@ -18,13 +18,17 @@ Mode = Literal["email", "number", "exact", "part"]
 
 @dataclass(frozen=True)
 class Search:
-    """What can be searched: `emails` and `exact` by equality, `parts` (lower-case expressions) by any part."""
+    """What can be searched: `emails` and `exact` by equality, `parts` (lower-case expressions) by any part.
+
+    `within` goes with `exact`: the condition on an index's first column, without which the index is of no use.
+    """
 
     hint: str
     emails: tuple[Any, ...] = ()
     parts: tuple[Any, ...] = ()
     exact: tuple[Any, ...] = ()
     key: Any = None
+    within: ColumnElement[bool] | None = None
 
     def modes(self, text: str) -> Iterator[Mode]:
         """How this text can be looked for, the surest and cheapest first; the next is for no match."""
@@ -47,7 +51,8 @@ class Search:
                 condition: ColumnElement[bool] = self.key == bindparam("q_number", type_=self.key.type)
                 return condition
             case "exact":
-                return or_(*(column == bindparam("q", type_=Text) for column in self.exact))
+                any_of = or_(*(column == bindparam("q", type_=Text) for column in self.exact))
+                return any_of if self.within is None else self.within & any_of
             case "part":
                 return or_(*(part.like(bindparam("q_part", type_=Text), escape="\\") for part in self.parts))
 

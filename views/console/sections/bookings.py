@@ -9,14 +9,14 @@ from views.console.listing import ListSpec, Sort
 from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
-STATUS = Column(label="Status", value=Booking.status, kind="badge")
+STATUS = Column("Status", Booking.status, "badge")
 PRACTITIONER = Column(
-    label="Practitioner",
-    value=Practitioner.name,
+    "Practitioner",
+    Practitioner.name,
     through=Booking.practitioner_id,
     link=("practitioners", Booking.practitioner_id),
 )
-PRICE = Column(label="Price", value=Booking.price_amount, kind="money", currency=Booking.price_currency)
+PRICE = Column("Price", Booking.price_amount, "money", currency=Booking.price_currency)
 
 
 class BookingsView(ConsoleModelView):
@@ -27,11 +27,11 @@ class BookingsView(ConsoleModelView):
         one="booking",
         model=Booking,
         columns=(
-            Column(label="Client", value=Booking.client_name, link=("bookings", Booking.id)),
-            Column(label="E-mail", value=Booking.client_email),
-            Column(label="Starts", value=Booking.starts_at, kind="time", sort="starts"),
+            Column("Client", Booking.client_name, link=("bookings", Booking.id)),
+            Column("E-mail", Booking.client_email),
+            Column("Starts", Booking.starts_at, "time", sort="starts"),
             PRACTITIONER,
-            Column(label="Session", value=SessionType.title, through=Booking.session_type_id),
+            Column("Session", SessionType.title, through=Booking.session_type_id),
             STATUS,
             PRICE,
         ),
@@ -67,46 +67,44 @@ class BookingsView(ConsoleModelView):
             Group(
                 "Appointment",
                 (
-                    Column(label="Starts", value=Booking.starts_at, kind="time"),
-                    Column(label="Ends", value=Booking.ends_at, kind="time"),
+                    Column("Starts", Booking.starts_at, "time"),
+                    Column("Ends", Booking.ends_at, "time"),
                     PRACTITIONER,
                     Column(
-                        label="Session type",
-                        value=SessionType.title,
+                        "Session type",
+                        SessionType.title,
                         through=Booking.session_type_id,
                         link=("session-types", Booking.session_type_id),
                     ),
-                    Column(label="Slot held until", value=Booking.hold_expires_at, kind="time"),
+                    Column("Slot held until", Booking.hold_expires_at, "time"),
                 ),
             ),
             Group(
                 "Client",
                 (
-                    Column(label="Name", value=Booking.client_name),
-                    Column(label="E-mail", value=Booking.client_email),
+                    Column("Name", Booking.client_name),
+                    Column("E-mail", Booking.client_email),
                 ),
             ),
             Group(
                 "Money",
                 (
                     PRICE,
-                    Column(label="Checkout session", value=Booking.stripe_checkout_session_id, kind="code"),
-                    Column(label="Payment", value=Booking.stripe_payment_intent_id, kind="code"),
+                    Column("Checkout session", Booking.stripe_checkout_session_id, "code"),
+                    Column("Payment", Booking.stripe_payment_intent_id, "code"),
                 ),
             ),
             Group(
                 "Calendars and record",
                 (
-                    Column(label="Calendly event", value=Booking.calendly_event_uri, kind="code"),
-                    Column(label="Calendly invitee", value=Booking.calendly_invitee_uri, kind="code"),
-                    Column(label="Cal.com booking", value=Booking.calcom_booking_uid, kind="code"),
-                    Column(label="Made", value=Booking.created_at, kind="time"),
-                    Column(label="Last changed", value=Booking.updated_at, kind="time"),
+                    Column("Calendly event", Booking.calendly_event_uri, "code"),
+                    Column("Calendly invitee", Booking.calendly_invitee_uri, "code"),
+                    Column("Cal.com booking", Booking.calcom_booking_uid, "code"),
+                    Column("Made", Booking.created_at, "time"),
+                    Column("Last changed", Booking.updated_at, "time"),
                 ),
             ),
         ),
-        related=(
-            Related(title="Same e-mail", section="bookings", argument="email", value=Booking.client_email),
-        ),
+        related=(Related("Same e-mail", "bookings", "email", Booking.client_email),),
         audited_as="booking",
     )

@@ -1,0 +1,77 @@
+"""The audit: who did what to which records, and why."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+
+from admin_app.policies.permissions import Permission
+from admin_app.services import audit
+from models import AuditEntry
+from views.console.base import ConsoleModelView, read_session, reads
+from views.console.columns import Column
+from views.console.filters import Choice, Days, Exactly, Holds
+from views.console.listing import ListSpec, Sort
+from views.console.records import Group, RecordSpec
+from views.console.searching import Search
+
+ACTOR_KINDS = ("staff", "customer", "guest", "provider", "job")
+SENTENCE = Column(
+    "What",
+    func.jsonb_build_array(AuditEntry.event, AuditEntry.actor_label, AuditEntry.facts),
+    text=lambda parts: audit.sentence(*parts),
+)
+
+
+class AuditEntriesView(ConsoleModelView):
+    permissions = reads(Permission.AUDIT_READ)
+    record_template = "console/audit_entry.html"
+    listing = ListSpec(
+        section="audit-entries",
+        title="Audit",
+        one="audit entry",
+        model=AuditEntry,
+        columns=(
+            Column("Number", AuditEntry.id, link=("audit-entries", AuditEntry.id)),
+            SENTENCE,
+            Column("Reason", AuditEntry.reason),
+            Column("Records", AuditEntry.records, "records"),
+            Column("When", AuditEntry.at, "time", sort="when"),
+        ),
+        sorts={"when": Sort("When", AuditEntry.at, descending=True)},
+        filters=(
+            Choice("by", "By", AuditEntry.actor_kind, ACTOR_KINDS),
+            Days("when", "When", AuditEntry.at),
+            Exactly("event", "Event", AuditEntry.event),
+            Exactly("actor", "Staff member", AuditEntry.actor_id, within=AuditEntry.actor_kind == "staff"),
+            Holds("record", "Record", AuditEntry.records),
+        ),
+        search=Search(hint="Number", key=AuditEntry.id),
+        empty="Nothing was done in the console yet.",
+    )
+    record = RecordSpec(
+        title=SENTENCE,
+        groups=(
+            Group(
+                "Who and when",
+                (
+                    Column("When", AuditEntry.at, "time"),
+                    Column("By", AuditEntry.actor_label),
+                    Column("Kind", AuditEntry.actor_kind),
+                    Column("Request", AuditEntry.request_id, "code"),
+                ),
+            ),
+            Group(
+                "What",
+                (
+                    Column("Event", AuditEntry.event, "code"),
+                    Column("Records", AuditEntry.records, "records"),
+                    Column("Reason", AuditEntry.reason),
+                    Column("Facts", AuditEntry.facts, "fields"),
+                ),
+            ),
+        ),
+    )
+
+    def more(self, record_id: str) -> dict[str, Any]:
+        found = select(AuditEntry).where(AuditEntry.id == self.listing.parse_key(record_id))
+        return {"entry": audit.as_history(read_session().scalars(found).one())}

@@ -1,0 +1,87 @@
+"""Clients of the business: what they may do, how they pay, how far they are with onboarding."""
+
+from admin_app.policies.permissions import Permission
+from models import BillingStatus, Client
+from views.console.base import ConsoleModelView, reads
+from views.console.columns import Column
+from views.console.filters import Choice, Days, YesNo
+from views.console.listing import ListSpec, Sort
+from views.console.records import Group, RecordSpec, Related
+from views.console.searching import Search, part_of
+
+BILLING = Column("Billing", Client.billing_status, "badge")
+
+
+class ClientsView(ConsoleModelView):
+    permissions = reads(Permission.CLIENTS_READ)
+    listing = ListSpec(
+        section="clients",
+        title="Clients",
+        one="client",
+        model=Client,
+        columns=(
+            Column("Name", Client.name, link=("clients", Client.id)),
+            Column("E-mail", Client.email),
+            BILLING,
+            Column("Onboarded", Client.onboarding_complete, "yes_no"),
+            Column("Outbound paused", Client.outbound_paused, "yes_no"),
+            Column("AI disabled", Client.ai_disabled, "yes_no"),
+            Column("Since", Client.created_at, "time", sort="made"),
+        ),
+        sorts={
+            "made": Sort("Since", Client.created_at, descending=True),
+            "id": Sort("Number", Client.id),
+        },
+        filters=(
+            Choice.of("billing", "Billing", Client.billing_status, BillingStatus),
+            YesNo("onboarded", "Onboarding complete", Client.onboarding_complete),
+            YesNo("paused", "Outbound paused", Client.outbound_paused),
+            YesNo("ai_disabled", "AI disabled", Client.ai_disabled),
+            YesNo("canceling", "Cancellation pending", Client.pending_cancellation),
+            Days("made", "Since", Client.created_at),
+        ),
+        search=Search(
+            hint="Name or e-mail or part of it, Stripe id, number",
+            emails=(Client.email,),
+            parts=(part_of(Client.name), part_of(Client.email)),
+            exact=(Client.stripe_customer_id, Client.stripe_subscription_id),
+            key=Client.id,
+        ),
+        empty="No client has signed up yet.",
+    )
+    record = RecordSpec(
+        title=Client.name,
+        badge=BILLING,
+        groups=(
+            Group(
+                "Contact",
+                (Column("Name", Client.name), Column("E-mail", Client.email), Column("Phone", Client.phone)),
+            ),
+            Group(
+                "What is allowed",
+                (
+                    Column("Onboarding complete", Client.onboarding_complete, "yes_no"),
+                    Column("Outbound calls paused", Client.outbound_paused, "yes_no"),
+                    Column("AI disabled", Client.ai_disabled, "yes_no"),
+                ),
+            ),
+            Group(
+                "Billing",
+                (
+                    BILLING,
+                    Column("Payment active", Client.payment_active, "yes_no"),
+                    Column("Trial used", Client.trial_used_at, "time"),
+                    Column("Cancellation pending", Client.pending_cancellation, "yes_no"),
+                    Column("Cancellation asked for", Client.cancellation_requested_at, "time"),
+                    Column("Stripe customer", Client.stripe_customer_id, "code"),
+                    Column("Stripe subscription", Client.stripe_subscription_id, "code"),
+                ),
+            ),
+            Group(
+                "Record",
+                (Column("Since", Client.created_at, "time"), Column("Last changed", Client.updated_at, "time")),
+            ),
+        ),
+        related=(Related("Onboarding", "onboarding-states", "client", Client.id),),
+        audited_as="client",
+    )

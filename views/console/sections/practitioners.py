@@ -1,0 +1,68 @@
+"""Practitioners: whose time is sold."""
+
+from admin_app.policies.permissions import Permission
+from models import Practitioner
+from views.console.base import ConsoleModelView, reads
+from views.console.columns import Column
+from views.console.filters import YesNo
+from views.console.listing import ListSpec, Sort
+from views.console.records import Group, RecordSpec, Related
+from views.console.searching import Search, part_of
+
+
+class PractitionersView(ConsoleModelView):
+    permissions = reads(Permission.BOOKINGS_READ)
+    listing = ListSpec(
+        section="practitioners",
+        title="Practitioners",
+        one="practitioner",
+        model=Practitioner,
+        columns=(
+            Column("Name", Practitioner.name, link=("practitioners", Practitioner.id)),
+            Column("E-mail", Practitioner.email, sort="email"),
+            Column("Time zone", Practitioner.time_zone),
+            Column("Active", Practitioner.active, "yes_no"),
+            Column("Since", Practitioner.created_at, "time"),
+        ),
+        sorts={
+            "id": Sort("Number", Practitioner.id),
+            "email": Sort("E-mail", Practitioner.email),
+        },
+        filters=(YesNo("active", "Active", Practitioner.active),),
+        search=Search(
+            hint="Name or e-mail or part of it, number",
+            emails=(Practitioner.email,),
+            parts=(part_of(Practitioner.name), part_of(Practitioner.email)),
+            key=Practitioner.id,
+        ),
+        empty="No practitioner was set up yet.",
+    )
+    record = RecordSpec(
+        title=Practitioner.name,
+        groups=(
+            Group(
+                "Person",
+                (
+                    Column("Name", Practitioner.name),
+                    Column("E-mail", Practitioner.email),
+                    Column("Time zone", Practitioner.time_zone),
+                    Column("Active", Practitioner.active, "yes_no"),
+                    Column("Working hours", Practitioner.working_hours, "fields"),
+                ),
+            ),
+            Group(
+                "Cal.com and record",
+                (
+                    Column("Cal.com user", Practitioner.calcom_user_id, "code"),
+                    Column("Cal.com event type", Practitioner.calcom_event_type_id, "code"),
+                    Column("Since", Practitioner.created_at, "time"),
+                ),
+            ),
+        ),
+        related=(
+            Related("Session types", "session-types", "practitioner", Practitioner.id),
+            Related("Bookings", "bookings", "practitioner", Practitioner.id),
+            Related("Meetings", "meetings", "practitioner", Practitioner.id),
+        ),
+        audited_as="practitioner",
+    )

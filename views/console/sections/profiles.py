@@ -1,0 +1,115 @@
+"""Profiles: what each account owns, legacy `temp_` rows included."""
+
+from admin_app.policies.permissions import Permission
+from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
+from views.console.base import ConsoleModelView, reads
+from views.console.columns import Column
+from views.console.filters import Choice, Days, Exactly, YesNo
+from views.console.listing import ListSpec, Sort
+from views.console.records import Group, RecordSpec, Related
+from views.console.searching import Search, part_of
+
+MEMBERSHIP = Column("Membership", Profile.membership, "badge")
+STATUS = Column("Status", Profile.status, "badge")
+
+
+class ProfilesView(ConsoleModelView):
+    permissions = reads(Permission.PROFILES_READ)
+    listing = ListSpec(
+        section="profiles",
+        title="Profiles",
+        one="profile",
+        model=Profile,
+        columns=(
+            Column("Account", Profile.user_id, link=("profiles", Profile.user_id)),
+            Column("E-mail", Profile.email),
+            Column("Name", Profile.name),
+            MEMBERSHIP,
+            STATUS,
+            Column("Plan", Profile.plan_duration),
+            Column("Credits", Profile.usage_credits, "number"),
+            Column("Used", Profile.used_credits, "number"),
+            Column("Made", Profile.created_at, "time", sort="made"),
+        ),
+        sorts={
+            "made": Sort("Made", Profile.created_at, descending=True),
+            "account": Sort("Account", Profile.user_id),
+        },
+        filters=(
+            Choice.of("membership", "Membership", Profile.membership, Membership),
+            Choice.of("status", "Status", Profile.status, MembershipStatus),
+            Choice.of("provider", "Paid through", Profile.payment_provider, PaymentProvider),
+            Choice.of("plan", "Plan", Profile.plan_duration, PlanDuration),
+            YesNo("legacy", "Legacy row", Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True)),
+            Days("made", "Made", Profile.created_at),
+            Exactly("email", "E-mail", Profile.email),
+            Exactly("account", "Account", Profile.user_id),
+        ),
+        search=Search(
+            hint="E-mail or part of it, account, Whop user or membership, Stripe customer",
+            emails=(Profile.email,),
+            parts=(part_of(Profile.email),),
+            exact=(
+                Profile.user_id,
+                Profile.whop_user_id,
+                Profile.whop_membership_id,
+                Profile.stripe_customer_id,
+            ),
+        ),
+        empty="A profile appears when someone signs in or a purchase is claimed.",
+    )
+    record = RecordSpec(
+        title=Profile.user_id,
+        badge=MEMBERSHIP,
+        groups=(
+            Group(
+                "Person",
+                (
+                    Column("Account", Profile.user_id, "code"),
+                    Column("E-mail", Profile.email),
+                    Column("Name", Profile.name),
+                ),
+            ),
+            Group(
+                "Membership",
+                (
+                    MEMBERSHIP,
+                    STATUS,
+                    Column("Plan", Profile.plan_duration),
+                    Column("Paid through", Profile.payment_provider),
+                    Column("Billing cycle starts", Profile.billing_cycle_start, "time"),
+                    Column("Billing cycle ends", Profile.billing_cycle_end, "time"),
+                    Column("Cancels at period end", Profile.cancel_at_period_end, "yes_no"),
+                ),
+            ),
+            Group(
+                "Credits",
+                (
+                    Column("Credits", Profile.usage_credits, "number"),
+                    Column("Credits used", Profile.used_credits, "number"),
+                    Column("Next renewal", Profile.next_credit_renewal, "time"),
+                ),
+            ),
+            Group(
+                "Providers and record",
+                (
+                    Column("Whop user", Profile.whop_user_id, "code"),
+                    Column("Whop membership", Profile.whop_membership_id, "code"),
+                    Column("Stripe customer", Profile.stripe_customer_id, "code"),
+                    Column("Stripe subscription", Profile.stripe_subscription_id, "code"),
+                    Column("Last provider event", Profile.provider_event_at, "time"),
+                    Column("Made", Profile.created_at, "time"),
+                    Column("Last changed", Profile.updated_at, "time"),
+                ),
+            ),
+        ),
+        related=(
+            Related("Purchases claimed", "pending-profiles", "claimed_by", Profile.user_id),
+            Related("Claims and merges", "merges", "account", Profile.user_id),
+            Related("Extra purchases", "extra-purchases", "account", Profile.user_id),
+            Related("Users with this e-mail", "users", "email", Profile.email),
+            Related("Bookings with this e-mail", "bookings", "email", Profile.email),
+            Related("Provider events of this membership", "webhook-events", "subject", Profile.whop_membership_id),
+        ),
+        audited_as="profile",
+    )

@@ -1,0 +1,99 @@
+"""The mails that went out, or were kept because no mail server is configured."""
+
+from types import MappingProxyType
+from typing import Any
+
+from flask import Response, make_response
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from models import PendingProfile, SentEmail
+from views.console.base import ConsoleModelView, page, read_session
+from views.console.columns import Column
+from views.console.filters import Choice, Days, Exactly
+from views.console.listing import ListSpec, Sort
+from views.console.records import Group, RecordSpec
+from views.console.searching import Search
+
+STATES = ("queued", "sent", "kept", "failed")
+STATE = Column("State", SentEmail.state, "badge")
+PURCHASE = Column(
+    "Purchase",
+    PendingProfile.email,
+    through=SentEmail.pending_profile_id,
+    link=("pending-profiles", SentEmail.pending_profile_id),
+)
+# A mail is a page of its own: its styles are inline, its scripts and anything from elsewhere stay off.
+MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
+
+
+class SentEmailsView(ConsoleModelView):
+    permissions = MappingProxyType(
+        dict.fromkeys(("index_view", "details_view", "html_view"), Permission.MAILS_READ),
+    )
+    record_template = "console/sent_email.html"
+    listing = ListSpec(
+        section="sent-emails",
+        title="Mails",
+        one="mail",
+        model=SentEmail,
+        columns=(
+            Column("Number", SentEmail.id, link=("sent-emails", SentEmail.id)),
+            Column("To", SentEmail.to_email),
+            Column("Subject", SentEmail.subject),
+            STATE,
+            PURCHASE,
+            Column("Written", SentEmail.created_at, "time", sort="written"),
+            Column("Sent", SentEmail.sent_at, "time"),
+        ),
+        sorts={"written": Sort("Written", SentEmail.created_at, descending=True)},
+        filters=(
+            Choice("state", "State", SentEmail.state, STATES),
+            Days("written", "Written", SentEmail.created_at),
+            Exactly("purchase", "Purchase", SentEmail.pending_profile_id),
+        ),
+        search=Search(hint="Number", key=SentEmail.id),
+        empty="No mail was written yet.",
+    )
+    record = RecordSpec(
+        title=SentEmail.subject,
+        badge=STATE,
+        groups=(
+            Group(
+                "Mail",
+                (
+                    Column("To", SentEmail.to_email),
+                    Column("Subject", SentEmail.subject),
+                    Column("Kind", SentEmail.template),
+                    PURCHASE,
+                ),
+            ),
+            Group(
+                "Delivery",
+                (
+                    STATE,
+                    Column("Written", SentEmail.created_at, "time"),
+                    Column("Sent", SentEmail.sent_at, "time"),
+                    Column("Last error", SentEmail.last_error),
+                ),
+            ),
+        ),
+        audited_as="sent_email",
+    )
+
+    def more(self, record_id: str) -> dict[str, Any]:
+        statement = select(SentEmail.text_body).where(SentEmail.id == self.listing.parse_key(record_id))
+        return {"text_body": read_session().scalar(statement), "html_address": f"/admin/sent-emails/{record_id}/html"}
+
+    @page("/<record_id>/html")
+    def html_view(self, record_id: str) -> ResponseReturnValue:
+        key = self.listing.parse_key(record_id)
+        body = read_session().scalar(select(SentEmail.html_body).where(SentEmail.id == key)) if key else None
+        if body is None:
+            raise NotFound
+        response: Response = make_response(body)
+        response.headers["Content-Security-Policy"] = MAIL_POLICY
+        response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        return response

@@ -1,0 +1,70 @@
+"""The people who work in the console."""
+
+from admin_app.policies.permissions import Permission
+from models import Role, StaffMember
+from views.console.base import ConsoleModelView, reads
+from views.console.columns import Column
+from views.console.filters import Choice, YesNo
+from views.console.listing import ListSpec, Sort
+from views.console.records import Group, RecordSpec, Related
+from views.console.searching import Search, part_of
+
+ROLE = Column("Role", StaffMember.role, "badge")
+
+
+class StaffMembersView(ConsoleModelView):
+    permissions = reads(Permission.STAFF_READ)
+    listing = ListSpec(
+        section="staff",
+        title="Staff",
+        one="staff member",
+        model=StaffMember,
+        columns=(
+            Column("Name", StaffMember.name, link=("staff", StaffMember.id)),
+            Column("E-mail", StaffMember.email, sort="email"),
+            ROLE,
+            Column("Last signed in", StaffMember.last_signed_in_at, "time"),
+            Column("Disabled", StaffMember.disabled_at, "time"),
+        ),
+        sorts={"email": Sort("E-mail", StaffMember.email), "id": Sort("Number", StaffMember.id)},
+        filters=(
+            Choice.of("role", "Role", StaffMember.role, Role),
+            YesNo("disabled", "Disabled", StaffMember.disabled_at.is_not(None)),
+        ),
+        search=Search(
+            hint="Name or e-mail or part of it, number",
+            emails=(StaffMember.email,),
+            parts=(part_of(StaffMember.name), part_of(StaffMember.email)),
+            key=StaffMember.id,
+        ),
+    )
+    record = RecordSpec(
+        title=StaffMember.name,
+        badge=ROLE,
+        groups=(
+            Group(
+                "Person",
+                (
+                    Column("Name", StaffMember.name),
+                    Column("E-mail", StaffMember.email),
+                    ROLE,
+                    Column("Time zone", StaffMember.time_zone),
+                ),
+            ),
+            Group(
+                "Access",
+                (
+                    Column("Last signed in", StaffMember.last_signed_in_at, "time"),
+                    Column("Failed sign-ins", StaffMember.failed_sign_ins, "number"),
+                    Column("Locked until", StaffMember.locked_until, "time"),
+                    Column("Disabled", StaffMember.disabled_at, "time"),
+                    Column("Since", StaffMember.created_at, "time"),
+                ),
+            ),
+        ),
+        related=(
+            Related("Sessions", "staff-sessions", "staff", StaffMember.id),
+            Related("What they did", "audit-entries", "actor", StaffMember.id),
+        ),
+        audited_as="staff",
+    )

@@ -1,0 +1,105 @@
+"""The inbox: every provider event as it came."""
+
+import json
+from typing import Any
+
+from sqlalchemy import func, select
+
+from admin_app.policies.permissions import Permission
+from models import EventState, WebhookEvent
+from views.console.base import ConsoleModelView, read_session, reads
+from views.console.columns import Column
+from views.console.filters import Choice, Days, Exactly
+from views.console.listing import ListSpec, Sort
+from views.console.records import Group, RecordSpec, Related
+from views.console.searching import Search
+
+PROVIDERS = ("whop", "clerk", "stripe", "calendly", "calcom")
+LONGEST_SHOWN = 64 * 1024
+STATE = Column("State", WebhookEvent.state, "badge")
+
+
+class WebhookEventsView(ConsoleModelView):
+    permissions = reads(Permission.INBOX_READ)
+    record_template = "console/webhook_event.html"
+    listing = ListSpec(
+        section="webhook-events",
+        title="Provider events",
+        one="provider event",
+        model=WebhookEvent,
+        columns=(
+            Column("Number", WebhookEvent.id, link=("webhook-events", WebhookEvent.id)),
+            Column("Provider", WebhookEvent.provider),
+            Column("Type", WebhookEvent.type, "code"),
+            Column("About", WebhookEvent.subject, "code"),
+            STATE,
+            Column("Parked because", WebhookEvent.parked_because),
+            Column("Tries", WebhookEvent.attempts, "number"),
+            Column("Received", WebhookEvent.received_at, "time", sort="received"),
+        ),
+        sorts={"received": Sort("Received", WebhookEvent.received_at, descending=True)},
+        filters=(
+            Choice.of("state", "State", WebhookEvent.state, EventState),
+            Choice("provider", "Provider", WebhookEvent.provider, PROVIDERS),
+            Days("received", "Received", WebhookEvent.received_at),
+            Exactly("subject", "About", WebhookEvent.subject, within=WebhookEvent.provider.in_(PROVIDERS)),
+        ),
+        search=Search(
+            hint="The provider's event id, the membership or person it is about, number",
+            exact=(WebhookEvent.external_id, WebhookEvent.subject),
+            within=WebhookEvent.provider.in_(PROVIDERS),
+            key=WebhookEvent.id,
+        ),
+        empty="No provider has delivered anything yet.",
+    )
+    record = RecordSpec(
+        title=WebhookEvent.type,
+        badge=STATE,
+        groups=(
+            Group(
+                "Delivery",
+                (
+                    Column("Provider", WebhookEvent.provider),
+                    Column("Event id", WebhookEvent.external_id, "code"),
+                    Column("About", WebhookEvent.subject, "code"),
+                    Column("Happened", WebhookEvent.occurred_at, "time"),
+                    Column("Received", WebhookEvent.received_at, "time"),
+                ),
+            ),
+            Group(
+                "What became of it",
+                (
+                    STATE,
+                    Column("Outcome", WebhookEvent.outcome),
+                    Column("Parked because", WebhookEvent.parked_because),
+                    Column("Attached e-mail", WebhookEvent.attached_email),
+                    Column("Tries", WebhookEvent.attempts, "number"),
+                    Column("Last error", WebhookEvent.last_error),
+                    Column("Worked off", WebhookEvent.processed_at, "time"),
+                ),
+            ),
+        ),
+        related=(Related("Events about the same", "webhook-events", "subject", WebhookEvent.subject),),
+        audited_as="webhook_event",
+    )
+
+    def more(self, record_id: str) -> dict[str, Any]:
+        shown, size = (
+            read_session()
+            .execute(
+                select(func.substr(WebhookEvent.body, 1, LONGEST_SHOWN), func.length(WebhookEvent.body)).where(
+                    WebhookEvent.id == self.listing.parse_key(record_id)
+                )
+            )
+            .one()
+        )
+        return {"body": readable(bytes(shown)), "body_size": size, "body_cut": size > LONGEST_SHOWN}
+
+
+def readable(body: bytes) -> str:
+    """The body as indented JSON where it is JSON, else as it is."""
+    text = body.decode("utf-8", "replace")
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
