@@ -17,7 +17,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit
 from admin_app.services.claims import token_digest
 from admin_app.services.pending_profiles import unclaimed
-from admin_app.services.plans import require_reason
+from admin_app.services.plans import Plan, fingerprint, require_reason
 from admin_app.services.records import pending_key
 from models.inbox import SentEmail
 from models.people import PendingProfile
@@ -44,6 +44,25 @@ class OutgoingMail:
     subject: str
     text: str
     html: str
+
+
+def plan_resend(ctx: Ctx, *, pending_profile_id: int) -> Plan:
+    """Who would get the mail, and what happens to a link that was sent before."""
+    require(ctx, Permission.PURCHASES_READ)
+    pending = ctx.session.get(PendingProfile, pending_profile_id)
+    if pending is None:
+        raise NotFound("This purchase is not here any more. It may have been deleted.")
+    said = [f"A mail goes to {pending.email}. Its link works once and for {VALID_FOR.days} days."]
+    if pending.token is not None:
+        said.append("The link that was sent before stops working.")
+    return Plan(
+        title="Send the claim mail",
+        outcome="sent",
+        lines=(),
+        consequences=(*said, "Nothing changes on any account until the link is used.", "No money moves."),
+        fingerprint=fingerprint(pending),
+        refusal="This purchase is claimed. There is nothing left to claim." if pending.claimed else None,
+    )
 
 
 def resend(ctx: Ctx, *, pending_profile_id: int, reason: str) -> None:

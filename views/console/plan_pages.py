@@ -1,0 +1,93 @@
+"""Command pages: GET shows the plan, POST runs one service and comes back, or shows the plan again with what is wrong.
+
+What was typed and chosen is kept in every case, and a plan that moved is shown as it stands now.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flask import flash, redirect, request
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx
+from admin_app.errors import Conflict, DomainError, InvalidInput
+from admin_app.services.plans import Plan, PlanLine
+from views.console.base import ConsoleView, console_unit_of_work
+
+CHOICE_PREFIX = "choice_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandPage:
+    """One command: how it is planned, how it is run, and how its page reads.
+
+    `hidden` is what the form carries along besides the plan's fingerprint; `more` goes to the template.
+    """
+
+    view: ConsoleView
+    plan: Callable[[Ctx], Plan | None]
+    act: Callable[[Ctx], str]
+    button: str
+    cancel: str
+    done: str
+    title: str
+    subtitle: str = ""
+    danger: bool = False
+    template: str = "console/confirm.html"
+    hidden: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def respond(self) -> ResponseReturnValue:
+        """The page, or after a successful act the way back with the sentence that says what was done."""
+        if request.method == "GET":
+            return self._show()
+        try:
+            with console_unit_of_work() as ctx:
+                said = self.act(ctx)
+        except (InvalidInput, Conflict) as error:
+            return self._show(error), error.status
+        flash(said, "success")
+        return redirect(self.done, 303)
+
+    def _show(self, error: DomainError | None = None) -> str:
+        with console_unit_of_work() as ctx:
+            plan = self._planned(ctx, error)
+        picked = choices_of(request.form)
+        page: str = self.view.render(
+            self.template,
+            title=self.title,
+            subtitle=self.subtitle,
+            plan=replace(plan, lines=tuple(_with_pick(line, picked) for line in plan.lines)) if plan else None,
+            act=self.button,
+            address=request.path,
+            cancel=self.cancel,
+            danger=self.danger,
+            hidden=self.hidden,
+            problem=error.sentence if error else None,
+            problems=error.fields if error else {},
+            reason=request.form.get("reason", ""),
+            typed=request.form,
+            **self.more,
+        )
+        return page
+
+    def _planned(self, ctx: Ctx, error: DomainError | None) -> Plan | None:
+        try:
+            return self.plan(ctx)
+        except InvalidInput:
+            # What was refused is what the plan is made from: the page shows its form again instead.
+            if error is None:
+                raise
+            return None
+
+
+def choices_of(form: Mapping[str, str]) -> dict[str, str]:
+    """The choices per field that the form carries."""
+    return {name.removeprefix(CHOICE_PREFIX): key for name, key in form.items() if name.startswith(CHOICE_PREFIX)}
+
+
+def _with_pick(line: PlanLine, picked: Mapping[str, str]) -> PlanLine:
+    """The line with what was chosen before the page had to be shown again."""
+    key = picked.get(line.field)
+    return replace(line, chosen=key) if any(choice.key == key for choice in line.choices) else line

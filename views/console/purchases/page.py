@@ -1,0 +1,170 @@
+"""What the purchase page shows: the facts, who probably owns it, and everything that happened to it."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_app.policies.permissions import Permission
+from admin_app.services import audit, inbox, owners, people_search
+from admin_app.services.records import pending_key
+from models import ExtraPurchase, Merge, PendingProfile, SentEmail, WebhookEvent
+from views.console.columns import EMPTY, Cell, age_text, record_address, time_text
+from views.console.viewer import Viewer
+
+MOST_ROWS = 25
+
+
+def purchase_page(session: Session, pending: PendingProfile, wanted: str, viewer: Viewer) -> dict[str, Any]:
+    """Everything that the template shows; `wanted` is what was typed to find another account."""
+    zone = viewer.zone
+    return {
+        "pending": pending,
+        "state": _badge(pending),
+        "age": age_text(datetime.now(UTC) - pending.created_at),
+        "actions": _actions(pending, viewer),
+        "groups": _groups(pending, zone),
+        "may_claim": viewer.may(Permission.PURCHASES_CLAIM) and not pending.claimed,
+        "owners": [] if pending.claimed else owners.likely_owners(session, pending),
+        "likely_score": owners.LIKELY_SCORE,
+        "wanted": wanted,
+        "found": people_search.find_accounts(session, wanted) if wanted else [],
+        "extra": session.scalar(
+            select(ExtraPurchase).where(
+                ExtraPurchase.pending_profile_id == pending.id, ExtraPurchase.resolved_at.is_(None)
+            )
+        ),
+        "merges": [_merge(merge, zone) for merge in _merges(session, pending)],
+        "events": [_event(event, zone) for event in _events(session, pending)],
+        "mails": [_mail(mail, zone) for mail in _mails(session, pending)],
+        "history": audit.history(session, pending_key(pending)),
+        "zone": zone.key,
+    }
+
+
+def _badge(pending: PendingProfile) -> Cell:
+    if pending.claimed:
+        return Cell("badge", "claimed", "good")
+    return Cell("badge", "waiting", "warn")
+
+
+def _actions(pending: PendingProfile, viewer: Viewer) -> list[tuple[str, str, str]]:
+    address = record_address("purchases", pending.id)
+    if pending.claimed:
+        actions = [("Undo the claim", f"{address}/undo", "danger", Permission.PURCHASES_UNDO)]
+    else:
+        actions = [
+            ("Correct e-mail", f"{address}/email", "plain", Permission.PURCHASES_CORRECT),
+            ("Send claim mail", f"{address}/mail", "plain", Permission.PURCHASES_MAIL),
+            ("Delete", f"{address}/delete", "danger", Permission.PURCHASES_DELETE),
+        ]
+    return [(label, href, tone) for label, href, tone, permission in actions if viewer.may(permission)]
+
+
+def _groups(pending: PendingProfile, zone: ZoneInfo) -> list[tuple[str, list[tuple[str, Any]]]]:
+    bought = [
+        ("E-mail", pending.email),
+        ("Buyer", pending.name),
+        ("Bought", _time(pending.created_at, zone)),
+        ("Paid through", pending.payment_provider.value),
+        ("Whop user", pending.whop_user_id),
+        ("Whop membership", pending.whop_membership_id),
+    ]
+    plan = [
+        ("Membership", Cell("badge", pending.membership.value, "good" if pending.membership == "pro" else "plain")),
+        ("Status", Cell("badge", pending.status.value, "good" if pending.status == "active" else "bad")),
+        ("Plan", pending.plan_duration.value if pending.plan_duration else None),
+        ("Billing cycle", _span(pending, zone)),
+        ("Cancels at period end", "yes" if pending.cancel_at_period_end else "no"),
+        ("Credits", _credits(pending)),
+        ("Next credit renewal", _time(pending.next_credit_renewal, zone)),
+    ]
+    groups: list[tuple[str, list[tuple[str, Any]]]] = [("The purchase", bought), ("What it gives", plan)]
+    if pending.claimed and pending.claimed_by_user_id:
+        owner = Cell("link", pending.claimed_by_user_id, record_address("profiles", pending.claimed_by_user_id))
+        groups.append(("Claimed", [("By", owner), ("At", _time(pending.claimed_at, zone))]))
+    return groups
+
+
+def _time(moment: datetime | None, zone: ZoneInfo) -> Cell:
+    if moment is None:
+        return EMPTY
+    return Cell("time", time_text(moment, zone), moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ"))
+
+
+def _span(pending: PendingProfile, zone: ZoneInfo) -> str | None:
+    start, end = pending.billing_cycle_start, pending.billing_cycle_end
+    if start is None or end is None:
+        return None
+    return f"{time_text(start, zone)} – {time_text(end, zone)}"
+
+
+def _credits(pending: PendingProfile) -> str | None:
+    if pending.usage_credits is None:
+        return None
+    return f"{pending.usage_credits:,} ({pending.used_credits or 0:,} used)"
+
+
+def _merges(session: Session, pending: PendingProfile) -> list[Merge]:
+    query = select(Merge).where(Merge.pending_profile_id == pending.id).order_by(Merge.id.desc()).limit(MOST_ROWS)
+    return list(session.scalars(query))
+
+
+def _merge(merge: Merge, zone: ZoneInfo) -> dict[str, Any]:
+    return {
+        "href": record_address("merges", merge.id),
+        "what": "Merged into" if merge.before is not None else "Claimed for",
+        "user_id": merge.user_id,
+        "by": merge.made_by,
+        "at": _time(merge.made_at, zone),
+        "undone_by": merge.undone_by,
+        "undone_at": _time(merge.undone_at, zone),
+    }
+
+
+def _events(session: Session, pending: PendingProfile) -> list[Any]:
+    """The provider's deliveries about this membership, without their bodies."""
+    if pending.whop_membership_id is None:
+        return []
+    event = WebhookEvent
+    query = (
+        select(event.id, event.type, event.occurred_at, event.received_at, event.state, event.parked_because)
+        .where(event.provider == "whop", event.subject == pending.whop_membership_id)
+        .order_by(event.received_at.desc(), event.id.desc())
+        .limit(MOST_ROWS)
+    )
+    return list(session.execute(query))
+
+
+def _event(row: Any, zone: ZoneInfo) -> dict[str, Any]:
+    tones = {"processed": "good", "parked": "warn", "received": "warn", "failed": "bad"}
+    return {
+        "href": record_address("webhook-events", row.id),
+        "type": row.type,
+        "at": _time(row.occurred_at or row.received_at, zone),
+        "state": Cell("badge", row.state.value, tones.get(row.state.value, "plain")),
+        "because": inbox.PARKED_SENTENCES.get(row.parked_because or "", ""),
+    }
+
+
+def _mails(session: Session, pending: PendingProfile) -> list[SentEmail]:
+    query = (
+        select(SentEmail)
+        .where(SentEmail.pending_profile_id == pending.id)
+        .order_by(SentEmail.id.desc())
+        .limit(MOST_ROWS)
+    )
+    return list(session.scalars(query))
+
+
+def _mail(mail: SentEmail, zone: ZoneInfo) -> dict[str, Any]:
+    tone = {"sent": "good", "kept": "plain", "failed": "bad"}.get(mail.state, "warn")
+    return {
+        "href": record_address("sent-emails", mail.id),
+        "subject": mail.subject,
+        "to": mail.to_email,
+        "at": _time(mail.created_at, zone),
+        "state": Cell("badge", mail.state, tone),
+    }
