@@ -3,23 +3,27 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from admin_app.context import Ctx, Job
 from admin_app.db import Database
 from admin_app.errors import DomainError
-from admin_app.services import staff
+from admin_app.services import sign_in_brake, staff, staff_sessions
 from models import Role, StaffMember
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 ACTOR = Job("flask staff")
+AWAY = "The database does not answer. Check DATABASE_URL; nothing was changed."
+UNREADY = "The database is not migrated yet. Run `make migrate` first."
 ROLES = click.Choice([role.value for role in Role], case_sensitive=False)
 
 group = click.Group("staff", help="Create, change and list the people who may sign in to the console.")
@@ -42,6 +46,14 @@ def _refusals_as_sentences(command: Callable[P, T]) -> Callable[P, T]:
         except DomainError as refused:
             sentences = list(dict.fromkeys(refused.fields.values())) or [refused.sentence]
             raise click.ClickException(" ".join(sentences)) from refused
+        except OperationalError as away:
+            raise click.ClickException(
+                "The database does not answer. Check DATABASE_URL; nothing was changed."
+            ) from away
+        except ProgrammingError as unready:
+            raise click.ClickException(
+                "The database is not migrated yet. Run `make migrate` first."
+            ) from unready
 
     return run
 
@@ -131,6 +143,22 @@ def set_role(email: str, role: str, reason: str | None) -> None:
     click.echo(f"{member.email} has the role {member.role.value} now.")
 
 
+@group.command("sign-out")
+@click.argument("email", required=False)
+@click.option("--everyone", is_flag=True, help="End the sessions of the whole staff.")
+@reason_option
+@with_appcontext
+@_refusals_as_sentences
+def sign_out(email: str | None, everyone: bool, reason: str | None) -> None:
+    """End every session of a person, or of everyone; accounts and passwords stay as they are."""
+    if bool(email) == everyone:
+        raise click.UsageError("Name one person by e-mail, or give --everyone.")
+    with _work() as ctx:
+        members = staff.list_staff(ctx) if everyone else [staff.find_by_email(ctx, email=email or "")]
+        ended = sum(staff_sessions.revoke_all(ctx, staff_id=member.id, reason=reason) for member in members)
+    click.echo(f"Sessions ended: {ended}.")
+
+
 @group.command("list")
 @with_appcontext
 @_refusals_as_sentences
@@ -143,17 +171,16 @@ def list_all() -> None:
         click.echo("Nobody yet. Add someone with: flask staff create EMAIL --role admin")
     width = max((len(member.email) for member in members), default=0)
     for member in members:
-        state = (
-            "disabled"
-            if member.disabled_at
-            else "waiting"
-            if member.locked_until and member.locked_until > now
-            else "active"
-        )
+        state = _state(member, now)
         seen = f"{member.last_signed_in_at:%Y-%m-%d %H:%M} UTC" if member.last_signed_in_at else "never signed in"
         click.echo(f"{member.email:<{width}}  {member.role.value:<8}  {state:<8}  {seen}")
 
 
+def _state(member: StaffMember, now: datetime) -> str:
+    if member.disabled_at is not None:
+        return "disabled"
+    return "waiting" if sign_in_brake.is_on(member, now) else "active"
+
+
 def _id(ctx: Ctx, email: str) -> int:
-    found: StaffMember = staff.find_by_email(ctx, email=email)
-    return found.id
+    return staff.find_by_email(ctx, email=email).id

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from admin_app.context import Ctx, Staff
 from admin_app.errors import Conflict, DomainError, Forbidden, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, passwords, sign_in_brake, staff_sessions
+from admin_app.services import audit, passwords, plans, sign_in_brake, staff_sessions
 from admin_app.services.staff_sessions import staff_key
 from models import Role, StaffMember
 
@@ -37,10 +37,11 @@ class Refused:
 
 
 def create_staff(
-    ctx: Ctx, *, email: str, name: str, role: Role, password: str | None = None
+    ctx: Ctx, *, email: str, name: str, role: Role, password: str | None = None, reason: str | None = None
 ) -> tuple[StaffMember, str | None]:
     """Add a person; without a password one is made up and returned, to be shown once."""
     require(ctx, Permission.STAFF_MANAGE)
+    reason = _checked_reason(ctx, reason)
     address, plain_name = _checked_email(email), _checked_name(name)
     generated = passwords.generate() if password is None else None
     secret = generated or password or ""
@@ -57,13 +58,13 @@ def create_staff(
     changes = [audit.Change("email", None, address), audit.Change("name", None, plain_name)]
     changes.append(audit.Change("role", None, role))
     facts = {"email": address, "role": role}
-    audit.record(ctx, "staff.created", records=[staff_key(created.id)], changes=changes, facts=facts)
+    audit.record(ctx, "staff.created", records=[staff_key(created.id)], reason=reason, changes=changes, facts=facts)
     return created, generated
 
 
-def disable_staff(ctx: Ctx, *, staff_id: int, reason: str | None = None) -> StaffMember:
+def disable_staff(ctx: Ctx, *, staff_id: int, reason: str | None = None, shown: str | None = None) -> StaffMember:
     """Close the account and end its sessions; disabling twice changes nothing."""
-    member = _lock_for_change(ctx, staff_id)
+    member, reason = _begin(ctx, staff_id, reason, shown)
     if member.disabled_at is None:
         _keep_an_admin(ctx, member)
         member.disabled_at = ctx.now
@@ -73,9 +74,9 @@ def disable_staff(ctx: Ctx, *, staff_id: int, reason: str | None = None) -> Staf
     return member
 
 
-def enable_staff(ctx: Ctx, *, staff_id: int, reason: str | None = None) -> StaffMember:
+def enable_staff(ctx: Ctx, *, staff_id: int, reason: str | None = None, shown: str | None = None) -> StaffMember:
     """Open the account again and lift a lock after failed sign-ins."""
-    member = _lock_for_change(ctx, staff_id)
+    member, reason = _begin(ctx, staff_id, reason, shown)
     if member.disabled_at is not None or sign_in_brake.is_on(member, ctx.now):
         changes = [audit.Change("disabled_at", member.disabled_at, None)]
         changes.append(audit.Change("locked_until", member.locked_until, None))
@@ -85,9 +86,11 @@ def enable_staff(ctx: Ctx, *, staff_id: int, reason: str | None = None) -> Staff
     return member
 
 
-def set_role(ctx: Ctx, *, staff_id: int, role: Role, reason: str | None = None) -> StaffMember:
+def set_role(
+    ctx: Ctx, *, staff_id: int, role: Role, reason: str | None = None, shown: str | None = None
+) -> StaffMember:
     """Give another role and end the person's sessions, so that the old role works nowhere any more."""
-    member = _lock_for_change(ctx, staff_id)
+    member, reason = _begin(ctx, staff_id, reason, shown, role)
     if member.role is not role:
         _keep_an_admin(ctx, member)
         changes = [audit.Change("role", member.role, role)]
@@ -99,10 +102,15 @@ def set_role(ctx: Ctx, *, staff_id: int, role: Role, reason: str | None = None) 
 
 
 def reset_password(
-    ctx: Ctx, *, staff_id: int, password: str | None = None, reason: str | None = None
+    ctx: Ctx,
+    *,
+    staff_id: int,
+    password: str | None = None,
+    reason: str | None = None,
+    shown: str | None = None,
 ) -> tuple[StaffMember, str | None]:
     """Set someone's password, end their sessions, lift their lock; a made-up one is returned to show once."""
-    member = _lock_for_change(ctx, staff_id)
+    member, reason = _begin(ctx, staff_id, reason, shown)
     generated = passwords.generate() if password is None else None
     _set_password(member, generated or password or "", field="password")
     sign_in_brake.release(member)
@@ -159,6 +167,21 @@ def get_staff(ctx: Ctx, *, staff_id: int) -> StaffMember:
     return member
 
 
+def state_of(member: StaffMember, role: Role | None = None) -> str:
+    """What a plan about this person was made from; `role` is the one it would give."""
+    return plans.fingerprint(member.id, member.version, role)
+
+
+def is_last_admin(ctx: Ctx, member: StaffMember) -> bool:
+    """Whether nobody else could administer the staff."""
+    if member.role is not Role.ADMIN or member.disabled_at is not None:
+        return False
+    another = select(StaffMember.id).where(
+        StaffMember.role == Role.ADMIN, StaffMember.disabled_at.is_(None), StaffMember.id != member.id
+    )
+    return ctx.session.scalar(another.limit(1)) is None
+
+
 def _locked(ctx: Ctx, staff_id: int) -> StaffMember:
     # Every change that could take the last administrator away locks all active ones, in one order: two admins
     # who disable each other at once wait for one another, and the second sees what the first did.
@@ -176,18 +199,24 @@ def _locked(ctx: Ctx, staff_id: int) -> StaffMember:
     raise StaffNotFound
 
 
-def _lock_for_change(ctx: Ctx, staff_id: int) -> StaffMember:
+def _begin(
+    ctx: Ctx, staff_id: int, reason: str | None, shown: str | None, role: Role | None = None
+) -> tuple[StaffMember, str | None]:
     require(ctx, Permission.STAFF_MANAGE)
-    return _locked(ctx, staff_id)
+    why = _checked_reason(ctx, reason)
+    member = _locked(ctx, staff_id)
+    if shown is not None:
+        plans.require_same(shown, state_of(member, role))
+    return member, why
+
+
+def _checked_reason(ctx: Ctx, reason: str | None) -> str | None:
+    # A person says why; an operator's command may, and stands in the audit under its own name.
+    return plans.require_reason(reason) if isinstance(ctx.actor, Staff) or reason is not None else None
 
 
 def _keep_an_admin(ctx: Ctx, member: StaffMember) -> None:
-    if member.role is not Role.ADMIN or member.disabled_at is not None:
-        return
-    another = select(StaffMember.id).where(
-        StaffMember.role == Role.ADMIN, StaffMember.disabled_at.is_(None), StaffMember.id != member.id
-    )
-    if ctx.session.scalar(another.limit(1)) is None:
+    if is_last_admin(ctx, member):
         raise LastAdmin
 
 

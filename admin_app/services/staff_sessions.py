@@ -13,7 +13,7 @@ from admin_app.config import Settings
 from admin_app.context import Ctx, Staff
 from admin_app.errors import DomainError, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, allows, require
-from admin_app.services import audit, passwords, sign_in_brake
+from admin_app.services import audit, passwords, plans, sign_in_brake
 from models import SignInBrake, StaffMember, StaffSession
 
 TOUCH_EVERY = timedelta(minutes=1)
@@ -174,6 +174,7 @@ def revoke_session(ctx: Ctx, *, staff_id: int, session_id: int, reason: str | No
     # Someone else's session is not found rather than forbidden: its number must not tell that it exists.
     if found is None or not _own_or_manage(ctx, staff_id):
         raise NotFound("This session does not exist or has ended already.", code="session_not_found")
+    reason = _checked_reason(ctx, staff_id, reason)
     if found.revoked_at is None:
         found.revoked_at = ctx.now
         _record_revoked(ctx, found.staff_id, 1, reason)
@@ -183,6 +184,7 @@ def revoke_session(ctx: Ctx, *, staff_id: int, session_id: int, reason: str | No
 def revoke_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None, reason: str | None = None) -> int:
     """End every session of a person but the one excepted; returns how many were open."""
     _require_own_or_manage(ctx, staff_id)
+    reason = _checked_reason(ctx, staff_id, reason)
     count = end_all(ctx, staff_id=staff_id, except_id=except_id)
     if count:
         _record_revoked(ctx, staff_id, count, reason)
@@ -275,6 +277,12 @@ def _record_revoked(ctx: Ctx, staff_id: int, count: int, reason: str | None) -> 
     email = ctx.session.scalar(select(StaffMember.email).where(StaffMember.id == staff_id))
     facts = {"email": email, "sessions_ended": count}
     audit.record(ctx, "staff.session_revoked", records=[staff_key(staff_id)], reason=reason, facts=facts)
+
+
+def _checked_reason(ctx: Ctx, staff_id: int, reason: str | None) -> str | None:
+    # Whoever ends another person's session says why; an operator's command may.
+    anothers = isinstance(ctx.actor, Staff) and ctx.actor.id != staff_id
+    return plans.require_reason(reason) if anothers or reason is not None else None
 
 
 def _own_or_manage(ctx: Ctx, staff_id: int) -> bool:

@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from admin_app.context import Ctx, Customer, Job, Staff
 from admin_app.db import Database
-from admin_app.errors import Conflict, DomainError, Forbidden, InvalidInput, NotSignedIn
-from admin_app.services import passwords, staff, staff_sessions
+from admin_app.errors import Conflict, DomainError, Forbidden, InvalidInput, NotSignedIn, PlanMoved
+from admin_app.services import passwords, staff, staff_plans, staff_sessions
 from admin_app.services.staff_sessions import Limits, SignedIn
 from models import AuditEntry, Role, StaffMember
 
@@ -165,7 +165,7 @@ def test_two_administrators_who_disable_each_other_at_once_leave_one(real_db: Da
         start.wait()
         try:
             with real_db.unit_of_work(Staff(actor_id, "x@example.com", Role.ADMIN)) as ctx:
-                staff.disable_staff(ctx, staff_id=other_id)
+                staff.disable_staff(ctx, staff_id=other_id, reason="A quarrel")
         except DomainError as refused:
             return refused.code
         return "disabled"
@@ -272,3 +272,52 @@ def test_the_password_stands_nowhere_in_the_audit(db: Database) -> None:
         assert PASSWORD not in told
         assert generated not in told
         assert "argon2" not in told
+
+
+def test_a_person_says_why_and_an_operator_may(db: Database) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        target = _add(ctx, "a@example.com")
+        admin = Staff(_add(ctx, "b@example.com", Role.ADMIN).id, "b@example.com", Role.ADMIN)
+    for reason in (None, "", "   ", "x" * 1001):
+        with db.unit_of_work(admin) as ctx, pytest.raises(InvalidInput) as refused:
+            staff.disable_staff(ctx, staff_id=target.id, reason=reason)
+        assert set(refused.value.fields) == {"reason"}
+    with db.unit_of_work(admin) as ctx:
+        staff.disable_staff(ctx, staff_id=target.id, reason="  Left the company ")
+        entry = ctx.session.scalars(select(AuditEntry).where(AuditEntry.event == "staff.disabled")).one()
+        assert (entry.actor_label, entry.reason) == ("b@example.com", "Left the company")
+
+
+def test_what_moved_since_the_plan_was_shown_is_not_done(db: Database) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        member = _add(ctx, "a@example.com")
+        shown = staff_plans.plan_role(ctx, staff_id=member.id, role=Role.OPS).fingerprint
+        with pytest.raises(PlanMoved):
+            staff.set_role(ctx, staff_id=member.id, role=Role.ADMIN, shown=shown)
+        staff.reset_password(ctx, staff_id=member.id)
+        with pytest.raises(PlanMoved):
+            staff.set_role(ctx, staff_id=member.id, role=Role.OPS, shown=shown)
+        shown = staff_plans.plan_role(ctx, staff_id=member.id, role=Role.OPS).fingerprint
+        assert staff.set_role(ctx, staff_id=member.id, role=Role.OPS, shown=shown).role is Role.OPS
+
+
+def test_a_plan_says_what_the_act_would_refuse(db: Database) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        admin = _add(ctx, "a@example.com", Role.ADMIN)
+        _open_session(ctx, "a@example.com")
+        refused = [
+            staff_plans.plan_disable(ctx, staff_id=admin.id).refusal,
+            staff_plans.plan_role(ctx, staff_id=admin.id, role=Role.OPS).refusal,
+        ]
+        assert refused == [staff.LastAdmin.sentence] * 2
+        other = _add(ctx, "b@example.com")
+        plan = staff_plans.plan_disable(ctx, staff_id=admin.id)
+        assert plan.refusal == staff.LastAdmin.sentence
+        assert "Open sessions that end at once: 1." in plan.consequences
+        assert staff_plans.plan_role(ctx, staff_id=other.id, role=Role.SUPPORT).refusal
+        assert staff_plans.plan_enable(ctx, staff_id=other.id).refusal
+        assert staff_plans.plan_sign_out(ctx, staff_id=other.id).refusal
+        assert staff_plans.plan_sign_out(ctx, staff_id=admin.id).refusal is None
+        staff.disable_staff(ctx, staff_id=other.id)
+        assert staff_plans.plan_disable(ctx, staff_id=other.id).refusal
+        assert staff_plans.plan_enable(ctx, staff_id=other.id).refusal is None
