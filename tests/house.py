@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -169,3 +169,23 @@ def house(simulator: str, db: Database) -> House:
 def real_house(simulator: str, real_db: Database) -> House:
     """On a database of its own, with real connections."""
     return build(simulator, real_db)
+
+
+class Watch:
+    """Looks at something every few milliseconds while the block runs."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self._look = look
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._over.wait(0.02):
+            self._look()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()

@@ -1,14 +1,26 @@
 """Deliveries: proved, stored once, answered after the commit; everything else is refused without a trace."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import time
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from models import EventState, WebhookEvent
-from tests.house import House
-from tests.integrations.signing import events, shared_events
+from admin_app.db import Database
+from admin_app.services import inbox
+from models import EventState, PendingProfile, WebhookEvent
+from tests.house import House, build
+from tests.integrations.signing import (
+    clerk_headers,
+    current_whop_headers,
+    events,
+    is_legacy,
+    legacy_whop_headers,
+    shared_events,
+)
+from tests.services.factories import SUPPORT
 
 WHOP = events("whop") + shared_events("whop")
 CLERK = [path for path in events("clerk") + shared_events("clerk") if not path.name.startswith("session-token")]
@@ -56,3 +68,109 @@ def test_bad_deliveries_leave_no_trace(house: House, path: Path) -> None:
     assert [answer.status_code for answer in refused] == [400, 400, 400]
     assert {answer.json["code"] for answer in refused} == {"bad_signature"}
     assert house.count(WebhookEvent) == 0
+
+
+def signed_like(path: Path, raw: bytes, delivery: str = "msg_1") -> dict[str, str]:
+    """Signed over these bytes in the form of that example, whether they are readable or not."""
+    if path in CLERK:
+        return clerk_headers(raw, time(), delivery=delivery)
+    if is_legacy(json.loads(path.read_bytes())):
+        return legacy_whop_headers(raw, time())
+    return current_whop_headers(raw, time(), delivery=delivery)
+
+
+@pytest.mark.parametrize("path", WHOP + CLERK, ids=name)
+def test_unreadable_bodies_are_refused_though_signed(house: House, path: Path) -> None:
+    raw = path.read_bytes()
+    door = "/api/webhooks/clerk" if path in CLERK else "/api/webhooks/whop"
+    bodies = {
+        "truncated": raw[: len(raw) // 2],
+        "not utf-8": raw.replace(b'"', b'\xff"', 1),
+        "utf-16": raw.decode().encode("utf-16"),
+        "empty": b"",
+        "a list": b"[" + raw + b"]",
+        "deep": b"[" * 100_000,
+    }
+    for what, body in bodies.items():
+        answer = house.post(door, data=body, headers=signed_like(path, body))
+        assert (what, answer.status_code) == (what, 400)
+        assert answer.json["code"] in {"malformed_event", "bad_signature"}  # Svix reads before it compares
+        assert answer.content_type == "application/problem+json"
+    truncated = house.post(door, data=raw[:-5], headers=signed_like(path, raw))
+    assert (truncated.status_code, truncated.json["code"]) == (400, "bad_signature")
+    assert house.count(WebhookEvent) == 0
+
+
+@pytest.mark.parametrize("provider", ["whop", "clerk"])
+def test_no_secret_is_a_closed_door(simulator: str, db: Database, provider: str) -> None:
+    house = build(simulator, db, **{f"{provider}_webhook_secret": ""})
+    raw = events(provider)[0].read_bytes()
+    answer = house.whop(raw, secret="") if provider == "whop" else house.clerk(raw)
+    assert (answer.status_code, answer.json["code"]) == (404, "webhook_not_configured")
+    assert house.count(WebhookEvent) == 0
+
+
+@pytest.mark.parametrize("provider", ["stripe", "calendly", "calcom", "nobody", "Whop", "whop%00", "%F0%9F%92%A9"])
+def test_providers_that_are_not_taken_yet_do_not_pretend(house: House, provider: str) -> None:
+    assert house.post(f"/api/webhooks/{provider}", data=b"{}").status_code == 404
+
+
+def test_one_mebibyte_is_the_most(house: House) -> None:
+    largest = b"x" * (1024 * 1024)
+    assert (
+        house.post("/api/webhooks/whop", data=largest, headers=current_whop_headers(largest, time())).status_code == 400
+    )
+    answer = house.post("/api/webhooks/whop", data=largest + b"x")
+    assert (answer.status_code, answer.json["code"]) == (413, "request_entity_too_large")
+    assert house.count(WebhookEvent) == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Webhook-Signature": "v1"},
+        {"Webhook-Signature": "v1,é", "Webhook-Id": "x", "Webhook-Timestamp": "²"},
+        {"Webhook-Signature": "", "Webhook-Id": "", "Webhook-Timestamp": ""},
+        {"X-Whop-Signature": "t=,v1="},
+        {"X-Whop-Signature": "t=1,t=2,v1=00"},
+        {"X-Whop-Signature": f"t={'9' * 5000},v1=00"},
+        {"Svix-Id": "x", "Svix-Timestamp": "now", "Svix-Signature": "v1,%%%"},
+        {"Svix-Id": "x", "Svix-Timestamp": "1", "Svix-Signature": "no comma"},
+    ],
+)
+@pytest.mark.parametrize("provider", ["whop", "clerk"])
+def test_odd_headers_are_bad_signatures(house: House, provider: str, headers: dict[str, str]) -> None:
+    answer = house.post(f"/api/webhooks/{provider}", data=b"{}", headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (400, "bad_signature")
+
+
+def test_two_hundred_deliveries_of_one_event_at_once_are_stored_once(real_house: House) -> None:
+    raw = (events("whop")[0]).read_bytes()
+    with ThreadPoolExecutor(40) as crowd:
+        answers = list(crowd.map(lambda _: real_house.whop(raw).json["status"], range(200)))
+    assert sorted(set(answers)) == ["duplicate", "ok"]
+    assert answers.count("ok") == 1
+    assert real_house.count(WebhookEvent) == 1
+
+
+def test_the_answer_waits_for_the_commit(real_house: House) -> None:
+    """A transaction that cannot commit is not answered with ok, so that the provider tries again."""
+    with real_house.db.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE webhook_events ADD CONSTRAINT never CHECK (false) NOT VALID"))
+    answer = real_house.whop(events("whop")[0].read_bytes())
+    assert answer.status_code == 500
+    assert (real_house.count(WebhookEvent), real_house.work()) == (0, 0)
+
+
+def test_support_helps_a_parked_event_on(house: House) -> None:
+    raw = next(path for path in events("whop") if path.name == "membership.activated.v1-no-email.json").read_bytes()
+    house.whop(raw)
+    house.work(last_try=True)
+    (event,) = house.rows(select(WebhookEvent))
+    assert (event.state, event.parked_because) == (EventState.PARKED, "email_missing")
+    with house.db.unit_of_work(SUPPORT) as ctx:
+        inbox.attach_email(ctx, event_id=event.id, email="found@example.com", reason="asked the buyer")
+    house.work()
+    (pending,) = house.rows(select(PendingProfile))
+    assert pending.email == "found@example.com"

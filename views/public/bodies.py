@@ -1,6 +1,7 @@
 """JSON bodies of the public doors, read strictly and refused in sentences."""
 
 import json
+import re
 from typing import Any, TypeVar
 
 from flask import request
@@ -14,11 +15,10 @@ Shape = TypeVar("Shape", bound=BaseModel)
 _SENTENCES = {
     "missing": "This field is required.",
     "string_type": "This must be text.",
-    "string_unicode": "This holds characters that cannot be read.",
     "string_too_short": "This must not be empty.",
     "string_too_long": "This is longer than allowed.",
 }
-_UNSTORABLE = frozenset(map(chr, range(0x20))) | {"\x7f"}
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class NotJson(DomainError):
@@ -47,9 +47,9 @@ def read(shape: type[Shape]) -> Shape:
 
 
 def plain_text(value: str) -> str:
-    """Refuse what no line of text holds and PostgreSQL cannot keep: control characters."""
-    if _UNSTORABLE & set(value):
-        raise ValueError("This holds control characters.")
+    """Refuse what no line of text holds and PostgreSQL cannot keep: control characters and lone surrogates."""
+    if _UNSTORABLE.search(value):
+        raise ValueError("This holds characters that cannot be kept.")
     return value
 
 
