@@ -16,9 +16,7 @@ from admin_app.simulator.settings import from_environment
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m admin_app.simulator", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1 to listen on")
-    parser.add_argument(
-        "--state", type=Path, required=True, help="SQLite file that keeps the data between runs"
-    )
+    parser.add_argument("--state", type=Path, required=True, help="SQLite file that keeps the data between runs")
     parser.add_argument(
         "--retry-speed", type=float, default=1.0, help="how many times faster failed webhooks are tried again"
     )

@@ -45,11 +45,7 @@ def by_email(world: World, email: str) -> Document | None:
 
 
 def tell(world: World, name: str, person: Document) -> None:
-    data = (
-        {"deleted": True, "id": person["id"], "object": "user"}
-        if name == "user.deleted"
-        else answer(person)
-    )
+    data = {"deleted": True, "id": person["id"], "object": "user"} if name == "user.deleted" else answer(person)
     body = {
         "data": data,
         "event_attributes": {"http_request": {"client_ip": "192.0.2.10", "user_agent": "Simulator"}},

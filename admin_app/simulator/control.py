@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import httpx
@@ -92,9 +93,7 @@ def seed_users(simulator: str, users: Sequence[Mapping[str, Any]]) -> int:
     return _seed(simulator, "clerk/users", users)
 
 
-def token(
-    simulator: str, user_id: str, *, ttl: int = 60, azp: str | None = None, status: str = "active"
-) -> str:
+def token(simulator: str, user_id: str, *, ttl: int = 60, azp: str | None = None, status: str = "active") -> str:
     """A session token of this person."""
     wanted = {"user_id": user_id, "ttl": ttl, "azp": azp, "status": status}
     return str(_post(simulator, "clerk/tokens", wanted)["token"])
@@ -108,10 +107,15 @@ def fault(simulator: str, provider: str, mode: str, *, times: int = 1, seconds: 
 
 def deliveries(simulator: str) -> list[dict[str, Any]]:
     """The latest webhooks and how they went, oldest first."""
-    answer = httpx.get(f"{simulator}/_sim/deliveries", timeout=_TIMEOUT_SECONDS, trust_env=False)
+    answer = _http().get(f"{simulator}/_sim/deliveries")
     answer.raise_for_status()
     listed: list[dict[str, Any]] = answer.json()
     return listed
+
+
+@cache
+def _http() -> httpx.Client:
+    return httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
 
 
 def _seed(simulator: str, path: str, items: Sequence[Mapping[str, Any]]) -> int:
@@ -120,8 +124,7 @@ def _seed(simulator: str, path: str, items: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _post(simulator: str, path: str, wanted: Any) -> Any:
-    url = f"{simulator}/_sim/{path}"
-    answer = httpx.post(url, json=wanted, timeout=_TIMEOUT_SECONDS, trust_env=False)
+    answer = _http().post(f"{simulator}/_sim/{path}", json=wanted)
     if answer.status_code == 422:
         raise ValueError(answer.json()["error"])
     answer.raise_for_status()

@@ -68,9 +68,7 @@ class Faults:
 
 
 def _failure(provider: str, status: int) -> Response:
-    kind, message = (
-        ("rate_limit_exceeded", "Try again in 1 seconds.") if status == 429 else ("api_error", "Try again.")
-    )
+    kind, message = ("rate_limit_exceeded", "Try again in 1 seconds.") if status == 429 else ("api_error", "Try again.")
     body = (
         {"error": {"type": kind, "message": message}}
         if provider == "whop"

@@ -86,9 +86,7 @@ def _whop_controls(routes: Blueprint, world: World) -> None:
     def purchase_by_form() -> WerkzeugResponse:
         form = request.form
         wanted = {name: form.get(name) for name in ("name", "plan", "event")}
-        whop_actions.purchase(
-            world, wanted | {"email": form.get("email") or None, "deliver": "deliver" in form}
-        )
+        whop_actions.purchase(world, wanted | {"email": form.get("email") or None, "deliver": "deliver" in form})
         return redirect(url_for("panel.home"), 303)
 
     @routes.post("/pages/memberships/<membership_id>")

@@ -57,9 +57,7 @@ def deactivate(world: World, record: Membership, wanted: Mapping[str, Any]) -> M
 def cancel_at_period_end(world: World, record: Membership, wanted: Mapping[str, Any]) -> Membership:
     at = _seconds(wanted.get("created_at"))
     cancels = wanted.get("cancel_at_period_end", True) is True
-    return _changed(
-        world, record.canceling(at, cancels=cancels), "membership.cancel_at_period_end_changed", at, wanted
-    )
+    return _changed(world, record.canceling(at, cancels=cancels), "membership.cancel_at_period_end_changed", at, wanted)
 
 
 def _changed(world: World, record: Membership, name: str, at: int, wanted: Mapping[str, Any]) -> Membership:
