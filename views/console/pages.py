@@ -21,6 +21,7 @@ from views.console.sections.practitioners import PractitionersView
 from views.console.sections.profiles import ProfilesView
 from views.console.sections.sent_emails import SentEmailsView
 from views.console.sections.session_types import SessionTypesView
+from views.console.sections.staff_commands import StaffCommandsView
 from views.console.sections.staff_members import StaffMembersView
 from views.console.sections.staff_sessions import StaffSessionsView
 from views.console.sections.users import UsersView
@@ -50,6 +51,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MyAccountView,
     PurchaseCommandsView,
     InboxCommandsView,
+    StaffCommandsView,
 )
 
 
