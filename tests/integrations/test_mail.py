@@ -67,6 +67,42 @@ def test_an_address_cannot_add_headers(settings, inbox, to):
     assert inbox.mails == []
 
 
+class TestEncryption:
+    @pytest.fixture
+    def trusted(self, tmp_path, inbox, monkeypatch) -> Inbox:
+        inbox.certificate = smtp_server.certificate(tmp_path, "localhost")
+        monkeypatch.setenv("SSL_CERT_FILE", str(inbox.certificate))
+        return inbox
+
+    def test_is_used_when_the_server_offers_it(self, settings, trusted):
+        mail.client(settings(smtp_url=f"smtp://u:p@localhost:{trusted.port}")).send("a@example.com", "s", "t", "h")
+        assert len(trusted.mails) == 1
+        before, after = (trusted.said[: (cut := trusted.said.index("(encrypted)"))], trusted.said[cut:])
+        assert not any(line.startswith("AUTH") for line in before)
+        assert any(line.startswith("AUTH") for line in after)
+
+    def test_is_there_from_the_start_with_smtps(self, settings, trusted):
+        trusted.implicit_tls = True
+        mail.client(settings(smtp_url=f"smtps://u:p@localhost:{trusted.port}")).send("a@example.com", "s", "t", "h")
+        assert len(trusted.mails) == 1
+
+    @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+    @pytest.mark.parametrize("name", ["localhost", "other.example"])
+    def test_with_a_certificate_that_is_not_trusted_nothing_is_told(
+        self, settings, inbox, tmp_path, monkeypatch, scheme, name
+    ):
+        inbox.certificate = smtp_server.certificate(tmp_path, name)
+        inbox.implicit_tls = scheme == "smtps"
+        if name == "other.example":
+            monkeypatch.setenv("SSL_CERT_FILE", str(inbox.certificate))
+        with pytest.raises(ProviderUnavailable):
+            mail.client(settings(smtp_url=f"{scheme}://u:p@localhost:{inbox.port}")).send(
+                "a@example.com", "s", "t", "h"
+            )
+        assert inbox.mails == []
+        assert not any(line.startswith("AUTH") for line in inbox.said)
+
+
 def test_without_a_server_nothing_is_sent(settings):
     port = mail.client(settings())
     assert not port.delivers
