@@ -118,7 +118,8 @@ class SessionTokens:
         self._authorized_parties = authorized_parties
         self._claims = JWTClaimsRegistry(
             leeway=_LEEWAY_SECONDS,
-            iss={"essential": True, "value": issuer},
+            # Settings lose a slash at the end; an issuer that really has one is still the same.
+            iss={"essential": True, "values": [issuer, f"{issuer}/"]},
             sub={"essential": True},
             sid={"essential": True},
             exp={"essential": True},

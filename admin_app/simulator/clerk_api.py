@@ -23,24 +23,7 @@ class _Failed(Exception):
 def api(world: World) -> Blueprint:
     """The users API and the keys, for programs."""
     routes = Blueprint("clerk", __name__, url_prefix="/clerk")
-
-    @routes.errorhandler(_Failed)
-    def failed(error: _Failed) -> tuple[Response, int]:
-        problem = {"message": error.message, "long_message": error.message, "code": error.code, "meta": {}}
-        return jsonify({"errors": [problem], "clerk_trace_id": "simulated"}), error.status
-
-    @routes.before_request
-    def guard() -> Response | None:
-        if request.path.startswith("/clerk/v1/"):
-            wanted = f"Bearer {world.settings.clerk_secret_key}".encode()
-            given = request.headers.get("Authorization", "").encode()
-            if not world.settings.clerk_secret_key or not hmac.compare_digest(wanted, given):
-                raise _Failed(401, "authentication_invalid", "The secret key is missing or unknown.")
-        return world.faults.before("clerk", request)
-
-    @routes.after_request
-    def leave(response: Response) -> Response:
-        return world.faults.after(request, response)
+    _guarded(routes, world)
 
     @routes.get("/.well-known/jwks.json")
     @routes.get("/v1/jwks", endpoint="jwks_with_key")
@@ -63,6 +46,28 @@ def api(world: World) -> Blueprint:
         return jsonify(clerk_people.answer(person))
 
     return routes
+
+
+def _guarded(routes: Blueprint, world: World) -> None:
+    """The secret key, the faults that are switched on, and errors in Clerk's form."""
+
+    @routes.errorhandler(_Failed)
+    def failed(error: _Failed) -> tuple[Response, int]:
+        problem = {"message": error.message, "long_message": error.message, "code": error.code, "meta": {}}
+        return jsonify({"errors": [problem], "clerk_trace_id": "simulated"}), error.status
+
+    @routes.before_request
+    def guard() -> Response | None:
+        if request.path.startswith("/clerk/v1/"):
+            wanted = f"Bearer {world.settings.clerk_secret_key}".encode()
+            given = request.headers.get("Authorization", "").encode()
+            if not world.settings.clerk_secret_key or not hmac.compare_digest(wanted, given):
+                raise _Failed(401, "authentication_invalid", "The secret key is missing or unknown.")
+        return world.faults.before("clerk", request)
+
+    @routes.after_request
+    def leave(response: Response) -> Response:
+        return world.faults.after(request, response)
 
 
 def _number(name: str, default: int) -> int:

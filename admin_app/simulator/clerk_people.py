@@ -75,6 +75,28 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
+# What Clerk always answers and this simulator does not play.
+_UNPLAYED: dict[str, Any] = {
+    **dict.fromkeys(
+        (
+            *("external_id", "username", "locale", "primary_phone_number_id", "primary_web3_wallet_id"),
+            *("mfa_enabled_at", "mfa_disabled_at", "last_sign_in_at", "last_active_at"),
+            *("lockout_expires_in_seconds", "create_organizations_limit", "legal_accepted_at"),
+        )
+    ),
+    **dict.fromkeys(
+        ("has_image", "two_factor_enabled", "totp_enabled", "backup_code_enabled", "banned", "locked"), False
+    ),
+    **dict.fromkeys(("password_enabled", "delete_self_enabled", "create_organization_enabled"), True),
+    "image_url": "https://img.example.com/u/1",
+    "verification_attempts_remaining": 100,
+}
+_EMPTY_LISTS = (
+    *("phone_numbers", "web3_wallets", "passkeys"),
+    *("external_accounts", "saml_accounts", "enterprise_accounts"),
+)
+
+
 def answer(person: Document) -> dict[str, Any]:
     """The person as GET /v1/users/{id} shows them."""
     first, _, last = person["name"].partition(" ")
@@ -82,44 +104,15 @@ def answer(person: Document) -> dict[str, Any]:
     return {
         "id": person["id"],
         "object": "user",
-        "external_id": None,
         "primary_email_address_id": email_id,
-        "primary_phone_number_id": None,
-        "primary_web3_wallet_id": None,
-        "username": None,
         "first_name": first or None,
         "last_name": last or None,
-        "locale": None,
-        "has_image": False,
-        "image_url": "https://img.example.com/u/1",
-        "public_metadata": {},
-        "private_metadata": {},
-        "unsafe_metadata": {},
         "email_addresses": [_email(email_id, person)],
-        "phone_numbers": [],
-        "web3_wallets": [],
-        "passkeys": [],
-        "external_accounts": [],
-        "saml_accounts": [],
-        "enterprise_accounts": [],
-        "password_enabled": True,
-        "two_factor_enabled": False,
-        "totp_enabled": False,
-        "backup_code_enabled": False,
-        "mfa_enabled_at": None,
-        "mfa_disabled_at": None,
-        "last_sign_in_at": None,
-        "banned": False,
-        "locked": False,
-        "lockout_expires_in_seconds": None,
-        "verification_attempts_remaining": 100,
         "created_at": person["created_at"],
         "updated_at": person["updated_at"],
-        "delete_self_enabled": True,
-        "create_organization_enabled": True,
-        "create_organizations_limit": None,
-        "last_active_at": None,
-        "legal_accepted_at": None,
+        **_UNPLAYED,
+        **{name: [] for name in _EMPTY_LISTS},
+        **{f"{kind}_metadata": {} for kind in ("public", "private", "unsafe")},
     }
 
 

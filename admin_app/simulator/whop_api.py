@@ -22,23 +22,7 @@ class _Failed(Exception):
 
 def blueprint(world: World) -> Blueprint:
     routes = Blueprint("whop", __name__, url_prefix="/whop/api/v1")
-
-    @routes.errorhandler(_Failed)
-    def failed(error: _Failed) -> tuple[Response, int]:
-        problem = {"type": error.kind, "message": error.message, "param": error.param}
-        return jsonify({"error": problem}), error.status
-
-    @routes.before_request
-    def guard() -> Response | None:
-        wanted = f"Bearer {world.settings.whop_api_key}".encode()
-        given = request.headers.get("Authorization", "").encode()
-        if not world.settings.whop_api_key or not hmac.compare_digest(wanted, given):
-            raise _Failed(401, "unauthorized", "The API key is missing or unknown.")
-        return world.faults.before("whop", request)
-
-    @routes.after_request
-    def leave(response: Response) -> Response:
-        return world.faults.after(request, response)
+    _guarded(routes, world)
 
     @routes.get("/memberships")
     def memberships() -> Response:
@@ -50,8 +34,8 @@ def blueprint(world: World) -> Blueprint:
 
     @routes.post("/memberships/<membership_id>/cancel")
     def cancel(membership_id: str) -> Response:
-        record, wanted = _membership(world, membership_id), request.get_json(silent=True) or {}
-        if wanted.get("cancel_at_period_end", True):
+        record, wanted = _membership(world, membership_id), request.get_json(silent=True)
+        if not isinstance(wanted, dict) or wanted.get("cancel_at_period_end", True):
             record = whop_actions.cancel_at_period_end(world, record, {})
         else:
             record = whop_actions.deactivate(world, record, {})
@@ -73,6 +57,27 @@ def blueprint(world: World) -> Blueprint:
         return jsonify(whop_answers.payment(paid, _membership(world, paid.membership_id)))
 
     return routes
+
+
+def _guarded(routes: Blueprint, world: World) -> None:
+    """The API key, the faults that are switched on, and errors in Whop's form."""
+
+    @routes.errorhandler(_Failed)
+    def failed(error: _Failed) -> tuple[Response, int]:
+        problem = {"type": error.kind, "message": error.message, "param": error.param}
+        return jsonify({"error": problem}), error.status
+
+    @routes.before_request
+    def guard() -> Response | None:
+        wanted = f"Bearer {world.settings.whop_api_key}".encode()
+        given = request.headers.get("Authorization", "").encode()
+        if not world.settings.whop_api_key or not hmac.compare_digest(wanted, given):
+            raise _Failed(401, "unauthorized", "The API key is missing or unknown.")
+        return world.faults.before("whop", request)
+
+    @routes.after_request
+    def leave(response: Response) -> Response:
+        return world.faults.after(request, response)
 
 
 def _membership(world: World, membership_id: str) -> Membership:

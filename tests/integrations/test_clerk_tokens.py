@@ -142,7 +142,7 @@ def test_a_wrong_claim_is_refused(port, changed):
     refuse(port, signed(claims(**changed)))
 
 
-@pytest.mark.parametrize("changed", [{"sts": ...}, {"nbf": ...}, {"exp": FromNow(-1)}], ids=str)
+@pytest.mark.parametrize("changed", [{"sts": ...}, {"iss": ISSUER + "/"}, {"nbf": ...}, {"exp": FromNow(-1)}], ids=str)
 def test_what_may_be_missing_or_is_within_the_leeway_passes(port, changed):
     assert port.verify(signed(claims(**changed)))
 
