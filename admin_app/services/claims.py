@@ -66,7 +66,10 @@ def _sign_in(ctx: Ctx, customer: Customer) -> ClaimResult:
         pending = _waiting(ctx, email)
         if pending is None or (pending.claimed and pending.claimed_by_user_id != owner.user_id):
             continue
-        result = _settle(ctx, pending, owner, keep_email=False)
+        try:
+            result = _settle(ctx, pending, owner, keep_email=False)
+        except AlreadyClaimed:
+            continue  # someone else was faster by a moment, as above: no reason to refuse the sign-in
         if first is None or first.outcome == "already_claimed":
             first = result
     return first or ClaimResult("none", _ensure_profile(ctx, owner))
@@ -197,6 +200,7 @@ def _settle(
 ) -> ClaimResult:
     """Give the purchase to the owner. Every door ends here; one conditional update decides the winner."""
     profile = _locked_profile(ctx, owner.user_id)
+    pending = _as_it_is_now(ctx, pending.id)
     if pending.claimed:
         return _claimed_before(pending, owner, profile)
     if profile is not None and profile.membership is Membership.PRO and not by_staff:
@@ -219,6 +223,19 @@ def _settle(
     merge = _journal(ctx, pending, profile, before, choices or {}, reason, by_staff)
     _record(ctx, pending, profile, merge, changes)
     return ClaimResult(merge.kind.value, profile, merge.id)
+
+
+def _as_it_is_now(ctx: Ctx, pending_id: int) -> PendingProfile:
+    """The purchase read again: it may have been claimed or deleted while we waited for the profile.
+
+    A claimed one is not locked, because provider events lock the profile after it.
+    """
+    pending = ctx.session.get(PendingProfile, pending_id, populate_existing=True)
+    if pending is not None and not pending.claimed:
+        pending = ctx.session.get(PendingProfile, pending_id, with_for_update=True, populate_existing=True)
+    if pending is None:
+        raise PendingProfileNotFound
+    return pending
 
 
 def _win(ctx: Ctx, pending: PendingProfile, owner: Owner) -> bool:
