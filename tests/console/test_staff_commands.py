@@ -199,3 +199,21 @@ def test_a_reason_is_needed_for_each_command(admin: FlaskClient, people: dict[st
         response = _act(admin, f"{address}/{command}", reason=" ")
         assert response.status_code == 422
         assert "Write a reason." in response.text
+
+
+def test_the_pages_lead_to_the_commands_that_fit(
+    app: Flask, admin: FlaskClient, people: dict[str, StaffMember]
+) -> None:
+    address = f"/admin/staff/{people['support'].id}"
+
+    def links(page: str) -> set[str]:
+        actions = BeautifulSoup(admin.get(page).text, "html5lib").select("main .actions a")
+        return {str(link["href"]).removeprefix(f"{address}/") for link in actions}
+
+    assert links("/admin/staff/") == {"/admin/staff/new"}
+    assert links(address) == {"role", "password", "sign-out", "disable"}
+    for _ in range(5):
+        _sign_in(app, "support", "wrong")
+    assert links(address) == {"role", "password", "sign-out", "disable", "enable"}
+    _act(admin, f"{address}/disable")
+    assert links(address) == {"role", "password", "sign-out", "enable"}

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from admin_app.errors import DomainError
+from admin_app.policies.permissions import Permission
 from views.console import estimates
 from views.console.columns import Cell, Column, Slots, lay_out
 from views.console.filters import Filter, NotUnderstood, whole_number
@@ -57,6 +58,8 @@ class ListSpec:
     search: Search | None = None
     scope: ColumnElement[bool] | None = None
     lead: str = ""
+    # A command that needs no record, such as adding one: label, address, permission.
+    add: tuple[str, str, Permission] | None = None
     empty: str = ""
 
     @property

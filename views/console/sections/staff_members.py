@@ -1,15 +1,29 @@
 """The people who work in the console."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from admin_app.db import utc_now
 from admin_app.policies.permissions import Permission
 from models import Role, StaffMember
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, YesNo
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
 ROLE = Column("Role", StaffMember.role, "badge")
+
+
+def _command(label: str, word: str, **more: Any) -> Command:
+    return Command(
+        label=label, permission=Permission.STAFF_MANAGE, address=lambda key: f"/admin/staff/{key}/{word}", **more
+    )
+
+
+def _waits(values: Mapping[str, Any]) -> bool:
+    return values["locked_until"] is not None and values["locked_until"] > utc_now()
 
 
 class StaffMembersView(ConsoleModelView):
@@ -37,6 +51,7 @@ class StaffMembersView(ConsoleModelView):
             parts=(part_of(StaffMember.name), part_of(StaffMember.email)),
             key=StaffMember.id,
         ),
+        add=("Add someone", "/admin/staff/new", Permission.STAFF_MANAGE),
     )
     record = RecordSpec(
         title=StaffMember.name,
@@ -67,4 +82,12 @@ class StaffMembersView(ConsoleModelView):
             Related("What they did", "audit-entries", "actor", StaffMember.id),
         ),
         audited_as="staff",
+        commands=(
+            _command("Give another role", "role"),
+            _command("Reset password", "password"),
+            _command("Sign out everywhere", "sign-out"),
+            _command("Lift the wait", "enable", when=lambda values: _waits(values) and not values["disabled_at"]),
+            _command("Enable", "enable", when=lambda values: bool(values["disabled_at"])),
+            _command("Disable", "disable", when=lambda values: not values["disabled_at"], tone="danger"),
+        ),
     )
