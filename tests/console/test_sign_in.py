@@ -18,6 +18,7 @@ from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.services import staff
 from models import AuditEntry, Role, StaffMember, StaffSession
+from tests.console.page_checks import CheckedClient
 from views.console.browsers import browser_name
 from views.console.sign_in import COOKIE, safe_next
 
@@ -34,6 +35,7 @@ def _settings(base_url: str) -> Settings:
 def _make_app(db: Database, base_url: str = "http://localhost") -> Flask:
     app = create_app(_settings(base_url), database=db)
     app.testing = True
+    app.test_client_class = CheckedClient
     return app
 
 

@@ -15,6 +15,7 @@ from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.services import staff
 from models import AuditEntry, Role, StaffMember
+from tests.console.page_checks import CheckedClient
 
 PASSWORD = "glass-kettle-orbit-29"
 OPERATOR = Job("flask staff")
@@ -36,6 +37,7 @@ def app(db: Database, people: dict[str, StaffMember]) -> Flask:
     settings = Settings(_env_file=None, database_url="postgresql://unused", secret_key="s" * 32)
     app = create_app(settings, database=db)
     app.testing = True
+    app.test_client_class = CheckedClient
     return app
 
 

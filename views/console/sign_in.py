@@ -159,7 +159,9 @@ def _page(wished: str, *, email: str = "", error: DomainError | None = None) -> 
     if isinstance(error, WrongCredentials):
         # They belong to no one field: saying which was wrong would tell who is on the staff.
         problems = {"email": error.sentence}
-    page = render_template("console/sign_in.html", wished=wished, email=email, problems=problems, error=error)
+    # No page may hold what is no text, such as NUL.
+    shown = "".join(character for character in email if character.isprintable())
+    page = render_template("console/sign_in.html", wished=wished, email=shown, problems=problems, error=error)
     response = make_response(page, error.status if error else 200)
     response.headers["Cache-Control"] = "no-store"
     return response
