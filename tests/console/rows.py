@@ -1,0 +1,96 @@
+"""One of everything that the console shows, with texts that would break a page that does not escape them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+import models as m
+
+NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+HOSTILE = "<b onclick='x()'>O'Neil & \"Söhne\"</b> {{ 7*7 }}"
+
+
+def one_of_everything(session: Session) -> dict[str, Any]:
+    """The key of one record per section, all of them connected."""
+    practitioner = m.Practitioner(name=HOSTILE, email="doc@example.com", time_zone="Europe/Paris")
+    session.add(practitioner)
+    session.flush()
+    kind = m.SessionType(practitioner_id=practitioner.id, title=HOSTILE, minutes=50, price_amount=9500)
+    user = m.User(open_id="user_1", name=HOSTILE, email="Ann@Example.com")
+    profile = m.Profile(user_id="user_1", email="ann@example.com", name=HOSTILE, whop_membership_id="mem_1")
+    client = m.Client(name=HOSTILE, email="shop@example.com")
+    organization = m.Organization(workos_id="org_1", name=HOSTILE)
+    pending = m.PendingProfile(
+        email="ann+whop@example.com",
+        name=HOSTILE,
+        whop_membership_id="mem_1",
+        claimed=True,
+        claimed_by_user_id="user_1",
+        claimed_at=NOW,
+        usage_credits=1000,
+    )
+    session.add_all([kind, user, profile, client, organization, pending])
+    session.flush()
+    rows = {
+        "booking": m.Booking(
+            practitioner_id=practitioner.id,
+            session_type_id=kind.id,
+            client_name=HOSTILE,
+            client_email="ann@example.com",
+            starts_at=NOW,
+            ends_at=NOW + timedelta(minutes=50),
+            price_amount=9500,
+        ),
+        "meeting": m.Meeting(
+            practitioner_id=practitioner.id,
+            guest_email="ann@example.com",
+            guest_org_id="org_1",
+            starts_at=NOW,
+            ends_at=NOW + timedelta(minutes=30),
+        ),
+        "onboarding": m.OnboardingState(client_id=client.id),
+        "event": m.WebhookEvent(
+            provider="whop",
+            external_id="evt_1",
+            type=HOSTILE,
+            subject="mem_1",
+            body=b'{"name": "</pre><script>alert(1)</script>"}',
+        ),
+        "mail": m.SentEmail(
+            template="claim",
+            to_email="ann@example.com",
+            subject=HOSTILE,
+            text_body=HOSTILE,
+            html_body="<p style='color:red'>Hello</p><script>alert(1)</script>",
+            pending_profile_id=pending.id,
+        ),
+        "merge": m.Merge(
+            kind=m.MergeKind.CREATED,
+            pending_profile_id=pending.id,
+            user_id="user_1",
+            after={"usage_credits": 1000, "name": HOSTILE},
+            made_by="support@example.com",
+            reason=HOSTILE,
+        ),
+        "extra": m.ExtraPurchase(pending_profile_id=pending.id, user_id="user_1"),
+    }
+    session.add_all(rows.values())
+    session.flush()
+    return {
+        "bookings": rows["booking"].id,
+        "clients": client.id,
+        "extra-purchases": rows["extra"].id,
+        "meetings": rows["meeting"].id,
+        "merges": rows["merge"].id,
+        "onboarding-states": rows["onboarding"].id,
+        "organizations": organization.id,
+        "pending-profiles": pending.id,
+        "practitioners": practitioner.id,
+        "profiles": profile.user_id,
+        "purchases": pending.id,
+        "sent-emails": rows["mail"].id,
+        "session-types": kind.id,
+        "users": user.id,
+        "webhook-events": rows["event"].id,
+    }
