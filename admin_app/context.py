@@ -62,7 +62,7 @@ class Provider:
 
     @property
     def label(self) -> str:
-        return self.name
+        return self.name.capitalize()
 
 
 @dataclass(frozen=True)

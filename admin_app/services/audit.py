@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +20,7 @@ from admin_app.services.field_labels import label_of
 from models.audit import AuditEntry
 
 CHAIN_LOCK = 0x6261636B  # one number known to all processes; the chain has one end, so appends take turns
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 GENESIS = b"\x00" * 32
 
 
@@ -35,8 +37,8 @@ class Change:
 @dataclass(frozen=True)
 class HistoryChange:
     label: str
-    before: str | None
-    after: str | None
+    before: str | datetime | None
+    after: str | datetime | None
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def sentence(event: str, actor_label: str, facts: Mapping[str, Any]) -> str:
     return declared.sentence.format_map({"actor": actor_label, **{name: _shown(v) or "—" for name, v in facts.items()}})
 
 
-def _shown(value: Any) -> str | None:
+def _shown(value: Any) -> str | datetime | None:
+    """As people read it; a kept time is a time again, so that the page can show it in the reader's zone."""
     match value:
         case None:
             return None
@@ -181,5 +184,7 @@ def _shown(value: Any) -> str | None:
             return "yes"
         case False:
             return "no"
+        case str() if TIME.fullmatch(value):
+            return datetime.fromisoformat(value)
         case _:
             return str(value)

@@ -22,7 +22,7 @@ from admin_app.services.audit import Change
 from admin_app.services.merge_fields import CARRIED, COPIED
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.purchases import assign
-from admin_app.services.records import lock_names, membership_keys, pending_key, profile_key
+from admin_app.services.records import extra_key, lock_names, membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
 from models.merges import Merge, MergeKind
 from models.people import ExtraPurchase, Membership, PendingProfile, Profile
@@ -297,7 +297,7 @@ def _record(ctx: Ctx, pending: PendingProfile, profile: Profile, merge: Merge, c
     audit.record(
         ctx,
         "purchase.claimed",
-        records=[pending_key(pending), profile_key(profile), *membership_keys(pending)],
+        records=[pending_key(pending), profile_key(profile), merge_key(merge.id), *membership_keys(pending)],
         reason=merge.reason,
         changes=[*changes, Change("claimed_by_user_id", None, profile.user_id)],
         facts={"email": pending.email, "user_id": profile.user_id, "outcome": merge.kind},
@@ -346,6 +346,6 @@ def _note_extra(ctx: Ctx, pending: PendingProfile, owner: Owner) -> None:
         audit.record(
             ctx,
             "purchase.extra",
-            records=[pending_key(pending), profile_key(owner.user_id)],
+            records=[pending_key(pending), profile_key(owner.user_id), extra_key(noted)],
             facts={"user_id": owner.user_id},
         )

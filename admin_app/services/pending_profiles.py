@@ -10,7 +10,7 @@ from admin_app.services import audit, owners
 from admin_app.services.audit import Change
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.purchases import assign
-from admin_app.services.records import lock_names, membership_keys, pending_key, profile_key
+from admin_app.services.records import extra_key, lock_names, membership_keys, pending_key, profile_key
 from models.people import ExtraPurchase, PendingProfile, Profile
 
 WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id", "plan_duration", "usage_credits")
@@ -151,9 +151,9 @@ def settle_extra(ctx: Ctx, *, extra_id: int, resolution: str, reason: str) -> Ex
         raise Conflict(f"This was already settled by {extra.resolved_by}.")
     extra.resolved_at, extra.resolved_by, extra.resolution = ctx.now, ctx.actor.label, said
     extra.version += 1
-    records = [profile_key(extra.user_id)]
+    records = [extra_key(extra.id), profile_key(extra.user_id)]
     if extra.pending_profile_id is not None:
-        records.insert(0, pending_key(extra.pending_profile_id))
+        records.append(pending_key(extra.pending_profile_id))
     audit.record(
         ctx,
         "purchase.extra_resolved",

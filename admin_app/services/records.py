@@ -14,6 +14,14 @@ def profile_key(profile: Profile | str) -> str:
     return f"profile:{profile if isinstance(profile, str) else profile.user_id}"
 
 
+def merge_key(merge_id: int) -> str:
+    return f"merge:{merge_id}"
+
+
+def extra_key(extra_id: int) -> str:
+    return f"extra_purchase:{extra_id}"
+
+
 def event_key(event_id: int) -> str:
     return f"webhook_event:{event_id}"
 

@@ -24,7 +24,7 @@ from admin_app.services.plans import (
     snapshot,
 )
 from admin_app.services.purchases import assign
-from admin_app.services.records import lock_names, membership_keys, pending_key, profile_key
+from admin_app.services.records import lock_names, membership_keys, merge_key, pending_key, profile_key
 from models.audit import AuditEntry
 from models.merges import Merge, MergeKind
 from models.people import PendingProfile, Profile
@@ -56,7 +56,7 @@ def undo(ctx: Ctx, *, merge_id: int, reason: str, shown: str) -> PendingProfile:
     audit.record(
         ctx,
         "purchase.undone",
-        records=[pending_key(pending), profile_key(merge.user_id), *membership_keys(pending)],
+        records=[pending_key(pending), profile_key(merge.user_id), merge_key(merge.id), *membership_keys(pending)],
         reason=reason,
         changes=[*changes, Change("claimed_by_user_id", merge.user_id, None)],
         facts={"email": pending.email, "user_id": merge.user_id},

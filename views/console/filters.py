@@ -74,6 +74,34 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class OneOf:
+    """One of some named conditions."""
+
+    name: str
+    label: str
+    options: Mapping[str, tuple[str, Any]]
+    shape = "one_of"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
+        word = args.get(self.name, "")
+        if not word:
+            return {}
+        if word not in self.options:
+            raise NotUnderstood
+        return {f"f_{self.name}_{word}": True}
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
+        return (condition for word, (_, condition) in self.options.items() if f"f_{self.name}_{word}" in active)
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f": {self.options[value][0]}"
+
+
+@dataclass(frozen=True)
 class YesNo:
     """A condition that holds or does not."""
 

@@ -1,11 +1,28 @@
-"""The first page after sign-in: where this person's work is."""
+"""The first page after sign-in: what waits for someone, and the way to everything this person may read."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 
 from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
-from views.console.base import ConsoleView, page
+from admin_app.services import worklists
+from admin_app.services.worklists import Waiting
+from views.backdesk import backdesk
+from views.console.base import ConsoleView, page, read_session
+from views.console.columns import age_text
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One kind of open work: how much, what it is, where it is done."""
+
+    count: int
+    label: str
+    href: str
+    detail: str = ""
+    tone: str = "plain"
 
 
 class HomeView(ConsoleView):
@@ -16,4 +33,27 @@ class HomeView(ConsoleView):
 
     @page("/")
     def index(self) -> ResponseReturnValue:
-        return self.render("console/home.html")
+        open_work = worklists.waiting(read_session())
+        rendered: str = self.render("console/home.html", tiles=_tiles(open_work, backdesk().db.clock()))
+        return rendered
+
+
+def _tiles(work: Waiting, now: datetime) -> list[Tile]:
+    oldest = f"the oldest for {age_text(now - work.oldest_purchase)}" if work.oldest_purchase else ""
+    tiles = [
+        Tile(work.unclaimed, "purchases wait for their owner", "/admin/purchases/", oldest),
+        Tile(
+            work.with_likely_owner,
+            "of them with a likely owner",
+            "/admin/purchases/?owner=yes",
+            "a look and a click each",
+            "good",
+        ),
+        Tile(work.parked_events, "events wait for an e-mail or a purchase", "/admin/webhook-events/?state=parked"),
+        Tile(work.extra_purchases, "extra purchases of people already pro", "/admin/extra-purchases/?open=yes"),
+    ]
+    broken = [
+        Tile(work.failed_events, "events could not be processed", "/admin/webhook-events/?state=failed", tone="bad"),
+        Tile(work.failed_mails, "mails could not be sent", "/admin/sent-emails/?state=failed", tone="bad"),
+    ]
+    return tiles + [tile for tile in broken if tile.count]

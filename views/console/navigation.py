@@ -38,6 +38,7 @@ GROUPS: tuple[Group, ...] = (
             Item("All purchases", "/admin/pending-profiles/", "receipt-2", P.PURCHASES_READ),
             Item("Extra purchases", "/admin/extra-purchases/", "gift", P.PURCHASES_READ),
             Item("Claims and merges", "/admin/merges/", "git-merge", P.PURCHASES_READ),
+            Item("Numbers", "/admin/purchase-numbers/", "chart-bar", P.PURCHASES_READ),
         ),
     ),
     Group(

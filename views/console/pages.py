@@ -6,6 +6,7 @@ from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
 from views.console.home import HomeView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
+from views.console.purchases.numbers import PurchaseNumbersView
 from views.console.purchases.waiting import UnclaimedPurchasesView
 from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.bookings import BookingsView
@@ -51,6 +52,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MyAccountView,
     PurchaseCommandsView,
     InboxCommandsView,
+    PurchaseNumbersView,
     StaffCommandsView,
 )
 

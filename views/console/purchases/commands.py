@@ -79,9 +79,9 @@ class PurchaseCommandsView(ConsoleView):
         )
         return page.respond()
 
-    @command(f"{PURCHASE}/undo")
-    def undo(self, purchase_id: int) -> ResponseReturnValue:
-        merge_id = _merge_in_force(purchase_id)
+    @command("/undo/<int(max=9223372036854775807):merge_id>")
+    def undo(self, merge_id: int) -> ResponseReturnValue:
+        purchase_id = _purchase_of(merge_id)
 
         def act(ctx: Ctx) -> str:
             pending = undo.undo(ctx, merge_id=merge_id, reason=_form("reason"), shown=_form("fingerprint"))
@@ -229,10 +229,8 @@ def _pending(purchase_id: int) -> PendingProfile:
     return pending
 
 
-def _merge_in_force(purchase_id: int) -> int:
-    merge_id = read_session().scalar(
-        select(Merge.id).where(Merge.pending_profile_id == purchase_id, Merge.undone_at.is_(None))
-    )
-    if merge_id is None:
-        raise NotFound("This purchase is not claimed, so there is nothing to undo. Someone may have undone it already.")
-    return merge_id
+def _purchase_of(merge_id: int) -> int:
+    purchase_id = read_session().scalar(select(Merge.pending_profile_id).where(Merge.id == merge_id))
+    if purchase_id is None:
+        raise NotFound("There is no such claim or merge, or its purchase was deleted since.")
+    return purchase_id

@@ -1,5 +1,6 @@
 """What the purchase page shows: the facts, who probably owns it, and everything that happened to it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,11 +21,12 @@ MOST_ROWS = 25
 def purchase_page(session: Session, pending: PendingProfile, wanted: str, viewer: Viewer) -> dict[str, Any]:
     """Everything that the template shows; `wanted` is what was typed to find another account."""
     zone = viewer.zone
+    merges = _merges(session, pending)
     return {
         "pending": pending,
         "state": _badge(pending),
         "age": age_text(datetime.now(UTC) - pending.created_at),
-        "actions": _actions(pending, viewer),
+        "actions": _actions(pending, merges, viewer),
         "groups": _groups(pending, zone),
         "may_claim": viewer.may(Permission.PURCHASES_CLAIM) and not pending.claimed,
         "owners": [] if pending.claimed else owners.likely_owners(session, pending),
@@ -36,7 +38,7 @@ def purchase_page(session: Session, pending: PendingProfile, wanted: str, viewer
                 ExtraPurchase.pending_profile_id == pending.id, ExtraPurchase.resolved_at.is_(None)
             )
         ),
-        "merges": [_merge(merge, zone) for merge in _merges(session, pending)],
+        "merges": [_merge(merge, zone) for merge in merges],
         "events": [_event(event, zone) for event in _events(session, pending)],
         "mails": [_mail(mail, zone) for mail in _mails(session, pending)],
         "history": audit.history(session, pending_key(pending)),
@@ -50,10 +52,12 @@ def _badge(pending: PendingProfile) -> Cell:
     return Cell("badge", "waiting", "warn")
 
 
-def _actions(pending: PendingProfile, viewer: Viewer) -> list[tuple[str, str, str]]:
+def _actions(pending: PendingProfile, merges: Sequence[Merge], viewer: Viewer) -> list[tuple[str, str, str]]:
     address = record_address("purchases", pending.id)
     if pending.claimed:
-        actions = [("Undo the claim", f"{address}/undo", "danger", Permission.PURCHASES_UNDO)]
+        in_force = [merge.id for merge in merges if merge.undone_at is None]
+        undo = record_address("purchases/undo", in_force[0]) if in_force else ""
+        actions = [("Undo the claim", undo, "danger", Permission.PURCHASES_UNDO)] if in_force else []
     else:
         actions = [
             ("Correct e-mail", f"{address}/email", "plain", Permission.PURCHASES_CORRECT),

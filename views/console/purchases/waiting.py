@@ -15,15 +15,13 @@ from views.console.filters import Choice, Days, YesNo
 from views.console.listing import ListSpec, Sort
 from views.console.purchases.page import purchase_page
 from views.console.searching import Search, part_of
+from views.console.sections.pending_profiles import WHOP_IDS
 from views.console.viewer import viewer
 
 OWNER = case(
     (PendingProfile.likely_owners > 0, "likely"),
     (PendingProfile.likely_owners == 0, "none found"),
     else_="not looked yet",
-)
-WHOP_IDS = func.lower(
-    func.coalesce(PendingProfile.whop_user_id, "") + " " + func.coalesce(PendingProfile.whop_membership_id, "")
 )
 
 

@@ -6,7 +6,7 @@ from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Days, Exactly, YesNo
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 
 ACCOUNT = Column("Account", ExtraPurchase.user_id, link=("profiles", ExtraPurchase.user_id))
@@ -14,7 +14,7 @@ PURCHASE = Column(
     "Purchase",
     PendingProfile.email,
     through=ExtraPurchase.pending_profile_id,
-    link=("pending-profiles", ExtraPurchase.pending_profile_id),
+    link=("purchases", ExtraPurchase.pending_profile_id),
 )
 
 
@@ -70,5 +70,14 @@ class ExtraPurchasesView(ConsoleModelView):
             ),
         ),
         related=(Related("Claims and merges of this account", "merges", "account", ExtraPurchase.user_id),),
+        commands=(
+            Command(
+                label="Settle it",
+                permission=Permission.PURCHASES_CORRECT,
+                address=lambda key: f"/admin/purchases/extra/{key}/settle",
+                when=lambda values: values["resolved_at"] is None,
+                tone="primary",
+            ),
+        ),
         audited_as="extra_purchase",
     )

@@ -6,7 +6,7 @@ from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 
 KIND = Column("Kind", Merge.kind, "badge")
@@ -15,7 +15,7 @@ PURCHASE = Column(
     "Purchase",
     PendingProfile.email,
     through=Merge.pending_profile_id,
-    link=("pending-profiles", Merge.pending_profile_id),
+    link=("purchases", Merge.pending_profile_id),
 )
 
 
@@ -76,5 +76,14 @@ class MergesView(ConsoleModelView):
             ),
         ),
         related=(Related("All of this account", "merges", "account", Merge.user_id),),
+        commands=(
+            Command(
+                label="Undo it",
+                permission=Permission.PURCHASES_UNDO,
+                address=lambda key: f"/admin/purchases/undo/{key}",
+                when=lambda values: values["undone_at"] is None,
+                tone="danger",
+            ),
+        ),
         audited_as="merge",
     )

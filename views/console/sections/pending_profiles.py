@@ -3,10 +3,11 @@
 from sqlalchemy import Text, literal_column
 
 from admin_app.policies.permissions import Permission
+from admin_app.services.purchase_numbers import WAITS, waited
 from models import MembershipStatus, PaymentProvider, PendingProfile, PlanDuration
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
-from views.console.filters import Choice, Days, Exactly, YesNo
+from views.console.filters import Choice, Days, Exactly, OneOf, YesNo
 from views.console.listing import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
@@ -29,7 +30,7 @@ class PendingProfilesView(ConsoleModelView):
         model=PendingProfile,
         lead="Purchases made before there was an account, waiting and claimed.",
         columns=(
-            Column("E-mail", PendingProfile.email, link=("pending-profiles", PendingProfile.id)),
+            Column("E-mail", PendingProfile.email, link=("purchases", PendingProfile.id)),
             Column("Name", PendingProfile.name),
             CLAIMED,
             STATUS,
@@ -49,6 +50,8 @@ class PendingProfilesView(ConsoleModelView):
             Choice.of("provider", "Paid through", PendingProfile.payment_provider, PaymentProvider),
             YesNo("legacy", "From a legacy row", PendingProfile.legacy_user_id.is_not(None)),
             Days("made", "Came in", PendingProfile.created_at),
+            Days("claimed_at", "Claimed on", PendingProfile.claimed_at),
+            OneOf("waited", "Waited", {key: (label, waited(key)) for key, label, *_ in WAITS}),
             Exactly("email", "E-mail", PendingProfile.email),
             Exactly("claimed_by", "Claimed by", PendingProfile.claimed_by_user_id),
         ),

@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import func, select
 
 from admin_app.policies.permissions import Permission
+from admin_app.services import inbox
 from models import EventState, WebhookEvent
 from views.console.base import ConsoleModelView, read_session, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 
 PROVIDERS = ("whop", "clerk", "stripe", "calendly", "calcom")
@@ -80,6 +81,21 @@ class WebhookEventsView(ConsoleModelView):
             ),
         ),
         related=(Related("Events about the same", "webhook-events", "subject", WebhookEvent.subject),),
+        commands=(
+            Command(
+                label="Attach an e-mail",
+                permission=Permission.INBOX_RELEASE,
+                address=lambda key: f"/admin/webhook-events/{key}/attach-email",
+                when=lambda values: values["parked_because"] == "email_missing",
+                tone="primary",
+            ),
+            Command(
+                label="Release",
+                permission=Permission.INBOX_RELEASE,
+                address=lambda key: f"/admin/webhook-events/{key}/release",
+                when=lambda values: values["state"] in (EventState.PARKED, EventState.FAILED),
+            ),
+        ),
         audited_as="webhook_event",
     )
 
@@ -93,7 +109,17 @@ class WebhookEventsView(ConsoleModelView):
             )
             .one()
         )
-        return {"body": readable(bytes(shown)), "body_size": size, "body_cut": size > LONGEST_SHOWN}
+        return {
+            "body": readable(bytes(shown)),
+            "body_size": size,
+            "body_cut": size > LONGEST_SHOWN,
+            "because": self._because(record_id),
+        }
+
+    def _because(self, record_id: str) -> str:
+        """What a parked event waits for, in a sentence."""
+        code = select(WebhookEvent.parked_because).where(WebhookEvent.id == self.listing.parse_key(record_id))
+        return inbox.PARKED_SENTENCES.get(read_session().scalar(code) or "", "")
 
 
 def readable(body: bytes) -> str:
