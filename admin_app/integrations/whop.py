@@ -56,13 +56,18 @@ def _verify_current(raw: bytes, given: Mapping[str, str], key: bytes, now: datet
 
 
 def _verify_legacy(raw: bytes, header: str, key: bytes, now: datetime) -> None:
-    parts = [part.strip().partition("=") for part in header.split(",")]
-    timestamps = [value for name, _, value in parts if name == "t"]
+    timestamps = _legacy_parts(header, "t")
     if len(timestamps) != 1:
         raise BadSignature
     _require_recent(timestamps[0], now)
     digest = hmac.new(key, b".".join((_bytes(timestamps[0]), raw)), hashlib.sha256).hexdigest()
-    _require_match(digest.encode(), [value for name, _, value in parts if name == "v1"])
+    _require_match(digest.encode(), _legacy_parts(header, "v1"))
+
+
+def _legacy_parts(header: str, wanted: str) -> list[str]:
+    """The values of this name in `t=…,v1=…`."""
+    parts = [part.strip().partition("=") for part in header.split(",")]
+    return [value for name, _, value in parts if name == wanted]
 
 
 def _require_recent(timestamp: str, now: datetime) -> None:
@@ -95,14 +100,14 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
     content = body.get("data") if "data" in body else body.get("body")
     if kind != "ignored" and not isinstance(content, dict):
         raise MalformedEvent
-    data = fields.mapping(content)
+    data, given = fields.mapping(content), _lower(headers)
     about_membership = kind_of_event.startswith("membership.")
     start, end = whop_shapes.period(data)
     return WhopEvent(
-        external_id=_external_id(body, data, kind_of_event, _lower(headers)),
+        external_id=_external_id(body, data, kind_of_event, given),
         type=kind_of_event,
         kind=kind,
-        occurred_at=_occurred_at(body, data, received_at),
+        occurred_at=_occurred_at(body, data, given) or received_at,
         membership_id=(fields.text(data.get("id")) if about_membership else whop_shapes.membership_named_by(data)),
         whop_user_id=whop_shapes.user_id(data),
         email=whop_shapes.email(data),
@@ -124,9 +129,11 @@ def _json_object(raw: bytes) -> dict[str, Any]:
     return body
 
 
-def _occurred_at(body: Mapping[str, Any], data: Mapping[str, Any], received_at: datetime) -> datetime:
-    stated = (body.get("timestamp"), data.get("updated_at"), data.get("paid_at"))
-    return next((moment for moment in map(fields.moment, stated) if moment), received_at)
+def _occurred_at(body: Mapping[str, Any], data: Mapping[str, Any], headers: Mapping[str, str]) -> datetime | None:
+    """When it happened by Whop's own clock; legacy forms tell only when they were signed."""
+    signed = [] if "webhook-signature" in headers else _legacy_parts(headers.get("x-whop-signature", ""), "t")
+    stated = (body.get("timestamp"), data.get("updated_at"), data.get("paid_at"), *signed)
+    return next((moment for moment in map(fields.moment, stated) if moment), None)
 
 
 def _external_id(body: Mapping[str, Any], data: Mapping[str, Any], kind: str, headers: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """What each example delivery of Whop means, in every form."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -117,8 +117,15 @@ class TestOccurredAt:
     def test_is_the_time_in_the_envelope(self):
         assert own("membership.activated.v1").occurred_at == datetime(2026, 11, 3, 9, 30, 2, tzinfo=UTC)
 
-    def test_is_the_time_of_receipt_when_the_form_has_none(self):
-        assert own("membership.went_valid.v5").occurred_at == RECEIVED
+    def test_of_a_legacy_form_is_when_it_was_signed(self):
+        raw = (OWN_EVENTS / "whop" / "membership.went_valid.v5.json").read_bytes()
+        headers = whop_headers(raw, RECEIVED.timestamp() - 7)
+        assert whop.parse_event(raw, headers, RECEIVED).occurred_at == RECEIVED - timedelta(seconds=7)
+
+    @pytest.mark.parametrize("header", ["", "t=", "t=x,v1=y", "t=" + "9" * 400, "\x00"])
+    def test_is_the_time_of_receipt_when_nothing_tells_it(self, header):
+        event = parse({"action": "membership.went_valid", "data": {"id": "mem_1"}}, **{"x-whop-signature": header})
+        assert event.occurred_at == RECEIVED
 
     @pytest.mark.parametrize("stated", ["yesterday", "", None, 10**30, -5, "0001-01-01T00:00:00+14:00", [], True])
     def test_falls_back_on_nonsense(self, stated):
