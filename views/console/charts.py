@@ -46,9 +46,9 @@ class Chart:
     bars: tuple[Drawn, ...]
 
 
-def bar_chart(title: str, unit: str, bars: Sequence[Bar]) -> Chart:
-    """Lay the bars out side by side; `unit` names what is counted, as “purchases”."""
-    highest = max((bar.value for bar in bars), default=0) or 1
+def bar_chart(title: str, unit: str, bars: Sequence[Bar], *, full: float | None = None) -> Chart:
+    """Lay the bars out side by side; `unit` names what is counted, as “purchases”, `full` is the scale's end."""
+    highest = full or max((bar.value for bar in bars), default=0) or 1
     step = 100 / max(len(bars), 1)
     every = -(-len(bars) // MOST_LABELS) or 1
     drawn = (

@@ -33,8 +33,13 @@ class HomeView(ConsoleView):
 
     @page("/")
     def index(self) -> ResponseReturnValue:
-        open_work = worklists.waiting(read_session())
-        rendered: str = self.render("console/home.html", tiles=_tiles(open_work, backdesk().db.clock()))
+        session, now = read_session(), backdesk().db.clock()
+        rendered: str = self.render(
+            "console/home.html",
+            tiles=_tiles(worklists.waiting(session), now),
+            next_purchases=[(each, age_text(now - each.created_at)) for each in worklists.next_purchases(session)],
+            recent=worklists.recent_commands(session),
+        )
         return rendered
 
 

@@ -81,6 +81,7 @@ def _charts(found: Numbers) -> list[Chart]:
                 )
                 for w in found.weeks
             ],
+            full=100,
         ),
         bar_chart(
             "Time from purchase to claim",

@@ -56,7 +56,7 @@ class MyAccountView(ConsoleView):
 
     @command("/password")
     def password(self) -> ResponseReturnValue:
-        if request.method == "GET":
+        if request.method != "POST":
             return self.render("console/my_password.html", problems={}, error=None)
         try:
             _change_password()

@@ -27,7 +27,7 @@ class HandOverPage(CommandPage):
     """A command that makes a password: its answer shows it once, instead of going on to where it could be kept."""
 
     def respond(self) -> ResponseReturnValue:
-        if request.method == "GET":
+        if request.method != "POST":
             return self._show()
         try:
             with console_unit_of_work() as ctx:
