@@ -40,7 +40,8 @@ class CommandPage:
 
     def respond(self) -> ResponseReturnValue:
         """The page, or after a successful act the way back with the sentence that says what was done."""
-        if request.method == "GET":
+        # HEAD comes without the form token, so it must never act.
+        if request.method != "POST":
             return self._show()
         try:
             with console_unit_of_work() as ctx:
