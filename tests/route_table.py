@@ -1,0 +1,108 @@
+"""Every route of the product and who may use it: one row each, written independently of the role model.
+
+A new route fails `tests/test_route_matrix.py` until it has a row here. A console page belongs to an area, and
+`AREAS` says which role may enter which area; a public route says what an empty request gets and why it is open.
+"""
+
+from dataclasses import dataclass, field
+
+from models import Role
+
+LOOKS_AT = frozenset(
+    {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "inbox", "mails", "audit"}
+)
+RESOLVES = frozenset({"purchases: resolve", "inbox: release"})
+
+AREAS: dict[Role, frozenset[str]] = {
+    Role.SUPPORT: LOOKS_AT | RESOLVES,
+    Role.OPS: LOOKS_AT,
+    Role.FINANCE: LOOKS_AT,
+    Role.ADMIN: LOOKS_AT | RESOLVES | {"staff", "staff: manage"},
+    Role.AUDITOR: LOOKS_AT | {"staff"},
+}
+
+# What fills the parts of an address: no record has this number, so whoever is let in finds nothing there.
+NOBODY = 999_999
+PARTS: dict[str, object] = {"filename": "console/icon.svg", "provider": "whop"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A console route: its area, and what an empty request gets once inside."""
+
+    area: str
+    inside: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Open:
+    """A public route: what an empty request gets, why it needs no staff session, what differs with one."""
+
+    answers: dict[str, int]
+    why: str
+    signed_in: dict[str, int] = field(default_factory=dict)
+
+
+def section(name: str, area: str) -> dict[str, Row]:
+    """A list and a page per record, read only."""
+    return {
+        f"{name}.index_view": Row(area, {"GET": 200}),
+        f"{name}.details_view": Row(area, {"GET": 404}),
+    }
+
+
+def commands(view: str, area: str, *names: str) -> dict[str, Row]:
+    """Commands on one record: the plan by GET, the act by POST."""
+    return {f"{view}.{name}": Row(area, {"GET": 404, "POST": 404}) for name in names}
+
+
+CONSOLE: dict[str, Row] = {
+    "admin.index": Row("home", {"GET": 200}),
+    "my-account.index": Row("home", {"GET": 200}),
+    "my-account.password": Row("home", {"GET": 200, "POST": 422}),
+    "my-account.end_session": Row("home", {"POST": 404}),
+    "my-account.end_others": Row("home", {"POST": 303}),
+    **section("purchases", "purchases"),
+    **section("pending-profiles", "purchases"),
+    **section("extra-purchases", "purchases"),
+    **section("merges", "purchases"),
+    **commands("purchase", "purchases: resolve", "claim", "undo", "email", "delete", "mail"),
+    "purchase.settle": Row("purchases: resolve", {"GET": 200, "POST": 422}),
+    "purchase-numbers.index": Row("purchases", {"GET": 200}),
+    **section("profiles", "profiles"),
+    **section("users", "users"),
+    **section("clients", "clients"),
+    **section("onboarding-states", "clients"),
+    **section("bookings", "bookings"),
+    **section("practitioners", "bookings"),
+    **section("session-types", "bookings"),
+    **section("meetings", "meetings"),
+    **section("organizations", "meetings"),
+    **section("webhook-events", "inbox"),
+    "inbox.attach_email": Row("inbox: release", {"GET": 200, "POST": 422}),
+    "inbox.release": Row("inbox: release", {"GET": 200, "POST": 422}),
+    **section("sent-emails", "mails"),
+    "sent-emails.html_view": Row("mails", {"GET": 404}),
+    **section("audit-entries", "audit"),
+    **section("staff", "staff"),
+    **section("staff-sessions", "staff"),
+    "staff-commands.create": Row("staff: manage", {"GET": 200, "POST": 422}),
+    **commands("staff-commands", "staff: manage", "disable", "enable", "role", "password", "sign_out"),
+}
+
+PUBLIC: dict[str, Open] = {
+    "root": Open({"GET": 302}, "leads to the console"),
+    "static": Open({"GET": 200}, "styles and scripts, the same for everyone"),
+    "health.health": Open({"GET": 200}, "asked by whatever watches the server"),
+    "metrics.metrics": Open({"GET": 404}, "answers only to a caller on the same machine"),
+    "csp_reports": Open({"POST": 204}, "browsers report without cookies"),
+    "sign_in.show": Open({"GET": 200}, "before one is signed in", signed_in={"GET": 303}),
+    "sign_in.sign_in": Open({"POST": 422}, "before one is signed in"),
+    "sign_in.sign_out": Open({"POST": 303}, "harmless without a session"),
+    "openapi.document": Open({"GET": 200}, "describes the public endpoints"),
+    "webhooks.receive": Open({"POST": 400}, "the provider's signature decides"),
+    "claims.claim": Open({"POST": 401}, "the customer's token decides"),
+    "claims.sign_in": Open({"POST": 401}, "the customer's token decides"),
+    "claim_page.show": Open({"GET": 403}, "the link of the claim mail, whose token decides"),
+    "claim_page.claim": Open({"POST": 403}, "the form of that page, whose token decides"),
+}
