@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -38,9 +39,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running simulator; tests keep apart by the people and memberships they make."""
+@contextmanager
+def simulated_providers(folder: Path) -> Iterator[str]:
+    """The address of a simulator that runs while the block does."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = SimulatorSettings(
@@ -52,10 +53,24 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         clerk_webhook_secret=CLERK_SECRET,
         clerk_issuer=f"{url}/clerk",
     )
-    app = simulated.create_app(settings, Path(tmp_path_factory.mktemp("simulator")) / "state.sqlite")
+    app = simulated.create_app(settings, folder / "state.sqlite")
     with served(app, port):
         yield url
     simulated.close(app)
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One simulator for many tests, which keep apart by the people and memberships they make."""
+    with simulated_providers(tmp_path_factory.mktemp("simulator")) as url:
+        yield url
+
+
+@pytest.fixture
+def own_simulator(tmp_path: Path) -> Iterator[str]:
+    """A simulator that nobody else has put anything into."""
+    with simulated_providers(tmp_path) as url:
+        yield url
 
 
 class served:

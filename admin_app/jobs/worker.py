@@ -16,26 +16,26 @@ POLL_SECONDS = 5.0
 log = structlog.get_logger("backdesk.jobs")
 
 
-async def run(queue: App, stop: asyncio.Event) -> None:
+async def run(queue: App, stop: asyncio.Event, *, poll_seconds: float = POLL_SECONDS) -> None:
     """Work until `stop` is set; running jobs may finish first. A lost database only means a pause."""
     while not stop.is_set():
         try:
             async with queue.open_async():
                 await sweeper.requeue_stalled(queue)
-                await _work(queue, stop)
+                await _work(queue, stop, poll_seconds)
         except Exception as error:
             log.warning("worker interrupted", kind=type(error).__name__)
         if not stop.is_set():
             await _pause(stop)
 
 
-async def _work(queue: App, stop: asyncio.Event) -> None:
+async def _work(queue: App, stop: asyncio.Event, poll_seconds: float) -> None:
     working = asyncio.create_task(
         queue.run_worker_async(
             name="backdesk",
             concurrency=CONCURRENCY,
             listen_notify=True,
-            fetch_job_polling_interval=POLL_SECONDS,
+            fetch_job_polling_interval=poll_seconds,
             shutdown_graceful_timeout=GRACE_SECONDS,
             delete_jobs="successful",
             install_signal_handlers=False,

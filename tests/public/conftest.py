@@ -1,3 +1,3 @@
-from tests.house import house, real_house, simulator
+from tests.house import house, own_simulator, real_house, simulator
 
-__all__ = ["house", "real_house", "simulator"]
+__all__ = ["house", "own_simulator", "real_house", "simulator"]

@@ -1,0 +1,65 @@
+"""A worker in a thread, on a real database."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import text
+
+from admin_app.jobs import worker
+from admin_app.jobs.app import build
+from admin_app.jobs.bench import Bench
+from admin_app.jobs.retry import BackOff
+from tests.house import House
+
+PATIENCE_SECONDS = 20.0
+
+
+def bench_of(house: House) -> Bench:
+    """The house's bench with the address that the queue's own connections need."""
+    url = house.db.engine.url.render_as_string(hide_password=False)
+    return Bench(house.db, house.bench.settings.model_copy(update={"database_url": url}), house.bench.providers)
+
+
+class RunningWorker:
+    def __init__(self, house: House, *, first_wait: float = 0) -> None:
+        self._queue = build(bench_of(house), back_off=BackOff(first_wait))
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(worker.run(self._queue, self._stop, poll_seconds=0.1))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(PATIENCE_SECONDS)
+        assert not self._thread.is_alive()
+
+
+def wait_until(what: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+def execute(house: House, statement: str) -> None:
+    with house.db.engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def jobs(house: House) -> list[tuple[str, str, int]]:
+    """Name, status and tries of the jobs that are there, but for the recurring ones."""
+    query = text(
+        "SELECT task_name, status::text, attempts FROM procrastinate_jobs"
+        " WHERE task_name IN ('process_event', 'send_claim_mail') ORDER BY id"
+    )
+    with house.db.read_only() as session:
+        return [(row.task_name, row.status, row.attempts) for row in session.execute(query)]
