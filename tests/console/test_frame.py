@@ -161,9 +161,10 @@ def test_pages_read_in_a_transaction_that_cannot_write(client_for: ClientFor, db
     assert response.status_code == 500
     with db.read_only() as session:
         assert session.scalar(select(PendingProfile).where(PendingProfile.email == "x@example.com")) is None
-    with db.read_only() as session, pytest.raises(InternalError, match="read-only"):
+    with db.read_only() as session:
         session.add(PendingProfile(email="y@example.com"))
-        session.flush()
+        with pytest.raises(InternalError, match="read-only"):
+            session.flush()
 
 
 def test_the_ways_through_the_console_lead_somewhere(client_for: ClientFor) -> None:
