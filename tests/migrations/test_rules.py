@@ -1,0 +1,89 @@
+"""What the database itself refuses, and how a migration refuses data that it must not touch."""
+
+import psycopg
+import pytest
+from alembic.util import CommandError
+
+from tests.migrations import believable_rows
+from tests.migrations.journey import Journey
+
+
+def with_rows(journey: Journey, revision: str) -> None:
+    journey.up("0001")
+    journey.run(believable_rows.LEGACY)
+    journey.up(revision)
+
+
+def test_overlapping_bookings_are_named(journey: Journey) -> None:
+    with_rows(journey, "0010")
+    journey.run(
+        "INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, status) "
+        "VALUES (1, 1, 'x', 'x@example.org', '2025-07-01 09:30+00', '2025-07-01 10:00+00', 'confirmed')"
+    )
+    with pytest.raises(CommandError, match=r"bookings overlap: 1 and 4, 2 and 4\. Cancel or move"):
+        journey.up()
+    journey.run("UPDATE bookings SET status = 'canceled' WHERE id = 4")
+    journey.up()
+    with pytest.raises(psycopg.errors.ExclusionViolation):
+        journey.run("UPDATE bookings SET status = 'confirmed' WHERE id = 4")
+
+
+@pytest.mark.parametrize(
+    ("broken", "repaired", "sentence"),
+    [
+        (
+            "UPDATE profiles SET membership = 'vip' WHERE user_id = 'user_2abc'",
+            "UPDATE profiles SET membership = 'pro' WHERE user_id = 'user_2abc'",
+            r"ck_profiles_membership .* these rows of profiles break that: user_2abc\.",
+        ),
+        (
+            "UPDATE bookings SET stripe_checkout_session_id = 'cs_1' WHERE id < 3",
+            "UPDATE bookings SET stripe_checkout_session_id = NULL WHERE id = 2",
+            r"Each stripe_checkout_session_id may occur once, but these rows of bookings break that: 1, 2\.",
+        ),
+        (
+            "UPDATE practitioners SET email = 'ADA@clinic.example' WHERE id = 2",
+            "UPDATE practitioners SET email = 'ben@clinic.example' WHERE id = 2",
+            r"whatever its case, but these rows of practitioners break that: 1, 2\.",
+        ),
+        (
+            "UPDATE bookings SET ends_at = starts_at WHERE id = 3",
+            "UPDATE bookings SET ends_at = starts_at + interval '1 hour' WHERE id = 3",
+            r"ck_bookings_ends_after_start .*: 3\.",
+        ),
+    ],
+    ids=["unknown-value", "double-id", "e-mail-case", "ends-at-start"],
+)
+def test_rows_that_break_a_rule_are_named(journey: Journey, broken: str, repaired: str, sentence: str) -> None:
+    with_rows(journey, "0006")
+    journey.run(broken)
+    with pytest.raises(CommandError, match=sentence):
+        journey.up()
+    journey.run(repaired)
+    journey.up()
+    journey.check_drift()
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_entries SET reason = 'x'", "DELETE FROM audit_entries",
+                                       "TRUNCATE audit_entries"])  # fmt: skip
+def test_the_audit_is_append_only(journey: Journey, statement: str) -> None:
+    journey.up()
+    journey.run(believable_rows.ADDED["0013"])
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="audit_entries is append-only"):
+        journey.run(statement)
+    assert journey.value("SELECT count(*) FROM audit_entries") == 1
+
+
+def test_safe_defaults_come_from_the_server(journey: Journey) -> None:
+    journey.up()
+    journey.run("INSERT INTO clients (name) VALUES ('Harbour Dental')")
+    (client,) = journey.rows(
+        "SELECT onboarding_complete, outbound_paused, ai_disabled, payment_active, pending_cancellation, billing_status "
+        "FROM clients"
+    )
+    assert list(client.values()) == [False] * 5 + ["none"]
+    journey.run("INSERT INTO pending_profiles (email) VALUES ('Nora@Example.org')")
+    (pending,) = journey.rows("SELECT membership, payment_provider, claimed FROM pending_profiles")
+    assert list(pending.values()) == ["pro", "whop", False]
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        journey.run("INSERT INTO pending_profiles (email) VALUES ('nora@example.ORG')")
