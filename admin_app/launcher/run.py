@@ -90,7 +90,8 @@ class Run:
             self._start(supervisor)
             say()
             say(self._welcome(time.monotonic() - begun))
-            supervisor.watch()
+            supervisor.wait_until(_terminal_watch(), every=0.3)
+            raise Stop
         finally:
             with _undisturbed():
                 supervisor.stop()
@@ -237,9 +238,17 @@ def _ask_health(port: int) -> str:
         connection.close()
 
 
+def _terminal_watch() -> Callable[[], bool]:
+    """Tells when the terminal has been closed: make is told of that, but does not pass it on."""
+    had_one = os.isatty(1)
+    return lambda: had_one and not os.isatty(1)
+
+
 def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handler)
+        # Under nohup the loss of the terminal is to be survived.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -124,21 +124,13 @@ class Supervisor:
         if child.process.returncode != 0:
             raise LaunchError(_obituary(child))
 
-    def wait_until(self, condition: Callable[[], bool], *, finite: Child | None = None) -> None:
+    def wait_until(self, condition: Callable[[], bool], *, finite: Child | None = None, every: float = 0.03) -> None:
         """Wait for a condition; a program that ends first is an error."""
         while not condition():
             for child in self._children:
                 if child is not finite and child.process.poll() is not None:
                     raise LaunchError(_obituary(child))
-            time.sleep(0.03)
-
-    def watch(self) -> None:
-        """Return never; raise when a program ends."""
-        while True:
-            for child in self._children:
-                if child.process.poll() is not None:
-                    raise LaunchError(_obituary(child))
-            time.sleep(0.3)
+            time.sleep(every)
 
     def stop(self) -> None:
         """Stop everything, the base last, and dismiss the guardian."""

@@ -88,7 +88,14 @@ class SmallRun:
     def of(cls, folder: Path) -> list[SmallRun]:
         return [run for run in cls._started if run.folder == folder]
 
-    def __init__(self, folder: Path, *arguments: str, under: tuple[str, ...] = (), **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        under: tuple[str, ...] = (),
+        terminal: int | None = None,
+        **environment: str,
+    ) -> None:
         self.folder = folder
         self.output = folder / f"output-{time.monotonic_ns()}"
         clean = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -97,7 +104,7 @@ class SmallRun:
                 [*under, sys.executable, str(SMALL_RUN), str(folder), *arguments],
                 env={**clean, **environment},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=output if terminal is None else terminal,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
             )

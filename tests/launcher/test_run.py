@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import stat
@@ -147,6 +148,18 @@ def test_everything_killed_at_once_is_recovered_from(folder: Path) -> None:
     again = SmallRun(folder, PORT=port).wait_until_up()
     assert again.demo_env() == run.demo_env()
     assert again.end() == 0
+
+
+def test_it_ends_with_its_terminal_even_when_no_signal_comes(folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    run = SmallRun(folder, terminal=theirs, PORT=str(free_port()))
+    os.close(theirs)
+    shown = b""
+    while b"Ctrl-C stops everything" not in shown:
+        shown += os.read(ours, 4096)
+    os.close(ours)
+    assert run.process.wait(30) == 0
+    assert processes_of(folder) == []
 
 
 def test_it_ends_with_the_make_that_called_it(folder: Path) -> None:

@@ -27,7 +27,7 @@ if sys.argv[3] == "stop":
     time.sleep(0.5)
     supervisor.stop()
 else:
-    supervisor.watch()
+    supervisor.wait_until(lambda: False)
 """
 
 
