@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -132,10 +133,12 @@ def _digest(entry: AuditEntry) -> bytes:
 def first_broken_link(session: Session) -> int | None:
     """The id of the first entry that was altered or whose predecessor is missing; None when the chain holds."""
     previous = GENESIS
-    for entry in session.scalars(select(AuditEntry).order_by(AuditEntry.id).execution_options(yield_per=1000)):
-        if entry.prev_hash != previous or entry.hash != _digest(entry):
-            return entry.id
-        previous = entry.hash
+    in_order = select(AuditEntry).order_by(AuditEntry.id).execution_options(yield_per=1000)
+    with closing(session.scalars(in_order)) as entries:
+        for entry in entries:
+            if entry.prev_hash != previous or entry.hash != _digest(entry):
+                return entry.id
+            previous = entry.hash
     return None
 
 
