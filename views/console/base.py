@@ -5,7 +5,7 @@ as routes; what changes data is a hand-written page that shows a plan and calls 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote
@@ -16,7 +16,6 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.theme import Theme
-from sqlalchemy.orm import Session
 from werkzeug.local import LocalProxy
 from wtforms import Form
 
@@ -30,6 +29,7 @@ from views.console.columns import money_text, plain_text, time_text
 from views.console.listing import ListSpec, show_list
 from views.console.records import RecordSpec, show_record
 from views.console.viewer import Viewer, viewer, viewer_or_none
+from views.reading import close_read_session, read_session
 
 Exposed = TypeVar("Exposed", bound=Callable[..., ResponseReturnValue])
 
@@ -53,28 +53,12 @@ def command(url: str) -> Callable[[Exposed], Exposed]:
     return page(url, methods=("GET", "POST"))
 
 
-def read_session() -> Session:
-    """The session that this request's pages read by; PostgreSQL refuses writes in it."""
-    if "console_session" not in g:
-        g.console_reads = ExitStack()
-        g.console_session = g.console_reads.enter_context(backdesk().db.read_only())
-    found: Session = g.console_session
-    return found
-
-
-def close_read_session(_error: BaseException | None = None) -> None:
-    g.pop("console_session", None)
-    reads_open = g.pop("console_reads", None)
-    if reads_open is not None:
-        reads_open.close()
-
-
 @contextmanager
 def console_unit_of_work() -> Iterator[Ctx]:
     """One transaction in the name of the signed-in person; commits when the block ends well."""
-    # What was read for the page is out of date after the act, and one request needs one connection at a time.
-    close_read_session()
-    with backdesk().db.unit_of_work(viewer().staff, request_id=request_id()) as ctx:
+    staff = viewer().staff
+    close_read_session()  # what was read for the page is out of date after the act
+    with backdesk().db.unit_of_work(staff, request_id=request_id()) as ctx:
         yield ctx
 
 

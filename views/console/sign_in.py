@@ -27,6 +27,7 @@ from admin_app.services.staff_sessions import (
     WrongCredentials,
 )
 from views.backdesk import backdesk, request_id
+from views.reading import close_read_session, read_session
 
 COOKIE = "backdesk_session"
 HOME = "/admin/"
@@ -119,6 +120,7 @@ def sign_out() -> ResponseReturnValue:
     token = request.cookies.get(COOKIE)
     if token:
         actor: Actor = signed_in_actor() or Guest()
+        close_read_session()
         with backdesk().db.unit_of_work(actor, request_id=request_id()) as ctx:
             staff_sessions.sign_out(ctx, token=token)
     flash("You are signed out.", "success")
@@ -128,6 +130,7 @@ def sign_out() -> ResponseReturnValue:
 
 
 def _try(email: str, password: str) -> SignedIn | SignInRefused:
+    close_read_session()
     # A refusal comes back as a value, so that the failure it counted is committed with this block.
     with backdesk().db.unit_of_work(Guest(), request_id=request_id()) as ctx:
         previous = request.cookies.get(COOKIE)
@@ -172,11 +175,11 @@ def _load(_request: Any) -> StaffUser | None:
     if not token:
         return None
     database, limits = backdesk().db, Limits.from_settings(backdesk().settings)
-    with database.read_only() as session:
-        found = staff_sessions.authenticate(session, token, now=database.clock(), limits=limits)
+    found = staff_sessions.authenticate(read_session(), token, now=database.clock(), limits=limits)
     if found is None:
         return None
     if found.touch_due:
+        close_read_session()
         with database.unit_of_work(found.actor) as ctx:
             staff_sessions.touch(ctx, session_id=found.session_id)
     return StaffUser(found)

@@ -1,0 +1,25 @@
+"""The one session that a request reads by: who asks is looked up in it, and so is what the page shows."""
+
+from contextlib import ExitStack
+
+from flask import g
+from sqlalchemy.orm import Session
+
+from views.backdesk import backdesk
+
+
+def read_session() -> Session:
+    """This request's session; PostgreSQL refuses writes in it."""
+    if "read_session" not in g:
+        g.reads_open = ExitStack()
+        g.read_session = g.reads_open.enter_context(backdesk().db.read_only())
+    found: Session = g.read_session
+    return found
+
+
+def close_read_session(_error: BaseException | None = None) -> None:
+    """Give its connection back; before a unit of work, because one request needs one connection at a time."""
+    g.pop("read_session", None)
+    reads_open = g.pop("reads_open", None)
+    if reads_open is not None:
+        reads_open.close()
