@@ -56,6 +56,7 @@ class Diary:
         strangers = [self.invention.person() for _ in range(900)]
         self.regulars = list(regulars)
         self.clients = people[:1400] + strangers
+        self.held = 0
         self.types: dict[int, list[tuple[int, int, int]]] = {}
 
     @property
@@ -129,7 +130,8 @@ class Diary:
         status = self.random.choices(kinds, weights)[0]
         made = min(starts_at, self.stage.today) - timedelta(minutes=self.random.uniform(60, 60 * 24 * 30))
         hold = None
-        if not past and number % (BOOKINGS // HELD_NOW) == HELD_NOW:
+        if not past and self.held < HELD_NOW:
+            self.held += 1
             status, made = BookingStatus.PENDING, self.stage.today - timedelta(minutes=5)
             hold = made + HOLD
         paid = status not in UNPAID

@@ -62,12 +62,11 @@ class Script:
         purchase = Purchase(at, buyer, record, form or random.choice(FORMS))
         activated = self._delivery(purchase, "membership.activated", at)
         paid = self._delivery(purchase, "payment.succeeded", at + timedelta(seconds=1), paid=True)
-        # Deliveries come in any order, and some only come after the newer one.
-        order = [paid, activated] if random.random() < 0.08 else [activated, paid]
-        for number, delivered in enumerate(order if random.random() < 0.3 else order[:1]):
-            self.note(
-                at + timedelta(seconds=number), self._coming_in(purchase, at + timedelta(seconds=number), delivered)
-            )
+        # Deliveries come in any order, and some endpoints were set up for one of the two only.
+        come_in = random.choices(([activated], [activated, paid], [paid, activated]), (70, 25, 5))[0]
+        for number, delivered in enumerate(come_in):
+            moment = at + timedelta(seconds=number)
+            self.note(moment, self._coming_in(purchase, moment, delivered))
         self.note(at + timedelta(seconds=2), lambda: self.acts.mail(at, record.id))
         if renews and plan == "monthly":
             self._renew(purchase)

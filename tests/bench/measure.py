@@ -48,25 +48,37 @@ class Place:
 def measure(
     places: Sequence[Place], *, rounds: int, warm_up: int, progress: Callable[[int], None] = lambda done: None
 ) -> list[Series]:
-    """Ask for everything `rounds` times in a new order each time; the first `warm_up` rounds do not count."""
+    """Ask for everything `rounds` times in a new order each time; the first `warm_up` rounds do not count.
+
+    The contenders of one page follow each other at once: they are compared, so they must meet the same moment.
+    """
     shuffle = Random(1).shuffle
-    tasks = [
-        (site, scenario.paths[site.contender], Series(place.bookings, scenario.name, site.contender))
+    pages = [
+        [
+            (site, scenario.paths[site.contender], Series(place.bookings, scenario.name, site.contender))
+            for site in place.sites
+        ]
         for place in places
         for scenario in place.scenarios
-        for site in place.sites
     ]
-    in_order = list(tasks)
+    in_order = [series for page in pages for _, _, series in page]
     for number in range(warm_up + rounds):
-        shuffle(tasks)
-        for site, path, series in tasks:
-            answer = site.get(path)
-            if answer.status != 200:
-                raise SystemExit(f"{series.contender} answered {answer.status} to {path}")
-            if number >= warm_up:
-                series.add(answer)
+        shuffle(pages)
+        for page in pages:
+            shuffle(page)
+            for site, path, series in page:
+                answer = _asked(site, path)
+                if number >= warm_up:
+                    series.add(answer)
         progress(number + 1)
-    return [series for _, _, series in in_order]
+    return in_order
+
+
+def _asked(site: Site, path: str) -> Answer:
+    answer = site.get(path)
+    if answer.status != 200:
+        raise SystemExit(f"{site.contender} answered {answer.status} to {path}")
+    return answer
 
 
 def show_rounds(total: int) -> Callable[[int], None]:

@@ -83,7 +83,7 @@ def serving(contender: str, database_url: str, log: Path) -> Iterator[Site]:
     port = _free_port()
     command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--worker-class", "sync", "--no-control-socket"]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "warning", f"tests.bench.serve:app({contender!r})"]
-    environment = {**os.environ, "BENCH_DATABASE_URL": database_url, "PYTHONWARNINGS": "default"}
+    environment = {**os.environ, "BENCH_DATABASE_URL": database_url}
     with log.open("ab") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
