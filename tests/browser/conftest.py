@@ -28,7 +28,9 @@ QUIET = (
     "--disable-component-update",
     "--no-first-run",
 )
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
+ROOT = Path(__file__).resolve().parents[2]
+# `make screenshots` draws the README's picture; any other run leaves its pictures aside.
+SCREENSHOTS = ROOT / ("docs/images" if os.environ.get("BACKDESK_SCREENSHOTS") else "var/screenshots")
 
 
 @dataclass
