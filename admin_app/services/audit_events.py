@@ -29,6 +29,7 @@ EVENTS: dict[str, EventKind] = {
     "purchase.ended": EventKind("{actor} ended the membership {membership_id}"),
     "purchase.cancellation": EventKind("{actor} set the cancellation of membership {membership_id}"),
     "purchase.claimed": EventKind("{actor} claimed the purchase of {email} for {user_id}", frozenset({"outcome"})),
+    "purchase.put_aside": EventKind("{actor} set the membership {membership_id} of {email} aside for another one"),
     "purchase.extra": EventKind("{actor} noted an extra purchase of {user_id}, who is already pro"),
     "purchase.extra_resolved": EventKind("{actor} settled the extra purchase of {user_id}: {resolution}"),
     "purchase.undone": EventKind("{actor} undid the claim of {email} for {user_id}"),
@@ -38,6 +39,7 @@ EVENTS: dict[str, EventKind] = {
     "purchase.mail_sent": EventKind("{actor} handed over a claim mail for the purchase of {email}"),
     "purchase.legacy_adopted": EventKind("{actor} moved the legacy row {legacy_user_id} to the waiting purchases"),
     # profiles
+    "profile.email_known": EventKind("{actor} gave profile {user_id} its verified address"),
     "profile.created": EventKind("{actor} made the profile {user_id} at sign-in"),
     # inbox
     "inbox.parked": EventKind("{actor} parked a {provider} event: {because}"),

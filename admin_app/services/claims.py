@@ -17,11 +17,11 @@ from admin_app.errors import (
     PendingProfileNotFound,
 )
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, legacy, merge_fields, users
+from admin_app.services import audit, holders, legacy, merge_fields, users
 from admin_app.services.audit import Change
+from admin_app.services.holders import assign
 from admin_app.services.merge_fields import CARRIED, COPIED
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
-from admin_app.services.purchases import assign
 from admin_app.services.records import extra_key, lock_names, membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
 from models.merges import Merge, MergeKind
@@ -59,10 +59,10 @@ def sign_in_from_provider(ctx: Ctx, customer: Customer) -> ClaimResult:
 
 
 def _sign_in(ctx: Ctx, customer: Customer) -> ClaimResult:
-    users.upsert(ctx, customer)
-    owner = users.owner_of(customer)
+    emails = users.verified_emails(customer)
+    owner = _come_in(ctx, customer, emails)
     first: ClaimResult | None = None
-    for email in users.verified_emails(customer):
+    for email in emails:
         pending = _waiting(ctx, email)
         if pending is None or (pending.claimed and pending.claimed_by_user_id != owner.user_id):
             continue
@@ -82,26 +82,42 @@ def claim(ctx: Ctx, *, email: str, token: str | None = None) -> ClaimResult:
     address = email.strip().lower()
     if token is None and address not in customer.verified_emails:
         raise EmailNotVerified
+    owner = _come_in(ctx, customer, [address])
     pending = _waiting(ctx, address)
     if token is not None:
         if pending is None or not _token_fits(ctx, pending, token):
             raise InvalidToken
     elif pending is None:
         raise PendingProfileNotFound
-    users.upsert(ctx, customer)
-    return _settle(ctx, pending, users.owner_of(customer), keep_email=address not in customer.verified_emails)
+    return _settle(ctx, pending, owner, keep_email=address not in customer.verified_emails)
 
 
 def claim_by_token(ctx: Ctx, *, token: str) -> ClaimResult:
     """The claim of the page that the mail leads to."""
     require(ctx, Permission.CUSTOMER_CLAIM)
     customer = _customer(ctx)
-    pending = ctx.session.scalar(select(PendingProfile).where(PendingProfile.token == token_digest(token)))
+    meant = select(PendingProfile).where(PendingProfile.token == token_digest(token))
+    pending = ctx.session.scalar(meant)
+    if pending is None:
+        raise InvalidToken
+    owner = _come_in(ctx, customer, [pending.email])
+    pending = ctx.session.scalar(meant.execution_options(populate_existing=True))
     if pending is None or not _token_fits(ctx, pending, token):
         raise InvalidToken
-    users.upsert(ctx, customer)
     proven = pending.email.lower() in customer.verified_emails
-    return _settle(ctx, pending, users.owner_of(customer), keep_email=not proven)
+    return _settle(ctx, pending, owner, keep_email=not proven)
+
+
+def _come_in(ctx: Ctx, customer: Customer, emails: list[str]) -> Owner:
+    """Remember the person, and lock all that the claim may touch before it writes anything (see `holders`)."""
+    users.upsert(ctx, customer)
+    owner = users.owner_of(customer)
+    lock_names(ctx.session, *(f"email:{email.lower()}" for email in emails))
+    _locked_profile(ctx, owner.user_id)
+    legacy.lock(ctx, emails=emails)
+    waiting = select(PendingProfile.id).where(PendingProfile.email.in_(emails), ~PendingProfile.claimed)
+    ctx.session.execute(waiting.order_by(PendingProfile.id).with_for_update())
+    return owner
 
 
 def _customer(ctx: Ctx) -> Customer:
@@ -179,7 +195,10 @@ def _consequences(pending: PendingProfile, profile: Profile | None) -> tuple[str
     elif profile is None:
         said.insert(0, "A profile is made, and the account gains pro access.")
     elif profile.membership is Membership.PRO:
-        said.insert(0, "The account is already pro: it gains no access, and its present membership is replaced.")
+        said.insert(
+            0,
+            "The account is already pro: it gains no access. A membership that is replaced goes to the worklist.",
+        )
     else:
         said.insert(0, "The account gains pro access.")
     return tuple(said)
@@ -214,15 +233,25 @@ def _settle(
         return _claimed_before(current, owner, profile)
     plan_lines = merge_fields.lines(pending, profile, owner, keep_email=keep_email)
     values = merge_fields.chosen_values(plan_lines, choices or {})
-    values |= {name: getattr(pending, name) for name in CARRIED}
+    if values["whop_membership_id"] == pending.whop_membership_id:
+        values |= {name: getattr(pending, name) for name in CARRIED}
     before = snapshot(profile, JOURNALED) if profile is not None else None
     if profile is None:
         profile = Profile(user_id=owner.user_id, **merge_fields.new_profile_defaults(ctx.now))
         ctx.session.add(profile)
+    replaced = _replaced(profile, values)
     changes = assign(ctx, profile, **values)
     merge = _journal(ctx, pending, profile, before, choices or {}, reason, by_staff)
     _record(ctx, pending, profile, merge, changes)
+    if replaced:
+        holders.put_aside(ctx, profile, replaced)
     return ClaimResult(merge.kind.value, profile, merge.id)
+
+
+def _replaced(profile: Profile, values: Mapping[str, Any]) -> str | None:
+    """The membership that gives way to the purchase's and may still be charged, if any."""
+    held = profile.whop_membership_id
+    return held if profile.membership is Membership.PRO and held != values["whop_membership_id"] else None
 
 
 def _as_it_is_now(ctx: Ctx, pending_id: int) -> PendingProfile:
@@ -330,7 +359,9 @@ def _ensure_profile(ctx: Ctx, owner: Owner) -> Profile:
         ctx.session.flush()  # the audit entry must not outlive a failed insert
         audit.record(ctx, "profile.created", records=[profile_key(profile)], facts={"user_id": profile.user_id})
     elif profile.email is None and owner.email:
-        profile.email = owner.email
+        changes = assign(ctx, profile, email=owner.email)
+        told = {"user_id": profile.user_id}
+        audit.record(ctx, "profile.email_known", records=[profile_key(profile)], changes=changes, facts=told)
     return profile
 
 

@@ -11,13 +11,12 @@ from admin_app.errors import AlreadyClaimed, Conflict, NotFound
 from admin_app.integrations import clerk, job_queue, whop
 from admin_app.integrations.ports import ClerkUser, WhopEvent, WhopMembership
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, claims, purchases
+from admin_app.services import audit, claims, holders, purchases
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.plans import require_reason
 from admin_app.services.purchases import Applied, PurchaseFacts
 from admin_app.services.records import event_key
 from models.inbox import EventState, WebhookEvent
-from models.people import PendingProfile, Profile
 
 SETTLED = frozenset({EventState.PROCESSED, EventState.IGNORED, EventState.SUPERSEDED})
 CLAIMING_EVENTS = frozenset({"user.created", "user.updated"})
@@ -67,16 +66,7 @@ def lookup_needed(ctx: Ctx, *, event_id: int) -> str | None:
     parsed = _parsed(event)
     if parsed.kind != "purchase" or parsed.email or parsed.membership_id is None:
         return None
-    return None if _is_held(ctx.session, parsed.membership_id) else parsed.membership_id
-
-
-def _is_held(session: Session, membership_id: str) -> bool:
-    """Whether a profile, a waiting purchase or a legacy row already has this membership."""
-    rows = (
-        select(Profile.user_id).where(Profile.whop_membership_id == membership_id, Profile.email.is_not(None)),
-        select(PendingProfile.id).where(PendingProfile.whop_membership_id == membership_id),
-    )
-    return any(session.execute(row.limit(1)).first() is not None for row in rows)
+    return None if holders.is_held(ctx.session, parsed.membership_id) else parsed.membership_id
 
 
 def apply(
@@ -113,12 +103,13 @@ def _apply_whop(ctx: Ctx, event: WebhookEvent, looked_up: WhopMembership | None)
     match applied:
         case Applied.DONE:
             _settle(ctx, event, EventState.PROCESSED, parsed.kind)
-            if parsed.kind == "purchase" and parsed.membership_id:
-                _release_waiting(ctx, parsed.membership_id)
         case Applied.SUPERSEDED:
             _settle(ctx, event, EventState.SUPERSEDED, "something newer was applied before")
         case _:
             _park(ctx, event, applied.value)
+            return
+    if parsed.kind == "purchase" and parsed.membership_id:
+        _release_waiting(ctx, parsed.membership_id)
 
 
 def _apply_clerk(ctx: Ctx, event: WebhookEvent) -> None:

@@ -3,9 +3,10 @@
 Until all of them are moved both places are read, the waiting purchases first. Whoever needs a legacy row moves it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -34,6 +35,10 @@ MOVED_FIELDS = (
 )
 
 IS_LEGACY: ColumnElement[bool] = Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True)
+# A row whose address waits already stays where support sees it.
+_CAN_MOVE = and_(
+    Profile.email.is_not(None), ~select(PendingProfile.id).where(PendingProfile.email == Profile.email).exists()
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,18 @@ def adopt(ctx: Ctx, *, email: str | None = None, membership_id: str | None = Non
     key = Profile.email == email if email else Profile.whop_membership_id == membership_id
     row = ctx.session.scalar(
         select(Profile)
-        .where(IS_LEGACY, key, Profile.email.is_not(None))
+        .where(IS_LEGACY, key, _CAN_MOVE)
         .order_by(Profile.updated_at.desc(), Profile.user_id)
         .limit(1)
         .with_for_update()
     )
     return _move(ctx, row) if row is not None else None
+
+
+def lock(ctx: Ctx, *, emails: Sequence[str]) -> None:
+    """Lock the legacy rows of these addresses before anything is written, so that moving one waits for nobody."""
+    rows = select(Profile.user_id).where(IS_LEGACY, Profile.email.in_(emails), _CAN_MOVE)
+    ctx.session.execute(rows.order_by(Profile.user_id).with_for_update())
 
 
 def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
@@ -66,7 +77,7 @@ def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
         insert(PendingProfile).values(values).on_conflict_do_nothing().returning(PendingProfile.id)
     )
     if pending_id is None:
-        return None  # the address or membership waits already; this older row stays where support sees it
+        return None  # the membership waits already, or another transaction was faster
     ctx.session.execute(delete(Profile).where(Profile.user_id == row.user_id))
     pending = ctx.session.get_one(PendingProfile, pending_id)
     audit.record(
@@ -82,11 +93,7 @@ def move(ctx: Ctx, *, limit: int = 200) -> int:
     """Move up to `limit` legacy rows; what cannot be moved stays and is counted by `status`."""
     rows = ctx.session.scalars(
         select(Profile)
-        .where(
-            IS_LEGACY,
-            Profile.email.is_not(None),
-            ~select(PendingProfile.id).where(PendingProfile.email == Profile.email).exists(),
-        )
+        .where(IS_LEGACY, _CAN_MOVE)
         .order_by(Profile.updated_at.desc(), Profile.user_id)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -146,7 +146,7 @@ def _ids(
     condition: SQLColumnExpression[bool],
     order: SQLColumnExpression[float] | None = None,
 ) -> Iterable[str]:
-    query = select(column).where(condition, column.not_like(f"{LEGACY_PREFIX}%")).limit(MOST_CANDIDATES)
+    query = select(column).where(condition, ~column.startswith(LEGACY_PREFIX, autoescape=True)).limit(MOST_CANDIDATES)
     return session.scalars(query if order is None else query.order_by(order))
 
 

@@ -8,8 +8,8 @@ from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, owners
 from admin_app.services.audit import Change
+from admin_app.services.holders import assign
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
-from admin_app.services.purchases import assign
 from admin_app.services.records import extra_key, lock_names, membership_keys, pending_key, profile_key
 from models.people import ExtraPurchase, PendingProfile, Profile
 
@@ -127,16 +127,16 @@ def delete(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str) -> Non
     require_same(shown, fingerprint(pending))
     held = snapshot(pending)
     held.pop("token")
+    ctx.session.delete(pending)
+    ctx.session.flush()  # what refers to the row is locked before the audit's chain is
     audit.record(
         ctx,
         "purchase.deleted",
         records=[pending_key(pending), *membership_keys(pending)],
         reason=reason,
         changes=[Change(name, value, None) for name, value in held.items() if value is not None],
-        facts={"email": pending.email, "membership_id": pending.whop_membership_id},
+        facts={"email": held["email"], "membership_id": held["whop_membership_id"]},
     )
-    ctx.session.delete(pending)
-    ctx.session.flush()  # a row that something still refers to is refused here, not at the door
 
 
 def settle_extra(ctx: Ctx, *, extra_id: int, resolution: str, reason: str) -> ExtraPurchase:

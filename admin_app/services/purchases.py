@@ -10,11 +10,11 @@ from sqlalchemy.dialects.postgresql import insert
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
 from admin_app.integrations.ports import WhopEvent, WhopMembership
-from admin_app.services import audit, legacy, owners
+from admin_app.services import audit, holders, owners
 from admin_app.services.audit import Change
-from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
+from admin_app.services.holders import Holder, assign
+from admin_app.services.records import membership_key, pending_key, profile_key
 from models.people import (
-    LEGACY_PREFIX,
     ExtraPurchase,
     Membership,
     MembershipStatus,
@@ -28,8 +28,7 @@ CREDITS_PER_PURCHASE = 1000
 CREDIT_PERIOD = timedelta(days=28)
 MONTHLY_CYCLE = timedelta(days=30)
 GUESSED_WITHIN = timedelta(days=1)
-
-Holder = Profile | PendingProfile
+ENDED_BY_ITSELF = "the provider ended it"
 
 
 class Applied(StrEnum):
@@ -74,7 +73,18 @@ class PurchaseFacts:
 
 def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
     """A paid or activated membership: credit its holder, or make the one waiting purchase of that e-mail."""
-    holder = _locked_holder(ctx, facts)
+    holders.lock(ctx, membership_id=facts.membership_id, email=facts.email)
+    holder = holders.of_membership(ctx, facts.membership_id) if facts.membership_id else None
+    if (
+        holder is None
+        and facts.membership_id
+        and holders.deleted_since(ctx.session, facts.membership_id, facts.occurred_at)
+    ):
+        return Applied.SUPERSEDED
+    if holder is None and facts.email:
+        holder = holders.of_email(ctx, facts.email)
+        if holder is not None and _gives_way(ctx, holder, facts):
+            return Applied.SUPERSEDED
     if holder is None:
         if not facts.email:
             return Applied.EMAIL_MISSING
@@ -91,7 +101,8 @@ def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
 
 def end(ctx: Ctx, facts: PurchaseFacts) -> Applied:
     """A membership that is over: its holder becomes free and inactive; credits and rows stay."""
-    return _change_state(
+    aside = _lying_aside(ctx, facts.membership_id) if facts.membership_id else None
+    applied = _change_state(
         ctx,
         facts,
         "purchase.ended",
@@ -99,6 +110,10 @@ def end(ctx: Ctx, facts: PurchaseFacts) -> Applied:
         status=MembershipStatus.INACTIVE,
         cancel_at_period_end=False,
     )
+    if aside is None:
+        return applied
+    _settle_aside(ctx, aside)
+    return Applied.DONE
 
 
 def set_cancellation(ctx: Ctx, facts: PurchaseFacts) -> Applied:
@@ -114,114 +129,68 @@ def set_cancellation(ctx: Ctx, facts: PurchaseFacts) -> Applied:
 
 
 def _change_state(ctx: Ctx, facts: PurchaseFacts, event: str, **values: object) -> Applied:
-    holder = _locked_holder(ctx, facts, by_email=False)
-    if holder is None:
+    if facts.membership_id is None:
         return Applied.MEMBERSHIP_UNKNOWN
+    holders.lock(ctx, membership_id=facts.membership_id, email=None)
+    # Only the membership's id tells whose end it is: its address may hold another membership by now.
+    holder = holders.of_membership(ctx, facts.membership_id)
+    if holder is None:
+        known = holders.was_held(ctx.session, facts.membership_id)
+        return Applied.SUPERSEDED if known else Applied.MEMBERSHIP_UNKNOWN
     if _is_older(holder, facts, purchase=False):
         return Applied.SUPERSEDED
     changes = assign(ctx, holder, **values, provider_event_at=facts.occurred_at)
     audit.record(
         ctx,
         event,
-        records=[_key(holder), membership_key(facts.membership_id or "")],
+        records=[holders.key(holder), membership_key(facts.membership_id)],
         changes=changes,
         facts={"membership_id": facts.membership_id},
     )
     return Applied.DONE
 
 
-def assign(ctx: Ctx, row: Holder, **values: object) -> list[Change]:
-    """Set the fields and tell what that changed; a row that changes gets a new version."""
-    key = _key(row)
-    changes = []
-    for name, after in values.items():
-        before = getattr(row, name)
-        if audit.plain(before) != audit.plain(after):
-            changes.append(Change(name, before, after, key))
-            setattr(row, name, after)
-    if changes:
-        row.version += 1
-        row.updated_at = ctx.now
-    return changes
+def _gives_way(ctx: Ctx, holder: Holder, facts: PurchaseFacts) -> bool:
+    """Whether another membership than the one held stays aside: it is older, or was replaced before.
 
-
-def _key(holder: Holder) -> str:
-    return profile_key(holder) if isinstance(holder, Profile) else pending_key(holder)
-
-
-def _locked_holder(ctx: Ctx, facts: PurchaseFacts, *, by_email: bool = True) -> Holder | None:
-    """Whoever the news is about, locked. The membership's id decides before the e-mail does.
-
-    Names are locked first because the holder may not exist yet: two events of one purchase must not both make it.
+    Without this the two would take turns on the row, and the end of either would end the access of both.
     """
-    names = [f"membership:{facts.membership_id}"] if facts.membership_id else []
-    if facts.email:
-        names.append(f"email:{facts.email.lower()}")
-    lock_names(ctx.session, *names)
-    holder = holder_of_membership(ctx, facts.membership_id) if facts.membership_id else None
-    if holder is not None or not facts.email:
-        return holder
-    holder = _by_email(ctx, facts.email)
-    if by_email or holder is None or holder.whop_membership_id is None:
-        return holder
-    return None  # the address holds another membership: its end is no business of this one
+    held, other = holder.whop_membership_id, facts.membership_id
+    if held is None or other is None or held == other or holder.status is MembershipStatus.INACTIVE:
+        return False
+    older = holder.provider_event_at is not None and facts.occurred_at < holder.provider_event_at
+    known = holders.was_held(ctx.session, other)
+    if older != known:
+        holders.put_aside(ctx, holder, other)
+    return older or known
 
 
-def holder_of_membership(ctx: Ctx, membership_id: str) -> Holder | None:
-    """The profile or waiting purchase that holds this membership, locked."""
-    session = ctx.session
-    profile = session.scalar(
-        select(Profile)
-        .where(Profile.whop_membership_id == membership_id, Profile.user_id.not_like(f"{LEGACY_PREFIX}%"))
-        .order_by(Profile.updated_at.desc())
-        .limit(1)
+def _lying_aside(ctx: Ctx, membership_id: str) -> ExtraPurchase | None:
+    """The worklist's open item about this membership, locked; none while a profile lives by it (again)."""
+    holders.lock(ctx, membership_id=membership_id, email=None)
+    lives = select(Profile.user_id).where(Profile.whop_membership_id == membership_id).exists()
+    return ctx.session.scalar(
+        select(ExtraPurchase)
+        .where(ExtraPurchase.replaced_membership_id == membership_id, ExtraPurchase.resolved_at.is_(None), ~lives)
         .with_for_update()
-        .execution_options(populate_existing=True)
     )
-    if profile is not None:
-        return profile
-    pending = session.scalar(
-        select(PendingProfile)
-        .where(PendingProfile.whop_membership_id == membership_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
+
+
+def _settle_aside(ctx: Ctx, extra: ExtraPurchase) -> None:
+    """The end of a membership that lies aside leaves nothing to decide."""
+    extra.resolved_at, extra.resolved_by, extra.resolution = ctx.now, ctx.actor.label, ENDED_BY_ITSELF
+    extra.version += 1
+    audit.record(
+        ctx,
+        "purchase.extra_resolved",
+        records=[profile_key(extra.user_id), membership_key(extra.replaced_membership_id or "")],
+        facts={"user_id": extra.user_id, "resolution": ENDED_BY_ITSELF},
     )
-    return pending or legacy.adopt(ctx, membership_id=membership_id)
-
-
-def _by_email(ctx: Ctx, email: str) -> Holder | None:
-    session = ctx.session
-    profile = session.scalar(
-        select(Profile)
-        .where(Profile.email == email, Profile.user_id.not_like(f"{LEGACY_PREFIX}%"))
-        .order_by(Profile.membership.desc(), Profile.updated_at.desc())
-        .limit(1)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if profile is not None:
-        return profile
-    waiting = select(PendingProfile).where(PendingProfile.email == email).execution_options(populate_existing=True)
-    pending = session.scalar(waiting)
-    if pending is None:
-        return legacy.adopt(ctx, email=email) or session.scalar(waiting.with_for_update())
-    # Profiles are locked before purchases everywhere, so a claimed purchase is left unlocked here.
-    if pending.claimed:
-        return _claimant(ctx, pending) or pending
-    pending = session.scalar(waiting.with_for_update())
-    return (_claimant(ctx, pending) or pending) if pending is not None and pending.claimed else pending
-
-
-def _claimant(ctx: Ctx, pending: PendingProfile) -> Profile | None:
-    """The profile that a claimed purchase went to: a later purchase under the old address is the same person's."""
-    if pending.claimed_by_user_id is None:
-        return None
-    return ctx.session.get(Profile, pending.claimed_by_user_id, with_for_update=True, populate_existing=True)
 
 
 def _is_older(holder: Holder, facts: PurchaseFacts, *, purchase: bool) -> bool:
     """Whether something newer was applied to this same membership; deliveries come in any order."""
-    if holder.provider_event_at is None or holder.whop_membership_id != facts.membership_id:
+    if holder.provider_event_at is None or facts.membership_id not in (None, holder.whop_membership_id):
         return False
     if facts.occurred_at == holder.provider_event_at:
         return purchase and holder.status is MembershipStatus.INACTIVE
@@ -333,6 +302,7 @@ def _create_pending(ctx: Ctx, facts: PurchaseFacts) -> PendingProfile:
 
 
 def _update_pending(ctx: Ctx, pending: PendingProfile, facts: PurchaseFacts) -> None:
+    _replace(ctx, pending, pending.whop_membership_id, facts)
     values = _bought(pending, facts)
     if pending.usage_credits is None:
         values |= {"usage_credits": CREDITS_PER_PURCHASE, "used_credits": pending.used_credits or 0}
@@ -343,33 +313,27 @@ def _update_pending(ctx: Ctx, pending: PendingProfile, facts: PurchaseFacts) -> 
 
 def _credit_profile(ctx: Ctx, profile: Profile, facts: PurchaseFacts) -> None:
     """The purchase of someone who has a profile. Credits are given when it makes them pro, not on each event."""
+    _replace(ctx, profile, profile.whop_membership_id or profile.stripe_subscription_id, facts)
     values = _bought(profile, facts)
-    replaced = profile.whop_membership_id
     if profile.membership is not Membership.PRO:
         values |= {"usage_credits": CREDITS_PER_PURCHASE, "used_credits": 0}
-    elif replaced and facts.membership_id and replaced != facts.membership_id:
-        _note_replaced(ctx, profile, replaced)
     changes = assign(ctx, profile, **values)
     if changes:
         _audit_update(ctx, profile, facts, changes)
 
 
+def _replace(ctx: Ctx, holder: Holder, held: str | None, facts: PurchaseFacts) -> None:
+    """Someone pro bought again: the former membership goes on being charged until somebody ends it."""
+    if holder.membership is Membership.PRO and held and facts.membership_id not in (None, held):
+        holders.put_aside(ctx, holder, held)
+
+
 def _audit_update(ctx: Ctx, holder: Holder, facts: PurchaseFacts, changes: list[Change]) -> None:
-    records = [_key(holder)] + ([membership_key(facts.membership_id)] if facts.membership_id else [])
+    replaced = [change.before for change in changes if change.field == "whop_membership_id" and change.before]
+    memberships = [facts.membership_id, *replaced] if facts.membership_id else replaced
+    records = [holders.key(holder), *map(membership_key, memberships)]
     if isinstance(holder, Profile):
         event, told = "purchase.credited", {"user_id": holder.user_id}
     else:
         event, told = "purchase.updated", {"email": holder.email}
     audit.record(ctx, event, records=records, changes=changes, facts=told)
-
-
-def _note_replaced(ctx: Ctx, profile: Profile, membership_id: str) -> None:
-    """Someone pro bought again: the former membership may still be charged, so support looks at it."""
-    noted = ctx.session.scalar(
-        insert(ExtraPurchase)
-        .values(user_id=profile.user_id, replaced_membership_id=membership_id, noted_at=ctx.now)
-        .on_conflict_do_nothing()
-        .returning(ExtraPurchase.id)
-    )
-    if noted is not None:
-        audit.record(ctx, "purchase.extra", records=[profile_key(profile)], facts={"user_id": profile.user_id})

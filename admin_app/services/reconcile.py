@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select
-
 from admin_app.context import Ctx
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import audit, inbox, purchases
-from admin_app.services.purchases import Holder, PurchaseFacts
-from admin_app.services.records import membership_key
-from models.audit import AuditEntry
+from admin_app.services import audit, holders, inbox, purchases
+from admin_app.services.holders import Holder
+from admin_app.services.purchases import PurchaseFacts
+from models.inbox import EventState
 from models.people import MembershipStatus
 
 
@@ -26,14 +24,16 @@ class Outcome(StrEnum):
 
 def bring_in(ctx: Ctx, *, membership: WhopMembership) -> Outcome:
     """Make what we hold of one membership agree with the provider; what agrees is left alone."""
-    holder = purchases.holder_of_membership(ctx, membership.id)
+    holders.lock(ctx, membership_id=membership.id, email=membership.email)
+    holder = holders.of_membership(ctx, membership.id)
     if holder is not None:
         return _update(ctx, holder, membership)
-    if _deleted_by_staff(ctx, membership.id):
+    since = membership.period_start or membership.created_at or ctx.now
+    if holders.deleted_since(ctx.session, membership.id, since):
         return Outcome.DELETED_BY_STAFF
     if membership.status == "inactive":
         return Outcome.ENDED_UNSEEN  # came and went: there is nothing left to claim
-    return _receive(ctx, membership)
+    return _receive(ctx, membership, since)
 
 
 def _update(ctx: Ctx, holder: Holder, membership: WhopMembership) -> Outcome:
@@ -54,16 +54,8 @@ def _update(ctx: Ctx, holder: Holder, membership: WhopMembership) -> Outcome:
     return Outcome.KNOWN
 
 
-def _deleted_by_staff(ctx: Ctx, membership_id: str) -> bool:
-    query = select(AuditEntry.id).where(
-        audit.about(membership_key(membership_id)), AuditEntry.event == "purchase.deleted"
-    )
-    return ctx.session.scalar(query.limit(1)) is not None
-
-
-def _receive(ctx: Ctx, membership: WhopMembership) -> Outcome:
+def _receive(ctx: Ctx, membership: WhopMembership, since: datetime) -> Outcome:
     """Put it through the inbox like a delivery, so that it parks, shows and replays like one."""
-    since = membership.period_start or membership.created_at or ctx.now
     event_id = inbox.receive(
         ctx,
         provider="whop",
@@ -75,8 +67,8 @@ def _receive(ctx: Ctx, membership: WhopMembership) -> Outcome:
     )
     if event_id is None:
         return Outcome.KNOWN
-    inbox.apply(ctx, event_id=event_id)
-    return Outcome.BROUGHT_IN
+    state = inbox.apply(ctx, event_id=event_id)
+    return Outcome.KNOWN if state is EventState.SUPERSEDED else Outcome.BROUGHT_IN
 
 
 def _as_event(membership: WhopMembership, since: datetime) -> bytes:

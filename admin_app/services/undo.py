@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -13,6 +13,7 @@ from admin_app.services import audit
 from admin_app.services.audit import Change
 from admin_app.services.claims import JOURNALED
 from admin_app.services.field_labels import label_of
+from admin_app.services.holders import assign
 from admin_app.services.merge_fields import CARRIED
 from admin_app.services.plans import (
     Plan,
@@ -23,11 +24,15 @@ from admin_app.services.plans import (
     restored,
     snapshot,
 )
-from admin_app.services.purchases import assign
 from admin_app.services.records import lock_names, membership_keys, merge_key, pending_key, profile_key
 from models.audit import AuditEntry
 from models.merges import Merge, MergeKind
-from models.people import PendingProfile, Profile
+from models.people import ExtraPurchase, PendingProfile, Profile
+
+NOT_JOURNALED = (
+    "stripe_customer_id",
+    "stripe_subscription_id",
+)  # a claim never sets them; removing a row would lose them
 
 
 def plan(ctx: Ctx, *, merge_id: int) -> Plan:
@@ -48,6 +53,7 @@ def undo(ctx: Ctx, *, merge_id: int, reason: str, shown: str) -> PendingProfile:
     if profile is None or pending is None:
         raise UndoBlocked
     changes = _put_back(ctx, merge, profile)
+    _reopen_extras(ctx, merge)
     merge.undone_at, merge.undone_by, merge.undo_reason = ctx.now, ctx.actor.label, reason
     # The mail's link was used; only a fresh one may claim again.
     freed = {"claimed": False, "claimed_by_user_id": None, "claimed_at": None, "token": None, "token_expires_at": None}
@@ -70,6 +76,19 @@ def _put_back(ctx: Ctx, merge: Merge, profile: Profile) -> list[Change]:
         ctx.session.delete(profile)
         return changes
     return assign(ctx, profile, **restored(Profile, merge.before))
+
+
+def _reopen_extras(ctx: Ctx, merge: Merge) -> None:
+    """The worklist as it was: what the merge settled is open again, what it put there is taken off."""
+    mine = ExtraPurchase.resolved_at == merge.made_at
+    ctx.session.execute(
+        update(ExtraPurchase)
+        .where(ExtraPurchase.pending_profile_id == merge.pending_profile_id, mine)
+        .values(resolved_at=None, resolved_by=None, resolution=None, version=ExtraPurchase.version + 1)
+    )
+    restored_id = (merge.before or {}).get("whop_membership_id")
+    put_there = ExtraPurchase.replaced_membership_id == restored_id, ExtraPurchase.noted_at == merge.made_at
+    ctx.session.execute(delete(ExtraPurchase).where(*put_there))
 
 
 def _rows(ctx: Ctx, merge_id: int, *, lock: bool) -> tuple[Merge, Profile | None, PendingProfile | None]:
@@ -141,6 +160,9 @@ def _blockers(session: Session, merge: Merge, profile: Profile | None, pending: 
         yield f"Merge {other.id} by {other.made_by} put another purchase on the same profile: undo that one first."
     if later:
         return
+    held_since = [name for name in NOT_JOURNALED if merge.before is None and getattr(profile, name) is not None]
+    if held_since:
+        yield f"{', '.join(map(label_of, held_since))} came to the profile since."
     moved = [n for n, value in snapshot(profile, JOURNALED).items() if value != merge.after.get(n)]
     if moved:
         fields = ", ".join(label_of(name) for name in moved if name not in CARRIED) or label_of(moved[0])

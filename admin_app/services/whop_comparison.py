@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError
 from admin_app.integrations.ports import WhopMembership, WhopPort
-from admin_app.services import purchases, reconcile
+from admin_app.services import holders, reconcile
 
 RUN_LOCK = 0x77686F70  # one number known to all processes: two comparisons never run at once
 
@@ -72,4 +72,4 @@ def _bring_in(whop: WhopPort, work: Work, listed: WhopMembership) -> str:
 def _must_ask(ctx: Ctx, listed: WhopMembership) -> bool:
     if listed.email or listed.status != "active":
         return False
-    return purchases.holder_of_membership(ctx, listed.id) is None
+    return not holders.is_held(ctx.session, listed.id)

@@ -1,0 +1,146 @@
+"""Who holds a purchase: a profile, or a waiting purchase. Found and locked in the one order.
+
+Names first, because a holder may not exist yet; then profiles; then purchases; the audit's chain, which the first
+entry locks, always last. Whoever keeps to this order waits for the others and never crosswise.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.services import audit, legacy
+from admin_app.services.audit import Change
+from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
+from models.audit import AuditEntry
+from models.people import ExtraPurchase, PendingProfile, Profile
+
+Holder = Profile | PendingProfile
+
+
+def key(holder: Holder) -> str:
+    return profile_key(holder) if isinstance(holder, Profile) else pending_key(holder)
+
+
+def assign(ctx: Ctx, row: Holder, **values: object) -> list[Change]:
+    """Set the fields and tell what that changed; a row that changes gets a new version."""
+    changes = []
+    for name, after in values.items():
+        before = getattr(row, name)
+        if audit.plain(before) != audit.plain(after):
+            changes.append(Change(name, before, after, key(row)))
+            setattr(row, name, after)
+    if changes:
+        row.version += 1
+        row.updated_at = ctx.now
+    return changes
+
+
+def lock(ctx: Ctx, *, membership_id: str | None, email: str | None) -> None:
+    """Two pieces of news of one purchase must not both make its holder, so its names are locked before any row."""
+    names = [f"membership:{membership_id}"] if membership_id else []
+    if email:
+        names.append(f"email:{email.lower()}")
+    lock_names(ctx.session, *names)
+
+
+def of_membership(ctx: Ctx, membership_id: str) -> Holder | None:
+    """The profile or waiting purchase that holds this membership, locked."""
+    session = ctx.session
+    profile = session.scalar(
+        select(Profile)
+        .where(Profile.whop_membership_id == membership_id, ~legacy.IS_LEGACY)
+        .order_by(Profile.updated_at.desc())
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if profile is not None:
+        return profile
+    pending = session.scalar(
+        select(PendingProfile)
+        .where(PendingProfile.whop_membership_id == membership_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return pending or legacy.adopt(ctx, membership_id=membership_id)
+
+
+def of_email(ctx: Ctx, email: str) -> Holder | None:
+    """The profile or purchase under this address, locked; of a claimed purchase the profile that it went to."""
+    session = ctx.session
+    profile = session.scalar(
+        select(Profile)
+        .where(Profile.email == email, ~legacy.IS_LEGACY)
+        .order_by(Profile.membership.desc(), Profile.updated_at.desc())
+        .limit(1)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if profile is not None:
+        return profile
+    waiting = select(PendingProfile).where(PendingProfile.email == email).execution_options(populate_existing=True)
+    pending = session.scalar(waiting)
+    if pending is None:
+        return legacy.adopt(ctx, email=email) or session.scalar(waiting.with_for_update())
+    # Profiles are locked before purchases everywhere, so a claimed purchase is left unlocked here.
+    if pending.claimed:
+        return _claimant(ctx, pending) or pending
+    pending = session.scalar(waiting.with_for_update())
+    return (_claimant(ctx, pending) or pending) if pending is not None and pending.claimed else pending
+
+
+def _claimant(ctx: Ctx, pending: PendingProfile) -> Profile | None:
+    """The profile that a claimed purchase went to: a later purchase under the old address is the same person's."""
+    if pending.claimed_by_user_id is None:
+        return None
+    return ctx.session.get(Profile, pending.claimed_by_user_id, with_for_update=True, populate_existing=True)
+
+
+def is_held(session: Session, membership_id: str) -> bool:
+    """Whether a profile, a waiting purchase or a legacy row has this membership now; locks nothing."""
+    rows = (
+        select(Profile.user_id).where(Profile.whop_membership_id == membership_id, Profile.email.is_not(None)),
+        select(PendingProfile.id).where(PendingProfile.whop_membership_id == membership_id),
+    )
+    return any(session.execute(row.limit(1)).first() is not None for row in rows)
+
+
+def was_held(session: Session, membership_id: str) -> bool:
+    """Whether this membership was here before: the audit remembers what no row holds any more."""
+    return session.scalar(select(AuditEntry.id).where(audit.about(membership_key(membership_id))).limit(1)) is not None
+
+
+def deleted_since(session: Session, membership_id: str, moment: datetime) -> bool:
+    """Whether staff deleted the purchase of this membership at this moment or later."""
+    query = select(AuditEntry.id).where(
+        audit.about(membership_key(membership_id)), AuditEntry.event == "purchase.deleted", AuditEntry.at >= moment
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def put_aside(ctx: Ctx, holder: Holder, membership_id: str) -> None:
+    """A membership that gives way to another but may still be charged: support looks at it, once."""
+    if isinstance(holder, PendingProfile):
+        audit.record(
+            ctx,
+            "purchase.put_aside",
+            records=[pending_key(holder), membership_key(membership_id)],
+            facts={"email": holder.email, "membership_id": membership_id},
+        )
+        return
+    noted = ctx.session.scalar(
+        insert(ExtraPurchase)
+        .values(user_id=holder.user_id, replaced_membership_id=membership_id, noted_at=ctx.now)
+        .on_conflict_do_nothing()
+        .returning(ExtraPurchase.id)
+    )
+    if noted is not None:
+        audit.record(
+            ctx,
+            "purchase.extra",
+            records=[profile_key(holder), membership_key(membership_id)],
+            facts={"user_id": holder.user_id},
+        )
