@@ -68,7 +68,7 @@ def disable_staff(ctx: Ctx, *, staff_id: int, reason: str | None = None, shown: 
     if member.disabled_at is None:
         _keep_an_admin(ctx, member)
         member.disabled_at = ctx.now
-        facts = {"email": member.email, "sessions_ended": staff_sessions.end_all(ctx, staff_id=member.id)}
+        facts = {"email": member.email, "sessions_ended": _sign_out_everywhere(ctx, member)}
         changes = [audit.Change("disabled_at", None, ctx.now)]
         _record_change(ctx, "staff.disabled", member, facts, reason=reason, changes=changes)
     return member
@@ -95,8 +95,7 @@ def set_role(
         _keep_an_admin(ctx, member)
         changes = [audit.Change("role", member.role, role)]
         member.role = role
-        ended = staff_sessions.end_all(ctx, staff_id=member.id)
-        facts = {"email": member.email, "role": role, "sessions_ended": ended}
+        facts = {"email": member.email, "role": role, "sessions_ended": _sign_out_everywhere(ctx, member)}
         _record_change(ctx, "staff.role_changed", member, facts, reason=reason, changes=changes)
     return member
 
@@ -114,7 +113,7 @@ def reset_password(
     generated = passwords.generate() if password is None else None
     _set_password(member, generated or password or "", field="password")
     sign_in_brake.release(member)
-    facts = {"email": member.email, "sessions_ended": staff_sessions.end_all(ctx, staff_id=member.id)}
+    facts = {"email": member.email, "sessions_ended": _sign_out_everywhere(ctx, member)}
     _record_change(ctx, "staff.password_reset", member, facts, reason=reason)
     return member, generated
 
@@ -137,7 +136,7 @@ def change_own_password(
         raise InvalidInput(sentence, code="weak_password", fields={"new_password": sentence})
     _set_password(member, new, field="new_password")
     sign_in_brake.release(member)
-    facts = {"sessions_ended": staff_sessions.end_all(ctx, staff_id=member.id, except_id=keep_session_id)}
+    facts = {"sessions_ended": _sign_out_everywhere(ctx, member, keep_session_id)}
     _record_change(ctx, "staff.password_changed", member, facts)
     return member
 
@@ -218,6 +217,10 @@ def _checked_reason(ctx: Ctx, reason: str | None) -> str | None:
 def _keep_an_admin(ctx: Ctx, member: StaffMember) -> None:
     if is_last_admin(ctx, member):
         raise LastAdmin
+
+
+def _sign_out_everywhere(ctx: Ctx, member: StaffMember, but_session_id: int | None = None) -> int:
+    return len(staff_sessions.end_all(ctx, staff_id=member.id, except_id=but_session_id))
 
 
 def _set_password(member: StaffMember, password: str, *, field: str) -> None:

@@ -145,7 +145,8 @@ def sign_out(ctx: Ctx, *, token: str) -> None:
     ).one_or_none()
     if ended is not None:
         facts = {"session_id": ended.id}
-        audit.record(ctx, "staff.signed_out", records=[staff_key(ended.staff_id)], facts=facts)
+        records = [staff_key(ended.staff_id), session_key(ended.id)]
+        audit.record(ctx, "staff.signed_out", records=records, facts=facts)
 
 
 def list_open(ctx: Ctx, *, staff_id: int, limits: Limits) -> Sequence[StaffSession]:
@@ -177,7 +178,7 @@ def revoke_session(ctx: Ctx, *, staff_id: int, session_id: int, reason: str | No
     reason = _checked_reason(ctx, staff_id, reason)
     if found.revoked_at is None:
         found.revoked_at = ctx.now
-        _record_revoked(ctx, found.staff_id, 1, reason)
+        _record_revoked(ctx, found.staff_id, [found.id], reason)
     return found
 
 
@@ -185,14 +186,14 @@ def revoke_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None, reason:
     """End every session of a person but the one excepted; returns how many were open."""
     _require_own_or_manage(ctx, staff_id)
     reason = _checked_reason(ctx, staff_id, reason)
-    count = end_all(ctx, staff_id=staff_id, except_id=except_id)
-    if count:
-        _record_revoked(ctx, staff_id, count, reason)
-    return count
+    ended = end_all(ctx, staff_id=staff_id, except_id=except_id)
+    if ended:
+        _record_revoked(ctx, staff_id, ended, reason)
+    return len(ended)
 
 
-def end_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None) -> int:
-    """What disabling, a new role and a new password do to sessions, within their own audited command."""
+def end_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None) -> list[int]:
+    """End sessions within a command that audits itself, such as disabling; returns their numbers."""
     ended = ctx.session.execute(
         update(StaffSession)
         .where(
@@ -203,7 +204,7 @@ def end_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None) -> int:
         .values(revoked_at=ctx.now)
         .returning(StaffSession.id)
     )
-    return len(ended.all())
+    return list(ended.scalars())
 
 
 def _locked_member(ctx: Ctx, email: str) -> StaffMember | None:
@@ -231,6 +232,10 @@ def staff_key(staff_id: int) -> str:
     return f"staff:{staff_id}"
 
 
+def session_key(session_id: int) -> str:
+    return f"staff_session:{session_id}"
+
+
 def _open(ctx: Ctx, member: StaffMember, ip: str | None, user_agent: str | None, limits: Limits) -> SignedIn:
     token = secrets.token_urlsafe(32)
     opened = StaffSession(
@@ -246,7 +251,8 @@ def _open(ctx: Ctx, member: StaffMember, ip: str | None, user_agent: str | None,
     ctx.session.flush()
     actor = Staff(member.id, member.email, member.role)
     facts = {"session_id": opened.id}
-    audit.record(replace(ctx, actor=actor), "staff.signed_in", records=[staff_key(member.id)], facts=facts)
+    records = [staff_key(member.id), session_key(opened.id)]
+    audit.record(replace(ctx, actor=actor), "staff.signed_in", records=records, facts=facts)
     return SignedIn(token, opened, actor)
 
 
@@ -273,10 +279,11 @@ def _record_refused(ctx: Ctx, member: StaffMember | None, fits: bool) -> None:
     audit.record(ctx, "staff.sign_in_refused", records=[staff_key(member.id)], facts=facts)
 
 
-def _record_revoked(ctx: Ctx, staff_id: int, count: int, reason: str | None) -> None:
+def _record_revoked(ctx: Ctx, staff_id: int, ended: list[int], reason: str | None) -> None:
     email = ctx.session.scalar(select(StaffMember.email).where(StaffMember.id == staff_id))
-    facts = {"email": email, "sessions_ended": count}
-    audit.record(ctx, "staff.session_revoked", records=[staff_key(staff_id)], reason=reason, facts=facts)
+    facts = {"email": email, "sessions_ended": len(ended)}
+    records = [staff_key(staff_id), *map(session_key, ended)]
+    audit.record(ctx, "staff.session_revoked", records=records, reason=reason, facts=facts)
 
 
 def _checked_reason(ctx: Ctx, staff_id: int, reason: str | None) -> str | None:

@@ -74,7 +74,8 @@ def test_signing_in_opens_a_session_whose_token_is_kept_only_as_a_hash(guest: Ct
     assert entered.token.encode() not in entered.session.token_hash
     assert len(entered.session.token_hash) == 32
     entry = guest.session.scalars(select(AuditEntry).where(AuditEntry.event == "staff.signed_in")).one()
-    assert (entry.actor_label, entry.records) == (EMAIL, [f"staff:{entered.actor.id}"])
+    keys = [f"staff:{entered.actor.id}", f"staff_session:{entered.session.id}"]
+    assert (entry.actor_label, entry.records) == (EMAIL, keys)
 
 
 def test_every_sign_in_has_a_token_of_its_own(guest: Ctx) -> None:

@@ -11,6 +11,7 @@ from flask import (
     redirect,
     render_template,
     request,
+    session,
     url_for,
 )
 from flask.typing import ResponseReturnValue
@@ -110,6 +111,8 @@ def sign_in() -> ResponseReturnValue:
     outcome = _try(email, password)
     if isinstance(outcome, SignInRefused):
         return _page(wished, email=email, error=outcome.error)
+    # The form token of before belonged to nobody; whoever may have planted it must not know the one from now on.
+    session.clear()
     response = make_response(redirect(wished, 303))
     response.set_cookie(COOKIE, outcome.token, **_cookie_attributes())
     return response
