@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from admin_app.config import Settings
@@ -56,6 +56,28 @@ class SignInRefused:
     error: DomainError
 
 
+# Asked on every request, so it is built once.
+_LIVE_SESSION = (
+    select(
+        StaffSession.id,
+        StaffSession.last_seen_at,
+        StaffMember.id.label("staff_id"),
+        StaffMember.email,
+        StaffMember.role,
+        StaffMember.name,
+        StaffMember.time_zone,
+    )
+    .join(StaffMember, StaffMember.id == StaffSession.staff_id)
+    .where(
+        StaffSession.token_hash == bindparam("token_hash"),
+        StaffSession.revoked_at.is_(None),
+        StaffSession.expires_at > bindparam("now"),
+        StaffSession.last_seen_at > bindparam("seen_after"),
+        StaffMember.disabled_at.is_(None),
+    )
+)
+
+
 @dataclass(frozen=True)
 class Recognised:
     """Whose browser a token belongs to."""
@@ -92,25 +114,8 @@ def sign_in(
 
 def authenticate(session: Session, token: str, *, now: datetime, limits: Limits) -> Recognised | None:
     """Whose token this is, in one indexed query, or nobody's: unknown, ended, idle, expired, disabled."""
-    row = session.execute(
-        select(
-            StaffSession.id,
-            StaffSession.last_seen_at,
-            StaffMember.id.label("staff_id"),
-            StaffMember.email,
-            StaffMember.role,
-            StaffMember.name,
-            StaffMember.time_zone,
-        )
-        .join(StaffMember, StaffMember.id == StaffSession.staff_id)
-        .where(
-            StaffSession.token_hash == _digest(token),
-            StaffSession.revoked_at.is_(None),
-            StaffSession.expires_at > now,
-            StaffSession.last_seen_at > now - limits.idle,
-            StaffMember.disabled_at.is_(None),
-        )
-    ).one_or_none()
+    wanted = {"token_hash": _digest(token), "now": now, "seen_after": now - limits.idle}
+    row = session.execute(_LIVE_SESSION, wanted).one_or_none()
     if row is None:
         return None
     return Recognised(
