@@ -77,6 +77,7 @@ class Run:
 
     def __call__(self) -> None:
         """Start everything and stay until it is asked to end or a part of it fails."""
+        terminal_closed = _terminal_watch()
         lock = FolderLock(self.var / "run.lock")
         lock.take()
         if not ports.is_free(self.port):
@@ -90,7 +91,7 @@ class Run:
             self._start(supervisor)
             say()
             say(self._welcome(time.monotonic() - begun))
-            supervisor.wait_until(_terminal_watch(), every=0.3)
+            supervisor.wait_until(terminal_closed, every=0.3)
             raise Stop
         finally:
             with _undisturbed():
@@ -104,13 +105,15 @@ class Run:
         else:
             say("Backdesk with the database and the providers of its settings")
             self._use_given_database()
+        # A demo that is there already has nobody to disturb: the web server loads while the database is
+        # looked after, and /health tells when both are done.
+        web = self._start_web(supervisor) if self._is_filled() else None
         with step("Migrating the database"):
             supervisor.run("The migration", *self._python("migrate", self.commands.migrate))
         if self.is_demo:
             self._fill_once(supervisor)
         with step("Starting the web server"):
-            web = self._start_program(supervisor, "The web server", "web", self._web_command())
-            self._wait_for_health(supervisor, web)
+            self._wait_for_health(supervisor, web or self._start_web(supervisor))
         # After the web server, for which somebody is waiting.
         self._start_program(supervisor, "The worker", "worker", self.commands.worker)
 
@@ -148,14 +151,24 @@ class Run:
             chosen |= demo_settings.kept_secrets(self.var / "secrets.json", ("SECRET_KEY",))
         self._set_env(chosen)
 
+    def _is_filled(self) -> bool:
+        return self.is_demo and self._filled_mark.exists()
+
+    @property
+    def _filled_mark(self) -> Path:
+        """Beside the data, so that it goes when the data goes."""
+        return self.var / "postgres" / "filled"
+
     def _fill_once(self, supervisor: Supervisor) -> None:
-        filled = self.var / "postgres" / "filled"
-        if filled.exists():
+        if self._is_filled():
             return
         with step("Filling in demo data, once", shows_progress=True):
             command, _, env = self._python("fill", self.commands.fill)
             supervisor.run("The demo data", command, None, env)
-        filled.touch()
+        self._filled_mark.touch()
+
+    def _start_web(self, supervisor: Supervisor) -> Child:
+        return self._start_program(supervisor, "The web server", "web", self._web_command())
 
     def _start_program(self, supervisor: Supervisor, name: str, log: str, command: tuple[str, ...]) -> Child:
         return supervisor.start(name, *self._python(log, command))
