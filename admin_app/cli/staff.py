@@ -1,61 +1,20 @@
 """`flask staff`: who may come into the console, for whoever runs the server."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 import click
-from flask import current_app
 from flask.cli import with_appcontext
-from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from admin_app.context import Ctx, Job
-from admin_app.db import Database
-from admin_app.errors import DomainError
+from admin_app.cli.operator import refusals_as_sentences, work
+from admin_app.context import Ctx
 from admin_app.services import sign_in_brake, staff, staff_sessions
 from models import Role, StaffMember
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-ACTOR = Job("flask staff")
-AWAY = "The database does not answer. Check DATABASE_URL; nothing was changed."
-UNREADY = "The database is not migrated yet. Run `make migrate` first."
+COMMAND = "flask staff"
 ROLES = click.Choice([role.value for role in Role], case_sensitive=False)
 
 group = click.Group("staff", help="Create, change and list the people who may sign in to the console.")
-
-
-@contextmanager
-def _work() -> Iterator[Ctx]:
-    database: Database = current_app.extensions["backdesk"].db
-    with database.unit_of_work(ACTOR) as ctx:
-        yield ctx
-
-
-def _refusals_as_sentences(command: Callable[P, T]) -> Callable[P, T]:
-    """A refusal ends the command with its sentence and exit code 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return command(*args, **kwargs)
-        except DomainError as refused:
-            sentences = list(dict.fromkeys(refused.fields.values())) or [refused.sentence]
-            raise click.ClickException(" ".join(sentences)) from refused
-        except OperationalError as away:
-            raise click.ClickException(
-                "The database does not answer. Check DATABASE_URL; nothing was changed."
-            ) from away
-        except ProgrammingError as unready:
-            raise click.ClickException(
-                "The database is not migrated yet. Run `make migrate` first."
-            ) from unready
-
-    return run
 
 
 def _password_from_stdin(wanted: bool) -> str | None:
@@ -78,14 +37,16 @@ stdin_option = click.option(
 @click.option("--name", help="The person's name; the part before the @ when left out.")
 @click.option("--role", type=ROLES, required=True)
 @stdin_option
+@reason_option
 @with_appcontext
-@_refusals_as_sentences
-def create(email: str, name: str | None, role: str, password_stdin: bool) -> None:
+@refusals_as_sentences
+def create(email: str, name: str | None, role: str, password_stdin: bool, reason: str | None) -> None:
     """Add a person who may sign in."""
     password = _password_from_stdin(password_stdin)
-    with _work() as ctx:
+    with work(COMMAND) as ctx:
+        called = name or email.partition("@")[0]
         member, generated = staff.create_staff(
-            ctx, email=email, name=name or email.partition("@")[0], role=Role(role), password=password
+            ctx, email=email, name=called, role=Role(role), password=password, reason=reason
         )
     click.echo(f"Created {member.email} with the role {member.role.value}.")
     _show_password(generated)
@@ -95,10 +56,10 @@ def create(email: str, name: str | None, role: str, password_stdin: bool) -> Non
 @click.argument("email")
 @reason_option
 @with_appcontext
-@_refusals_as_sentences
+@refusals_as_sentences
 def disable(email: str, reason: str | None) -> None:
     """Close an account and end its sessions."""
-    with _work() as ctx:
+    with work(COMMAND) as ctx:
         member = staff.disable_staff(ctx, staff_id=_id(ctx, email), reason=reason)
     click.echo(f"Disabled {member.email}; every session is ended.")
 
@@ -107,10 +68,10 @@ def disable(email: str, reason: str | None) -> None:
 @click.argument("email")
 @reason_option
 @with_appcontext
-@_refusals_as_sentences
+@refusals_as_sentences
 def enable(email: str, reason: str | None) -> None:
     """Open an account again, or lift the wait after failed sign-ins."""
-    with _work() as ctx:
+    with work(COMMAND) as ctx:
         member = staff.enable_staff(ctx, staff_id=_id(ctx, email), reason=reason)
     click.echo(f"Enabled {member.email}.")
 
@@ -120,11 +81,11 @@ def enable(email: str, reason: str | None) -> None:
 @stdin_option
 @reason_option
 @with_appcontext
-@_refusals_as_sentences
+@refusals_as_sentences
 def reset_password(email: str, password_stdin: bool, reason: str | None) -> None:
     """Set a new password and end every session."""
     password = _password_from_stdin(password_stdin)
-    with _work() as ctx:
+    with work(COMMAND) as ctx:
         member, generated = staff.reset_password(ctx, staff_id=_id(ctx, email), password=password, reason=reason)
     click.echo(f"New password set for {member.email}; every session is ended.")
     _show_password(generated)
@@ -135,10 +96,10 @@ def reset_password(email: str, password_stdin: bool, reason: str | None) -> None
 @click.argument("role", type=ROLES)
 @reason_option
 @with_appcontext
-@_refusals_as_sentences
+@refusals_as_sentences
 def set_role(email: str, role: str, reason: str | None) -> None:
     """Give another role and end every session."""
-    with _work() as ctx:
+    with work(COMMAND) as ctx:
         member = staff.set_role(ctx, staff_id=_id(ctx, email), role=Role(role), reason=reason)
     click.echo(f"{member.email} has the role {member.role.value} now.")
 
@@ -148,12 +109,12 @@ def set_role(email: str, role: str, reason: str | None) -> None:
 @click.option("--everyone", is_flag=True, help="End the sessions of the whole staff.")
 @reason_option
 @with_appcontext
-@_refusals_as_sentences
+@refusals_as_sentences
 def sign_out(email: str | None, everyone: bool, reason: str | None) -> None:
     """End every session of a person, or of everyone; accounts and passwords stay as they are."""
     if bool(email) == everyone:
         raise click.UsageError("Name one person by e-mail, or give --everyone.")
-    with _work() as ctx:
+    with work(COMMAND) as ctx:
         members = staff.list_staff(ctx) if everyone else [staff.find_by_email(ctx, email=email or "")]
         ended = sum(staff_sessions.revoke_all(ctx, staff_id=member.id, reason=reason) for member in members)
     click.echo(f"Sessions ended: {ended}.")
@@ -161,10 +122,10 @@ def sign_out(email: str | None, everyone: bool, reason: str | None) -> None:
 
 @group.command("list")
 @with_appcontext
-@_refusals_as_sentences
+@refusals_as_sentences
 def list_all() -> None:
     """Who is on the staff, with role and state."""
-    with _work() as ctx:
+    with work(COMMAND) as ctx:
         members = staff.list_staff(ctx)
         now = ctx.now
     if not members:
