@@ -81,6 +81,8 @@ def run_online() -> None:
 
 def run_offline() -> None:
     context.configure(dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **SETTINGS)
+    for setting in SESSION.strip().splitlines():
+        context.execute(setting.rstrip(";"))
     with context.begin_transaction():
         context.run_migrations()
 

@@ -119,11 +119,12 @@ def convert(table: str, column: Column) -> None:
     if there is not None and there.type == spelled(column.type):
         return
     change = f"ALTER COLUMN {column.name}"
-    default = "" if column.default is None else f", {change} SET DEFAULT {column.default}"
-    execute(
-        f"ALTER TABLE {table} {change} DROP DEFAULT, "
-        f"{change} TYPE {column.type} USING {column.name}::{column.type}{default}"
-    )
+    steps = [f"{change} TYPE {column.type} USING {column.name}::{column.type}"]
+    if there is not None and there.default is not None:
+        steps.insert(0, f"{change} DROP DEFAULT")
+    if column.default is not None:
+        steps.append(f"{change} SET DEFAULT {column.default}")
+    execute(f"ALTER TABLE {table} {', '.join(steps)}")
 
 
 def spelled(type_name: str) -> str:
@@ -312,8 +313,9 @@ def add_foreign_key(table: str, column: str, target: str, *, on_delete: str | No
     if alike and name not in alike:
         execute(f"ALTER TABLE {table} RENAME CONSTRAINT {alike[0]} TO {name}")
     elif not alike:
+        replaced = f"DROP CONSTRAINT {name}, " if has_constraint(table, name) else ""
         execute(
-            f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} "
+            f"ALTER TABLE {table} {replaced}ADD CONSTRAINT {name} "
             f"FOREIGN KEY ({column}) REFERENCES {target} (id){action} NOT VALID"
         )
     _validate(table, name)

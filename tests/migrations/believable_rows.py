@@ -2,11 +2,11 @@
 
 LEGACY = """
 INSERT INTO users (open_id, name, email, role, created_at, last_signed_in) VALUES
-    ('google|101', 'Maja Lindqvist', 'Maja.Lindqvist@example.com', 'user', '2024-01-05 09:00+00', '2025-06-01 08:30+00'),
+    ('google|101', 'Maja Lindqvist', 'Maja.Lindqvist@example.com', 'user', '2024-01-05 09:00+00', '2025-06-01+00'),
     ('google|102', NULL, NULL, 'admin', '2024-02-05 09:00+00', '2025-06-02 08:30+00');
-INSERT INTO profiles (user_id, email, membership, payment_provider, whop_user_id, whop_membership_id, stripe_customer_id,
-        stripe_subscription_id, plan_duration, billing_cycle_start, billing_cycle_end, next_credit_renewal,
-        usage_credits, used_credits, status, created_at, updated_at) VALUES
+INSERT INTO profiles (user_id, email, membership, payment_provider, whop_user_id, whop_membership_id,
+        stripe_customer_id, stripe_subscription_id, plan_duration, billing_cycle_start, billing_cycle_end,
+        next_credit_renewal, usage_credits, used_credits, status, created_at, updated_at) VALUES
     ('user_2abc', 'maja.lindqvist@example.com', 'pro', 'whop', 'user_w1', 'mem_1', NULL, NULL, 'yearly',
         '2025-01-01+00', '2026-01-01+00', '2025-01-29+00', 1000, 120, 'active', '2024-01-05+00', '2025-01-01+00'),
     ('user_2def', 'tom@example.net', 'pro', 'stripe', NULL, NULL, 'cus_1', 'sub_1', 'monthly',
@@ -22,7 +22,8 @@ INSERT INTO profiles (user_id, email, membership, payment_provider, whop_user_id
 INSERT INTO clients (name, email, phone, created_at, updated_at) VALUES
     ('Harbour Dental', 'Office@harbour.example', '+44 20 7946 0001', '2024-05-01+00', '2024-05-01+00'),
     ('Oak & Sons', NULL, NULL, '2024-06-01+00', '2024-06-01+00');
-INSERT INTO onboarding_states (customer_id, forwarding_enabled, test_call_detected, current_step, created_at, updated_at)
+INSERT INTO onboarding_states
+        (customer_id, forwarding_enabled, test_call_detected, current_step, created_at, updated_at)
     SELECT id, id = 1, false, 'forwarding', '2024-06-01+00', '2024-06-02+00' FROM clients;
 INSERT INTO practitioners (name, email, time_zone, calcom_user_id, calcom_event_type_id, active, created_at) VALUES
     ('Dr Ada Brandt', 'Ada@clinic.example', 'Europe/Berlin', '77', '501', true, '2024-01-01+00'),
@@ -54,13 +55,14 @@ UPDATE clients SET onboarding_complete = true, outbound_paused = true, billing_s
  WHERE id = 1;
 """,
     "0004": """
-UPDATE session_types SET calendly_event_type_id = 'et_' || id, calendly_event_type_uri = 'https://calendly.example/' || id;
+UPDATE session_types SET calendly_event_type_id = 'et_' || id,
+       calendly_event_type_uri = 'https://calendly.example/' || id;
 UPDATE bookings SET calendly_event_id = 'ev_1', calendly_event_uri = 'https://calendly.example/ev_1',
        calendly_invitee_uri = 'https://calendly.example/inv_1' WHERE id = 1;
 """,
     "0005": """
-INSERT INTO pending_profiles (email, token, whop_user_id, whop_membership_id, plan_duration, usage_credits, used_credits,
-        claimed, claimed_by_user_id, claimed_at, created_at, updated_at) VALUES
+INSERT INTO pending_profiles (email, token, whop_user_id, whop_membership_id, plan_duration, usage_credits,
+        used_credits, claimed, claimed_by_user_id, claimed_at, created_at, updated_at) VALUES
     ('Owned@example.org', 'hash_1', 'user_w20', 'mem_20', 'yearly', 1000, 0, true, 'user_2abc', '2025-09-02+00',
         '2025-09-01+00', '2025-09-02+00'),
     ('Waits@example.org', 'hash_2', 'user_w21', 'mem_21', 'monthly', 900, 3, false, NULL, NULL,
@@ -96,5 +98,5 @@ INSERT INTO merges (kind, pending_profile_id, user_id, after, made_by)
 INSERT INTO extra_purchases (pending_profile_id, user_id)
     SELECT id, 'user_2abc' FROM pending_profiles WHERE token = 'hash_2';
 """,
-    "0018": "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('inbox', 'process', '{\"event_id\": 1}');",
+    "0018": "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('inbox', 'process', '{}');",
 }

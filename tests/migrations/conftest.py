@@ -14,14 +14,20 @@ SERVERS = ["embedded", *(["postgres15"] if (POSTGRES_15 / "postgres").exists() e
 
 
 @pytest.fixture(params=SERVERS)
-def journey(request: Any) -> Iterator[Journey]:
+def server(request: Any) -> str:
+    """Which of the two kinds of server this test runs on."""
+    return str(request.param)
+
+
+@pytest.fixture
+def journey(request: Any, server: str) -> Iterator[Journey]:
     """An empty database and the means to migrate it."""
-    if request.param == "embedded":
+    if server == "embedded":
         yield Journey(request.getfixturevalue("empty_database_url"))
         return
-    server = request.getfixturevalue("postgres15_url")
+    address = request.getfixturevalue("postgres15_url")
     name = f"t_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
+    with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template1".encode())
-        yield Journey(f"{server.rpartition('/')[0]}/{name}")
+        yield Journey(f"{address.rpartition('/')[0]}/{name}")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

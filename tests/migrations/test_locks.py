@@ -87,7 +87,7 @@ def test_earlier_code_goes_on_at_every_revision(journey: Journey) -> None:
         journey.up(revision)
         journey.run(
             f"""INSERT INTO users (open_id, name, email) VALUES ('{revision}', 'Nora', 'Nora@example.org');
-            INSERT INTO profiles (user_id, email, membership, usage_credits) VALUES ('temp_{revision}', 'a@b.example', 'pro', 5);
+            INSERT INTO profiles (user_id, email, usage_credits) VALUES ('temp_{revision}', 'a@b.example', 5);
             INSERT INTO clients (name, email, phone) VALUES ('Harbour {revision}', 'Office@harbour.example', '+44');
             INSERT INTO onboarding_states (customer_id) SELECT max(id) FROM clients;
             UPDATE onboarding_states SET forwarding_enabled = true WHERE customer_id = (SELECT max(id) FROM clients);

@@ -4,6 +4,8 @@ import threading
 from typing import Any
 
 import psycopg
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.migrations.journey import Journey
 
@@ -37,13 +39,18 @@ def test_every_fact_arrives(journey: Journey) -> None:
     journey.up("0005")
     (after,) = journey.rows(f"SELECT {FACTS} FROM pending_profiles")
     assert after == before
-    assert journey.value("SELECT email || legacy_user_id || claimed FROM pending_profiles") == "Nora@Example.orgtemp_1false"
+    assert (
+        journey.value("SELECT email || legacy_user_id || claimed FROM pending_profiles")
+        == "Nora@Example.orgtemp_1false"
+    )
     assert journey.value("SELECT count(*) FROM profiles") == 0
 
 
 def test_what_a_purchase_leaves_out_is_what_the_claim_assumes(journey: Journey) -> None:
     journey.up("0004")
-    journey.run("INSERT INTO profiles (user_id, email, membership, status) VALUES ('temp_1', 'a@example.org', NULL, NULL)")
+    journey.run(
+        "INSERT INTO profiles (user_id, email, membership, status) VALUES ('temp_1', 'a@example.org', NULL, NULL)"
+    )
     journey.up("0005")
     (moved,) = journey.rows("SELECT membership, payment_provider, status, usage_credits FROM pending_profiles")
     assert moved == {"membership": "pro", "payment_provider": "whop", "status": "active", "usage_credits": None}
@@ -137,7 +144,9 @@ def test_claimed_by_earlier_code_while_downgraded(journey: Journey) -> None:
         "'temp_2', 'per@example.org', 'mem_2', '2025-01-01+00'",
     )
     journey.up("0005")
-    journey.run("INSERT INTO pending_profiles (email, whop_membership_id, token) VALUES ('late@example.org', 'mem_3', 'h')")
+    journey.run(
+        "INSERT INTO pending_profiles (email, whop_membership_id, token) VALUES ('late@example.org', 'mem_3', 'h')"
+    )
     number = journey.value("SELECT id FROM pending_profiles WHERE token = 'h'")
     journey.down("0004")
     assert owners(journey, "profiles", "user_id") == ["temp_1", "temp_2", f"temp_pending_{number}"]
@@ -159,3 +168,48 @@ def test_waiting_rows_keep_the_credits_a_claim_would_give(journey: Journey) -> N
     journey.up("0008")
     rows = journey.rows("SELECT membership, usage_credits, used_credits FROM profiles ORDER BY user_id")
     assert [tuple(row.values()) for row in rows] == [("pro", 1000, 0), ("free", 0, 0)]
+
+
+ADDRESSES = st.sampled_from([None, "", "nora@example.org", "NORA@example.org", "per@example.org", "Per@Example.org "])
+PURCHASES = st.lists(
+    st.tuples(
+        ADDRESSES,
+        st.sampled_from([None, "mem_1", "mem_2", "mem_3"]),
+        st.sampled_from([None, "2025-01-01+00", "2025-02-01+00"]),
+        st.sampled_from([None, 0, 1000]),
+        st.booleans(),
+    ),
+    max_size=8,
+)
+
+
+def test_purchases_are_conserved_whatever_waits(empty_database_url: str) -> None:
+    journey = Journey(empty_database_url)
+    journey.up("0004")
+
+    @settings(max_examples=25, deadline=None)
+    @given(PURCHASES)
+    def check(purchases: list[tuple[Any, ...]]) -> None:
+        journey.run("DELETE FROM profiles; DROP SCHEMA IF EXISTS retired CASCADE")
+        with journey.connection() as connection:
+            for number, (email, membership_id, created_at, credits, stripe) in enumerate(purchases):
+                connection.execute(
+                    "INSERT INTO profiles (user_id, email, whop_membership_id, created_at, usage_credits, "
+                    "stripe_customer_id) VALUES (%s, %s, %s, %s, %s, %s)",
+                    [f"temp_{number}", email, membership_id, created_at, credits, "cus_1" if stripe else None],
+                )
+        facts = "whop_membership_id, usage_credits"
+        before = journey.rows(f"SELECT user_id AS who, {facts} FROM profiles ORDER BY 1")
+        journey.up("0005")
+        assert before == journey.rows(
+            f"SELECT user_id AS who, {facts} FROM profiles "
+            f"UNION ALL SELECT legacy_user_id, {facts} FROM pending_profiles ORDER BY 1"
+        )
+        movable = {email.strip().lower() for email, *_, stripe in purchases if email and not stripe}
+        moved = {row["email"].lower() for row in journey.rows("SELECT email FROM pending_profiles")}
+        assert moved <= movable
+        assert bool(moved) == bool(movable)
+        journey.down("0004")
+        assert before == journey.rows(f"SELECT user_id AS who, {facts} FROM profiles ORDER BY 1")
+
+    check()

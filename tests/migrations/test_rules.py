@@ -17,8 +17,8 @@ def with_rows(journey: Journey, revision: str) -> None:
 def test_overlapping_bookings_are_named(journey: Journey) -> None:
     with_rows(journey, "0010")
     journey.run(
-        "INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, status) "
-        "VALUES (1, 1, 'x', 'x@example.org', '2025-07-01 09:30+00', '2025-07-01 10:00+00', 'confirmed')"
+        "INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, "
+        "status) VALUES (1, 1, 'x', 'x@example.org', '2025-07-01 09:30+00', '2025-07-01 10:00+00', 'confirmed')"
     )
     with pytest.raises(CommandError, match=r"bookings overlap: 1 and 4, 2 and 4\. Cancel or move"):
         journey.up()
@@ -78,8 +78,8 @@ def test_safe_defaults_come_from_the_server(journey: Journey) -> None:
     journey.up()
     journey.run("INSERT INTO clients (name) VALUES ('Harbour Dental')")
     (client,) = journey.rows(
-        "SELECT onboarding_complete, outbound_paused, ai_disabled, payment_active, pending_cancellation, billing_status "
-        "FROM clients"
+        "SELECT onboarding_complete, outbound_paused, ai_disabled, payment_active, pending_cancellation, "
+        "billing_status FROM clients"
     )
     assert list(client.values()) == [False] * 5 + ["none"]
     journey.run("INSERT INTO pending_profiles (email) VALUES ('Nora@Example.org')")
