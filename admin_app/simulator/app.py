@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import clerk_api, panel, whop_api
+from admin_app.simulator import clerk_api, mail_pages, panel, whop_api
 from admin_app.simulator.delivery import Deliveries
 from admin_app.simulator.faults import Faults
 from admin_app.simulator.settings import SimulatorSettings
@@ -21,7 +21,7 @@ def create_app(settings: SimulatorSettings, state: Path) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     world = World(settings, Store(state), Deliveries(settings.retry_speed), Faults())
     app.extensions["world"] = world
-    for part in (whop_api.blueprint, clerk_api.api, clerk_api.pages, panel.blueprint):
+    for part in (whop_api.blueprint, clerk_api.api, clerk_api.pages, panel.blueprint, mail_pages.blueprint):
         app.register_blueprint(part(world))
 
     @app.get("/")
@@ -30,8 +30,10 @@ def create_app(settings: SimulatorSettings, state: Path) -> Flask:
 
     @app.after_request
     def policy(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+        # The pages of a mail hold something foreign and have policies of their own.
+        response.headers.setdefault(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
         )
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"

@@ -105,6 +105,14 @@ def fault(simulator: str, provider: str, mode: str, *, times: int = 1, seconds: 
     _post(simulator, "faults", wanted)
 
 
+def mails(simulator: str) -> list[dict[str, str]]:
+    """The latest mails that the product sent, oldest first: id, received_at, from, to, subject, text, html."""
+    answer = _http().get(f"{simulator}/_sim/mails.json")
+    answer.raise_for_status()
+    listed: list[dict[str, str]] = answer.json()
+    return listed
+
+
 def deliveries(simulator: str) -> list[dict[str, Any]]:
     """The latest webhooks and how they went, oldest first."""
     answer = _http().get(f"{simulator}/_sim/deliveries")

@@ -56,6 +56,7 @@ def _overview(world: World) -> dict[str, Any]:
         "membership_count": world.store.count("membership"),
         "people": world.store.newest("person", _SHOWN),
         "person_count": world.store.count("person"),
+        "mail_count": world.store.count("mail"),
         "deliveries": list(world.deliveries.recent)[-_SHOWN:][::-1],
         "faults": world.faults.describe(),
         "plans": tuple(PLANS),

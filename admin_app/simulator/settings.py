@@ -17,12 +17,17 @@ class SimulatorSettings:
     clerk_webhook_secret: str
     clerk_issuer: str
     retry_speed: float = 1.0
+    smtp_port: int | None = None
 
 
 def from_environment(
-    port: int, environment: Mapping[str, str] = os.environ, *, retry_speed: float = 1.0
+    port: int,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    retry_speed: float = 1.0,
+    smtp_port: int | None = None,
 ) -> SimulatorSettings:
-    """The settings of a simulator that listens on this port."""
+    """The settings of a simulator that listens on this port, and takes mail on the other one."""
     own_url = f"http://127.0.0.1:{port}"
 
     def setting(name: str, default: str = "") -> str:
@@ -37,4 +42,5 @@ def from_environment(
         clerk_webhook_secret=environment.get("CLERK_WEBHOOK_SECRET", ""),
         clerk_issuer=setting("CLERK_ISSUER", f"{own_url}/clerk"),
         retry_speed=retry_speed,
+        smtp_port=smtp_port,
     )
