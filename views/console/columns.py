@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ WHOLE_CURRENCIES = frozenset(
     ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
 )
 TONES = {
-    "good": "active confirmed completed processed sent pro paid created",
+    "good": "likely active confirmed completed processed sent pro paid created",
     "warn": "pending parked trial past_due queued received no_show kept merged",
     "bad": "failed canceled inactive unknown",
     "info": "refunded team superseded",
@@ -88,7 +88,7 @@ class Column:
 
 def record_address(section: str, key: object) -> str:
     """Where a record's page lives."""
-    return f"/admin/{section}/{quote(str(key), safe='')}"
+    return f"/admin/{section}/{key if isinstance(key, int) else quote(str(key), safe='')}"
 
 
 def audited_address(name: str) -> str:
@@ -98,44 +98,74 @@ def audited_address(name: str) -> str:
     return record_address(section, key) if section and key else ""
 
 
-def _fields(values: Mapping[str, Any], zone: ZoneInfo) -> tuple[tuple[str, str], ...]:
-    return tuple((label_of(name), plain_text(value, zone)) for name, value in values.items())
+@lru_cache(maxsize=4096)
+def money_text(minor_units: int, currency: str | None) -> str:
+    code = (currency or "").upper()
+    if code in WHOLE_CURRENCIES:
+        return f"{minor_units:,} {code}"
+    sign = "-" if minor_units < 0 else ""
+    return f"{sign}{abs(minor_units) // 100:,}.{abs(minor_units) % 100:02} {code}".rstrip()
 
 
-def cell(column: Column, value: Any, extra: Any, key: Any, zone: ZoneInfo) -> Cell:
-    """The value as text in the viewer's zone; `extra` is its currency, `key` what its link leads to."""
-    if value is None or value in ("", {}, []):
-        return EMPTY
-    if column.text is not None:
-        value = column.text(value)
-    if column.link and key is not None:
-        return Cell("link", str(value), record_address(column.link[0], key))
-    match column.kind:
-        case "time":
-            return Cell("time", time_text(value, zone), value.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ"))
-        case "age":
-            return Cell("time", age_text(datetime.now(UTC) - value), value.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ"))
-        case "badge":
-            word = value.value if isinstance(value, StrEnum) else str(value)
-            return Cell("badge", word.replace("_", " "), TONE_OF.get(word, "plain"))
-        case "money":
-            return Cell("text", money_text(value, extra))
-        case "yes_no":
-            return Cell("badge", "yes", "on") if value else Cell("badge", "no", "plain")
-        case "number":
-            return Cell("text", f"{value:,}")
-        case "fields":
-            return Cell("fields", "", items=_fields(value, zone))
-        case "records":
-            return Cell("records", "", items=tuple((name, audited_address(name)) for name in value))
-        case _:
-            return Cell("text", value.value if isinstance(value, StrEnum) else str(value))
+# -- values as cells: the form is chosen once per column and called once per cell ----------------------------------
+
+Form = Callable[[Any, Any, ZoneInfo], Cell]
+
+YES, NO = Cell("badge", "yes", "on"), Cell("badge", "no", "plain")
+
+
+@lru_cache(maxsize=1024)
+def _badge(value: Any) -> Cell:
+    word = value.value if isinstance(value, StrEnum) else str(value)
+    return Cell("badge", word.replace("_", " "), TONE_OF.get(word, "plain"))
+
+
+def _text(value: Any, _extra: Any, _zone: ZoneInfo) -> Cell:
+    return Cell("text", value.value if isinstance(value, StrEnum) else str(value))
+
+
+def _fields(values: Mapping[str, Any], zone: ZoneInfo) -> Cell:
+    items = tuple((label_of(name), plain_text(value, zone)) for name, value in values.items())
+    return Cell("fields", "", items=items) if items else EMPTY
+
+
+def _records(names: Iterable[str]) -> Cell:
+    items = tuple((name, audited_address(name)) for name in names)
+    return Cell("records", "", items=items) if items else EMPTY
+
+
+FORMS: Mapping[str, Form] = {
+    "text": _text,
+    "code": _text,
+    "number": lambda value, extra, zone: Cell("text", f"{value:,}"),
+    "money": lambda value, extra, zone: Cell("text", money_text(value, extra)),
+    "time": lambda value, extra, zone: Cell("time", time_text(value, zone), machine_time(value)),
+    "age": lambda value, extra, zone: Cell("time", age_text(datetime.now(UTC) - value), machine_time(value)),
+    "badge": lambda value, extra, zone: _badge(value),
+    "yes_no": lambda value, extra, zone: YES if value else NO,
+    "fields": lambda value, extra, zone: _fields(value, zone),
+    "records": lambda value, extra, zone: _records(value),
+}
+
+
+def form_of(column: Column) -> Form:
+    """How this column's values become cells."""
+    say, form = column.text, FORMS[column.kind]
+    if say is None:
+        return form
+    return lambda value, extra, zone: form(say(value), extra, zone)
 
 
 def time_text(moment: datetime, zone: ZoneInfo) -> str:
     """A moment in that zone; pages that show times name the zone beside them."""
     local = moment.astimezone(zone)
     return f"{local.day:02} {MONTHS[local.month]} {local.year} {local.hour:02}:{local.minute:02}"
+
+
+def machine_time(moment: datetime) -> str:
+    """The moment for a `time` element: to the minute, in UTC."""
+    there = moment.astimezone(UTC)
+    return f"{there.year:04}-{there.month:02}-{there.day:02}T{there.hour:02}:{there.minute:02}Z"
 
 
 def age_text(age: timedelta) -> str:
@@ -146,14 +176,6 @@ def age_text(age: timedelta) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h"
     return f"{minutes // (24 * 60)} days"
-
-
-def money_text(minor_units: int, currency: str | None) -> str:
-    code = (currency or "").upper()
-    if code in WHOLE_CURRENCIES:
-        return f"{minor_units:,} {code}"
-    sign = "-" if minor_units < 0 else ""
-    return f"{sign}{abs(minor_units) // 100:,}.{abs(minor_units) % 100:02} {code}".rstrip()
 
 
 def plain_text(value: Any, zone: ZoneInfo) -> str:
@@ -175,17 +197,23 @@ def plain_text(value: Any, zone: ZoneInfo) -> str:
 
 @dataclass(frozen=True)
 class Slots:
-    """Where each column's parts lie in a result row."""
+    """Where each part of a column lies in a result row, and how its value becomes a cell."""
 
     column: Column
+    form: Form
     value: int
     extra: int | None
     key: int | None
 
     def cell(self, row: Any, zone: ZoneInfo) -> Cell:
-        extra = row[self.extra] if self.extra is not None else None
-        key = row[self.key] if self.key is not None else None
-        return cell(self.column, row[self.value], extra, key, zone)
+        """The value as text in the viewer's zone, leading to its record where it has one."""
+        value = row[self.value]
+        if value is None or value == "":
+            return EMPTY
+        made = self.form(value, None if self.extra is None else row[self.extra], zone)
+        if self.column.link is None or self.key is None or row[self.key] is None:
+            return made
+        return Cell("link", made.text, record_address(self.column.link[0], row[self.key]))
 
 
 def lay_out(columns: Iterable[Column]) -> tuple[tuple[Slots, ...], list[tuple[Any, Any]]]:
@@ -200,5 +228,6 @@ def lay_out(columns: Iterable[Column]) -> tuple[tuple[Slots, ...], list[tuple[An
     for column in columns:
         value = place(column.value, column.through)
         extra = None if column.currency is None else place(column.currency, column.through)
-        slots.append(Slots(column, value, extra, place(column.link[1]) if column.link else None))
+        key = place(column.link[1]) if column.link else None
+        slots.append(Slots(column, form_of(column), value, extra, key))
     return tuple(slots), places

@@ -45,7 +45,6 @@ class UnclaimedPurchasesView(ConsoleModelView):
             Column(label="Provider", value=PendingProfile.payment_provider),
             Column(label="Status", value=PendingProfile.status, kind="badge"),
             Column(label="Owner", value=OWNER, kind="badge"),
-            Column(label="Bought", value=PendingProfile.created_at, kind="time"),
         ),
         sorts={"bought": Sort("Time of purchase", PendingProfile.created_at)},
         filters=(

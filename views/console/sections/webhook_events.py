@@ -34,7 +34,7 @@ class WebhookEventsView(ConsoleModelView):
             Column("Type", WebhookEvent.type, "code"),
             Column("About", WebhookEvent.subject, "code"),
             STATE,
-            Column("Parked because", WebhookEvent.parked_because),
+            Column("Parked because", WebhookEvent.parked_because, "badge"),
             Column("Tries", WebhookEvent.attempts, "number"),
             Column("Received", WebhookEvent.received_at, "time", sort="received"),
         ),
