@@ -66,7 +66,9 @@ def kept_secrets(store: Path, names: tuple[str, ...] = tuple(SECRETS)) -> dict[s
     return {name: known[name] for name in names}
 
 
-def demo(given: Mapping[str, str], secrets: Mapping[str, str], *, port: int, simulator: str) -> dict[str, str]:
+def demo(
+    given: Mapping[str, str], secrets: Mapping[str, str], *, port: int, simulator: str, mail_server: str
+) -> dict[str, str]:
     """Every setting of the demo except DATABASE_URL; what is given wins."""
     own = {
         "PORT": str(port),
@@ -83,7 +85,7 @@ def demo(given: Mapping[str, str], secrets: Mapping[str, str], *, port: int, sim
         "CLERK_AUTHORIZED_PARTIES": given.get("BASE_URL") or f"http://127.0.0.1:{port}",
         "CLERK_API_BASE": f"{simulator}/clerk/v1",
         "CLERK_SIGN_IN_URL": f"{simulator}/clerk/sign-in",
-        "SMTP_URL": "",
+        "SMTP_URL": mail_server,
         "SENTRY_DSN": "",
         "SIMULATOR_URL": simulator,
     }

@@ -118,14 +118,16 @@ class Run:
         self._start_program(supervisor, "The worker", "worker", self.commands.worker)
 
     def _start_demo_base(self, supervisor: Supervisor) -> None:
-        simulator_port = self._simulator_port()
+        simulator_port, smtp_port = self._simulator_ports()
         kept = demo_settings.kept_secrets(self.var / "secrets.json")
         simulator_url = f"http://{ports.HOST}:{simulator_port}"
-        chosen = demo_settings.demo(self.given, kept, port=self.port, simulator=simulator_url)
+        mail_server = f"smtp://{ports.HOST}:{smtp_port}"
+        chosen = demo_settings.demo(self.given, kept, port=self.port, simulator=simulator_url, mail_server=mail_server)
         self._set_env(chosen)
         # Loading its libraries takes longer than anything the database does: let it do so meanwhile.
         state = self.var / "simulator.sqlite3"
-        command = (*self.commands.simulator, "--port", str(simulator_port), "--state", str(state))
+        listens = ("--port", str(simulator_port), "--smtp-port", str(smtp_port))
+        command = (*self.commands.simulator, *listens, "--state", str(state))
         self._start_program(supervisor, "The provider simulator", "simulator", command)
         # If we are killed, SIGTERM lets the others leave the database first; the guardian then insists.
         server = Server(self.var / "postgres", log=self._log("postgres"), death_signal=signal.SIGTERM)
@@ -199,9 +201,11 @@ class Run:
     def _set_env(self, settings: Mapping[str, str]) -> None:
         self.env = {"PYTHONUNBUFFERED": "1", **self.given, **settings}
 
-    def _simulator_port(self) -> int:
+    def _simulator_ports(self) -> tuple[int, int]:
+        """For the providers' protocols and for mail."""
         self.var.mkdir(exist_ok=True)
-        return ports.stable_port(self.var / "simulator-port", avoid=self.port)
+        web = ports.stable_port(self.var / "simulator-port", avoid=(self.port,))
+        return web, ports.stable_port(self.var / "smtp-port", avoid=(self.port, web))
 
     def _another_port(self) -> int:
         return next((port for port in range(self.port + 10, 65_536, 10) if ports.is_free(port)), 8010)
@@ -220,7 +224,8 @@ class Run:
         if self.is_demo:
             lines += [
                 f"  Health    {address}/health",
-                f"  Simulator {self.env['SIMULATOR_URL']}",
+                f"  Simulator {self.env['SIMULATOR_URL']}/_sim/ (buy and sign in as a customer)",
+                f"  Mails     {self.env['SIMULATOR_URL']}/_sim/mails (the claim mail and its link)",
                 "",
                 "  Sign in as  " + "\n              ".join(demo_settings.STAFF),
                 f"  Password    {self.env['DEMO_STAFF_PASSWORD']}",

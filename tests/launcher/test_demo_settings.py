@@ -16,7 +16,8 @@ DATABASE = "postgresql://backdesk:secret@127.0.0.1:5432/backdesk"
 
 def made(folder: Path, given: dict[str, str] | None = None) -> dict[str, str]:
     kept = demo_settings.kept_secrets(folder / "secrets.json")
-    chosen = demo_settings.demo(given or {}, kept, port=8000, simulator="http://127.0.0.1:9999")
+    addresses = {"simulator": "http://127.0.0.1:9999", "mail_server": "smtp://127.0.0.1:9998"}
+    chosen = demo_settings.demo(given or {}, kept, port=8000, **addresses)
     return {"DATABASE_URL": DATABASE, **chosen}
 
 
@@ -51,6 +52,12 @@ def test_the_product_accepts_them_and_every_secret_of_its_is_among_them(tmp_path
 def test_an_issuer_from_elsewhere_brings_its_own_keys(tmp_path: Path) -> None:
     values = made(tmp_path, {"CLERK_ISSUER": "https://clerk.example.test"})
     assert values["CLERK_JWKS_URL"] == "https://clerk.example.test/.well-known/jwks.json"
+
+
+def test_mail_goes_to_the_simulator_unless_told_otherwise(tmp_path: Path) -> None:
+    assert made(tmp_path)["SMTP_URL"] == "smtp://127.0.0.1:9998"
+    assert made(tmp_path, {"SMTP_URL": "smtp://mail.test"})["SMTP_URL"] == "smtp://mail.test"
+    assert made(tmp_path, {"SMTP_URL": ""})["SMTP_URL"] == ""
 
 
 def test_the_file_reads_the_same_in_a_shell_and_in_dotenv(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def test_every_program_is_given_the_settings_it_needs(folder: Path) -> None:
         assert given == {name: value for name, value in written.items() if name != "DATABASE_URL"}
     assert run.noted_by("web")[0]["environment"]["DATABASE_URL"] == written["DATABASE_URL"]
     assert written["CLERK_API_BASE"] == f"{written['SIMULATOR_URL']}/clerk/v1"
-    assert str(written["SIMULATOR_URL"].rpartition(":")[2]) in run.noted_by("simulator")[0]["arguments"]
+    for name in ("SIMULATOR_URL", "SMTP_URL"):
+        assert written[name].rpartition(":")[2] in run.noted_by("simulator")[0]["arguments"]
 
 
 def test_what_the_environment_says_wins_for_this_run_only(folder: Path) -> None:
