@@ -21,7 +21,7 @@ help: ## show this list
 	@echo "make check        format, lint, types, import rule, templates"
 	@echo "make format       let the tools put the format right"
 	@echo "make bench        fill a large database and compare the console's speed"
-	@echo "make soak         long-running tests"
+	@echo "make soak         every test again and again in random order, for MINUTES=30"
 	@echo "make migrate      bring the database of DATABASE_URL up to date"
 	@echo "make routes       every address with its methods"
 	@echo "make screenshots  draw the README's pictures anew"
@@ -52,10 +52,11 @@ format: setup-dev
 	$(PY) -m djlint --reformat --quiet views/templates
 
 bench: setup-dev
-	@$(PY) -m tests.bench
+	@$(PY) -m tests.bench.run
 
-soak: setup-dev
-	@BACKDESK_SOAK=1 $(PY) -m pytest -n 2 tests
+soak: setup-dev chromium
+	@end=$$(( $$(date +%s) + 60 * $${MINUTES:-30} )); \
+	while [ $$(date +%s) -lt $$end ]; do $(PY) -m pytest -n 2 -q tests || exit 1; done
 
 migrate: setup
 	@$(PY) -m alembic -c migrations/alembic.ini upgrade head

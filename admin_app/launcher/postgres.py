@@ -76,6 +76,21 @@ class Server:
 
     def start(self) -> None:
         """Bring the server up, whatever an earlier run left behind; returns when it takes connections."""
+        try:
+            self._start()
+        except OSError as problem:
+            advice = "Root needs the right to change users and owners here: run" if os.geteuid() == 0 else "Run"
+            raise LaunchError(
+                f"PostgreSQL could not be set up in {self.home}: {problem.strerror or problem}. {advice} as an "
+                "ordinary user who owns the folder, or name another database in DATABASE_URL."
+            ) from problem
+
+    def stop(self) -> None:
+        if self.process is not None:
+            children.stop(self.process, signal.SIGINT, grace=STOP_SECONDS)
+            self.process = None
+
+    def _start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         if not (self.data / "PG_VERSION").exists():
             self._create()
@@ -90,11 +105,6 @@ class Server:
             if not any(reason in complaint for reason in (IN_USE, STILL_HELD)) or time.monotonic() > deadline:
                 raise LaunchError(f"PostgreSQL did not start. It said:\n{complaint}")
             time.sleep(0.2)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            children.stop(self.process, signal.SIGINT, grace=STOP_SECONDS)
-            self.process = None
 
     # -- making the cluster ---------------------------------------------------------------------------
 
