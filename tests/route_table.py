@@ -60,6 +60,7 @@ CONSOLE: dict[str, Row] = {
     "admin.index": Row("home", {"GET": 200}),
     "my-account.index": Row("home", {"GET": 200}),
     "my-account.password": Row("home", {"GET": 200, "POST": 422}),
+    "my-account.time_zone": Row("home", {"GET": 200, "POST": 422}),
     "my-account.end_session": Row("home", {"POST": 404}),
     "my-account.end_others": Row("home", {"POST": 303}),
     **section("purchases", "purchases"),

@@ -55,6 +55,7 @@ EVENTS: dict[str, EventKind] = {
     "staff.role_changed": EventKind("{actor} made {email} {role}", SESSIONS),
     "staff.password_reset": EventKind("{actor} reset the password of {email}", SESSIONS),
     "staff.password_changed": EventKind("{actor} changed their own password", SESSIONS),
+    "staff.time_zone_changed": EventKind("{actor} is shown times in {time_zone} from now on"),
     "staff.signed_in": EventKind("{actor} signed in", frozenset({"session_id"})),
     "staff.sign_in_refused": EventKind("{actor} was refused at sign-in as {account}: {because}"),
     "staff.locked": EventKind("{actor} locked the staff account {email} after {failures} failed sign-ins"),

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import and_, or_, select
@@ -138,6 +139,21 @@ def change_own_password(
     sign_in_brake.release(member)
     facts = {"sessions_ended": _sign_out_everywhere(ctx, member, keep_session_id)}
     _record_change(ctx, "staff.password_changed", member, facts)
+    return member
+
+
+def set_own_time_zone(ctx: Ctx, *, time_zone: str) -> StaffMember:
+    """Choose the zone in which one is shown times."""
+    if not isinstance(ctx.actor, Staff):
+        raise Forbidden("Only a signed-in staff member is shown times.")
+    if time_zone not in available_timezones():
+        sentence = "Choose one of the time zones in the list."
+        raise InvalidInput(sentence, fields={"time_zone": sentence})
+    member = _locked(ctx, ctx.actor.id)
+    if member.time_zone != time_zone:
+        changes = [audit.Change("time_zone", member.time_zone, time_zone)]
+        member.time_zone = time_zone
+        _record_change(ctx, "staff.time_zone_changed", member, {"time_zone": time_zone}, changes=changes)
     return member
 
 

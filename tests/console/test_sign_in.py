@@ -3,12 +3,14 @@
 import re
 from datetime import timedelta
 from html import unescape
-from urllib.parse import quote
+from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
@@ -209,6 +211,13 @@ def test_no_address_leads_out_of_the_site(client: FlaskClient, path: str) -> Non
     assert _sign_in(client, next=path).location == "/admin/"
 
 
+@given(st.text(alphabet=st.sampled_from("/\\\\:.@?#%a\t\n\r \u3000\u202e\0"), max_size=12) | st.text())
+def test_whatever_is_wished_the_browser_stays_here(path: str) -> None:
+    # Browsers read a backslash as a slash, and drop tabs, line breaks and outer spaces first.
+    seen = safe_next(path).replace("\\", "/").strip().translate({9: None, 10: None, 13: None})
+    assert urlsplit(urljoin("https://desk.example.com/login", seen))[:2] == ("https", "desk.example.com")
+
+
 def test_who_is_signed_in_already_is_led_on(client: FlaskClient) -> None:
     _sign_in(client)
     assert client.get("/login?next=/admin/my-account/").location == "/admin/my-account/"
@@ -376,6 +385,20 @@ def test_guessing_the_current_password_is_braked(client: FlaskClient) -> None:
     _sign_in(client)
     codes = [_change(client, "wrong-current-one", NEW_PASSWORD).status_code for _ in range(6)]
     assert codes == [422] * 5 + [429]
+
+
+def test_one_chooses_the_zone_that_times_are_shown_in(client: FlaskClient, db: Database) -> None:
+    _sign_in(client)
+    address = "/admin/my-account/time-zone"
+    assert "Times in UTC" in client.get("/admin/my-account/").text
+    response = _post(client, address, page=address, time_zone="Europe/Amsterdam")
+    assert (response.status_code, response.location) == (303, "/admin/my-account/")
+    assert "Times in Europe/Amsterdam" in client.get("/admin/my-account/").text
+    for wrong in ("", "Mars/Olympus", "../../etc/passwd", "europe/amsterdam"):
+        assert _post(client, address, page=address, time_zone=wrong).status_code == 422
+    with db.unit_of_work(OPERATOR) as ctx:
+        entry = ctx.session.scalars(select(AuditEntry).where(AuditEntry.event == "staff.time_zone_changed")).one()
+        assert entry.changes[0]["after"] == "Europe/Amsterdam"
 
 
 def test_pages_of_ones_account_are_nobody_elses(client: FlaskClient) -> None:

@@ -1,7 +1,8 @@
-"""One's own account: where one is signed in, and one's password."""
+"""One's own account: where one is signed in, one's password, the zone one is shown times in."""
 
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import available_timezones
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -26,7 +27,7 @@ class MyAccountView(ConsoleView):
     """Open to everyone who works here; the services see to it that it is about oneself."""
 
     permissions = MappingProxyType(
-        dict.fromkeys(("index", "end_session", "end_others", "password"), Permission.HOME_READ)
+        dict.fromkeys(("index", "end_session", "end_others", "password", "time_zone"), Permission.HOME_READ)
     )
 
     def __init__(self) -> None:
@@ -63,6 +64,19 @@ class MyAccountView(ConsoleView):
         except DomainError as error:
             return self.render("console/my_password.html", problems=error.fields, error=error), error.status
         flash("Your password is changed, and your other sessions are ended.", "success")
+        return redirect(url_for(".index"), 303)
+
+    @command("/time-zone")
+    def time_zone(self) -> ResponseReturnValue:
+        zones = sorted(available_timezones())
+        if request.method != "POST":
+            return self.render("console/my_time_zone.html", zones=zones, problems={})
+        try:
+            with console_unit_of_work() as ctx:
+                member = staff.set_own_time_zone(ctx, time_zone=request.form.get("time_zone", ""))
+        except InvalidInput as error:
+            return self.render("console/my_time_zone.html", zones=zones, problems=error.fields), error.status
+        flash(f"Times are shown in {member.time_zone} from now on.", "success")
         return redirect(url_for(".index"), 303)
 
 
