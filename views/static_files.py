@@ -24,3 +24,5 @@ def register(app: Flask) -> None:
         return response
 
     app.jinja_env.globals["static_url"] = static_url
+    # A page shows some forty icons: worth not asking for each.
+    app.jinja_env.globals["icon_sprite"] = static_url("vendor/tabler-icons/sprite.svg")

@@ -254,8 +254,8 @@ def _read_position(
     return False, None
 
 
-def fetch_page(session: Session, wish: Wish, viewer: Viewer) -> Page:
-    """One page: one query for its rows, and at most one more for the size of the whole."""
+def fetch_page(session: Session, wish: Wish, viewer: Viewer, *, sized: bool = True) -> Page:
+    """One page: one query for its rows, and when `sized` at most one more for the size of the whole."""
     try:
         mode, found = _search(session, wish)
     except OperationalError as error:
@@ -274,7 +274,7 @@ def fetch_page(session: Session, wish: Wish, viewer: Viewer) -> Page:
         previous=wish.url(before=_edge(wish, first)) if found.before else None,
         next=wish.url(after=_edge(wish, last)) if found.after else None,
         last=wish.url(last="1") if found.after else None,
-        total=_total(session, wish, mode, found),
+        total=_total(session, wish, mode, found) if sized else "",
     )
 
 
@@ -350,7 +350,7 @@ def _total(session: Session, wish: Wish, mode: Mode | None, found: Found) -> str
     parameters = parameters_of(wish, mode)
     statement = _counted(wish.spec, frozenset(wish.parameters), mode)
     key = (wish.spec.section, mode, *((name, str(value)) for name, value in sorted(parameters.items())))
-    return estimates.about(session, key, statement, parameters, at_least=shown + 1)
+    return estimates.size(session, key, statement, parameters, at_least=shown + 1)
 
 
 def _edge(wish: Wish, row: Any) -> str:

@@ -130,7 +130,7 @@ def _related(
         if value is None or not viewer.may(other.permissions["index_view"]):
             continue
         wish = read_wish(other.listing, MultiDict({related.argument: str(value)}), viewer)
-        page = fetch_page(session, replace(wish, size=RELATED_ROWS), viewer)
+        page = fetch_page(session, replace(wish, size=RELATED_ROWS), viewer, sized=False)
         shown.append(RelatedList(related.title, other.listing.plain_headers, page, wish.url()))
     return shown
 

@@ -100,26 +100,16 @@ class WebhookEventsView(ConsoleModelView):
     )
 
     def more(self, record_id: str) -> dict[str, Any]:
-        shown, size = (
-            read_session()
-            .execute(
-                select(func.substr(WebhookEvent.body, 1, LONGEST_SHOWN), func.length(WebhookEvent.body)).where(
-                    WebhookEvent.id == self.listing.parse_key(record_id)
-                )
-            )
-            .one()
-        )
+        event = WebhookEvent
+        wanted = select(func.substr(event.body, 1, LONGEST_SHOWN), func.length(event.body), event.parked_because)
+        found = read_session().execute(wanted.where(event.id == self.listing.parse_key(record_id)))
+        shown, size, parked_because = found.one()
         return {
             "body": readable(bytes(shown)),
             "body_size": size,
             "body_cut": size > LONGEST_SHOWN,
-            "because": self._because(record_id),
+            "because": inbox.PARKED_SENTENCES.get(parked_because or "", ""),
         }
-
-    def _because(self, record_id: str) -> str:
-        """What a parked event waits for, in a sentence."""
-        code = select(WebhookEvent.parked_because).where(WebhookEvent.id == self.listing.parse_key(record_id))
-        return inbox.PARKED_SENTENCES.get(read_session().scalar(code) or "", "")
 
 
 def readable(body: bytes) -> str:
