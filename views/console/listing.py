@@ -221,7 +221,7 @@ def read_wish(spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> Wish
             chosen |= {name: values for name, values in given.items() if values}
     size = whole_number(args.get("size", "")) or SIZE
     search = " ".join(args.get("q", "").split())[:LONGEST] if spec.search else ""
-    if spec.search and search and not any(spec.search.modes(search)):
+    if spec.search and search and spec.search.is_too_short(search):
         notices.append(TOO_SHORT)
     backwards, cursor = _read_position(spec, sort, args, notices)
     size = size if size in SIZES else SIZE

@@ -42,6 +42,10 @@ class Search:
         if self.parts and long_enough:
             yield "part"
 
+    def is_too_short(self, text: str) -> bool:
+        """Whether parts could be found if only there were more of them."""
+        return bool(self.parts) and len(text) < SHORTEST_PART and "number" not in self.modes(text)
+
     def condition(self, mode: Mode) -> ColumnElement[bool]:
         match mode:
             case "email":
