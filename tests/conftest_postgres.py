@@ -135,6 +135,12 @@ def fresh_database_url(template_database: str) -> Iterator[str]:
     yield from _clone(template_database)
 
 
+@pytest.fixture(scope="module")
+def module_database_url(template_database: str) -> Iterator[str]:
+    """A migrated database for the tests of one module, for what takes long to start on one."""
+    yield from _clone(template_database)
+
+
 @pytest.fixture
 def empty_database_url() -> Iterator[str]:
     """A database without any table, for the tests of the migrations themselves."""

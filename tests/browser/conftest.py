@@ -17,6 +17,9 @@ from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.services import staff
 from models import Role
+from tests.programs import programs
+
+__all__ = ["programs"]
 
 PASSWORD = "glass-kettle-orbit-29"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

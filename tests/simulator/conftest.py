@@ -16,6 +16,9 @@ from admin_app.integrations.registry import Providers, from_settings
 from admin_app.simulator.app import close, create_app
 from admin_app.simulator.settings import SimulatorSettings
 from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET
+from tests.programs import programs
+
+__all__ = ["programs"]
 
 # Retries that take a minute in life take a tenth of a second here.
 SPEED = 400.0
