@@ -10,8 +10,9 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import worklists
 from admin_app.services.worklists import Waiting
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, page, read_session
+from views.console.base import ConsoleView, page
 from views.console.columns import age_text
+from views.reading import read_session
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import claim_mails, claims, inbox, pending_profiles, undo
 from admin_app.services.plans import Plan
 from models import Merge, PendingProfile
-from views.console.base import ConsoleView, command, read_session
+from views.console.base import ConsoleView, command
 from views.console.columns import record_address
 from views.console.plan_pages import CommandPage, choices_of
+from views.reading import read_session
 
 # Larger numbers would not fit the column, and the database would refuse the query.
 PURCHASE = "/<int(max=9223372036854775807):purchase_id>"

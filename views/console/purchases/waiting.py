@@ -9,7 +9,7 @@ from sqlalchemy import case, func
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from models import PaymentProvider, PendingProfile, PlanDuration
-from views.console.base import ConsoleModelView, page, read_session
+from views.console.base import ConsoleModelView, page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, YesNo
 from views.console.listing import ListSpec, Sort
@@ -17,6 +17,7 @@ from views.console.purchases.page import purchase_page
 from views.console.searching import Search, part_of
 from views.console.sections.pending_profiles import WHOP_IDS
 from views.console.viewer import viewer
+from views.reading import read_session
 
 OWNER = case(
     (PendingProfile.likely_owners > 0, "likely"),

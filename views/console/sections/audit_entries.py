@@ -7,12 +7,13 @@ from sqlalchemy import func, select
 from admin_app.policies.permissions import Permission
 from admin_app.services import audit
 from models import AuditEntry
-from views.console.base import ConsoleModelView, read_session, reads
+from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, Holds
 from views.console.listing import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
+from views.reading import read_session
 
 ACTOR_KINDS = ("staff", "customer", "guest", "provider", "job")
 SENTENCE = Column(

@@ -10,12 +10,13 @@ from sqlalchemy import select
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from models import PendingProfile, SentEmail
-from views.console.base import ConsoleModelView, page, read_session
+from views.console.base import ConsoleModelView, page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
 from views.console.listing import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
+from views.reading import read_session
 
 STATES = ("queued", "sent", "kept", "failed")
 STATE = Column("State", SentEmail.state, "badge")

@@ -8,12 +8,13 @@ from sqlalchemy import func, select
 from admin_app.policies.permissions import Permission
 from admin_app.services import inbox
 from models import EventState, WebhookEvent
-from views.console.base import ConsoleModelView, read_session, reads
+from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
 from views.console.listing import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
+from views.reading import read_session
 
 PROVIDERS = ("whop", "clerk", "stripe", "calendly", "calcom")
 LONGEST_SHOWN = 64 * 1024
