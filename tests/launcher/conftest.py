@@ -91,7 +91,7 @@ class SmallRun:
     def __init__(
         self,
         folder: Path,
-        *arguments: str,
+        *,
         under: tuple[str, ...] = (),
         terminal: int | None = None,
         **environment: str,
@@ -101,7 +101,8 @@ class SmallRun:
         clean = {name: value for name, value in os.environ.items() if name not in OURS}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*under, sys.executable, str(SMALL_RUN), str(folder), *arguments],
+                # So that a killed test run takes them along.
+                [*under, sys.executable, str(SMALL_RUN), str(folder), "--die-with-parent"],
                 env={**clean, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output if terminal is None else terminal,

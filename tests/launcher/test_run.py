@@ -165,8 +165,6 @@ def test_it_ends_with_its_terminal_even_when_no_signal_comes(folder: Path) -> No
 
 def test_it_ends_with_the_make_that_called_it(folder: Path) -> None:
     calling = ("import subprocess, sys; subprocess.run(sys.argv[1:])",)
-    run = SmallRun(
-        folder, "--die-with-parent", under=(sys.executable, "-c", *calling), PORT=str(free_port())
-    ).wait_until_up()
+    run = SmallRun(folder, under=(sys.executable, "-c", *calling), PORT=str(free_port())).wait_until_up()
     run.end(signal.SIGKILL)
     assert wait_until_none(folder) == []
