@@ -11,6 +11,7 @@ from flask import Flask, Response, jsonify, make_response, redirect, render_temp
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from werkzeug.exceptions import HTTPException
 
 from admin_app.errors import DomainError, NotSignedIn
@@ -48,6 +49,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(InterfaceError, _database_away)
+    app.register_error_handler(NoFreeConnection, _database_away)
     app.register_error_handler(Exception, _unforeseen)
 
 
@@ -96,8 +98,9 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return response
 
 
-def _database_away(error: OperationalError | InterfaceError) -> ResponseReturnValue:
-    log.error("database failed", request_id=request_id(), kind=type(error.orig).__name__)
+def _database_away(error: OperationalError | InterfaceError | NoFreeConnection) -> ResponseReturnValue:
+    kind = type(getattr(error, "orig", None) or error).__name__
+    log.error("database failed", request_id=request_id(), kind=kind)
     return render_error(503, "database_unavailable", NO_DATABASE)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.errors import InvalidToken
 from admin_app.services.claims import token_digest
-from models.people import PendingProfile
+from models.people import Membership, PendingProfile
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class ClaimPreview:
     plan_duration: str | None
     usage_credits: int | None
     claimed: bool
+    ended: bool
 
 
 def preview_by_token(session: Session, *, token: str) -> ClaimPreview:
@@ -38,6 +39,7 @@ def preview_by_token(session: Session, *, token: str) -> ClaimPreview:
         plan_duration=pending.plan_duration.value if pending.plan_duration else None,
         usage_credits=pending.usage_credits,
         claimed=pending.claimed,
+        ended=pending.membership is Membership.FREE,
     )
 
 

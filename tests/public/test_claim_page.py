@@ -4,7 +4,7 @@ import html5lib
 import pytest
 from bs4 import BeautifulSoup
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 
 from admin_app.db import Database
 from admin_app.simulator import control
@@ -173,6 +173,14 @@ def test_without_a_sign_in_provider_the_page_says_so(simulator: str, db: Databas
     house = build(simulator, db, clerk_issuer="")
     token = claim_token(house, buy(db, "closed@example.com"))
     assert visitor(house).get("/claim", query_string={"token": token}).status_code == 503
+
+
+def test_without_the_database_the_page_asks_for_patience(simulator: str) -> None:
+    house = build(simulator, Database(create_engine("postgresql+psycopg://nobody:secret@127.0.0.1:1/none")))
+    answer = visitor(house).get("/claim", query_string={"token": "t"})
+    assert answer.status_code == 503
+    assert "Your purchase is safe" in read(answer.text).text
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 
 def test_the_token_is_in_no_log(house: House, token: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from sqlalchemy import create_engine, text
 
 from admin_app.db import Database
-from tests.house import House, build
+from tests.house import House, build, settings_for
 from tests.integrations.signing import events
 from tests.services.factories import OPERATOR
 from views.public.openapi import build as openapi
@@ -56,6 +56,18 @@ def test_without_the_database_every_door_says_so(simulator: str, path: str) -> N
         answer = house.post(path, token=token, json={"email": "outage@example.com"})
     assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable")
     assert answer.content_type == "application/problem+json"
+
+
+def test_when_every_connection_is_in_use_the_doors_say_so(simulator: str, fresh_database_url: str) -> None:
+    url = settings_for(simulator, database_url=fresh_database_url).sqlalchemy_url
+    engine = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    house = build(simulator, Database(engine))
+    with engine.connect():
+        answer = house.whop(events("whop")[1].read_bytes())
+        assert (answer.status_code, answer.json["code"]) == (503, "database_unavailable")
+        assert house.get("/health").status_code == 503
+    assert house.whop(events("whop")[1].read_bytes()).status_code == 200
+    engine.dispose()
 
 
 def test_metrics_count_what_is_unfinished(house: House) -> None:

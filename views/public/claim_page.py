@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, make_response, render_template, request
 from flask_wtf.csrf import validate_csrf
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from wtforms import ValidationError
 
 from admin_app.errors import AlreadyClaimed, DomainError, InvalidToken, NotSignedIn, ProviderUnavailable
@@ -25,6 +27,13 @@ class FormTooOld(DomainError):
     code = "form_expired"
     status = 400
     sentence = "This page was open for too long. Nothing was done yet: press the button again."
+
+
+@doors.errorhandler(OperationalError)
+@doors.errorhandler(InterfaceError)
+@doors.errorhandler(NoFreeConnection)
+def database_away(_error: Exception) -> Response:
+    return _page("public/claim_unavailable.html", 503)
 
 
 @doors.get("/claim")
