@@ -357,7 +357,9 @@ def _ensure_profile(ctx: Ctx, owner: Owner) -> Profile:
             setattr(profile, name, value)
         ctx.session.add(profile)
         ctx.session.flush()  # the audit entry must not outlive a failed insert
-        audit.record(ctx, "profile.created", records=[profile_key(profile)], facts={"user_id": profile.user_id})
+        changes = [Change("email", None, owner.email), Change("name", None, owner.name)]
+        told = {"user_id": profile.user_id}
+        audit.record(ctx, "profile.created", records=[profile_key(profile)], changes=changes, facts=told)
     elif profile.email is None and owner.email:
         changes = assign(ctx, profile, email=owner.email)
         told = {"user_id": profile.user_id}

@@ -138,8 +138,8 @@ def _change_state(ctx: Ctx, facts: PurchaseFacts, event: str, **values: object) 
         known = holders.was_held(ctx.session, facts.membership_id)
         return Applied.SUPERSEDED if known else Applied.MEMBERSHIP_UNKNOWN
     if _is_older(holder, facts, purchase=False):
-        return Applied.SUPERSEDED
-    changes = assign(ctx, holder, **values, provider_event_at=facts.occurred_at)
+        return Applied.DONE if _fill_in(ctx, holder, facts) else Applied.SUPERSEDED
+    changes = assign(ctx, holder, **_corrections(holder, facts) | values, provider_event_at=facts.occurred_at)
     audit.record(
         ctx,
         event,
@@ -156,10 +156,12 @@ def _gives_way(ctx: Ctx, holder: Holder, facts: PurchaseFacts) -> bool:
     Without this the two would take turns on the row, and the end of either would end the access of both.
     """
     held, other = holder.whop_membership_id, facts.membership_id
-    if held is None or other is None or held == other or holder.status is MembershipStatus.INACTIVE:
+    if held is None or other is None or held == other:
         return False
     older = holder.provider_event_at is not None and facts.occurred_at < holder.provider_event_at
     known = holders.was_held(ctx.session, other)
+    if holder.status is MembershipStatus.INACTIVE:
+        return older and known
     if older != known:
         holders.put_aside(ctx, holder, other)
     return older or known
@@ -199,6 +201,14 @@ def _is_older(holder: Holder, facts: PurchaseFacts, *, purchase: bool) -> bool:
 
 def _fill_in(ctx: Ctx, holder: Holder, facts: PurchaseFacts) -> bool:
     """What newer news of the same membership left open or had to guess, older news may still tell."""
+    changes = assign(ctx, holder, **_corrections(holder, facts))
+    if changes:
+        _audit_update(ctx, holder, facts, changes)
+    return bool(changes)
+
+
+def _corrections(holder: Holder, facts: PurchaseFacts) -> dict[str, object]:
+    """What these news tell about fields that are empty or guessed; the same whichever news came first."""
     values: dict[str, object] = {
         name: told
         for name, told in (
@@ -214,10 +224,7 @@ def _fill_in(ctx: Ctx, holder: Holder, facts: PurchaseFacts) -> bool:
             values |= {"billing_cycle_start": start, "billing_cycle_end": end}
         if _soon_after(holder.next_credit_renewal, start + CREDIT_PERIOD):
             values["next_credit_renewal"] = start + CREDIT_PERIOD
-    changes = assign(ctx, holder, **values)
-    if changes:
-        _audit_update(ctx, holder, facts, changes)
-    return bool(changes)
+    return values
 
 
 def _soon_after(guessed: datetime | None, told: datetime) -> bool:
@@ -253,6 +260,7 @@ def _a_year_after(start: datetime) -> datetime:
 def _covers(holder: Holder, facts: PurchaseFacts) -> bool:
     return (
         holder.whop_membership_id == facts.membership_id
+        and holder.status is MembershipStatus.ACTIVE
         and holder.billing_cycle_end is not None
         and holder.billing_cycle_end > facts.occurred_at
     )

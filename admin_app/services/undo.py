@@ -163,10 +163,23 @@ def _blockers(session: Session, merge: Merge, profile: Profile | None, pending: 
     held_since = [name for name in NOT_JOURNALED if merge.before is None and getattr(profile, name) is not None]
     if held_since:
         yield f"{', '.join(map(label_of, held_since))} came to the profile since."
+    former = (merge.before or {}).get("whop_membership_id")
+    if former and former != merge.after.get("whop_membership_id") and _lives_elsewhere(session, former, merge.user_id):
+        yield f"The membership {former}, which the profile held before, came back as another purchase since."
     moved = [n for n, value in snapshot(profile, JOURNALED).items() if value != merge.after.get(n)]
     if moved:
         fields = ", ".join(label_of(name) for name in moved if name not in CARRIED) or label_of(moved[0])
         yield f"{fields} changed since.{_who_changed(session, merge, moved)}"
+
+
+def _lives_elsewhere(session: Session, membership_id: str, user_id: str) -> bool:
+    """Whether a purchase or another profile holds what the profile would get back."""
+    waiting = select(PendingProfile.id).where(
+        PendingProfile.whop_membership_id == membership_id,
+        PendingProfile.claimed_by_user_id.is_distinct_from(user_id),
+    )
+    profile = select(Profile.user_id).where(Profile.whop_membership_id == membership_id, Profile.user_id != user_id)
+    return any(session.execute(query.limit(1)).first() is not None for query in (waiting, profile))
 
 
 def _who_changed(session: Session, merge: Merge, fields: list[str]) -> str:
