@@ -5,6 +5,7 @@ from playwright.sync_api import Page
 MOST_TABS = 120
 FOCUSED = """() => {
   const at = document.activeElement;
+  if (at === document.body) return "";
   const label = at.labels && at.labels.length ? at.labels[0].innerText : "";
   return [at.innerText || "", at.getAttribute("aria-label") || "", label].join("|");
 }"""
