@@ -10,7 +10,6 @@ from sqlalchemy import insert
 from admin_app.demo.clock import Stage
 from models import BillingStatus, Client, OnboardingState
 
-CLIENTS = 150
 TRADES = ("Dental", "Plumbing", "Physio", "Law", "Bakery", "Dance School", "Roofing", "Veterinary", "Optics", "Garage")
 PLACES = (
     "Harbour",
@@ -41,7 +40,7 @@ def fill(stage: Stage) -> None:
     random = invention.random
     corners = list(product(BillingStatus, ONBOARDING))
     clients, states = [], []
-    for number in range(CLIENTS):
+    for number in range(stage.amounts.clients):
         if number < len(corners):
             billing, (forwarding, tested, step) = corners[number]
         else:

@@ -10,10 +10,8 @@ from admin_app.demo.names import Person
 from admin_app.demo.purchases import OLDEST_DAYS, Purchase, Script
 from admin_app.demo.whop import Delivered, bought, delivery
 
-CLAIMED_BY_CUSTOMER, MERGED_BY_CUSTOMER = 66, 27
 CREATED_BY_SUPPORT, MERGED_BY_SUPPORT = 7, 10
 UNDONE, REDONE = 3, 1
-WAITING = 165
 ENDED, CANCELED = 12, 10
 WAITING_EXTRAS, REPLACED = 5, 3
 EMAIL_MISSING, MEMBERSHIP_UNKNOWN = 7, 5
@@ -140,11 +138,12 @@ class Cases:
 
     def _claimed(self) -> None:
         """Customers who signed in after the purchase, minutes to weeks later."""
-        for number in range(CLAIMED_BY_CUSTOMER + MERGED_BY_CUSTOMER):
+        amounts = self.stage.amounts
+        for number in range(amounts.claimed_by_customer + amounts.merged_by_customer):
             buyer = self.invention.person()
             purchase = self.script.buy(self.random.uniform(2, 118), buyer)
             moment = purchase.at + timedelta(minutes=min(5 + self.random.expovariate(1 / 2600), 60 * 24 * 40))
-            if number < MERGED_BY_CUSTOMER:
+            if number < amounts.merged_by_customer:
                 # An account of long ago, to which the address of the purchase was added.
                 owner = self.free.pop()
                 self._sign_in(min(moment, self.stage.today), owner, owner.email, buyer.email)
@@ -188,7 +187,7 @@ class Cases:
 
     def _waiting(self) -> None:
         """Nobody in sight yet: most of them new, some canceled or ended, some that support has touched."""
-        for number in range(WAITING):
+        for number in range(self.stage.amounts.waiting):
             over, canceled = number < ENDED, ENDED <= number < ENDED + CANCELED
             age = self.random.uniform(31, 70) if over else self._age()
             plan = "monthly" if over else "yearly" if canceled else None

@@ -18,8 +18,6 @@ from models import (
     WebhookEvent,
 )
 
-PROFILES = 1860
-LEGACY_ROWS = 30
 LONGEST_AGO = 700
 # What the profiles are, by share.
 KINDS = ("free", "whop", "stripe", "ended")
@@ -44,14 +42,14 @@ class Crowd:
 
     def fill(self) -> None:
         random = self.invention.random
-        for _ in range(PROFILES):
+        for _ in range(self.stage.amounts.profiles):
             person = self.invention.person()
             made = self.stage.ago(days=random.uniform(125, LONGEST_AGO))
             kind = random.choices(KINDS, SHARES)[0]
             self.people.append(person)
             self.by_kind[kind].append(person)
             self._add(person, made, kind)
-        for _ in range(LEGACY_ROWS):
+        for _ in range(self.stage.amounts.legacy_rows):
             self._add_legacy()
         self.stage.put(User, self.users)
         self.stage.put(Profile, self.profiles)

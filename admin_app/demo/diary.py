@@ -17,8 +17,6 @@ from models import (
     SessionType,
 )
 
-BOOKINGS = 5000
-MEETINGS = 400
 PERSONAL_ORGANIZATIONS, TEAMS = 36, 4
 HALF_SPAN_DAYS = 182
 HOURS = (8, 9, 10, 11, 13, 14, 15, 16)
@@ -66,10 +64,10 @@ class Diary:
     def fill(self) -> None:
         self._practitioners()
         slots = self._slots()
-        bookings = [self._booking(number, *slot) for number, slot in enumerate(slots[:BOOKINGS])]
+        bookings = [self._booking(number, *slot) for number, slot in enumerate(slots[: self.stage.amounts.bookings])]
         self.stage.put(Booking, bookings)
         guests = self._guests()
-        self.stage.put(Meeting, [self._meeting(guests, *slot) for slot in slots[BOOKINGS:]])
+        self.stage.put(Meeting, [self._meeting(guests, *slot) for slot in slots[self.stage.amounts.bookings :]])
 
     def _practitioners(self) -> None:
         session = self.stage.ctx.session
@@ -113,7 +111,7 @@ class Diary:
     def _slots(self) -> list[tuple[int, datetime]]:
         """Distinct hours of distinct practitioners, drawn without putting back."""
         free = [(practitioner, hour) for hour in self._working_hours() for practitioner in self.types]
-        return self.random.sample(free, BOOKINGS + MEETINGS)
+        return self.random.sample(free, self.stage.amounts.bookings + self.stage.amounts.meetings)
 
     def _working_hours(self) -> Iterator[datetime]:
         first = (self.stage.today - timedelta(days=HALF_SPAN_DAYS)).replace(hour=0)

@@ -10,7 +10,7 @@ from admin_app.context import Ctx, Job, Staff
 from admin_app.demo import businesses
 from admin_app.demo.acts import Acts
 from admin_app.demo.cases import Cases
-from admin_app.demo.clock import Stage
+from admin_app.demo.clock import Amounts, Stage
 from admin_app.demo.crowd import Crowd
 from admin_app.demo.diary import Diary
 from admin_app.demo.purchases import Script
@@ -19,6 +19,7 @@ from admin_app.services import owners, staff
 from models import Base, Booking, Client, PendingProfile, Profile, Role, StaffMember
 
 SEED = 20
+AMOUNTS = Amounts()
 ACTOR = Job("flask demo fill")
 STAFF = {
     "support@demo.test": ("Samira Aydin", Role.SUPPORT),
@@ -64,12 +65,20 @@ def refuse_unless_empty(session: Session) -> None:
             raise NotEmpty
 
 
-def fill(ctx: Ctx, *, password: str, base_url: str, seed: int = SEED, say: Say = lambda line: None) -> Filled:
+def fill(
+    ctx: Ctx,
+    *,
+    password: str,
+    base_url: str,
+    seed: int = SEED,
+    amounts: Amounts = AMOUNTS,
+    say: Say = lambda line: None,
+) -> Filled:
     """Make the staff, the crowd, the appointments and the purchases."""
     if not password:
         raise NoPassword
     refuse_unless_empty(ctx.session)
-    stage = Stage.of(ctx, seed)
+    stage = Stage.of(ctx, seed, amounts)
     support = _staff(stage, password)
     say("Accounts, profiles and their Whop deliveries")
     crowd = Crowd(stage)

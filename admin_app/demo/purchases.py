@@ -13,6 +13,8 @@ from admin_app.simulator.whop_records import Membership
 FORMS = ("v1", "v1", "v1", "pinned", "v2", "v5")
 MONTH = timedelta(days=30)
 OLDEST_DAYS = 119.4
+# Since then a mail asks the buyer to claim.
+MAILS_SINCE_DAYS = 45
 Step = tuple[datetime, int, Callable[[], None]]
 
 
@@ -67,7 +69,8 @@ class Script:
         for number, delivered in enumerate(come_in):
             moment = at + timedelta(seconds=number)
             self.note(moment, self._coming_in(purchase, moment, delivered))
-        self.note(at + timedelta(seconds=2), lambda: self.acts.mail(at, record.id))
+        if days_ago < MAILS_SINCE_DAYS:
+            self.note(at + timedelta(seconds=2), lambda: self.acts.mail(at, record.id))
         if renews and plan == "monthly":
             self._renew(purchase)
         return purchase
