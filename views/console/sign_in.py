@@ -133,10 +133,8 @@ def sign_out() -> ResponseReturnValue:
 
 
 def _try(email: str, password: str) -> SignedIn | SignInRefused:
-    close_read_session()
     # A refusal comes back as a value, so that the failure it counted is committed with this block.
     with backdesk().db.unit_of_work(Guest(), request_id=request_id()) as ctx:
-        previous = request.cookies.get(COOKIE)
         outcome = staff_sessions.sign_in(
             ctx,
             email=email,
@@ -145,7 +143,10 @@ def _try(email: str, password: str) -> SignedIn | SignInRefused:
             user_agent=request.user_agent.string,
             limits=Limits.from_settings(backdesk().settings),
         )
-        if previous and isinstance(outcome, SignedIn):
+    previous = request.cookies.get(COOKIE)
+    if previous and isinstance(outcome, SignedIn):
+        # On its own: whoever has written to the audit must not wait for a session that someone else is ending.
+        with backdesk().db.unit_of_work(outcome.actor, request_id=request_id()) as ctx:
             staff_sessions.sign_out(ctx, token=previous)
     return outcome
 
