@@ -126,6 +126,7 @@ def sign_out() -> ResponseReturnValue:
         close_read_session()
         with backdesk().db.unit_of_work(actor, request_id=request_id()) as ctx:
             staff_sessions.sign_out(ctx, token=token)
+    session.clear()
     flash("You are signed out.", "success")
     response = make_response(redirect(url_for("sign_in.show"), 303))
     response.delete_cookie(COOKIE, **_cookie_attributes())
@@ -133,6 +134,7 @@ def sign_out() -> ResponseReturnValue:
 
 
 def _try(email: str, password: str) -> SignedIn | SignInRefused:
+    close_read_session()
     # A refusal comes back as a value, so that the failure it counted is committed with this block.
     with backdesk().db.unit_of_work(Guest(), request_id=request_id()) as ctx:
         outcome = staff_sessions.sign_in(
