@@ -14,6 +14,9 @@ from admin_app.demo import fill
 from admin_app.demo.clock import Amounts
 from tests.conftest import with_driver
 from tests.conftest_postgres import database_url
+from tests.house import own_simulator
+
+__all__ = ["own_simulator"]
 
 NOW = datetime(2026, 11, 21, 9, 41, 7, tzinfo=UTC)
 PASSWORD = "lantern-orbit-velvet-31"
