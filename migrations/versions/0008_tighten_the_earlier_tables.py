@@ -115,9 +115,9 @@ def upgrade() -> None:
     for table, checks in CHECKS.items():
         for name, rule in checks.items():
             ops.add_check(table, name, rule)
-    for table, names in UNIQUE.items():
-        for name in names:
-            ops.add_unique(table, name)
+    for table, columns_once in UNIQUE.items():
+        for column in columns_once:
+            ops.add_unique(table, column)
     for table, column, target in FOREIGN_KEYS:
         ops.add_foreign_key(table, column, target)
 

@@ -1,5 +1,6 @@
 """Databases to migrate, on each server that this machine has."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.conftest_postgres import POSTGRES_15
+from tests.conftest_postgres import POSTGRES_15, SERVER_URL
 from tests.migrations.journey import Journey
 
 SERVERS = ["embedded", *(["postgres15"] if (POSTGRES_15 / "postgres").exists() else [])]
@@ -22,12 +23,11 @@ def server(request: Any) -> str:
 @pytest.fixture
 def journey(request: Any, server: str) -> Iterator[Journey]:
     """An empty database and the means to migrate it."""
-    if server == "embedded":
-        yield Journey(request.getfixturevalue("empty_database_url"))
-        return
-    address = request.getfixturevalue("postgres15_url")
+    address = request.getfixturevalue("postgres15_url") if server == "postgres15" else os.environ[SERVER_URL]
     name = f"t_{uuid.uuid4().hex}"
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template1".encode())
-        yield Journey(f"{address.rpartition('/')[0]}/{name}")
+        on_its_way = Journey(f"{address.rpartition('/')[0]}/{name}")
+        yield on_its_way
+        on_its_way.close()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

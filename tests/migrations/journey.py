@@ -3,8 +3,9 @@
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from alembic import command
@@ -77,13 +78,19 @@ class Journey:
         with psycopg.connect(self.url, row_factory=dict_row, **options) as connection:
             yield connection
 
+    @cached_property
+    def _watch(self) -> psycopg.Connection[Any]:
+        """Between statements it holds no snapshot and no lock, so that no migration waits for it."""
+        return psycopg.connect(self.url, row_factory=dict_row, autocommit=True, prepare_threshold=None)
+
+    def close(self) -> None:
+        self._watch.close()
+
     def run(self, sql: str) -> None:
-        with self.connection() as connection:
-            connection.execute(cast(LiteralString, sql))
+        self._watch.execute(sql.encode())
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
-        with self.connection() as connection:
-            return connection.execute(cast(LiteralString, sql)).fetchall()
+        return self._watch.execute(sql.encode()).fetchall()
 
     def value(self, sql: str) -> Any:
         (row,) = self.rows(sql)
@@ -98,14 +105,18 @@ class Journey:
 
     def data(self) -> dict[str, list[str]]:
         """Every row of every table, as text that does not depend on the order of rows or columns."""
-        names = self.rows(
+        tables = self.rows(
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
             "AND relname <> 'alembic_version' ORDER BY 1"
         )
-        return {name["relname"]: self._rows_of(name["relname"]) for name in names}
-
-    def _rows_of(self, table: str) -> list[str]:
-        return sorted(row["shown"] for row in self.rows(f"SELECT to_jsonb(t)::text AS shown FROM {table} t"))
+        names = [table["relname"] for table in tables]
+        shown = " UNION ALL ".join(
+            f"SELECT '{name}' AS place, to_jsonb(t)::text AS shown FROM {name} t" for name in names
+        )
+        found: dict[str, list[str]] = {name: [] for name in names}
+        for row in self.rows(f"{shown} ORDER BY 1, 2") if names else []:
+            found[row["place"]].append(row["shown"])
+        return found
 
 
 def earlier(revision: str) -> str:

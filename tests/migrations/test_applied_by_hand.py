@@ -182,9 +182,9 @@ class Died(Exception):
     pass
 
 
-def test_a_migrator_that_dies_after_any_statement(empty_database_url: str) -> None:
+@pytest.mark.parametrize("server", ["embedded"])
+def test_a_migrator_that_dies_after_any_statement(journey: Journey) -> None:
     """Each revision is cut off after its first change, its second, … until it gets through."""
-    journey = Journey(empty_database_url)
     journey.up("0001")
     journey.run(believable_rows.LEGACY)
     changes = 0
