@@ -18,6 +18,7 @@ class ClaimPreview:
     plan_duration: str | None
     usage_credits: int | None
     claimed: bool
+    claimed_by_user_id: str | None
     ended: bool
 
 
@@ -39,6 +40,7 @@ def preview_by_token(session: Session, *, token: str) -> ClaimPreview:
         plan_duration=pending.plan_duration.value if pending.plan_duration else None,
         usage_credits=pending.usage_credits,
         claimed=pending.claimed,
+        claimed_by_user_id=pending.claimed_by_user_id,
         ended=pending.membership is Membership.FREE,
     )
 

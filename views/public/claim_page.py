@@ -41,10 +41,10 @@ def show() -> Response:
     token = _well_formed(request.args.get("token", ""))
     try:
         purchase = _preview(token)
-        signed_in = _user_id() is not None
+        user_id = _user_id()
     except DomainError as refused:
         return _refused(refused)
-    return _offer(token, purchase, signed_in=signed_in)
+    return _offer(token, purchase, user_id)
 
 
 @doors.post("/claim")
@@ -54,9 +54,9 @@ def claim() -> Response:
         purchase = _preview(token)
         user_id = _user_id()
         if user_id is None:
-            return _offer(token, purchase, signed_in=False, status=NotSignedIn.status)
+            return _offer(token, purchase, None, status=NotSignedIn.status)
         if not _sent_by_this_page():
-            return _offer(token, purchase, signed_in=True, problem=FormTooOld())
+            return _offer(token, purchase, user_id, problem=FormTooOld())
         outcome = _claim(token, user_id)
     except DomainError as refused:
         return _refused(refused)
@@ -104,11 +104,14 @@ def _sent_by_this_page() -> bool:
 def _offer(
     token: str,
     purchase: ClaimPreview,
+    user_id: str | None,
     *,
-    signed_in: bool,
     status: int = 200,
     problem: DomainError | None = None,
 ) -> Response:
+    if purchase.claimed and user_id and purchase.claimed_by_user_id == user_id:
+        # Most often by the sign-up itself, under the address of the purchase.
+        return _page("public/claim_done.html", 200, outcome="already_claimed", purchase=purchase)
     if purchase.claimed:
         return _page("public/claim_taken.html", 200)
     return _page(
@@ -116,7 +119,7 @@ def _offer(
         problem.status if problem else status,
         token=token,
         purchase=purchase,
-        signed_in=signed_in,
+        signed_in=user_id is not None,
         sign_in_url=_sign_in_url(token),
         problem=problem,
     )
