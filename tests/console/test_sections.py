@@ -84,6 +84,7 @@ def test_every_filter_and_sort_answers(name: str, keys: dict[str, Any], client_f
             "yes_no": ("yes", "no"),
             "days": ("2026-03-01",),
             "exactly": ("1",),
+            "one_of": tuple(getattr(narrowing, "options", ())),
         }[narrowing.shape]
         wishes += [f"{argument}={value}" for argument in narrowing.arguments for value in values]
     for wish in wishes:

@@ -31,23 +31,24 @@ TONES = {
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 
 
-# What the audit calls the records of each section.
-SECTION_OF = {
-    "booking": "bookings",
-    "client": "clients",
-    "extra_purchase": "extra-purchases",
-    "meeting": "meetings",
-    "merge": "merges",
-    "onboarding_state": "onboarding-states",
-    "organization": "organizations",
-    "pending_profile": "pending-profiles",
-    "practitioner": "practitioners",
-    "profile": "profiles",
-    "session_type": "session-types",
-    "staff": "staff",
-    "staff_session": "staff-sessions",
-    "user": "users",
-    "webhook_event": "webhook-events",
+# What the audit calls the records of each section: where their pages are, and what people call them.
+AUDITED = {
+    "booking": ("bookings", "Booking"),
+    "client": ("clients", "Client"),
+    "extra_purchase": ("extra-purchases", "Extra purchase"),
+    "meeting": ("meetings", "Meeting"),
+    "merge": ("merges", "Merge"),
+    "onboarding_state": ("onboarding-states", "Onboarding"),
+    "organization": ("organizations", "Organization"),
+    "pending_profile": ("purchases", "Purchase"),
+    "practitioner": ("practitioners", "Practitioner"),
+    "profile": ("profiles", "Profile"),
+    "session_type": ("session-types", "Session type"),
+    "staff": ("staff", "Staff member"),
+    "staff_session": ("staff-sessions", "Staff session"),
+    "user": ("users", "User"),
+    "webhook_event": ("webhook-events", "Event"),
+    "whop_membership": ("", "Whop membership"),
 }
 
 
@@ -91,11 +92,11 @@ def record_address(section: str, key: object) -> str:
     return f"/admin/{section}/{key if isinstance(key, int) else quote(str(key), safe='')}"
 
 
-def audited_address(name: str) -> str:
-    """The page of a record as the audit names it (`type:id`); empty when it has none."""
+def audited(name: str) -> tuple[str, str]:
+    """A record as the audit names it (`type:id`): what to call it, and the address of its page if it has one."""
     kind, _, key = name.partition(":")
-    section = SECTION_OF.get(kind)
-    return record_address(section, key) if section and key else ""
+    section, word = AUDITED.get(kind, ("", kind))
+    return f"{word} {key}".strip(), record_address(section, key) if section and key else ""
 
 
 @lru_cache(maxsize=4096)
@@ -130,7 +131,7 @@ def _fields(values: Mapping[str, Any], zone: ZoneInfo) -> Cell:
 
 
 def _records(names: Iterable[str]) -> Cell:
-    items = tuple((name, audited_address(name)) for name in names)
+    items = tuple(audited(name) for name in names)
     return Cell("records", "", items=items) if items else EMPTY
 
 

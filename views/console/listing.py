@@ -61,6 +61,7 @@ class ListSpec:
     # A command that needs no record, such as adding one: label, address, permission.
     add: tuple[str, str, Permission] | None = None
     empty: str = ""
+    many: str = ""
 
     @property
     def address(self) -> str:
@@ -69,6 +70,11 @@ class ListSpec:
     @cached_property
     def key(self) -> Any:
         return getattr(self.model, inspect(self.model).primary_key[0].key)
+
+    @property
+    def plural(self) -> str:
+        """What several of its records are called; the title says it for most sections."""
+        return self.many or self.title.lower()
 
     @cached_property
     def usual_sort(self) -> str:

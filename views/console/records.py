@@ -98,7 +98,7 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
     return {
         "listing": listing,
         "record_title": title.text if title.shape != "nothing" else f"{listing.one.capitalize()} {record_id}",
-        "subtitle": spec.subtitle or f"{listing.one.capitalize()} {record_id}",
+        "subtitle": spec.subtitle or _name_of(listing, record_id, title.text),
         "record_badge": badge,
         "groups": groups,
         "related": _related(session, view, dict(zip(spec.related, values, strict=True)), viewer),
@@ -106,6 +106,12 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
         "history": audit.history(session, f"{spec.audited_as}:{key}", limit=HISTORY_ROWS) if spec.audited_as else None,
         "zone": viewer.zone.key,
     }
+
+
+def _name_of(listing: ListSpec, record_id: str, title: str) -> str:
+    """What kind of record this is, with its key unless the title already is its key."""
+    name = listing.one.capitalize()
+    return name if title == record_id else f"{name} {record_id}"
 
 
 @lru_cache(maxsize=256)

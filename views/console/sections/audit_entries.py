@@ -30,6 +30,7 @@ class AuditEntriesView(ConsoleModelView):
         section="audit-entries",
         title="Audit",
         one="audit entry",
+        many="audit entries",
         model=AuditEntry,
         columns=(
             Column("Number", AuditEntry.id, link=("audit-entries", AuditEntry.id)),

@@ -23,6 +23,7 @@ class OnboardingStatesView(ConsoleModelView):
         section="onboarding-states",
         title="Onboarding",
         one="onboarding",
+        many="onboardings",
         model=OnboardingState,
         columns=(
             Column("Number", OnboardingState.id, link=("onboarding-states", OnboardingState.id)),

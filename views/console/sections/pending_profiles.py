@@ -27,6 +27,7 @@ class PendingProfilesView(ConsoleModelView):
         section="pending-profiles",
         title="All purchases",
         one="purchase",
+        many="purchases",
         model=PendingProfile,
         lead="Purchases made before there was an account, waiting and claimed.",
         columns=(

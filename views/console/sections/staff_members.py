@@ -32,6 +32,7 @@ class StaffMembersView(ConsoleModelView):
         section="staff",
         title="Staff",
         one="staff member",
+        many="staff members",
         model=StaffMember,
         columns=(
             Column("Name", StaffMember.name, link=("staff", StaffMember.id)),
