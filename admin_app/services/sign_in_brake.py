@@ -20,6 +20,8 @@ from models import SignInBrake
 FREE_FAILURES = 4
 # A whole office may share an address: the brake on a network is against one password on many accounts.
 FREE_FAILURES_OF_A_NETWORK = 30
+# Without this the slips of many people would add up over the days until each further one stops all of them.
+NETWORK_FORGIVES_ONE_EVERY = timedelta(minutes=5)
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(days=1)
@@ -76,8 +78,8 @@ def find(session: Session, key: bytes) -> SignInBrake | None:
     return session.get(SignInBrake, key)
 
 
-def hold(ctx: Ctx, key: bytes) -> SignInBrake:
-    """The row of this key, locked until the transaction ends; a new count when the old one is a day old."""
+def hold(ctx: Ctx, key: bytes, *, forgives_one_every: timedelta | None = None) -> SignInBrake:
+    """The row of this key, locked until the transaction ends, without the failures that time has forgiven."""
     ctx.session.execute(insert(SignInBrake).values(key_hash=key, last_failed_at=ctx.now).on_conflict_do_nothing())
     row = ctx.session.scalars(
         select(SignInBrake)
@@ -85,8 +87,11 @@ def hold(ctx: Ctx, key: bytes) -> SignInBrake:
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one()
-    if row.last_failed_at < ctx.now - FORGET_AFTER:
+    silence = ctx.now - row.last_failed_at
+    if silence > FORGET_AFTER:
         release(row)
+    elif forgives_one_every is not None:
+        row.failed_sign_ins = max(0, row.failed_sign_ins - silence // forgives_one_every)
     row.last_failed_at = ctx.now
     return row
 

@@ -264,7 +264,7 @@ def _open(ctx: Ctx, member: StaffMember, ip: str | None, user_agent: str | None,
 def _count_attempt(ctx: Ctx, counter: StaffMember | SignInBrake, network: bytes | None) -> None:
     # The network's row is locked before anything is audited: every transaction takes the audit's lock last.
     if network:
-        row = sign_in_brake.hold(ctx, network)
+        row = sign_in_brake.hold(ctx, network, forgives_one_every=sign_in_brake.NETWORK_FORGIVES_ONE_EVERY)
         sign_in_brake.count_failure(row, ctx.now, free=sign_in_brake.FREE_FAILURES_OF_A_NETWORK)
     if isinstance(counter, StaffMember):
         count_failure(ctx, counter)

@@ -159,6 +159,14 @@ def test_one_network_that_tries_many_accounts_is_braked_and_others_are_not(guest
     assert isinstance(_try(_later(guest, minutes=1), ip="192.0.2.7"), SignedIn)
 
 
+def test_the_slips_of_an_office_do_not_add_up_over_the_days(guest: Ctx) -> None:
+    now = guest
+    for number in range(40):
+        now = _later(now, minutes=30)
+        assert _refusal(_try(now, "wrong", email=f"n{number}@example.com", ip="192.0.2.7")) == "wrong_credentials"
+    assert isinstance(_try(now, ip="192.0.2.7"), SignedIn)
+
+
 def test_a_network_is_an_ipv4_address_or_an_ipv6_customer() -> None:
     key = sign_in_brake.of_network
     assert key("2001:db8:1:2::1") == key("2001:db8:1:2:ffff::9")
