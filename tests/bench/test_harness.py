@@ -14,7 +14,7 @@ from tests.bench import fill, report, rows, run, verdict
 from tests.bench.measure import Place, Series, measure
 from tests.bench.serve import CONTENDERS
 
-BOOKINGS = 2000
+BOOKINGS = 6000
 EMAIL = re.compile(rb"[a-z]+\.[a-z]+\d+@[a-z.]*example\.[a-z]+")
 
 
@@ -69,7 +69,7 @@ def test_it_measures_and_reports_every_page_of_everyone(small_place: Place) -> N
     assert len(measured) == len(small_place.scenarios) * len(CONTENDERS)
     assert all(len(series.seconds) == 2 and series.size and series.queries for series in measured)
     page = report.markdown(measured, list(verdict.checks(measured)), server="18.0", rounds=2)
-    assert "## 2,000 bookings" in page
+    assert "## 6,000 bookings" in page
     assert page.count("| floor |") == len(small_place.scenarios)
 
 
