@@ -128,6 +128,8 @@ class PendingProfile(Base):
     )
     whop_user_id: Mapped[str | None]
     whop_membership_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_customer_id: Mapped[str | None]
+    stripe_subscription_id: Mapped[str | None] = mapped_column(unique=True)
     plan_duration: Mapped[PlanDuration | None] = mapped_column(text_enum(PlanDuration, "plan_duration"))
     billing_cycle_start: Mapped[datetime | None]
     billing_cycle_end: Mapped[datetime | None]

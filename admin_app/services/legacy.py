@@ -22,6 +22,8 @@ MOVED_FIELDS = (
     "payment_provider",
     "whop_user_id",
     "whop_membership_id",
+    "stripe_customer_id",
+    "stripe_subscription_id",
     "plan_duration",
     "billing_cycle_start",
     "billing_cycle_end",

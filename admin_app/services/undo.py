@@ -29,11 +29,6 @@ from models.audit import AuditEntry
 from models.merges import Merge, MergeKind
 from models.people import ExtraPurchase, PendingProfile, Profile
 
-NOT_JOURNALED = (
-    "stripe_customer_id",
-    "stripe_subscription_id",
-)  # a claim never sets them; removing a row would lose them
-
 
 def plan(ctx: Ctx, *, merge_id: int) -> Plan:
     """What undoing would put back, or what stands in its way."""
@@ -160,9 +155,6 @@ def _blockers(session: Session, merge: Merge, profile: Profile | None, pending: 
         yield f"Merge {other.id} by {other.made_by} put another purchase on the same profile: undo that one first."
     if later:
         return
-    held_since = [name for name in NOT_JOURNALED if merge.before is None and getattr(profile, name) is not None]
-    if held_since:
-        yield f"{', '.join(map(label_of, held_since))} came to the profile since."
     former = (merge.before or {}).get("whop_membership_id")
     if former and former != merge.after.get("whop_membership_id") and _lives_elsewhere(session, former, merge.user_id):
         yield f"The membership {former}, which the profile held before, came back as another purchase since."

@@ -195,6 +195,14 @@ def test_a_legacy_row_is_claimed_like_a_waiting_purchase(db: Database) -> None:
         assert (row.claimed, row.claimed_by_user_id) == (True, "user_a")
 
 
+def test_a_legacy_row_paid_through_stripe_keeps_its_ids(db: Database) -> None:
+    paid = {"payment_provider": "stripe", "stripe_customer_id": "cus_1", "stripe_subscription_id": "sub_1"}
+    add_profile(db, "temp_43", email="old@example.com", membership="pro", **paid)
+    with db.unit_of_work(customer("user_a", "old@example.com")) as ctx:
+        profile = claims.claim(ctx, email="old@example.com").profile
+        assert {name: getattr(profile, name) for name in paid} == paid
+
+
 def test_a_waiting_purchase_is_looked_at_before_a_legacy_row(db: Database) -> None:
     pending = buy(db, "both@example.com")
     add_profile(db, "temp_9", email="both@example.com", membership="pro")
@@ -259,9 +267,7 @@ def test_the_act_is_refused_when_anything_moved_since_the_plan(db: Database) -> 
     with db.unit_of_work(WHOP) as ctx:
         purchases.set_cancellation(ctx, facts(occurred_at=NOON + timedelta(hours=1), cancel_at_period_end=True))
     with pytest.raises(PlanMoved), db.unit_of_work(SUPPORT) as ctx:
-        claims.claim_for_user(
-            ctx, pending_profile_id=pending.id, user_id="user_a", reason="x", shown=plan.fingerprint
-        )
+        claims.claim_for_user(ctx, pending_profile_id=pending.id, user_id="user_a", reason="x", shown=plan.fingerprint)
     with db.read_only() as session:
         assert session.query(Merge).count() == 0
 

@@ -199,7 +199,7 @@ def test_what_the_profile_got_from_elsewhere_is_not_thrown_away(db: Database) ->
     merge_id = own_claim(db, "user_a")
     with db.unit_of_work(SUPPORT) as ctx:
         ctx.session.get_one(Profile, "user_a").stripe_customer_id = "cus_1"
-    assert "Stripe customer came to the profile since." in (plan_of(db, merge_id).refusal or "")
+    assert "Stripe customer changed since." in (plan_of(db, merge_id).refusal or "")
     with pytest.raises(UndoBlocked):
         undone(db, merge_id)
 
