@@ -77,6 +77,8 @@ def _running(database_url: str, folder: Path) -> Iterator[Programs]:
             for url in (f"{place.simulator}/_sim/", f"{place.url}/health"):
                 wait_for(partial(_is_up, url), url)
             yield place
+            died = [process.args for process in processes if process.poll() is not None]
+            assert not died, (folder / "log").read_text()[-4000:]
         finally:
             for process in processes:
                 process.send_signal(signal.SIGTERM)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import html5lib
 import pytest
+from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import create_engine
 
@@ -81,6 +83,22 @@ def sign_up(page: Page, email: str, *, name: str = "Mary Godwin") -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("E-mail address").fill(email)
     page.get_by_role("button", name="Continue").click()
+
+
+def test_the_mail_says_the_same_as_text_and_as_plain_html(programs: Programs) -> None:
+    buy(programs, "reads@example.com")
+    mail, link = programs.mail_to("reads@example.com"), link_to(programs, "reads@example.com")
+    html5lib.HTMLParser(strict=True).parse(mail["html"])
+    page = BeautifulSoup(mail["html"], "html.parser")
+    assert page.html is not None
+    assert page.html["lang"] == "en"
+    assert [a["href"] for a in page.find_all("a")] == [link]
+    # Nothing that a mail program would have to load, style or refuse.
+    assert {tag.name for tag in page.body.find_all()} == {"h1", "p", "strong", "a"}
+    spoken = " ".join(page.body.get_text(" ", strip=True).split())
+    for sentence in ("Your yearly membership with 1,000 credits waits for you", "works once and for 14 days"):
+        assert sentence in spoken
+        assert sentence in mail["text"]
 
 
 def heading(page: Page, text: str) -> None:
@@ -165,7 +183,6 @@ def test_by_keyboard_alone(browser: Browser, site: Site, programs: Programs) -> 
 def test_on_a_phone_without_scripts(browser: Browser, site: Site, programs: Programs, scheme: str) -> None:
     bought = f"{scheme}.a.rather.long.address.that.goes.on@customers-of-ours.example"
     membership = buy(programs, bought)
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with somebody(browser, site, viewport=PHONE, color_scheme=scheme, java_script_enabled=False) as page:
         open_mail(page, programs, bought)
         fits(page)
@@ -177,17 +194,20 @@ def test_on_a_phone_without_scripts(browser: Browser, site: Site, programs: Prog
         picture(page, "ready", scheme)
         page.get_by_role("button", name="Claim this purchase").click()
         picture(page, "done", scheme)
-        page.goto(link_to(programs, bought))
+        page.goto(f"{programs.simulator}/clerk/sign-out?redirect_url={link_to(programs, bought)}")
+        heading(page, "This purchase was already claimed")
         picture(page, "taken", scheme)
     assert programs.row(f"{PENDING} AND claimed", membership)
 
 
 def picture(page: Page, state: str, scheme: str) -> None:
-    fits(page)
-    page.screenshot(path=SCREENSHOTS / f"claim-{state}-{scheme}-phone.png")
+    """On a desk and on a phone, where nothing may lie beyond the edge."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.set_viewport_size(DESK)
     page.screenshot(path=SCREENSHOTS / f"claim-{state}-{scheme}.png")
     page.set_viewport_size(PHONE)
+    fits(page)
+    page.screenshot(path=SCREENSHOTS / f"claim-{state}-{scheme}-phone.png")
 
 
 def fits(page: Page) -> None:
@@ -208,7 +228,7 @@ def test_signing_up_under_the_same_address_claims_without_a_click(
         assert profile is not None
         assert (profile["membership"], profile["email"].lower()) == ("pro", "same@example.com")
         page.goto(link_to(programs, claimed["email"]))
-        heading(page, "This purchase was already claimed")
+        heading(page, "This purchase is on your account")
 
 
 def test_who_presses_second_is_told_so_and_gets_nothing(browser: Browser, site: Site, programs: Programs) -> None:
@@ -226,24 +246,25 @@ def test_who_presses_second_is_told_so_and_gets_nothing(browser: Browser, site: 
         second.get_by_role("button", name="Claim this purchase").click()
         heading(second, "This purchase was already claimed")
         assert programs.row(PENDING, membership) == before
-        first.go_back()
-        first.reload()
-        heading(first, "This purchase was already claimed")
+        first.goto(link)
+        heading(first, "This purchase is on your account")
 
 
-def test_a_link_that_is_none_says_what_to_do(browser: Browser, site: Site) -> None:
-    with refused(browser, site) as page:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_link_that_is_none_says_what_to_do(browser: Browser, site: Site, scheme: str) -> None:
+    with refused(browser, site, color_scheme=scheme) as page:
         for path in ("/claim", "/claim?token=", "/claim?token=made-up", "/claim?token=%00%ff", "/claim?token=a%20b"):
             answer = page.goto(path)
             assert answer is not None
             assert answer.status == 403
             heading(page, "This link does not work any more")
+        picture(page, "invalid", scheme)
 
 
 @contextmanager
-def refused(browser: Browser, site: Site) -> Iterator[Page]:
+def refused(browser: Browser, site: Site, **options: Any) -> Iterator[Page]:
     """A window on which a page is refused: Chromium itself notes that as an error."""
-    context = browser.new_context(base_url=site.address, viewport=DESK)
+    context = browser.new_context(base_url=site.address, **options)
     page = context.new_page()
     heard: list[str] = []
     page.on("console", lambda said: heard.append(said.text))
