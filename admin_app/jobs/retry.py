@@ -58,14 +58,14 @@ def failing_by_code(task: Callable[P, T]) -> Callable[P, T]:
         except JobAborted:
             raise
         except Exception as error:
-            log.warning("task failed", task=task.__name__, code=code_of(error), at=_frames(error))
+            log.warning("task failed", task=task.__name__, code=code_of(error), at=frames_of(error))
             raise TaskFailed(code_of(error)) from None
 
     return run
 
 
-def _frames(error: Exception) -> list[str]:
-    """Where it happened; nothing for a refusal, which is no bug."""
+def frames_of(error: Exception) -> list[str]:
+    """Where it happened, without what was said; nothing for a refusal, which is no bug."""
     if isinstance(error, DomainError):
         return []
     frames, trace = [], error.__traceback__

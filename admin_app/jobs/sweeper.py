@@ -1,11 +1,13 @@
 """Puts back what a crash left lying: jobs of dead workers, and stored events that have no job."""
 
+from asyncio import to_thread
 from datetime import timedelta
 
 import structlog
 from procrastinate import App
 from procrastinate.jobs import Job as QueuedJob
 from procrastinate.jobs import Status
+from sqlalchemy import text
 
 from admin_app.context import Job
 from admin_app.jobs.bench import Bench
@@ -15,6 +17,18 @@ from admin_app.services import inbox
 ACTOR = Job("sweep")
 UNFINISHED_FOR = timedelta(minutes=2)
 SILENT_SECONDS = 30
+# Tasks of a few seconds, each call of a provider limited in time: after this long one of them is not at work any more.
+SHORT_TASKS = ("process_event", "send_claim_mail")
+LONGEST = timedelta(minutes=15)
+
+_FORGOTTEN = text(
+    """
+    SELECT j.id FROM procrastinate_jobs j
+    WHERE j.status = 'doing' AND j.task_name = ANY(:tasks)
+      AND (SELECT max(e.at) FROM procrastinate_events e WHERE e.job_id = j.id AND e.type = 'started')
+          < now() - :longest
+    """
+)
 
 log = structlog.get_logger("backdesk.jobs")
 
@@ -25,6 +39,20 @@ async def requeue_stalled(queue: App) -> int:
     for job in stalled:
         await _restart(queue, job)
     return len(stalled)
+
+
+async def requeue_forgotten(queue: App, bench: Bench) -> int:
+    """A worker that lives, but could not note that its job was done, leaves it marked as running too."""
+    forgotten = await to_thread(_forgotten, bench)
+    for job_id in forgotten:
+        (job,) = await queue.job_manager.list_jobs_async(id=job_id)
+        await _restart(queue, job)
+    return len(forgotten)
+
+
+def _forgotten(bench: Bench) -> list[int]:
+    with bench.db.read_only() as session:
+        return list(session.scalars(_FORGOTTEN, {"tasks": list(SHORT_TASKS), "longest": LONGEST}))
 
 
 async def _restart(queue: App, job: QueuedJob) -> None:

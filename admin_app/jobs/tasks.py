@@ -43,6 +43,7 @@ def _recurring(queue: App, bench: Bench) -> None:
     @queue.task(name="sweep", queueing_lock="sweep")
     async def sweep(timestamp: int) -> None:
         await sweeper.requeue_stalled(queue)
+        await sweeper.requeue_forgotten(queue, bench)
         await to_thread(failing_by_code(sweeper.requeue_events), bench)
 
     @queue.periodic(cron="17 * * * *")

@@ -8,6 +8,7 @@ from procrastinate import App
 
 from admin_app.jobs import sweeper
 from admin_app.jobs.app import CONCURRENCY
+from admin_app.jobs.retry import frames_of
 
 RESTART_SECONDS = 3.0
 GRACE_SECONDS = 20.0
@@ -24,7 +25,7 @@ async def run(queue: App, stop: asyncio.Event, *, poll_seconds: float = POLL_SEC
                 await sweeper.requeue_stalled(queue)
                 await _work(queue, stop, poll_seconds)
         except Exception as error:
-            log.warning("worker interrupted", kind=type(error).__name__)
+            log.error("worker interrupted", kind=type(error).__name__, at=frames_of(error))
         if not stop.is_set():
             await _pause(stop)
 

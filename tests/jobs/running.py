@@ -3,8 +3,10 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Self, TypeVar
 
+from procrastinate import App
 from sqlalchemy import text
 
 from admin_app.jobs import worker
@@ -14,6 +16,8 @@ from admin_app.jobs.retry import BackOff
 from tests.house import House
 
 PATIENCE_SECONDS = 20.0
+
+T = TypeVar("T")
 
 
 def bench_of(house: House) -> Bench:
@@ -34,8 +38,13 @@ class RunningWorker:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
-    def __enter__(self) -> None:
+    def call(self, what: Callable[[App], Coroutine[None, None, T]]) -> T:
+        """Something with the queue, in the worker's own loop."""
+        return asyncio.run_coroutine_threadsafe(what(self._queue), self._loop).result(PATIENCE_SECONDS)
+
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import select
 
+from admin_app.jobs import sweeper
 from admin_app.simulator import control
 from models import EventState, PendingProfile, SentEmail, WebhookEvent
 from tests.house import House
@@ -81,6 +82,25 @@ def test_the_worker_outlives_its_connections(real_house: House) -> None:
         real_house.db.engine.dispose()
         real_house.whop(ACTIVATED)
         wait_until(lambda: real_house.count(PendingProfile) == 1, 40)
+
+
+def test_a_job_whose_end_could_not_be_noted_starts_again(real_house: House) -> None:
+    real_house.whop(ACTIVATED)
+    with RunningWorker(real_house) as running:
+        wait_until(lambda: event_of(real_house).state is EventState.PROCESSED)
+        wait_until(lambda: jobs(real_house) == [])
+        execute(real_house, STUCK)
+        assert running.call(lambda queue: sweeper.requeue_forgotten(queue, bench_of(real_house))) == 1
+        wait_until(lambda: jobs(real_house) == [])
+
+
+STUCK = """
+    WITH job AS (
+      INSERT INTO procrastinate_jobs (queue_name, task_name, args, status, worker_id)
+      SELECT 'default', 'process_event', jsonb_build_object('event_id', e.id), 'doing', w.id
+      FROM webhook_events e, procrastinate_workers w RETURNING id)
+    INSERT INTO procrastinate_events (job_id, type, at) SELECT id, 'started', now() - interval '1 hour' FROM job
+"""
 
 
 def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_its_job(real_house: House) -> None:
