@@ -26,7 +26,7 @@ from admin_app.services.field_labels import label_of
 from views.backdesk import backdesk, request_id
 from views.console import navigation
 from views.console.columns import money_text, plain_text, time_text
-from views.console.listing import ListSpec, show_list
+from views.console.listing import ListSpec, read_wish, show_list
 from views.console.records import RecordSpec, show_record
 from views.console.viewer import Viewer, viewer, viewer_or_none
 from views.reading import close_read_session, read_session
@@ -152,6 +152,9 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
 
     @page("/")
     def index_view(self) -> ResponseReturnValue:
+        if "" in request.args.values():
+            # A form sends its empty fields too; the address that people keep and share has none of them.
+            return redirect(read_wish(self.listing, request.args, viewer()).url())
         return self.render("console/list.html", **show_list(read_session(), self.listing, request.args, viewer()))
 
     @page("/<record_id>")
