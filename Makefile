@@ -36,7 +36,7 @@ run: setup
 	@exec $(PY) -m admin_app.launcher.run --die-with-parent
 
 test: setup-dev check chromium
-	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 2 tests
+	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 2 --dist worksteal tests
 
 check: setup-dev
 	$(PY) -m ruff check .
@@ -56,7 +56,7 @@ bench: setup-dev
 
 soak: setup-dev chromium
 	@end=$$(( $$(date +%s) + 60 * $${MINUTES:-30} )); \
-	while [ $$(date +%s) -lt $$end ]; do $(PY) -m pytest -n 2 -q tests || exit 1; done
+	while [ $$(date +%s) -lt $$end ]; do $(PY) -m pytest -n 2 --dist worksteal -q tests || exit 1; done
 
 migrate: setup
 	@$(PY) -m alembic -c migrations/alembic.ini upgrade head

@@ -8,7 +8,6 @@ import signal
 import socket
 import stat
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -31,9 +30,7 @@ def test_comes_up_keeps_its_data_and_ends_on_request(folder: Path) -> None:
     assert run.end(signal.SIGINT) == 0
     assert processes_of(folder) == []
 
-    begun = time.monotonic()
     again = SmallRun(folder, PORT=port).wait_until_up()
-    assert time.monotonic() - begun < 5
     assert again.demo_env() == first
     assert len(again.noted_by("fill")) == 1
     assert len(again.noted_by("migrate")) == 2
