@@ -9,7 +9,7 @@ from admin_app.context import Ctx
 from admin_app.integrations.ports import WhopMembership
 from admin_app.services import audit, holders, inbox, purchases
 from admin_app.services.holders import Holder
-from admin_app.services.purchases import PurchaseFacts
+from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState
 from models.people import MembershipStatus
 
@@ -22,12 +22,15 @@ class Outcome(StrEnum):
     ENDED_UNSEEN = "ended_unseen"
 
 
-def bring_in(ctx: Ctx, *, membership: WhopMembership) -> Outcome:
-    """Make what we hold of one membership agree with the provider; what agrees is left alone."""
+def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = None) -> Outcome:
+    """Make what we hold of one membership agree with the provider; what agrees is left alone.
+
+    `as_of` is a time before the provider was asked: an event that happened since then knows better.
+    """
     holders.lock(ctx, membership_id=membership.id, email=membership.email)
     holder = holders.of_membership(ctx, membership.id)
     if holder is not None:
-        return _update(ctx, holder, membership)
+        return _update(ctx, holder, membership, as_of or ctx.now)
     since = membership.period_start or membership.created_at or ctx.now
     if holders.deleted_since(ctx.session, membership.id, since):
         return Outcome.DELETED_BY_STAFF
@@ -36,22 +39,19 @@ def bring_in(ctx: Ctx, *, membership: WhopMembership) -> Outcome:
     return _receive(ctx, membership, since)
 
 
-def _update(ctx: Ctx, holder: Holder, membership: WhopMembership) -> Outcome:
-    facts = PurchaseFacts.of(membership, occurred_at=ctx.now)
+def _update(ctx: Ctx, holder: Holder, membership: WhopMembership, as_of: datetime) -> Outcome:
+    facts = PurchaseFacts.of(membership, occurred_at=as_of)
     active = holder.status is MembershipStatus.ACTIVE
-    if membership.status == "inactive":
-        if not active:
-            return Outcome.KNOWN
-        purchases.end(ctx, facts)
-        return Outcome.UPDATED
     stale_cycle = membership.period_end is not None and membership.period_end != holder.billing_cycle_end
-    if not active or stale_cycle:
-        purchases.record(ctx, facts)
-        return Outcome.UPDATED
-    if membership.cancel_at_period_end != holder.cancel_at_period_end:
-        purchases.set_cancellation(ctx, facts)
-        return Outcome.UPDATED
-    return Outcome.KNOWN
+    if membership.status == "inactive":
+        applied = purchases.end(ctx, facts) if active else None
+    elif not active or stale_cycle:
+        applied = purchases.record(ctx, facts)
+    elif membership.cancel_at_period_end != holder.cancel_at_period_end:
+        applied = purchases.set_cancellation(ctx, facts)
+    else:
+        applied = None
+    return Outcome.UPDATED if applied is Applied.DONE else Outcome.KNOWN
 
 
 def _receive(ctx: Ctx, membership: WhopMembership, since: datetime) -> Outcome:

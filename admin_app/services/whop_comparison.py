@@ -7,6 +7,7 @@ Whop, then one short transaction for each membership on it.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import func, select
 
@@ -46,23 +47,25 @@ def compare(whop: WhopPort, work: Work, *, seen: Callable[[Counts], None] = lamb
         # Held by a transaction that reads and writes nothing else: it ends with the run, also when that dies.
         if not guard.session.scalar(select(func.pg_try_advisory_xact_lock(RUN_LOCK))):
             raise ComparisonRuns
+        # Whop's times have whole seconds at times: an event of this very second is the newer one.
+        as_of = guard.now.replace(microsecond=0)
         for membership in whop.memberships():
-            counts.add(_bring_in(whop, work, membership))
+            counts.add(_bring_in(whop, work, membership, as_of))
             seen(counts)
         with work() as ctx:
             reconcile.finish(ctx, provider="whop", counts=counts.outcomes)
     return counts
 
 
-def _bring_in(whop: WhopPort, work: Work, listed: WhopMembership) -> str:
+def _bring_in(whop: WhopPort, work: Work, listed: WhopMembership, as_of: datetime) -> str:
     try:
         with work() as ctx:
             if not _must_ask(ctx, listed):
-                return reconcile.bring_in(ctx, membership=listed).value
+                return reconcile.bring_in(ctx, membership=listed, as_of=as_of).value
         # Whop's list leaves the e-mail out: asked for one by one, and only for what is not known yet.
         detailed = whop.membership(listed.id)
         with work() as ctx:
-            return reconcile.bring_in(ctx, membership=detailed or listed).value
+            return reconcile.bring_in(ctx, membership=detailed or listed, as_of=as_of).value
     except DomainError as refused:
         if refused.status >= 500:
             raise

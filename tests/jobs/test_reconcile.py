@@ -1,16 +1,20 @@
 """After an outage nothing is lost: the comparison with Whop brings in what no event brought."""
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
+from admin_app.integrations.ports import WhopMembership
 from admin_app.services import whop_comparison
 from admin_app.services.whop_comparison import ComparisonRuns, Counts
-from admin_app.simulator import control
+from admin_app.simulator import control, whop_events, whop_records
 from models import AuditEntry, Membership, PendingProfile, WebhookEvent
 from tests.house import House, Watch, build
 from tests.jobs.running import wait_until
@@ -67,6 +71,37 @@ def test_an_end_that_no_event_told_is_noticed(house: House) -> None:
     (pending,) = house.rows(select(PendingProfile))
     assert pending.membership is Membership.FREE
     assert compare(house) == {"known": 1}
+
+
+def test_an_end_told_while_the_list_was_read_is_not_taken_back(house: House) -> None:
+    """The list said active; by the time it is compared, Whop has told of the end."""
+    membership_id = buy_unseen(house, 1)
+    compare(house)
+    house.work()
+    whop = house.bench.providers.whop
+    assert whop is not None
+
+    class Slow:
+        def membership(self, wanted: str) -> WhopMembership | None:
+            return whop.membership(wanted)
+
+        def memberships(self) -> Iterator[WhopMembership]:
+            for listed in list(whop.memberships()):
+                control.deactivate(house.simulator, membership_id, deliver=False)
+                ended = whop_records.Membership.read(
+                    {**STORED, "id": membership_id, "email": "unseen1@example.com"}
+                ).ended(int(time.time()))
+                event = whop_events.event("v1", "membership.deactivated", ended.updated_at, ended)
+                assert house.whop(json.dumps(event).encode()).json == {"status": "ok"}
+                house.work()
+                yield replace(listed, period_end=None, cancel_at_period_end=True)
+
+    assert whop_comparison.compare(Slow(), work(house)).outcomes == {"known": 1}
+    (pending,) = house.rows(select(PendingProfile))
+    assert pending.membership is Membership.FREE
+
+
+STORED = whop_records.started(email=None, name="Unseen 1", plan="yearly", at=1_795_000_000).document()
 
 
 def test_the_late_event_of_what_was_brought_in_changes_nothing(house: House) -> None:
