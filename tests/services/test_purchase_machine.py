@@ -40,7 +40,7 @@ from tests.services.purchase_model import Model, Row
 
 SOAK = os.environ.get("BACKDESK_SOAK") == "1"
 OFTEN = settings(
-    max_examples=int(os.environ.get("N", "8")),
+    max_examples=1500 if SOAK else 8,
     stateful_step_count=60 if SOAK else 25,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
@@ -330,8 +330,11 @@ class Purchases(RuleBasedStateMachine):
         }
         assert len(merges) == sum(p.claimed for p in pendings)
         keepers = {p.whop_membership_id: p.claimed_by_user_id for p in pendings}
-        held = [(p.whop_membership_id, p.user_id) for p in self.rows(Profile) if p.whop_membership_id]
+        held = [
+            (p.whop_membership_id, p.user_id) for p in self.rows(Profile) if p.whop_membership_id and not p.is_legacy
+        ]
         assert len({mem for mem, _ in held}) == len(held)
+        # A legacy row whose address waits already is left alone for support, whatever becomes of its membership;
         # a profile lives by a membership of its own, or by one of a purchase that it claimed
         assert [(mem, user) for mem, user in held if mem in keepers and keepers[mem] != user] == []
         remembered = {record for entry in self.rows(AuditEntry) for record in entry.records}
