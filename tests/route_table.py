@@ -58,6 +58,7 @@ def commands(view: str, area: str, *names: str) -> dict[str, Row]:
 
 CONSOLE: dict[str, Row] = {
     "admin.index": Row("home", {"GET": 200}),
+    "search.index": Row("home", {"GET": 200}),
     "my-account.index": Row("home", {"GET": 200}),
     "my-account.password": Row("home", {"GET": 200, "POST": 422}),
     "my-account.time_zone": Row("home", {"GET": 200, "POST": 422}),

@@ -80,7 +80,7 @@
     }
     if (event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, dialog")) return;
     if (event.key === "/") {
-      const box = document.querySelector("[data-search]");
+      const box = document.querySelector("main [data-search]") ?? document.querySelector("[data-search]");
       if (!box) return;
       event.preventDefault();
       box.focus();

@@ -83,6 +83,11 @@ class Guarded:
         _refuse_unreadable()
         return None
 
+    def neighbour(self, section: str) -> "ConsoleModelView":
+        """Another section of this console."""
+        found: ConsoleModelView = current_app.extensions[SECTIONS][section]
+        return found
+
     def render(self, template: str, **values: Any) -> str:
         return cast(str, super().render(template, **values))  # type: ignore[misc]
 
@@ -135,11 +140,6 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
     def more(self, record_id: str) -> dict[str, Any]:
         """What a section's own record template shows besides; asked for records that exist."""
         return {}
-
-    def neighbour(self, section: str) -> "ConsoleModelView":
-        """Another section of this console."""
-        found: ConsoleModelView = current_app.extensions[SECTIONS][section]
-        return found
 
     def get_query(self) -> Any:
         return self.listing.scoped()

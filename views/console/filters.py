@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from views.console.keyset import BIGGEST
 
 Parameters = Mapping[str, Any]
+LONGEST = 500
 
 
 class NotUnderstood(ValueError):
@@ -183,8 +184,10 @@ class Exactly:
         text = args.get(self.name, "").strip()
         if not text:
             return {}
+        if not text.isprintable() or len(text) > LONGEST:
+            raise NotUnderstood
         if self.column.type.python_type is not int:
-            return {f"f_{self.name}": text[:500]}
+            return {f"f_{self.name}": text}
         number = whole_number(text)
         if number is None:
             raise NotUnderstood
@@ -209,8 +212,7 @@ class Holds(Exactly):
     """One value among those of an array column."""
 
     def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
-        text = args.get(self.name, "").strip()
-        return {f"f_{self.name}": [text[:500]]} if text else {}
+        return {name: [value] for name, value in super().read(args, zone).items()}
 
     def condition(self, value: Any) -> ColumnElement[bool]:
         held: ColumnElement[bool] = self.column.contains(value)

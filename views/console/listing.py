@@ -18,7 +18,7 @@ from views.console import estimates
 from views.console.columns import Cell, Column, Slots, lay_out
 from views.console.filters import Filter, NotUnderstood, whole_number
 from views.console.keyset import BadCursor, Cursor, From, Order, pack, page_statement, unpack
-from views.console.searching import LONGEST, SHORTEST_PART, Mode, Search
+from views.console.searching import SHORTEST_PART, Mode, Search, typed_text
 from views.console.viewer import Viewer
 
 SIZES = (25, 50, 100)
@@ -226,7 +226,7 @@ def read_wish(spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> Wish
             given = {name: tuple(value for value in args.getlist(name) if value) for name in narrowing.arguments}
             chosen |= {name: values for name, values in given.items() if values}
     size = whole_number(args.get("size", "")) or SIZE
-    search = " ".join(args.get("q", "").split())[:LONGEST] if spec.search else ""
+    search = typed_text(args.get("q", "")) if spec.search else ""
     if spec.search and search and spec.search.is_too_short(search):
         notices.append(TOO_SHORT)
     backwards, cursor = _read_position(spec, sort, args, notices)

@@ -14,7 +14,7 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import audit
 from views.console.columns import Column, Slots, lay_out
 from views.console.keyset import joined
-from views.console.listing import Header, ListSpec, Page, fetch_page, read_wish
+from views.console.listing import Header, ListSpec, Page, Wish, fetch_page, read_wish
 from views.console.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -136,9 +136,14 @@ def _related(
         if value is None or not viewer.may(other.permissions["index_view"]):
             continue
         wish = read_wish(other.listing, MultiDict({related.argument: str(value)}), viewer)
-        page = fetch_page(session, replace(wish, size=RELATED_ROWS), viewer, sized=False)
-        shown.append(RelatedList(related.title, other.listing.plain_headers, page, wish.url()))
+        shown.append(first_rows(session, related.title, wish, viewer))
     return shown
+
+
+def first_rows(session: Session, title: str, wish: Wish, viewer: Viewer) -> RelatedList:
+    """The beginning of a list, to be shown on another page that leads to the whole."""
+    page = fetch_page(session, replace(wish, size=RELATED_ROWS), viewer, sized=False)
+    return RelatedList(title, wish.spec.plain_headers, page, wish.url())
 
 
 def _commands(spec: RecordSpec, key: Any, row: Any, viewer: Viewer) -> list[tuple[str, str, str]]:

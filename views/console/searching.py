@@ -66,6 +66,11 @@ class Search:
         return {"q_part": f"%{escaped(text.lower())}%"} if mode == "part" else {"q": text}
 
 
+def typed_text(given: str) -> str:
+    """What was typed, without what cannot be seen or shown: control characters have no place on a page."""
+    return "".join(sign for sign in " ".join(given.split()) if sign.isprintable())[:LONGEST]
+
+
 def part_of(column: Any) -> Any:
     """The expression that the trigram index of a text or citext column is made on."""
     is_text = not isinstance(column.type, CITEXT)

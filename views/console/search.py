@@ -1,0 +1,45 @@
+"""One search box for everything: what each section that the person may read finds first."""
+
+from types import MappingProxyType
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
+
+from admin_app.policies.permissions import Permission
+from views.console.base import ConsoleView, page
+from views.console.listing import read_wish
+from views.console.records import RelatedList, first_rows
+from views.console.searching import typed_text
+from views.console.viewer import viewer
+from views.reading import read_session
+
+# In the order of a question about a customer: what they paid, who they are, what they booked, what came in.
+SEARCHED = ("pending-profiles", "profiles", "users", "clients", "bookings", "meetings", "webhook-events")
+SHORTEST = 3
+
+
+class SearchView(ConsoleView):
+    permissions = MappingProxyType({"index": Permission.HOME_READ})
+
+    def __init__(self) -> None:
+        super().__init__(name="Search", endpoint="search", url="/admin/search")
+
+    @page("/")
+    def index(self) -> ResponseReturnValue:
+        typed = typed_text(request.args.get("q", ""))
+        found = self._found(typed) if len(typed) >= SHORTEST else []
+        return self.render("console/search.html", typed=typed, found=found, shortest=SHORTEST)
+
+    def _found(self, typed: str) -> list[RelatedList]:
+        person, session = viewer(), read_session()
+        lists = []
+        for name in SEARCHED:
+            section = self.neighbour(name)
+            if not person.may(section.permissions["index_view"]):
+                continue
+            wish = read_wish(section.listing, MultiDict({"q": typed}), person)
+            shown = first_rows(session, section.listing.title, wish, person)
+            if shown.page.rows:
+                lists.append(shown)
+        return lists
