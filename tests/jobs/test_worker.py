@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlalchemy import select
 
 from admin_app.jobs import sweeper
@@ -20,6 +21,12 @@ from tests.jobs.running import RunningWorker, bench_of, execute, jobs, wait_unti
 
 ACTIVATED = next(path for path in events("whop") if path.name == "membership.activated.v1.json").read_bytes()
 PINNED = next(path for path in events("whop") if path.name == "membership.activated.pinned.json").read_bytes()
+
+
+@pytest.fixture
+def simulator(own_simulator: str) -> str:
+    """What these tests make Whop know must not help the events of others."""
+    return own_simulator
 
 
 def event_of(house: House) -> WebhookEvent:
