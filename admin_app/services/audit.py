@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Integer, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import cast
@@ -147,9 +147,18 @@ def about(record_key: str) -> ColumnElement[bool]:
     return AuditEntry.records.contains(cast([record_key], ARRAY(TEXT)))
 
 
+# Shown on every record's page, so it is built once.
+_HISTORY = (
+    select(AuditEntry)
+    .where(AuditEntry.records.contains(bindparam("records", type_=ARRAY(TEXT))))
+    .order_by(AuditEntry.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
 def history(session: Session, record_key: str, *, limit: int = 50) -> list[HistoryItem]:
     """The newest entries about a record, newest first."""
-    entries = session.scalars(select(AuditEntry).where(about(record_key)).order_by(AuditEntry.id.desc()).limit(limit))
+    entries = session.scalars(_HISTORY, {"records": [record_key], "limit": limit})
     return [as_history(entry) for entry in entries]
 
 
