@@ -66,7 +66,7 @@ CASES = [
 # By hand it went further than the revision does; a later one gets there too.
 UNTIL = {
     "ALTER TABLE clients ADD COLUMN stripe_customer_id varchar UNIQUE": "0008",
-    "ALTER TABLE onboarding_states RENAME COLUMN customer_id TO client_id": "0019",
+    "ALTER TABLE onboarding_states RENAME COLUMN customer_id TO client_id": "0020",
 }
 _known_schemas: dict[tuple[str, str], dict[str, set[tuple[object, ...]]]] = {}
 

@@ -25,8 +25,8 @@ ACCEPTED = {
     ("0013", "ban-drop-function"): "what a downgrade put aside",
     ("0018", "prefer-identity"): "procrastinate's own schema, word for word",
     ("0018", "require-concurrent-index-creation"): "the tables are new and empty",
-    ("0019", "ban-drop-column"): "the last step of a rename, for when nothing writes the column any more",
-    ("0019", "ban-drop-function"): "the trigger that kept both names alike",
+    ("0020", "ban-drop-column"): "the last step of a rename, for when nothing writes the column any more",
+    ("0020", "ban-drop-function"): "the trigger that kept both names alike",
 }
 
 

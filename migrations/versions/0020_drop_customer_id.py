@@ -1,14 +1,14 @@
 """Onboarding states are known by `client_id` alone.
 
-Run this one when no earlier code writes `customer_id` any more; `alembic upgrade 0018` stops before it.
+Run this one when no earlier code writes `customer_id` any more; `alembic upgrade 0019` stops before it.
 
 Locks: onboarding_states, ACCESS EXCLUSIVE, a change of the catalogue.
 """
 
 from migrations import ops
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

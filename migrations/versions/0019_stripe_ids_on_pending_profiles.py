@@ -6,8 +6,8 @@ Locks: pending_profiles, ACCESS EXCLUSIVE for one change of the catalogue; its n
 from migrations import ops, retired
 from migrations.ops import Column
 
-revision = "0020"
-down_revision = "0019"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
