@@ -297,7 +297,8 @@ def _search(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
 
 
 def _rows(session: Session, wish: Wish, mode: Mode | None) -> Found:
-    rows = session.execute(*_statement(wish, mode)).all()
+    # Plain rows by the session's connection: what the ORM does for entities costs a sixth of the query here.
+    rows = session.connection().execute(*_statement(wish, mode)).all()
     more = len(rows) > wish.size
     if wish.backwards and not more and wish.cursor is not None:
         # The first page, reached from behind: shown whole and not only up to where one came from.

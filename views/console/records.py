@@ -86,7 +86,9 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
     """Everything that the record page's template shows; NotFound when the list would not show it either."""
     spec, listing = view.record, view.listing
     key = listing.parse_key(record_id)
-    row = session.execute(_statement(spec, listing), {"key": key}).one_or_none() if key is not None else None
+    row = None
+    if key is not None:
+        row = session.connection().execute(_statement(spec, listing), {"key": key}).one_or_none()
     if row is None:
         raise NotFound(f"There is no {listing.one} under this address. It may have been deleted.")
     cells = [slot.cell(row, viewer.zone) for slot in spec.layout[0]]
