@@ -61,9 +61,7 @@ class PlanMoved(Conflict):
     """The act found something else than the plan that was shown."""
 
     code = "plan_moved"
-    sentence = (
-        "Something changed since this plan was shown, so nothing was done. Here is the plan as it stands now."
-    )
+    sentence = "Something changed since this plan was shown, so nothing was done. Here is the plan as it stands now."
 
 
 class PendingProfileNotFound(NotFound):
@@ -117,6 +115,4 @@ class ProviderUnavailable(DomainError):
 
     def __init__(self, provider: str = "provider", sentence: str | None = None) -> None:
         self.provider = provider
-        super().__init__(
-            sentence or f"{provider.capitalize()} does not answer at the moment. Try again in a minute."
-        )
+        super().__init__(sentence or f"{provider.capitalize()} does not answer at the moment. Try again in a minute.")

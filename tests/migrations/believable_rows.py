@@ -99,5 +99,7 @@ INSERT INTO extra_purchases (pending_profile_id, user_id)
     SELECT id, 'user_2abc' FROM pending_profiles WHERE token = 'hash_2';
 """,
     "0018": "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('inbox', 'process', '{}');",
-    "0019": "UPDATE pending_profiles SET stripe_customer_id = 'cus_9', stripe_subscription_id = 'sub_' || id WHERE NOT claimed;",
+    "0019": """
+UPDATE pending_profiles SET stripe_customer_id = 'cus_9', stripe_subscription_id = 'sub_' || id WHERE NOT claimed;
+""",
 }
