@@ -40,7 +40,7 @@ from tests.services.purchase_model import Model, Row
 
 SOAK = os.environ.get("BACKDESK_SOAK") == "1"
 OFTEN = settings(
-    max_examples=1500 if SOAK else 8,
+    max_examples=1500 if SOAK else 14,
     stateful_step_count=60 if SOAK else 25,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
@@ -125,6 +125,8 @@ class Purchases(RuleBasedStateMachine):
         self.model.given = 30
         self.replayed = {"user_b": self.journaled(self.row(Profile, "user_b"))}
         self.note_versions()
+        for mem in ("mem_2", "mem_3"):
+            self.tell("bought", mem, self.tick())
 
     @rule(data=st.data())
     def whop_tells_of_a_purchase_or_renewal(self, data: st.DataObject) -> None:
