@@ -221,7 +221,7 @@ def _settle(
     profile = _locked_profile(ctx, owner.user_id)
     pending = _as_it_is_now(ctx, pending.id)
     if pending.claimed:
-        return _claimed_before(pending, owner, profile)
+        return _claimed_before(ctx, pending, owner)
     if profile is not None and profile.membership is Membership.PRO and not by_staff:
         _note_extra(ctx, pending, owner)
         return ClaimResult("already_pro", profile)
@@ -230,7 +230,7 @@ def _settle(
     if current is None:
         raise PendingProfileNotFound
     if not won:
-        return _claimed_before(current, owner, profile)
+        return _claimed_before(ctx, current, owner)
     plan_lines = merge_fields.lines(pending, profile, owner, keep_email=keep_email)
     values = merge_fields.chosen_values(plan_lines, choices or {})
     if values["whop_membership_id"] == pending.whop_membership_id:
@@ -284,10 +284,10 @@ def _win(ctx: Ctx, pending: PendingProfile, owner: Owner) -> bool:
     return won is not None
 
 
-def _claimed_before(pending: PendingProfile, owner: Owner, profile: Profile | None) -> ClaimResult:
-    if pending.claimed_by_user_id != owner.user_id or profile is None:
+def _claimed_before(ctx: Ctx, pending: PendingProfile, owner: Owner) -> ClaimResult:
+    if pending.claimed_by_user_id != owner.user_id:
         raise AlreadyClaimed
-    return ClaimResult("already_claimed", profile)
+    return ClaimResult("already_claimed", _ensure_profile(ctx, owner))
 
 
 def _journal(

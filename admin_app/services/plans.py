@@ -14,6 +14,8 @@ from admin_app.services.audit import plain
 from models.base import Base
 
 MOST_REASON = 1000
+# Looked up again in the background every half hour: no reason to refuse what a person decided meanwhile.
+LOOKED_UP_AGAIN = ("likely_owners", "owners_checked_at")
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,13 @@ class Plan:
 
 def fingerprint(*parts: Any) -> str:
     """A digest of the state a plan was made from: rows by their columns, everything else as JSON."""
-    content = [snapshot(part) if isinstance(part, Base) else part for part in parts]
+    content = [_state(part) if isinstance(part, Base) else part for part in parts]
     text = json.dumps(content, sort_keys=True, default=plain, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _state(row: Base) -> dict[str, Any]:
+    return {name: value for name, value in snapshot(row).items() if name not in LOOKED_UP_AGAIN}
 
 
 def require_same(shown: str, current: str) -> None:

@@ -1,5 +1,6 @@
 """The claim: every rule of who gets a purchase, through the customer's and the staff's doors."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from admin_app.errors import (
     PendingProfileNotFound,
     PlanMoved,
 )
-from admin_app.services import audit, claim_mails, claims, purchases
+from admin_app.services import audit, claim_mails, claims, owners, purchases
 from models import ExtraPurchase, Membership, MembershipStatus, Merge, PaymentProvider, PendingProfile, PlanDuration
 from tests.services.factories import (
     AUDITOR,
@@ -63,6 +64,18 @@ def test_the_same_user_again_gets_the_same_answer(db: Database) -> None:
         again = claims.claim(ctx, email="buyer@example.com")
     assert (first.outcome, again.outcome) == ("created", "already_claimed")
     assert again.profile.user_id == first.profile.user_id
+
+
+def test_a_claimant_without_a_profile_is_still_the_claimant(db: Database) -> None:
+    pending = buy(db)
+    with db.unit_of_work(OPERATOR) as ctx:
+        row = ctx.session.get_one(PendingProfile, pending.id)
+        row.claimed, row.claimed_by_user_id = True, "user_a"
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        again = claims.claim(ctx, email="buyer@example.com")
+        assert (again.outcome, again.profile.user_id) == ("already_claimed", "user_a")
+    with pytest.raises(AlreadyClaimed), db.unit_of_work(customer("user_b", "buyer@example.com")) as ctx:
+        claims.claim(ctx, email="buyer@example.com")
 
 
 def test_another_user_is_refused_and_nothing_of_theirs_is_kept(db: Database) -> None:
@@ -270,6 +283,21 @@ def test_the_act_is_refused_when_anything_moved_since_the_plan(db: Database) -> 
         claims.claim_for_user(ctx, pending_profile_id=pending.id, user_id="user_a", reason="x", shown=plan.fingerprint)
     with db.read_only() as session:
         assert session.query(Merge).count() == 0
+
+
+def test_a_look_for_owners_in_the_background_is_no_move(db: Database) -> None:
+    pending = buy(db)
+    add_profile(db, "user_a", email="a@example.com")
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = claims.plan_for_user(ctx, pending_profile_id=pending.id, user_id="user_a")
+    add_user(db, "user_b", email="buyer@example.com")
+    with db.unit_of_work(OPERATOR) as ctx:
+        assert owners.refresh_stale(replace(ctx, now=ctx.now + timedelta(hours=1))) == 1
+    with db.unit_of_work(SUPPORT) as ctx:
+        claims.claim_for_user(ctx, pending_profile_id=pending.id, user_id="user_a", reason="x", shown=plan.fingerprint)
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert profile.whop_membership_id == "mem_1"
 
 
 def test_only_those_who_resolve_purchases_may_claim_for_others(db: Database) -> None:
