@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from time import time
 
@@ -123,6 +124,17 @@ def test_one_mebibyte_is_the_most(house: House) -> None:
     answer = house.post("/api/webhooks/whop", data=largest + b"x")
     assert (answer.status_code, answer.json["code"]) == (413, "request_entity_too_large")
     assert house.count(WebhookEvent) == 0
+
+
+@pytest.mark.parametrize("address", ["/api/webhooks/whop", "/api/pending-profiles/claim"])
+def test_a_body_that_does_not_state_its_length_is_not_cut_but_refused(house: House, address: str) -> None:
+    without_length = {"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
+    _, token = house.customer("long@example.com")
+    body = BytesIO(b"x" * (1024 * 1024 + 1))
+    answer = house.post(
+        address, token=token, input_stream=body, content_type="application/json", environ_overrides=without_length
+    )
+    assert (answer.status_code, answer.json["code"]) == (413, "request_entity_too_large")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from flask import request
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from admin_app.errors import DomainError, InvalidInput
 
@@ -27,12 +27,21 @@ class NotJson(DomainError):
     sentence = "The body is not a JSON object. Send one, encoded in UTF-8."
 
 
+def raw() -> bytes:
+    """The request's body as it came; one that does not state its length is cut silently, hence asked about here."""
+    body = request.get_data(cache=False)
+    limit = request.max_content_length
+    if request.content_length is None and limit is not None and len(body) >= limit:
+        raise RequestEntityTooLarge
+    return body
+
+
 def read(shape: type[Shape]) -> Shape:
     """The request's body in this shape; fields that the shape does not know are ignored."""
     if not request.is_json:
         raise UnsupportedMediaType
     try:
-        body = json.loads(request.get_data().decode("utf-8"), parse_constant=_refuse_constant)
+        body = json.loads(raw().decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise NotJson from None
     if not isinstance(body, dict):

@@ -16,6 +16,7 @@ from admin_app.errors import NotFound
 from admin_app.integrations import clerk, whop
 from admin_app.services import inbox
 from views.backdesk import backdesk, request_id
+from views.public import bodies
 
 doors = Blueprint("webhooks", __name__)
 
@@ -64,7 +65,7 @@ def receive(provider: str) -> ResponseReturnValue:
     read = _READERS.get(provider)
     if read is None or not getattr(house.settings, f"{provider}_webhook_secret"):
         raise NoSuchWebhook
-    raw = request.get_data(cache=False)
+    raw = bodies.raw()
     delivery = read(raw, dict(request.headers), house.settings, house.db.clock())
     with house.db.unit_of_work(Provider(provider), request_id=request_id()) as ctx:
         event_id = inbox.receive(
