@@ -19,7 +19,8 @@ WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id
 def clean_email(text: str) -> str:
     """The address in the form it is kept; refused with a sentence when it is none."""
     try:
-        return validate_email(text.strip(), check_deliverability=False).normalized.lower()
+        # `test_environment` lets the reserved `.test` domain in, as providers and the claim do.
+        return validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized.lower()
     except (EmailNotValidError, UnicodeError, ValueError):
         sentence = "This is not an e-mail address. Write it like name@example.com."
         raise InvalidInput(sentence, fields={"email": sentence}) from None

@@ -49,6 +49,14 @@ def test_a_corrected_address_is_claimed_and_the_old_link_is_dead(db: Database) -
         assert entry.sentence.endswith("from jnae@example.com to jane@example.com")
 
 
+def test_what_the_doors_take_as_an_address_may_be_typed_too(db: Database) -> None:
+    pending = buy(db)
+    correct(db, pending.id, "buyer@shop.test")
+    row = pending_of(db, pending.id)
+    assert row is not None
+    assert row.email == "buyer@shop.test"
+
+
 @pytest.mark.parametrize("address", ["", "nobody", "a@b", "a b@example.com", "a@example.com\x00", "a@@example.com"])
 def test_what_is_no_address_is_refused(db: Database, address: str) -> None:
     pending = buy(db)
