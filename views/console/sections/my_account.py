@@ -2,7 +2,6 @@
 
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import available_timezones
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -68,7 +67,7 @@ class MyAccountView(ConsoleView):
 
     @command("/time-zone")
     def time_zone(self) -> ResponseReturnValue:
-        zones = sorted(available_timezones())
+        zones = sorted(staff.time_zones())
         if request.method != "POST":
             return self.render("console/my_time_zone.html", zones=zones, problems={})
         try:
