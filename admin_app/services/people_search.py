@@ -29,7 +29,7 @@ def find_accounts(session: Session, text: str) -> list[Owner]:
 
 
 def _ids(session: Session, column: SQLColumnExpression[str], condition: SQLColumnExpression[bool]) -> list[str]:
-    query = select(column).where(condition, column.not_like(f"{LEGACY_PREFIX}%")).limit(MOST)
+    query = select(column).where(condition, ~column.startswith(LEGACY_PREFIX, autoescape=True)).limit(MOST)
     return list(session.scalars(query))
 
 
