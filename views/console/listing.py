@@ -288,8 +288,9 @@ def _search(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
     search = wish.spec.search
     if search is None or not wish.search:
         return None, _rows(session, wish, None)
-    session.execute(text(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'"))
     for mode in search.modes(wish.search):
+        if mode == "part":  # the others are equality by an index
+            session.execute(text(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'"))
         found = _rows(session, wish, mode)
         if found.rows:
             return mode, found

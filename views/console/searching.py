@@ -36,11 +36,10 @@ class Search:
             yield "email"
         if self.key is not None and whole_number(text) is not None:
             yield "number"
-        long_enough = len(text) >= SHORTEST_PART
-        if self.exact and "@" not in text:
-            yield "exact"
-        if self.parts and long_enough:
-            yield "part"
+        by_id: tuple[Mode, ...] = ("exact",) if self.exact and "@" not in text else ()
+        by_part: tuple[Mode, ...] = ("part",) if self.parts and len(text) >= SHORTEST_PART else ()
+        # Parts of addresses have dots, ids of providers have none: what is more likely is looked for first.
+        yield from (*by_part, *by_id) if "." in text else (*by_id, *by_part)
 
     def is_too_short(self, text: str) -> bool:
         """Whether parts could be found if only there were more of them."""
