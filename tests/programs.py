@@ -40,9 +40,9 @@ class Programs:
         return wait_for(lambda: self.row(query, *values), query)
 
     def mail_to(self, email: str) -> dict[str, str]:
-        """The first mail to this address, as soon as it is there."""
+        """The latest mail to this address, as soon as there is one."""
         return wait_for(
-            lambda: next((mail for mail in control.mails(self.simulator) if mail["to"] == email), None),
+            lambda: next((mail for mail in reversed(control.mails(self.simulator)) if mail["to"] == email), None),
             f"a mail to {email}",
         )
 

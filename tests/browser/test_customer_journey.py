@@ -19,7 +19,7 @@ from models import Role
 from tests.browser.conftest import PASSWORD, SCREENSHOTS, Site, sign_in, watch
 from tests.browser.keyboard import follow, tab_to
 from tests.conftest import with_driver
-from tests.programs import Programs
+from tests.programs import Programs, wait_for
 
 PENDING = "SELECT * FROM pending_profiles WHERE whop_membership_id = %s"
 PROFILE = "SELECT * FROM profiles WHERE whop_membership_id = %s"
@@ -149,11 +149,13 @@ def test_a_purchase_is_claimed_under_another_address(browser: Browser, site: Sit
 
     with somebody(browser, site) as page:
         sign_in(page)
-        page.goto("/admin/purchases/?claimed=yes")
         page.goto(f"/admin/purchases/{claimed['id']}")
         heading(page, bought)
+        expect(page.get_by_text("claimed", exact=True).first).to_be_visible()
         history = page.locator("section", has=page.get_by_role("heading", name="History"))
-        expect(history).to_contain_text("claimed")
+        for part in ("brought in the purchase of", "handed over a claim mail", f"claimed the purchase of {bought} for"):
+            expect(history).to_contain_text(part)
+        expect(page.get_by_role("link", name="Undo the claim")).to_be_visible()
         page.get_by_role("link", name="Claim your membership").click()
         expect(page.get_by_text("[link in the mail only]").first).to_be_visible()
         assert link.partition("token=")[2] not in page.content()
@@ -229,6 +231,27 @@ def test_signing_up_under_the_same_address_claims_without_a_click(
         assert (profile["membership"], profile["email"].lower()) == ("pro", "same@example.com")
         page.goto(link_to(programs, claimed["email"]))
         heading(page, "This purchase is on your account")
+
+
+def test_support_sends_a_fresh_link_and_the_old_one_ends(browser: Browser, site: Site, programs: Programs) -> None:
+    membership = buy(programs, "lost@example.com")
+    old = link_to(programs, "lost@example.com")
+    pending = programs.row(PENDING, membership)
+    assert pending is not None
+    with somebody(browser, site) as page:
+        sign_in(page)
+        page.goto(f"/admin/purchases/{pending['id']}")
+        page.get_by_role("link", name="Send claim mail").click()
+        page.get_by_label("Reason").fill("She lost the first one")
+        page.get_by_role("button", name="Send the claim mail").click()
+        expect(page.get_by_text("She lost the first one")).to_be_visible()
+    programs.wait_for(f"{PENDING} AND token <> %s", membership, pending["token"])
+    fresh = wait_for(lambda: (link := link_to(programs, "lost@example.com")) != old and link, "a fresh link")
+    with refused(browser, site) as page:
+        page.goto(old)
+        heading(page, "This link does not work any more")
+        page.goto(fresh)
+        heading(page, "Your purchase is waiting")
 
 
 def test_who_presses_second_is_told_so_and_gets_nothing(browser: Browser, site: Site, programs: Programs) -> None:
