@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """Every setting of the product; the environment variable is the upper-case name."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     database_url: str = Field(description="PostgreSQL address, e.g. postgresql://user:secret@host/backdesk")
     secret_key: str = Field(min_length=32, description="Signs form tokens; at least 32 characters")

@@ -1,10 +1,6 @@
 """The only file that knows everything: builds the web application from its parts."""
 
-from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import structlog
 from flask import Flask, redirect, request
@@ -12,11 +8,12 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 
+from admin_app import cli
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
 from admin_app.integrations.registry import Providers
-from views import errors, request_log, security, static_files
+from views import errors, public, request_log, security, static_files
 from views.backdesk import EXTENSION, Backdesk
 from views.console import pages, sign_in
 
@@ -43,8 +40,8 @@ def create_app(settings: Settings, *, database: Database | None = None, provider
     _protect_forms(app)
     sign_in.register(app)
     pages.register(app)
-    _register_if_there("views.public", app)
-    _register_if_there("admin_app.cli", app)
+    public.register(app)
+    cli.register(app)
     app.add_url_rule("/", "root", _to_console)
     return app
 
@@ -89,10 +86,3 @@ def _protect_forms(app: Flask) -> None:
 def _to_console() -> ResponseReturnValue:
     return redirect("/admin/")
 
-
-def _register_if_there(module: str, *arguments: Any) -> None:
-    if find_spec(module) is None:
-        return
-    register: Callable[..., None] | None = getattr(import_module(module), "register", None)
-    if register is not None:
-        register(*arguments)

@@ -77,7 +77,7 @@ def test_the_script_needs_nothing_that_the_policy_stops() -> None:
     assert not re.findall(r"\beval\(|new Function|innerHTML|\.style\b|document\.write", script)
 
 
-@pytest.mark.parametrize("package", ["tabler", "tabler-icons", "htmx"])
+@pytest.mark.parametrize("package", ["tabler", "tabler-icons"])
 def test_each_vendored_package_brings_its_licence(package: str) -> None:
     assert (ROOT / "static/vendor" / package / "LICENSE").stat().st_size > 200
     assert f"`{package}/`" in (ROOT / "static/vendor/README.md").read_text()
