@@ -35,7 +35,9 @@ def _facts(server: str, rounds: int) -> Iterator[str]:
     names = ("flask-admin", "flask", "sqlalchemy", "psycopg", "gunicorn")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = os.getloadavg()[1]
     yield f"- {datetime.now(UTC):%Y-%m-%d}, {rounds} rounds, {os.cpu_count()} processors, {memory:.0f} GiB memory"
+    yield f"- load average of the last five minutes {load:.1f}; the benchmark alone makes about 1"
     yield f"- PostgreSQL {server}, Python {platform.python_version()}, {versions}"
 
 
