@@ -1,7 +1,5 @@
 """From the purchase to the claim with every program running on its own, and nothing between them but HTTP."""
 
-import time
-
 import httpx
 
 from admin_app.simulator import control
@@ -48,15 +46,3 @@ def test_the_providers_own_news_claim_only_a_verified_address(programs):
     control.verify_user(programs.simulator, person["id"])
     claimed = programs.wait_for(f"{PENDING} AND claimed", made["membership_id"])
     assert claimed["claimed_by_user_id"] == person["id"]
-
-
-def test_an_address_that_nobody_tells_parks_the_event_and_outages_answer_at_once(programs):
-    made = control.purchase(programs.simulator, email=None)
-    parked = programs.wait_for("SELECT * FROM webhook_events WHERE state = 'parked'")
-    assert parked["subject"] == made["membership_id"]
-    control.fault(programs.simulator, "clerk", "500", times=20)
-    started = time.monotonic()
-    answer = httpx.post(f"{programs.url}/api/profiles/sign-in", headers=programs.as_customer("user_1"))
-    assert (answer.status_code, answer.json()["code"]) == (503, "provider_unavailable")
-    assert time.monotonic() - started < 5
-    control.fault(programs.simulator, "clerk", "off")
