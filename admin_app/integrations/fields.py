@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -24,11 +25,16 @@ def text(value: Any) -> str | None:
 
 
 def email(value: Any) -> str | None:
-    """An address as it was written; None for what cannot be one."""
+    """An address as it was written, composed as keyboards do it; None for what cannot be one."""
     address = text(value)
     if address is None or len(address) > 254 or not _EMAIL.fullmatch(address):
         return None
-    return address
+    return None if any(map(_turns_into_ascii, address)) else unicodedata.normalize("NFC", address)
+
+
+def _turns_into_ascii(sign: str) -> bool:
+    """Whether lower case makes another mailbox's letter of it, as it makes a k of the Kelvin sign."""
+    return not sign.isascii() and unicodedata.normalize("NFC", sign).lower().isascii()
 
 
 def flag(value: Any) -> bool | None:

@@ -209,6 +209,8 @@ def test_plan_duration_from_whatever_tells_it(data, expected):
         ("m" * 300 + "@example.com", None),
         (["max@example.com"], None),
         (None, None),
+        ("jose\u0301@example.com", "jos\u00e9@example.com"),
+        ("\u212aate@example.com", None),
     ],
 )
 def test_only_what_can_be_an_address_is_one(written, expected):

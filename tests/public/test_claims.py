@@ -102,6 +102,13 @@ def test_refusals_of_the_claim(house: House) -> None:
     assert set(too_late.json) >= {"type", "title", "status", "detail", "code", "request_id"}
 
 
+def test_an_address_is_the_same_however_its_letters_were_composed(house: House) -> None:
+    buy(house.db, "jos\u00e9@example.com")
+    _, token = house.customer("jose\u0301@example.com")
+    answer = house.post(CLAIM, token=token, json={"email": "JOSE\u0301@example.com"})
+    assert (answer.status_code, answer.json["outcome"]) == (200, "created")
+
+
 def test_someone_already_pro_keeps_what_they_have(house: House) -> None:
     buy(house.db, "pro@example.com", membership_id="mem_first")
     user_id, token = house.customer("pro@example.com")

@@ -1,5 +1,6 @@
 """The shapes that outside callers rely on: fields may be added, never renamed."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -13,10 +14,11 @@ LONGEST_TOKEN = 200
 
 
 def _address(value: str) -> str:
-    name, at, domain = value.strip().rpartition("@")
-    if not (name and at and domain) or any(character.isspace() for character in value.strip()):
+    address = unicodedata.normalize("NFC", value.strip())
+    name, at, domain = address.rpartition("@")
+    if not (name and at and domain) or any(character.isspace() for character in address):
         raise ValueError("This is not an e-mail address.")
-    return value.strip()
+    return address
 
 
 Text = Annotated[str, AfterValidator(plain_text)]
