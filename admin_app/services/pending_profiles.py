@@ -66,6 +66,7 @@ def correct_email(ctx: Ctx, *, pending_profile_id: int, email: str, reason: str,
     require_same(shown, fingerprint(pending, address))
     before = pending.email
     changes = assign(ctx, pending, email=address, token=None, token_expires_at=None)
+    owners.refresh(ctx, pending)  # its searches come before the audit's one lock, which everyone waits for
     audit.record(
         ctx,
         "purchase.email_corrected",
@@ -74,7 +75,6 @@ def correct_email(ctx: Ctx, *, pending_profile_id: int, email: str, reason: str,
         changes=[change for change in changes if change.field == "email"],
         facts={"before": before, "after": address},
     )
-    owners.refresh(ctx, pending)
     return pending
 
 

@@ -295,6 +295,7 @@ def _create_pending(ctx: Ctx, facts: PurchaseFacts) -> PendingProfile:
     }
     pending_id = ctx.session.scalars(insert(PendingProfile).values(values).returning(PendingProfile.id)).one()
     pending = ctx.session.get_one(PendingProfile, pending_id)
+    owners.refresh(ctx, pending)  # its searches come before the audit's one lock, which everyone waits for
     records = [pending_key(pending)] + ([membership_key(facts.membership_id)] if facts.membership_id else [])
     shown = ("membership", "plan_duration", "billing_cycle_start", "billing_cycle_end", "usage_credits")
     audit.record(
@@ -304,7 +305,6 @@ def _create_pending(ctx: Ctx, facts: PurchaseFacts) -> PendingProfile:
         changes=[Change(name, None, getattr(pending, name)) for name in shown],
         facts={"email": pending.email},
     )
-    owners.refresh(ctx, pending)
     job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
     return pending
 
