@@ -36,7 +36,18 @@ def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = N
         return Outcome.DELETED_BY_STAFF
     if membership.status == "inactive":
         return Outcome.ENDED_UNSEEN  # came and went: there is nothing left to claim
+    if _gave_way_to_what_ended(ctx, membership):
+        applied = purchases.record(ctx, PurchaseFacts.of(membership, occurred_at=as_of or ctx.now))
+        return Outcome.UPDATED if applied is Applied.DONE else Outcome.KNOWN
     return _receive(ctx, membership, since)
+
+
+def _gave_way_to_what_ended(ctx: Ctx, membership: WhopMembership) -> bool:
+    """Whether another membership took this one's place here and is over by now, while this one is still paid."""
+    if not membership.email or not holders.was_held(ctx.session, membership.id):
+        return False
+    holder = holders.of_email(ctx, membership.email)
+    return holder is not None and holder.status is MembershipStatus.INACTIVE
 
 
 def _update(ctx: Ctx, holder: Holder, membership: WhopMembership, as_of: datetime) -> Outcome:
