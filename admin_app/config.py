@@ -17,9 +17,7 @@ class Settings(BaseSettings):
 
     database_url: str = Field(description="PostgreSQL address, e.g. postgresql://user:secret@host/backdesk")
     secret_key: str = Field(min_length=32, description="Signs form tokens; at least 32 characters")
-    base_url: str = Field(
-        default="http://127.0.0.1:8000", description="Where people and providers reach this server"
-    )
+    base_url: str = Field(default="http://127.0.0.1:8000", description="Where people and providers reach this server")
     port: int = Field(default=8000, description="Port that `make run` listens on")
 
     stripe_secret_key: str = ""
@@ -46,14 +44,10 @@ class Settings(BaseSettings):
     clerk_secret_key: str = ""
     clerk_api_base: str = "https://api.clerk.com/v1"
     clerk_webhook_secret: str = ""
-    clerk_sign_in_url: str = Field(
-        default="", description="Where the claim page sends a customer who must sign in"
-    )
+    clerk_sign_in_url: str = Field(default="", description="Where the claim page sends a customer who must sign in")
     service_api_key: str = ""
     smtp_url: str = ""
-    mail_from: str = Field(
-        default="Backdesk <no-reply@localhost>", description="Sender of the product's mails"
-    )
+    mail_from: str = Field(default="Backdesk <no-reply@localhost>", description="Sender of the product's mails")
     sentry_dsn: str = ""
 
     staff_session_idle_minutes: int = Field(
@@ -70,9 +64,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator(
-        "base_url", "whop_api_base", "clerk_api_base", "clerk_issuer", "stripe_api_base", mode="after"
-    )
+    @field_validator("base_url", "whop_api_base", "clerk_api_base", "clerk_issuer", "stripe_api_base", mode="after")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")

@@ -85,4 +85,3 @@ def _protect_forms(app: Flask) -> None:
 
 def _to_console() -> ResponseReturnValue:
     return redirect("/admin/")
-
