@@ -249,9 +249,10 @@ def _settle(
 
 
 def _replaced(profile: Profile, values: Mapping[str, Any]) -> str | None:
-    """The membership that gives way to the purchase's and may still be charged, if any."""
-    held = profile.whop_membership_id
-    return held if profile.membership is Membership.PRO and held != values["whop_membership_id"] else None
+    """What is charged for so far and gives way to the purchase, if anything: a membership or a Stripe subscription."""
+    held = profile.whop_membership_id or profile.stripe_subscription_id
+    bought = values["whop_membership_id"] or values["stripe_subscription_id"]
+    return held if profile.membership is Membership.PRO and held != bought else None
 
 
 def _as_it_is_now(ctx: Ctx, pending_id: int) -> PendingProfile:

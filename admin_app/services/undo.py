@@ -81,8 +81,9 @@ def _reopen_extras(ctx: Ctx, merge: Merge) -> None:
         .where(ExtraPurchase.pending_profile_id == merge.pending_profile_id, mine)
         .values(resolved_at=None, resolved_by=None, resolution=None, version=ExtraPurchase.version + 1)
     )
-    restored_id = (merge.before or {}).get("whop_membership_id")
-    put_there = ExtraPurchase.replaced_membership_id == restored_id, ExtraPurchase.noted_at == merge.made_at
+    before = merge.before or {}
+    restored_ids = [before.get(name) for name in ("whop_membership_id", "stripe_subscription_id")]
+    put_there = ExtraPurchase.replaced_membership_id.in_(restored_ids), ExtraPurchase.noted_at == merge.made_at
     ctx.session.execute(delete(ExtraPurchase).where(*put_there))
 
 

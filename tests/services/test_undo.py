@@ -230,6 +230,14 @@ def test_undoing_the_merge_of_an_extra_purchase_puts_it_back_on_the_worklist(db:
         assert extras_open(db) == [("user_a", pending.id, None)]
 
 
+def test_a_stripe_subscription_that_gives_way_to_the_purchase_goes_on_the_worklist(db: Database) -> None:
+    add_profile(db, "user_a", email="a@example.com", membership="pro", stripe_subscription_id="sub_own")
+    merge_id = staff_merge(db, buy(db).id, "user_a")
+    assert extras_open(db) == [("user_a", None, "sub_own")]
+    undone(db, merge_id)
+    assert extras_open(db) == []
+
+
 def test_what_support_had_settled_stays_settled(db: Database) -> None:
     add_profile(db, "user_a", email="a@example.com", membership="pro", whop_membership_id="mem_own")
     pending = buy(db)
