@@ -43,13 +43,11 @@ check: setup-dev
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy admin_app models views
 	$(PY) -c 'from importlinter.cli import lint_imports_command as main; main()'
-	$(PY) -m djlint --check --quiet views/templates
-	$(PY) -m djlint --lint --quiet views/templates
+	$(PY) -m djlint --lint --quiet views/templates admin_app/simulator/templates
 
 format: setup-dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
-	$(PY) -m djlint --reformat --quiet views/templates
 
 bench: setup-dev
 	@$(PY) -m tests.bench.run
