@@ -116,7 +116,8 @@ def test_a_missing_reason_keeps_the_choices_and_changes_nothing(db: Database, su
     address = f"/admin/purchases/{pending.id}/claim?user_id=user_a"
     answer = post(support, address, user_id="user_a", reason=" ", choice_usage_credits="profile")
     assert answer.status_code == 422
-    assert "Write a reason." in answer.text
+    assert '<a href="#reason">Write a reason.</a>' in answer.text
+    assert "<title>Error: Claim the purchase" in answer.text
     assert re.search(r'name="choice_usage_credits" value="profile" checked', answer.text)
     row = pending_of(db, pending.id)
     assert row is not None
@@ -166,7 +167,10 @@ def test_the_address_is_corrected_after_its_plan_was_shown(db: Database, support
     address = f"/admin/purchases/{pending.id}/email"
     assert 'name="fingerprint"' not in support.get(address).text
     assert "already waits under this address" in support.get(f"{address}?email=taken@example.com").text
-    assert support.get(f"{address}?email=nonsense").status_code == 422
+    refused = support.get(f"{address}?email=nonsense")
+    assert refused.status_code == 422
+    assert re.search(r'id="email"[^>]* value="nonsense"', refused.text)
+    assert 'href="#email"' in refused.text
     answer = post(support, f"{address}?email=jane@gmail.com", email="jane@gmail.com", reason="typing mistake")
     assert answer.status_code == 303
     row = pending_of(db, pending.id)

@@ -16,6 +16,7 @@ from admin_app.services.plans import Plan, PlanLine
 from views.console.base import ConsoleView, console_unit_of_work
 
 CHOICE_PREFIX = "choice_"
+CONFIRM = "console/confirm.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class CommandPage:
     title: str
     subtitle: str = ""
     danger: bool = False
-    template: str = "console/confirm.html"
+    template: str = CONFIRM
     hidden: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -42,7 +43,7 @@ class CommandPage:
         """The page, or after a successful act the way back with the sentence that says what was done."""
         # HEAD comes without the form token, so it must never act.
         if request.method != "POST":
-            return self._show()
+            return self._asked()
         try:
             with console_unit_of_work() as ctx:
                 said = self.act(ctx)
@@ -50,6 +51,15 @@ class CommandPage:
             return self._show(error), error.status
         flash(said, "success")
         return redirect(self.done, 303)
+
+    def _asked(self) -> ResponseReturnValue:
+        try:
+            return self._show()
+        except InvalidInput as error:
+            if self.template == CONFIRM:
+                raise
+            # The page has a field of its own for what was refused, so it is shown there with what was typed.
+            return self._show(error), error.status
 
     def _show(self, error: DomainError | None = None) -> str:
         with console_unit_of_work() as ctx:
