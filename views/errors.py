@@ -39,7 +39,10 @@ TITLES = {
     422: "Not quite right",
     429: "Too many requests",
 }
-FORM_EXPIRED = "The form was open for too long, or came from elsewhere. Go back, reload the page and send it again."
+FORM_EXPIRED = (
+    "The form was open for too long, or came from elsewhere, so nothing was done. "
+    "Go back, copy what you typed, reload the page and send it again."
+)
 UNFORESEEN = "Something went wrong on our side and was noted. Try again; if it stays, pass the reference on."
 NO_DATABASE = "The database does not answer at the moment. Nothing was changed. Try again in a minute."
 

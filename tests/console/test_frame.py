@@ -95,6 +95,19 @@ def test_nobody_signed_in_is_led_to_the_sign_in_page_and_back(app: Flask) -> Non
     assert client.get("/admin//evil.example/").status_code == 404
 
 
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(client_for: ClientFor) -> None:
+    client = client_for(Role.SUPPORT)
+    token = form_token(client, "/admin/")
+    client.delete_cookie("backdesk_session")
+    for referrer, wanted in (
+        ("http://localhost/admin/purchases/1/claim?user_id=a", "/login?next=/admin/purchases/1/claim%3Fuser_id%3Da"),
+        ("http://evil.test/admin/", "/login"),
+    ):
+        answer = client.post("/admin/probe/act", data={"csrf_token": token}, headers={"Referer": referrer})
+        assert answer.location == wanted
+    assert "You were signed out meanwhile, so nothing was done." in client.get("/login").text
+
+
 def test_an_endpoint_without_a_permission_is_refused_for_everyone(client_for: ClientFor) -> None:
     for role in Role:
         assert client_for(role).get("/admin/probe/unnamed").status_code == 403

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote
 
 import flask_admin
-from flask import Flask, current_app, g, redirect, request
+from flask import Flask, current_app, flash, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla import ModelView
@@ -35,6 +35,7 @@ Exposed = TypeVar("Exposed", bound=Callable[..., ResponseReturnValue])
 
 SECTIONS = "backdesk.sections"
 NO_PERMISSIONS: Mapping[str, Permission] = MappingProxyType({})
+SIGNED_OUT_MEANWHILE = "You were signed out meanwhile, so nothing was done. Sign in and do it again."
 UNREADABLE = "The address or the form holds characters that cannot be stored. Remove them and try again."
 
 
@@ -164,10 +165,13 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
 
 
 def sign_in_address() -> str:
-    """The sign-in page, which leads back here when here is a page that can be asked for again."""
-    if request.method != "GET":
-        return "/login"
+    """The sign-in page, which leads back here, or from a form that was sent to the page it stands on."""
     wished = request.full_path.rstrip("?")
+    if request.method == "POST":
+        flash(SIGNED_OUT_MEANWHILE, "warning")
+        wished = (request.referrer or "").removeprefix(request.host_url.rstrip("/"))
+        if not wished.startswith("/admin/"):
+            return "/login"
     return f"/login?next={quote(wished, safe='/')}"
 
 
