@@ -169,7 +169,7 @@ def as_history(entry: AuditEntry) -> HistoryItem:
         event=entry.event,
         actor_kind=entry.actor_kind,
         actor_label=entry.actor_label,
-        sentence=sentence(entry.event, entry.actor_label, entry.facts),
+        sentence=sentence(entry.event, actor_name(entry.actor_kind, entry.actor_label), entry.facts),
         reason=entry.reason,
         request_id=entry.request_id,
         changes=tuple(
@@ -177,6 +177,11 @@ def as_history(entry: AuditEntry) -> HistoryItem:
             for change in entry.changes
         ),
     )
+
+
+def actor_name(kind: str, label: str) -> str:
+    """Who acted, for people: a task's own name says nothing to them."""
+    return "Backdesk" if kind == "job" else label
 
 
 def sentence(event: str, actor_label: str, facts: Mapping[str, Any]) -> str:
@@ -198,5 +203,7 @@ def _shown(value: Any) -> str | datetime | None:
             return "no"
         case str() if TIME.fullmatch(value):
             return datetime.fromisoformat(value)
+        case int():
+            return f"{value:,}"
         case _:
             return str(value)

@@ -49,6 +49,7 @@ def test_every_event_reads_as_a_sentence_even_without_its_facts() -> None:
         assert said.startswith("Ada ")
         assert "{" not in said
     assert audit.sentence("event.of.yore", "Ada", {}) == "Ada: event.of.yore"
+    assert audit.actor_name("job", "process_event") == "Backdesk"
 
 
 @pytest.mark.parametrize("statement", ["UPDATE audit_entries SET reason = 'x'", "DELETE FROM audit_entries"])

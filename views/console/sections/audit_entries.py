@@ -18,8 +18,8 @@ from views.reading import read_session
 ACTOR_KINDS = ("staff", "customer", "guest", "provider", "job")
 SENTENCE = Column(
     "What",
-    func.jsonb_build_array(AuditEntry.event, AuditEntry.actor_label, AuditEntry.facts),
-    text=lambda parts: audit.sentence(*parts),
+    func.jsonb_build_array(AuditEntry.event, AuditEntry.actor_kind, AuditEntry.actor_label, AuditEntry.facts),
+    text=lambda parts: audit.sentence(parts[0], audit.actor_name(parts[1], parts[2]), parts[3]),
 )
 
 
