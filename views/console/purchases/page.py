@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from admin_app.policies.permissions import Permission
 from admin_app.services import audit, inbox, owners, people_search
 from admin_app.services.records import pending_key
-from models import ExtraPurchase, Merge, PendingProfile, SentEmail, WebhookEvent
+from models import ExtraPurchase, Merge, PendingProfile, Profile, SentEmail, WebhookEvent
 from views.console.columns import EMPTY, Cell, age_text, record_address, time_text
 from views.console.viewer import Viewer
 
@@ -27,7 +27,7 @@ def purchase_page(session: Session, pending: PendingProfile, wanted: str, viewer
         "state": _badge(pending),
         "age": age_text(datetime.now(UTC) - pending.created_at),
         "actions": _actions(pending, merges, viewer),
-        "groups": _groups(pending, zone),
+        "groups": _groups(session, pending, zone),
         "may_claim": viewer.may(Permission.PURCHASES_CLAIM) and not pending.claimed,
         "owners": [] if pending.claimed else owners.likely_owners(session, pending),
         "likely_score": owners.LIKELY_SCORE,
@@ -67,7 +67,7 @@ def _actions(pending: PendingProfile, merges: Sequence[Merge], viewer: Viewer) -
     return [(label, href, tone) for label, href, tone, permission in actions if viewer.may(permission)]
 
 
-def _groups(pending: PendingProfile, zone: ZoneInfo) -> list[tuple[str, list[tuple[str, Any]]]]:
+def _groups(session: Session, pending: PendingProfile, zone: ZoneInfo) -> list[tuple[str, list[tuple[str, Any]]]]:
     bought = [
         ("E-mail", pending.email),
         ("Buyer", pending.name),
@@ -87,7 +87,9 @@ def _groups(pending: PendingProfile, zone: ZoneInfo) -> list[tuple[str, list[tup
     ]
     groups: list[tuple[str, list[tuple[str, Any]]]] = [("The purchase", bought), ("What it gives", plan)]
     if pending.claimed and pending.claimed_by_user_id:
-        owner = Cell("link", pending.claimed_by_user_id, record_address("profiles", pending.claimed_by_user_id))
+        user_id = pending.claimed_by_user_id
+        known_as = session.scalar(select(Profile.email).where(Profile.user_id == user_id)) or user_id
+        owner = Cell("link", known_as, record_address("profiles", user_id))
         groups.append(("Claimed", [("By", owner), ("At", _time(pending.claimed_at, zone))]))
     return groups
 

@@ -1,5 +1,7 @@
 """The journal of claims and merges, undone ones included."""
 
+from sqlalchemy import case
+
 from admin_app.policies.permissions import Permission
 from models import Merge, MergeKind, PendingProfile
 from views.console.base import ConsoleModelView, reads
@@ -11,6 +13,7 @@ from views.console.searching import Search
 
 KIND = Column("Kind", Merge.kind, "badge")
 ACCOUNT = Column("Account", Merge.user_id, link=("profiles", Merge.user_id))
+BY = Column("By", case((Merge.made_by == Merge.user_id, "the customer"), else_=Merge.made_by))
 PURCHASE = Column(
     "Purchase",
     PendingProfile.email,
@@ -31,7 +34,7 @@ class MergesView(ConsoleModelView):
             KIND,
             PURCHASE,
             ACCOUNT,
-            Column("By", Merge.made_by),
+            BY,
             Column("Made", Merge.made_at, "time", sort="made"),
             Column("Undone", Merge.undone_at, "time"),
         ),
@@ -59,7 +62,7 @@ class MergesView(ConsoleModelView):
                 "When and why",
                 (
                     Column("Made", Merge.made_at, "time"),
-                    Column("By", Merge.made_by),
+                    BY,
                     Column("Reason", Merge.reason),
                     Column("Undone", Merge.undone_at, "time"),
                     Column("Undone by", Merge.undone_by),

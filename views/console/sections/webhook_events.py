@@ -73,7 +73,7 @@ class WebhookEventsView(ConsoleModelView):
                 (
                     STATE,
                     Column("Outcome", WebhookEvent.outcome),
-                    Column("Parked because", WebhookEvent.parked_because),
+                    Column("Parked because", WebhookEvent.parked_because, "badge"),
                     Column("Attached e-mail", WebhookEvent.attached_email),
                     Column("Tries", WebhookEvent.attempts, "number"),
                     Column("Last error", WebhookEvent.last_error),
