@@ -20,7 +20,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.jobs import events, mails
+from admin_app.jobs import events, mails, memberships
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
 from admin_app.simulator import control
@@ -145,6 +145,8 @@ class House:
             task, arguments = job
             if task == "process_event":
                 events.process(self.bench, arguments["event_id"], last_try=last_try)
+            elif task == "compare_membership":
+                memberships.compare(self.bench, arguments["membership_id"])
             else:
                 mails.send_claim_mail(self.bench, arguments["pending_profile_id"])
             done += 1

@@ -6,7 +6,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
-from admin_app.jobs import events, mails, sweeper
+from admin_app.jobs import events, mails, memberships, sweeper
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
 from admin_app.services import owners, whop_comparison
@@ -34,6 +34,11 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def send_claim_mail(pending_profile_id: int) -> None:
         mails.send_claim_mail(bench, pending_profile_id)
+
+    @queue.task(name="compare_membership", retry=back_off)
+    @failing_by_code
+    def compare_membership(membership_id: str) -> None:
+        memberships.compare(bench, membership_id)
 
 
 def _recurring(queue: App, bench: Bench) -> None:

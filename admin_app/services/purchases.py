@@ -110,10 +110,12 @@ def end(ctx: Ctx, facts: PurchaseFacts) -> Applied:
         status=MembershipStatus.INACTIVE,
         cancel_at_period_end=False,
     )
-    if aside is None:
-        return applied
-    _settle_aside(ctx, aside)
-    return Applied.DONE
+    if aside is not None:
+        _settle_aside(ctx, aside)
+        return Applied.DONE
+    if applied is Applied.DONE and facts.membership_id:
+        _ask_for_what_gave_way(ctx, facts.membership_id)
+    return applied
 
 
 def set_cancellation(ctx: Ctx, facts: PurchaseFacts) -> Applied:
@@ -176,6 +178,19 @@ def _lying_aside(ctx: Ctx, membership_id: str) -> ExtraPurchase | None:
         .where(ExtraPurchase.replaced_membership_id == membership_id, ExtraPurchase.resolved_at.is_(None), ~lives)
         .with_for_update()
     )
+
+
+def _ask_for_what_gave_way(ctx: Ctx, ended_id: str) -> None:
+    """The membership whose place the ended one took may still be paid: the provider is asked, and it serves again."""
+    given_way = ctx.session.scalars(
+        select(ExtraPurchase.replaced_membership_id)
+        .join(Profile, Profile.user_id == ExtraPurchase.user_id)
+        .where(Profile.whop_membership_id == ended_id, ExtraPurchase.resolved_at.is_(None))
+        .order_by(ExtraPurchase.id)
+    )
+    for membership_id in given_way.all():
+        if membership_id:
+            job_queue.defer(ctx.session, "compare_membership", membership_id=membership_id)
 
 
 def _settle_aside(ctx: Ctx, extra: ExtraPurchase) -> None:

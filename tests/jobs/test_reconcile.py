@@ -12,12 +12,14 @@ from sqlalchemy import select
 from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations.ports import WhopMembership
+from admin_app.jobs import memberships
 from admin_app.services import whop_comparison
 from admin_app.services.whop_comparison import ComparisonRuns, Counts
 from admin_app.simulator import control, whop_events, whop_records
 from models import AuditEntry, Membership, PendingProfile, WebhookEvent
 from tests.house import House, Watch, build
 from tests.jobs.running import wait_until
+from tests.services.factories import add_profile, profile_of
 
 
 @pytest.fixture
@@ -71,6 +73,22 @@ def test_an_end_that_no_event_told_is_noticed(house: House) -> None:
     (pending,) = house.rows(select(PendingProfile))
     assert pending.membership is Membership.FREE
     assert compare(house) == {"known": 1}
+
+
+def test_when_the_second_membership_ends_the_first_serves_again_if_it_is_paid(house: House) -> None:
+    add_profile(house.db, "user_a", email="twice@example.com")
+    first, second = (
+        control.purchase(house.simulator, email="twice@example.com", deliver=False, membership_id=name)["membership_id"]
+        for name in ("mem_first", "mem_second")
+    )
+    for membership_id in (first, second):
+        memberships.compare(house.bench, membership_id)
+    control.deactivate(house.simulator, second, deliver=False)
+    memberships.compare(house.bench, second)
+    assert profile_of(house.db, "user_a").membership is Membership.FREE
+    house.work()
+    profile = profile_of(house.db, "user_a")
+    assert (profile.membership, profile.whop_membership_id) == (Membership.PRO, first)
 
 
 def test_an_end_told_while_the_list_was_read_is_not_taken_back(house: House) -> None:

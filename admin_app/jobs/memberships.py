@@ -1,0 +1,20 @@
+"""Compares one membership with Whop, out of turn."""
+
+from admin_app.context import Job
+from admin_app.jobs.bench import Bench
+from admin_app.services import reconcile
+
+ACTOR = Job("compare_membership")
+
+
+def compare(bench: Bench, membership_id: str) -> None:
+    """Make what is held of this membership agree with Whop; nothing to do where Whop is not configured."""
+    whop = bench.providers.whop
+    if whop is None:
+        return
+    asked_at = bench.db.clock()
+    membership = whop.membership(membership_id)
+    if membership is None:
+        return
+    with bench.db.unit_of_work(ACTOR) as ctx:
+        reconcile.bring_in(ctx, membership=membership, as_of=asked_at)
