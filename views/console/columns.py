@@ -44,8 +44,9 @@ AUDITED = {
     "practitioner": ("practitioners", "Practitioner"),
     "profile": ("profiles", "Profile"),
     "session_type": ("session-types", "Session type"),
-    "staff": ("staff", "Staff member"),
-    "staff_session": ("staff-sessions", "Staff session"),
+    # Without a link: everyone reads the audit, but not everyone the staff.
+    "staff": ("", "Staff member"),
+    "staff_session": ("", "Staff session"),
     "user": ("users", "User"),
     "webhook_event": ("webhook-events", "Event"),
     "whop_membership": ("", "Whop membership"),
