@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 
-from admin_app import cli
+from admin_app import cli, error_reports
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
@@ -33,6 +33,7 @@ def create_app(settings: Settings, *, database: Database | None = None, provider
         registry.from_settings(settings) if providers is None else providers,
     )
     app.extensions[EXTENSION] = parts
+    error_reports.start(settings)
     request_log.register(app)
     security.register(app, settings)
     static_files.register(app)

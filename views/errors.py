@@ -14,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from werkzeug.exceptions import HTTPException
 
+from admin_app import error_reports
 from admin_app.errors import DomainError, NotSignedIn
 from views.backdesk import request_id
 
@@ -115,4 +116,5 @@ def _unforeseen(error: Exception) -> ResponseReturnValue:
         frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
         trace = trace.tb_next
     log.error("unforeseen", request_id=request_id(), kind=type(error).__name__, at=frames[-8:])
+    error_reports.report(error, reference=request_id())
     return render_error(500, "internal_error", UNFORESEEN)

@@ -3,9 +3,9 @@
 import logging
 import sys
 
-import sentry_sdk
 import structlog
 
+from admin_app import error_reports
 from admin_app.config import Settings
 
 
@@ -35,8 +35,7 @@ def configure(settings: Settings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("procrastinate").setLevel(logging.INFO)
-    if settings.sentry_dsn:
-        sentry_sdk.init(settings.sentry_dsn, send_default_pii=False, include_local_variables=False)
+    error_reports.start(settings)
 
 
 def _only_the_kind(
