@@ -9,7 +9,7 @@ from views.console.listing import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 
-ACCOUNT = Column("Account", ExtraPurchase.user_id, link=("profiles", ExtraPurchase.user_id))
+ACCOUNT = Column("Account", ExtraPurchase.user_id, "code", link=("profiles", ExtraPurchase.user_id))
 PURCHASE = Column(
     "Purchase",
     PendingProfile.email,

@@ -12,7 +12,7 @@ from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 
 KIND = Column("Kind", Merge.kind, "badge")
-ACCOUNT = Column("Account", Merge.user_id, link=("profiles", Merge.user_id))
+ACCOUNT = Column("Account", Merge.user_id, "code", link=("profiles", Merge.user_id))
 BY = Column("By", case((Merge.made_by == Merge.user_id, "the customer"), else_=Merge.made_by))
 PURCHASE = Column(
     "Purchase",

@@ -21,7 +21,7 @@ class ProfilesView(ConsoleModelView):
         one="profile",
         model=Profile,
         columns=(
-            Column("Account", Profile.user_id, link=("profiles", Profile.user_id)),
+            Column("Account", Profile.user_id, "code", link=("profiles", Profile.user_id)),
             Column("E-mail", Profile.email),
             Column("Name", Profile.name),
             MEMBERSHIP,

@@ -18,7 +18,7 @@ class UsersView(ConsoleModelView):
         one="user",
         model=User,
         columns=(
-            Column("Open id", User.open_id, link=("users", User.id)),
+            Column("Open id", User.open_id, "code", link=("users", User.id)),
             Column("Name", User.name),
             Column("E-mail", User.email),
             Column("Role", User.role),
