@@ -47,7 +47,7 @@ class AuditEntriesView(ConsoleModelView):
             Exactly("actor", "Staff member", AuditEntry.actor_id, within=AuditEntry.actor_kind == "staff"),
             Holds("record", "Record", AuditEntry.records),
         ),
-        search=Search(hint="Number", key=AuditEntry.id),
+        search=Search(hint="Number of an entry; the page of a record shows what was done to it", key=AuditEntry.id),
         empty="Nothing was done in the console yet.",
     )
     record = RecordSpec(
