@@ -115,7 +115,7 @@ def sign_in(
 def authenticate(session: Session, token: str, *, now: datetime, limits: Limits) -> Recognised | None:
     """Whose token this is, in one indexed query, or nobody's: unknown, ended, idle, expired, disabled."""
     wanted = {"token_hash": _digest(token), "now": now, "seen_after": now - limits.idle}
-    row = session.execute(_LIVE_SESSION, wanted).one_or_none()
+    row = session.connection().execute(_LIVE_SESSION, wanted).one_or_none()
     if row is None:
         return None
     return Recognised(

@@ -6,6 +6,7 @@ as routes; what changes data is a hand-written page that shows a plan and calls 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, cast
 from urllib.parse import quote
@@ -201,4 +202,13 @@ def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | Consol
     @app.context_processor
     def shell() -> dict[str, Any]:
         person: Viewer | None = g.get("viewer")
-        return {"viewer": person, "navigation": navigation.of(person, request.path)}
+        place = navigation.of(person, request.path)
+        is_page = place.current is not None and place.current.href == request.path
+        return {"viewer": person, "navigation": place, "sidebar": sidebar(place, is_page)}
+
+    @cache
+    def sidebar(place: navigation.Navigation, is_page: bool) -> str:
+        drawn: str = app.jinja_env.get_template("console/sidebar.html").module.sidebar(  # type: ignore[attr-defined]
+            place.groups, place.current, is_page
+        )
+        return drawn

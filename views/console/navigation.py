@@ -1,6 +1,5 @@
 """The way through the console: groups by the work that is done there, and only what the role may read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -82,7 +81,7 @@ GROUPS: tuple[Group, ...] = (
 class Navigation:
     """The groups a person sees, and the item they are in."""
 
-    groups: Sequence[Group]
+    groups: tuple[Group, ...]
     current: Item | None
 
 
