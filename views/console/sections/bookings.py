@@ -106,5 +106,4 @@ class BookingsView(ConsoleModelView):
             ),
         ),
         related=(Related("Same e-mail", "bookings", "email", Booking.client_email),),
-        audited_as="booking",
     )

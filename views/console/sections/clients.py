@@ -83,5 +83,4 @@ class ClientsView(ConsoleModelView):
             ),
         ),
         related=(Related("Onboarding", "onboarding-states", "client", Client.id),),
-        audited_as="client",
     )

@@ -93,5 +93,4 @@ class MeetingsView(ConsoleModelView):
             Related("Meetings with this e-mail", "meetings", "email", Meeting.guest_email),
             Related("Organization", "organizations", "workos_id", Meeting.guest_org_id),
         ),
-        audited_as="meeting",
     )

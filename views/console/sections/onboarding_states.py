@@ -52,5 +52,4 @@ class OnboardingStatesView(ConsoleModelView):
                 ),
             ),
         ),
-        audited_as="onboarding_state",
     )

@@ -48,5 +48,4 @@ class OrganizationsView(ConsoleModelView):
             ),
         ),
         related=(Related("Meetings", "meetings", "organization", Organization.workos_id),),
-        audited_as="organization",
     )

@@ -64,5 +64,4 @@ class PractitionersView(ConsoleModelView):
             Related("Bookings", "bookings", "practitioner", Practitioner.id),
             Related("Meetings", "meetings", "practitioner", Practitioner.id),
         ),
-        audited_as="practitioner",
     )

@@ -58,5 +58,4 @@ class SessionTypesView(ConsoleModelView):
             ),
         ),
         related=(Related("Bookings", "bookings", "session_type", SessionType.id),),
-        audited_as="session_type",
     )

@@ -65,5 +65,4 @@ class UsersView(ConsoleModelView):
             Related("Purchases under this e-mail", "pending-profiles", "email", User.email),
             Related("Bookings with this e-mail", "bookings", "email", User.email),
         ),
-        audited_as="user",
     )
