@@ -177,7 +177,7 @@ def _what_became_of(membership_id: str, base_url: str) -> str:
 def _held_as(session: Session, membership_id: str, base_url: str) -> str | None:
     pending = session.scalar(select(PendingProfile.id).where(PendingProfile.whop_membership_id == membership_id))
     if pending is not None:
-        return f"It waits for its owner: {base_url}/admin/pending-profiles/{pending}"
+        return f"It waits for its owner: {base_url}/admin/purchases/{pending}"
     profile = session.scalar(select(Profile.user_id).where(Profile.whop_membership_id == membership_id))
     if profile is not None:
         return f"Its owner has a profile, which is pro now: {base_url}/admin/profiles/{profile}"
