@@ -12,29 +12,11 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.services import audit
+from admin_app.services.merge_fields import CARRIED, COPIED
 from admin_app.services.records import pending_key, profile_key
 from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profile
 
-MOVED_FIELDS = (
-    "email",
-    "name",
-    "membership",
-    "payment_provider",
-    "whop_user_id",
-    "whop_membership_id",
-    "stripe_customer_id",
-    "stripe_subscription_id",
-    "plan_duration",
-    "billing_cycle_start",
-    "billing_cycle_end",
-    "next_credit_renewal",
-    "usage_credits",
-    "used_credits",
-    "status",
-    "cancel_at_period_end",
-    "provider_event_at",
-    "created_at",
-)
+MOVED_FIELDS = (*COPIED, *CARRIED, "created_at")
 
 IS_LEGACY: ColumnElement[bool] = Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True)
 # A row whose address waits already stays where support sees it.
