@@ -28,11 +28,13 @@ EVENTS: dict[str, EventKind] = {
     "purchase.credited": EventKind("{actor} put a purchase on profile {user_id}"),
     "purchase.ended": EventKind("{actor} ended the membership {membership_id}"),
     "purchase.cancellation": EventKind("{actor} set the cancellation of membership {membership_id}"),
-    "purchase.claimed": EventKind("{actor} claimed the purchase of {email} for {user_id}", frozenset({"outcome"})),
+    "purchase.claimed": EventKind(
+        "{actor} claimed the purchase of {email} for {owner}", frozenset({"user_id", "outcome"})
+    ),
     "purchase.put_aside": EventKind("{actor} set the membership {membership_id} of {email} aside for another one"),
     "purchase.extra": EventKind("{actor} noted an extra purchase of {user_id}, who is already pro"),
     "purchase.extra_resolved": EventKind("{actor} settled the extra purchase of {user_id}: {resolution}"),
-    "purchase.undone": EventKind("{actor} undid the claim of {email} for {user_id}"),
+    "purchase.undone": EventKind("{actor} undid the claim of {email} for {owner}", frozenset({"user_id"})),
     "purchase.email_corrected": EventKind("{actor} corrected the e-mail of the purchase from {before} to {after}"),
     "purchase.deleted": EventKind("{actor} deleted the purchase of {email}", frozenset({"membership_id"})),
     "purchase.mail_requested": EventKind("{actor} had a claim mail sent for the purchase of {email}"),

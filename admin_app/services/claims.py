@@ -324,13 +324,14 @@ def _record(ctx: Ctx, pending: PendingProfile, profile: Profile, merge: Merge, c
         .where(ExtraPurchase.pending_profile_id == pending.id, ExtraPurchase.resolved_at.is_(None))
         .values(resolved_at=ctx.now, resolved_by=ctx.actor.label, resolution=merge.kind.value)
     )
+    told = {"email": pending.email, "owner": profile.email or profile.user_id, "user_id": profile.user_id}
     audit.record(
         ctx,
         "purchase.claimed",
         records=[pending_key(pending), profile_key(profile), merge_key(merge.id), *membership_keys(pending)],
         reason=merge.reason,
         changes=[*changes, Change("claimed_by_user_id", None, profile.user_id)],
-        facts={"email": pending.email, "user_id": profile.user_id, "outcome": merge.kind},
+        facts={**told, "outcome": merge.kind},
     )
 
 

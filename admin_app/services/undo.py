@@ -47,6 +47,7 @@ def undo(ctx: Ctx, *, merge_id: int, reason: str, shown: str) -> PendingProfile:
     require_same(shown, current.fingerprint)
     if profile is None or pending is None:
         raise UndoBlocked
+    told = {"email": pending.email, "owner": profile.email or merge.user_id, "user_id": merge.user_id}
     changes = _put_back(ctx, merge, profile)
     _reopen_extras(ctx, merge)
     merge.undone_at, merge.undone_by, merge.undo_reason = ctx.now, ctx.actor.label, reason
@@ -60,7 +61,7 @@ def undo(ctx: Ctx, *, merge_id: int, reason: str, shown: str) -> PendingProfile:
         records=[pending_key(pending), profile_key(merge.user_id), merge_key(merge.id), *membership_keys(pending)],
         reason=reason,
         changes=[*changes, Change("claimed_by_user_id", merge.user_id, None)],
-        facts={"email": pending.email, "user_id": merge.user_id},
+        facts=told,
     )
     return pending
 

@@ -51,3 +51,11 @@ def demo(template_database: str) -> Iterator[Database]:
     with migrated_database(template_database) as database:
         filled(database)
         yield database
+
+
+@pytest.fixture
+def own_demo(template_database: str) -> Iterator[Database]:
+    """The demo's data for a test that changes it."""
+    with migrated_database(template_database) as database:
+        filled(database)
+        yield database

@@ -30,9 +30,9 @@ def running(database: Database, simulator: str, **changed: object) -> Demo:
 
 
 def test_a_second_fill_changes_nothing_and_the_simulator_agrees_with_the_data(
-    demo: Database, own_simulator: str
+    own_demo: Database, own_simulator: str
 ) -> None:
-    run = running(demo, own_simulator)
+    run = running(own_demo, own_simulator)
     again = run("fill")
     assert again.exit_code == 0, again.output
     assert "there already" in again.output
@@ -41,7 +41,7 @@ def test_a_second_fill_changes_nothing_and_the_simulator_agrees_with_the_data(
 
     whop = registry.from_settings(settings_for(own_simulator)).whop
     assert whop is not None
-    counts = whop_comparison.compare(whop, lambda: demo.unit_of_work(Job("test")))
+    counts = whop_comparison.compare(whop, lambda: own_demo.unit_of_work(Job("test")))
     assert set(counts.outcomes) == {"known"}
     assert counts.seen > 900
 

@@ -289,7 +289,7 @@ def test_an_undo_is_one_audit_entry_with_all_that_it_changed(db: Database) -> No
     with db.read_only() as session:
         entry = audit.history(session, f"pending_profile:{pending.id}")[0]
         assert (entry.event, entry.reason) == ("purchase.undone", "wrong person")
-        assert entry.sentence == "support@demo.test undid the claim of buyer@example.com for user_a"
+        assert entry.sentence == "support@demo.test undid the claim of buyer@example.com for buyer@example.com"
         changes = {change.label: (change.before, change.after) for change in entry.changes}
         assert changes["Membership"] == ("pro", None)
         assert changes["Claimed by"] == ("user_a", None)

@@ -12,7 +12,7 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import claim_mails, claims, inbox, pending_profiles, undo
 from admin_app.services.plans import Plan
-from models import Merge, PendingProfile
+from models import ExtraPurchase, Merge, PendingProfile, Profile
 from views.console.base import ConsoleView, command
 from views.console.columns import record_address
 from views.console.plan_pages import CommandPage, choices_of
@@ -174,7 +174,7 @@ class PurchaseCommandsView(ConsoleView):
             done="/admin/extra-purchases/",
             button="Settle it",
             title="Settle the extra purchase",
-            subtitle="It leaves the worklist; what you write stays in its history.",
+            subtitle=_what_extra(extra_id),
             template="console/purchases/settle.html",
         )
         return page.respond()
@@ -235,3 +235,23 @@ def _purchase_of(merge_id: int) -> int:
     if purchase_id is None:
         raise NotFound("There is no such claim or merge, or its purchase was deleted since.")
     return purchase_id
+
+
+def _what_extra(extra_id: int) -> str:
+    """Whose second purchase this is, and which."""
+    row = (
+        read_session()
+        .execute(
+            select(Profile.email, ExtraPurchase.user_id, PendingProfile.email, ExtraPurchase.replaced_membership_id)
+            .select_from(ExtraPurchase)
+            .outerjoin(Profile, Profile.user_id == ExtraPurchase.user_id)
+            .outerjoin(PendingProfile, PendingProfile.id == ExtraPurchase.pending_profile_id)
+            .where(ExtraPurchase.id == extra_id)
+        )
+        .one_or_none()
+    )
+    if row is None:
+        raise NotFound("This item is not on the worklist any more.")
+    email, user_id, bought, replaced = row
+    what = f"the purchase of {bought}" if bought else f"the former membership {replaced}"
+    return f"{email or user_id} is already pro; this is about {what}."
