@@ -213,6 +213,7 @@ def picture(page: Page, state: str, scheme: str) -> None:
 
 
 def fits(page: Page) -> None:
+    page.wait_for_load_state()  # without its style sheet no page fits
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, page.url
 
