@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     mail_from: str = Field(default="Backdesk <no-reply@localhost>", description="Sender of the product's mails")
     sentry_dsn: str = ""
 
+    booking_return_url: str = Field(
+        default="", description="Where Stripe sends a payer back to; defaults to {BASE_URL}/booking"
+    )
+    refund_approval_above: int = Field(
+        default=20_000, ge=0, description="A refund above this many minor units waits for a second person"
+    )
+
     staff_session_idle_minutes: int = Field(
         default=60, ge=1, description="A staff session ends after this much silence"
     )

@@ -116,3 +116,39 @@ class ProviderUnavailable(DomainError):
     def __init__(self, provider: str = "provider", sentence: str | None = None) -> None:
         self.provider = provider
         super().__init__(sentence or f"{provider.capitalize()} does not answer at the moment. Try again in a minute.")
+
+
+class OutcomeUnknown(ProviderUnavailable):
+    """The call left and may have had its effect, but no answer came: ask before trying again."""
+
+    code = "outcome_unknown"
+
+    def __init__(self, provider: str = "provider") -> None:
+        super().__init__(provider, f"{provider.capitalize()} did not say whether it was done. It is being asked.")
+
+
+class ProviderRefused(DomainError):
+    """A provider said no, and why; asking again the same way does not help. `reason` is its own stable code."""
+
+    code = "provider_refused"
+    status = 502
+
+    def __init__(self, provider: str, reason: str) -> None:
+        self.provider, self.reason = provider, reason
+        super().__init__(f"{provider.capitalize()} refused this ({reason}). Nothing was changed there.")
+
+
+class SlotTaken(Conflict):
+    code = "slot_taken"
+    sentence = "This time is not free any more. Choose another one."
+
+
+class GuestUserCreationError(DomainError):
+    code = "GUEST_USER_CREATION_ERROR"
+    status = 502
+    sentence = "The guest could not be registered, so nothing was booked. Try again in a minute."
+
+
+class NotRefundable(Conflict):
+    code = "not_refundable"
+    sentence = "This cannot be refunded."

@@ -5,6 +5,18 @@ from models.base import Base
 from models.clients import BillingStatus, Client, OnboardingState
 from models.inbox import EventState, SentEmail, WebhookEvent
 from models.merges import Merge, MergeKind
+from models.money import (
+    RESERVING,
+    Approval,
+    CallState,
+    Payment,
+    PaymentState,
+    ProviderCall,
+    Refund,
+    RefundOrigin,
+    RefundReason,
+    RefundState,
+)
 from models.people import (
     LEGACY_PREFIX,
     ExtraPurchase,
@@ -18,7 +30,11 @@ from models.people import (
 )
 from models.scheduling import (
     Booking,
+    BookingLink,
+    BookingSource,
     BookingStatus,
+    CanceledBecause,
+    Guest,
     Meeting,
     Organization,
     OrganizationKind,
@@ -29,14 +45,21 @@ from models.staff import Role, SignInBrake, StaffMember, StaffSession
 
 __all__ = [
     "LEGACY_PREFIX",
+    "RESERVING",
+    "Approval",
     "AuditEntry",
     "Base",
     "BillingStatus",
     "Booking",
+    "BookingLink",
+    "BookingSource",
     "BookingStatus",
+    "CallState",
+    "CanceledBecause",
     "Client",
     "EventState",
     "ExtraPurchase",
+    "Guest",
     "Meeting",
     "Membership",
     "MembershipStatus",
@@ -45,11 +68,18 @@ __all__ = [
     "OnboardingState",
     "Organization",
     "OrganizationKind",
+    "Payment",
     "PaymentProvider",
+    "PaymentState",
     "PendingProfile",
     "PlanDuration",
     "Practitioner",
     "Profile",
+    "ProviderCall",
+    "Refund",
+    "RefundOrigin",
+    "RefundReason",
+    "RefundState",
     "Role",
     "SentEmail",
     "SessionType",

@@ -29,6 +29,8 @@ class WebhookEvent(Base):
         Index("ix_webhook_events_received_at", "received_at", "id"),
         Index("ix_webhook_events_state", "state", "received_at", "id"),
         Index("ix_webhook_events_subject", "provider", "subject"),
+        Index("ix_webhook_events_booking_id", "booking_id", postgresql_where=text("booking_id IS NOT NULL")),
+        Index("ix_webhook_events_meeting_id", "meeting_id", postgresql_where=text("meeting_id IS NOT NULL")),
     )
 
     id: Mapped[BigId]
@@ -46,6 +48,10 @@ class WebhookEvent(Base):
     attached_email: Mapped[OptionalEmail]
     outcome: Mapped[str | None]
     processed_at: Mapped[datetime | None]
+    booking_id: Mapped[int | None] = mapped_column(
+        ForeignKey("bookings.id", ondelete="SET NULL"), doc="what it turned out to be about"
+    )
+    meeting_id: Mapped[int | None] = mapped_column(ForeignKey("meetings.id", ondelete="SET NULL"))
     version: Mapped[Version]
 
 
@@ -56,6 +62,8 @@ class SentEmail(Base):
     __table_args__ = (
         Index("ix_sent_emails_created_at", "created_at", "id"),
         Index("ix_sent_emails_pending_profile_id", "pending_profile_id"),
+        Index("ix_sent_emails_booking_id", "booking_id"),
+        Index("ix_sent_emails_meeting_id", "meeting_id"),
     )
 
     id: Mapped[BigId]
@@ -65,6 +73,10 @@ class SentEmail(Base):
     text_body: Mapped[str]
     html_body: Mapped[str]
     pending_profile_id: Mapped[int | None] = mapped_column(ForeignKey("pending_profiles.id", ondelete="SET NULL"))
+    booking_id: Mapped[int | None] = mapped_column(ForeignKey("bookings.id", ondelete="SET NULL"))
+    meeting_id: Mapped[int | None] = mapped_column(ForeignKey("meetings.id", ondelete="SET NULL"))
+    calendar_body: Mapped[str | None] = mapped_column(doc="the .ics file that went with it")
+    once_key: Mapped[str | None] = mapped_column(unique=True, doc="what this mail is sent for, once")
     state: Mapped[str] = mapped_column(server_default=text("'queued'"), doc="queued, sent, kept or failed")
     last_error: Mapped[str | None]
     created_at: Mapped[CreatedAt]

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -20,6 +20,24 @@ class BookingStatus(StrEnum):
     COMPLETED = "completed"
     NO_SHOW = "no_show"
     REFUNDED = "refunded"
+
+
+class BookingSource(StrEnum):
+    """Where it was made."""
+
+    WEBSITE = "website"
+    CALENDLY = "calendly"
+    CALCOM = "calcom"
+
+
+class CanceledBecause(StrEnum):
+    """`never_paid`: the hold lapsed or the checkout expired; `payment_failed`: the bank said no after the checkout."""
+
+    NEVER_PAID = "never_paid"
+    PAYMENT_FAILED = "payment_failed"
+    BY_STAFF = "by_staff"
+    BY_CLIENT = "by_client"
+    BY_PRACTITIONER = "by_practitioner"
 
 
 class OrganizationKind(StrEnum):
@@ -83,6 +101,7 @@ class Booking(Base):
         Index("ix_bookings_client_email", "client_email", "starts_at", "id"),
         search_index("ix_bookings_client_email_trgm", "lower(client_email::text)"),
         Index("ix_bookings_session_type_id", "session_type_id"),
+        Index("ix_bookings_hold_expires_at", "hold_expires_at", postgresql_where=text("status = 'pending'")),
     )
 
     id: Mapped[BigId]
@@ -104,6 +123,13 @@ class Booking(Base):
     calendly_event_uri: Mapped[str | None] = mapped_column(unique=True)
     calendly_invitee_uri: Mapped[str | None] = mapped_column(unique=True)
     calcom_booking_uid: Mapped[str | None] = mapped_column(unique=True)
+    source: Mapped[BookingSource] = mapped_column(
+        text_enum(BookingSource, "source"), server_default=BookingSource.WEBSITE.value
+    )
+    client_time_zone: Mapped[str | None]
+    canceled_because: Mapped[CanceledBecause | None] = mapped_column(text_enum(CanceledBecause, "canceled_because"))
+    canceled_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -121,6 +147,7 @@ class Meeting(Base):
         Index("ix_meetings_guest_email", "guest_email"),
         Index("ix_meetings_guest_workos_user_id", "guest_workos_user_id"),
         Index("ix_meetings_guest_org_id", "guest_org_id"),
+        Index("ix_meetings_hold_expires_at", "hold_expires_at", postgresql_where=text("status = 'pending'")),
         search_index("ix_meetings_guest_email_trgm", "lower(guest_email::text)"),
     )
 
@@ -138,6 +165,11 @@ class Meeting(Base):
     )
     price_amount: Mapped[int] = mapped_column(server_default=text("0"), doc="minor units")
     price_currency: Mapped[str] = mapped_column(server_default="usd")
+    hold_expires_at: Mapped[datetime | None]
+    guest_time_zone: Mapped[str | None]
+    canceled_because: Mapped[CanceledBecause | None] = mapped_column(text_enum(CanceledBecause, "canceled_because"))
+    canceled_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -155,4 +187,42 @@ class Organization(Base):
     kind: Mapped[OrganizationKind] = mapped_column(
         text_enum(OrganizationKind, "kind"), server_default=OrganizationKind.PERSONAL.value
     )
+    created_at: Mapped[CreatedAt]
+
+
+class Guest(Base):
+    """A person who booked a meeting without an account, registered in WorkOS with an organization of their own."""
+
+    __tablename__ = "guests"
+    __table_args__ = (Index("ix_guests_created_at", "created_at", "id"),)
+
+    id: Mapped[BigId]
+    email: Mapped[Email] = mapped_column(unique=True)
+    name: Mapped[str | None]
+    workos_user_id: Mapped[str] = mapped_column(unique=True)
+    workos_org_id: Mapped[str | None] = mapped_column(unique=True)
+    created_here: Mapped[bool] = mapped_column(
+        server_default=text("false"), doc="WorkOS did not know the person before, so they were sent a magic code"
+    )
+    code_sent_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+
+class BookingLink(Base):
+    """A calendar provider's id of a booking, present or past: a reschedule gives a new one, and all lead here."""
+
+    __tablename__ = "booking_links"
+    __table_args__ = (
+        UniqueConstraint("provider", "external_id"),
+        Index("ix_booking_links_booking_id", "booking_id"),
+    )
+
+    id: Mapped[BigId]
+    booking_id: Mapped[int] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    provider: Mapped[str]
+    external_id: Mapped[str]
+    superseded_by: Mapped[str | None] = mapped_column(doc="the provider's id that followed it at a reschedule")
+    canceled_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]

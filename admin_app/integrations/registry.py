@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from admin_app.config import Settings
 from admin_app.integrations import clerk, mail, whop
+from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
+from admin_app.integrations.guest_ports import WorkosPort
+from admin_app.integrations.money_ports import StripePort
 from admin_app.integrations.ports import ClerkPort, MailPort, WhopPort
 
 
@@ -14,6 +17,10 @@ class Providers:
     whop: WhopPort | None
     clerk: ClerkPort | None
     mail: MailPort
+    stripe: StripePort | None = None
+    workos: WorkosPort | None = None
+    calcom: CalcomPort | None = None
+    calendly: CalendlyPort | None = None
 
 
 def from_settings(settings: Settings) -> Providers:

@@ -5,6 +5,7 @@ from admin_app.errors import ProviderUnavailable
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import code_of
 from admin_app.services import inbox
+from admin_app.services.event_handling import NotConfigured
 
 ACTOR = Job("process_event")
 
@@ -21,14 +22,13 @@ def process(bench: Bench, event_id: int, *, last_try: bool) -> None:
 
 def _process(bench: Bench, event_id: int, *, last_try: bool) -> None:
     with bench.db.unit_of_work(ACTOR) as ctx:
-        membership_id = inbox.lookup_needed(ctx, event_id=event_id)
+        asked = inbox.lookup_needed(ctx, event_id=event_id)
     looked_up, lookup_failed = None, False
-    whop = bench.providers.whop
-    if membership_id is not None and whop is None:
-        lookup_failed = True
-    elif membership_id is not None and whop is not None:
+    if asked is not None:
         try:
-            looked_up = whop.membership(membership_id)
+            looked_up = inbox.fetch(bench.providers, asked)
+        except NotConfigured:
+            lookup_failed = True
         except ProviderUnavailable:
             # Out of patience: the event is parked with this reason, where a person can help it on.
             if not last_try:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from admin_app.context import Actor, Ctx, Customer, Job, Provider, Staff
+from admin_app.context import Actor, Ctx, Customer, Guest, Job, Provider, Staff
 from admin_app.errors import Forbidden, NotSignedIn
 from models.staff import Role
 
@@ -19,7 +19,14 @@ class Permission(StrEnum):
     USERS_READ = "users:read"
     CLIENTS_READ = "clients:read"
     BOOKINGS_READ = "bookings:read"
+    BOOKINGS_MANAGE = "bookings:manage"
+    BOOKINGS_MAKE = "bookings:make"
     MEETINGS_READ = "meetings:read"
+    GUESTS_RESOLVE = "guests:resolve"
+    SCHEDULE_MANAGE = "schedule:manage"
+    PAYMENTS_READ = "payments:read"
+    REFUNDS_REQUEST = "refunds:request"
+    REFUNDS_APPROVE = "refunds:approve"
     INBOX_READ = "inbox:read"
     INBOX_RELEASE = "inbox:release"
     MAILS_READ = "mails:read"
@@ -41,6 +48,7 @@ READS = frozenset(
         P.CLIENTS_READ,
         P.BOOKINGS_READ,
         P.MEETINGS_READ,
+        P.PAYMENTS_READ,
         P.INBOX_READ,
         P.MAILS_READ,
         P.AUDIT_READ,
@@ -57,11 +65,18 @@ RESOLVES_PURCHASES = frozenset(
     }
 )
 
+RUNS_THE_CALENDAR = frozenset({P.BOOKINGS_MANAGE, P.GUESTS_RESOLVE})
+MOVES_MONEY = frozenset({P.REFUNDS_REQUEST, P.REFUNDS_APPROVE})
+
 GRANTS: dict[Role, frozenset[Permission]] = {
-    Role.SUPPORT: READS | RESOLVES_PURCHASES,
-    Role.OPS: READS,
-    Role.FINANCE: READS,
-    Role.ADMIN: READS | RESOLVES_PURCHASES | {P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN},
+    Role.SUPPORT: READS | RESOLVES_PURCHASES | RUNS_THE_CALENDAR | {P.REFUNDS_REQUEST},
+    Role.OPS: READS | RUNS_THE_CALENDAR | {P.SCHEDULE_MANAGE},
+    Role.FINANCE: READS | MOVES_MONEY,
+    Role.ADMIN: READS
+    | RESOLVES_PURCHASES
+    | RUNS_THE_CALENDAR
+    | MOVES_MONEY
+    | {P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN},
     Role.AUDITOR: READS | {P.STAFF_READ},
 }
 
@@ -71,6 +86,11 @@ REFUSALS: dict[Permission, str] = {
     P.PURCHASES_CORRECT: "Only support and administrators correct a purchase's e-mail.",
     P.PURCHASES_DELETE: "Only support and administrators delete a waiting purchase.",
     P.PURCHASES_MAIL: "Only support and administrators send claim mails.",
+    P.BOOKINGS_MANAGE: "Only support, ops and administrators change bookings and meetings.",
+    P.GUESTS_RESOLVE: "Only support, ops and administrators put a guest's registration right.",
+    P.SCHEDULE_MANAGE: "Only ops and administrators change practitioners and session types.",
+    P.REFUNDS_REQUEST: "Only support, finance and administrators ask for refunds.",
+    P.REFUNDS_APPROVE: "Only finance and administrators decide on refunds that wait for a second person.",
     P.INBOX_RELEASE: "Only support and administrators release parked events.",
     P.STAFF_READ: "Only administrators and auditors see the staff list.",
     P.STAFF_MANAGE: "Only administrators change staff.",
@@ -85,10 +105,10 @@ def permissions_of(actor: Actor) -> frozenset[Permission]:
             return GRANTS[actor.role]
         case Customer():
             return frozenset({P.CUSTOMER_CLAIM})
+        case Guest():
+            return frozenset({P.BOOKINGS_MAKE})
         case Provider() | Job():
             return frozenset(Permission)
-        case _:
-            return frozenset()
 
 
 def allows(actor: Actor | None, permission: Permission) -> bool:

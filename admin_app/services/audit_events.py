@@ -50,6 +50,35 @@ EVENTS: dict[str, EventKind] = {
     "reconcile.finished": EventKind(
         "{actor} compared {seen} memberships with {provider}: {brought_in} brought in, {updated} updated"
     ),
+    # bookings and meetings: `what` is booking or meeting
+    "booking.held": EventKind("{actor} held {what} {number} for {email}"),
+    "booking.confirmed": EventKind("{actor} confirmed {what} {number}"),
+    "booking.canceled": EventKind("{actor} canceled {what} {number}: {because}"),
+    "booking.rescheduled": EventKind("{actor} moved {what} {number}"),
+    "booking.completed": EventKind("{actor} marked {what} {number} as completed"),
+    "booking.no_show": EventKind("{actor} noted that nobody came to {what} {number}"),
+    "booking.mail_requested": EventKind("{actor} had the {mail} mail of {what} {number} sent again"),
+    "booking.mail_sent": EventKind("{actor} handed over the {mail} mail of {what} {number}"),
+    "booking.calendar": EventKind("{actor} {done} {what} {number} at {provider}"),
+    "booking.brought_in": EventKind("{actor} brought in booking {number} of {email} from {provider}"),
+    # money
+    "payment.paid": EventKind("{actor} took in the payment of {what} {number}"),
+    "payment.failed": EventKind("{actor} noted that the payment of {what} {number} failed: {because}"),
+    "payment.expired": EventKind("{actor} noted that the checkout of {what} {number} expired"),
+    "payment.disputed": EventKind("{actor} noted a dispute about the payment of {what} {number}: {because}"),
+    "refund.requested": EventKind("{actor} asked for a refund of {amount} of {what} {number}"),
+    "refund.approved": EventKind("{actor} approved the refund of {amount}"),
+    "refund.declined": EventKind("{actor} declined the refund of {amount}"),
+    "refund.settled": EventKind("{actor} noted that the refund of {amount} is {state}"),
+    "refund.found": EventKind("{actor} found a refund of {amount} that was made at Stripe"),
+    # guests
+    "guest.registered": EventKind("{actor} registered the guest {email} in WorkOS: {outcome}"),
+    "guest.resolved": EventKind("{actor} linked {what} {number} to the guest {email}"),
+    # schedule
+    "practitioner.created": EventKind("{actor} added the practitioner {name}"),
+    "practitioner.changed": EventKind("{actor} changed the practitioner {name}"),
+    "session_type.created": EventKind("{actor} added the session type {title}"),
+    "session_type.changed": EventKind("{actor} changed the session type {title}"),
     # staff
     "staff.created": EventKind("{actor} created the staff account {email} as {role}"),
     "staff.disabled": EventKind("{actor} disabled the staff account {email}", SESSIONS),

@@ -31,6 +31,34 @@ def membership_key(membership_id: str) -> str:
     return f"whop_membership:{membership_id}"
 
 
+def booking_key(booking_id: int) -> str:
+    return f"booking:{booking_id}"
+
+
+def meeting_key(meeting_id: int) -> str:
+    return f"meeting:{meeting_id}"
+
+
+def payment_key(payment_id: int) -> str:
+    return f"payment:{payment_id}"
+
+
+def refund_key(refund_id: int) -> str:
+    return f"refund:{refund_id}"
+
+
+def guest_key(guest_id: int) -> str:
+    return f"guest:{guest_id}"
+
+
+def practitioner_key(practitioner_id: int) -> str:
+    return f"practitioner:{practitioner_id}"
+
+
+def session_type_key(session_type_id: int) -> str:
+    return f"session_type:{session_type_id}"
+
+
 def lock_names(session: Session, *names: str) -> None:
     """Lock things that may not have a row yet until the transaction ends; sorted, so that no two wait crosswise."""
     for name in sorted(names):

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -145,7 +146,8 @@ def test_a_crashed_server_comes_back_with_its_data(server: Callable[[], Server],
     with psycopg.connect(first.url()) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
     for pid in processes_of(folder):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     second = server()
     second.start()
     assert second.url() == first.url()

@@ -79,7 +79,8 @@ UPDATE meetings SET session_type_id = 1;
 """,
     "0010": "INSERT INTO organizations (workos_id, name, kind) VALUES ('org_01H', 'user-user_01H', 'personal');",
     "0012": """
-INSERT INTO staff (email, name, role, password_hash) VALUES ('sue@backdesk.example', 'Sue', 'support', 'argon2');
+INSERT INTO staff (email, name, role, password_hash) VALUES ('sue@backdesk.example', 'Sue', 'support', 'argon2'),
+    ('fay@backdesk.example', 'Fay', 'finance', 'argon2');
 INSERT INTO staff_sessions (staff_id, token_hash, expires_at) VALUES (1, '\\x01', '2025-12-01+00');
 INSERT INTO sign_in_brakes (key_hash, failed_sign_ins) VALUES ('\\x02', 3);
 """,
@@ -101,5 +102,28 @@ INSERT INTO extra_purchases (pending_profile_id, user_id)
     "0018": "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES ('inbox', 'process', '{}');",
     "0019": """
 UPDATE pending_profiles SET stripe_customer_id = 'cus_9', stripe_subscription_id = 'sub_' || id WHERE NOT claimed;
+""",
+    "0021": """
+INSERT INTO payments (booking_id, state, amount, currency, captured_amount, reserved_amount,
+        stripe_checkout_session_id, stripe_payment_intent_id, dispute_id, dispute_due_by)
+    VALUES (1, 'paid', 12000, 'eur', 12000, 4000, 'cs_1', 'pi_1', 'du_1', '2025-12-01+00');
+INSERT INTO refunds (payment_id, amount, currency, state, reason, requested_by)
+    VALUES (1, 4000, 'eur', 'awaiting_approval', 'other', 'sue@backdesk.example');
+INSERT INTO approvals (refund_id, requested_by_id, decided_by_id, decided_at, decision)
+    VALUES (1, 1, 2, now(), 'approved');
+INSERT INTO provider_calls (provider, operation, idempotency_key, subject)
+    VALUES ('stripe', 'refund.create', 'r1', 'refund:1');
+""",
+    "0022": """
+INSERT INTO guests (email, name, workos_user_id, workos_org_id)
+    VALUES ('Guest@example.com', 'Gus', 'user_01H', 'org_01H');
+INSERT INTO booking_links (booking_id, provider, external_id) VALUES (1, 'calendly', 'https://calendly.example/inv_1');
+""",
+    "0023": """
+UPDATE bookings SET source = 'calendly', canceled_because = 'by_client', canceled_at = '2025-06-04+00',
+       client_time_zone = 'Europe/Oslo' WHERE status = 'canceled';
+UPDATE meetings SET hold_expires_at = '2025-07-01 10:00+00', reminded_at = '2025-07-31+00';
+UPDATE webhook_events SET booking_id = 1;
+UPDATE sent_emails SET booking_id = 1, calendar_body = 'BEGIN:VCALENDAR', once_key = 'confirmation:booking:1';
 """,
 }

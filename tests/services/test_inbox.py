@@ -11,6 +11,7 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from admin_app.integrations.ports import WhopMembership
 from admin_app.services import audit, inbox
+from admin_app.services.event_handling import Question
 from models import EventState, PendingProfile, Profile
 from tests.services import deliveries
 from tests.services.deliveries import BUYER, deliver, event_of, membership, payment, receive, work
@@ -69,7 +70,7 @@ def test_a_purchase_without_an_address_asks_the_provider_first(db: Database) -> 
         "mem_1", "user_whop1", None, "asked@example.com", None, "active", "yearly", None, None, False, None, None
     )
     with db.unit_of_work(OPERATOR) as ctx:
-        assert inbox.lookup_needed(ctx, event_id=event_id) == "mem_1"
+        assert inbox.lookup_needed(ctx, event_id=event_id) == Question("whop", "mem_1")
         inbox.apply(ctx, event_id=event_id, looked_up=told)
         assert waiting(ctx, "asked@example.com").whop_membership_id == "mem_1"
         assert inbox.lookup_needed(ctx, event_id=event_id) is None

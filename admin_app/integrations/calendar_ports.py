@@ -1,0 +1,134 @@
+"""What the product asks of Cal.com and Calendly, in its own words. Times are aware UTC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+CalendarEventKind = Literal["created", "canceled", "rescheduled", "rejected", "ignored"]
+
+
+@dataclass(frozen=True)
+class Slot:
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
+class CalcomBooking:
+    """A Cal.com booking as it is now. `our_id` is the booking's number here, when we made it."""
+
+    uid: str
+    status: str
+    starts_at: datetime
+    ends_at: datetime
+    event_type_id: str | None
+    attendee_email: str | None
+    attendee_name: str | None
+    our_id: int | None
+    rescheduled_from_uid: str | None
+
+
+@dataclass(frozen=True)
+class CalcomEvent:
+    """A verified Cal.com delivery; `previous_uid` is set on a reschedule, which gives the booking a new uid."""
+
+    external_id: str
+    type: str
+    kind: CalendarEventKind
+    occurred_at: datetime
+    uid: str | None
+    previous_uid: str | None
+    event_type_id: str | None
+    organizer_email: str | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    attendee_email: str | None
+    attendee_name: str | None
+    attendee_time_zone: str | None
+    canceled_by: str | None
+    our_id: int | None
+
+
+@dataclass(frozen=True)
+class CalendlyEventType:
+    uri: str
+    id: str
+    name: str
+    minutes: int
+    active: bool
+    scheduling_url: str | None
+
+
+@dataclass(frozen=True)
+class CalendlyInvitee:
+    """Somebody's place in a scheduled event, in one state of its life; a reschedule makes another one."""
+
+    uri: str
+    event_uri: str
+    event_id: str
+    event_type_uri: str | None
+    name: str
+    email: str
+    time_zone: str | None
+    starts_at: datetime
+    ends_at: datetime
+    canceled: bool
+    canceler: Literal["host", "invitee"] | None
+    rescheduled: bool
+    old_invitee_uri: str | None
+    new_invitee_uri: str | None
+
+
+@dataclass(frozen=True)
+class CalendlyEvent:
+    """A verified Calendly delivery; `invitee` is None for a kind that is not about one."""
+
+    external_id: str
+    type: str
+    kind: CalendarEventKind
+    occurred_at: datetime
+    invitee: CalendlyInvitee | None
+
+
+class CalcomPort(Protocol):
+    """Raises ProviderRefused for a clear no, ProviderUnavailable when certainly nothing happened, and
+    OutcomeUnknown when the call may have had its effect although no answer came."""
+
+    def slots(self, event_type_id: str, start: datetime, end: datetime) -> Sequence[Slot]:
+        """Free times from start to end; raises ProviderUnavailable also while the circuit is open."""
+
+    def create_booking(
+        self,
+        *,
+        event_type_id: str,
+        starts_at: datetime,
+        name: str,
+        email: str,
+        time_zone: str,
+        booking_id: int,
+    ) -> CalcomBooking: ...
+
+    def booking(self, uid: str) -> CalcomBooking | None: ...
+
+    def find_booking(self, *, email: str, booking_id: int, starts_at: datetime) -> CalcomBooking | None:
+        """The one that an unanswered call may have made."""
+
+    def cancel_booking(self, uid: str, reason: str) -> None:
+        """One that is cancelled already is no error."""
+
+    def reschedule_booking(self, uid: str, starts_at: datetime, reason: str) -> CalcomBooking:
+        """Answers the booking under its new uid."""
+
+
+class CalendlyPort(Protocol):
+    """Errors as of CalcomPort."""
+
+    def event_types(self) -> Sequence[CalendlyEventType]:
+        """Every event type of the account's organization, or of the person where there is none."""
+
+    def invitee(self, uri: str) -> CalendlyInvitee | None:
+        """The invitee with its event, as it is now."""
+
+    def cancel_event(self, event_uri: str, reason: str) -> None:
+        """One that is canceled already is no error."""

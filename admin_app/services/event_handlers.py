@@ -1,0 +1,8 @@
+"""Which module handles the events of which provider."""
+
+from collections.abc import Mapping
+
+from admin_app.services import clerk_events, whop_events
+from admin_app.services.event_handling import Handler
+
+HANDLERS: Mapping[str, Handler] = {"whop": whop_events, "clerk": clerk_events}

@@ -1,0 +1,71 @@
+"""What the inbox and the handlers of the providers' events say to each other.
+
+A handler is a module with three functions: `needs` says what must be asked at the provider first, if anything;
+`fetch` asks it, outside of any transaction; `apply` does what the event asks and says what became of it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from admin_app.context import Ctx
+from admin_app.errors import ProviderUnavailable
+from admin_app.integrations import job_queue
+from admin_app.integrations.registry import Providers
+from models.inbox import EventState, WebhookEvent
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a provider is to be asked before its event can be applied; `about` is an id of theirs."""
+
+    provider: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The event is done with; the booking or meeting is what it turned out to be about."""
+
+    state: EventState
+    outcome: str
+    booking_id: int | None = None
+    meeting_id: int | None = None
+
+    @classmethod
+    def done(cls, outcome: str, *, booking_id: int | None = None, meeting_id: int | None = None) -> "Settled":
+        return cls(EventState.PROCESSED, outcome, booking_id, meeting_id)
+
+    @classmethod
+    def ignored(cls, outcome: str) -> "Settled":
+        return cls(EventState.IGNORED, outcome)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """The event waits for a person or for another event; `because` is a code of `inbox.PARKED_SENTENCES`."""
+
+    because: str
+
+
+class NotConfigured(ProviderUnavailable):
+    """Nobody can be asked: the provider's key is not set. Trying again does not help."""
+
+    code = "provider_not_configured"
+
+
+class Handler(Protocol):
+    def needs(self, ctx: Ctx, event: WebhookEvent) -> str | None:
+        """What must be asked at the provider before this event can be applied; None for nothing."""
+
+    def fetch(self, providers: Providers, needed: str) -> Any:
+        """The answer, as `apply` takes it. Raises ProviderUnavailable, or NotConfigured."""
+
+    def apply(self, ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
+        """Do what the event asks; `found` is None when nothing had to be asked or nobody answered."""
+
+
+def requeue(ctx: Ctx, event: WebhookEvent) -> None:
+    """The event goes through processing again."""
+    event.state, event.parked_because, event.last_error = EventState.RECEIVED, None, None
+    event.version += 1
+    job_queue.defer(ctx.session, "process_event", event_id=event.id)

@@ -1,0 +1,77 @@
+"""What Whop's deliveries ask for: a purchase, its end, its cancellation."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.integrations import whop
+from admin_app.integrations.ports import WhopEvent
+from admin_app.integrations.registry import Providers
+from admin_app.services import holders, purchases
+from admin_app.services.event_handling import NotConfigured, Parked, Settled, requeue
+from admin_app.services.purchases import Applied, PurchaseFacts
+from models.inbox import EventState, WebhookEvent
+
+# The first needs the purchase, the second its buyer's address: both are there once the membership is held.
+RELEASED_WHEN_KNOWN = ("membership_unknown", "email_missing")
+
+
+def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
+    """The membership whose buyer must be asked for, because the event does not name them."""
+    if event.attached_email:
+        return None
+    parsed = _parsed(event)
+    if parsed.kind != "purchase" or parsed.email or parsed.membership_id is None:
+        return None
+    return None if holders.is_held(ctx.session, parsed.membership_id) else parsed.membership_id
+
+
+def fetch(providers: Providers, needed: str) -> Any:
+    """The membership as Whop has it now."""
+    if providers.whop is None:
+        raise NotConfigured("whop")
+    return providers.whop.membership(needed)
+
+
+def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
+    """Bring the purchase in, end it, or note its cancellation."""
+    parsed = _parsed(event)
+    email = event.attached_email or parsed.email or (found.email if found else None)
+    facts = PurchaseFacts.of(parsed, occurred_at=event.occurred_at or event.received_at, email=email)
+    match parsed.kind:
+        case "purchase":
+            applied = purchases.record(ctx, facts)
+        case "ended":
+            applied = purchases.end(ctx, facts)
+        case "cancellation":
+            applied = purchases.set_cancellation(ctx, facts)
+        case _:
+            return Settled.ignored("not about a purchase")
+    if applied not in (Applied.DONE, Applied.SUPERSEDED):
+        return Parked(applied.value)
+    if parsed.kind == "purchase" and parsed.membership_id:
+        _release_waiting(ctx, parsed.membership_id)
+    if applied is Applied.SUPERSEDED:
+        return Settled(EventState.SUPERSEDED, "something newer was applied before")
+    return Settled.done(parsed.kind)
+
+
+def _parsed(event: WebhookEvent) -> WhopEvent:
+    return whop.parse_event(event.body, {"webhook-id": event.external_id}, event.received_at)
+
+
+def _release_waiting(ctx: Ctx, membership_id: str) -> None:
+    """Events that waited for this membership to be known go on now, the oldest first."""
+    waiting = ctx.session.scalars(
+        select(WebhookEvent)
+        .where(
+            WebhookEvent.provider == "whop",
+            WebhookEvent.subject == membership_id,
+            WebhookEvent.parked_because.in_(RELEASED_WHEN_KNOWN),
+        )
+        .order_by(WebhookEvent.occurred_at, WebhookEvent.id)
+        .with_for_update(skip_locked=True)
+    )
+    for event in waiting:
+        requeue(ctx, event)

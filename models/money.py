@@ -1,0 +1,198 @@
+"""What was paid for a booking or meeting, what of it went back, and every call that may have moved something."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, Count, CreatedAt, Version, text_enum
+
+
+class PaymentState(StrEnum):
+    """`processing`: the checkout is complete, the bank has not said yes or no."""
+
+    OPEN = "open"
+    PROCESSING = "processing"
+    PAID = "paid"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+class RefundState(StrEnum):
+    """`requested` is about to be sent; `sent` is with the bank; `unknown`: nobody was told what became of it."""
+
+    AWAITING_APPROVAL = "awaiting_approval"
+    DECLINED = "declined"
+    REQUESTED = "requested"
+    SENT = "sent"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+# Money that is gone or on its way: no other refund may have it.
+RESERVING = frozenset(
+    {
+        RefundState.AWAITING_APPROVAL,
+        RefundState.REQUESTED,
+        RefundState.SENT,
+        RefundState.SUCCEEDED,
+        RefundState.UNKNOWN,
+    }
+)
+
+
+class RefundReason(StrEnum):
+    """`slot_lost`: paid after the hold had lapsed and the time was sold to somebody else."""
+
+    REQUESTED_BY_CUSTOMER = "requested_by_customer"
+    DUPLICATE = "duplicate"
+    FRAUDULENT = "fraudulent"
+    CANCELED_BY_US = "canceled_by_us"
+    SLOT_LOST = "slot_lost"
+    OTHER = "other"
+
+
+class RefundOrigin(StrEnum):
+    """Who wanted it: a person here, the product itself, or someone at the provider."""
+
+    STAFF = "staff"
+    BACKDESK = "backdesk"
+    PROVIDER = "provider"
+
+
+class CallState(StrEnum):
+    """`intended` is written before the call leaves; `unknown`: it left, and no answer came."""
+
+    INTENDED = "intended"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Payment(Base):
+    """One Stripe Checkout of one booking or meeting; amounts in minor units of `currency`."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(booking_id, meeting_id) = 1", name="for_one_thing"),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("captured_amount >= 0 AND reserved_amount >= 0", name="not_negative"),
+        CheckConstraint("reserved_amount <= captured_amount", name="never_more_than_captured"),
+        Index("ix_payments_booking_id", "booking_id"),
+        Index("ix_payments_meeting_id", "meeting_id"),
+        Index("ix_payments_created_at", "created_at", "id"),
+        Index("ix_payments_state", "state", "created_at", "id"),
+        Index("ix_payments_dispute_due_by", "dispute_due_by", "id", postgresql_where=text("dispute_id IS NOT NULL")),
+    )
+
+    id: Mapped[BigId]
+    booking_id: Mapped[int | None] = mapped_column(ForeignKey("bookings.id"))
+    meeting_id: Mapped[int | None] = mapped_column(ForeignKey("meetings.id"))
+    state: Mapped[PaymentState] = mapped_column(
+        text_enum(PaymentState, "state"), server_default=PaymentState.OPEN.value
+    )
+    amount: Mapped[int] = mapped_column(doc="what was asked for")
+    currency: Mapped[str]
+    captured_amount: Mapped[Count]
+    reserved_amount: Mapped[int] = mapped_column(
+        server_default=text("0"), doc="refunded or on its way back: the sum of the refunds in a RESERVING state"
+    )
+    fee_amount: Mapped[int | None] = mapped_column(doc="what Stripe kept; null: not told yet")
+    stripe_checkout_session_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_charge_id: Mapped[str | None] = mapped_column(unique=True)
+    checkout_url: Mapped[str | None]
+    failure_code: Mapped[str | None]
+    dispute_id: Mapped[str | None] = mapped_column(unique=True)
+    dispute_status: Mapped[str | None]
+    dispute_reason: Mapped[str | None]
+    dispute_amount: Mapped[int | None]
+    dispute_due_by: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+
+class Refund(Base):
+    """Money on its way back. The row is written before Stripe is asked; its id is the idempotency key."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount_positive"),
+        Index("ix_refunds_payment_id", "payment_id"),
+        Index("ix_refunds_created_at", "created_at", "id"),
+        Index("ix_refunds_state", "state", "created_at", "id"),
+    )
+
+    id: Mapped[BigId]
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"))
+    amount: Mapped[int] = mapped_column(doc="minor units")
+    currency: Mapped[str]
+    state: Mapped[RefundState] = mapped_column(
+        text_enum(RefundState, "state"), server_default=RefundState.REQUESTED.value
+    )
+    origin: Mapped[RefundOrigin] = mapped_column(
+        text_enum(RefundOrigin, "origin"), server_default=RefundOrigin.STAFF.value
+    )
+    reason: Mapped[RefundReason] = mapped_column(text_enum(RefundReason, "reason"))
+    note: Mapped[str | None]
+    requested_by: Mapped[str]
+    stripe_refund_id: Mapped[str | None] = mapped_column(unique=True)
+    failure_code: Mapped[str | None]
+    sent_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    payment: Mapped[Payment] = relationship(lazy="raise")
+
+
+class Approval(Base):
+    """A large refund's wait for a second person, who cannot be the one who asked."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        CheckConstraint("decided_by_id <> requested_by_id", name="two_people"),
+        CheckConstraint("(decided_at IS NULL) = (decision IS NULL)", name="decided_somehow"),
+        CheckConstraint("decision IN ('approved', 'declined')", name="decision"),
+        Index("ix_approvals_requested_by_id", "requested_by_id"),
+        Index("ix_approvals_decided_by_id", "decided_by_id"),
+        Index("ix_approvals_open", "requested_at", "id", postgresql_where=text("decided_at IS NULL")),
+        Index("ix_approvals_requested_at", "requested_at", "id"),
+    )
+
+    id: Mapped[BigId]
+    refund_id: Mapped[int] = mapped_column(ForeignKey("refunds.id"), unique=True)
+    requested_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    requested_at: Mapped[CreatedAt]
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    decided_at: Mapped[datetime | None]
+    decision: Mapped[str | None]
+    reason: Mapped[str | None] = mapped_column(doc="of the one who decided")
+
+
+class ProviderCall(Base):
+    """A call that changes something at a provider: noted before it leaves, answered afterwards, or unknown."""
+
+    __tablename__ = "provider_calls"
+    __table_args__ = (
+        Index("ix_provider_calls_created_at", "created_at", "id"),
+        Index("ix_provider_calls_state", "state", "created_at", "id"),
+        Index("ix_provider_calls_subject", "subject", "id"),
+    )
+
+    id: Mapped[BigId]
+    provider: Mapped[str]
+    operation: Mapped[str] = mapped_column(doc="checkout.create, refund.create, booking.create, user.create, …")
+    idempotency_key: Mapped[str] = mapped_column(unique=True)
+    subject: Mapped[str] = mapped_column(doc="the record it is about, as the audit names it: booking:12")
+    state: Mapped[CallState] = mapped_column(text_enum(CallState, "state"), server_default=CallState.INTENDED.value)
+    external_id: Mapped[str | None] = mapped_column(doc="the provider's id of what came to be")
+    error_code: Mapped[str | None]
+    attempts: Mapped[Count]
+    created_at: Mapped[CreatedAt]
+    finished_at: Mapped[datetime | None]
