@@ -20,6 +20,10 @@ class Settings(BaseSettings):
     base_url: str = Field(default="http://127.0.0.1:8000", description="Where people and providers reach this server")
     port: int = Field(default=8000, description="Port that `make run` listens on")
 
+    trusted_proxies: int = Field(
+        default=0, ge=0, description="How many proxies of ours stand before the web server and name the caller"
+    )
+
     stripe_secret_key: str = ""
     stripe_webhook_secret: str = ""
     stripe_api_base: str = "https://api.stripe.com"

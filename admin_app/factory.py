@@ -7,6 +7,7 @@ from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from admin_app import cli, error_reports
 from admin_app.config import Settings
@@ -60,6 +61,9 @@ def _configure(app: Flask, settings: Settings) -> None:
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=12 * 3600,
     )
+    if hops := settings.trusted_proxies:
+        # Otherwise every caller has the proxy's address, and the sign-in brake stops all of them at once.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     structlog.configure(

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from flask import request
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from sqlalchemy import create_engine, text
 
@@ -132,3 +133,10 @@ def test_other_methods_are_refused(house: House, path: str, method: str) -> None
     answer = getattr(house.app.test_client(), method)(path)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "OPTIONS, POST") or "POST" in answer.headers["Allow"]
     assert answer.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize(("proxies", "seen"), [(0, "127.0.0.1"), (1, "203.0.113.7"), (2, "198.51.100.4")])
+def test_only_trusted_proxies_say_who_calls(simulator: str, db: Database, proxies: int, seen: str) -> None:
+    house = build(simulator, db, trusted_proxies=proxies)
+    house.app.add_url_rule("/who", view_func=lambda: str(request.remote_addr))
+    assert house.get("/who", headers={"X-Forwarded-For": "198.51.100.4, 203.0.113.7"}).text == seen
