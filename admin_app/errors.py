@@ -89,6 +89,11 @@ class UndoBlocked(Conflict):
     sentence = "This cannot be undone because something later depends on it."
 
 
+class ForeignMode(DomainError):
+    code = "foreign_mode"
+    sentence = "The event is of another mode, live or test, than the key of this server. Nothing was taken from it."
+
+
 class TooManyAttempts(DomainError):
     code = "too_many_attempts"
     status = 429

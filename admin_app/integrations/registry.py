@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from admin_app.config import Settings
-from admin_app.integrations import clerk, mail, whop
+from admin_app.integrations import clerk, mail, stripe, whop
 from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.money_ports import StripePort
@@ -29,4 +29,5 @@ def from_settings(settings: Settings) -> Providers:
         whop=whop.client(settings) if settings.whop_api_key else None,
         clerk=clerk.client(settings) if settings.clerk_issuer else None,
         mail=mail.client(settings),
+        stripe=stripe.client(settings) if settings.stripe_secret_key else None,
     )

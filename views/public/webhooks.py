@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from admin_app.config import Settings
 from admin_app.context import Provider
 from admin_app.errors import NotFound
-from admin_app.integrations import clerk, whop
+from admin_app.integrations import clerk, stripe, whop
 from admin_app.services import inbox
 from views.backdesk import backdesk, request_id
 from views.public import bodies
@@ -53,20 +53,37 @@ def _clerk(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> D
     return Delivery(event.external_id, event.type, now, event.user_id)
 
 
-_READERS: dict[str, Callable[[bytes, Headers, Settings, datetime], Delivery]] = {
-    "whop": _whop,
-    "clerk": _clerk,
+def _stripe(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> Delivery:
+    stripe.verify(raw, headers, settings.stripe_webhook_secret, now)
+    event = stripe.parse_event(raw)
+    stripe.require_own_mode(event, settings.stripe_secret_key)
+    about = event.subject or event.payment_intent_id or event.object_id
+    return Delivery(event.external_id, event.type, event.occurred_at, about)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one provider's deliveries are proved and read, and the setting that holds its secret."""
+
+    secret: str
+    read: Callable[[bytes, Headers, Settings, datetime], Delivery]
+
+
+_READERS: Mapping[str, Reader] = {
+    "whop": Reader("whop_webhook_secret", _whop),
+    "clerk": Reader("clerk_webhook_secret", _clerk),
+    "stripe": Reader("stripe_webhook_secret", _stripe),
 }
 
 
 @doors.post("/api/webhooks/<provider>")
 def receive(provider: str) -> ResponseReturnValue:
     house = backdesk()
-    read = _READERS.get(provider)
-    if read is None or not getattr(house.settings, f"{provider}_webhook_secret"):
+    reader = _READERS.get(provider)
+    if reader is None or not getattr(house.settings, reader.secret):
         raise NoSuchWebhook
     raw = bodies.raw()
-    delivery = read(raw, dict(request.headers), house.settings, house.db.clock())
+    delivery = reader.read(raw, dict(request.headers), house.settings, house.db.clock())
     with house.db.unit_of_work(Provider(provider), request_id=request_id()) as ctx:
         event_id = inbox.receive(
             ctx,

@@ -1,0 +1,205 @@
+"""Stripe's API through its SDK.
+
+The SDK tries a call up to three times with one idempotency key. What a failure means depends on all of its tries: when
+an earlier one left and was lost, a plain "not now" to the last one does not say that nothing happened.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import requests
+import stripe
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.integrations import fields, local, stripe_shapes
+from admin_app.integrations.money_ports import CheckoutWish, StripeDispute, StripePayment, StripeRefund, StripeSession
+
+_TIMEOUT_SECONDS = 10
+_RETRIES = 2
+_PAGE_SIZE = 100
+_REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
+# What the SDK lets through when an answer is JSON but no object of Stripe's.
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+Found = TypeVar("Found")
+Read = Callable[[Mapping[str, Any]], Found | None]
+
+# It would write a file into the user's home and tell Stripe about this machine.
+stripe.enable_telemetry = False
+
+
+class StripeApi:
+    """`StripePort` over HTTP."""
+
+    def __init__(self, secret_key: str, api_base: str) -> None:
+        self._http = _Http(trust_environment=not local.serves(api_base))
+        self._v1 = stripe.StripeClient(
+            secret_key,
+            base_addresses={"api": api_base},
+            max_network_retries=_RETRIES,
+            http_client=self._http,
+        ).v1
+
+    def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession:
+        wanted = stripe_shapes.checkout_params(wish)
+        create = self._v1.checkout.sessions.create
+        return self._write(
+            lambda: create(params=wanted, options={"idempotency_key": idempotency_key}), stripe_shapes.session
+        )
+
+    def checkout(self, session_id: str) -> StripeSession | None:
+        return _read(session_id, self._v1.checkout.sessions.retrieve, stripe_shapes.session)
+
+    def expire_checkout(self, session_id: str) -> StripeSession:
+        try:
+            return self._write(lambda: self._v1.checkout.sessions.expire(session_id), stripe_shapes.session)
+        except ProviderRefused:
+            # Stripe expires only an open one.
+            found = self.checkout(session_id)
+            if found is None or found.status == "open":
+                raise
+            return found
+
+    def payment(self, payment_intent_id: str) -> StripePayment | None:
+        wanted: Any = {"expand": ["latest_charge.balance_transaction"]}
+        return _read(
+            payment_intent_id,
+            lambda identity: self._v1.payment_intents.retrieve(identity, params=wanted),
+            lambda found: stripe_shapes.payment(found, self._dispute(found)),
+        )
+
+    def _dispute(self, payment: Mapping[str, Any]) -> StripeDispute | None:
+        """The latest dispute of a payment; its charge says only whether there is one."""
+        if not stripe_shapes.is_disputed(payment):
+            return None
+        wanted: Any = {"payment_intent": payment.get("id")}
+        found = _all(lambda: self._v1.disputes.list(params=wanted), stripe_shapes.dispute)
+        return found[0] if found else None
+
+    def create_refund(
+        self, payment_intent_id: str, *, amount: int, reason: str, refund_id: int, idempotency_key: str
+    ) -> StripeRefund:
+        wanted: Any = {
+            "payment_intent": payment_intent_id,
+            "amount": amount,
+            "metadata": {"refundId": str(refund_id), "reason": reason},
+        }
+        # Where Stripe has no word for the reason, only the metadata tells it.
+        if reason in _REASONS:
+            wanted["reason"] = reason
+        create = self._v1.refunds.create
+        return self._write(
+            lambda: create(params=wanted, options={"idempotency_key": idempotency_key}), stripe_shapes.refund
+        )
+
+    def refund(self, stripe_refund_id: str) -> StripeRefund | None:
+        return _read(stripe_refund_id, self._v1.refunds.retrieve, stripe_shapes.refund)
+
+    def refunds_of(self, payment_intent_id: str) -> list[StripeRefund]:
+        wanted: Any = {"payment_intent": payment_intent_id, "limit": _PAGE_SIZE}
+        return _all(lambda: self._v1.refunds.list(params=wanted), stripe_shapes.refund)[::-1]
+
+    def _write(self, call: Callable[[], Any], read: "Read[Found]") -> Found:
+        """Make something happen at Stripe, and say of a failure whether it may have happened."""
+        self._http.lost_a_try = False
+        try:
+            found = read(call().to_dict())
+        except (stripe.InvalidRequestError, stripe.CardError, stripe.IdempotencyError) as error:
+            # Stripe keeps a call's answer under its key: had a lost try done it, this one would have been told so.
+            raise ProviderRefused("stripe", _code(error)) from None
+        except (stripe.AuthenticationError, stripe.PermissionError) as error:
+            raise self._unless_lost(ProviderRefused("stripe", _code(error))) from None
+        except (stripe.RateLimitError, stripe.APIConnectionError):
+            raise self._unless_lost(ProviderUnavailable("stripe")) from None
+        except (stripe.StripeError, *_UNREADABLE):
+            raise OutcomeUnknown("stripe") from None
+        if found is None:
+            raise OutcomeUnknown("stripe")
+        return found
+
+    def _unless_lost(self, error: DomainError) -> DomainError:
+        """The last try's answer holds for the call only when no try before it was lost."""
+        return OutcomeUnknown("stripe") if self._http.lost_a_try else error
+
+
+class _Http(stripe.RequestsClient):
+    """The SDK's own client, which also notes whether a try of this thread's call may have had an unseen effect."""
+
+    def __init__(self, *, trust_environment: bool) -> None:
+        session = requests.Session()
+        session.trust_env = trust_environment
+        super().__init__(timeout=_TIMEOUT_SECONDS, session=session)
+        self._call = threading.local()
+
+    @property
+    def lost_a_try(self) -> bool:
+        return bool(getattr(self._call, "lost_a_try", False))
+
+    @lost_a_try.setter
+    def lost_a_try(self, value: bool) -> None:
+        self._call.lost_a_try = value
+
+    def request(  # type: ignore[override]  # the SDK's own clients narrow it the same way
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        try:
+            body, status, answered = super().request(method, url, headers, post_data)
+        except stripe.APIConnectionError as error:
+            if not _never_left(error.__cause__):
+                self.lost_a_try = True
+            raise
+        # A conflict is a try that is still running; 424 and 5xx may come after the effect.
+        if status in {409, 424} or status >= 500:
+            self.lost_a_try = True
+        return body, status, answered
+
+
+def _never_left(cause: BaseException | None) -> bool:
+    """Whether no connection was made, so that Stripe cannot have seen the call."""
+    if isinstance(cause, requests.exceptions.ConnectTimeout):
+        return True
+    if isinstance(cause, requests.exceptions.ConnectionError) and cause.args:
+        reason = cause.args[0].reason if isinstance(cause.args[0], MaxRetryError) else cause.args[0]
+        return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+    # An address that is none.
+    return isinstance(cause, ValueError)
+
+
+def _code(error: stripe.StripeError) -> str:
+    """Stripe's own code of a refusal; never its sentence, which may quote what was sent."""
+    stated = fields.mapping(fields.mapping(error.json_body).get("error"))
+    return fields.text(stated.get("code")) or fields.text(stated.get("type")) or f"status_{error.http_status}"
+
+
+def _read(identity: str, call: Callable[[str], Any], read: "Read[Found]") -> Found | None:
+    """The object as it is now; None when Stripe knows none by this id."""
+    if not identity:
+        return None
+    try:
+        found = read(call(identity).to_dict())
+    except stripe.StripeError as error:
+        if error.http_status == 404:
+            return None
+        raise ProviderUnavailable("stripe") from None
+    except _UNREADABLE:
+        raise ProviderUnavailable("stripe") from None
+    if found is None:
+        raise ProviderUnavailable("stripe")
+    return found
+
+
+def _all(listed: Callable[[], Any], read: "Read[Found]") -> list[Found]:
+    """Every item of a list, page by page, newest first. One that cannot be read is a trouble, not a gap."""
+    try:
+        found = [read(item.to_dict()) for item in listed().auto_paging_iter()]
+    except stripe.StripeError as error:
+        if error.http_status == 404:
+            return []
+        raise ProviderUnavailable("stripe") from None
+    except _UNREADABLE:
+        raise ProviderUnavailable("stripe") from None
+    readable = [item for item in found if item is not None]
+    if len(readable) < len(found):
+        raise ProviderUnavailable("stripe")
+    return readable

@@ -1,0 +1,155 @@
+"""Stripe's objects as the product reads them; each is None when what matters cannot be read."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from admin_app.integrations import fields
+from admin_app.integrations.money_ports import (
+    CheckoutWish,
+    Paid,
+    RefundStatus,
+    SessionStatus,
+    StripeDispute,
+    StripePayment,
+    StripeRefund,
+    StripeSession,
+)
+
+_SUBJECT = re.compile(r"(?:booking|meeting):[1-9][0-9]{0,17}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+
+
+def checkout_params(wish: CheckoutWish) -> Any:
+    """One payment. The session's metadata is not copied to the payment, whose events must name the subject too."""
+    metadata = {"subject": wish.subject}
+    kind, _, number = wish.subject.partition(":")
+    if kind == "booking":
+        metadata["bookingId"] = number
+    return {
+        "mode": "payment",
+        "customer_email": wish.email,
+        "client_reference_id": wish.subject,
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": wish.currency.lower(),
+                    "unit_amount": wish.amount,
+                    "product_data": {"name": wish.title},
+                },
+            }
+        ],
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata},
+        "success_url": wish.success_url,
+        "cancel_url": wish.cancel_url,
+        "expires_at": int(wish.expires_at.timestamp()),
+    }
+
+
+def session(data: Mapping[str, Any]) -> StripeSession | None:
+    identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
+    status = _word(data.get("status"), SessionStatus)
+    paid = _word(data.get("payment_status"), Paid)
+    amount = _whole(data.get("amount_total"))
+    if identity is None or currency is None or status is None or paid is None or amount is None:
+        return None
+    return StripeSession(
+        id=identity,
+        url=fields.text(data.get("url")),
+        status=status,
+        payment_status=paid,
+        payment_intent_id=reference(data.get("payment_intent")),
+        amount=amount,
+        currency=currency,
+        subject=subject(data),
+        expires_at=fields.moment(data.get("expires_at")),
+    )
+
+
+def is_disputed(data: Mapping[str, Any]) -> bool:
+    return fields.mapping(data.get("latest_charge")).get("disputed") is True
+
+
+def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePayment | None:
+    """A payment intent with its latest charge and that one's balance transaction expanded."""
+    identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
+    status = fields.text(data.get("status"))
+    if identity is None or currency is None or status is None:
+        return None
+    charge = fields.mapping(data.get("latest_charge"))
+    error = fields.mapping(data.get("last_payment_error"))
+    return StripePayment(
+        id=identity,
+        status=status,
+        captured=_whole(charge.get("amount_captured")) or 0,
+        refunded=_whole(charge.get("amount_refunded")) or 0,
+        currency=currency,
+        charge_id=fields.text(charge.get("id")),
+        fee=_whole(fields.mapping(charge.get("balance_transaction")).get("fee")),
+        failure_code=fields.text(error.get("decline_code")) or fields.text(error.get("code")),
+        subject=subject(data),
+        dispute=dispute,
+    )
+
+
+def dispute(data: Mapping[str, Any]) -> StripeDispute | None:
+    identity, status = fields.text(data.get("id")), fields.text(data.get("status"))
+    amount = _whole(data.get("amount"))
+    if identity is None or status is None or amount is None:
+        return None
+    return StripeDispute(
+        id=identity,
+        status=status,
+        reason=fields.text(data.get("reason")) or "general",
+        amount=amount,
+        due_by=fields.moment(fields.mapping(data.get("evidence_details")).get("due_by")),
+    )
+
+
+def refund(data: Mapping[str, Any]) -> StripeRefund | None:
+    identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
+    status = _word(data.get("status"), RefundStatus)
+    amount, created_at = _whole(data.get("amount")), fields.moment(data.get("created"))
+    if identity is None or currency is None or status is None or amount is None or created_at is None:
+        return None
+    return StripeRefund(
+        id=identity,
+        payment_intent_id=reference(data.get("payment_intent")),
+        amount=amount,
+        currency=currency,
+        status=status,
+        failure_code=fields.text(data.get("failure_reason")),
+        our_id=_number(fields.mapping(data.get("metadata")).get("refundId")),
+        created_at=created_at,
+    )
+
+
+def reference(value: Any) -> str | None:
+    """The id of another object, expanded or not."""
+    return fields.text(fields.mapping(value).get("id")) or fields.text(value)
+
+
+def subject(data: Mapping[str, Any]) -> str | None:
+    """What the object says it is about; what was not made here names nothing of ours."""
+    metadata = fields.mapping(data.get("metadata"))
+    stated = fields.text(metadata.get("subject"))
+    if stated and _SUBJECT.fullmatch(stated):
+        return stated
+    number = _number(metadata.get("bookingId"))
+    return None if number is None else f"booking:{number}"
+
+
+def _number(value: Any) -> int | None:
+    stated = fields.text(value)
+    return int(stated) if stated and _NUMBER.fullmatch(stated) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _word(value: Any, words: Any) -> Any:
+    """The value when it is one of the words of this literal type."""
+    return value if isinstance(value, str) and value in get_args(words) else None
