@@ -23,10 +23,11 @@ from wtforms import Form
 from admin_app.context import Ctx
 from admin_app.errors import Forbidden, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission
+from admin_app.services.amounts import money_text
 from admin_app.services.field_labels import label_of
 from views.backdesk import backdesk, request_id
 from views.console import navigation
-from views.console.columns import money_text, plain_text, time_text
+from views.console.columns import plain_text, time_text
 from views.console.listing import ListSpec, read_wish, show_list
 from views.console.records import RecordSpec, show_record
 from views.console.viewer import Viewer, viewer, viewer_or_none

@@ -12,16 +12,13 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from admin_app.services.amounts import money_text
 from admin_app.services.field_labels import label_of
 
 Kind = Literal["text", "code", "number", "money", "time", "age", "badge", "yes_no", "fields", "records"]
 
 NOTHING = "–"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-# Currencies whose smallest unit is the whole one, as Stripe counts them.
-WHOLE_CURRENCIES = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-)
 TONES = {
     "good": "likely active confirmed completed processed sent pro paid created",
     "warn": "pending parked trial past_due queued received no_show kept merged",
@@ -98,15 +95,6 @@ def audited(name: str) -> tuple[str, str]:
     kind, _, key = name.partition(":")
     section, word = AUDITED.get(kind, ("", kind))
     return f"{word} {key}".strip(), record_address(section, key) if section and key else ""
-
-
-@lru_cache(maxsize=4096)
-def money_text(minor_units: int, currency: str | None) -> str:
-    code = (currency or "").upper()
-    if code in WHOLE_CURRENCIES:
-        return f"{minor_units:,} {code}"
-    sign = "-" if minor_units < 0 else ""
-    return f"{sign}{abs(minor_units) // 100:,}.{abs(minor_units) % 100:02} {code}".rstrip()
 
 
 # -- values as cells: the form is chosen once per column and called once per cell ----------------------------------

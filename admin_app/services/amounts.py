@@ -1,0 +1,52 @@
+"""Amounts of money as people write and read them; kept and counted as whole numbers of a currency's smallest unit."""
+
+import re
+from functools import lru_cache
+
+from admin_app.errors import InvalidInput
+
+# Currencies whose smallest unit is the whole one, and those that have thousandths, as Stripe counts them.
+WHOLE_CURRENCIES = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+)
+THOUSANDTHS = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
+MOST = 2_147_483_647  # what the columns hold
+_WRITTEN = re.compile(r"(\d{1,10})(?:[.,](\d{1,3}))?", re.ASCII)
+
+
+def decimals(currency: str | None) -> int:
+    """How many digits a currency has behind the point."""
+    code = (currency or "").upper()
+    return 0 if code in WHOLE_CURRENCIES else 3 if code in THOUSANDTHS else 2
+
+
+@lru_cache(maxsize=4096)
+def money_text(minor_units: int, currency: str | None) -> str:
+    """An amount with its currency, as in `1,234.50 EUR`."""
+    sign = "-" if minor_units < 0 else ""
+    return f"{sign}{_digits(abs(minor_units), currency, ',')} {(currency or '').upper()}".rstrip()
+
+
+def major_units(minor_units: int, currency: str | None) -> str:
+    """An amount as it is written into a form: `1234.50`."""
+    return _digits(minor_units, currency, "")
+
+
+def _digits(minor_units: int, currency: str | None, thousands: str) -> str:
+    places = decimals(currency)
+    whole, rest = divmod(minor_units, 10**places)
+    text = f"{whole:,}".replace(",", thousands)
+    return f"{text}.{rest:0{places}}" if places else text
+
+
+def minor_units(text: str, currency: str | None, *, field: str = "amount") -> int:
+    """What was written, in the smallest unit; refused when it is no amount of this currency."""
+    places = decimals(currency)
+    found = _WRITTEN.fullmatch(text.strip())
+    rest = (found[2] or "") if found else ""
+    amount = int(found[1]) * 10**places + int(rest.ljust(places, "0") or "0") if found and len(rest) <= places else 0
+    if not 0 < amount <= MOST:
+        example = major_units(10**places * 25, currency)
+        sentence = f"This is not an amount in {(currency or '').upper()}. Write it like {example}, above zero."
+        raise InvalidInput(sentence, fields={field: sentence})
+    return amount

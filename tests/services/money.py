@@ -1,0 +1,122 @@
+"""Payments for tests of money: a booking that was paid, and what Stripe says about it."""
+
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from admin_app.context import Ctx, Provider
+from admin_app.db import Database
+from admin_app.integrations.money_ports import StripeDispute, StripePayment, StripeRefund, StripeSession
+from admin_app.services import payments
+from models import Booking, Payment, Practitioner, SessionType
+from tests.services.factories import NOON, OPERATOR
+
+STRIPE = Provider("stripe")
+PRICE = 10_000
+_numbers = count(1)
+
+
+def add_booking(ctx: Ctx, *, starts_at: datetime | None = None, price: int = PRICE) -> Booking:
+    number = next(_numbers)
+    practitioner = Practitioner(name="Dr Day", email=f"day{number}@example.com")
+    ctx.session.add(practitioner)
+    ctx.session.flush()
+    kind = SessionType(practitioner_id=practitioner.id, title="Consultation", minutes=50, price_amount=price)
+    ctx.session.add(kind)
+    ctx.session.flush()
+    starts = starts_at or NOON
+    booking = Booking(
+        practitioner_id=practitioner.id,
+        session_type_id=kind.id,
+        client_name="Cleo Client",
+        client_email="cleo@example.com",
+        starts_at=starts,
+        ends_at=starts + timedelta(minutes=50),
+        price_amount=price,
+    )
+    ctx.session.add(booking)
+    ctx.session.flush()
+    return booking
+
+
+def session(payment: Payment | None = None, **values: Any) -> StripeSession:
+    """A Checkout session; paid unless said otherwise."""
+    number = payment.id if payment else 0
+    defaults: dict[str, Any] = {
+        "id": f"cs_{number}",
+        "url": None,
+        "status": "complete",
+        "payment_status": "paid",
+        "payment_intent_id": f"pi_{number}",
+        "amount": payment.amount if payment else PRICE,
+        "currency": "eur",
+        "subject": payments.subject_of(payment) if payment else None,
+        "expires_at": None,
+    }
+    return StripeSession(**(defaults | values))
+
+
+def told(payment: Payment | None = None, **values: Any) -> StripePayment:
+    """A payment intent with its charge; succeeded unless said otherwise."""
+    number = payment.id if payment else 0
+    defaults: dict[str, Any] = {
+        "id": f"pi_{number}",
+        "status": "succeeded",
+        "captured": payment.amount if payment else PRICE,
+        "refunded": 0,
+        "currency": "eur",
+        "charge_id": f"ch_{number}",
+        "fee": 320,
+        "failure_code": None,
+        "subject": payments.subject_of(payment) if payment else None,
+        "dispute": None,
+    }
+    return StripePayment(**(defaults | values))
+
+
+def dispute(**values: Any) -> StripeDispute:
+    defaults: dict[str, Any] = {
+        "id": f"du_{next(_numbers)}",
+        "status": "needs_response",
+        "reason": "product_not_received",
+        "amount": PRICE,
+        "due_by": NOON + timedelta(days=7),
+    }
+    return StripeDispute(**(defaults | values))
+
+
+def refund_at_stripe(payment: Payment, amount: int, **values: Any) -> StripeRefund:
+    """A refund as Stripe has it; made there and succeeded unless said otherwise."""
+    defaults: dict[str, Any] = {
+        "id": f"re_{next(_numbers)}",
+        "payment_intent_id": payment.stripe_payment_intent_id,
+        "amount": amount,
+        "currency": payment.currency,
+        "status": "succeeded",
+        "failure_code": None,
+        "our_id": None,
+        "created_at": NOON,
+    }
+    return StripeRefund(**(defaults | values))
+
+
+def add_payment(db: Database, *, amount: int = PRICE) -> Payment:
+    """The open payment of a new booking."""
+    with db.unit_of_work(OPERATOR) as ctx:
+        booking = add_booking(ctx, price=amount)
+        return payments.open_payment(ctx, f"booking:{booking.id}", amount, "eur")
+
+
+def add_paid(db: Database, *, amount: int = PRICE) -> Payment:
+    """A payment that Stripe has taken."""
+    payment = add_payment(db, amount=amount)
+    with db.unit_of_work(STRIPE) as ctx:
+        payments.take_in_session(ctx, session(payment), payment_id=payment.id)
+        news = payments.take_in_payment(ctx, told(payment))
+    assert news is not None
+    return news.payment
+
+
+def payment_now(db: Database, payment_id: int) -> Payment:
+    with db.read_only() as read:
+        return read.get_one(Payment, payment_id, populate_existing=True)
