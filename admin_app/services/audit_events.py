@@ -57,6 +57,7 @@ EVENTS: dict[str, EventKind] = {
     "booking.rescheduled": EventKind("{actor} moved {what} {number}"),
     "booking.completed": EventKind("{actor} marked {what} {number} as completed"),
     "booking.no_show": EventKind("{actor} noted that nobody came to {what} {number}"),
+    "booking.refunded": EventKind("{actor} noted that all of the money for {what} {number} went back"),
     "booking.mail_requested": EventKind("{actor} had the {mail} mail of {what} {number} sent again"),
     "booking.mail_sent": EventKind("{actor} handed over the {mail} mail of {what} {number}"),
     "booking.calendar": EventKind("{actor} {done} {what} {number} at {provider}"),

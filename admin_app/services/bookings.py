@@ -1,0 +1,125 @@
+"""The steps of a booking's or meeting's life: confirmed, given up, ended. Each takes a locked appointment.
+
+What a person decides (`cancellations`, `rescheduling`, `attendance`) and what Stripe tells (`checkout`) both come here.
+"""
+
+from datetime import timedelta
+
+from admin_app.context import Ctx
+from admin_app.integrations import job_queue
+from admin_app.services import audit
+from admin_app.services.appointments import Appointment
+from admin_app.services.audit import Change
+from admin_app.services.records import practitioner_key
+from models.scheduling import BookingSource, BookingStatus, CanceledBecause
+
+REMIND_BEFORE = timedelta(hours=24)
+# What nobody decided: a payment that comes after all may bring the appointment back.
+UNPAID_ENDS = (CanceledBecause.NEVER_PAID, CanceledBecause.PAYMENT_FAILED)
+BECAUSE = {
+    CanceledBecause.NEVER_PAID: "it was not paid in time",
+    CanceledBecause.PAYMENT_FAILED: "the payment failed",
+    CanceledBecause.BY_STAFF: "the business called it off",
+    CanceledBecause.BY_CLIENT: "the client called it off",
+    CanceledBecause.BY_PRACTITIONER: "the practitioner called it off",
+}
+
+
+def confirm(ctx: Ctx, appointment: Appointment) -> None:
+    """The time is the client's: they get the mail with the calendar file, and the calendar is told."""
+    row = appointment.row
+    changes = _assign(appointment, status=BookingStatus.CONFIRMED, hold_expires_at=None, canceled_because=None)
+    row.canceled_at = None
+    remind_later(ctx, appointment)
+    touch(ctx, appointment)
+    record(ctx, appointment, "booking.confirmed", changes=changes)
+    send_mail(ctx, appointment, "confirmation")
+    sync_calendar(ctx, appointment)
+
+
+def cancel_unpaid(ctx: Ctx, appointment: Appointment, because: CanceledBecause) -> None:
+    """The held time is free again. Only one whose payment failed is told: they had reason to count on it."""
+    changes = end(ctx, appointment, BookingStatus.CANCELED, because)
+    record(ctx, appointment, "booking.canceled", changes=changes, because=BECAUSE[because])
+    close_checkout(ctx, appointment)
+    if because is CanceledBecause.PAYMENT_FAILED:
+        send_mail(ctx, appointment, "cancellation")
+
+
+def mark_refunded(ctx: Ctx, appointment: Appointment) -> None:
+    """All of the money went back, so nothing is owed any more: a coming appointment is off."""
+    told = appointment.row.status is BookingStatus.CONFIRMED and appointment.row.starts_at > ctx.now
+    changes = end(ctx, appointment, BookingStatus.REFUNDED, None)
+    record(ctx, appointment, "booking.refunded", changes=changes)
+    if told:
+        send_mail(ctx, appointment, "cancellation")
+        sync_calendar(ctx, appointment)
+
+
+def end(ctx: Ctx, appointment: Appointment, status: BookingStatus, because: CanceledBecause | None) -> list[Change]:
+    """Set the last status with its reason and time; returns what changed."""
+    changes = _assign(appointment, status=status, canceled_because=because)
+    if status is BookingStatus.CANCELED:
+        appointment.row.canceled_at = ctx.now
+    touch(ctx, appointment)
+    return changes
+
+
+def remind_later(ctx: Ctx, appointment: Appointment) -> None:
+    """Have the day before bring a reminder; what begins sooner than that needs none beside the mail sent now."""
+    soon = appointment.row.starts_at - ctx.now <= REMIND_BEFORE
+    appointment.row.reminded_at = ctx.now if soon else None
+
+
+def touch(ctx: Ctx, appointment: Appointment) -> None:
+    appointment.row.version += 1
+    appointment.row.updated_at = ctx.now
+
+
+def record(
+    ctx: Ctx,
+    appointment: Appointment,
+    event: str,
+    *,
+    changes: list[Change] | None = None,
+    reason: str | None = None,
+    **facts: str,
+) -> None:
+    """An entry in the audit about this appointment, found at its practitioner too."""
+    ctx.session.flush()  # a constraint that refuses speaks before the audit's one lock, which everyone waits for
+    audit.record(
+        ctx,
+        event,
+        records=[appointment.subject, practitioner_key(appointment.practitioner.id)],
+        reason=reason,
+        changes=changes or (),
+        facts={**appointment.facts, **facts},
+    )
+
+
+def send_mail(ctx: Ctx, appointment: Appointment, kind: str, *, once: str = "") -> None:
+    """Have the client written to; one who booked in Calendly or Cal.com hears of it from there."""
+    if appointment.source is BookingSource.WEBSITE:
+        job_queue.defer(ctx.session, "send_appointment_mail", subject=appointment.subject, kind=kind, once=once)
+
+
+def sync_calendar(ctx: Ctx, appointment: Appointment) -> None:
+    """Have Cal.com or Calendly brought in line with a booking; meetings are kept here alone."""
+    if appointment.kind == "booking":
+        job_queue.defer(
+            ctx.session, "sync_calendar", once_key=f"sync_calendar:{appointment.number}", booking_id=appointment.number
+        )
+
+
+def close_checkout(ctx: Ctx, appointment: Appointment) -> None:
+    """Have a page on which it could still be paid closed at Stripe."""
+    if appointment.costs:
+        subject = appointment.subject
+        job_queue.defer(ctx.session, "expire_checkout", once_key=f"expire_checkout:{subject}", subject=subject)
+
+
+def _assign(appointment: Appointment, **values: object) -> list[Change]:
+    changes = [Change(name, getattr(appointment.row, name), value) for name, value in values.items()]
+    for name, value in values.items():
+        setattr(appointment.row, name, value)
+    return changes

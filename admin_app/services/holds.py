@@ -1,0 +1,182 @@
+"""A practitioner's time is held while somebody pays for it, and free again when they do not.
+
+The practitioner's name is locked by whoever takes time; for bookings the exclusion constraint stands behind that lock.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+from zoneinfo import available_timezones
+
+from sqlalchemy import Select, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.errors import InvalidInput, NotFound, SlotTaken
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import appointments, audit, bookings
+from admin_app.services.appointments import Appointment
+from admin_app.services.pending_profiles import clean_email
+from admin_app.services.records import lock_names, practitioner_key
+from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting, Practitioner, SessionType
+
+# Stripe lets a checkout stay open for half an hour at least; the minute is for the way there.
+HOLD_FOR = timedelta(minutes=31)
+FURTHEST = timedelta(days=366)
+LONGEST_NAME = 200
+
+Held = TypeVar("Held", Booking, Meeting)
+
+
+class NoSuchSession(NotFound):
+    code = "session_type_not_found"
+    sentence = "This practitioner does not offer such a session. Choose another one."
+
+
+class NotOffered(InvalidInput):
+    code = "not_offered"
+    sentence = "This time is not offered. Choose one of the free times."
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a practitioner sells."""
+
+    practitioner: Practitioner
+    session_type: SessionType
+
+    def ends_after(self, starts_at: datetime) -> datetime:
+        return starts_at + timedelta(minutes=self.session_type.minutes)
+
+
+def offer(session: Session, *, practitioner_id: int, session_type_id: int) -> Offer:
+    """The session type of this practitioner; refused unless both are there, active, and belong together."""
+    practitioner = session.get(Practitioner, practitioner_id)
+    session_type = session.get(SessionType, session_type_id)
+    if practitioner is None or session_type is None or session_type.practitioner_id != practitioner.id:
+        raise NoSuchSession
+    if not (practitioner.active and session_type.active):
+        raise NoSuchSession
+    return Offer(practitioner, session_type)
+
+
+def require_coming(ctx: Ctx, starts_at: datetime) -> None:
+    """Refuse a time that has begun, or one so far away that nobody means it."""
+    if not ctx.now < starts_at <= ctx.now + FURTHEST:
+        sentence = "Choose a time that is still to come, within a year."
+        raise InvalidInput(sentence, code=NotOffered.code, fields={"starts_at": sentence})
+
+
+def known_zone(name: str | None) -> str | None:
+    """The time zone as it is kept; refused when nobody knows it."""
+    if name is not None and name not in available_timezones():
+        sentence = "This is not a time zone that is known here. Write it like Europe/Berlin."
+        raise InvalidInput(sentence, fields={"timezone": sentence})
+    return name
+
+
+def hold(
+    ctx: Ctx,
+    *,
+    practitioner_id: int,
+    session_type_id: int,
+    starts_at: datetime,
+    client_name: str,
+    client_email: str,
+    time_zone: str | None = None,
+) -> Appointment:
+    """Take the time for this client: confirmed at once when it costs nothing, else held until it is paid or lapses."""
+    require(ctx, Permission.BOOKINGS_MAKE)
+    sold = offer(ctx.session, practitioner_id=practitioner_id, session_type_id=session_type_id)
+    require_coming(ctx, starts_at)
+    name, email, zone = clean_name(client_name), clean_email(client_email), known_zone(time_zone)
+    ends_at = sold.ends_after(starts_at)
+    take_time(ctx, practitioner_id=practitioner_id, starts_at=starts_at, ends_at=ends_at)
+    booking = Booking(
+        practitioner_id=practitioner_id,
+        session_type_id=session_type_id,
+        client_name=name,
+        client_email=email,
+        client_time_zone=zone,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        status=BookingStatus.PENDING,
+        hold_expires_at=ctx.now + HOLD_FOR,
+        price_amount=sold.session_type.price_amount,
+        price_currency=sold.session_type.price_currency,
+        created_at=ctx.now,
+        updated_at=ctx.now,
+    )
+    insert(ctx, booking)
+    return held(ctx, appointments.of(ctx.session, booking))
+
+
+def held(ctx: Ctx, appointment: Appointment) -> Appointment:
+    """Note that a fresh row holds its time, and confirm it when nothing is to be paid."""
+    audit.record(
+        ctx,
+        "booking.held",
+        records=[appointment.subject, practitioner_key(appointment.practitioner.id)],
+        facts={**appointment.facts, "email": appointment.email},
+    )
+    if not appointment.costs:
+        bookings.confirm(ctx, appointment)
+    return appointment
+
+
+def insert(ctx: Ctx, booking: Booking) -> None:
+    """Add the row; a time that somebody took past every lock is refused like any other."""
+    try:
+        with ctx.session.begin_nested():
+            ctx.session.add(booking)
+            ctx.session.flush()  # the constraint speaks here, where it can be heard
+    except IntegrityError as refused:
+        if "ex_bookings_no_overlap" not in str(refused.orig):
+            raise
+        raise SlotTaken from None
+    ctx.session.refresh(booking)
+
+
+def take_time(
+    ctx: Ctx, *, practitioner_id: int, starts_at: datetime, ends_at: datetime, except_: str | None = None
+) -> None:
+    """Lock the practitioner's time and make sure that this part of it is free; refused when it is not."""
+    lock_names(ctx.session, practitioner_key(practitioner_id))
+    release_lapsed(ctx, practitioner_id=practitioner_id, starts_at=starts_at, ends_at=ends_at)
+    if appointments.taken(ctx.session, practitioner_id, starts_at, ends_at, except_=except_, now=ctx.now):
+        raise SlotTaken
+
+
+def release_lapsed(ctx: Ctx, *, practitioner_id: int, starts_at: datetime, ends_at: datetime) -> None:
+    """End the lapsed holds that stand in the way; the practitioner's name is locked."""
+    rows: list[Booking | Meeting] = [
+        *ctx.session.scalars(_lapsed_in_the_way(ctx, Booking, practitioner_id, starts_at, ends_at)),
+        *ctx.session.scalars(_lapsed_in_the_way(ctx, Meeting, practitioner_id, starts_at, ends_at)),
+    ]
+    for row in rows:
+        bookings.cancel_unpaid(ctx, appointments.of(ctx.session, row), CanceledBecause.NEVER_PAID)
+
+
+def _lapsed_in_the_way(
+    ctx: Ctx, model: type[Held], practitioner_id: int, starts_at: datetime, ends_at: datetime
+) -> Select[Held]:
+    overlaps = appointments.overlapping(model, practitioner_id, starts_at, ends_at)
+    rows = select(model).where(overlaps, appointments.lapsed(model, ctx.now))
+    return rows.with_for_update().execution_options(populate_existing=True)
+
+
+def release(ctx: Ctx, *, subject: str) -> None:
+    """Give a held time up because it cannot be paid for; one that is not held any more stays as it is."""
+    appointment = appointments.locked(ctx, subject)
+    if appointment.row.status is BookingStatus.PENDING:
+        bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
+
+
+def clean_name(text: str) -> str:
+    """The name in one line; refused when there is none or when it is overlong."""
+    name = " ".join(text.split())
+    if not 0 < len(name) <= LONGEST_NAME:
+        sentence = f"Write the name, in at most {LONGEST_NAME} characters."
+        raise InvalidInput(sentence, fields={"client_name": sentence})
+    return name
