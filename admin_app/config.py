@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     workos_api_key: str = ""
     workos_client_id: str = ""
     workos_api_base: str = "https://api.workos.com"
+    workos_issuer: str = Field(
+        default="", description="Who signs guests' access tokens; needed with an auth domain of one's own only"
+    )
     calendly_token: str = ""
     calendly_webhook_signing_key: str = ""
     calendly_api_base: str = "https://api.calendly.com"
@@ -75,7 +78,15 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("base_url", "whop_api_base", "clerk_api_base", "clerk_issuer", "stripe_api_base", mode="after")
+    @field_validator(
+        "base_url",
+        "whop_api_base",
+        "clerk_api_base",
+        "clerk_issuer",
+        "stripe_api_base",
+        "workos_api_base",
+        mode="after",
+    )
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
         return value.rstrip("/")
@@ -93,6 +104,16 @@ class Settings(BaseSettings):
         if self.clerk_jwks_url or not self.clerk_issuer:
             return self.clerk_jwks_url
         return f"{self.clerk_issuer}/.well-known/jwks.json"
+
+    @property
+    def workos_issuers(self) -> tuple[str, ...]:
+        """WorkOS documents its plain address as the issuer and signs with the client's own below it."""
+        if self.workos_issuer:
+            return (self.workos_issuer,)
+        bases = {"https://api.workos.com", self.workos_api_base}
+        return tuple(
+            issuer for base in sorted(bases) for issuer in (base, f"{base}/user_management/{self.workos_client_id}")
+        )
 
     @property
     def secure_cookies(self) -> bool:

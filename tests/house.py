@@ -31,6 +31,8 @@ from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET, clerk_headers,
 BASE_URL = "http://127.0.0.1:8000"
 WHOP_KEY = "apik_test"
 CLERK_KEY = "sk_test_clerk"
+WORKOS_KEY = "sk_test_workos"
+WORKOS_CLIENT = "client_test"
 
 
 def free_port() -> int:
@@ -52,6 +54,8 @@ def simulated_providers(folder: Path) -> Iterator[str]:
         clerk_secret_key=CLERK_KEY,
         clerk_webhook_secret=CLERK_SECRET,
         clerk_issuer=f"{url}/clerk",
+        workos_api_key=WORKOS_KEY,
+        workos_client_id=WORKOS_CLIENT,
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
     with served(app, port):
@@ -103,6 +107,9 @@ def settings_for(simulator: str, **changed: Any) -> Settings:
         "clerk_webhook_secret": CLERK_SECRET,
         "clerk_authorized_parties": BASE_URL,
         "clerk_sign_in_url": f"{simulator}/clerk/sign-in",
+        "workos_api_key": WORKOS_KEY,
+        "workos_client_id": WORKOS_CLIENT,
+        "workos_api_base": f"{simulator}/workos",
     }
     return Settings(_env_file=None, **(given | changed))
 

@@ -14,8 +14,9 @@ from svix.webhooks import Webhook
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn, ProviderUnavailable
 from admin_app.integrations import fields, local
-from admin_app.integrations.clerk_tokens import JwksKeys, SessionTokens, pem_keys
+from admin_app.integrations.clerk_tokens import SessionTokens
 from admin_app.integrations.ports import ClerkEmail, ClerkEvent, ClerkPort, ClerkSession, ClerkUser
+from admin_app.integrations.signed_tokens import JwksKeys, pem_keys
 
 _TIMEOUT_SECONDS = 5
 _ATTEMPTS = 2
@@ -30,7 +31,7 @@ def client(settings: Settings) -> ClerkPort:
 
 
 def session_tokens(settings: Settings) -> SessionTokens:
-    keys = pem_keys(settings.clerk_jwt_key) if settings.clerk_jwt_key else JwksKeys(settings.jwks_url)
+    keys = pem_keys(settings.clerk_jwt_key) if settings.clerk_jwt_key else JwksKeys("clerk", settings.jwks_url)
     return SessionTokens(settings.clerk_issuer, keys, settings.clerk_authorized_parties)
 
 

@@ -31,6 +31,9 @@ class WorkosPort(Protocol):
     def create_user(self, email: str, name: str, *, idempotency_key: str) -> WorkosUser:
         """Somebody new; when WorkOS says that the address is taken, the one who has it."""
 
+    def find_organization(self, user_id: str) -> str | None:
+        """The id of the personal organization `user-{user_id}`, if there is one."""
+
     def ensure_organization(self, user_id: str, *, idempotency_key: str) -> str:
         """The id of the personal organization `user-{user_id}`, found by its external id or created."""
 
@@ -41,7 +44,10 @@ class WorkosPort(Protocol):
         """WorkOS mails a code. It creates unknown people, so only ask for known ones."""
 
     def authenticate(self, email: str, code: str) -> GuestSession:
-        """Raises NotSignedIn for a code that is wrong, used or too old."""
+        """Raises NotSignedIn for a code that is wrong, used or too old, Forbidden for people who sign in otherwise.
+
+        Who belongs to several organizations is signed in to the personal one.
+        """
 
     def verify_access_token(self, token: str) -> str:
-        """The WorkOS user id behind a guest's access token; raises NotSignedIn."""
+        """The WorkOS user id behind a guest's access token; raises NotSignedIn, or ProviderUnavailable without keys."""

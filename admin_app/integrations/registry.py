@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from admin_app.config import Settings
-from admin_app.integrations import clerk, mail, stripe, whop
+from admin_app.integrations import clerk, mail, stripe, whop, workos_api
 from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.money_ports import StripePort
@@ -30,4 +30,5 @@ def from_settings(settings: Settings) -> Providers:
         clerk=clerk.client(settings) if settings.clerk_issuer else None,
         mail=mail.client(settings),
         stripe=stripe.client(settings) if settings.stripe_secret_key else None,
+        workos=workos_api.client(settings) if settings.workos_api_key and settings.workos_client_id else None,
     )

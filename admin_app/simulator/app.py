@@ -5,12 +5,21 @@ from pathlib import Path
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import clerk_api, mail_pages, panel, whop_api
+from admin_app.simulator import clerk_api, mail_pages, panel, whop_api, workos_api
 from admin_app.simulator.delivery import Deliveries
 from admin_app.simulator.faults import Faults
 from admin_app.simulator.settings import SimulatorSettings
 from admin_app.simulator.store import Store
 from admin_app.simulator.world import World
+
+_PARTS = (
+    whop_api.blueprint,
+    clerk_api.api,
+    clerk_api.pages,
+    workos_api.blueprint,
+    panel.blueprint,
+    mail_pages.blueprint,
+)
 
 
 def create_app(settings: SimulatorSettings, state: Path) -> Flask:
@@ -21,7 +30,7 @@ def create_app(settings: SimulatorSettings, state: Path) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     world = World(settings, Store(state), Deliveries(settings.retry_speed), Faults())
     app.extensions["world"] = world
-    for part in (whop_api.blueprint, clerk_api.api, clerk_api.pages, panel.blueprint, mail_pages.blueprint):
+    for part in _PARTS:
         app.register_blueprint(part(world))
 
     @app.get("/")

@@ -5,10 +5,10 @@ import time
 from typing import Any
 
 from joserfc import jwt
-from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from admin_app.simulator.clerk_people import INSTANCE_ID
+from admin_app.simulator.signing_keys import signing_key
 from admin_app.simulator.world import World
 
 LIFETIME_SECONDS = 60
@@ -17,18 +17,8 @@ _KEY = "session-tokens"
 _RS256 = JWSRegistry(algorithms=["RS256"], strict_check_header=False)
 
 
-def _key(world: World) -> RSAKey:
-    with world.store.lock:
-        kept = world.store.get("key", _KEY)
-        if kept is None:
-            pem = RSAKey.generate_key(2048).as_pem(private=True).decode()
-            kept = {"id": _KEY, "pem": pem}
-            world.store.put("key", kept)
-    return RSAKey.import_key(kept["pem"])
-
-
 def jwks(world: World) -> dict[str, Any]:
-    public = _key(world).as_dict(private=False)
+    public = signing_key(world, _KEY).as_dict(private=False)
     return {"keys": [public | {"kid": INSTANCE_ID, "use": "sig", "alg": "RS256"}]}
 
 
@@ -56,4 +46,4 @@ def issue(
         "v": 2,
     }
     header = {"alg": "RS256", "kid": INSTANCE_ID, "cat": "cl_demo"}
-    return jwt.encode(header, claims, _key(world), registry=_RS256)
+    return jwt.encode(header, claims, signing_key(world, _KEY), registry=_RS256)

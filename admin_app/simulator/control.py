@@ -43,13 +43,13 @@ def purchase(
         "user_id": user_id,
         "created_at": created_at.isoformat() if created_at else None,
     }
-    answer: dict[str, str] = _post(simulator, "whop/purchases", wanted)
+    answer: dict[str, str] = post(simulator, "whop/purchases", wanted)
     return answer
 
 
 def deactivate(simulator: str, membership_id: str, *, event: str = "v1", deliver: bool = True) -> None:
     """The membership ends now."""
-    _post(simulator, f"whop/memberships/{membership_id}/deactivate", {"event": event, "deliver": deliver})
+    post(simulator, f"whop/memberships/{membership_id}/deactivate", {"event": event, "deliver": deliver})
 
 
 def cancel_at_period_end(
@@ -57,7 +57,7 @@ def cancel_at_period_end(
 ) -> None:
     """The customer cancels (or takes it back); the membership runs on to the end of its period."""
     wanted = {"cancel_at_period_end": cancels, "event": event, "deliver": deliver}
-    _post(simulator, f"whop/memberships/{membership_id}/cancel-at-period-end", wanted)
+    post(simulator, f"whop/memberships/{membership_id}/cancel-at-period-end", wanted)
 
 
 def seed_memberships(simulator: str, memberships: Sequence[Mapping[str, Any]]) -> int:
@@ -74,18 +74,18 @@ def create_user(
 ) -> dict[str, Any]:
     """Somebody signs up; answers the person as the users API shows them."""
     wanted = {"name": name, "email": email, "verified": verified, "webhook": webhook}
-    answer: dict[str, Any] = _post(simulator, "clerk/users", wanted)
+    answer: dict[str, Any] = post(simulator, "clerk/users", wanted)
     return answer
 
 
 def verify_user(simulator: str, user_id: str) -> None:
     """The person confirms their address; the product is told by user.updated."""
-    _post(simulator, f"clerk/users/{user_id}/verify", {})
+    post(simulator, f"clerk/users/{user_id}/verify", {})
 
 
 def delete_user(simulator: str, user_id: str) -> None:
     """The person deletes their account; the product is told by user.deleted."""
-    _post(simulator, f"clerk/users/{user_id}/delete", {})
+    post(simulator, f"clerk/users/{user_id}/delete", {})
 
 
 def seed_users(simulator: str, users: Sequence[Mapping[str, Any]]) -> int:
@@ -96,28 +96,24 @@ def seed_users(simulator: str, users: Sequence[Mapping[str, Any]]) -> int:
 def token(simulator: str, user_id: str, *, ttl: int = 60, azp: str | None = None, status: str = "active") -> str:
     """A session token of this person."""
     wanted = {"user_id": user_id, "ttl": ttl, "azp": azp, "status": status}
-    return str(_post(simulator, "clerk/tokens", wanted)["token"])
+    return str(post(simulator, "clerk/tokens", wanted)["token"])
 
 
 def fault(simulator: str, provider: str, mode: str, *, times: int = 1, seconds: float = 30) -> None:
-    """The provider's next calls go wrong: slow, 429, 500, apply-then-drop; off ends it."""
+    """The provider's next calls go wrong: slow, 429, 500, apply-then-drop, apply-then-500; off ends it."""
     wanted = {"provider": provider, "mode": mode, "times": times, "seconds": seconds}
-    _post(simulator, "faults", wanted)
+    post(simulator, "faults", wanted)
 
 
 def mails(simulator: str) -> list[dict[str, str]]:
     """The latest mails that the product sent, oldest first: id, received_at, from, to, subject, text, html."""
-    answer = _http().get(f"{simulator}/_sim/mails.json")
-    answer.raise_for_status()
-    listed: list[dict[str, str]] = answer.json()
+    listed: list[dict[str, str]] = get(simulator, "mails.json")
     return listed
 
 
 def deliveries(simulator: str) -> list[dict[str, Any]]:
     """The latest webhooks and how they went, oldest first."""
-    answer = _http().get(f"{simulator}/_sim/deliveries")
-    answer.raise_for_status()
-    listed: list[dict[str, Any]] = answer.json()
+    listed: list[dict[str, Any]] = get(simulator, "deliveries")
     return listed
 
 
@@ -128,10 +124,18 @@ def _http() -> httpx.Client:
 
 def _seed(simulator: str, path: str, items: Sequence[Mapping[str, Any]]) -> int:
     starts = range(0, len(items), _BATCH)
-    return sum(_post(simulator, path, items[start : start + _BATCH])["seeded"] for start in starts)
+    return sum(post(simulator, path, items[start : start + _BATCH])["seeded"] for start in starts)
 
 
-def _post(simulator: str, path: str, wanted: Any) -> Any:
+def get(simulator: str, path: str, **query: str) -> Any:
+    """Look at something of the simulator's."""
+    answer = _http().get(f"{simulator}/_sim/{path}", params=query)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def post(simulator: str, path: str, wanted: Any) -> Any:
+    """Press a control of the simulator's; raises ValueError with its sentence when it refuses."""
     answer = _http().post(f"{simulator}/_sim/{path}", json=wanted)
     if answer.status_code == 422:
         raise ValueError(answer.json()["error"])

@@ -4,12 +4,15 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from flask import Request, Response, jsonify
 
-MODES = ("slow", "429", "500", "apply-then-drop", "off")
-PROVIDERS = ("whop", "clerk")
+MODES = ("slow", "429", "500", "apply-then-drop", "apply-then-500", "off")
+PROVIDERS = ("whop", "clerk", "stripe", "workos", "calendly", "calcom")
 _SLOW_SECONDS = 30.0
+_AFTERWARDS = "simulator.afterwards"
 
 
 @dataclass
@@ -54,27 +57,44 @@ class Faults:
             return None
         if fault.mode == "slow":
             time.sleep(fault.seconds)
-        elif fault.mode == "apply-then-drop":
-            request.environ["simulator.drop"] = True
+        elif fault.mode.startswith("apply-then-"):
+            request.environ[_AFTERWARDS] = (provider, fault.mode)
         else:
-            return _failure(provider, int(fault.mode))
+            return _failure(provider, int(fault.mode), request.path)
         return None
 
     @staticmethod
     def after(request: Request, response: Response) -> Response:
-        if request.environ.get("simulator.drop"):
-            _hang_up(request)
+        match request.environ.get(_AFTERWARDS):
+            case (_, "apply-then-drop"):
+                _hang_up(request)
+            case (str(provider), "apply-then-500"):
+                return _failure(provider, 500, request.path)
         return response
 
 
-def _failure(provider: str, status: int) -> Response:
+def _body(provider: str, kind: str, message: str, path: str) -> dict[str, Any]:
+    """The error in the form of that provider."""
+    match provider:
+        case "whop":
+            return {"error": {"type": kind, "message": message}}
+        case "stripe":
+            stated = {"type": "invalid_request_error", "code": "rate_limit"} if kind != "api_error" else {"type": kind}
+            return {"error": {**stated, "message": message}}
+        case "workos":
+            return {"message": message, "code": kind}
+        case "calendly":
+            return {"title": kind, "message": message}
+        case "calcom":
+            error = {"code": "TooManyRequestsException" if kind != "api_error" else "InternalServerErrorException"}
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            return {"status": "error", "timestamp": now, "path": path, "error": error | {"message": message}}
+    return {"errors": [{"message": message, "long_message": message, "code": kind}]}
+
+
+def _failure(provider: str, status: int, path: str) -> Response:
     kind, message = ("rate_limit_exceeded", "Try again in 1 seconds.") if status == 429 else ("api_error", "Try again.")
-    body = (
-        {"error": {"type": kind, "message": message}}
-        if provider == "whop"
-        else {"errors": [{"message": message, "long_message": message, "code": kind}]}
-    )
-    response = jsonify(body)
+    response = jsonify(_body(provider, kind, message, path))
     response.status_code = status
     if status == 429:
         response.headers["Retry-After"] = "1"

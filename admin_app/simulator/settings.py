@@ -16,6 +16,8 @@ class SimulatorSettings:
     clerk_secret_key: str
     clerk_webhook_secret: str
     clerk_issuer: str
+    workos_api_key: str = ""
+    workos_client_id: str = ""
     retry_speed: float = 1.0
     smtp_port: int | None = None
 
@@ -41,6 +43,8 @@ def from_environment(
         clerk_secret_key=setting("CLERK_SECRET_KEY"),
         clerk_webhook_secret=environment.get("CLERK_WEBHOOK_SECRET", ""),
         clerk_issuer=setting("CLERK_ISSUER", f"{own_url}/clerk"),
+        workos_api_key=setting("WORKOS_API_KEY"),
+        workos_client_id=setting("WORKOS_CLIENT_ID"),
         retry_speed=retry_speed,
         smtp_port=smtp_port,
     )

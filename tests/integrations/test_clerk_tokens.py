@@ -18,8 +18,9 @@ from joserfc.jws import JWSRegistry
 from admin_app.config import Settings
 from admin_app.errors import NotSignedIn, ProviderUnavailable
 from admin_app.integrations.clerk import session_tokens
-from admin_app.integrations.clerk_tokens import JwksKeys, SessionTokens
+from admin_app.integrations.clerk_tokens import SessionTokens
 from admin_app.integrations.ports import ClerkSession
+from admin_app.integrations.signed_tokens import JwksKeys
 from tests.integrations.conftest import ScriptedProvider
 from tests.integrations.signing import SHARED_CONTRACTS
 
@@ -248,7 +249,7 @@ class TestPublishedKeys:
     @pytest.fixture
     def port(self, provider: ScriptedProvider, clock: Clock) -> SessionTokens:
         provider.answers["/jwks"] = self.published(ins_1=KEY)
-        keys = JwksKeys(f"{provider.url}/jwks", timeout=0.3, clock=lambda: clock.now)
+        keys = JwksKeys("clerk", f"{provider.url}/jwks", timeout=0.3, clock=lambda: clock.now)
         return SessionTokens(ISSUER, keys, ())
 
     @staticmethod

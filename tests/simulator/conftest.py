@@ -76,6 +76,8 @@ def simulator(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
             clerk_secret_key="sk_sim",
             clerk_webhook_secret=CLERK_SECRET,
             clerk_issuer=f"{url}/clerk",
+            workos_api_key="sk_workos",
+            workos_client_id="client_sim",
             retry_speed=SPEED,
         ),
         tmp_path / "state.sqlite",
@@ -113,6 +115,9 @@ def settings(simulator: str, receiver: Receiver) -> Settings:
         clerk_secret_key="sk_sim",
         clerk_authorized_parties=receiver.url,
         clerk_webhook_secret=CLERK_SECRET,
+        workos_api_key="sk_workos",
+        workos_client_id="client_sim",
+        workos_api_base=f"{simulator}/workos",
     )
 
 

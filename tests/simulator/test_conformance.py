@@ -151,7 +151,7 @@ def test_the_simulators_address_is_found_in_the_settings(simulator, settings):
         ("clerk/users", {}),
         ("clerk/users/user_nobody/verify", {}),
         ("clerk/tokens", {"ttl": "long"}),
-        ("faults", {"provider": "stripe", "mode": "slow"}),
+        ("faults", {"provider": "nobody", "mode": "slow"}),
         ("faults", {"provider": "whop", "mode": "odd"}),
         ("faults", {"provider": "whop", "mode": "slow", "times": "x"}),
     ],

@@ -119,3 +119,45 @@ def test_clerk_errors(simulator, path, headers, status):
     answer = httpx.get(f"{simulator}/clerk/v1/users/{path}", headers=headers)
     assert answer.status_code == status
     check("clerk-bapi", "ClerkErrors", answer.json())
+
+
+def test_workos_answers(simulator):
+    api = f"{simulator}/workos"
+    workos = {"Authorization": "Bearer sk_workos"}
+
+    def post(path, body):
+        answer = httpx.post(f"{api}{path}", headers=workos, json=body)
+        assert answer.status_code in {200, 201}
+        return answer.json()
+
+    user = post("/user_management/users", {"email": "Gina@example.com", "first_name": "Gina"})
+    check("workos", "UserlandUser", user)
+    organization = post("/organizations", {"name": f"user-{user['id']}", "external_id": f"user-{user['id']}"})
+    check("workos", "Organization", organization)
+    member = {"user_id": user["id"], "organization_id": organization["id"]}
+    membership = post("/user_management/organization_memberships", member)
+    check("workos", "UserlandUserOrganizationMembership", membership)
+    code = post("/user_management/magic_auth", {"email": "gina@example.com"})
+    check("workos", "MagicAuth", code)
+    grant = {
+        "grant_type": "urn:workos:oauth:grant-type:magic-auth:code",
+        "client_id": "client_sim",
+        "client_secret": "sk_workos",
+        "email": "gina@example.com",
+        "code": code["code"],
+    }
+    check("workos", "UserlandAuthenticateResponse", post("/user_management/authenticate", grant))
+    check(
+        "workos", "UserlandUserList", get(simulator, "/workos/user_management/users", workos, email="GINA@example.com")
+    )
+    check("workos", "JwksResponse", get(simulator, "/workos/sso/jwks/client_sim", {}))
+    memberships = get(simulator, "/workos/user_management/organization_memberships", workos, user_id=user["id"])
+    check("workos", "UserlandUserOrganizationMembershipList", memberships)
+
+
+def test_a_taken_address_at_workos(simulator):
+    body, headers = {"email": "gina@example.com"}, {"Authorization": "Bearer sk_workos"}
+    httpx.post(f"{simulator}/workos/user_management/users", headers=headers, json=body)
+    answer = httpx.post(f"{simulator}/workos/user_management/users", headers=headers, json=body)
+    example = json.loads((SHARED_CONTRACTS / "events/workos/error.user_creation_error.400.json").read_text())
+    assert (answer.status_code, answer.json()) == (400, example)

@@ -1,0 +1,262 @@
+"""WorkOS through its SDK: guests as users with an organization of their own, codes by mail, access tokens.
+
+The SDK's own retries are off: it would wait as long as WorkOS asks for, and send a magic code twice. What certainly
+did nothing is tried once more here; whether a change without an answer was made, the caller must find out.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import httpx
+from workos import WorkOSClient
+from workos._errors import (
+    APIError,
+    AuthenticationFlowError,
+    OrganizationSelectionRequiredError,
+    RateLimitExceededError,
+    ServerError,
+    WorkOSConnectionError,
+    WorkOSError,
+)
+
+from admin_app.config import Settings
+from admin_app.errors import Forbidden, NotSignedIn, OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.integrations import fields, local
+from admin_app.integrations.guest_ports import GuestSession, WorkosPort, WorkosUser
+from admin_app.integrations.signed_tokens import JwksKeys, SignedTokens
+
+_PROVIDER = "workos"
+_TIMEOUT_SECONDS = 10
+_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 2.0
+_ALREADY_A_MEMBER = frozenset({"organization_membership_already_exists", "entity_already_exists"})
+_NOT_THIS_CODE = frozenset(
+    {
+        "invalid_one_time_code",
+        "one_time_code_previously_used",
+        "one_time_code_expired",
+        "one_time_code_too_many_attempts",
+        "invalid_credentials",
+        "invalid_grant",
+        "entity_not_found",
+        "user_not_found",
+    }
+)
+_DID_NOTHING = (RateLimitExceededError, WorkOSConnectionError)
+Answer = TypeVar("Answer")
+
+
+class _Person(Protocol):
+    """What the SDK's several user classes have in common."""
+
+    id: str
+    email: str
+    first_name: str | None
+    last_name: str | None
+
+
+def client(settings: Settings) -> WorkosPort:
+    keys = JwksKeys(_PROVIDER, f"{settings.workos_api_base}/sso/jwks/{settings.workos_client_id}")
+    return WorkosApi(
+        settings.workos_api_key,
+        settings.workos_client_id,
+        settings.workos_api_base,
+        SignedTokens(settings.workos_issuers, keys),
+    )
+
+
+class WorkosApi:
+    """`WorkosPort` over HTTP."""
+
+    def __init__(self, api_key: str, client_id: str, api_base: str, tokens: SignedTokens) -> None:
+        self._tokens = tokens
+        self._sdk = WorkOSClient(
+            api_key=api_key,
+            client_id=client_id,
+            base_url=api_base,
+            request_timeout=_TIMEOUT_SECONDS,
+            max_retries=0,
+            http_client=httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=not local.serves(api_base)),
+        )
+
+    def find_user(self, email: str) -> WorkosUser | None:
+        page = _read(lambda: self._sdk.user_management.list_users(email=email, limit=100))
+        found = (user for user in page.data if user.email.casefold() == email.casefold())
+        return next(map(_user, found), None)
+
+    def create_user(self, email: str, name: str, *, idempotency_key: str) -> WorkosUser:
+        first, _, last = name.partition(" ")
+        try:
+            return _user(
+                _change(
+                    lambda: self._sdk.user_management.create_user(
+                        email=email,
+                        first_name=first or None,
+                        last_name=last or None,
+                        request_options={"idempotency_key": idempotency_key},
+                    )
+                )
+            )
+        except ProviderRefused as refused:
+            known = self.find_user(email) if refused.reason == "email_not_available" else None
+            if known is None:
+                raise
+            return known
+
+    def find_organization(self, user_id: str) -> str | None:
+        try:
+            found = _read(lambda: self._sdk.organizations.get_organization_by_external_id(_personal(user_id)))
+        except ProviderRefused as refused:
+            if refused.reason in {"entity_not_found", "http_404"}:
+                return None
+            raise
+        return str(found.id)
+
+    def ensure_organization(self, user_id: str, *, idempotency_key: str) -> str:
+        if found := self.find_organization(user_id):
+            return found
+        try:
+            made = _change(
+                lambda: self._sdk.organizations.create_organization(
+                    name=_personal(user_id),
+                    external_id=_personal(user_id),
+                    request_options={"idempotency_key": idempotency_key},
+                )
+            )
+        except ProviderRefused as refused:
+            found = self.find_organization(user_id) if refused.reason == "external_id_already_used" else None
+            if found is None:
+                raise
+            return found
+        return str(made.id)
+
+    def ensure_membership(self, user_id: str, organization_id: str, *, idempotency_key: str) -> None:
+        try:
+            _change(
+                lambda: self._sdk.organization_membership.create_organization_membership(
+                    user_id=user_id,
+                    organization_id=organization_id,
+                    request_options={"idempotency_key": idempotency_key},
+                )
+            )
+        except ProviderRefused as refused:
+            if refused.reason not in _ALREADY_A_MEMBER:
+                raise
+
+    def send_magic_code(self, email: str) -> None:
+        _change(lambda: self._sdk.user_management.create_magic_auth(email=email))
+
+    def authenticate(self, email: str, code: str) -> GuestSession:
+        answer = self._signed_in(email, code)
+        claims = self._tokens.claims(answer.access_token)
+        return GuestSession(
+            access_token=answer.access_token,
+            expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
+            user=_user(answer.user),
+            organization_id=fields.text(answer.organization_id),
+        )
+
+    def _signed_in(self, email: str, code: str) -> Any:
+        users = self._sdk.user_management
+        try:
+            return _change(lambda: users.authenticate_with_magic_auth(code=code, email=email))
+        except _AnotherStep as step:
+            if not isinstance(step.error, OrganizationSelectionRequiredError):
+                raise Forbidden(
+                    "This address signs in another way. Use the sign-in of your organization.",
+                    code="signs_in_otherwise",
+                ) from None
+            chosen = self.find_organization(str(fields.mapping(step.error.user).get("id")))
+            token = step.error.pending_authentication_token
+        except ProviderRefused as refused:
+            if refused.reason in _NOT_THIS_CODE:
+                raise NotSignedIn("This code is wrong, used or too old. Ask for a new one.") from None
+            raise
+        if chosen is None or token is None:
+            raise SignsInOtherwise
+        return _change(
+            lambda: users.authenticate_with_organization_selection(
+                pending_authentication_token=token, organization_id=chosen
+            )
+        )
+
+    def verify_access_token(self, token: str) -> str:
+        user_id = fields.text(self._tokens.claims(token)["sub"])
+        if user_id is None:
+            raise NotSignedIn
+        return user_id
+
+
+class SignsInOtherwise(Forbidden):
+    code = "signs_in_otherwise"
+    sentence = "This address signs in another way. Use the sign-in of your organization."
+
+
+class _AnotherStep(Exception):
+    """WorkOS wants more than the code."""
+
+    def __init__(self, error: AuthenticationFlowError) -> None:
+        self.error = error
+
+
+def _personal(user_id: str) -> str:
+    return f"user-{user_id}"
+
+
+def _user(person: _Person) -> WorkosUser:
+    names = filter(None, map(fields.text, (person.first_name, person.last_name)))
+    return WorkosUser(id=person.id, email=person.email, name=" ".join(names) or None)
+
+
+def _read(call: Callable[[], Answer]) -> Answer:
+    return _call(call, repeated=(*_DID_NOTHING, ServerError), on_silence=ProviderUnavailable(_PROVIDER))
+
+
+def _change(call: Callable[[], Answer]) -> Answer:
+    return _call(call, repeated=_DID_NOTHING, on_silence=OutcomeUnknown(_PROVIDER))
+
+
+def _call(
+    call: Callable[[], Answer], *, repeated: tuple[type[WorkOSError], ...], on_silence: ProviderUnavailable
+) -> Answer:
+    """The answer in WorkOS's shape; `on_silence` is raised when it may have acted although none came."""
+    try:
+        try:
+            answer = call()
+        except repeated as failure:
+            _pause(failure)
+            answer = call()
+    except AuthenticationFlowError as step:
+        raise _AnotherStep(step) from None
+    except _DID_NOTHING:
+        raise ProviderUnavailable(_PROVIDER) from None
+    except ServerError:
+        raise on_silence from None
+    except APIError as refused:
+        _refuse(refused)
+    except (WorkOSError, AttributeError, TypeError, ValueError, LookupError):
+        # No answer, half of one, or one that is not in WorkOS's shape.
+        raise on_silence from None
+    if answer is None:
+        raise on_silence
+    return answer
+
+
+def _pause(refused: WorkOSError) -> None:
+    """Wait before the second try; a web request does not wait for as long as a limit may ask."""
+    wanted = getattr(refused, "retry_after", None)
+    seconds = _PAUSE_SECONDS if wanted is None else float(wanted)
+    if seconds > _LONGEST_PAUSE_SECONDS:
+        raise ProviderUnavailable(_PROVIDER)
+    time.sleep(seconds)
+
+
+def _refuse(error: APIError) -> NoReturn:
+    """The most telling of the codes: `errors` says what `code` only sums up."""
+    first = error.errors[0] if isinstance(error.errors, list) and error.errors else None
+    inner = fields.text(fields.mapping(first).get("code"))
+    raise ProviderRefused(
+        _PROVIDER, inner or fields.text(error.code) or fields.text(error.error) or f"http_{error.status_code}"
+    ) from None
