@@ -15,9 +15,9 @@ RESOLVES = frozenset({"purchases: resolve", "inbox: release"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES,
-    Role.OPS: LOOKS_AT,
+    Role.OPS: LOOKS_AT | {"schedule: manage"},
     Role.FINANCE: LOOKS_AT,
-    Role.ADMIN: LOOKS_AT | RESOLVES | {"staff", "staff: manage"},
+    Role.ADMIN: LOOKS_AT | RESOLVES | {"schedule: manage", "staff", "staff: manage"},
     Role.AUDITOR: LOOKS_AT | {"staff"},
 }
 
@@ -77,6 +77,10 @@ CONSOLE: dict[str, Row] = {
     **section("bookings", "bookings"),
     **section("practitioners", "bookings"),
     **section("session-types", "bookings"),
+    "practitioner-forms.create": Row("schedule: manage", {"GET": 200, "POST": 422}),
+    **commands("practitioner-forms", "schedule: manage", "edit", "activate", "deactivate"),
+    "session-type-forms.create": Row("schedule: manage", {"GET": 200, "POST": 422}),
+    **commands("session-type-forms", "schedule: manage", "edit", "activate", "deactivate"),
     **section("meetings", "meetings"),
     **section("organizations", "meetings"),
     **section("webhook-events", "inbox"),

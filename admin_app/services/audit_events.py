@@ -78,8 +78,12 @@ EVENTS: dict[str, EventKind] = {
     # schedule
     "practitioner.created": EventKind("{actor} added the practitioner {name}"),
     "practitioner.changed": EventKind("{actor} changed the practitioner {name}"),
+    "practitioner.activated": EventKind("{actor} put the practitioner {name} back into use"),
+    "practitioner.deactivated": EventKind("{actor} took the practitioner {name} out of use"),
     "session_type.created": EventKind("{actor} added the session type {title}"),
     "session_type.changed": EventKind("{actor} changed the session type {title}"),
+    "session_type.activated": EventKind("{actor} put the session type {title} back into use"),
+    "session_type.deactivated": EventKind("{actor} took the session type {title} out of use"),
     # staff
     "staff.created": EventKind("{actor} created the staff account {email} as {role}"),
     "staff.disabled": EventKind("{actor} disabled the staff account {email}", SESSIONS),

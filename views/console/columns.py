@@ -78,7 +78,7 @@ class Column:
     through: Any = None
     link: tuple[str, Any] | None = None
     sort: str | None = None
-    text: Callable[[Any], str] | None = None
+    text: Callable[[Any], Any] | None = None
 
     @cached_property
     def css(self) -> str:

@@ -77,6 +77,7 @@ class CommandPage:
             hidden=self.hidden,
             problem=error.sentence if error else None,
             problems=error.fields if error else {},
+            overtaken=isinstance(error, Conflict),
             reason=request.form.get("reason", ""),
             typed=request.form,
             **self.more,

@@ -1,13 +1,21 @@
 """Practitioners: whose time is sold."""
 
+from collections.abc import Callable
+from typing import Any
+
 from admin_app.policies.permissions import Permission
+from admin_app.services.working_hours import shown
 from models import Practitioner
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import YesNo
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
+
+
+def _command(label: str, address: Callable[[int], str], **more: Any) -> Command:
+    return Command(label=label, permission=Permission.SCHEDULE_MANAGE, address=address, **more)
 
 
 class PractitionersView(ConsoleModelView):
@@ -35,6 +43,7 @@ class PractitionersView(ConsoleModelView):
             parts=(part_of(Practitioner.name), part_of(Practitioner.email)),
             key=Practitioner.id,
         ),
+        add=("Add a practitioner", "/admin/practitioners/new", Permission.SCHEDULE_MANAGE),
         empty="No practitioner was set up yet.",
     )
     record = RecordSpec(
@@ -47,7 +56,7 @@ class PractitionersView(ConsoleModelView):
                     Column("E-mail", Practitioner.email),
                     Column("Time zone", Practitioner.time_zone),
                     Column("Active", Practitioner.active, "yes_no"),
-                    Column("Working hours", Practitioner.working_hours, "fields"),
+                    Column("Working hours", Practitioner.working_hours, "fields", text=shown),
                 ),
             ),
             Group(
@@ -63,5 +72,21 @@ class PractitionersView(ConsoleModelView):
             Related("Session types", "session-types", "practitioner", Practitioner.id),
             Related("Bookings", "bookings", "practitioner", Practitioner.id),
             Related("Meetings", "meetings", "practitioner", Practitioner.id),
+        ),
+        audited_as="practitioner",
+        commands=(
+            _command("Change", lambda key: f"/admin/practitioners/{key}/edit"),
+            _command("Add a session type", lambda key: f"/admin/session-types/new?practitioner_id={key}"),
+            _command(
+                "Take out of use",
+                lambda key: f"/admin/practitioners/{key}/deactivate",
+                when=lambda values: values["active"],
+                tone="danger",
+            ),
+            _command(
+                "Put back into use",
+                lambda key: f"/admin/practitioners/{key}/activate",
+                when=lambda values: not values["active"],
+            ),
         ),
     )

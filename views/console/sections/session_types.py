@@ -1,12 +1,14 @@
 """Session types: what can be booked, for how long and for how much."""
 
+from typing import Any
+
 from admin_app.policies.permissions import Permission
 from models import Practitioner, SessionType
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Exactly, YesNo
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
 PRACTITIONER = Column(
@@ -21,6 +23,15 @@ TERMS = (
     Column("Price", SessionType.price_amount, "money", currency=SessionType.price_currency),
     Column("Active", SessionType.active, "yes_no"),
 )
+
+
+def _command(label: str, word: str, **more: Any) -> Command:
+    return Command(
+        label=label,
+        permission=Permission.SCHEDULE_MANAGE,
+        address=lambda key: f"/admin/session-types/{key}/{word}",
+        **more,
+    )
 
 
 class SessionTypesView(ConsoleModelView):
@@ -42,6 +53,7 @@ class SessionTypesView(ConsoleModelView):
             exact=(SessionType.calendly_event_type_id, SessionType.calendly_event_type_uri),
             key=SessionType.id,
         ),
+        add=("Add a session type", "/admin/session-types/new", Permission.SCHEDULE_MANAGE),
         empty="No session type was set up yet.",
     )
     record = RecordSpec(
@@ -58,4 +70,10 @@ class SessionTypesView(ConsoleModelView):
             ),
         ),
         related=(Related("Bookings", "bookings", "session_type", SessionType.id),),
+        audited_as="session_type",
+        commands=(
+            _command("Change", "edit"),
+            _command("Take out of use", "deactivate", when=lambda values: values["active"], tone="danger"),
+            _command("Put back into use", "activate", when=lambda values: not values["active"]),
+        ),
     )
