@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import stripe
 from sqlalchemy import create_engine
 
 from admin_app.db import Database
@@ -12,6 +13,14 @@ DRIVER = "postgresql+psycopg://"
 
 def with_driver(url: str) -> str:
     return DRIVER + url.split("://", 1)[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _impatient() -> Iterator[None]:
+    """Stripe's SDK waits half a second and more between its tries; here nothing is won by waiting."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The whole product for a test: the web application and the jobs on one database, the providers simulated over HTTP."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -26,13 +27,21 @@ from admin_app.simulator import app as simulated
 from admin_app.simulator import control
 from admin_app.simulator.settings import SimulatorSettings
 from models import PendingProfile, Profile, WebhookEvent
-from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET, clerk_headers, whop_headers
+from tests.integrations.signing import (
+    CLERK_SECRET,
+    STRIPE_SECRET,
+    WHOP_SECRET,
+    clerk_headers,
+    stripe_headers,
+    whop_headers,
+)
 
 BASE_URL = "http://127.0.0.1:8000"
 WHOP_KEY = "apik_test"
 CLERK_KEY = "sk_test_clerk"
 WORKOS_KEY = "sk_test_workos"
 WORKOS_CLIENT = "client_test"
+STRIPE_KEY = "sk_test_stripe"
 
 
 def free_port() -> int:
@@ -56,6 +65,8 @@ def simulated_providers(folder: Path) -> Iterator[str]:
         clerk_issuer=f"{url}/clerk",
         workos_api_key=WORKOS_KEY,
         workos_client_id=WORKOS_CLIENT,
+        stripe_secret_key=STRIPE_KEY,
+        stripe_webhook_secret=STRIPE_SECRET,
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
     with served(app, port):
@@ -110,6 +121,9 @@ def settings_for(simulator: str, **changed: Any) -> Settings:
         "workos_api_key": WORKOS_KEY,
         "workos_client_id": WORKOS_CLIENT,
         "workos_api_base": f"{simulator}/workos",
+        "stripe_secret_key": STRIPE_KEY,
+        "stripe_webhook_secret": STRIPE_SECRET,
+        "stripe_api_base": f"{simulator}/stripe",
     }
     return Settings(_env_file=None, **(given | changed))
 
@@ -139,6 +153,11 @@ class House:
     def clerk(self, raw: bytes, *, delivery: str = "msg_1", at: float | None = None, **signed: Any) -> TestResponse:
         headers = clerk_headers(raw, at or time(), delivery=delivery, **signed)
         return self.post("/api/webhooks/clerk", data=raw, headers=headers)
+
+    def stripe(self, event: bytes | dict[str, Any], *, at: float | None = None, **signed: Any) -> TestResponse:
+        """A delivery of Stripe's; an event may come as `control_stripe.events` lists it."""
+        raw = event if isinstance(event, bytes) else json.dumps(event).encode()
+        return self.post("/api/webhooks/stripe", data=raw, headers=stripe_headers(raw, at or time(), **signed))
 
     def customer(self, email: str, *, verified: bool = True, name: str = "Max Member") -> tuple[str, str]:
         """Somebody with an account: their id and a session token."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import clerk_api, mail_pages, panel, whop_api, workos_api
+from admin_app.simulator import clerk_api, mail_pages, panel, stripe_api, whop_api, workos_api
 from admin_app.simulator.delivery import Deliveries
 from admin_app.simulator.faults import Faults
 from admin_app.simulator.settings import SimulatorSettings
@@ -17,6 +17,7 @@ _PARTS = (
     clerk_api.api,
     clerk_api.pages,
     workos_api.blueprint,
+    stripe_api.blueprint,
     panel.blueprint,
     mail_pages.blueprint,
 )

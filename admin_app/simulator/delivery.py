@@ -19,6 +19,8 @@ import httpx
 
 WHOP_WAITS = (10.0, 20.0, 40.0)
 SVIX_WAITS = (5.0, 300.0, 1800.0, 7200.0)
+# A sandbox tries three times more over a few hours.
+STRIPE_WAITS = (60.0, 1800.0, 7200.0)
 _TIMEOUT_SECONDS = 15
 _REMEMBERED = 500
 
@@ -56,6 +58,14 @@ def sign_legacy_whop(secret: str) -> Sign:
     def sign(body: bytes, now: int) -> dict[str, str]:
         digest = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
         return {"X-Whop-Signature": f"t={now},v1={digest}"}
+
+    return sign
+
+
+def sign_stripe(secret: str) -> Sign:
+    def sign(body: bytes, now: int) -> dict[str, str]:
+        digest = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
+        return {"Stripe-Signature": f"t={now},v1={digest}"}
 
     return sign
 

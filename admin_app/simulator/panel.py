@@ -6,7 +6,15 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import clerk_people, clerk_tokens, faults, whop_actions, whop_events, workos_panel
+from admin_app.simulator import (
+    clerk_people,
+    clerk_tokens,
+    faults,
+    stripe_panel,
+    whop_actions,
+    whop_events,
+    workos_panel,
+)
 from admin_app.simulator.store import Document
 from admin_app.simulator.whop_records import PLANS, Membership
 from admin_app.simulator.world import Refused, World
@@ -38,6 +46,7 @@ def blueprint(world: World) -> Blueprint:
     _whop_controls(routes, world)
     _clerk_controls(routes, world)
     workos_panel.controls(routes, world)
+    stripe_panel.controls(routes, world)
 
     @routes.post("/faults")
     def set_fault() -> Response:

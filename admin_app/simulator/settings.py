@@ -18,6 +18,8 @@ class SimulatorSettings:
     clerk_issuer: str
     workos_api_key: str = ""
     workos_client_id: str = ""
+    stripe_secret_key: str = ""
+    stripe_webhook_secret: str = ""
     retry_speed: float = 1.0
     smtp_port: int | None = None
 
@@ -45,6 +47,8 @@ def from_environment(
         clerk_issuer=setting("CLERK_ISSUER", f"{own_url}/clerk"),
         workos_api_key=setting("WORKOS_API_KEY"),
         workos_client_id=setting("WORKOS_CLIENT_ID"),
+        stripe_secret_key=setting("STRIPE_SECRET_KEY"),
+        stripe_webhook_secret=environment.get("STRIPE_WEBHOOK_SECRET", ""),
         retry_speed=retry_speed,
         smtp_port=smtp_port,
     )

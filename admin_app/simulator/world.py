@@ -43,6 +43,10 @@ class World:
         sign = delivery.sign_svix(self.settings.clerk_webhook_secret, delivery_id)
         self._deliver("clerk", body["type"], body, sign, delivery.SVIX_WAITS)
 
+    def deliver_stripe(self, event: dict[str, Any]) -> None:
+        sign = delivery.sign_stripe(self.settings.stripe_webhook_secret)
+        self._deliver("stripe", event["type"], event, sign, delivery.STRIPE_WAITS)
+
     def _deliver(
         self, provider: str, name: str, body: dict[str, Any], sign: delivery.Sign, waits: tuple[float, ...]
     ) -> None:

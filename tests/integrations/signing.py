@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 WHOP_SECRET = "ws_0123456789abcdef0123456789abcdef"
+STRIPE_SECRET = "whsec_0123456789abcdef0123456789abcdef"
 CLERK_SECRET = "whsec_" + base64.b64encode(b"twenty-four bytes secret").decode()
 OWN_EVENTS = Path(__file__).resolve().parent.parent / "events"
 # Collected beside the project where it is developed; the tests that use it say so when it is absent.
@@ -40,6 +41,11 @@ def current_whop_headers(raw: bytes, at: float, secret: str = WHOP_SECRET, deliv
 def legacy_whop_headers(raw: bytes, at: float, secret: str = WHOP_SECRET) -> dict[str, str]:
     mac = hmac.new(secret.encode(), str(int(at)).encode() + b"." + raw, hashlib.sha256).hexdigest()
     return {"X-Whop-Signature": f"t={int(at)},v1={mac}"}
+
+
+def stripe_headers(raw: bytes, at: float, secret: str = STRIPE_SECRET) -> dict[str, str]:
+    mac = hmac.new(secret.encode(), str(int(at)).encode() + b"." + raw, hashlib.sha256).hexdigest()
+    return {"Stripe-Signature": f"t={int(at)},v1={mac}"}
 
 
 def clerk_headers(raw: bytes, at: float, secret: str = CLERK_SECRET, delivery: str = "msg_1") -> dict[str, str]:

@@ -15,7 +15,7 @@ from admin_app.config import Settings
 from admin_app.integrations.registry import Providers, from_settings
 from admin_app.simulator.app import close, create_app
 from admin_app.simulator.settings import SimulatorSettings
-from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET
+from tests.integrations.signing import CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET
 from tests.programs import programs
 
 __all__ = ["programs"]
@@ -78,6 +78,8 @@ def simulator(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
             clerk_issuer=f"{url}/clerk",
             workos_api_key="sk_workos",
             workos_client_id="client_sim",
+            stripe_secret_key="sk_test_sim",
+            stripe_webhook_secret=STRIPE_SECRET,
             retry_speed=SPEED,
         ),
         tmp_path / "state.sqlite",
@@ -118,6 +120,9 @@ def settings(simulator: str, receiver: Receiver) -> Settings:
         workos_api_key="sk_workos",
         workos_client_id="client_sim",
         workos_api_base=f"{simulator}/workos",
+        stripe_secret_key="sk_test_sim",
+        stripe_webhook_secret=STRIPE_SECRET,
+        stripe_api_base=f"{simulator}/stripe",
     )
 
 

@@ -1,0 +1,94 @@
+"""Lets things happen at the simulated Stripe: what payers, banks and the business's dashboard do there.
+
+Every act may be told to the product by signed events; `deliver=False` loses them, as an outage does. `events` are
+what Stripe would have sent, so that a test can deliver them itself, in any order and any number of times.
+"""
+
+from typing import Any
+
+from admin_app.simulator import control
+
+
+def pay(simulator: str, session_id: str, *, deliver: bool = True) -> dict[str, Any]:
+    """The payer's card is accepted; answers the session."""
+    return _act(simulator, "pay", session_id, deliver=deliver)
+
+
+def decline(
+    simulator: str, session_id: str, *, code: str = "insufficient_funds", deliver: bool = True
+) -> dict[str, Any]:
+    """The payer's card is refused; the session stays open."""
+    return _act(simulator, "decline", session_id, deliver=deliver, code=code)
+
+
+def pay_later(simulator: str, session_id: str, *, deliver: bool = True) -> dict[str, Any]:
+    """The payer promises a bank transfer: the checkout is complete and unpaid."""
+    return _act(simulator, "pay-later", session_id, deliver=deliver)
+
+
+def settle_async(simulator: str, session_id: str, *, succeeds: bool = True, deliver: bool = True) -> dict[str, Any]:
+    """The bank says yes or no to the promised transfer."""
+    return _act(simulator, "settle-async", session_id, deliver=deliver, succeeds=succeeds)
+
+
+def expire(simulator: str, session_id: str, *, deliver: bool = True) -> dict[str, Any]:
+    """The session's time runs out."""
+    return _act(simulator, "expire", session_id, deliver=deliver)
+
+
+def refund(
+    simulator: str,
+    payment_intent_id: str,
+    *,
+    amount: int | None = None,
+    reason: str | None = None,
+    deliver: bool = True,
+) -> dict[str, Any]:
+    """Somebody refunds at Stripe's dashboard; all that is left without an amount. Answers the refund."""
+    return _act(simulator, "refund", payment_intent_id, deliver=deliver, amount=amount, reason=reason)
+
+
+def settle_refund(simulator: str, refund_id: str, *, succeeds: bool = True, deliver: bool = True) -> dict[str, Any]:
+    """The bank takes a pending refund, or sends a refund back."""
+    return _act(simulator, "settle-refund", refund_id, deliver=deliver, succeeds=succeeds)
+
+
+def dispute(
+    simulator: str, payment_intent_id: str, *, reason: str = "product_not_received", deliver: bool = True
+) -> dict[str, Any]:
+    """The payer's bank wants the money back; answers the dispute."""
+    return _act(simulator, "dispute", payment_intent_id, deliver=deliver, reason=reason)
+
+
+def delivery(simulator: str, *, on: bool) -> None:
+    """Whether events are sent at all."""
+    control.post(simulator, "stripe/delivery", {"on": on})
+
+
+def events(simulator: str, about: str) -> list[dict[str, Any]]:
+    """Every event that names this id of a session, payment, charge or refund, oldest first."""
+    listed: list[dict[str, Any]] = control.get(simulator, "stripe/events", about=about)
+    return listed
+
+
+def sessions(simulator: str) -> list[dict[str, Any]]:
+    """Every Checkout session, oldest first."""
+    return _listed(simulator, "checkout_session")
+
+
+def payments(simulator: str) -> list[dict[str, Any]]:
+    return _listed(simulator, "payment_intent")
+
+
+def refunds(simulator: str) -> list[dict[str, Any]]:
+    return _listed(simulator, "refund")
+
+
+def _listed(simulator: str, kind: str) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = control.get(simulator, f"stripe/{kind}s")
+    return listed
+
+
+def _act(simulator: str, act: str, identity: str, **wanted: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = control.post(simulator, f"stripe/{act}/{identity}", wanted)
+    return answer

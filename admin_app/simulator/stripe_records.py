@@ -1,0 +1,254 @@
+"""The objects of the simulated Stripe, kept in the shape in which its API shows them. Times are unix seconds."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from admin_app.simulator.store import Document
+
+API_VERSION = "2026-10-28.endive"
+SESSION, PAYMENT, CHARGE, REFUND, DISPUTE = "checkout_session", "payment_intent", "charge", "refund", "dispute"
+MOVEMENT, EVENT = "balance_transaction", "stripe_event"
+# Where an id leads to, for `expand`.
+KINDS = {"cs": SESSION, "pi": PAYMENT, "ch": CHARGE, "re": REFUND, "du": DISPUTE, "txn": MOVEMENT}
+_FEE_PER_MILLE, _FEE_FIXED = 29, 30
+_NO_DECIMALS = frozenset({"jpy", "krw", "vnd", "clp", "xaf", "xof", "pyg", "ugx", "rwf", "kmf", "gnf", "djf", "bif"})
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(12)}"
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def money(amount: int, currency: str) -> str:
+    """As a payer reads it: 150.00 EUR, or 5000 JPY, which has no smaller unit."""
+    if currency.lower() in _NO_DECIMALS:
+        return f"{amount} {currency.upper()}"
+    return f"{amount // 100}.{amount % 100:02} {currency.upper()}"
+
+
+def _nothing(*names: str) -> dict[str, Any]:
+    return dict.fromkeys(names)
+
+
+# What Stripe always answers and this simulator does not play.
+_SESSION_UNPLAYED: dict[str, Any] = {
+    **_nothing(
+        *("after_expiration", "allow_promotion_codes", "allowed_payment_method_types", "billing_address_collection"),
+        *("client_secret", "collected_information", "consent", "consent_collection", "currency_conversion"),
+        *("customer", "customer_account", "discounts", "integration_identifier", "invoice", "locale"),
+        *("managed_payments", "origin_context", "payment_link", "payment_method_configuration_details"),
+        *("permissions", "recovered_from", "saved_payment_method_options", "setup_intent"),
+        *("shipping_address_collection", "shipping_cost", "submit_type", "subscription", "wallet_options"),
+    ),
+    "adaptive_pricing": {"enabled": False},
+    "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+    "custom_fields": [],
+    "custom_text": _nothing("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"),
+    "customer_creation": "if_required",
+    "payment_method_collection": "if_required",
+    "payment_method_options": {},
+    "payment_method_types": ["card", "us_bank_account"],
+    "shipping_options": [],
+    "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+    "ui_mode": "hosted_page",
+}
+_PAYMENT_UNPLAYED: dict[str, Any] = {
+    **_nothing(
+        *("allowed_payment_method_types", "application", "application_fee_amount", "automatic_payment_methods"),
+        *("canceled_at", "cancellation_reason", "customer", "customer_account", "description"),
+        *("excluded_payment_method_types", "managed_payments", "next_action", "on_behalf_of", "payment_method"),
+        *("payment_method_configuration_details", "payment_record", "processing", "receipt_email", "review"),
+        *("setup_future_usage", "shipping", "source", "statement_descriptor", "statement_descriptor_suffix"),
+        "transfer_group",
+    ),
+    "amount_capturable": 0,
+    "capture_method": "automatic_async",
+    "confirmation_method": "automatic",
+    "payment_method_options": {},
+    "payment_method_types": ["card", "us_bank_account"],
+}
+_CHARGE_UNPLAYED: dict[str, Any] = {
+    **_nothing(
+        *("application", "application_fee", "application_fee_amount", "customer", "description"),
+        *("failure_balance_transaction", "on_behalf_of", "payment_method", "receipt_email", "receipt_number"),
+        *("receipt_url", "review", "shipping", "source", "source_transfer", "statement_descriptor"),
+        *("statement_descriptor_suffix", "transfer_data", "transfer_group", "outcome"),
+    ),
+    "billing_details": _nothing("address", "email", "name", "phone", "tax_id"),
+    "calculated_statement_descriptor": "DEMO STUDIO",
+    "fraud_details": {},
+}
+_REFUND_UNPLAYED: dict[str, Any] = _nothing(
+    *("customer", "customer_account", "payment_method", "receipt_number", "source_transfer_reversal"),
+    "transfer_reversal",
+)
+
+
+def session(wanted: Mapping[str, Any], *, amount: int, currency: str, title: str, page: str, live: bool) -> Document:
+    identity = new_id("cs_live" if live else "cs_test")
+    created = now()
+    return {
+        "id": identity,
+        "object": "checkout.session",
+        **_SESSION_UNPLAYED,
+        "amount_subtotal": amount,
+        "amount_total": amount,
+        "cancel_url": wanted.get("cancel_url"),
+        "client_reference_id": wanted.get("client_reference_id"),
+        "created": created,
+        "currency": currency,
+        "customer_details": None,
+        "customer_email": wanted.get("customer_email"),
+        "expires_at": int(wanted.get("expires_at") or created + 86400),
+        "livemode": live,
+        "metadata": dict(wanted.get("metadata") or {}),
+        "mode": "payment",
+        "payment_intent": None,
+        "payment_status": "unpaid",
+        "status": "open",
+        "success_url": wanted.get("success_url"),
+        "url": f"{page}/{identity}",
+        # Not shown by the API: what the pay page needs.
+        "_title": title,
+        "_payment_metadata": dict((wanted.get("payment_intent_data") or {}).get("metadata") or {}),
+    }
+
+
+def payment(of: Document) -> Document:
+    """The payment intent that a checkout makes when it is first paid."""
+    identity = new_id("pi")
+    return {
+        "id": identity,
+        "object": "payment_intent",
+        **_PAYMENT_UNPLAYED,
+        "amount": of["amount_total"],
+        "amount_received": 0,
+        "client_secret": f"{identity}_secret_{secrets.token_hex(8)}",
+        "created": now(),
+        "currency": of["currency"],
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": of["livemode"],
+        "metadata": of["_payment_metadata"],
+        "status": "requires_payment_method",
+    }
+
+
+def charge(of: Document, *, status: str, method: str = "card", failure_code: str | None = None) -> Document:
+    """One try to take the money: succeeded, pending or failed."""
+    taken = status == "succeeded"
+    return {
+        "id": new_id("ch"),
+        "object": "charge",
+        **_CHARGE_UNPLAYED,
+        "amount": of["amount"],
+        "amount_captured": of["amount"] if taken else 0,
+        "amount_refunded": 0,
+        "balance_transaction": None,
+        "captured": taken,
+        "created": now(),
+        "currency": of["currency"],
+        "disputed": False,
+        "failure_code": failure_code,
+        "failure_message": "The payment was declined." if failure_code else None,
+        "livemode": of["livemode"],
+        "metadata": of["metadata"],
+        "paid": taken,
+        "payment_intent": of["id"],
+        "payment_method_details": {"type": method},
+        "refunded": False,
+        "status": status,
+    }
+
+
+def movement(of: Document) -> Document:
+    """What a charge adds to the balance, after Stripe's fee."""
+    fee = (of["amount"] * _FEE_PER_MILLE + 500) // 1000 + _FEE_FIXED
+    return {
+        "id": new_id("txn"),
+        "object": "balance_transaction",
+        "amount": of["amount"],
+        "currency": of["currency"],
+        "fee": fee,
+        "net": of["amount"] - fee,
+        "source": of["id"],
+        "status": "pending",
+        "type": "charge",
+        "created": now(),
+    }
+
+
+def refund(of: Document, *, amount: int, reason: str | None, metadata: Mapping[str, str], status: str) -> Document:
+    return {
+        "id": new_id("re"),
+        "object": "refund",
+        **_REFUND_UNPLAYED,
+        "amount": amount,
+        "balance_transaction": new_id("txn"),
+        "charge": of["id"],
+        "created": now(),
+        "currency": of["currency"],
+        "metadata": dict(metadata),
+        "payment_intent": of["payment_intent"],
+        "reason": reason,
+        "status": status,
+    }
+
+
+def dispute(of: Document, *, reason: str) -> Document:
+    created = now()
+    return {
+        "id": new_id("du"),
+        "object": "dispute",
+        "amount": of["amount"],
+        "balance_transactions": [],
+        "charge": of["id"],
+        "created": created,
+        "currency": of["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {},
+        "evidence_details": {
+            "due_by": created + 14 * 86400,
+            "enhanced_eligibility": {},
+            "has_evidence": False,
+            "past_due": False,
+            "submission_count": 0,
+            "submission_method": "not_submitted",
+        },
+        "intended_submission_method": None,
+        "is_charge_refundable": False,
+        "livemode": of["livemode"],
+        "metadata": {},
+        "payment_intent": of["payment_intent"],
+        "reason": reason,
+        "status": "needs_response",
+    }
+
+
+def event(
+    name: str, about: Document, *, live: bool, previous: Mapping[str, Any] | None = None, key: str | None = None
+) -> Document:
+    data: dict[str, Any] = {"object": shown(about)}
+    if previous is not None:
+        data["previous_attributes"] = dict(previous)
+    return {
+        "id": new_id("evt"),
+        "object": "event",
+        "api_version": API_VERSION,
+        "created": now(),
+        "data": data,
+        "livemode": live,
+        "pending_webhooks": 1,
+        "request": {"id": new_id("req") if key else None, "idempotency_key": key},
+        "type": name,
+    }
+
+
+def shown(document: Document) -> Document:
+    """Without what only the simulator knows."""
+    return {name: value for name, value in document.items() if not name.startswith("_")}
