@@ -45,10 +45,11 @@ def receiver() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            # Before the answer: the next delivery comes as soon as this one is answered.
+            box.received.append((self.path, dict(self.headers), body))
             self.send_response(box.statuses.pop(0) if len(box.statuses) > 1 else box.statuses[0])
             self.send_header("Content-Length", "0")
             self.end_headers()
-            box.received.append((self.path, dict(self.headers), body))
 
         def log_message(self, *_: object) -> None:
             """Quiet."""
