@@ -67,10 +67,13 @@ EVENTS: dict[str, EventKind] = {
     "payment.failed": EventKind("{actor} noted that the payment of {what} {number} failed: {because}"),
     "payment.expired": EventKind("{actor} noted that the checkout of {what} {number} expired"),
     "payment.disputed": EventKind("{actor} noted a dispute about the payment of {what} {number}: {because}"),
-    "refund.requested": EventKind("{actor} asked for a refund of {amount} of {what} {number}"),
+    "refund.requested": EventKind(
+        "{actor} asked for a refund of {amount} of {what} {number}", frozenset({"state", "because"})
+    ),
     "refund.approved": EventKind("{actor} approved the refund of {amount}"),
     "refund.declined": EventKind("{actor} declined the refund of {amount}"),
     "refund.settled": EventKind("{actor} noted that the refund of {amount} is {state}"),
+    "refund.asked": EventKind("{actor} had Stripe asked about the refund of {amount}"),
     "refund.found": EventKind("{actor} found a refund of {amount} that was made at Stripe"),
     # guests
     "guest.registered": EventKind("{actor} registered the guest {email} in WorkOS: {outcome}"),

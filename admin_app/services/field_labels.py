@@ -58,6 +58,9 @@ LABELS = {
     "minutes": "Minutes",
     "price_amount": "Price (minor units)",
     "price_currency": "Currency",
+    "given_back": "Given back or on its way",
+    "left_to_give_back": "Left to give back",
+    "failure_code": "Failed because",
     "captured_amount": "Captured (minor units)",
     "reserved_amount": "Refunded or on its way (minor units)",
 }

@@ -1,0 +1,107 @@
+"""Two people for a large refund: one asks, another one decides. The table, too, refuses that they are the same."""
+
+from sqlalchemy import select
+
+from admin_app.context import Ctx, Staff
+from admin_app.errors import Conflict, Forbidden, NotFound
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, payments, refund_states, refunds
+from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.records import refund_key
+from admin_app.services.refund_states import amount_of, records_of, refunds_of
+from models.money import RESERVING, Approval, Payment, Refund, RefundState
+
+OWN = "You asked for this refund yourself, so somebody else decides about it."
+DECIDED = "Nobody has to decide about this refund any more."
+
+
+def plan_decision(ctx: Ctx, *, refund_id: int) -> Plan:
+    """What the one who asked was shown, for the one who decides."""
+    require(ctx, Permission.PAYMENTS_READ)
+    refund = ctx.session.get(Refund, refund_id)
+    if refund is None:
+        raise NotFound("There is no such refund.")
+    payment = ctx.session.get_one(Payment, refund.payment_id)
+    approval = _approval(ctx, refund)
+    quoted = refunds.quote(ctx.session, payment.id)
+    about = payments.paid_for(payment)
+    return Plan(
+        title=f"Give back {amount_of(refund)} of {about['what']} {about['number']}",
+        outcome="sent",
+        lines=(
+            PlanLine(refund_key(refund.id), "state", refund.state, RefundState.REQUESTED, "your approval"),
+            *refunds.lines(quoted, refund.amount, source=f"{refund.requested_by} asked for it", counted=True),
+        ),
+        consequences=(
+            "Approved, it is sent to Stripe at once.",
+            *refunds.effects(quoted, refund.amount),
+            "Declined, nothing is sent, and its money can be asked for again.",
+        ),
+        fingerprint=fingerprint(payment, refund),
+        refusal=_refusal(ctx, refund, approval),
+    )
+
+
+def approve(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:
+    """Let the refund go; it is sent after the commit."""
+    payment, refund, approval, reason = _deciding(ctx, refund_id, reason, shown)
+    held = [each for each in refunds_of(ctx.session, payment.id) if each.state in RESERVING]
+    obstacle = refunds.obstacle(payment, held)
+    if obstacle:
+        raise Conflict(obstacle)
+    _decide(ctx, approval, "approved", reason)
+    refund.state = RefundState.REQUESTED
+    _note(ctx, payment, refund, "refund.approved", reason)
+    refunds.queue_sending(ctx, refund)
+    return refund
+
+
+def decline(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:
+    """Refuse the refund; its money can be asked for again."""
+    payment, refund, approval, reason = _deciding(ctx, refund_id, reason, shown)
+    _decide(ctx, approval, "declined", reason)
+    refund.state = RefundState.DECLINED
+    _note(ctx, payment, refund, "refund.declined", reason)
+    refund_states.reserve(ctx, payment)
+    return refund
+
+
+def _deciding(ctx: Ctx, refund_id: int, reason: str, shown: str) -> tuple[Payment, Refund, Approval, str]:
+    """Everything locked and allowed, for a decision about exactly what was shown."""
+    require(ctx, Permission.REFUNDS_APPROVE)
+    reason = require_reason(reason)
+    payment, refund = refund_states.locked(ctx, refund_id)
+    approval = _approval(ctx, refund)
+    refusal = _refusal(ctx, refund, approval)
+    if refusal == OWN:
+        raise Forbidden(OWN)
+    if refusal or approval is None:
+        raise Conflict(refusal)
+    require_same(shown, fingerprint(payment, refund))
+    return payment, refund, approval, reason
+
+
+def _refusal(ctx: Ctx, refund: Refund, approval: Approval | None) -> str | None:
+    if refund.state is not RefundState.AWAITING_APPROVAL or approval is None:
+        return DECIDED
+    if not isinstance(ctx.actor, Staff):
+        return "Only a person decides about a refund."
+    # By the account, whatever its role has become since.
+    return OWN if ctx.actor.id == approval.requested_by_id else None
+
+
+def _approval(ctx: Ctx, refund: Refund) -> Approval | None:
+    query = select(Approval).where(Approval.refund_id == refund.id).execution_options(populate_existing=True)
+    return ctx.session.scalar(query)
+
+
+def _decide(ctx: Ctx, approval: Approval, decision: str, reason: str) -> None:
+    approval.decided_by_id = ctx.actor.id if isinstance(ctx.actor, Staff) else None
+    approval.decided_at, approval.decision, approval.reason = ctx.now, decision, reason
+
+
+def _note(ctx: Ctx, payment: Payment, refund: Refund, event: str, reason: str) -> None:
+    refund.version += 1
+    refund.updated_at = ctx.now
+    facts = {"amount": amount_of(refund)}
+    audit.record(ctx, event, records=records_of(payment, refund), reason=reason, facts=facts)

@@ -1,0 +1,248 @@
+"""Giving money back: what can be given back, the plan of a refund, and the request itself.
+
+A request reserves its money on the payment's row, under its lock: however many ask at once, no more is promised than
+was captured. A large one waits for a second person (`approvals`); the others are sent at once (`refund_sending`).
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx, Staff
+from admin_app.errors import InvalidInput, NotFound, NotRefundable
+from admin_app.integrations import job_queue
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, payments, refund_states
+from admin_app.services.amounts import money_text
+from admin_app.services.plans import MOST_REASON, Plan, PlanLine, fingerprint, require_same
+from admin_app.services.records import payment_key
+from admin_app.services.refund_states import amount_of, records_of, refunds_of
+from models.money import RESERVING, Approval, Payment, Refund, RefundOrigin, RefundReason, RefundState
+
+# Said by staff; the others are the product's own.
+REASONS = tuple(reason for reason in RefundReason if reason is not RefundReason.SLOT_LOST)
+# A disputed payment's money is with the bank. In these states of a dispute it is not, or not any more.
+NOTHING_LEFT = "All that was paid went back already, or is on its way."
+REFUNDABLE_DISPUTES = frozenset(
+    ("won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed")
+)
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What of a payment can be given back now; amounts in minor units of `currency`.
+
+    `fee` is what Stripe kept and does not give back, None while it is not told. `unseconded` is what staff asked for
+    without a second person. `refusal` says why nothing can be given back, if so.
+    """
+
+    payment_id: int
+    currency: str
+    captured: int
+    refunded: int
+    on_its_way: int
+    fee: int | None
+    unseconded: int
+    refusal: str | None
+
+    @property
+    def refundable(self) -> int:
+        return self.captured - self.refunded - self.on_its_way
+
+    def waits(self, amount: int, approval_above: int) -> bool:
+        """Whether a second person decides: many small refunds of one payment count as the large one they make."""
+        return self.unseconded + amount > approval_above
+
+
+def quote(session: Session, payment_id: int) -> Quote:
+    """What can be given back of this payment, and what stands in the way."""
+    payment = session.get(Payment, payment_id)
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    return _quote(session, payment)
+
+
+def _quote(session: Session, payment: Payment) -> Quote:
+    refunds = refunds_of(session, payment.id)
+    seconded = set(session.scalars(select(Approval.refund_id).where(Approval.refund_id.in_([r.id for r in refunds]))))
+    held = [refund for refund in refunds if refund.state in RESERVING]
+    refunded = sum(refund.amount for refund in held if refund.state is RefundState.SUCCEEDED)
+    unseconded = [r.amount for r in held if r.origin is RefundOrigin.STAFF and r.id not in seconded]
+    reserved = sum(refund.amount for refund in held)
+    nothing_left = NOTHING_LEFT if reserved >= payment.captured_amount else None
+    return Quote(
+        payment_id=payment.id,
+        currency=payment.currency,
+        captured=payment.captured_amount,
+        refunded=refunded,
+        on_its_way=reserved - refunded,
+        fee=payment.fee_amount,
+        unseconded=sum(unseconded),
+        refusal=obstacle(payment, held) or nothing_left,
+    )
+
+
+def obstacle(payment: Payment, held: list[Refund]) -> str | None:
+    """What forbids that any money of this payment goes back now, however much is left."""
+    unknown = next((refund for refund in held if refund.state is RefundState.UNKNOWN), None)
+    if payment.captured_amount == 0 or payment.stripe_payment_intent_id is None:
+        return "Nothing was paid, so there is nothing to give back."
+    if payment.dispute_status and payment.dispute_status not in REFUNDABLE_DISPUTES:
+        return "The payer disputes this payment, so Stripe gives nothing of it back. Answer the dispute at Stripe."
+    if unknown is not None:
+        return (
+            f"Nobody knows yet what became of refund {unknown.id} over {amount_of(unknown)}. "
+            "Ask Stripe about it before you give more back."
+        )
+    return None
+
+
+def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int) -> Plan:
+    """What giving back this much means, before anybody asks for it."""
+    require(ctx, Permission.PAYMENTS_READ)
+    payment = ctx.session.get(Payment, payment_id)
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    quoted = _quote(ctx.session, payment)
+    return Plan(
+        title=f"Give back {money_text(amount, quoted.currency)}",
+        outcome="waits" if quoted.waits(amount, approval_above) else "sent",
+        lines=lines(quoted, amount, source="what you typed"),
+        consequences=consequences(quoted, amount, approval_above),
+        fingerprint=fingerprint(payment, amount),
+        refusal=_refusal_of(quoted, amount),
+    )
+
+
+def request(
+    ctx: Ctx, *, payment_id: int, amount: int, reason_code: str, note: str, approval_above: int, shown: str
+) -> Refund:
+    """Ask for a refund as its plan was shown: it is sent, or waits for a second person."""
+    require(ctx, Permission.REFUNDS_REQUEST)
+    reason, note = _reason_of(reason_code, note)
+    payment = payments.locked(ctx, payment_id)
+    quoted = _quote(ctx.session, payment)
+    _require_room(quoted, amount)
+    require_same(shown, fingerprint(payment, amount))
+    return _write(ctx, payment, amount, reason, note, waits=quoted.waits(amount, approval_above))
+
+
+def request_within(
+    ctx: Ctx, *, payment_id: int, amount: int | None, reason: RefundReason, note: str, approval_above: int
+) -> Refund:
+    """Ask for a refund as a part of another command, whose plan has shown it; no amount means all that is left."""
+    require(ctx, Permission.REFUNDS_REQUEST)
+    payment = payments.locked(ctx, payment_id)
+    quoted = _quote(ctx.session, payment)
+    wanted = quoted.refundable if amount is None else amount
+    _require_room(quoted, wanted)
+    return _write(ctx, payment, wanted, reason, note, waits=quoted.waits(wanted, approval_above))
+
+
+def request_by_backdesk(ctx: Ctx, payment: Payment, amount: int, reason: RefundReason) -> Refund | None:
+    """Give back what was paid for nothing, without asking anybody; None when nothing of it is left to give back.
+
+    Finance finds these on their worklist.
+    """
+    payment = payments.locked(ctx, payment.id)
+    quoted = _quote(ctx.session, payment)
+    amount = min(amount, quoted.refundable)
+    if quoted.refusal or amount <= 0:
+        return None
+    return _write(ctx, payment, amount, reason, "", waits=False)
+
+
+def consequences(quoted: Quote, amount: int, approval_above: int) -> tuple[str, ...]:
+    """What asking for this much leads to, in sentences."""
+    first = "Stripe is told at once."
+    if quoted.waits(amount, approval_above):
+        limit = money_text(approval_above, quoted.currency)
+        first = f"Above {limit} a second person decides. No money moves before they approve it."
+    rest = (
+        ("This is all that is left: the payment is then refunded as a whole.",) if amount == quoted.refundable else ()
+    )
+    return (first, *effects(quoted, amount), *rest, "The appointment stays as it is.")
+
+
+def effects(quoted: Quote, amount: int) -> tuple[str, ...]:
+    """What a refund of this much does once it is sent."""
+    fee = (f"Stripe keeps its fee of {money_text(quoted.fee, quoted.currency)}.",) if quoted.fee else ()
+    return (f"{money_text(amount, quoted.currency)} go back to what was paid with, which takes 5 to 10 days.", *fee)
+
+
+def lines(quoted: Quote, amount: int, *, source: str, counted: bool = False) -> tuple[PlanLine, ...]:
+    """What is given back and what is left of it; `counted` when the quote holds this refund already."""
+    key = payment_key(quoted.payment_id)
+    gone = quoted.refunded + quoted.on_its_way - (amount if counted else 0)
+    left = quoted.captured - gone
+
+    def line(field: str, now: int, after: int, source: str) -> PlanLine:
+        return PlanLine(key, field, money_text(now, quoted.currency), money_text(after, quoted.currency), source)
+
+    return (
+        line("given_back", gone, gone + amount, source),
+        line("left_to_give_back", left, left - amount, f"{money_text(quoted.captured, quoted.currency)} captured"),
+    )
+
+
+def _refusal_of(quoted: Quote, amount: int) -> str | None:
+    if quoted.refusal or 0 < amount <= quoted.refundable:
+        return quoted.refusal
+    return f"Only {money_text(quoted.refundable, quoted.currency)} can be given back. Choose a smaller amount."
+
+
+def _require_room(quoted: Quote, amount: int) -> None:
+    refusal = _refusal_of(quoted, amount)
+    if refusal:
+        raise NotRefundable(refusal)
+
+
+def _reason_of(reason_code: str, note: str) -> tuple[RefundReason, str]:
+    """The reason and the note as they are kept; refused with a sentence for the field that is wrong."""
+    note = note.strip()
+    if reason_code not in REASONS:
+        raise InvalidInput("Say why: choose a reason.", fields={"reason_code": "Choose one of the reasons."})
+    if reason_code == RefundReason.OTHER and not note:
+        raise InvalidInput("Say why: another reason needs a note.", fields={"note": "Write what the reason is."})
+    if len(note) > MOST_REASON or "\x00" in note:
+        sentence = f"Use at most {MOST_REASON} plain characters."
+        raise InvalidInput("The note cannot be kept as it is.", fields={"note": sentence})
+    return RefundReason(reason_code), note
+
+
+def _write(ctx: Ctx, payment: Payment, amount: int, reason: RefundReason, note: str, *, waits: bool) -> Refund:
+    """Write the refund down with its reserve; then it waits for a second person, or its sending is queued."""
+    person = ctx.actor if isinstance(ctx.actor, Staff) else None
+    waits = waits and person is not None
+    refund = Refund(
+        payment_id=payment.id,
+        amount=amount,
+        currency=payment.currency,
+        state=RefundState.AWAITING_APPROVAL if waits else RefundState.REQUESTED,
+        origin=RefundOrigin.STAFF if person else RefundOrigin.BACKDESK,
+        reason=reason,
+        note=note or None,
+        requested_by=audit.actor_name(ctx.actor.kind, ctx.actor.label) if person is None else person.label,
+        created_at=ctx.now,
+        updated_at=ctx.now,
+    )
+    ctx.session.add(refund)
+    refund_states.reserve(ctx, payment)
+    if waits and person is not None:
+        ctx.session.add(Approval(refund_id=refund.id, requested_by_id=person.id, requested_at=ctx.now))
+    else:
+        queue_sending(ctx, refund)
+    audit.record(
+        ctx,
+        "refund.requested",
+        records=records_of(payment, refund),
+        reason=note or None,
+        facts={"amount": amount_of(refund), **payments.paid_for(payment), "state": refund.state, "because": reason},
+    )
+    return refund
+
+
+def queue_sending(ctx: Ctx, refund: Refund) -> None:
+    """Have the refund sent after the commit; one job for it at a time."""
+    job_queue.defer(ctx.session, "send_refund", once_key=f"send_refund:{refund.id}", refund_id=refund.id)
