@@ -21,7 +21,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.jobs import events, mails, memberships
+from admin_app.jobs import events, mails, memberships, refunds
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
 from admin_app.simulator import control
@@ -42,6 +42,14 @@ CLERK_KEY = "sk_test_clerk"
 WORKOS_KEY = "sk_test_workos"
 WORKOS_CLIENT = "client_test"
 STRIPE_KEY = "sk_test_stripe"
+
+# What each task does with its arguments; `process_event` also wants to know whether it is the last try.
+TASKS: dict[str, Callable[..., None]] = {
+    "compare_membership": memberships.compare,
+    "send_claim_mail": mails.send_claim_mail,
+    "send_refund": refunds.send,
+    "ask_about_refund": refunds.ask,
+}
 
 
 def free_port() -> int:
@@ -170,11 +178,9 @@ class House:
         while job := self._next_job():
             task, arguments = job
             if task == "process_event":
-                events.process(self.bench, arguments["event_id"], last_try=last_try)
-            elif task == "compare_membership":
-                memberships.compare(self.bench, arguments["membership_id"])
+                events.process(self.bench, last_try=last_try, **arguments)
             else:
-                mails.send_claim_mail(self.bench, arguments["pending_profile_id"])
+                TASKS[task](self.bench, **arguments)
             done += 1
         return done
 

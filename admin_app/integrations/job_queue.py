@@ -22,4 +22,5 @@ def defer(session: Session, task: str, *, once_key: str | None = None, **argumen
         job.defer(**arguments)
         return
     with suppress(procrastinate.exceptions.AlreadyEnqueued), session.begin_nested():
+        session.connection()  # the savepoint is only made once the session is used within it
         job.defer(**arguments)

@@ -6,7 +6,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
-from admin_app.jobs import events, mails, memberships, sweeper
+from admin_app.jobs import events, mails, memberships, refunds, sweeper
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
 from admin_app.services import owners, whop_comparison
@@ -39,6 +39,17 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def compare_membership(membership_id: str) -> None:
         memberships.compare(bench, membership_id)
+
+    @queue.task(name="send_refund", retry=back_off)
+    @failing_by_code
+    def send_refund(refund_id: int) -> None:
+        refunds.send(bench, refund_id)
+
+    # Not tried again by the queue: whatever is still unknown is asked about at the next tick.
+    @queue.task(name="ask_about_refund")
+    @failing_by_code
+    def ask_about_refund(refund_id: int) -> None:
+        refunds.ask(bench, refund_id)
 
 
 def _recurring(queue: App, bench: Bench) -> None:
@@ -73,6 +84,18 @@ def _recurring(queue: App, bench: Bench) -> None:
     def refresh_owners(timestamp: int) -> None:
         with bench.db.unit_of_work(Job("refresh_owners")) as ctx:
             owners.refresh_stale(ctx, limit=OWNERS_AT_ONCE)
+
+    @queue.periodic(cron="*/2 * * * *")
+    @queue.task(name="queue_unfinished_refunds", queueing_lock="queue_unfinished_refunds")
+    @failing_by_code
+    def queue_unfinished_refunds(timestamp: int) -> None:
+        refunds.queue_unfinished(bench)
+
+    @queue.periodic(cron="23 * * * *")
+    @queue.task(name="queue_pending_refunds", queueing_lock="queue_pending_refunds")
+    @failing_by_code
+    def queue_pending_refunds(timestamp: int) -> None:
+        refunds.queue_pending(bench)
 
     @queue.periodic(cron="41 3 * * *")
     @queue.task(name="forget_failed_jobs", queueing_lock="forget_failed_jobs")

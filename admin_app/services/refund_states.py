@@ -192,7 +192,7 @@ def _make_room(ctx: Ctx, payment: Payment, at_stripe: set[str]) -> None:
     refunds = refunds_of(ctx.session, payment.id)
     over = sum(refund.amount for refund in refunds if refund.state in RESERVING) - payment.captured_amount
     waiting = [refund for refund in refunds if refund.state in GIVES_WAY and refund.stripe_refund_id not in at_stripe]
-    for refund in sorted(waiting, key=lambda each: (each.sent_at is not None, -each.id)):
+    for refund in sorted(waiting, key=_gives_way_first):
         if over <= 0:
             return
         if refund.state is RefundState.AWAITING_APPROVAL:
@@ -203,6 +203,10 @@ def _make_room(ctx: Ctx, payment: Payment, at_stripe: set[str]) -> None:
         over -= refund.amount
     # Stripe gave more back than was known to be taken: then more was taken.
     payment.captured_amount += max(0, over)
+
+
+def _gives_way_first(refund: Refund) -> tuple[bool, bool, int]:
+    return refund.state is not RefundState.AWAITING_APPROVAL, refund.sent_at is not None, -refund.id
 
 
 def _withdraw(ctx: Ctx, refund: Refund) -> None:

@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from admin_app.context import Ctx, Provider
+from admin_app.context import Ctx, Provider, Staff
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeDispute, StripePayment, StripeRefund, StripeSession
-from admin_app.services import payments
-from models import Booking, Payment, Practitioner, SessionType
-from tests.services.factories import NOON, OPERATOR
+from admin_app.services import payments, refunds
+from models import RESERVING, Booking, Payment, Practitioner, Refund, Role, SessionType, StaffMember
+from tests.services.factories import NOON, OPERATOR, SUPPORT
 
 STRIPE = Provider("stripe")
 PRICE = 10_000
+LIMIT = 20_000
 _numbers = count(1)
 
 
@@ -120,3 +121,53 @@ def add_paid(db: Database, *, amount: int = PRICE) -> Payment:
 def payment_now(db: Database, payment_id: int) -> Payment:
     with db.read_only() as read:
         return read.get_one(Payment, payment_id, populate_existing=True)
+
+
+def add_person(db: Database, role: Role = Role.FINANCE) -> Staff:
+    """A colleague with an account."""
+    email = f"{role.value}{next(_numbers)}@example.com"
+    with db.unit_of_work(OPERATOR) as ctx:
+        member = StaffMember(email=email, name=role.value, role=role, password_hash="none")
+        ctx.session.add(member)
+        ctx.session.flush()
+        return Staff(member.id, email, role)
+
+
+def ask_back(
+    db: Database,
+    payment: Payment,
+    amount: int,
+    *,
+    by: Staff = SUPPORT,
+    limit: int = LIMIT,
+    reason_code: str = "requested_by_customer",
+    note: str = "",
+    shown: str | None = None,
+) -> Refund:
+    """Look at the plan of a refund in one transaction and ask for it in the next, as the console does."""
+    with db.unit_of_work(by) as ctx:
+        plan = refunds.plan_request(ctx, payment_id=payment.id, amount=amount, approval_above=limit)
+    with db.unit_of_work(by) as ctx:
+        return refunds.request(
+            ctx,
+            payment_id=payment.id,
+            amount=amount,
+            reason_code=reason_code,
+            note=note,
+            approval_above=limit,
+            shown=plan.fingerprint if shown is None else shown,
+        )
+
+
+def refund_now(db: Database, refund_id: int) -> Refund:
+    with db.read_only() as read:
+        return read.get_one(Refund, refund_id, populate_existing=True)
+
+
+def require_reserve(db: Database, payment_id: int) -> None:
+    """The reserve is the sum of the refunds that reserve, and never more than was captured."""
+    with db.read_only() as read:
+        payment = read.get_one(Payment, payment_id, populate_existing=True)
+        every = read.query(Refund).filter_by(payment_id=payment_id).populate_existing()
+        reserved = sum(refund.amount for refund in every if refund.state in RESERVING)
+        assert payment.reserved_amount == reserved <= payment.captured_amount

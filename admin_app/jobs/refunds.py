@@ -1,0 +1,36 @@
+"""Sends refunds and asks about those whose answer never came."""
+
+from datetime import timedelta
+
+from admin_app.context import Job
+from admin_app.integrations.money_ports import StripePort
+from admin_app.jobs.bench import Bench
+from admin_app.services import refund_sending
+from admin_app.services.event_handling import NotConfigured
+
+# A bank takes days; by then its word may have been lost on the way.
+PENDING_FOR = timedelta(hours=1)
+
+
+def send(bench: Bench, refund_id: int) -> None:
+    refund_sending.send(lambda: bench.db.unit_of_work(Job("send_refund")), _stripe(bench), refund_id=refund_id)
+
+
+def ask(bench: Bench, refund_id: int) -> None:
+    refund_sending.ask(lambda: bench.db.unit_of_work(Job("ask_about_refund")), _stripe(bench), refund_id=refund_id)
+
+
+def queue_unfinished(bench: Bench) -> None:
+    with bench.db.unit_of_work(Job("queue_unfinished_refunds")) as ctx:
+        refund_sending.queue_unfinished(ctx)
+
+
+def queue_pending(bench: Bench) -> None:
+    with bench.db.unit_of_work(Job("queue_pending_refunds")) as ctx:
+        refund_sending.queue_pending(ctx, older_than=PENDING_FOR)
+
+
+def _stripe(bench: Bench) -> StripePort:
+    if bench.providers.stripe is None:
+        raise NotConfigured("stripe")
+    return bench.providers.stripe
