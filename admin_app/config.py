@@ -13,7 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 class Settings(BaseSettings):
     """Every setting of the product; the environment variable is the upper-case name."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, env_nested_delimiter="_"
+    )
 
     database_url: str = Field(description="PostgreSQL address, e.g. postgresql://user:secret@host/backdesk")
     secret_key: str = Field(min_length=32, description="Signs form tokens; at least 32 characters")
@@ -42,6 +44,13 @@ class Settings(BaseSettings):
     calcom_api_key: str = ""
     calcom_api_url: str = "https://api.cal.com"
     calcom_webhook_secret: str = ""
+    calcom_user_id: dict[int, str] = Field(
+        default_factory=dict, description="CALCOM_USER_ID_<id>: the Cal.com user of the practitioner with this number"
+    )
+    calcom_event_type: dict[int, str] = Field(
+        default_factory=dict,
+        description="CALCOM_EVENT_TYPE_<id>: the Cal.com event type that a practitioner is booked by",
+    )
     clerk_issuer: str = ""
     clerk_jwks_url: str = Field(default="", description="Defaults to {CLERK_ISSUER}/.well-known/jwks.json")
     clerk_jwt_key: str = Field(default="", description="PEM; makes token verification networkless")
@@ -79,12 +88,8 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "base_url",
-        "whop_api_base",
-        "clerk_api_base",
-        "clerk_issuer",
-        "stripe_api_base",
-        "workos_api_base",
+        *("base_url", "whop_api_base", "clerk_api_base", "clerk_issuer", "stripe_api_base"),
+        *("workos_api_base", "calendly_api_base", "calcom_api_url"),
         mode="after",
     )
     @classmethod

@@ -108,6 +108,8 @@ PUBLIC: dict[str, Open] = {
     "webhooks.receive": Open({"POST": 400}, "the provider's signature decides"),
     "claims.claim": Open({"POST": 401}, "the customer's token decides"),
     "claims.sign_in": Open({"POST": 401}, "the customer's token decides"),
+    "availability.practitioners": Open({"GET": 200}, "who can be booked is on the web site as well"),
+    "availability.slots": Open({"GET": 404}, "free times are on the web site as well"),
     "claim_page.show": Open({"GET": 403}, "the link of the claim mail, whose token decides"),
     "claim_page.claim": Open({"POST": 403}, "the form of that page, whose token decides"),
 }

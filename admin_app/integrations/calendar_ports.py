@@ -1,7 +1,7 @@
 """What the product asks of Cal.com and Calendly, in its own words. Times are aware UTC."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -12,6 +12,22 @@ CalendarEventKind = Literal["created", "canceled", "rescheduled", "rejected", "i
 class Slot:
     starts_at: datetime
     ends_at: datetime
+
+
+@dataclass(frozen=True)
+class FreeTimes:
+    """What Cal.com offers; `remembered` when it was asked some minutes ago."""
+
+    slots: tuple[Slot, ...]
+    remembered: bool
+
+
+@dataclass(frozen=True)
+class CalcomAccounts:
+    """Cal.com users and event types that the settings give to practitioners, by the practitioner's number."""
+
+    user_ids: Mapping[int, str] = field(default_factory=dict)
+    event_types: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,11 @@ class CalcomBooking:
     attendee_name: str | None
     our_id: int | None
     rescheduled_from_uid: str | None
+    rescheduled_to_uid: str | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.status in ("accepted", "pending")
 
 
 @dataclass(frozen=True)
@@ -95,8 +116,8 @@ class CalcomPort(Protocol):
     """Raises ProviderRefused for a clear no, ProviderUnavailable when certainly nothing happened, and
     OutcomeUnknown when the call may have had its effect although no answer came."""
 
-    def slots(self, event_type_id: str, start: datetime, end: datetime) -> Sequence[Slot]:
-        """Free times from start to end; raises ProviderUnavailable also while the circuit is open."""
+    def slots(self, event_type_id: str, start: datetime, end: datetime) -> FreeTimes:
+        """What begins from start to end; raises ProviderUnavailable also while the circuit is open."""
 
     def create_booking(
         self,

@@ -1,9 +1,6 @@
 """Clerk: session tokens, people with their verified addresses, and its deliveries (sent by Svix)."""
 
 import json
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +12,7 @@ from admin_app.config import Settings
 from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn, ProviderUnavailable
 from admin_app.integrations import fields, local
 from admin_app.integrations.clerk_tokens import SessionTokens
+from admin_app.integrations.memory import Memory
 from admin_app.integrations.ports import ClerkEmail, ClerkEvent, ClerkPort, ClerkSession, ClerkUser
 from admin_app.integrations.signed_tokens import JwksKeys, pem_keys
 
@@ -47,33 +45,20 @@ class ClerkApi:
             headers={"Authorization": f"Bearer {secret_key}"},
             trust_env=not local.serves(api_base),
         )
-        self._lock = threading.Lock()
-        self._cache: OrderedDict[str, tuple[float, ClerkUser]] = OrderedDict()
+        self._known: Memory[str, ClerkUser] = Memory(seconds=_CACHE_SECONDS, size=_CACHE_SIZE)
 
     def verify_session_token(self, token: str) -> ClerkSession:
         return self._tokens.verify(token)
 
     def user(self, user_id: str, *, fresh: bool = False) -> ClerkUser:
         """The person as Clerk has them; NotSignedIn when Clerk knows nobody by this id (any more)."""
-        if not fresh and (kept := self._kept(user_id)):
-            return kept
+        if not fresh and (known := self._known.get(user_id)):
+            return known
         user = read_user(self._fetch(user_id))
         if user is None:
             raise ProviderUnavailable("clerk")
-        self._keep(user_id, user)
+        self._known.put(user_id, user)
         return user
-
-    def _keep(self, user_id: str, user: ClerkUser) -> None:
-        with self._lock:
-            self._cache[user_id] = (time.monotonic(), user)
-            self._cache.move_to_end(user_id)
-            if len(self._cache) > _CACHE_SIZE:
-                self._cache.popitem(last=False)
-
-    def _kept(self, user_id: str) -> ClerkUser | None:
-        with self._lock:
-            kept_at, user = self._cache.get(user_id, (float("-inf"), None))
-        return user if time.monotonic() - kept_at < _CACHE_SECONDS else None
 
     def _fetch(self, user_id: str) -> Mapping[str, Any]:
         if not self._authorized:

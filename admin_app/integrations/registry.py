@@ -1,10 +1,10 @@
 """Which providers this installation talks to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from admin_app.config import Settings
-from admin_app.integrations import clerk, mail, stripe, whop, workos_api
-from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
+from admin_app.integrations import calcom, clerk, mail, stripe, whop, workos_api
+from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomPort, CalendlyPort
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.money_ports import StripePort
 from admin_app.integrations.ports import ClerkPort, MailPort, WhopPort
@@ -21,6 +21,7 @@ class Providers:
     workos: WorkosPort | None = None
     calcom: CalcomPort | None = None
     calendly: CalendlyPort | None = None
+    calcom_accounts: CalcomAccounts = field(default_factory=CalcomAccounts)
 
 
 def from_settings(settings: Settings) -> Providers:
@@ -31,4 +32,6 @@ def from_settings(settings: Settings) -> Providers:
         mail=mail.client(settings),
         stripe=stripe.client(settings) if settings.stripe_secret_key else None,
         workos=workos_api.client(settings) if settings.workos_api_key and settings.workos_client_id else None,
+        calcom=calcom.client(settings) if settings.calcom_api_key else None,
+        calcom_accounts=CalcomAccounts(settings.calcom_user_id, settings.calcom_event_type),
     )

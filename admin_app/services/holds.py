@@ -6,7 +6,6 @@ The practitioner's name is locked by whoever takes time; for bookings the exclus
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
-from zoneinfo import available_timezones
 
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
@@ -19,6 +18,7 @@ from admin_app.services import appointments, audit, bookings
 from admin_app.services.appointments import Appointment
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.records import lock_names, practitioner_key
+from admin_app.services.time_zones import time_zones
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting, Practitioner, SessionType
 
 # Stripe lets a checkout stay open for half an hour at least; the minute is for the way there.
@@ -70,7 +70,7 @@ def require_coming(ctx: Ctx, starts_at: datetime) -> None:
 
 def known_zone(name: str | None) -> str | None:
     """The time zone as it is kept; refused when nobody knows it."""
-    if name is not None and name not in available_timezones():
+    if name is not None and name not in time_zones():
         sentence = "This is not a time zone that is known here. Write it like Europe/Berlin."
         raise InvalidInput(sentence, fields={"timezone": sentence})
     return name

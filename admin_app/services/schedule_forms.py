@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from email_validator import EmailNotValidError, validate_email
 
 from admin_app.errors import InvalidInput
-from admin_app.services import staff, working_hours
+from admin_app.services import working_hours
 from admin_app.services.amounts import major_units, minor_units
+from admin_app.services.time_zones import time_zones
 
 LONGEST_NAME, LONGEST_ADDRESS = 120, 300
 SHORTEST_MINUTES, LONGEST_MINUTES = 5, 480
@@ -154,7 +155,7 @@ def _email(text: str) -> str:
 
 
 def _time_zone(text: str) -> str:
-    if text not in staff.time_zones():
+    if text not in time_zones():
         raise Wrong("This time zone is not known. Choose one of the list, such as Europe/Oslo.")
     return text
 

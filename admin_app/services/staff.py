@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import and_, or_, select
@@ -15,6 +14,7 @@ from admin_app.errors import Conflict, DomainError, Forbidden, InvalidInput, Not
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, passwords, plans, sign_in_brake, staff_sessions
 from admin_app.services.staff_sessions import staff_key
+from admin_app.services.time_zones import time_zones
 from models import Role, StaffMember
 
 LONGEST_NAME = 120
@@ -155,11 +155,6 @@ def set_own_time_zone(ctx: Ctx, *, time_zone: str) -> StaffMember:
         member.time_zone = time_zone
         _record_change(ctx, "staff.time_zone_changed", member, {"time_zone": time_zone}, changes=changes)
     return member
-
-
-def time_zones() -> set[str]:
-    """The zones one may choose; `localtime` is whatever this machine is set to, and the database does not know it."""
-    return available_timezones() - {"localtime"}
 
 
 def list_staff(ctx: Ctx) -> list[StaffMember]:

@@ -19,6 +19,7 @@ EXAMPLE = "08:00-12:00, 13:00-17:00"
 MOST_SPANS = 6
 _TIME = r"(\d{1,2})(?:[:.](\d\d))?"
 _SPAN = re.compile(rf"{_TIME}\s*(?:-|–|—|to)\s*{_TIME}", re.ASCII)
+_CLOCK = re.compile(r"(\d\d):([0-5]\d)", re.ASCII)
 Span = list[str]
 
 
@@ -57,13 +58,24 @@ def write(spans: Sequence[Sequence[str]]) -> str:
 
 
 def of_day(kept: Mapping[str, Any], weekday: int) -> list[tuple[int, int]]:
-    """The spans of a weekday in minutes after midnight, as the practitioner's clock shows them."""
-    return [(_minutes(start), _minutes(end)) for start, end in kept.get(WEEKDAYS[weekday], ())]
+    """The spans of a weekday in minutes after midnight, as the practitioner's clock shows them.
+
+    What came into the table by hand and cannot be read is a time off.
+    """
+    listed = kept.get(WEEKDAYS[weekday])
+    spans = [tuple(map(_minutes, span)) for span in (listed if isinstance(listed, list) else ()) if _is_pair(span)]
+    return [(opens, closes) for opens, closes in spans if 0 <= opens < closes]
 
 
-def _minutes(clock: str) -> int:
-    hour, _, minute = clock.partition(":")
-    return int(hour) * 60 + int(minute)
+def _is_pair(span: Any) -> bool:
+    return isinstance(span, list | tuple) and len(span) == 2
+
+
+def _minutes(clock: Any) -> int:
+    """Minutes after midnight, up to the end of the day as 24:00; -1 for what is no time."""
+    found = _CLOCK.fullmatch(clock) if isinstance(clock, str) else None
+    minutes = int(found[1]) * 60 + int(found[2]) if found else -1
+    return minutes if minutes <= 24 * 60 else -1
 
 
 def shown(kept: Mapping[str, Any]) -> dict[str, str]:

@@ -12,22 +12,25 @@ import pytest
 
 from admin_app.config import Settings
 
-Answer = tuple[int, Any]
+# Status and body, and headers where they matter.
+Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 
 
 @dataclass
 class ScriptedProvider:
-    """Answers by path (with its query); a list is used up one answer per call, the last one stays."""
+    """Answers by path (with its query, else without); a list is used up one answer per call, the last one stays."""
 
     url: str
     answers: dict[str, Answer | list[Answer] | Callable[[], Answer]] = field(default_factory=dict)
     delay: float = 0
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    posted: list[tuple[str, Any]] = field(default_factory=list)
 
     def answer(self, path: str, headers: dict[str, str]) -> Answer:
         self.requests.append((path, headers))
         time.sleep(self.delay)
-        found = self.answers.get(path, (404, {"error": {"type": "not_found", "message": "no"}}))
+        nothing = (404, {"error": {"type": "not_found", "message": "no"}})
+        found = self.answers.get(path) or self.answers.get(path.partition("?")[0], nothing)
         if isinstance(found, list):
             return found.pop(0) if len(found) > 1 else found[0]
         return found() if callable(found) else found
@@ -37,15 +40,22 @@ class ScriptedProvider:
 def provider() -> Iterator[ScriptedProvider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = scripted.answer(self.path, dict(self.headers))
+            status, body, *more = scripted.answer(self.path, dict(self.headers))
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             try:
                 self.send_response(status)
+                for name, value in (more[0] if more else {}).items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
                 self.wfile.write(raw)
             except OSError:
                 self.close_connection = True  # the caller's patience ended first, as some tests want
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            scripted.posted.append((self.path, json.loads(content)))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             """Quiet."""

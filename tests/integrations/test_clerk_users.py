@@ -9,7 +9,7 @@ import pytest
 from admin_app.config import Settings
 from admin_app.errors import NotSignedIn, ProviderUnavailable
 from admin_app.integrations import clerk
-from admin_app.integrations.ports import ClerkPort, ClerkUser
+from admin_app.integrations.ports import ClerkPort
 from tests.integrations.conftest import ScriptedProvider
 
 PATH = "/v1/users/user_1"
@@ -51,12 +51,6 @@ def test_a_person_is_kept_for_a_moment_unless_asked_afresh(port, provider):
     assert port.user("user_1", fresh=True).name == "Grace"
     assert port.user("user_1").name == "Grace"
     assert len(provider.requests) == 2
-
-
-def test_the_cache_is_bounded(port, provider):
-    for number in range(clerk._CACHE_SIZE + 5):
-        port._keep(f"user_{number}", ClerkUser(f"user_{number}", None, (), None))
-    assert len(port._cache) == clerk._CACHE_SIZE
 
 
 def test_one_trouble_is_tried_again(port, provider):

@@ -2,9 +2,12 @@
 
 from flask import Flask
 
-from views.public import claim_page, claims, health, metrics, openapi, webhooks
+from views.public import availability, claim_page, claims, health, metrics, openapi, webhooks
 
-_DOORS = (webhooks.doors, claims.doors, claim_page.doors, health.doors, openapi.doors, metrics.doors)
+_DOORS = (
+    *(webhooks.doors, claims.doors, claim_page.doors, availability.doors),
+    *(health.doors, openapi.doors, metrics.doors),
+)
 
 
 def register(app: Flask) -> None:

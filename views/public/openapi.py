@@ -10,11 +10,27 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from views.public.shapes import ClaimAnswer, ClaimRequest, Health, Problem, Received
+from views.public.shapes import (
+    AvailabilityAnswer,
+    ClaimAnswer,
+    ClaimRequest,
+    Health,
+    PractitionersAnswer,
+    Problem,
+    Received,
+)
 
 doors = Blueprint("openapi", __name__)
 
-_SHAPES: Sequence[type[BaseModel]] = (ClaimAnswer, ClaimRequest, Health, Problem, Received)
+_SHAPES: Sequence[type[BaseModel]] = (
+    AvailabilityAnswer,
+    ClaimAnswer,
+    ClaimRequest,
+    Health,
+    PractitionersAnswer,
+    Problem,
+    Received,
+)
 _CUSTOMER: list[dict[str, list[str]]] = [{"customer": []}]
 
 
@@ -74,6 +90,14 @@ def _paths() -> dict[str, Any]:
                 | _problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
             }
         },
+        "/api/practitioners": {
+            "get": {
+                "operationId": "listPractitioners",
+                "summary": "Who can be booked, and for what",
+                "responses": {"200": _answer("The active practitioners", PractitionersAnswer)} | _problems(503),
+            }
+        },
+        "/api/practitioners/{practitioner_id}/availability": {"get": _availability()},
         "/health": {
             "get": {
                 "operationId": "health",
@@ -97,6 +121,31 @@ def _paths() -> dict[str, Any]:
             }
         },
     }
+
+
+def _availability() -> dict[str, Any]:
+    moment = "A day, in the time zone asked for, or an ISO 8601 time"
+    return {
+        "operationId": "listFreeSlots",
+        "summary": "When a practitioner can be booked",
+        "parameters": [
+            {
+                "name": "practitioner_id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
+            },
+            _query("from", f"{moment}; now, when left out"),
+            _query("to", f"{moment}, at most 31 days later; a day counts as a whole. A week later, when left out"),
+            _query("timezone", "An IANA name, for the days asked for and the times answered; else the practitioner's"),
+            _query("session_type_id", "Its length is that of the slots; else the shortest that is offered"),
+        ],
+        "responses": {"200": _answer("The free slots in order", AvailabilityAnswer)} | _problems(404, 422, 503),
+    }
+
+
+def _query(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": "string"}}
 
 
 def _webhook() -> dict[str, Any]:

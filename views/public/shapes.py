@@ -1,12 +1,15 @@
 """The shapes that outside callers rely on: fields may be added, never renamed."""
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from models import Profile
+from admin_app.services.availability import Offer
+from models import Practitioner, Profile, SessionType
 from views.public.bodies import plain_text
 
 LONGEST_EMAIL = 254
@@ -53,6 +56,72 @@ class ClaimAnswer(BaseModel):
     def of(cls, outcome: str, profile: Profile) -> Self:
         fields = {name: getattr(profile, name) for name in ProfileShape.model_fields}
         return cls.model_validate({"outcome": outcome, "profile": fields})
+
+
+class Price(BaseModel):
+    """In minor units of the currency."""
+
+    amount: int
+    currency: str
+
+
+class SessionTypeShape(BaseModel):
+    id: int
+    title: str
+    minutes: int
+    price: Price
+
+    @classmethod
+    def of(cls, kind: SessionType) -> Self:
+        price = Price(amount=kind.price_amount, currency=kind.price_currency)
+        return cls(id=kind.id, title=kind.title, minutes=kind.minutes, price=price)
+
+
+class PractitionerShape(BaseModel):
+    id: int
+    name: str
+    time_zone: str
+    session_types: list[SessionTypeShape]
+
+
+class PractitionersAnswer(BaseModel):
+    practitioners: list[PractitionerShape]
+
+    @classmethod
+    def of(cls, listed: Sequence[tuple[Practitioner, Sequence[SessionType]]]) -> Self:
+        people = [
+            PractitionerShape(
+                id=person.id,
+                name=person.name,
+                time_zone=person.time_zone,
+                session_types=[SessionTypeShape.of(kind) for kind in kinds],
+            )
+            for person, kinds in listed
+        ]
+        return cls(practitioners=people)
+
+
+class SlotShape(BaseModel):
+    """Both times with the offset that the answer's time zone has then."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+class AvailabilityAnswer(BaseModel):
+    source: Literal["calcom", "cache", "fallback"] = Field(
+        description="Cal.com as it is now or some minutes ago, or the practitioner's own working hours"
+    )
+    timezone: str
+    slots: list[SlotShape]
+
+    @classmethod
+    def of(cls, offer: Offer, zone: ZoneInfo) -> Self:
+        slots = [
+            SlotShape(starts_at=slot.starts_at.astimezone(zone), ends_at=slot.ends_at.astimezone(zone))
+            for slot in offer.slots
+        ]
+        return cls(source=offer.source, timezone=zone.key, slots=slots)
 
 
 class Received(BaseModel):

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import schedule, staff, working_hours
+from admin_app.services import schedule, working_hours
+from admin_app.services.time_zones import time_zones
 from models import Practitioner, SessionType
 from views.console.base import ConsoleView, command
 from views.console.columns import record_address
@@ -70,7 +71,7 @@ class PractitionerFormsView(ConsoleView):
         )
 
     def _form(self, form: Mapping[str, str], act: Callable[[Ctx], str], **parts: Any) -> ResponseReturnValue:
-        more = {"zones": sorted(staff.time_zones()), "days": working_hours.DAYS}
+        more = {"zones": sorted(time_zones()), "days": working_hours.DAYS}
         return _form_page(self, "console/schedule/practitioner.html", form, act, more=more, **parts)
 
     @command(f"{KEY}/activate")

@@ -10,6 +10,7 @@ from admin_app.errors import DomainError, InvalidInput
 from admin_app.policies.permissions import Permission
 from admin_app.services import staff, staff_sessions
 from admin_app.services.staff_sessions import Limits
+from admin_app.services.time_zones import time_zones
 from models import StaffSession
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, command, console_unit_of_work, page
@@ -67,7 +68,7 @@ class MyAccountView(ConsoleView):
 
     @command("/time-zone")
     def time_zone(self) -> ResponseReturnValue:
-        zones = sorted(staff.time_zones())
+        zones = sorted(time_zones())
         if request.method != "POST":
             return self.render("console/my_time_zone.html", zones=zones, problems={})
         try:

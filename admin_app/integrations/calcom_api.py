@@ -1,0 +1,175 @@
+"""Cal.com's API, version 2."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.integrations import fields
+from admin_app.integrations.calendar_ports import CalcomBooking, FreeTimes, Slot
+from admin_app.integrations.memory import Memory
+from admin_app.integrations.provider_http import ProviderHttp
+
+PROVIDER = "calcom"
+# A missing or wrong version silently gives an older form of the endpoint.
+SLOTS = {"cal-api-version": "2024-09-04"}
+BOOKINGS = {"cal-api-version": "2026-02-25"}
+REMEMBERED_SECONDS = 600
+_REMEMBERED_ANSWERS = 500
+_PAGE, _MOST_PAGES = 100, 5
+
+
+class CalcomApi:
+    """`CalcomPort` over HTTP."""
+
+    def __init__(self, http: ProviderHttp, memory: Memory[Any, tuple[Slot, ...]] | None = None) -> None:
+        self._http = http
+        self._memory = memory or Memory(seconds=REMEMBERED_SECONDS, size=_REMEMBERED_ANSWERS)
+
+    def slots(self, event_type_id: str, start: datetime, end: datetime) -> FreeTimes:
+        # Whole days are asked for, so that slightly different questions have one answer.
+        first, last = start.astimezone(UTC).date(), end.astimezone(UTC).date()
+        key = (event_type_id, first, last)
+        known = self._memory.get(key)
+        free = known if known is not None else self._ask_for_slots(event_type_id, *map(_midnight, (first, last)))
+        if known is None:
+            self._memory.put(key, free)
+        return FreeTimes(tuple(slot for slot in free if start <= slot.starts_at < end), known is not None)
+
+    def _ask_for_slots(self, event_type_id: str, first: datetime, last: datetime) -> tuple[Slot, ...]:
+        wanted = {
+            "eventTypeId": event_type_id,
+            "start": _text(first),
+            "end": _text(last + timedelta(days=1)),
+            "timeZone": "UTC",
+            "format": "range",
+        }
+        answer = self._http.get("/v2/slots", wanted, headers=SLOTS)
+        days = fields.mapping(answer).get("data")
+        if not isinstance(days, dict):
+            raise ProviderUnavailable(PROVIDER)
+        return tuple(sorted((_slot(item) for day in days.values() for item in _list(day)), key=lambda s: s.starts_at))
+
+    def create_booking(
+        self, *, event_type_id: str, starts_at: datetime, name: str, email: str, time_zone: str, booking_id: int
+    ) -> CalcomBooking:
+        if not event_type_id.isdecimal():
+            raise ProviderRefused(PROVIDER, "event_type_is_no_number")
+        content = {
+            "eventTypeId": int(event_type_id),
+            "start": _text(starts_at),
+            "attendee": {"name": name, "email": email, "timeZone": time_zone},
+            "metadata": {"bookingId": str(booking_id)},
+        }
+        return _made(self._http.post("/v2/bookings", content, headers=BOOKINGS))
+
+    def booking(self, uid: str) -> CalcomBooking | None:
+        answer = self._http.get(f"/v2/bookings/{quote(uid, safe='')}", headers=BOOKINGS)
+        if answer is None:
+            return None
+        found = _booking(fields.mapping(answer).get("data"))
+        if found is None:
+            raise ProviderUnavailable(PROVIDER)
+        return found
+
+    def find_booking(self, *, email: str, booking_id: int, starts_at: datetime) -> CalcomBooking | None:
+        """By the number that every booking of ours carries; an active one before one that was cancelled since."""
+        found: list[CalcomBooking] = []
+        for page in range(_MOST_PAGES):
+            wanted = {
+                "attendeeEmail": email,
+                "sortCreated": "desc",
+                "take": str(_PAGE),
+                "skip": str(page * _PAGE),
+            }
+            answer = fields.mapping(self._http.get("/v2/bookings", wanted, headers=BOOKINGS))
+            found += [booking for item in _list(answer.get("data")) if (booking := _booking(item))]
+            if not fields.mapping(answer.get("pagination")).get("hasNextPage"):
+                break
+        ours = [booking for booking in found if booking.our_id == booking_id]
+        return min(ours, key=lambda b: (not b.active, b.starts_at != starts_at), default=None)
+
+    def cancel_booking(self, uid: str, reason: str) -> None:
+        try:
+            self._http.post(
+                f"/v2/bookings/{quote(uid, safe='')}/cancel", {"cancellationReason": reason}, headers=BOOKINGS
+            )
+        except ProviderRefused:
+            now = self.booking(uid)
+            if now is not None and now.active:
+                raise
+
+    def reschedule_booking(self, uid: str, starts_at: datetime, reason: str) -> CalcomBooking:
+        content = {"start": _text(starts_at), "reschedulingReason": reason}
+        return _made(self._http.post(f"/v2/bookings/{quote(uid, safe='')}/reschedule", content, headers=BOOKINGS))
+
+
+def reason_of(body: Any) -> str | None:
+    """The error's own code; the message is one too where the booking engine itself refused."""
+    error = fields.mapping(fields.mapping(body).get("error"))
+    message = fields.text(error.get("message")) or ""
+    return message if message.endswith("_error") else fields.text(error.get("code"))
+
+
+def _made(answer: Any) -> CalcomBooking:
+    found = _booking(fields.mapping(answer).get("data"))
+    if found is None:
+        raise OutcomeUnknown(PROVIDER)
+    return found
+
+
+def _booking(data: Any) -> CalcomBooking | None:
+    """A booking of any of the answer's shapes; one that recurs is a list, of which we only ever make the first."""
+    if isinstance(data, list):
+        data = data[0] if data else None
+    given = fields.mapping(data)
+    uid, status = fields.text(given.get("uid")), fields.text(given.get("status"))
+    starts_at, ends_at = fields.moment(given.get("start")), fields.moment(given.get("end"))
+    if not (uid and status and starts_at and ends_at):
+        return None
+    attendee = fields.mapping(next(iter(_list(given.get("attendees"))), None))
+    event_type = given.get("eventTypeId") or fields.mapping(given.get("eventType")).get("id")
+    return CalcomBooking(
+        uid=uid,
+        status=status.lower(),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        event_type_id=identity(event_type),
+        attendee_email=fields.email(attendee.get("email")),
+        attendee_name=fields.text(attendee.get("name")),
+        our_id=our_id(given),
+        rescheduled_from_uid=fields.text(given.get("rescheduledFromUid")),
+        rescheduled_to_uid=fields.text(given.get("rescheduledToUid")),
+    )
+
+
+def identity(value: Any) -> str | None:
+    """A number or text that names something, as text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else fields.text(value)
+
+
+def our_id(given: Mapping[str, Any]) -> int | None:
+    """The booking's number here, which we put into the metadata of what we make."""
+    stated = identity(fields.mapping(given.get("metadata")).get("bookingId")) or ""
+    return int(stated) if stated.isascii() and stated.isdecimal() and len(stated) < 19 else None
+
+
+def _slot(item: Any) -> Slot:
+    given = fields.mapping(item)
+    starts_at, ends_at = fields.moment(given.get("start")), fields.moment(given.get("end"))
+    if starts_at is None or ends_at is None or ends_at <= starts_at:
+        raise ProviderUnavailable(PROVIDER)
+    return Slot(starts_at, ends_at)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _midnight(day: Any) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

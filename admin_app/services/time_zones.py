@@ -1,0 +1,19 @@
+"""The time zones that people may name."""
+
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from admin_app.errors import InvalidInput
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The zones one may choose; `localtime` is whatever this machine is set to, and the database does not know it."""
+    return frozenset(available_timezones() - {"localtime"})
+
+
+def time_zone(name: str, field: str) -> ZoneInfo:
+    """The zone of this name; refused with a sentence when there is none."""
+    if name not in time_zones():
+        raise InvalidInput(fields={field: "There is no such time zone. Name one like Europe/Oslo."})
+    return ZoneInfo(name)

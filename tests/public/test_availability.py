@@ -1,0 +1,185 @@
+"""The public doors to who can be booked and when."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from admin_app.db import Database
+from models import Practitioner, SessionType
+from tests.console.conftest import counted_queries
+from tests.house import House
+from tests.public.test_any_input import NASTY
+from tests.services.schedule import add_booking, add_practitioner, add_session_type
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def house(house: House) -> House:
+    house.db.clock = lambda: NOW
+    return house
+
+
+@pytest.fixture
+def ingrid(db: Database) -> Practitioner:
+    return add_practitioner(db)
+
+
+@pytest.fixture
+def hour_long(db: Database, ingrid: Practitioner) -> SessionType:
+    return add_session_type(db, ingrid)
+
+
+def ask(house: House, practitioner: Practitioner, **query: Any) -> Any:
+    given = {name.rstrip("_"): value for name, value in query.items()}
+    return house.get(f"/api/practitioners/{practitioner.id}/availability", query_string=given)
+
+
+def test_who_can_be_booked(house, ingrid, hour_long):
+    assert house.get("/api/practitioners").json == {
+        "practitioners": [
+            {
+                "id": ingrid.id,
+                "name": "Dr. Ingrid Solheim",
+                "time_zone": "Europe/Oslo",
+                "session_types": [
+                    {
+                        "id": hour_long.id,
+                        "title": "First consultation",
+                        "minutes": 60,
+                        "price": {"amount": 9500, "currency": "usd"},
+                    }
+                ],
+            }
+        ]
+    }
+
+
+def test_a_day_by_the_practitioners_clock(house, ingrid, hour_long):
+    answer = ask(house, ingrid, from_="2027-03-02", to="2027-03-02").json
+    assert (answer["source"], answer["timezone"]) == ("fallback", "Europe/Oslo")
+    assert len(answer["slots"]) == 8
+    assert answer["slots"][0] == {"starts_at": "2027-03-02T08:00:00+01:00", "ends_at": "2027-03-02T09:00:00+01:00"}
+
+
+def test_a_day_by_the_callers_clock(house, ingrid, hour_long):
+    # In Auckland the Oslo office is open from 20:00 to 05:00 of the next day.
+    answer = ask(house, ingrid, from_="2027-03-03", to="2027-03-03", timezone="Pacific/Auckland").json
+    assert answer["timezone"] == "Pacific/Auckland"
+    assert [slot["starts_at"][:16] for slot in answer["slots"]] == [
+        *("2027-03-03T01:00", "2027-03-03T02:00", "2027-03-03T03:00", "2027-03-03T04:00"),
+        *("2027-03-03T20:00", "2027-03-03T21:00", "2027-03-03T22:00", "2027-03-03T23:00"),
+    ]
+    assert answer["slots"][0]["starts_at"].endswith("+13:00")
+
+
+def test_the_week_in_which_oslo_has_summer_time_and_new_york_does_already(house, ingrid, hour_long):
+    def first(day: str) -> str:
+        return ask(house, ingrid, from_=day, to=day, timezone="America/New_York").json["slots"][0]["starts_at"]
+
+    assert first("2027-03-12") == "2027-03-12T02:00:00-05:00"
+    assert first("2027-03-15") == "2027-03-15T03:00:00-04:00"
+    assert first("2027-03-29") == "2027-03-29T02:00:00-04:00"
+
+
+def test_a_slot_in_the_hour_that_comes_twice_names_its_offset(house, db, hour_long):
+    night = add_practitioner(db, "night@practice.example", working_hours={"sun": [["01:00", "04:00"]]})
+    add_session_type(db, night)
+    answer = ask(house, night, from_="2027-10-31", to="2027-10-31").json
+    assert [slot["starts_at"] for slot in answer["slots"]] == [
+        "2027-10-31T01:00:00+02:00",
+        "2027-10-31T02:00:00+02:00",
+        "2027-10-31T02:00:00+01:00",
+        "2027-10-31T03:00:00+01:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ({"from_": "2027-03-02T10:00:00Z", "to": "2027-03-02T15:00:00Z"}, "2027-03-02T11:00:00+01:00"),
+        ({"from_": "2027-03-02T10:00:00+01:00", "to": "2027-03-02T15:00:00+01:00"}, "2027-03-02T10:00:00+01:00"),
+        ({"from_": "2027-03-02T10:00", "to": "2027-03-02T15:00"}, "2027-03-02T10:00:00+01:00"),
+        ({"to": "2027-03-04"}, "2027-03-01T13:00:00+01:00"),
+        ({"from_": "2027-03-05"}, "2027-03-05T08:00:00+01:00"),
+        ({}, "2027-03-01T13:00:00+01:00"),
+    ],
+    ids=str,
+)
+def test_times_and_what_is_left_out(house, ingrid, hour_long, asked, first):
+    assert ask(house, ingrid, **asked).json["slots"][0]["starts_at"] == first
+
+
+def test_a_plus_sign_that_was_not_escaped(house, ingrid, hour_long):
+    query = "from=2027-03-02T10:00:00+01:00&to=2027-03-02T12:00:00+01:00"
+    answer = house.get(f"/api/practitioners/{ingrid.id}/availability?{query}")
+    assert len(answer.json["slots"]) == 2
+
+
+def test_what_is_booked_is_not_offered(house, db, ingrid, hour_long):
+    add_booking(db, hour_long, datetime(2027, 3, 2, 7, tzinfo=UTC))
+    answer = ask(house, ingrid, from_="2027-03-02", to="2027-03-02", session_type_id=hour_long.id).json
+    assert answer["slots"][0]["starts_at"] == "2027-03-02T09:00:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"from_": "2027-03-02", "to": "2027-03-01"}, "to"),
+        ({"from_": "2027-03-02", "to": "2027-05-02"}, "to"),
+        ({"from_": "soon"}, "from"),
+        ({"from_": "2027-02-30"}, "from"),
+        ({"from_": "0001-01-01"}, "from"),
+        ({"to": "9999-12-31"}, "to"),
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"timezone": "../../etc/passwd"}, "timezone"),
+        ({"timezone": "Europe"}, "timezone"),
+        ({"session_type_id": "x"}, "session_type_id"),
+        ({"session_type_id": "0"}, "session_type_id"),
+        ({"session_type_id": "9" * 18}, "session_type_id"),
+        ({"session_type_id": "9" * 40}, "session_type_id"),
+    ],
+    ids=str,
+)
+def test_what_is_not_right_is_named(house, ingrid, asked, field):
+    answer = ask(house, ingrid, **asked)
+    assert answer.status_code == 422
+    assert answer.json["errors"][field].endswith(".")
+
+
+@pytest.mark.parametrize("number", ["0", "999999", str(2**63 - 1), str(2**63), "9" * 60])
+def test_a_practitioner_who_is_none(house, number):
+    assert house.get(f"/api/practitioners/{number}/availability").status_code == 404
+
+
+def test_the_longest_question_and_the_last_day_of_it(house, ingrid, hour_long):
+    answer = ask(house, ingrid, from_="2027-03-02", to="2027-04-01")
+    assert answer.status_code == 200
+    assert answer.json["slots"][-1]["starts_at"] == "2027-04-01T16:00:00+02:00"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    query=st.dictionaries(
+        st.sampled_from(["from", "to", "timezone", "session_type_id"]),
+        st.one_of(st.text(), NASTY, st.datetimes().map(str), st.dates().map(str), st.timezone_keys()),
+    )
+)
+def test_any_query_gets_slots_or_a_sentence(house, ingrid, query):
+    query = {name: value.encode("utf-8", "replace").decode() for name, value in query.items()}
+    answer = house.get(f"/api/practitioners/{ingrid.id}/availability", query_string=query)
+    assert answer.status_code in (200, 422)
+
+
+def test_it_costs_the_same_few_queries_however_much_is_booked(house, db, ingrid, hour_long):
+    asked = {"from_": "2027-03-02", "to": "2027-03-02", "timezone": "UTC"}
+    with counted_queries(db) as empty:
+        ask(house, ingrid, **asked)
+    for number in range(9):
+        add_booking(db, hour_long, datetime(2027, 3, 2, 7, tzinfo=UTC) + timedelta(hours=number))
+    with counted_queries(db) as full:
+        assert ask(house, ingrid, **asked).json["slots"] == []
+    assert len(empty) == len(full) <= 5
