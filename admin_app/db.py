@@ -7,15 +7,29 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
 from admin_app.config import Settings
 from admin_app.context import Actor, Ctx
+from admin_app.errors import DomainError
 
 # A connection that was used so recently is not asked first whether it still lives: that costs as much as a query.
 RESTED_SECONDS = 2.0
+# Made by a migration; row level security shows it the rows of the guest that the transaction names.
+GUEST_ROLE = "backdesk_guest"
+_AS_GUEST = text("SELECT set_config('app.guest_workos_user_id', :guest, true), set_config('role', :role, true)")
+
+
+class GuestReadsNotAllowed(DomainError):
+    code = "guest_reads_not_allowed"
+    status = 503
+    sentence = (
+        f"Guests cannot be shown their meetings: the product's database user may not take the role {GUEST_ROLE}. "
+        f"An administrator of the database has to grant it."
+    )
 
 
 def utc_now() -> datetime:
@@ -60,6 +74,21 @@ class Database:
                 session.connection(execution_options={"postgresql_readonly": True})
             else:
                 session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
+
+    @contextmanager
+    def guest_reads(self, workos_user_id: str) -> Iterator[Session]:
+        """A read-only session in which PostgreSQL itself shows this guest's own rows and no others.
+
+        Role and guest are the transaction's own, so that a pooler's next user of the connection has neither.
+        """
+        with self.read_only() as session:
+            try:
+                session.execute(_AS_GUEST, {"guest": workos_user_id, "role": GUEST_ROLE})
+            except ProgrammingError as refused:
+                if not isinstance(refused.orig, InsufficientPrivilege):
+                    raise
+                raise GuestReadsNotAllowed from None
             yield session
 
     def dispose(self) -> None:

@@ -191,7 +191,10 @@ class Organization(Base):
 
 
 class Guest(Base):
-    """A person who booked a meeting without an account, registered in WorkOS with an organization of their own."""
+    """A person who booked a meeting without an account, registered in WorkOS with an organization of their own.
+
+    The row is there before WorkOS is asked; without `workos_user_id` the registration has not succeeded (yet).
+    """
 
     __tablename__ = "guests"
     __table_args__ = (Index("ix_guests_created_at", "created_at", "id"),)
@@ -199,7 +202,7 @@ class Guest(Base):
     id: Mapped[BigId]
     email: Mapped[Email] = mapped_column(unique=True)
     name: Mapped[str | None]
-    workos_user_id: Mapped[str] = mapped_column(unique=True)
+    workos_user_id: Mapped[str | None] = mapped_column(unique=True)
     workos_org_id: Mapped[str | None] = mapped_column(unique=True)
     created_here: Mapped[bool] = mapped_column(
         server_default=text("false"), doc="WorkOS did not know the person before, so they were sent a magic code"

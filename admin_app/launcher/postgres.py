@@ -24,6 +24,7 @@ from admin_app.launcher import children, ports
 from admin_app.launcher.children import LaunchError, RunAs
 
 ROLE = DATABASE = "backdesk"
+GUEST_ROLE = "backdesk_guest"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 IN_USE = "Address already in use"
@@ -98,6 +99,7 @@ class Server:
         self._end_earlier_server()
         run_as = self._identity()
         self._load_password(run_as)
+        self._make_guest_role(run_as)
         deadline = time.monotonic() + START_SECONDS
         while (complaint := self._try_start(run_as)) is not None:
             # A port may be taken between choosing and binding it; the processes of a crashed server need
@@ -149,6 +151,20 @@ class Server:
         self.password = secrets.token_hex(24)
         self._single_user(self.data, run_as, f"ALTER ROLE {ROLE} PASSWORD '{self.password}'")
         self._store("password", self.password)
+
+    def _make_guest_role(self, run_as: RunAs | None) -> None:
+        """The role that guests' sessions read as. The application may take it, but makes no roles itself."""
+        note = self.data / "guest_role_made"
+        if note.exists():
+            return
+        options = " WITH SET TRUE, INHERIT FALSE" if self._major() >= 16 else ""
+        self._single_user(
+            self.data,
+            run_as,
+            f"DO $$ BEGIN CREATE ROLE {GUEST_ROLE} NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+            f"GRANT {GUEST_ROLE} TO {ROLE}{options}",
+        )
+        note.touch()
 
     def _store(self, name: str, value: str) -> None:
         with open(os.open(self.home / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as target:

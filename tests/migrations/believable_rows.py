@@ -126,4 +126,5 @@ UPDATE meetings SET hold_expires_at = '2025-07-01 10:00+00', reminded_at = '2025
 UPDATE webhook_events SET booking_id = 1;
 UPDATE sent_emails SET booking_id = 1, calendar_body = 'BEGIN:VCALENDAR', once_key = 'confirmation:booking:1';
 """,
+    "0024": "INSERT INTO guests (email, name) VALUES ('half@example.com', 'Hal Half');",
 }
