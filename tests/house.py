@@ -27,6 +27,7 @@ from admin_app.simulator import app as simulated
 from admin_app.simulator import control
 from admin_app.simulator.settings import SimulatorSettings
 from models import PendingProfile, Profile, WebhookEvent
+from tests.contracts import WATCH
 from tests.integrations.signing import (
     CLERK_SECRET,
     STRIPE_SECRET,
@@ -77,6 +78,7 @@ def simulated_providers(folder: Path) -> Iterator[str]:
         stripe_webhook_secret=STRIPE_SECRET,
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
+    WATCH.over(app)
     with served(app, port):
         yield url
     simulated.close(app)
