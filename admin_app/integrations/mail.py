@@ -23,7 +23,7 @@ class NoDelivery:
 
     delivers = False
 
-    def send(self, to: str, subject: str, text: str, html: str) -> None:
+    def send(self, to: str, subject: str, text: str, html: str, calendar: str | None = None) -> None:
         return
 
 
@@ -43,9 +43,9 @@ class SmtpMail:
         self._password = unquote(parts.password or "")
         self._sender = sender
 
-    def send(self, to: str, subject: str, text: str, html: str) -> None:
+    def send(self, to: str, subject: str, text: str, html: str, calendar: str | None = None) -> None:
         try:
-            message = self._message(to, subject, text, html)
+            message = self._message(to, subject, text, html, calendar)
             with self._connection() as server:
                 if self._user:
                     server.login(self._user, self._password)
@@ -54,12 +54,18 @@ class SmtpMail:
             # The server's own words may quote the address: they go nowhere.
             raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
 
-    def _message(self, to: str, subject: str, text: str, html: str) -> EmailMessage:
+    def _message(self, to: str, subject: str, text: str, html: str, calendar: str | None) -> EmailMessage:
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self._sender, to, subject
         message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="backdesk.invalid")
         message.set_content(text)
         message.add_alternative(html, subtype="html")
+        if calendar is not None:
+            # Programs that read it want the method of the file in its type too.
+            method = "CANCEL" if "METHOD:CANCEL" in calendar else "REQUEST"
+            message.add_attachment(
+                calendar, subtype="calendar", filename="appointment.ics", params={"method": method}, cte="base64"
+            )
         return message
 
     def _connection(self) -> smtplib.SMTP:

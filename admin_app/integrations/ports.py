@@ -114,5 +114,6 @@ class MailPort(Protocol):
     def delivers(self) -> bool:
         """False when no mail server is configured: the mail is only kept, not sent."""
 
-    def send(self, to: str, subject: str, text: str, html: str) -> None:
-        """Hand one mail over; raises ProviderUnavailable when the server does not take it."""
+    def send(self, to: str, subject: str, text: str, html: str, calendar: str | None = None) -> None:
+        """Hand one mail over, with a calendar file if it has one; raises ProviderUnavailable when the server does not
+        take it."""

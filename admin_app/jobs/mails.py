@@ -1,25 +1,57 @@
-"""Sends the claim mail: the mail is kept first, then handed over, then marked."""
+"""Sends mails: each is kept first, then handed over, then marked."""
 
-from admin_app.context import Job
+from collections.abc import Callable
+
+from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.jobs.bench import Bench
-from admin_app.services import claim_mails
+from admin_app.services import appointment_mails, claim_mails, outbox
+from admin_app.services.outbox import OutgoingMail
 
-ACTOR = Job("send_claim_mail")
+CLAIMS = Job("send_claim_mail")
+APPOINTMENTS = Job("send_appointment_mail")
+REMINDERS = Job("send_reminders")
+REMINDERS_AT_ONCE = 200
 
 
 def send_claim_mail(bench: Bench, pending_profile_id: int) -> None:
     """Every try makes a new link and a new mail; the link before it stops working."""
-    with bench.db.unit_of_work(ACTOR) as ctx:
+    with bench.db.unit_of_work(CLAIMS) as ctx:
         mail = claim_mails.prepare(ctx, pending_profile_id=pending_profile_id, base_url=bench.settings.base_url)
-    if mail is None:
-        return
+    if mail is not None:
+        sent_email_id = mail.sent_email_id
+        _hand_over(
+            bench, CLAIMS, mail, lambda ctx, kept: claim_mails.mark_sent(ctx, sent_email_id=sent_email_id, kept=kept)
+        )
+
+
+def send_appointment_mail(bench: Bench, subject: str, kind: appointment_mails.Kind, once: str = "") -> None:
+    """One mail for one occasion: a further try sends the one that was written, and nothing once it went out."""
+    with bench.db.unit_of_work(APPOINTMENTS) as ctx:
+        mail = appointment_mails.prepare(ctx, subject=subject, kind=kind, once=once, settings=bench.settings)
+    if mail is not None:
+        sent_email_id = mail.sent_email_id
+        _hand_over(
+            bench,
+            APPOINTMENTS,
+            mail,
+            lambda ctx, kept: appointment_mails.mark_sent(ctx, sent_email_id=sent_email_id, subject=subject, kept=kept),
+        )
+
+
+def send_reminders(bench: Bench) -> int:
+    """Have those reminded whose appointment is within a day."""
+    with bench.db.unit_of_work(REMINDERS) as ctx:
+        return appointment_mails.remind(ctx, limit=REMINDERS_AT_ONCE)
+
+
+def _hand_over(bench: Bench, actor: Job, mail: OutgoingMail, mark_sent: Callable[[Ctx, bool], None]) -> None:
     server = bench.providers.mail
     try:
-        server.send(mail.to, mail.subject, mail.text, mail.html)
+        server.send(mail.to, mail.subject, mail.text, mail.html, mail.calendar)
     except ProviderUnavailable as error:
-        with bench.db.unit_of_work(ACTOR) as ctx:
-            claim_mails.mark_failed(ctx, sent_email_id=mail.sent_email_id, error_code=error.code)
+        with bench.db.unit_of_work(actor) as ctx:
+            outbox.mark_failed(ctx, sent_email_id=mail.sent_email_id, error_code=error.code)
         raise
-    with bench.db.unit_of_work(ACTOR) as ctx:
-        claim_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, kept=not server.delivers)
+    with bench.db.unit_of_work(actor) as ctx:
+        mark_sent(ctx, not server.delivers)

@@ -3,7 +3,7 @@
 What a person decides (`cancellations`, `rescheduling`, `attendance`) and what Stripe tells (`checkout`) both come here.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
@@ -44,6 +44,27 @@ def cancel_unpaid(ctx: Ctx, appointment: Appointment, because: CanceledBecause) 
     close_checkout(ctx, appointment)
     if because is CanceledBecause.PAYMENT_FAILED:
         send_mail(ctx, appointment, "cancellation")
+
+
+def cancel(ctx: Ctx, appointment: Appointment, because: CanceledBecause, *, reason: str | None = None) -> None:
+    """Somebody called it off: the client is told, so is the calendar, and it can be paid no more."""
+    changes = end(ctx, appointment, BookingStatus.CANCELED, because)
+    record(ctx, appointment, "booking.canceled", changes=changes, reason=reason, because=BECAUSE[because])
+    close_checkout(ctx, appointment)
+    send_mail(ctx, appointment, "cancellation")
+    sync_calendar(ctx, appointment)
+
+
+def move(
+    ctx: Ctx, appointment: Appointment, starts_at: datetime, ends_at: datetime, *, reason: str | None = None
+) -> None:
+    """Put it at another time, which `holds.take_time` has found free; the client and the calendar are told."""
+    changes = _assign(appointment, starts_at=starts_at, ends_at=ends_at)
+    remind_later(ctx, appointment)
+    touch(ctx, appointment)
+    record(ctx, appointment, "booking.rescheduled", changes=changes, reason=reason)
+    send_mail(ctx, appointment, "rescheduled", once=f"{at(starts_at)}-{appointment.row.version}")
+    sync_calendar(ctx, appointment)
 
 
 def mark_refunded(ctx: Ctx, appointment: Appointment) -> None:
@@ -116,6 +137,11 @@ def close_checkout(ctx: Ctx, appointment: Appointment) -> None:
     if appointment.costs:
         subject = appointment.subject
         job_queue.defer(ctx.session, "expire_checkout", once_key=f"expire_checkout:{subject}", subject=subject)
+
+
+def at(moment: datetime) -> str:
+    """A time as the keys of mails have it."""
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _assign(appointment: Appointment, **values: object) -> list[Change]:

@@ -5,17 +5,15 @@ copy of the mail that staff can read has the link blotted out.
 """
 
 import secrets
-from dataclasses import dataclass
 from datetime import timedelta
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit
+from admin_app.services import audit, outbox
 from admin_app.services.claims import token_digest
+from admin_app.services.outbox import OutgoingMail
 from admin_app.services.pending_profiles import unclaimed
 from admin_app.services.plans import Plan, fingerprint, require_reason
 from admin_app.services.records import pending_key
@@ -25,25 +23,6 @@ from models.people import PendingProfile
 VALID_FOR = timedelta(days=14)
 BLOTTED = "[link in the mail only]"
 SUBJECT = "Claim your membership"
-
-_templates = Environment(
-    loader=PackageLoader("views", "templates/email"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
-
-@dataclass(frozen=True)
-class OutgoingMail:
-    """A mail ready to be handed over; its bodies hold the real token and must not be kept or logged."""
-
-    sent_email_id: int
-    to: str
-    subject: str
-    text: str
-    html: str
 
 
 def plan_resend(ctx: Ctx, *, pending_profile_id: int) -> Plan:
@@ -114,13 +93,12 @@ def _render(pending: PendingProfile, link: str) -> tuple[str, str]:
         "plan": pending.plan_duration.value if pending.plan_duration else None,
         "credits": pending.usage_credits,
     }
-    return _templates.get_template("claim.txt").render(facts), _templates.get_template("claim.html").render(facts)
+    return outbox.render("claim", facts)
 
 
 def mark_sent(ctx: Ctx, *, sent_email_id: int, kept: bool) -> None:
     """The mail was handed over, or only kept because no mail server is configured."""
-    mail = _mail(ctx, sent_email_id)
-    mail.state, mail.sent_at = ("kept" if kept else "sent"), ctx.now
+    mail = outbox.mark_sent(ctx, sent_email_id=sent_email_id, kept=kept)
     if mail.pending_profile_id is not None:
         audit.record(
             ctx,
@@ -128,15 +106,3 @@ def mark_sent(ctx: Ctx, *, sent_email_id: int, kept: bool) -> None:
             records=[pending_key(mail.pending_profile_id)],
             facts={"email": mail.to_email},
         )
-
-
-def mark_failed(ctx: Ctx, *, sent_email_id: int, error_code: str) -> None:
-    mail = _mail(ctx, sent_email_id)
-    mail.state, mail.last_error = "failed", error_code
-
-
-def _mail(ctx: Ctx, sent_email_id: int) -> SentEmail:
-    mail = ctx.session.get(SentEmail, sent_email_id, with_for_update=True)
-    if mail is None:
-        raise NotFound("This mail is not here any more.")
-    return mail

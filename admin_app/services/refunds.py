@@ -111,7 +111,7 @@ def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int)
         lines=lines(quoted, amount, source="what you typed"),
         consequences=consequences(quoted, amount, approval_above),
         fingerprint=fingerprint(payment, amount),
-        refusal=_refusal_of(quoted, amount),
+        refusal=refusal_of(quoted, amount),
     )
 
 
@@ -186,14 +186,15 @@ def lines(quoted: Quote, amount: int, *, source: str, counted: bool = False) -> 
     )
 
 
-def _refusal_of(quoted: Quote, amount: int) -> str | None:
+def refusal_of(quoted: Quote, amount: int) -> str | None:
+    """Why this much cannot be given back, if so."""
     if quoted.refusal or 0 < amount <= quoted.refundable:
         return quoted.refusal
     return f"Only {money_text(quoted.refundable, quoted.currency)} can be given back. Choose a smaller amount."
 
 
 def _require_room(quoted: Quote, amount: int) -> None:
-    refusal = _refusal_of(quoted, amount)
+    refusal = refusal_of(quoted, amount)
     if refusal:
         raise NotRefundable(refusal)
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, InvalidToken, NotFound
-from admin_app.services import audit, claim_mails, claims
+from admin_app.services import audit, claim_mails, claims, outbox
 from models import PendingProfile, SentEmail
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT, buy, customer
 
@@ -81,5 +81,5 @@ def test_the_outcome_is_kept(db: Database) -> None:
             claim_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, kept=kept)
             assert ctx.session.get_one(SentEmail, mail.sent_email_id).state == state
     with db.unit_of_work(OPERATOR) as ctx:
-        claim_mails.mark_failed(ctx, sent_email_id=mail.sent_email_id, error_code="refused")
+        outbox.mark_failed(ctx, sent_email_id=mail.sent_email_id, error_code="refused")
         assert ctx.session.get_one(SentEmail, mail.sent_email_id).last_error == "refused"

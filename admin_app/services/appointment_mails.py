@@ -1,0 +1,237 @@
+"""The mails of an appointment: confirmed, moved, called off, and the day before.
+
+A mail is for one occasion, which its `once_key` names: however often its job runs, it goes out once. It says what holds
+when it is written, and one that does not hold any more is not written.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from admin_app.config import Settings
+from admin_app.context import Ctx
+from admin_app.errors import Conflict
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import appointments, audit, bookings, outbox
+from admin_app.services.amounts import money_text
+from admin_app.services.appointments import Appointment
+from admin_app.services.calendar_files import calendar_file
+from admin_app.services.cancellations import TOLD_BY
+from admin_app.services.outbox import OutgoingMail
+from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+from admin_app.services.records import lock_names
+from models.inbox import SentEmail
+from models.money import Payment, Refund, RefundState
+from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting
+
+Row = TypeVar("Row", Booking, Meeting)
+Kind = Literal["confirmation", "rescheduled", "cancellation", "reminder"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SUBJECTS: Mapping[Kind, str] = {
+    "confirmation": "Confirmed: {title} on {when}",
+    "rescheduled": "Moved: {title} is now on {when}",
+    "cancellation": "Canceled: {title} on {when}",
+    "reminder": "Reminder: {title} on {when}",
+}
+# On their way for certain: what waits for a second person may still be declined.
+GOING_BACK = (RefundState.REQUESTED, RefundState.SENT, RefundState.SUCCEEDED, RefundState.UNKNOWN)
+ENDED = (BookingStatus.CANCELED, BookingStatus.REFUNDED)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The times of a mail as its reader's clock shows them, with the name of the zone."""
+
+    day: str
+    clock: str
+    zone: str
+
+    @classmethod
+    def of(cls, appointment: Appointment) -> "Words":
+        zone = zone_of(appointment)
+        starts, ends = (moment.astimezone(zone) for moment in (appointment.row.starts_at, appointment.row.ends_at))
+        return cls(f"{starts:%A}, {starts.day} {starts:%B %Y}", f"{starts:%H:%M} to {ends:%H:%M}", zone.key)
+
+
+def zone_of(appointment: Appointment) -> ZoneInfo:
+    """The reader's own zone where it is known, else the practitioner's."""
+    for name in (appointment.time_zone, appointment.practitioner.time_zone):
+        if name:
+            try:
+                return ZoneInfo(name)
+            except (ValueError, OSError):
+                # Calendars and earlier times may have kept what nobody knows as a zone.
+                continue
+    return ZoneInfo("UTC")
+
+
+def plan_resend(ctx: Ctx, *, subject: str) -> Plan:
+    """Who would get the confirmation once more."""
+    require(ctx, Permission.BOOKINGS_READ)
+    return _plan(appointments.get(ctx.session, subject))
+
+
+def resend_confirmation(ctx: Ctx, *, subject: str, reason: str, shown: str) -> Appointment:
+    """Have the confirmation sent once more, with the calendar file as it is now."""
+    require(ctx, Permission.BOOKINGS_MANAGE)
+    reason = require_reason(reason)
+    appointment = appointments.locked(ctx, subject)
+    plan = _plan(appointment)
+    if plan.refusal:
+        raise Conflict(plan.refusal)
+    require_same(shown, plan.fingerprint)
+    bookings.touch(ctx, appointment)
+    bookings.record(ctx, appointment, "booking.mail_requested", reason=reason, mail="confirmation")
+    bookings.send_mail(ctx, appointment, "confirmation", once=f"again-{appointment.row.version}")
+    return appointment
+
+
+def _plan(appointment: Appointment) -> Plan:
+    refusal = None
+    if appointment.row.status is not BookingStatus.CONFIRMED:
+        refusal = "Only what is confirmed has a confirmation to send."
+    elif appointment.email is None:
+        refusal = "There is no e-mail address to send it to."
+    elif appointment.source in TOLD_BY:
+        refusal = f"It was made in {TOLD_BY[appointment.source]}, which sends its own confirmation."
+    return Plan(
+        title=f"Send the confirmation of {appointment.kind} {appointment.number} again",
+        outcome="sent",
+        lines=(),
+        consequences=(f"A mail with a calendar file goes to {appointment.email}.", "Nothing else changes."),
+        fingerprint=fingerprint(appointment.row),
+        refusal=refusal,
+    )
+
+
+def prepare(ctx: Ctx, *, subject: str, kind: Kind, once: str, settings: Settings) -> OutgoingMail | None:
+    """The mail, written and kept; None when it went out already or does not hold any more."""
+    key = ":".join(filter(None, (kind, subject, once)))
+    lock_names(ctx.session, f"mail:{key}")
+    kept = ctx.session.scalar(select(SentEmail).where(SentEmail.once_key == key))
+    appointment = appointments.find(ctx.session, subject)
+    if appointment is None or appointment.email is None or not _holds(ctx, appointment, kind, once):
+        return None
+    if kept is None:
+        kept = _write(ctx, appointment, kind, key, settings)
+    elif kept.state in ("sent", "kept"):
+        return None
+    return OutgoingMail(
+        kept.id, kept.to_email, kept.subject, kept.text_body, kept.html_body, calendar=kept.calendar_body
+    )
+
+
+def remind(ctx: Ctx, *, limit: int) -> int:
+    """Queue a reminder for what begins within a day and has had none; returns how many."""
+    due: list[Booking | Meeting] = [*_due(ctx, Booking, limit), *_due(ctx, Meeting, limit)]
+    for row in due:
+        appointment = appointments.of(ctx.session, row)
+        row.reminded_at = ctx.now
+        bookings.send_mail(ctx, appointment, "reminder", once=bookings.at(row.starts_at))
+    return len(due)
+
+
+def _due(ctx: Ctx, model: type[Row], limit: int) -> Sequence[Row]:
+    """Rows that somebody is working on are left for the next time."""
+    return ctx.session.scalars(
+        select(model)
+        .where(
+            model.status == BookingStatus.CONFIRMED,
+            model.starts_at > ctx.now,
+            model.starts_at <= ctx.now + bookings.REMIND_BEFORE,
+            model.reminded_at.is_(None),
+        )
+        .order_by(model.starts_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def mark_sent(ctx: Ctx, *, sent_email_id: int, subject: str, kept: bool) -> None:
+    """The mail was handed over, or only kept because no mail server is configured."""
+    mail = outbox.mark_sent(ctx, sent_email_id=sent_email_id, kept=kept)
+    appointment = appointments.get(ctx.session, subject)
+    audit.record(
+        ctx,
+        "booking.mail_sent",
+        records=[appointment.subject, f"sent_email:{mail.id}"],
+        facts={**appointment.facts, "mail": mail.template},
+    )
+
+
+def _holds(ctx: Ctx, appointment: Appointment, kind: Kind, once: str) -> bool:
+    """Whether what the mail says is still so."""
+    row = appointment.row
+    match kind:
+        case "cancellation":
+            return row.status in ENDED
+        case "reminder":
+            return (
+                row.status is BookingStatus.CONFIRMED and row.starts_at > ctx.now and once == bookings.at(row.starts_at)
+            )
+        case "rescheduled":
+            return row.status is BookingStatus.CONFIRMED and once.startswith(bookings.at(row.starts_at))
+        case "confirmation":
+            return row.status is BookingStatus.CONFIRMED
+
+
+def _write(ctx: Ctx, appointment: Appointment, kind: Kind, key: str, settings: Settings) -> SentEmail:
+    words = Words.of(appointment)
+    text, html = outbox.render(kind, _facts(ctx, appointment, words))
+    when = f"{words.day}, {words.clock.split()[0]} ({words.zone})"
+    mail = SentEmail(
+        template=kind,
+        to_email=appointment.email,
+        subject=SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when),
+        text_body=text,
+        html_body=html,
+        calendar_body=calendar_file(
+            appointment,
+            now=ctx.now,
+            base_url=settings.base_url,
+            sender=settings.mail_from,
+            called_off=kind == "cancellation",
+        ),
+        once_key=key,
+        state="queued",
+        created_at=ctx.now,
+    )
+    setattr(mail, f"{appointment.kind}_id", appointment.number)
+    ctx.session.add(mail)
+    ctx.session.flush()  # its id is needed to mark the outcome
+    return mail
+
+
+def _facts(ctx: Ctx, appointment: Appointment, words: Words) -> dict[str, Any]:
+    row = appointment.row
+    going_back = _going_back(ctx, appointment)
+    return {
+        "name": appointment.name,
+        "title": appointment.title,
+        "practitioner": appointment.practitioner.name,
+        "words": words,
+        "price": money_text(row.price_amount, row.price_currency) if appointment.costs else None,
+        "because": _because(appointment),
+        "going_back": money_text(going_back, row.price_currency) if going_back else None,
+    }
+
+
+def _because(appointment: Appointment) -> str:
+    match appointment.row.canceled_because:
+        case CanceledBecause.BY_CLIENT:
+            return "It is canceled, as you wished."
+        case CanceledBecause.PAYMENT_FAILED:
+            return "Your payment did not go through, so the time is free for others again. Nothing was charged."
+        case CanceledBecause.NEVER_PAID:
+            return "Your payment came when the time was not held for you any more, and somebody else has it now."
+        case _:
+            return "It cannot take place. We are sorry."
+
+
+def _going_back(ctx: Ctx, appointment: Appointment) -> int:
+    column = Payment.booking_id if appointment.kind == "booking" else Payment.meeting_id
+    amounts = select(func.sum(Refund.amount)).join(Payment, Payment.id == Refund.payment_id)
+    return ctx.session.scalar(amounts.where(column == appointment.number, Refund.state.in_(GOING_BACK))) or 0
