@@ -121,5 +121,9 @@ class Settings(BaseSettings):
         )
 
     @property
+    def payer_return_url(self) -> str:
+        return self.booking_return_url or f"{self.base_url}/booking"
+
+    @property
     def secure_cookies(self) -> bool:
         return self.base_url.startswith("https://")

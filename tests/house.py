@@ -21,13 +21,12 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.jobs import events, mails, memberships, refunds
+from admin_app.jobs import checkouts, events, mails, memberships, refunds
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
 from admin_app.simulator import control
 from admin_app.simulator.settings import SimulatorSettings
 from models import PendingProfile, Profile, WebhookEvent
-from tests.contracts import WATCH
 from tests.integrations.signing import (
     CLERK_SECRET,
     STRIPE_SECRET,
@@ -50,6 +49,10 @@ TASKS: dict[str, Callable[..., None]] = {
     "send_claim_mail": mails.send_claim_mail,
     "send_refund": refunds.send,
     "ask_about_refund": refunds.ask,
+    "send_appointment_mail": mails.send_appointment_mail,
+    "expire_checkout": checkouts.expire_checkout,
+    "settle_call": checkouts.settle_call,
+    "follow_refunds": checkouts.follow_refunds,
 }
 
 
@@ -78,7 +81,6 @@ def simulated_providers(folder: Path) -> Iterator[str]:
         stripe_webhook_secret=STRIPE_SECRET,
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
-    WATCH.over(app)
     with served(app, port):
         yield url
     simulated.close(app)

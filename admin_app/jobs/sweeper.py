@@ -18,7 +18,17 @@ ACTOR = Job("sweep")
 UNFINISHED_FOR = timedelta(minutes=2)
 SILENT_SECONDS = 30
 # Tasks of a few seconds, each call of a provider limited in time: after this long one of them is not at work any more.
-SHORT_TASKS = ("process_event", "send_claim_mail", "compare_membership", "send_refund", "ask_about_refund")
+SHORT_TASKS = (
+    "process_event",
+    "send_claim_mail",
+    "compare_membership",
+    "send_refund",
+    "ask_about_refund",
+    "send_appointment_mail",
+    "expire_checkout",
+    "settle_call",
+    "follow_refunds",
+)
 LONGEST = timedelta(minutes=15)
 
 _FORGOTTEN = text(

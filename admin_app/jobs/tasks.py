@@ -6,10 +6,11 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
-from admin_app.jobs import events, mails, memberships, refunds, sweeper
+from admin_app.jobs import checkouts, events, mails, memberships, refunds, sweeper
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
 from admin_app.services import owners, whop_comparison
+from admin_app.services.appointment_mails import Kind
 from admin_app.services.whop_comparison import ComparisonRuns, Counts
 
 FAILED_JOBS_KEPT_HOURS = 24 * 30
@@ -19,7 +20,9 @@ OWNERS_AT_ONCE = 100
 def register(queue: App, bench: Bench, back_off: BackOff) -> None:
     """Put all tasks on the queue."""
     _deferred(queue, bench, back_off)
+    _deferred_about_appointments(queue, bench, back_off)
     _recurring(queue, bench)
+    _recurring_about_appointments(queue, bench)
 
 
 def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
@@ -50,6 +53,31 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def ask_about_refund(refund_id: int) -> None:
         refunds.ask(bench, refund_id)
+
+
+def _deferred_about_appointments(queue: App, bench: Bench, back_off: BackOff) -> None:
+    """The same, for bookings and meetings."""
+
+    @queue.task(name="send_appointment_mail", retry=back_off)
+    @failing_by_code
+    def send_appointment_mail(subject: str, kind: Kind, once: str = "") -> None:
+        mails.send_appointment_mail(bench, subject, kind, once)
+
+    @queue.task(name="expire_checkout", retry=back_off)
+    @failing_by_code
+    def expire_checkout(subject: str) -> None:
+        checkouts.expire_checkout(bench, subject)
+
+    # Not tried again by the queue: whatever is still unknown is asked about at the next tick.
+    @queue.task(name="settle_call")
+    @failing_by_code
+    def settle_call(call_id: int) -> None:
+        checkouts.settle_call(bench, call_id)
+
+    @queue.task(name="follow_refunds", retry=back_off)
+    @failing_by_code
+    def follow_refunds(subject: str) -> None:
+        checkouts.follow_refunds(bench, subject)
 
 
 def _recurring(queue: App, bench: Bench) -> None:
@@ -103,3 +131,23 @@ def _recurring(queue: App, bench: Bench) -> None:
         await queue.job_manager.delete_old_jobs(
             nb_hours=FAILED_JOBS_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
         )
+
+
+def _recurring_about_appointments(queue: App, bench: Bench) -> None:
+    @queue.periodic(cron="* * * * *")
+    @queue.task(name="expire_holds", queueing_lock="expire_holds")
+    @failing_by_code
+    def expire_holds(timestamp: int) -> None:
+        checkouts.expire_holds(bench)
+
+    @queue.periodic(cron="*/5 * * * *")
+    @queue.task(name="send_reminders", queueing_lock="send_reminders")
+    @failing_by_code
+    def send_reminders(timestamp: int) -> None:
+        mails.send_reminders(bench)
+
+    @queue.periodic(cron="*/5 * * * *")
+    @queue.task(name="settle_calls", queueing_lock="settle_calls")
+    @failing_by_code
+    def settle_calls(timestamp: int) -> None:
+        checkouts.settle_calls(bench)

@@ -4,20 +4,27 @@ The payment and the call are written before the call leaves. When it fails the t
 knows whether it had its effect, the page that may have come of it is looked for and closed by a job.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
+from sqlalchemy import and_, or_, select
+
 from admin_app.context import Ctx
-from admin_app.errors import Conflict, DomainError, OutcomeUnknown, ProviderUnavailable
+from admin_app.errors import Conflict, DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import CheckoutWish, StripePort, StripeSession
-from admin_app.services import appointments, holds, payments, provider_calls
+from admin_app.services import appointments, bookings, holds, payments, provider_calls, settlement
 from admin_app.services.appointments import Appointment
 from admin_app.services.provider_calls import Work
-from models.money import CallState, Payment
-from models.scheduling import Booking, BookingStatus
+from admin_app.services.settlement import Told
+from models.money import CallState, Payment, PaymentState, ProviderCall
+from models.scheduling import BookingStatus
 
 OPERATION = "checkout.create"
+# The SDK's tries with their time-outs are over by then: whoever made the call is gone.
+ANSWERED_WITHIN = timedelta(minutes=5)
+# Stripe forgets keys after a day: by then the call is refused as a new one, and so known not to have been carried out.
+ASKED_FOR = timedelta(days=3)
 
 
 class NotPayable(Conflict):
@@ -42,11 +49,104 @@ def start(work: Work, stripe: StripePort | None, *, subject: str, return_url: st
             raise OutcomeUnknown("stripe")
     except DomainError as error:
         with work() as ctx:
-            _failed(ctx, subject, key, error)
+            _failed(ctx, payment.id, subject, key, error)
         raise
     with work() as ctx:
         took_place(ctx, key, payment.id, made)
     return made.url
+
+
+def close(work: Work, stripe: StripePort | None, *, subject: str) -> None:
+    """Close the pages on which this can still be paid, and take in what Stripe says of them: somebody may just have
+    paid. A hold that has lapsed ends with them.
+
+    Raises ProviderUnavailable when Stripe does not answer: then nothing is decided.
+    """
+    with work() as ctx:
+        session_ids = _unsettled_sessions(ctx, subject)
+    if stripe is not None:
+        for session_id in session_ids:
+            told = _closed(work, stripe, subject, session_id)
+            with work() as ctx:
+                settlement.take_in(ctx, told)
+    with work() as ctx:
+        holds.release(ctx, subject=subject, only_lapsed=True)
+
+
+def _unsettled_sessions(ctx: Ctx, subject: str) -> list[str]:
+    waiting = Payment.state.in_((PaymentState.OPEN, PaymentState.PROCESSING))
+    query = select(Payment.stripe_checkout_session_id).where(settlement.of(subject), waiting)
+    return [session_id for session_id in ctx.session.scalars(query) if session_id]
+
+
+def _closed(work: Work, stripe: StripePort, subject: str, session_id: str) -> Told:
+    try:
+        session = provider_calls.send(
+            work,
+            provider="stripe",
+            operation="checkout.expire",
+            subject=subject,
+            key=f"expire-{session_id}",
+            call=lambda: stripe.expire_checkout(session_id),
+            name=lambda closed: closed.id,
+        )
+    except ProviderRefused:
+        return Told()  # Stripe knows no such page (any more), so nobody can pay on it
+    return settlement.with_its_payment(stripe, session)
+
+
+def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
+    """Queue the calls whose answer nobody heard: the process died, or Stripe did not say."""
+    unanswered = or_(
+        ProviderCall.state == CallState.UNKNOWN,
+        and_(ProviderCall.state == CallState.INTENDED, ProviderCall.created_at < ctx.now - ANSWERED_WITHIN),
+    )
+    recent = ProviderCall.created_at > ctx.now - ASKED_FOR
+    calls = select(ProviderCall.id).where(unanswered, recent, ProviderCall.operation == OPERATION)
+    found = ctx.session.scalars(calls.order_by(ProviderCall.id).limit(limit)).all()
+    for call_id in found:
+        _queue_settling(ctx, call_id)
+    return len(found)
+
+
+def settle(work: Work, stripe: StripePort | None, *, call_id: int, return_url: str) -> None:
+    """Learn what became of a call without an answer, by the same call under the same key, and undo what came of it.
+
+    Nobody was given the page that it may have made, so the page is closed and the time released.
+    """
+    with work() as ctx:
+        asked = _unanswered(ctx, call_id, return_url)
+    if asked is None or stripe is None:
+        return
+    key, payment_id, wish = asked
+    try:
+        made = stripe.create_checkout(wish, idempotency_key=key)
+    except ProviderRefused as refused:
+        with work() as ctx:
+            _never_was(ctx, key, payment_id, wish.subject, refused.reason)
+        return
+    except OutcomeUnknown:
+        return  # as unknown as before; asked again later
+    with work() as ctx:
+        took_place(ctx, key, payment_id, made)
+        holds.release(ctx, subject=wish.subject)
+        bookings.close_checkout(ctx, appointments.get(ctx.session, wish.subject))
+
+
+def _unanswered(ctx: Ctx, call_id: int, return_url: str) -> tuple[str, int, CheckoutWish] | None:
+    call = ctx.session.get(ProviderCall, call_id)
+    if call is None or call.state not in (CallState.UNKNOWN, CallState.INTENDED):
+        return None
+    payment_id, expires_at = _parts_of(call.idempotency_key)
+    wish = wish_for(appointments.get(ctx.session, call.subject), expires_at, return_url)
+    return call.idempotency_key, payment_id, wish
+
+
+def _never_was(ctx: Ctx, key: str, payment_id: int, subject: str, reason: str) -> None:
+    """Stripe knows of no such call, and does not take it any more."""
+    holds.release(ctx, subject=subject)
+    provider_calls.finish(ctx, key=key, state=CallState.FAILED, error_code=reason)
+    payments.give_up(ctx, payment_id, "never_offered")
 
 
 def key_of(payment: Payment, expires_at: datetime) -> str:
@@ -54,10 +154,14 @@ def key_of(payment: Payment, expires_at: datetime) -> str:
     return f"checkout-{payment.id}-{int(expires_at.timestamp())}"
 
 
-def wish_for(appointment: Appointment, return_url: str) -> CheckoutWish:
+def _parts_of(key: str) -> tuple[int, datetime]:
+    _, payment_id, expires_at = key.split("-")
+    return int(payment_id), datetime.fromtimestamp(int(expires_at), UTC)
+
+
+def wish_for(appointment: Appointment, expires_at: datetime, return_url: str) -> CheckoutWish:
     """What Stripe is asked for; the same each time for one hold, or its key would not fit."""
-    expires_at = appointment.row.hold_expires_at
-    if expires_at is None or appointment.email is None:
+    if appointment.email is None:
         raise NotPayable
     back = f"{return_url}{'&' if '?' in return_url else '?'}"
     return CheckoutWish(
@@ -76,10 +180,10 @@ def wish_for(appointment: Appointment, return_url: str) -> CheckoutWish:
 def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, CheckoutWish]:
     appointment = appointments.locked(ctx, subject)
     row = appointment.row
-    held = row.status is BookingStatus.PENDING and row.hold_expires_at is not None and row.hold_expires_at > ctx.now
-    if not held or not appointment.costs:
+    until = row.hold_expires_at if row.status is BookingStatus.PENDING else None
+    if until is None or until <= ctx.now or not appointment.costs:
         raise NotPayable
-    wish = wish_for(appointment, return_url)
+    wish = wish_for(appointment, until, return_url)
     payment = payments.open_payment(ctx, subject, wish.amount, wish.currency)
     provider_calls.intend(
         ctx, provider="stripe", operation=OPERATION, subject=subject, key=key_of(payment, wish.expires_at)
@@ -87,12 +191,12 @@ def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, Checkou
     return payment, wish
 
 
-def _failed(ctx: Ctx, subject: str, key: str, error: DomainError) -> None:
+def _failed(ctx: Ctx, payment_id: int, subject: str, key: str, error: DomainError) -> None:
     holds.release(ctx, subject=subject)
     state, code = provider_calls.state_after(error), provider_calls.code_after(error)
     provider_calls.finish(ctx, key=key, state=state, error_code=code)
-    if state is CallState.UNKNOWN:
-        job_queue.defer(ctx.session, "settle_calls", once_key="settle_calls")
+    if state is CallState.FAILED:
+        payments.give_up(ctx, payment_id, code)
 
 
 def took_place(ctx: Ctx, key: str, payment_id: int, made: StripeSession) -> None:
@@ -101,11 +205,8 @@ def took_place(ctx: Ctx, key: str, payment_id: int, made: StripeSession) -> None
     appointment = appointments.locked(ctx, payments.subject_of(payment))
     payments.take_in_session(ctx, made, payment_id=payment_id)
     provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=made.id)
-    note_ids(appointment, payment)
+    settlement.note_ids(appointment, payment)
 
 
-def note_ids(appointment: Appointment, payment: Payment) -> None:
-    """A booking carries Stripe's ids of its payment, by which others look it up."""
-    if isinstance(appointment.row, Booking):
-        appointment.row.stripe_checkout_session_id = payment.stripe_checkout_session_id
-        appointment.row.stripe_payment_intent_id = payment.stripe_payment_intent_id
+def _queue_settling(ctx: Ctx, call_id: int) -> None:
+    job_queue.defer(ctx.session, "settle_call", once_key=f"settle_call:{call_id}", call_id=call_id)

@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 
-from admin_app.services import clerk_events, whop_events
+from admin_app.services import clerk_events, stripe_events, whop_events
 from admin_app.services.event_handling import Handler
 
-HANDLERS: Mapping[str, Handler] = {"whop": whop_events, "clerk": clerk_events}
+HANDLERS: Mapping[str, Handler] = {
+    "whop": whop_events,
+    "clerk": clerk_events,
+    "stripe": stripe_events,
+}

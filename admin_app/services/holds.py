@@ -3,6 +3,7 @@
 The practitioner's name is locked by whoever takes time; for bookings the exclusion constraint stands behind that lock.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -143,19 +144,22 @@ def take_time(
 ) -> None:
     """Lock the practitioner's time and make sure that this part of it is free; refused when it is not."""
     lock_names(ctx.session, practitioner_key(practitioner_id))
-    release_lapsed(ctx, practitioner_id=practitioner_id, starts_at=starts_at, ends_at=ends_at)
+    _release_lapsed(ctx, practitioner_id, starts_at, ends_at, except_)
     if appointments.taken(ctx.session, practitioner_id, starts_at, ends_at, except_=except_, now=ctx.now):
         raise SlotTaken
 
 
-def release_lapsed(ctx: Ctx, *, practitioner_id: int, starts_at: datetime, ends_at: datetime) -> None:
-    """End the lapsed holds that stand in the way; the practitioner's name is locked."""
+def _release_lapsed(
+    ctx: Ctx, practitioner_id: int, starts_at: datetime, ends_at: datetime, except_: str | None
+) -> None:
+    """End the lapsed holds of others that stand in the way."""
     rows: list[Booking | Meeting] = [
         *ctx.session.scalars(_lapsed_in_the_way(ctx, Booking, practitioner_id, starts_at, ends_at)),
         *ctx.session.scalars(_lapsed_in_the_way(ctx, Meeting, practitioner_id, starts_at, ends_at)),
     ]
-    for row in rows:
-        bookings.cancel_unpaid(ctx, appointments.of(ctx.session, row), CanceledBecause.NEVER_PAID)
+    for appointment in (appointments.of(ctx.session, row) for row in rows):
+        if appointment.subject != except_:
+            bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
 
 
 def _lapsed_in_the_way(
@@ -166,11 +170,30 @@ def _lapsed_in_the_way(
     return rows.with_for_update().execution_options(populate_existing=True)
 
 
-def release(ctx: Ctx, *, subject: str) -> None:
+def release(ctx: Ctx, *, subject: str, only_lapsed: bool = False) -> None:
     """Give a held time up because it cannot be paid for; one that is not held any more stays as it is."""
     appointment = appointments.locked(ctx, subject)
-    if appointment.row.status is BookingStatus.PENDING:
+    row = appointment.row
+    lapsed = row.hold_expires_at is not None and row.hold_expires_at <= ctx.now
+    if row.status is BookingStatus.PENDING and (lapsed or not only_lapsed):
         bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
+
+
+def end_lapsed(ctx: Ctx, *, limit: int) -> int:
+    """Have the holds ended whose time is over; what could be paid is asked about at Stripe first."""
+    found: list[Booking | Meeting] = [*_lapsed(ctx, Booking, limit), *_lapsed(ctx, Meeting, limit)]
+    for row in found:
+        appointment = appointments.of(ctx.session, row)
+        if appointment.costs:
+            bookings.close_checkout(ctx, appointment)
+        else:
+            release(ctx, subject=appointment.subject, only_lapsed=True)
+    return len(found)
+
+
+def _lapsed(ctx: Ctx, model: type[Held], limit: int) -> Sequence[Held]:
+    lapsed = select(model).where(appointments.lapsed(model, ctx.now))
+    return ctx.session.scalars(lapsed.order_by(model.hold_expires_at).limit(limit)).all()
 
 
 def clean_name(text: str) -> str:

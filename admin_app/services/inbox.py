@@ -23,6 +23,10 @@ from models.inbox import EventState, WebhookEvent
 SETTLED = frozenset({EventState.PROCESSED, EventState.IGNORED, EventState.SUPERSEDED})
 PARKED_SENTENCES = {
     "email_missing": "The event names no e-mail, and Whop does not tell it either. Attach the buyer's address.",
+    "stripe_not_asked": "Stripe could not be asked what became of this. Release it once Stripe answers.",
+    "unknown_at_stripe": "Stripe knows nothing of what this is about. Its key may belong to another account.",
+    "payment_unknown": "It says that somebody paid for a booking or meeting here, but no such payment is known. "
+    "Look at Stripe, and give the money back there if nothing was booked.",
     "membership_unknown": "No purchase of this membership is known yet. It goes on by itself once one arrives.",
 }
 

@@ -81,6 +81,14 @@ def open_payment(ctx: Ctx, subject: str, amount: int, currency: str) -> Payment:
     return payment
 
 
+def give_up(ctx: Ctx, payment_id: int, because: str) -> None:
+    """Stripe never made a page on which it could be paid, and certainly so."""
+    payment = locked(ctx, payment_id)
+    before = _seen(payment)
+    payment.failure_code = because
+    _noted(ctx, payment, before, _move(ctx, payment, PaymentState.FAILED))
+
+
 def take_in_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None = None) -> PaymentNews | None:
     """Apply a Checkout session as Stripe has it now; None when no payment of ours belongs to it.
 

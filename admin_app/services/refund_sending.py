@@ -5,6 +5,7 @@ A refund always leaves under the same idempotency key, its row's number. When no
 for the first call to have arrived if it ever did, it is sent again, under that same key.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from admin_app.errors import Conflict, DomainError, NotFound, OutcomeUnknown, Pr
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripePort, StripeRefund
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, provider_calls, refund_states, refunds
+from admin_app.services import audit, payments, provider_calls, refund_states, refunds
 from admin_app.services.plans import Plan, PlanLine, fingerprint
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import refund_key
@@ -74,7 +75,7 @@ def ask(work: Work, stripe: StripePort, *, refund_id: int) -> None:
     told = stripe.refunds_of(leaving.payment_intent_id)
     with work() as ctx:
         payment, refund = refund_states.locked(ctx, refund_id)
-        refund_states.take_in(ctx, payment, told)
+        _take_in(ctx, payment, told)
         again = refund.state is RefundState.UNKNOWN and _is_late_enough(refund, asked_at)
         if again:
             _leave(ctx, payment, refund)
@@ -183,7 +184,15 @@ def _travel(work: Work, stripe: StripePort, leaving: Leaving) -> None:
 def _note_answer(ctx: Ctx, refund_id: int, told: StripeRefund) -> None:
     payment, refund = refund_states.locked(ctx, refund_id)
     provider_calls.finish(ctx, key=sending_key(refund.id), state=CallState.SUCCEEDED, external_id=told.id)
-    refund_states.take_in(ctx, payment, [told])
+    _take_in(ctx, payment, [told])
+
+
+def _take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeRefund]) -> None:
+    """Follow what Stripe says. Where all of the money is back, a job ends what was paid for: its locks come first."""
+    news = refund_states.take_in(ctx, payment, told)
+    if news.all_given_back and news.changed:
+        subject = payments.subject_of(payment)
+        job_queue.defer(ctx.session, "follow_refunds", once_key=f"follow_refunds:{subject}", subject=subject)
 
 
 def _note_failure(ctx: Ctx, refund_id: int, error: DomainError) -> None:

@@ -1,0 +1,38 @@
+"""Ends holds whose time is over, closes pages on which nobody is to pay any more, and settles unanswered calls."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from admin_app.context import Ctx, Job
+from admin_app.jobs.bench import Bench
+from admin_app.services import appointments, checkout, holds, settlement
+
+AT_ONCE = 200
+
+
+def expire_holds(bench: Bench) -> int:
+    with bench.db.unit_of_work(Job("expire_holds")) as ctx:
+        return holds.end_lapsed(ctx, limit=AT_ONCE)
+
+
+def expire_checkout(bench: Bench, subject: str) -> None:
+    checkout.close(_work(bench, "expire_checkout"), bench.providers.stripe, subject=subject)
+
+
+def settle_calls(bench: Bench) -> int:
+    with bench.db.unit_of_work(Job("settle_calls")) as ctx:
+        return checkout.queue_unanswered(ctx, limit=AT_ONCE)
+
+
+def settle_call(bench: Bench, call_id: int) -> None:
+    work, stripe = _work(bench, "settle_calls"), bench.providers.stripe
+    checkout.settle(work, stripe, call_id=call_id, return_url=bench.settings.payer_return_url)
+
+
+def follow_refunds(bench: Bench, subject: str) -> None:
+    with bench.db.unit_of_work(Job("follow_refunds")) as ctx:
+        settlement.follow_refunds(ctx, appointments.locked(ctx, subject))
+
+
+def _work(bench: Bench, name: str) -> Callable[[], AbstractContextManager[Ctx]]:
+    return lambda: bench.db.unit_of_work(Job(name))

@@ -1,0 +1,77 @@
+"""What Stripe's deliveries ask for: the object is fetched as it is now, and taken in."""
+
+from typing import Any
+
+from admin_app.context import Ctx
+from admin_app.integrations import stripe
+from admin_app.integrations.money_ports import StripeEvent
+from admin_app.integrations.registry import Providers
+from admin_app.services import settlement
+from admin_app.services.event_handling import NotConfigured, Parked, Settled
+from admin_app.services.settlement import Told
+from models.inbox import WebhookEvent
+
+ABOUT_SESSIONS = frozenset(
+    {
+        "checkout.session.completed",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
+        "checkout.session.expired",
+    }
+)
+ABOUT_PAYMENTS = frozenset(
+    {
+        "payment_intent.payment_failed",
+        "charge.refunded",
+        "charge.refund.updated",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
+    }
+)
+
+
+def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
+    """The session or payment that must be fetched, for an event tells what was and not what is."""
+    return _needed(stripe.parse_event(event.body))
+
+
+def fetch(providers: Providers, needed: str) -> Any:
+    """The payment with all that belongs to it, as Stripe has it now."""
+    if providers.stripe is None:
+        raise NotConfigured("stripe")
+    kind, _, identity = needed.partition(":")
+    ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
+    return ask(providers.stripe, identity)
+
+
+def apply(ctx: Ctx, event: WebhookEvent, found: Told | None) -> Settled | Parked:
+    """Take in what Stripe says; what is about somebody else's payment is passed over."""
+    if _needed(stripe.parse_event(event.body)) is None:
+        return Settled.ignored("not about a payment that is followed here")
+    if found is None:
+        return Parked("stripe_not_asked")
+    if found.is_empty:
+        return Parked("unknown_at_stripe")
+    appointment = settlement.take_in(ctx, found)
+    if appointment is None:
+        if found.subject is not None and found.holds_money:
+            return Parked("payment_unknown")
+        return Settled.ignored("about a payment that was not asked for here")
+    outcome = f"{appointment.kind} {appointment.number} is {appointment.row.status.value}"
+    if appointment.kind == "booking":
+        return Settled.done(outcome, booking_id=appointment.number)
+    return Settled.done(outcome, meeting_id=appointment.number)
+
+
+def _needed(event: StripeEvent) -> str | None:
+    if event.type in ABOUT_SESSIONS and event.object_id:
+        return f"session:{event.object_id}"
+    if event.type in ABOUT_PAYMENTS and event.payment_intent_id:
+        return f"payment:{event.payment_intent_id}"
+    return None
