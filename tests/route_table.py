@@ -77,6 +77,7 @@ CONSOLE: dict[str, Row] = {
     **section("bookings", "bookings"),
     **section("practitioners", "bookings"),
     **section("session-types", "bookings"),
+    "calendar.index": Row("bookings", {"GET": 200}),
     "practitioner-forms.create": Row("schedule: manage", {"GET": 200, "POST": 422}),
     **commands("practitioner-forms", "schedule: manage", "edit", "activate", "deactivate"),
     "session-type-forms.create": Row("schedule: manage", {"GET": 200, "POST": 422}),

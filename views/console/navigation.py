@@ -52,6 +52,7 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Calendar",
         (
+            Item("Week", "/admin/calendar/", "calendar-time", P.BOOKINGS_READ),
             Item("Bookings", "/admin/bookings/", "calendar-event", P.BOOKINGS_READ),
             Item("Meetings", "/admin/meetings/", "video", P.MEETINGS_READ),
             Item("Practitioners", "/admin/practitioners/", "stethoscope", P.BOOKINGS_READ),

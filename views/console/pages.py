@@ -8,6 +8,7 @@ from views.console.home import HomeView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.numbers import PurchaseNumbersView
 from views.console.purchases.waiting import UnclaimedPurchasesView
+from views.console.schedule.calendar import WeekCalendarView
 from views.console.schedule.forms import PractitionerFormsView, SessionTypeFormsView
 from views.console.search import SearchView
 from views.console.sections.audit_entries import AuditEntriesView
@@ -55,6 +56,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     PurchaseCommandsView,
     InboxCommandsView,
     PurchaseNumbersView,
+    WeekCalendarView,
     PractitionerFormsView,
     SessionTypeFormsView,
     SearchView,

@@ -75,6 +75,11 @@ class PractitionersView(ConsoleModelView):
         ),
         audited_as="practitioner",
         commands=(
+            Command(
+                label="Week calendar",
+                permission=Permission.BOOKINGS_READ,
+                address=lambda key: f"/admin/calendar/?practitioner={key}",
+            ),
             _command("Change", lambda key: f"/admin/practitioners/{key}/edit"),
             _command("Add a session type", lambda key: f"/admin/session-types/new?practitioner_id={key}"),
             _command(
