@@ -125,6 +125,7 @@ class Refund(Base):
         Index("ix_refunds_payment_id", "payment_id"),
         Index("ix_refunds_created_at", "created_at", "id"),
         Index("ix_refunds_state", "state", "created_at", "id"),
+        Index("ix_refunds_origin", "origin", "created_at", "id"),
     )
 
     id: Mapped[BigId]
@@ -182,6 +183,7 @@ class ProviderCall(Base):
     __table_args__ = (
         Index("ix_provider_calls_created_at", "created_at", "id"),
         Index("ix_provider_calls_state", "state", "created_at", "id"),
+        Index("ix_provider_calls_state_id", "state", "id"),
         Index("ix_provider_calls_subject", "subject", "id"),
     )
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from models import Role
 
 LOOKS_AT = frozenset(
-    {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "inbox", "mails", "audit"}
+    {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
 )
 RESOLVES = frozenset({"purchases: resolve", "inbox: release"})
 
 AREAS: dict[Role, frozenset[str]] = {
-    Role.SUPPORT: LOOKS_AT | RESOLVES,
+    Role.SUPPORT: LOOKS_AT | RESOLVES | {"refunds: ask"},
     Role.OPS: LOOKS_AT | {"schedule: manage"},
-    Role.FINANCE: LOOKS_AT,
-    Role.ADMIN: LOOKS_AT | RESOLVES | {"schedule: manage", "staff", "staff: manage"},
+    Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide"},
+    Role.ADMIN: LOOKS_AT | RESOLVES | {"schedule: manage", "refunds: ask", "refunds: decide", "staff", "staff: manage"},
     Role.AUDITOR: LOOKS_AT | {"staff"},
 }
 
@@ -84,6 +84,15 @@ CONSOLE: dict[str, Row] = {
     **commands("session-type-forms", "schedule: manage", "edit", "activate", "deactivate"),
     **section("meetings", "meetings"),
     **section("organizations", "meetings"),
+    **section("payments", "payments"),
+    **section("refunds", "payments"),
+    **section("approvals", "payments"),
+    **section("provider-calls", "payments"),
+    **commands("payment-commands", "refunds: ask", "refund"),
+    "payment-commands.of_booking": Row("refunds: ask", {"GET": 404}),
+    "payment-commands.of_meeting": Row("refunds: ask", {"GET": 404}),
+    **commands("refund-commands", "refunds: ask", "ask"),
+    **commands("refund-commands", "refunds: decide", "approve", "decline"),
     **section("webhook-events", "inbox"),
     "inbox.attach_email": Row("inbox: release", {"GET": 200, "POST": 422}),
     "inbox.release": Row("inbox: release", {"GET": 200, "POST": 422}),

@@ -9,37 +9,43 @@ from admin_app.services import audit, payments, refund_states, refunds
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
+from admin_app.services.refunds import Quote
 from models.money import RESERVING, Approval, Payment, Refund, RefundState
 
 OWN = "You asked for this refund yourself, so somebody else decides about it."
 DECIDED = "Nobody has to decide about this refund any more."
 
 
-def plan_decision(ctx: Ctx, *, refund_id: int) -> Plan:
+def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
     """What the one who asked was shown, for the one who decides."""
     require(ctx, Permission.PAYMENTS_READ)
     refund = ctx.session.get(Refund, refund_id)
     if refund is None:
         raise NotFound("There is no such refund.")
     payment = ctx.session.get_one(Payment, refund.payment_id)
-    approval = _approval(ctx, refund)
     quoted = refunds.quote(ctx.session, payment.id)
     about = payments.paid_for(payment)
+    asked = f"{refund.requested_by} asked for it: {refund.reason.value.replace('_', ' ')}."
+    follows = _when_approved(quoted, refund) if approve else _when_declined(quoted, refund)
     return Plan(
-        title=f"Give back {amount_of(refund)} of {about['what']} {about['number']}",
-        outcome="sent",
-        lines=(
-            PlanLine(refund_key(refund.id), "state", refund.state, RefundState.REQUESTED, "your approval"),
-            *refunds.lines(quoted, refund.amount, source=f"{refund.requested_by} asked for it", counted=True),
-        ),
-        consequences=(
-            "Approved, it is sent to Stripe at once.",
-            *refunds.effects(quoted, refund.amount),
-            "Declined, nothing is sent, and its money can be asked for again.",
-        ),
+        title=f"{amount_of(refund)} of {about['what']} {about['number']}",
+        outcome="sent" if approve else "declined",
+        lines=follows[1],
+        consequences=(asked, *([f"“{refund.note}”"] if refund.note else []), *follows[0]),
         fingerprint=fingerprint(payment, refund),
-        refusal=_refusal(ctx, refund, approval),
+        refusal=_refusal(ctx, refund, _approval(ctx, refund)),
     )
+
+
+def _when_approved(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
+    said = ("It is sent to Stripe at once.", *refunds.effects(quoted, refund.amount))
+    state = PlanLine(refund_key(refund.id), "state", refund.state, RefundState.REQUESTED, "your approval")
+    return said, (state, *refunds.lines(quoted, refund.amount, source="the request", counted=True))
+
+
+def _when_declined(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
+    said = ("Nothing is sent. What was kept aside for it can be asked for again.", "Nobody is told by mail.")
+    return said, (PlanLine(refund_key(refund.id), "state", refund.state, RefundState.DECLINED, "your decision"),)
 
 
 def approve(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:

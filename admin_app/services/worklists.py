@@ -1,7 +1,7 @@
 """What waits for a person right now, counted for the first page."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,7 +10,12 @@ from admin_app.services import audit
 from admin_app.services.audit import HistoryItem
 from models.audit import AuditEntry
 from models.inbox import EventState, SentEmail, WebhookEvent
+from models.money import Approval, Payment, Refund, RefundOrigin, RefundState
 from models.people import ExtraPurchase, PendingProfile
+
+LATE_PAYMENTS_SHOWN = timedelta(days=7)
+# What Stripe calls the disputes that wait for an answer of ours.
+UNANSWERED_DISPUTES = ("needs_response", "warning_needs_response", "appeal_needs_response")
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,34 @@ def waiting(session: Session) -> Waiting:
     extra = session.scalar(select(func.count()).select_from(ExtraPurchase).where(ExtraPurchase.resolved_at.is_(None)))
     mails = session.scalar(select(func.count()).select_from(SentEmail).where(SentEmail.state == "failed"))
     return Waiting(unclaimed, likely, oldest, parked, failed, extra or 0, mails or 0)
+
+
+@dataclass(frozen=True)
+class MoneyWaiting:
+    """Open work about money. Late payments are those that were given back within the last week."""
+
+    to_decide: int
+    unknown_refunds: int
+    late_payments: int
+    disputes: int
+    evidence_until: datetime | None
+
+
+def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
+    """Counts of what is open about money; each is over a partial or selective index."""
+    decide = session.scalar(select(func.count()).select_from(Approval).where(Approval.decided_at.is_(None)))
+    unknown = session.scalar(select(func.count()).select_from(Refund).where(Refund.state == RefundState.UNKNOWN))
+    late = session.scalar(
+        select(func.count())
+        .select_from(Refund)
+        .where(Refund.origin == RefundOrigin.BACKDESK, Refund.created_at > now - LATE_PAYMENTS_SHOWN)
+    )
+    disputes, until = session.execute(
+        select(func.count(), func.min(Payment.dispute_due_by)).where(
+            Payment.dispute_id.is_not(None), Payment.dispute_status.in_(UNANSWERED_DISPUTES)
+        )
+    ).one()
+    return MoneyWaiting(decide or 0, unknown or 0, late or 0, disputes, until)
 
 
 def next_purchases(session: Session, *, limit: int = 6) -> list[PendingProfile]:

@@ -77,7 +77,9 @@ def one_of_everything(session: Session) -> dict[str, Any]:
     }
     session.add_all(rows.values())
     session.flush()
+    money = _money(session, rows["booking"].id)
     return {
+        **money,
         "bookings": rows["booking"].id,
         "clients": client.id,
         "extra-purchases": rows["extra"].id,
@@ -94,3 +96,45 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "users": user.id,
         "webhook-events": rows["event"].id,
     }
+
+
+def _money(session: Session, booking_id: int) -> dict[str, Any]:
+    """A large refund of a disputed payment, asked for by somebody, and the call that carries it."""
+    asker = m.StaffMember(email="asker@example.com", name=HOSTILE, role=m.Role.FINANCE, password_hash="none")
+    payment = m.Payment(
+        booking_id=booking_id,
+        state=m.PaymentState.PAID,
+        amount=60_000,
+        currency="eur",
+        captured_amount=60_000,
+        reserved_amount=30_000,
+        stripe_payment_intent_id="pi_1",
+        dispute_id="du_1",
+        dispute_status="needs_response",
+        dispute_reason=HOSTILE,
+        dispute_due_by=NOW,
+    )
+    session.add_all([asker, payment])
+    session.flush()
+    refund = m.Refund(
+        payment_id=payment.id,
+        amount=30_000,
+        currency="eur",
+        state=m.RefundState.AWAITING_APPROVAL,
+        reason=m.RefundReason.OTHER,
+        note=HOSTILE,
+        requested_by=asker.email,
+    )
+    session.add(refund)
+    session.flush()
+    approval = m.Approval(refund_id=refund.id, requested_by_id=asker.id)
+    call = m.ProviderCall(
+        provider="stripe",
+        operation="refund.create",
+        idempotency_key=f"refund-{refund.id}",
+        subject=f"refund:{refund.id}",
+        error_code=HOSTILE,
+    )
+    session.add_all([approval, call])
+    session.flush()
+    return {"payments": payment.id, "refunds": refund.id, "approvals": approval.id, "provider-calls": call.id}

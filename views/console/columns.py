@@ -20,9 +20,10 @@ Kind = Literal["text", "code", "number", "money", "time", "age", "badge", "yes_n
 NOTHING = "–"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 TONES = {
-    "good": "likely active confirmed completed processed sent pro paid created",
-    "warn": "pending parked trial past_due queued received no_show kept merged",
-    "bad": "failed canceled inactive unknown",
+    "good": "likely active confirmed completed processed sent pro paid created succeeded approved won",
+    "warn": "pending parked trial past_due queued received no_show kept merged awaiting_approval processing "
+    "needs_response warning_needs_response appeal_needs_response",
+    "bad": "failed canceled inactive unknown lost",
     "info": "refunded team superseded",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
@@ -37,9 +38,11 @@ AUDITED = {
     "merge": ("merges", "Merge"),
     "onboarding_state": ("onboarding-states", "Onboarding"),
     "organization": ("organizations", "Organization"),
+    "payment": ("payments", "Payment"),
     "pending_profile": ("purchases", "Purchase"),
     "practitioner": ("practitioners", "Practitioner"),
     "profile": ("profiles", "Profile"),
+    "refund": ("refunds", "Refund"),
     "session_type": ("session-types", "Session type"),
     # Without a link: everyone reads the audit, but not everyone the staff.
     "staff": ("", "Staff member"),

@@ -8,10 +8,11 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
 from admin_app.services import worklists
-from admin_app.services.worklists import Waiting
+from admin_app.services.worklists import MoneyWaiting, Waiting
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page
-from views.console.columns import age_text
+from views.console.columns import age_text, time_text
+from views.console.viewer import Viewer, viewer
 from views.reading import read_session
 
 
@@ -34,10 +35,15 @@ class HomeView(ConsoleView):
 
     @page("/")
     def index(self) -> ResponseReturnValue:
-        session, now = read_session(), backdesk().db.clock()
+        session, now, person = read_session(), backdesk().db.clock(), viewer()
+        tiles = _tiles(worklists.waiting(session), now)
+        if person.may(Permission.PAYMENTS_READ):
+            money = _money_tiles(worklists.money_waiting(session, now), now, person)
+            # Whoever decides about money finds it first.
+            tiles = money + tiles if person.may(Permission.REFUNDS_APPROVE) else tiles + money
         rendered: str = self.render(
             "console/home.html",
-            tiles=_tiles(worklists.waiting(session), now),
+            tiles=tiles,
             next_purchases=[(each, age_text(now - each.created_at)) for each in worklists.next_purchases(session)],
             recent=worklists.recent_commands(session),
         )
@@ -63,3 +69,20 @@ def _tiles(work: Waiting, now: datetime) -> list[Tile]:
         Tile(work.failed_mails, "mails could not be sent", "/admin/sent-emails/?state=failed", tone="bad"),
     ]
     return tiles + [tile for tile in broken if tile.count]
+
+
+def _money_tiles(work: MoneyWaiting, now: datetime, person: Viewer) -> list[Tile]:
+    until = f"evidence until {time_text(work.evidence_until, person.zone)}" if work.evidence_until else ""
+    decide = Tile(work.to_decide, "refunds wait for a second person", "/admin/approvals/?open=yes", tone="good")
+    week_ago = (now - worklists.LATE_PAYMENTS_SHOWN).astimezone(person.zone).date()
+    rare = [
+        Tile(work.unknown_refunds, "refunds without an answer", "/admin/refunds/?state=unknown", tone="bad"),
+        Tile(work.disputes, "disputes wait for an answer", "/admin/payments/?dispute=unanswered", until, "bad"),
+        Tile(
+            work.late_payments,
+            "late payments given back this week",
+            f"/admin/refunds/?origin=backdesk&created_from={week_ago}",
+        ),
+    ]
+    always = [decide] if person.may(Permission.REFUNDS_APPROVE) or work.to_decide else []
+    return always + [tile for tile in rare if tile.count]

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, inspect, literal, select, tuple_, union_all
@@ -60,6 +61,8 @@ def _checked(value: object, kind: type) -> Any:
             raise BadCursor from error
         if moment.tzinfo is not None:
             return moment
+    if issubclass(kind, StrEnum) and value in list(kind):
+        return value
     if kind is str and isinstance(value, str) and "\0" not in value:
         try:
             value.encode()

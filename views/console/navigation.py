@@ -61,6 +61,15 @@ GROUPS: tuple[Group, ...] = (
         ),
     ),
     Group(
+        "Money",
+        (
+            Item("Payments", "/admin/payments/", "credit-card", P.PAYMENTS_READ),
+            Item("Refunds", "/admin/refunds/", "arrow-back-up", P.PAYMENTS_READ),
+            Item("Approvals", "/admin/approvals/", "user-check", P.PAYMENTS_READ),
+            Item("Provider calls", "/admin/provider-calls/", "send", P.PAYMENTS_READ),
+        ),
+    ),
+    Group(
         "Traffic",
         (
             Item("Provider events", "/admin/webhook-events/", "inbox", P.INBOX_READ),

@@ -5,12 +5,14 @@ from flask import Flask
 from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
 from views.console.home import HomeView
+from views.console.money.commands import PaymentCommandsView, RefundCommandsView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.numbers import PurchaseNumbersView
 from views.console.purchases.waiting import UnclaimedPurchasesView
 from views.console.schedule.calendar import WeekCalendarView
 from views.console.schedule.forms import PractitionerFormsView, SessionTypeFormsView
 from views.console.search import SearchView
+from views.console.sections.approvals import ApprovalsView
 from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.bookings import BookingsView
 from views.console.sections.clients import ClientsView
@@ -20,9 +22,12 @@ from views.console.sections.merges import MergesView
 from views.console.sections.my_account import MyAccountView
 from views.console.sections.onboarding_states import OnboardingStatesView
 from views.console.sections.organizations import OrganizationsView
+from views.console.sections.payments import PaymentsView
 from views.console.sections.pending_profiles import PendingProfilesView
 from views.console.sections.practitioners import PractitionersView
 from views.console.sections.profiles import ProfilesView
+from views.console.sections.provider_calls import ProviderCallsView
+from views.console.sections.refunds import RefundsView
 from views.console.sections.sent_emails import SentEmailsView
 from views.console.sections.session_types import SessionTypesView
 from views.console.sections.staff_commands import StaffCommandsView
@@ -45,6 +50,10 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     PractitionersView,
     SessionTypesView,
     OrganizationsView,
+    PaymentsView,
+    RefundsView,
+    ApprovalsView,
+    ProviderCallsView,
     WebhookEventsView,
     SentEmailsView,
     AuditEntriesView,
@@ -59,6 +68,8 @@ PAGES: tuple[type[ConsoleView], ...] = (
     WeekCalendarView,
     PractitionerFormsView,
     SessionTypeFormsView,
+    PaymentCommandsView,
+    RefundCommandsView,
     SearchView,
     StaffCommandsView,
 )

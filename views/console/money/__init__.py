@@ -1,0 +1,1 @@
+"""Giving money back, and deciding about it."""

@@ -1,0 +1,120 @@
+"""Refunds: money on its way back, with the story of each."""
+
+from typing import Any
+
+from sqlalchemy import Text, cast, literal
+
+from admin_app.policies.permissions import Permission
+from models import Payment, Refund, RefundOrigin, RefundState
+from views.console.base import ConsoleModelView, reads
+from views.console.columns import Column
+from views.console.filters import Choice, Days, Exactly
+from views.console.listing import ListSpec, Sort
+from views.console.money.story import refund_story
+from views.console.records import Command, Group, RecordSpec, Related
+from views.console.searching import Search
+from views.console.viewer import viewer
+from views.reading import read_session
+
+ORIGINS = {RefundOrigin.STAFF: "staff", RefundOrigin.BACKDESK: "Backdesk", RefundOrigin.PROVIDER: "at Stripe"}
+STATE = Column("State", Refund.state, "badge")
+AMOUNT = Column("Amount", Refund.amount, "money", currency=Refund.currency)
+REASON = Column("Reason", Refund.reason, "badge")
+ORIGIN = Column("Asked for by", Refund.origin, "badge", text=lambda origin: ORIGINS[origin])
+PAYMENT = Column("Payment", Refund.payment_id, link=("payments", Refund.payment_id))
+
+
+def _is_waiting(values: Any) -> bool:
+    return bool(values["state"] is RefundState.AWAITING_APPROVAL)
+
+
+class RefundsView(ConsoleModelView):
+    permissions = reads(Permission.PAYMENTS_READ)
+    record_template = "console/money/refund.html"
+    listing = ListSpec(
+        section="refunds",
+        title="Refunds",
+        one="refund",
+        model=Refund,
+        columns=(
+            Column("Number", Refund.id, link=("refunds", Refund.id)),
+            AMOUNT,
+            STATE,
+            REASON,
+            ORIGIN,
+            Column("By", Refund.requested_by),
+            PAYMENT,
+            Column("Asked for", Refund.created_at, "time", sort="created"),
+        ),
+        sorts={
+            "created": Sort("Asked for", Refund.created_at, descending=True),
+            "id": Sort("Order of arrival", Refund.id, descending=True),
+        },
+        filters=(
+            Choice.of("state", "State", Refund.state, RefundState),
+            Choice.of("origin", "Asked for by", Refund.origin, RefundOrigin),
+            Days("created", "Asked for", Refund.created_at),
+            Exactly("payment", "Payment", Refund.payment_id),
+            Exactly("number", "Number", Refund.id),
+        ),
+        search=Search(hint="Refund number, or Stripe's id of it", exact=(Refund.stripe_refund_id,), key=Refund.id),
+        empty="Refunds appear here as soon as somebody gives money back.",
+    )
+    record = RecordSpec(
+        title=AMOUNT,
+        badge=STATE,
+        groups=(
+            Group(
+                "Request",
+                (
+                    REASON,
+                    Column("Note", Refund.note),
+                    ORIGIN,
+                    Column("By", Refund.requested_by),
+                    Column("Asked for", Refund.created_at, "time"),
+                    PAYMENT,
+                    Column("Booking", Payment.booking_id, through=Refund.payment_id),
+                    Column("Meeting", Payment.meeting_id, through=Refund.payment_id),
+                ),
+            ),
+            Group(
+                "At Stripe",
+                (
+                    Column("Refund", Refund.stripe_refund_id, "code"),
+                    Column("Sent last", Refund.sent_at, "time"),
+                    Column("Settled", Refund.settled_at, "time"),
+                    Column("Failed because", Refund.failure_code, "badge"),
+                ),
+            ),
+        ),
+        related=(
+            Related("Calls at Stripe", "provider-calls", "about", literal("refund:", Text) + cast(Refund.id, Text)),
+        ),
+        commands=(
+            Command(
+                label="Approve",
+                permission=Permission.REFUNDS_APPROVE,
+                address=lambda key: f"/admin/refunds/{key}/approve",
+                when=_is_waiting,
+                tone="primary",
+            ),
+            Command(
+                label="Decline",
+                permission=Permission.REFUNDS_APPROVE,
+                address=lambda key: f"/admin/refunds/{key}/decline",
+                when=_is_waiting,
+                tone="danger",
+            ),
+            Command(
+                label="Ask Stripe now",
+                permission=Permission.REFUNDS_REQUEST,
+                address=lambda key: f"/admin/refunds/{key}/ask",
+                when=lambda values: values["state"] in (RefundState.UNKNOWN, RefundState.SENT),
+                tone="primary",
+            ),
+        ),
+        audited_as="refund",
+    )
+
+    def more(self, record_id: str) -> dict[str, Any]:
+        return {"story": refund_story(read_session(), int(record_id), viewer().zone)}
