@@ -5,8 +5,8 @@ Locks: none that readers or writers wait for.
 
 from migrations import ops
 
-revision = "0024"
-down_revision = "0023"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
