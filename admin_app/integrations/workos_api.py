@@ -211,21 +211,32 @@ def _user(person: _Person) -> WorkosUser:
 
 
 def _read(call: Callable[[], Answer]) -> Answer:
-    return _call(call, repeated=(*_DID_NOTHING, ServerError), on_silence=ProviderUnavailable(_PROVIDER))
+    return _call(call, repeats=_passes, on_silence=ProviderUnavailable(_PROVIDER))
 
 
 def _change(call: Callable[[], Answer]) -> Answer:
-    return _call(call, repeated=_DID_NOTHING, on_silence=OutcomeUnknown(_PROVIDER))
+    return _call(call, repeats=_did_nothing, on_silence=OutcomeUnknown(_PROVIDER))
+
+
+def _did_nothing(failure: WorkOSError) -> bool:
+    return isinstance(failure, _DID_NOTHING)
+
+
+def _passes(failure: WorkOSError) -> bool:
+    """Worth a second look; a time-out has been waited for long enough. The SDK has no class for a broken connection."""
+    return isinstance(failure, (*_DID_NOTHING, ServerError)) or type(failure) is WorkOSError
 
 
 def _call(
-    call: Callable[[], Answer], *, repeated: tuple[type[WorkOSError], ...], on_silence: ProviderUnavailable
+    call: Callable[[], Answer], *, repeats: Callable[[WorkOSError], bool], on_silence: ProviderUnavailable
 ) -> Answer:
     """The answer in WorkOS's shape; `on_silence` is raised when it may have acted although none came."""
     try:
         try:
             answer = call()
-        except repeated as failure:
+        except WorkOSError as failure:
+            if not repeats(failure):
+                raise
             _pause(failure)
             answer = call()
     except AuthenticationFlowError as step:

@@ -196,10 +196,10 @@ def _lapsed(ctx: Ctx, model: type[Held], limit: int) -> Sequence[Held]:
     return ctx.session.scalars(lapsed.order_by(model.hold_expires_at).limit(limit)).all()
 
 
-def clean_name(text: str) -> str:
+def clean_name(text: str, *, field: str = "client_name") -> str:
     """The name in one line; refused when there is none or when it is overlong."""
     name = " ".join(text.split())
     if not 0 < len(name) <= LONGEST_NAME:
         sentence = f"Write the name, in at most {LONGEST_NAME} characters."
-        raise InvalidInput(sentence, fields={"client_name": sentence})
+        raise InvalidInput(sentence, fields={field: sentence})
     return name

@@ -16,14 +16,14 @@ from models.people import ExtraPurchase, PendingProfile, Profile
 WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id", "plan_duration", "usage_credits")
 
 
-def clean_email(text: str) -> str:
+def clean_email(text: str, *, field: str = "email") -> str:
     """The address in the form it is kept; refused with a sentence when it is none."""
     try:
         # `test_environment` lets the reserved `.test` domain in, as providers and the claim do.
         return validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized.lower()
     except (EmailNotValidError, UnicodeError, ValueError):
         sentence = "This is not an e-mail address. Write it like name@example.com."
-        raise InvalidInput(sentence, fields={"email": sentence}) from None
+        raise InvalidInput(sentence, fields={field: sentence}) from None
 
 
 def unclaimed(ctx: Ctx, pending_profile_id: int) -> PendingProfile:

@@ -20,20 +20,21 @@ class Fault:
     mode: str
     left: int
     seconds: float = _SLOW_SECONDS
+    after: int = 0
 
 
 class Faults:
-    """Switches by provider; each counts down and then lets calls through again."""
+    """Switches by provider; each lets `after` calls through, counts down, and then lets calls through again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._faults: dict[str, Fault] = {}
 
-    def set(self, provider: str, mode: str, times: int, seconds: float = _SLOW_SECONDS) -> None:
+    def set(self, provider: str, mode: str, times: int, seconds: float = _SLOW_SECONDS, after: int = 0) -> None:
         with self._lock:
             self._faults.pop(provider, None)
             if mode != "off" and times > 0:
-                self._faults[provider] = Fault(mode, times, seconds)
+                self._faults[provider] = Fault(mode, times, seconds, after)
 
     def describe(self) -> list[tuple[str, str, int]]:
         with self._lock:
@@ -44,6 +45,9 @@ class Faults:
         with self._lock:
             fault = self._faults.get(provider)
             if fault is None:
+                return None
+            if fault.after > 0:
+                fault.after -= 1
                 return None
             fault.left -= 1
             if fault.left <= 0:

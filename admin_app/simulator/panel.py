@@ -54,7 +54,8 @@ def blueprint(world: World) -> Blueprint:
         provider, mode = wanted.get("provider"), str(wanted.get("mode"))
         if provider not in faults.PROVIDERS or mode not in faults.MODES:
             raise Refused(f"provider: {', '.join(faults.PROVIDERS)}; mode: {', '.join(faults.MODES)}.")
-        world.faults.set(provider, mode, _number(wanted, "times", 1), _number(wanted, "seconds", 30))
+        times, seconds = _number(wanted, "times", 1), _number(wanted, "seconds", 30)
+        world.faults.set(provider, mode, times, seconds, _number(wanted, "after", 0))
         return jsonify({"provider": provider, "mode": mode})
 
     return routes

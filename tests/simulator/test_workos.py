@@ -125,12 +125,12 @@ def test_an_issuer_of_ones_own_is_the_only_one(simulator, settings):
 
 
 class TestTrouble:
-    @pytest.mark.parametrize("mode", ["429", "500"])
+    @pytest.mark.parametrize("mode", ["429", "500", "apply-then-drop"])
     def test_one_failed_read_is_overcome(self, simulator, workos, mode):
         control.fault(simulator, "workos", mode)
         assert workos.find_user(EMAIL) is None
 
-    @pytest.mark.parametrize("mode", ["429", "500", "apply-then-drop"])
+    @pytest.mark.parametrize("mode", ["429", "500", "apply-then-drop", "apply-then-500"])
     def test_a_read_that_fails_again_is_a_passing_trouble(self, simulator, workos, mode):
         control.fault(simulator, "workos", mode, times=2)
         with pytest.raises(ProviderUnavailable) as trouble:
