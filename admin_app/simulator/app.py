@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import clerk_api, mail_pages, panel, stripe_api, whop_api, workos_api
+from admin_app.simulator import clerk_api, mail_pages, panel, site, stripe_api, stripe_pages, whop_api, workos_api
 from admin_app.simulator.delivery import Deliveries
 from admin_app.simulator.faults import Faults
 from admin_app.simulator.settings import SimulatorSettings
@@ -18,6 +18,8 @@ _PARTS = (
     clerk_api.pages,
     workos_api.blueprint,
     stripe_api.blueprint,
+    stripe_pages.blueprint,
+    site.blueprint,
     panel.blueprint,
     mail_pages.blueprint,
 )

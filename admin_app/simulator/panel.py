@@ -10,6 +10,7 @@ from admin_app.simulator import (
     clerk_people,
     clerk_tokens,
     faults,
+    own_pages,
     stripe_panel,
     whop_actions,
     whop_events,
@@ -29,11 +30,7 @@ def blueprint(world: World) -> Blueprint:
     def refused(error: Refused) -> tuple[Response, int]:
         return jsonify({"error": str(error)}), 422
 
-    @routes.before_request
-    def own_pages_only() -> None:
-        # The controls have no sign-in: a page of another site must not press them in somebody's browser.
-        if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in {"cross-site", "same-site"}:
-            raise Refused("Only the simulator's own pages and programs may use its controls.")
+    routes.before_request(own_pages.refuse_others)
 
     @routes.get("/")
     def home() -> str:
@@ -74,6 +71,7 @@ def _overview(world: World) -> dict[str, Any]:
         "forms": whop_events.FORMS,
         "base_url": world.settings.base_url,
         "shown": _SHOWN,
+        **stripe_panel.overview(world, _SHOWN),
     }
 
 

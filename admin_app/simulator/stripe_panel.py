@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from admin_app.simulator import stripe_actions, stripe_records
 from admin_app.simulator.store import Document
@@ -40,6 +41,14 @@ def controls(routes: Blueprint, world: World) -> None:
         given = {name: _value(body, name) for name in takes if body.get(name) is not None}
         return jsonify(stripe_records.shown(do(world, identity, deliver=body.get("deliver", True) is True, **given)))
 
+    @routes.post("/pages/stripe/<act>/<identity>")
+    def stripe_by_form(act: str, identity: str) -> WerkzeugResponse:
+        if act == "decline-async":
+            stripe_actions.settle_async(world, identity, succeeds=False)
+        elif act in _ACTS:
+            _ACTS[act][0](world, identity)
+        return redirect(url_for("panel.home"), 303)
+
     @routes.get("/stripe/events")
     def events() -> Response:
         about = request.args.get("about", "")
@@ -50,6 +59,49 @@ def controls(routes: Blueprint, world: World) -> None:
         if kind not in _KINDS:
             raise Refused(f"Stripe has: {', '.join(_KINDS)}.")
         return jsonify([stripe_records.shown(document) for document in world.store.all(kind)])
+
+
+def overview(world: World, shown: int) -> dict[str, Any]:
+    """The latest checkouts as the home page lists them, with what can happen to each."""
+    sessions = [
+        stripe_actions.find_session(world, found["id"]) or found
+        for found in world.store.newest(stripe_records.SESSION, shown)
+    ]
+    return {
+        "checkouts": [_checkout(world, session) for session in sessions],
+        "checkout_count": world.store.count(stripe_records.SESSION),
+    }
+
+
+def _checkout(world: World, session: Document) -> dict[str, Any]:
+    payment = world.store.get(stripe_records.PAYMENT, session["payment_intent"] or "") or {}
+    charge = stripe_actions.taken_charge(world, payment.get("id", "")) or {}
+    return {
+        "id": session["id"],
+        "title": session["_title"],
+        "payer": session["customer_email"],
+        "price": stripe_records.money(session["amount_total"], session["currency"]),
+        "status": f"{session['status']}, {session['payment_status']}{_later(session, charge)}",
+        "acts": [
+            (act, identity, label)
+            for possible, act, identity, label in (
+                (session["status"] == "open", "expire", session["id"], "Let it expire"),
+                (payment.get("status") == "processing", "settle-async", session["id"], "The bank says yes"),
+                (payment.get("status") == "processing", "decline-async", session["id"], "The bank says no"),
+                (charge and not charge["refunded"], "refund", payment.get("id"), "Refund at Stripe"),
+                (charge and not charge["disputed"], "dispute", payment.get("id"), "Dispute"),
+            )
+            if possible
+        ],
+    }
+
+
+def _later(session: Document, charge: Document) -> str:
+    if not charge:
+        return ""
+    back = charge["amount_refunded"]
+    given_back = f", {stripe_records.money(back, session['currency'])} refunded" if back else ""
+    return given_back + (", disputed" if charge["disputed"] else "")
 
 
 def _value(body: Mapping[str, Any], name: str) -> Any:
