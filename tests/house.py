@@ -21,7 +21,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.jobs import checkouts, events, mails, memberships, refunds
+from admin_app.jobs import checkouts, events, guests, mails, memberships, refunds
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
 from admin_app.simulator import control
@@ -53,6 +53,8 @@ TASKS: dict[str, Callable[..., None]] = {
     "expire_checkout": checkouts.expire_checkout,
     "settle_call": checkouts.settle_call,
     "follow_refunds": checkouts.follow_refunds,
+    "send_guest_code": guests.send_code,
+    "register_guest": guests.register,
 }
 
 

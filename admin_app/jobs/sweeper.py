@@ -28,6 +28,8 @@ SHORT_TASKS = (
     "expire_checkout",
     "settle_call",
     "follow_refunds",
+    "send_guest_code",
+    "register_guest",
 )
 LONGEST = timedelta(minutes=15)
 

@@ -6,7 +6,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
-from admin_app.jobs import checkouts, events, mails, memberships, refunds, sweeper
+from admin_app.jobs import checkouts, events, guests, mails, memberships, refunds, sweeper
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
 from admin_app.services import owners, whop_comparison
@@ -62,6 +62,17 @@ def _deferred_about_appointments(queue: App, bench: Bench, back_off: BackOff) ->
     @failing_by_code
     def send_appointment_mail(subject: str, kind: Kind, once: str = "") -> None:
         mails.send_appointment_mail(bench, subject, kind, once)
+
+    # Not tried again: whoever waits in vain asks again, and a code that comes an hour later helps nobody.
+    @queue.task(name="send_guest_code")
+    @failing_by_code
+    def send_guest_code(guest_id: int, asking: str) -> None:
+        guests.send_code(bench, guest_id, asking)
+
+    @queue.task(name="register_guest", retry=back_off)
+    @failing_by_code
+    def register_guest(meeting_id: int) -> None:
+        guests.register(bench, meeting_id)
 
     @queue.task(name="expire_checkout", retry=back_off)
     @failing_by_code

@@ -77,6 +77,7 @@ EVENTS: dict[str, EventKind] = {
     "refund.found": EventKind("{actor} found a refund of {amount} that was made at Stripe"),
     # guests
     "guest.registered": EventKind("{actor} registered the guest {email} in WorkOS: {outcome}"),
+    "guest.registration_requested": EventKind("{actor} had the guest {email} of meeting {number} registered once more"),
     "guest.resolved": EventKind("{actor} linked {what} {number} to the guest {email}"),
     # schedule
     "practitioner.created": EventKind("{actor} added the practitioner {name}"),

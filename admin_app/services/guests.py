@@ -115,7 +115,7 @@ def _register(work: Work, workos: WorkosPort, attempt: _Attempt) -> Registered:
     if user is None:
         user = _create_user(work, workos, attempt)
     organization_id = _complete(work, workos, attempt, user.id)
-    _send_code(work, workos, attempt)
+    send_code_once(work, workos, guest_id=attempt.guest_id, email=attempt.email, key=attempt.key("code.send"))
     return _settle(work, attempt, user.id, organization_id, outcome="created")
 
 
@@ -203,16 +203,16 @@ def _send(
     )
 
 
-def _send_code(work: Work, workos: WorkosPort, attempt: _Attempt) -> None:
-    """One code in all: not when an earlier or concurrent try has sent it, or may have."""
-    key = attempt.key("code.send")
+def send_code_once(work: Work, workos: WorkosPort, *, guest_id: int, email: str, key: str) -> None:
+    """One code in all under this key: not when an earlier or concurrent try has sent it, or may have."""
+    subject = guest_key(guest_id)
     with work() as ctx:
-        lock_names(ctx.session, attempt.subject)
+        lock_names(ctx.session, subject)
         if _may_have_happened(ctx.session, key):
             return
-        provider_calls.intend(ctx, provider=PROVIDER, operation="code.send", subject=attempt.subject, key=key)
+        provider_calls.intend(ctx, provider=PROVIDER, operation="code.send", subject=subject, key=key)
     try:
-        workos.send_magic_code(attempt.email)
+        workos.send_magic_code(email)
     except DomainError as error:
         state = provider_calls.state_after(error)
         _note(work, key, state, error_code=provider_calls.code_after(error))

@@ -60,18 +60,18 @@ def too_many_attempts() -> TooManyAttempts:
 
 def of_address(email: str) -> bytes:
     """The key of an e-mail that is nobody's; what was typed is not kept."""
-    return _digest("email", email.casefold())
+    return digest("email", email.casefold())
 
 
-def of_network(ip: str | None) -> bytes | None:
+def of_network(ip: str | None, kind: str = "network") -> bytes | None:
     """The key of the network an attempt comes from: an IPv4 address, or the /64 of an IPv6 user."""
     try:
         address = ip_address(ip or "")
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
-        return _digest("network", str(address.ipv4_mapped or IPv6Network((address, 64), strict=False)))
-    return _digest("network", str(address))
+        return digest(kind, str(address.ipv4_mapped or IPv6Network((address, 64), strict=False)))
+    return digest(kind, str(address))
 
 
 def find(session: Session, key: bytes) -> SignInBrake | None:
@@ -107,5 +107,5 @@ def forget_old(ctx: Ctx, *, limit: int = 100) -> None:
     ctx.session.execute(delete(SignInBrake).where(SignInBrake.key_hash.in_(old)))
 
 
-def _digest(kind: str, value: str) -> bytes:
+def digest(kind: str, value: str) -> bytes:
     return hashlib.sha256(f"{kind}:{value}".encode("utf-8", "surrogatepass")).digest()
