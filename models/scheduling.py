@@ -197,7 +197,11 @@ class Guest(Base):
     """
 
     __tablename__ = "guests"
-    __table_args__ = (Index("ix_guests_created_at", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_guests_created_at", "created_at", "id"),
+        Index("ix_guests_unregistered", "created_at", "id", postgresql_where=text("workos_user_id IS NULL")),
+        search_index("ix_guests_email_trgm", "lower(email::text)"),
+    )
 
     id: Mapped[BigId]
     email: Mapped[Email] = mapped_column(unique=True)

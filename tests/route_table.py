@@ -14,10 +14,12 @@ LOOKS_AT = frozenset(
 RESOLVES = frozenset({"purchases: resolve", "inbox: release"})
 
 AREAS: dict[Role, frozenset[str]] = {
-    Role.SUPPORT: LOOKS_AT | RESOLVES | {"refunds: ask"},
-    Role.OPS: LOOKS_AT | {"schedule: manage"},
+    Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
+    Role.OPS: LOOKS_AT | {"guests: resolve", "schedule: manage"},
     Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide"},
-    Role.ADMIN: LOOKS_AT | RESOLVES | {"schedule: manage", "refunds: ask", "refunds: decide", "staff", "staff: manage"},
+    Role.ADMIN: LOOKS_AT
+    | RESOLVES
+    | {"guests: resolve", "schedule: manage", "refunds: ask", "refunds: decide", "staff", "staff: manage"},
     Role.AUDITOR: LOOKS_AT | {"staff"},
 }
 
@@ -84,6 +86,8 @@ CONSOLE: dict[str, Row] = {
     **commands("session-type-forms", "schedule: manage", "edit", "activate", "deactivate"),
     **section("meetings", "meetings"),
     **section("organizations", "meetings"),
+    **section("guests", "meetings"),
+    **commands("meeting-guest", "guests: resolve", "link", "register"),
     **section("payments", "payments"),
     **section("refunds", "payments"),
     **section("approvals", "payments"),

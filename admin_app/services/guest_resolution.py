@@ -43,6 +43,11 @@ def look_up(workos: WorkosPort | None, *, email: str) -> Person:
     return Person(address, user.id, workos.find_organization(user.id))
 
 
+def nobody_named() -> InvalidInput:
+    sentence = "Write the address that the guest has at WorkOS."
+    return InvalidInput(sentence, fields={"email": sentence})
+
+
 def plan_link(ctx: Ctx, *, meeting_id: int, person: Person) -> Plan:
     """Whose meeting this becomes."""
     require(ctx, Permission.GUESTS_RESOLVE)

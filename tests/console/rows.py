@@ -30,7 +30,8 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         claimed_at=NOW,
         usage_credits=1000,
     )
-    session.add_all([kind, user, profile, client, organization, pending])
+    guest = m.Guest(email="ann@example.com", name=HOSTILE, workos_user_id="user_1", workos_org_id="org_1")
+    session.add_all([kind, user, profile, client, organization, pending, guest])
     session.flush()
     rows = {
         "booking": m.Booking(
@@ -83,6 +84,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "bookings": rows["booking"].id,
         "clients": client.id,
         "extra-purchases": rows["extra"].id,
+        "guests": guest.id,
         "meetings": rows["meeting"].id,
         "merges": rows["merge"].id,
         "onboarding-states": rows["onboarding"].id,

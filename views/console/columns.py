@@ -34,6 +34,7 @@ AUDITED = {
     "booking": ("bookings", "Booking"),
     "client": ("clients", "Client"),
     "extra_purchase": ("extra-purchases", "Extra purchase"),
+    "guest": ("guests", "Guest"),
     "meeting": ("meetings", "Meeting"),
     "merge": ("merges", "Merge"),
     "onboarding_state": ("onboarding-states", "Onboarding"),

@@ -55,6 +55,7 @@ GROUPS: tuple[Group, ...] = (
             Item("Week", "/admin/calendar/", "calendar-time", P.BOOKINGS_READ),
             Item("Bookings", "/admin/bookings/", "calendar-event", P.BOOKINGS_READ),
             Item("Meetings", "/admin/meetings/", "video", P.MEETINGS_READ),
+            Item("Guests", "/admin/guests/", "user", P.MEETINGS_READ),
             Item("Practitioners", "/admin/practitioners/", "stethoscope", P.BOOKINGS_READ),
             Item("Session types", "/admin/session-types/", "clock", P.BOOKINGS_READ),
             Item("Organizations", "/admin/organizations/", "building", P.MEETINGS_READ),

@@ -5,6 +5,7 @@ from flask import Flask
 from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
 from views.console.home import HomeView
+from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.numbers import PurchaseNumbersView
@@ -17,6 +18,7 @@ from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.bookings import BookingsView
 from views.console.sections.clients import ClientsView
 from views.console.sections.extra_purchases import ExtraPurchasesView
+from views.console.sections.guests import GuestsView
 from views.console.sections.meetings import MeetingsView
 from views.console.sections.merges import MergesView
 from views.console.sections.my_account import MyAccountView
@@ -47,6 +49,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     OnboardingStatesView,
     BookingsView,
     MeetingsView,
+    GuestsView,
     PractitionersView,
     SessionTypesView,
     OrganizationsView,
@@ -68,6 +71,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     WeekCalendarView,
     PractitionerFormsView,
     SessionTypeFormsView,
+    MeetingGuestView,
     PaymentCommandsView,
     RefundCommandsView,
     SearchView,

@@ -119,8 +119,8 @@ class PurchaseCommandsView(ConsoleView):
             act=act,
             button="Correct the e-mail",
             title="Correct the e-mail",
-            template="console/purchases/email.html",
-            more={"email": typed},
+            template="console/email_then_plan.html",
+            more={"email": typed, "label": "The right e-mail"},
         )
         return page.respond()
 
