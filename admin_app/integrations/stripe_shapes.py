@@ -79,11 +79,13 @@ def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePay
     if identity is None or currency is None or status is None:
         return None
     charge = fields.mapping(data.get("latest_charge"))
+    # What a bank has only promised is not there yet.
+    captured = _whole(charge.get("amount_captured")) if charge.get("status") == "succeeded" else None
     error = fields.mapping(data.get("last_payment_error"))
     return StripePayment(
         id=identity,
         status=status,
-        captured=_whole(charge.get("amount_captured")) or 0,
+        captured=captured or 0,
         refunded=_whole(charge.get("amount_refunded")) or 0,
         currency=currency,
         charge_id=fields.text(charge.get("id")),

@@ -54,7 +54,8 @@ def provider() -> Iterator[ScriptedProvider]:
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            scripted.posted.append((self.path, json.loads(content)))
+            is_json = self.headers["Content-Type"] == "application/json"
+            scripted.posted.append((self.path, json.loads(content) if is_json else content))
             self.do_GET()
 
         def log_message(self, *_: object) -> None:
