@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn
-from admin_app.integrations import clerk, fields, whop
+from admin_app.integrations import clerk, fields, stripe, whop
 from admin_app.integrations.clerk_tokens import SessionTokens
-from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET, events
+from tests.integrations.signing import CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET, events
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 NAMES = (
     *("webhook-id", "webhook-timestamp", "webhook-signature", "X-Whop-Signature"),
-    *("svix-id", "svix-timestamp", "svix-signature", "Other"),
+    *("svix-id", "svix-timestamp", "svix-signature", "Stripe-Signature", "Other"),
 )
 ANY_TEXT = st.text() | st.text(alphabet="tv1=,. 0123456789abc\udcff\x00é", max_size=60)
 HEADERS = st.dictionaries(st.sampled_from(NAMES), ANY_TEXT)
@@ -23,7 +23,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-REAL = [json.loads(path.read_bytes()) for path in events("whop") + events("clerk")]
+REAL = [json.loads(path.read_bytes()) for path in events("whop") + events("clerk") + events("stripe")]
 FIELDS = sorted(
     {name for event in REAL for part in (event, event.get("data")) if isinstance(part, dict) for name in part}
 )
@@ -36,6 +36,15 @@ TYPES = st.sampled_from(sorted({event.get("type") or event["action"] for event i
 def bodies(draw: st.DrawFn) -> bytes:
     body = draw(PAYLOADS) | {draw(st.sampled_from(["type", "action"])): draw(TYPES), "data": draw(PAYLOADS | JSON)}
     return json.dumps(body).encode()
+
+
+@st.composite
+def stripe_bodies(draw: st.DrawFn) -> bytes:
+    """An event in order but for some of its parts."""
+    real = next(event for event in REAL if event.get("object") == "event" and "api_version" in event)
+    about = real["data"]["object"] | draw(st.dictionaries(st.sampled_from([*real["data"]["object"]]), JSON, max_size=3))
+    changed = draw(st.dictionaries(st.sampled_from([*real]), JSON, max_size=2))
+    return json.dumps(real | {"data": {"object": about}} | changed).encode()
 
 
 RAW = st.binary() | bodies() | JSON.map(lambda value: json.dumps(value).encode())
@@ -80,6 +89,27 @@ def test_clerk_events(raw, headers):
         return
     assert event.external_id
     assert all(storable(email.address) for email in (event.user.emails if event.user else ()))
+
+
+@given(raw=RAW, headers=HEADERS, secret=st.sampled_from([STRIPE_SECRET, "", "é"]))
+def test_stripe_signatures(raw, headers, secret):
+    try:
+        stripe.verify(raw, headers, secret, NOW)
+    except BadSignature:
+        return
+    raise AssertionError("nobody signed this")
+
+
+@given(raw=RAW | stripe_bodies())
+def test_stripe_events(raw):
+    try:
+        event = stripe.parse_event(raw)
+    except MalformedEvent:
+        return
+    assert len(event.external_id) <= 200
+    assert event.occurred_at.tzinfo is UTC
+    for value in (event.external_id, event.type, event.object_id, event.payment_intent_id, event.subject):
+        assert value is None or storable(value)
 
 
 @given(token=st.text() | st.from_regex(r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{0,40}){0,4}"))

@@ -30,6 +30,7 @@ BODIES = st.one_of(
 )
 WHOP = next(path for path in events("whop") if path.name == "membership.activated.v1.json")
 CLERK = next(path for path in events("clerk") if path.name == "user.created.json")
+STRIPE = next(path for path in events("stripe") if path.name == "checkout.session.completed.json")
 
 
 @pytest.fixture
@@ -82,6 +83,16 @@ def test_signed_clerk_events_of_any_content(house: House, data: dict[str, Any]) 
     before = house.count(WebhookEvent)
     answer = house.post("/api/webhooks/clerk", data=raw, headers=signed_like(CLERK, raw, f"msg_{before}"))
     assert answer.status_code in {200, 400}
+    house.work(last_try=True)
+
+
+@FUZZ
+@given(data=st.dictionaries(st.sampled_from([*json.loads(STRIPE.read_bytes())["data"]["object"]]), VALUES, max_size=4))
+def test_signed_stripe_events_of_any_content(house: House, data: dict[str, Any]) -> None:
+    body = json.loads(STRIPE.read_bytes())
+    body["data"]["object"] |= data
+    body["id"] = f"evt_{house.count(WebhookEvent)}"
+    assert house.stripe(body).status_code in {200, 400}
     house.work(last_try=True)
 
 
