@@ -55,6 +55,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "follow_refunds": checkouts.follow_refunds,
     "send_guest_code": guests.send_code,
     "register_guest": guests.register,
+    "sync_calendar": lambda bench, booking_id: None,
 }
 
 

@@ -124,6 +124,9 @@ PUBLIC: dict[str, Open] = {
     "claims.sign_in": Open({"POST": 401}, "the customer's token decides"),
     "availability.practitioners": Open({"GET": 200}, "who can be booked is on the web site as well"),
     "availability.slots": Open({"GET": 404}, "free times are on the web site as well"),
+    "booking.book": Open({"POST": 415}, "whoever books has no account here"),
+    "booking.show": Open({"GET": 404}, "the checkout session that it was paid by decides"),
+    "booking_page.show": Open({"GET": 200}, "where Stripe leads a payer back to; without a session it shows nothing"),
     "claim_page.show": Open({"GET": 403}, "the link of the claim mail, whose token decides"),
     "claim_page.claim": Open({"POST": 403}, "the form of that page, whose token decides"),
 }

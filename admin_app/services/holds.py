@@ -19,7 +19,7 @@ from admin_app.services import appointments, audit, bookings
 from admin_app.services.appointments import Appointment
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.records import lock_names, practitioner_key
-from admin_app.services.time_zones import time_zones
+from admin_app.services.time_zones import time_zone
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting, Practitioner, SessionType
 
 # Stripe lets a checkout stay open for half an hour at least; the minute is for the way there.
@@ -71,10 +71,7 @@ def require_coming(ctx: Ctx, starts_at: datetime) -> None:
 
 def known_zone(name: str | None) -> str | None:
     """The time zone as it is kept; refused when nobody knows it."""
-    if name is not None and name not in time_zones():
-        sentence = "This is not a time zone that is known here. Write it like Europe/Berlin."
-        raise InvalidInput(sentence, fields={"timezone": sentence})
-    return name
+    return None if name is None else time_zone(name, "timezone").key
 
 
 def hold(
@@ -85,13 +82,13 @@ def hold(
     starts_at: datetime,
     client_name: str,
     client_email: str,
-    time_zone: str | None = None,
+    client_time_zone: str | None = None,
 ) -> Appointment:
     """Take the time for this client: confirmed at once when it costs nothing, else held until it is paid or lapses."""
     require(ctx, Permission.BOOKINGS_MAKE)
     sold = offer(ctx.session, practitioner_id=practitioner_id, session_type_id=session_type_id)
     require_coming(ctx, starts_at)
-    name, email, zone = clean_name(client_name), clean_email(client_email), known_zone(time_zone)
+    name, email, zone = clean_name(client_name), clean_email(client_email), known_zone(client_time_zone)
     ends_at = sold.ends_after(starts_at)
     take_time(ctx, practitioner_id=practitioner_id, starts_at=starts_at, ends_at=ends_at)
     booking = Booking(

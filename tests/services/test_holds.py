@@ -24,7 +24,7 @@ def kind(db: Database) -> SessionType:
 
 def test_a_time_is_held_until_it_lapses(db: Database, clock: Clock, kind: SessionType) -> None:
     starts = tomorrow(clock.now)
-    subject = held(db, kind, starts, time_zone="Europe/Berlin")
+    subject = held(db, kind, starts, client_time_zone="Europe/Berlin")
     row = appointment(db, subject).row
     assert (row.status, row.starts_at, row.ends_at) == (BookingStatus.PENDING, starts, starts + timedelta(minutes=50))
     assert row.hold_expires_at == clock.now + holds.HOLD_FOR
@@ -101,7 +101,7 @@ def test_a_lapsed_hold_gives_way(db: Database, clock: Clock, kind: SessionType, 
         ({"client_email": "no address"}, InvalidInput),
         ({"client_name": "  "}, InvalidInput),
         ({"client_name": "x" * 201}, InvalidInput),
-        ({"time_zone": "Mars/Olympus"}, InvalidInput),
+        ({"client_time_zone": "Mars/Olympus"}, InvalidInput),
     ],
 )
 def test_what_is_refused(

@@ -11,11 +11,10 @@ from admin_app.errors import InvalidInput
 from admin_app.services import availability
 from admin_app.services.time_zones import time_zone
 from views.backdesk import backdesk
-from views.public.shapes import AvailabilityAnswer, PractitionersAnswer
+from views.public.shapes import BIGGEST, AvailabilityAnswer, PractitionersAnswer
 
 doors = Blueprint("availability", __name__)
 
-BIGGEST = 2**63 - 1  # no record's number is larger
 DAYS_UNASKED = timedelta(days=7)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)

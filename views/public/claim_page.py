@@ -5,7 +5,7 @@ The link's token is the proof here, so nothing may carry it on: no referrer, no 
 
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, make_response, render_template, request
+from flask import Blueprint, Response, request
 from flask_wtf.csrf import validate_csrf
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
@@ -16,6 +16,7 @@ from admin_app.services import claim_links, claims
 from admin_app.services.claim_links import ClaimPreview
 from views.backdesk import backdesk, request_id
 from views.public.customers import SignInNotConfigured, clerk, customer
+from views.public.pages import page
 from views.public.shapes import LONGEST_TOKEN
 
 doors = Blueprint("claim_page", __name__)
@@ -33,7 +34,7 @@ class FormTooOld(DomainError):
 @doors.errorhandler(InterfaceError)
 @doors.errorhandler(NoFreeConnection)
 def database_away(_error: Exception) -> Response:
-    return _page("public/claim_unavailable.html", 503)
+    return page("public/claim_unavailable.html", 503)
 
 
 @doors.get("/claim")
@@ -60,7 +61,7 @@ def claim() -> Response:
         outcome = _claim(token, user_id)
     except DomainError as refused:
         return _refused(refused)
-    return _page("public/claim_done.html", 200, outcome=outcome, purchase=purchase)
+    return page("public/claim_done.html", 200, outcome=outcome, purchase=purchase)
 
 
 def _claim(token: str, user_id: str) -> str:
@@ -111,10 +112,10 @@ def _offer(
 ) -> Response:
     if purchase.claimed and user_id and purchase.claimed_by_user_id == user_id:
         # Most often by the sign-up itself, under the address of the purchase.
-        return _page("public/claim_done.html", 200, outcome="already_claimed", purchase=purchase)
+        return page("public/claim_done.html", 200, outcome="already_claimed", purchase=purchase)
     if purchase.claimed:
-        return _page("public/claim_taken.html", 200)
-    return _page(
+        return page("public/claim_taken.html", 200)
+    return page(
         "public/claim.html",
         problem.status if problem else status,
         token=token,
@@ -137,18 +138,10 @@ def _sign_in_url(token: str) -> str | None:
 def _refused(error: DomainError) -> Response:
     match error:
         case AlreadyClaimed():
-            return _page("public/claim_taken.html", error.status)
+            return page("public/claim_taken.html", error.status)
         case InvalidToken():
-            return _page("public/claim_invalid.html", error.status)
+            return page("public/claim_invalid.html", error.status)
         case ProviderUnavailable() | SignInNotConfigured():
-            return _page("public/claim_unavailable.html", 503)
+            return page("public/claim_unavailable.html", 503)
         case _:
             raise error
-
-
-def _page(template: str, status: int, **values: object) -> Response:
-    response = make_response(render_template(template, **values), status)
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response

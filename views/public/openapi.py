@@ -11,7 +11,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from views.public.shapes import (
+    BIGGEST,
     AvailabilityAnswer,
+    BookingAnswer,
+    BookingMade,
+    BookingRequest,
     ClaimAnswer,
     ClaimRequest,
     Health,
@@ -24,6 +28,9 @@ doors = Blueprint("openapi", __name__)
 
 _SHAPES: Sequence[type[BaseModel]] = (
     AvailabilityAnswer,
+    BookingAnswer,
+    BookingMade,
+    BookingRequest,
     ClaimAnswer,
     ClaimRequest,
     Health,
@@ -31,6 +38,7 @@ _SHAPES: Sequence[type[BaseModel]] = (
     Problem,
     Received,
 )
+_REQUESTS = frozenset({BookingRequest, ClaimRequest})
 _CUSTOMER: list[dict[str, list[str]]] = [{"customer": []}]
 
 
@@ -43,7 +51,7 @@ def document() -> ResponseReturnValue:
 def build() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     _, schemas = models_json_schema(
-        [(shape, "serialization" if shape is not ClaimRequest else "validation") for shape in _SHAPES],
+        [(shape, "validation" if shape in _REQUESTS else "serialization") for shape in _SHAPES],
         ref_template="#/components/schemas/{model}",
     )
     return {
@@ -98,6 +106,16 @@ def _paths() -> dict[str, Any]:
             }
         },
         "/api/practitioners/{practitioner_id}/availability": {"get": _availability()},
+        "/api/bookings": {
+            "post": {
+                "operationId": "book",
+                "summary": "Hold a free time and get the page on which it is paid",
+                "requestBody": {"required": True, "content": _json(BookingRequest)},
+                "responses": {"201": _answer("The booking, held or confirmed", BookingMade)}
+                | _problems(400, 404, 409, 413, 415, 422, 429, 502, 503),
+            }
+        },
+        "/api/bookings/{booking_id}": {"get": _booking()},
         "/health": {
             "get": {
                 "operationId": "health",
@@ -129,12 +147,7 @@ def _availability() -> dict[str, Any]:
         "operationId": "listFreeSlots",
         "summary": "When a practitioner can be booked",
         "parameters": [
-            {
-                "name": "practitioner_id",
-                "in": "path",
-                "required": True,
-                "schema": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
-            },
+            _number_in_path("practitioner_id"),
             _query("from", f"{moment}; now, when left out"),
             _query("to", f"{moment}, at most 31 days later; a day counts as a whole. A week later, when left out"),
             _query("timezone", "An IANA name, for the days asked for and the times answered; else the practitioner's"),
@@ -142,6 +155,23 @@ def _availability() -> dict[str, Any]:
         ],
         "responses": {"200": _answer("The free slots in order", AvailabilityAnswer)} | _problems(404, 422, 503),
     }
+
+
+def _booking() -> dict[str, Any]:
+    return {
+        "operationId": "showBooking",
+        "summary": "The state of a booking, for the one who returns from the checkout",
+        "parameters": [
+            _number_in_path("booking_id"),
+            _query("session_id", "The checkout session, as Stripe puts it into the address that it leads back to"),
+        ],
+        "responses": {"200": _answer("The booking", BookingAnswer)} | _problems(404, 503),
+    }
+
+
+def _number_in_path(name: str) -> dict[str, Any]:
+    number = {"type": "integer", "minimum": 1, "maximum": BIGGEST}
+    return {"name": name, "in": "path", "required": True, "schema": number}
 
 
 def _query(name: str, description: str) -> dict[str, Any]:

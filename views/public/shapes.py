@@ -2,18 +2,21 @@
 
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from admin_app.services.availability import Offer
-from models import Practitioner, Profile, SessionType
+from models import Booking, Meeting, Practitioner, Profile, SessionType
 from views.public.bodies import plain_text
 
 LONGEST_EMAIL = 254
 LONGEST_TOKEN = 200
+LONGEST_NAME = 200
+LONGEST_ZONE = 100
+BIGGEST = 2**63 - 1  # no record's number is larger
 
 
 def _address(value: str) -> str:
@@ -24,11 +27,25 @@ def _address(value: str) -> str:
     return address
 
 
+def _moment(value: object) -> datetime:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+        utc = found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        utc = None
+    if utc is None:
+        raise ValueError("Write a time with its offset, like 2027-03-28T09:00:00+02:00.")
+    return utc
+
+
 Text = Annotated[str, AfterValidator(plain_text)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Number = Annotated[int, Field(ge=1, le=BIGGEST)]
+Address = Annotated[Text, Field(min_length=1, max_length=LONGEST_EMAIL), AfterValidator(_address)]
 
 
 class ClaimRequest(BaseModel):
-    email: Annotated[Text, Field(min_length=1, max_length=LONGEST_EMAIL), AfterValidator(_address)]
+    email: Address
     token: Annotated[Text, Field(min_length=1, max_length=LONGEST_TOKEN)] | None = Field(
         default=None, description="The token of the claim mail, instead of a verified e-mail"
     )
@@ -122,6 +139,38 @@ class AvailabilityAnswer(BaseModel):
             for slot in offer.slots
         ]
         return cls(source=offer.source, timezone=zone.key, slots=slots)
+
+
+class BookingRequest(BaseModel):
+    practitioner_id: Number
+    session_type_id: Number
+    starts_at: Moment = Field(description="A time that is offered, with its offset")
+    client_name: Annotated[Text, Field(min_length=1, max_length=LONGEST_NAME)]
+    client_email: Address
+    timezone: Annotated[Text, Field(max_length=LONGEST_ZONE)] | None = Field(
+        default=None, description="The client's IANA time zone, for the times in their mails"
+    )
+
+
+class BookingShape(BaseModel):
+    id: int
+    status: Literal["pending", "confirmed", "canceled", "completed", "no_show", "refunded"]
+    starts_at: datetime
+    ends_at: datetime
+    hold_expires_at: datetime | None = Field(description="Until when the time is held for paying")
+
+    @classmethod
+    def of(cls, booking: Booking | Meeting) -> Self:
+        return cls.model_validate({name: getattr(booking, name) for name in cls.model_fields})
+
+
+class BookingMade(BaseModel):
+    booking: BookingShape
+    checkout_url: str | None = Field(description="Where it is paid; null when there is nothing to pay")
+
+
+class BookingAnswer(BaseModel):
+    booking: BookingShape
 
 
 class Received(BaseModel):
