@@ -23,6 +23,7 @@ from admin_app.services.cancellations import TOLD_BY
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names
+from admin_app.services.time_zones import time_zones
 from models.inbox import SentEmail
 from models.money import Payment, Refund, RefundState
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting
@@ -58,14 +59,9 @@ class Words:
 
 def zone_of(appointment: Appointment) -> ZoneInfo:
     """The reader's own zone where it is known, else the practitioner's."""
-    for name in (appointment.time_zone, appointment.practitioner.time_zone):
-        if name:
-            try:
-                return ZoneInfo(name)
-            except (ValueError, OSError):
-                # Calendars and earlier times may have kept what nobody knows as a zone.
-                continue
-    return ZoneInfo("UTC")
+    # Calendars and earlier times may have kept what nobody knows as a zone.
+    named = (appointment.time_zone, appointment.practitioner.time_zone)
+    return ZoneInfo(next((name for name in named if name in time_zones()), "UTC"))
 
 
 def plan_resend(ctx: Ctx, *, subject: str) -> Plan:
