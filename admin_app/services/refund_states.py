@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.errors import NotFound
+from admin_app.errors import NotFound, ProviderUnavailable
 from admin_app.integrations.money_ports import RefundStatus, StripeRefund
 from admin_app.services import audit, payments, provider_calls
 from admin_app.services.amounts import money_text
@@ -40,6 +40,15 @@ ORDER = {RefundState.SENT: 1, RefundState.SUCCEEDED: 2, RefundState.FAILED: 3}
 # Nothing was sent, or it is not known to have arrived: the first to give way to money that is gone already.
 GIVES_WAY = (RefundState.AWAITING_APPROVAL, RefundState.REQUESTED, RefundState.UNKNOWN)
 ELSEWHERE = "refunded_elsewhere"
+
+
+class DoesNotAddUp(ProviderUnavailable):
+    """More went back than was taken: what was heard is out of date, and asking again tells the truth."""
+
+    code = "refunds_do_not_add_up"
+
+    def __init__(self) -> None:
+        super().__init__("stripe", "What Stripe says about the refunds does not add up. It is asked again.")
 
 
 @dataclass(frozen=True)
@@ -201,8 +210,8 @@ def _make_room(ctx: Ctx, payment: Payment, at_stripe: set[str]) -> None:
         else:
             move(ctx, payment, refund, RefundState.FAILED, ELSEWHERE)
         over -= refund.amount
-    # Stripe gave more back than was known to be taken: then more was taken.
-    payment.captured_amount += max(0, over)
+    if over > 0:
+        raise DoesNotAddUp
 
 
 def _gives_way_first(refund: Refund) -> tuple[bool, bool, int]:

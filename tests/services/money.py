@@ -101,10 +101,10 @@ def refund_at_stripe(payment: Payment, amount: int, **values: Any) -> StripeRefu
     return StripeRefund(**(defaults | values))
 
 
-def add_payment(db: Database, *, amount: int = PRICE) -> Payment:
+def add_payment(db: Database, *, amount: int = PRICE, starts_at: datetime | None = None) -> Payment:
     """The open payment of a new booking."""
     with db.unit_of_work(OPERATOR) as ctx:
-        booking = add_booking(ctx, price=amount)
+        booking = add_booking(ctx, starts_at=starts_at, price=amount)
         return payments.open_payment(ctx, f"booking:{booking.id}", amount, "eur")
 
 
