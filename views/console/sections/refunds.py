@@ -20,8 +20,15 @@ ORIGINS = {RefundOrigin.STAFF: "staff", RefundOrigin.BACKDESK: "Backdesk", Refun
 STATE = Column("State", Refund.state, "badge")
 AMOUNT = Column("Amount", Refund.amount, "money", currency=Refund.currency)
 REASON = Column("Reason", Refund.reason, "badge")
-ORIGIN = Column("Asked for by", Refund.origin, "badge", text=lambda origin: ORIGINS[origin])
+ORIGIN = Column("Origin", Refund.origin, "badge", text=lambda origin: ORIGINS[origin])
 PAYMENT = Column("Payment", Refund.payment_id, link=("payments", Refund.payment_id))
+
+
+def _appointment(kind: str, number: Any) -> Column:
+    """What was paid for, with the way to it."""
+    return Column(
+        kind.capitalize(), number, "records", through=Refund.payment_id, text=lambda found: (f"{kind}:{found}",)
+    )
 
 
 def _is_waiting(values: Any) -> bool:
@@ -52,7 +59,7 @@ class RefundsView(ConsoleModelView):
         },
         filters=(
             Choice.of("state", "State", Refund.state, RefundState),
-            Choice.of("origin", "Asked for by", Refund.origin, RefundOrigin),
+            Choice.of("origin", "Origin", Refund.origin, RefundOrigin),
             Days("created", "Asked for", Refund.created_at),
             Exactly("payment", "Payment", Refund.payment_id),
             Exactly("number", "Number", Refund.id),
@@ -73,8 +80,8 @@ class RefundsView(ConsoleModelView):
                     Column("By", Refund.requested_by),
                     Column("Asked for", Refund.created_at, "time"),
                     PAYMENT,
-                    Column("Booking", Payment.booking_id, through=Refund.payment_id),
-                    Column("Meeting", Payment.meeting_id, through=Refund.payment_id),
+                    _appointment("booking", Payment.booking_id),
+                    _appointment("meeting", Payment.meeting_id),
                 ),
             ),
             Group(
