@@ -11,11 +11,11 @@ from models import Role
 LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
 )
-RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
+RESOLVES = frozenset({"purchases: resolve", "inbox: release"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
-    Role.OPS: LOOKS_AT | {"appointments: manage", "guests: resolve", "schedule: manage"},
+    Role.OPS: LOOKS_AT | {"guests: resolve", "schedule: manage"},
     Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
@@ -79,8 +79,6 @@ CONSOLE: dict[str, Row] = {
     **section("bookings", "bookings"),
     **section("practitioners", "bookings"),
     **section("session-types", "bookings"),
-    **commands("booking-commands", "appointments: manage", "cancel", "reschedule", "complete", "no_show", "resend"),
-    **commands("meeting-commands", "appointments: manage", "cancel", "reschedule", "complete", "no_show", "resend"),
     "calendar.index": Row("bookings", {"GET": 200}),
     "practitioner-forms.create": Row("schedule: manage", {"GET": 200, "POST": 422}),
     **commands("practitioner-forms", "schedule: manage", "edit", "activate", "deactivate"),
@@ -129,6 +127,11 @@ PUBLIC: dict[str, Open] = {
     "booking.book": Open({"POST": 415}, "whoever books has no account here"),
     "booking.show": Open({"GET": 404}, "the checkout session that it was paid by decides"),
     "booking_page.show": Open({"GET": 200}, "where Stripe leads a payer back to; without a session it shows nothing"),
+    "guest.book": Open({"POST": 415}, "whoever books has no account here"),
+    "guest.magic_code": Open({"POST": 415}, "the mail goes to the guest alone, and the answer tells nothing"),
+    "guest.session": Open({"POST": 415}, "the code of the mail decides"),
+    "guest.me": Open({"GET": 401}, "the guest's token decides"),
+    "guest.my_meetings": Open({"GET": 401}, "the guest's token decides"),
     "claim_page.show": Open({"GET": 403}, "the link of the claim mail, whose token decides"),
     "claim_page.claim": Open({"POST": 403}, "the form of that page, whose token decides"),
 }

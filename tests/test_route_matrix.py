@@ -38,6 +38,8 @@ def _settings() -> Settings:
         clerk_issuer="https://clerk.example.test",
         clerk_secret_key="sk_test_none",
         whop_webhook_secret="whsec_bm90aGluZw==",
+        workos_api_key="sk_test_none",
+        workos_client_id="client_none",
     )
 
 

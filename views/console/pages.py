@@ -4,7 +4,6 @@ from flask import Flask
 
 from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
-from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
 from views.console.home import HomeView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
@@ -70,8 +69,6 @@ PAGES: tuple[type[ConsoleView], ...] = (
     InboxCommandsView,
     PurchaseNumbersView,
     WeekCalendarView,
-    BookingCommandsView,
-    MeetingCommandsView,
     PractitionerFormsView,
     SessionTypeFormsView,
     MeetingGuestView,

@@ -2,11 +2,22 @@
 
 from flask import Flask
 
-from views.public import availability, booking_page, bookings, claim_page, claims, health, metrics, openapi, webhooks
+from views.public import (
+    availability,
+    booking_page,
+    bookings,
+    claim_page,
+    claims,
+    guests,
+    health,
+    metrics,
+    openapi,
+    webhooks,
+)
 
 _DOORS = (
     *(webhooks.doors, claims.doors, claim_page.doors, availability.doors),
-    *(bookings.doors, booking_page.doors),
+    *(bookings.doors, booking_page.doors, guests.doors),
     *(health.doors, openapi.doors, metrics.doors),
 )
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint
@@ -10,6 +9,8 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from views.public import openapi_guests
+from views.public.openapi_parts import answer, body, problems
 from views.public.shapes import (
     BIGGEST,
     AvailabilityAnswer,
@@ -37,8 +38,10 @@ _SHAPES: Sequence[type[BaseModel]] = (
     PractitionersAnswer,
     Problem,
     Received,
+    *openapi_guests.REQUESTS,
+    *openapi_guests.ANSWERS,
 )
-_REQUESTS = frozenset({BookingRequest, ClaimRequest})
+_REQUESTS = frozenset({BookingRequest, ClaimRequest, *openapi_guests.REQUESTS})
 _CUSTOMER: list[dict[str, list[str]]] = [{"customer": []}]
 
 
@@ -71,7 +74,8 @@ def build() -> dict[str, Any]:
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
                     "description": "The session token of the sign-in provider.",
-                }
+                },
+                **openapi_guests.SECURITY,
             },
         },
     }
@@ -85,7 +89,7 @@ def _paths() -> dict[str, Any]:
                 "operationId": "signIn",
                 "summary": "When a person signs in: claim a waiting purchase, else make sure of a profile",
                 "security": _CUSTOMER,
-                "responses": {"200": _answer("What happened, and the profile", ClaimAnswer)} | _problems(401, 404, 503),
+                "responses": {"200": answer("What happened, and the profile", ClaimAnswer)} | problems(401, 404, 503),
             }
         },
         "/api/pending-profiles/claim": {
@@ -93,16 +97,16 @@ def _paths() -> dict[str, Any]:
                 "operationId": "claim",
                 "summary": "Claim the purchase under an e-mail, verified or proved by the claim mail's token",
                 "security": _CUSTOMER,
-                "requestBody": {"required": True, "content": _json(ClaimRequest)},
-                "responses": {"200": _answer("What happened, and the profile", ClaimAnswer)}
-                | _problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
+                "requestBody": body(ClaimRequest),
+                "responses": {"200": answer("What happened, and the profile", ClaimAnswer)}
+                | problems(400, 401, 403, 404, 409, 413, 415, 422, 503),
             }
         },
         "/api/practitioners": {
             "get": {
                 "operationId": "listPractitioners",
                 "summary": "Who can be booked, and for what",
-                "responses": {"200": _answer("The active practitioners", PractitionersAnswer)} | _problems(503),
+                "responses": {"200": answer("The active practitioners", PractitionersAnswer)} | problems(503),
             }
         },
         "/api/practitioners/{practitioner_id}/availability": {"get": _availability()},
@@ -110,19 +114,20 @@ def _paths() -> dict[str, Any]:
             "post": {
                 "operationId": "book",
                 "summary": "Hold a free time and get the page on which it is paid",
-                "requestBody": {"required": True, "content": _json(BookingRequest)},
-                "responses": {"201": _answer("The booking, held or confirmed", BookingMade)}
-                | _problems(400, 404, 409, 413, 415, 422, 429, 502, 503),
+                "requestBody": body(BookingRequest),
+                "responses": {"201": answer("The booking, held or confirmed", BookingMade)}
+                | problems(400, 404, 409, 413, 415, 422, 429, 502, 503),
             }
         },
         "/api/bookings/{booking_id}": {"get": _booking()},
+        **openapi_guests.paths(),
         "/health": {
             "get": {
                 "operationId": "health",
                 "summary": "Whether the database answers and has the newest schema",
                 "responses": {
-                    "200": _answer("All is well", Health),
-                    "503": _answer("Which part is not", Health),
+                    "200": answer("All is well", Health),
+                    "503": answer("Which part is not", Health),
                 },
             }
         },
@@ -153,7 +158,7 @@ def _availability() -> dict[str, Any]:
             _query("timezone", "An IANA name, for the days asked for and the times answered; else the practitioner's"),
             _query("session_type_id", "Its length is that of the slots; else the shortest that is offered"),
         ],
-        "responses": {"200": _answer("The free slots in order", AvailabilityAnswer)} | _problems(404, 422, 503),
+        "responses": {"200": answer("The free slots in order", AvailabilityAnswer)} | problems(404, 422, 503),
     }
 
 
@@ -165,7 +170,7 @@ def _booking() -> dict[str, Any]:
             _number_in_path("booking_id"),
             _query("session_id", "The checkout session, as Stripe puts it into the address that it leads back to"),
         ],
-        "responses": {"200": _answer("The booking", BookingAnswer)} | _problems(404, 503),
+        "responses": {"200": answer("The booking", BookingAnswer)} | problems(404, 503),
     }
 
 
@@ -187,25 +192,12 @@ def _webhook() -> dict[str, Any]:
                 "name": "provider",
                 "in": "path",
                 "required": True,
-                "schema": {"type": "string", "enum": ["whop", "clerk", "stripe", "calendly", "calcom"]},
+                "schema": {"type": "string", "enum": ["whop", "clerk"]},
             }
         ],
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"type": "object"}}},
         },
-        "responses": {"200": _answer("Stored; a duplicate does nothing", Received)} | _problems(400, 404, 413, 503),
+        "responses": {"200": answer("Stored; a duplicate does nothing", Received)} | problems(400, 404, 413, 503),
     }
-
-
-def _json(shape: type[BaseModel]) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}}
-
-
-def _answer(description: str, shape: type[BaseModel]) -> dict[str, Any]:
-    return {"description": description, "content": _json(shape)}
-
-
-def _problems(*statuses: int) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {str(status): {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
