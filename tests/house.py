@@ -28,9 +28,13 @@ from admin_app.simulator import control
 from admin_app.simulator.settings import SimulatorSettings
 from models import PendingProfile, Profile, WebhookEvent
 from tests.integrations.signing import (
+    CALCOM_SECRET,
+    CALENDLY_KEY,
     CLERK_SECRET,
     STRIPE_SECRET,
     WHOP_SECRET,
+    calcom_headers,
+    calendly_headers,
     clerk_headers,
     stripe_headers,
     whop_headers,
@@ -42,6 +46,8 @@ CLERK_KEY = "sk_test_clerk"
 WORKOS_KEY = "sk_test_workos"
 WORKOS_CLIENT = "client_test"
 STRIPE_KEY = "sk_test_stripe"
+CALENDLY_TOKEN = "calendly_test"
+CALCOM_API_KEY = "cal_test"
 
 # What each task does with its arguments; `process_event` also wants to know whether it is the last try.
 TASKS: dict[str, Callable[..., None]] = {
@@ -82,6 +88,10 @@ def simulated_providers(folder: Path) -> Iterator[str]:
         workos_client_id=WORKOS_CLIENT,
         stripe_secret_key=STRIPE_KEY,
         stripe_webhook_secret=STRIPE_SECRET,
+        calendly_token=CALENDLY_TOKEN,
+        calendly_webhook_signing_key=CALENDLY_KEY,
+        calcom_api_key=CALCOM_API_KEY,
+        calcom_webhook_secret=CALCOM_SECRET,
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
     with served(app, port):
@@ -139,6 +149,12 @@ def settings_for(simulator: str, **changed: Any) -> Settings:
         "stripe_secret_key": STRIPE_KEY,
         "stripe_webhook_secret": STRIPE_SECRET,
         "stripe_api_base": f"{simulator}/stripe",
+        "calendly_token": CALENDLY_TOKEN,
+        "calendly_webhook_signing_key": CALENDLY_KEY,
+        "calendly_api_base": f"{simulator}/calendly",
+        "calcom_api_key": CALCOM_API_KEY,
+        "calcom_webhook_secret": CALCOM_SECRET,
+        "calcom_api_url": f"{simulator}/calcom",
     }
     return Settings(_env_file=None, **(given | changed))
 
@@ -173,6 +189,12 @@ class House:
         """A delivery of Stripe's; an event may come as `control_stripe.events` lists it."""
         raw = event if isinstance(event, bytes) else json.dumps(event).encode()
         return self.post("/api/webhooks/stripe", data=raw, headers=stripe_headers(raw, at or time(), **signed))
+
+    def calendly(self, raw: bytes, *, at: float | None = None, **signed: Any) -> TestResponse:
+        return self.post("/api/webhooks/calendly", data=raw, headers=calendly_headers(raw, at or time(), **signed))
+
+    def calcom(self, raw: bytes, **signed: Any) -> TestResponse:
+        return self.post("/api/webhooks/calcom", data=raw, headers=calcom_headers(raw, **signed))
 
     def customer(self, email: str, *, verified: bool = True, name: str = "Max Member") -> tuple[str, str]:
         """Somebody with an account: their id and a session token."""

@@ -11,11 +11,11 @@ from models import Role
 LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
 )
-RESOLVES = frozenset({"purchases: resolve", "inbox: release"})
+RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
-    Role.OPS: LOOKS_AT | {"guests: resolve", "schedule: manage"},
+    Role.OPS: LOOKS_AT | {"appointments: manage", "guests: resolve", "schedule: manage"},
     Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
@@ -79,6 +79,8 @@ CONSOLE: dict[str, Row] = {
     **section("bookings", "bookings"),
     **section("practitioners", "bookings"),
     **section("session-types", "bookings"),
+    **commands("booking-commands", "appointments: manage", "cancel", "reschedule", "complete", "no_show", "resend"),
+    **commands("meeting-commands", "appointments: manage", "cancel", "reschedule", "complete", "no_show", "resend"),
     "calendar.index": Row("bookings", {"GET": 200}),
     "practitioner-forms.create": Row("schedule: manage", {"GET": 200, "POST": 422}),
     **commands("practitioner-forms", "schedule: manage", "edit", "activate", "deactivate"),

@@ -49,7 +49,9 @@ class CalcomApi:
         days = fields.mapping(answer).get("data")
         if not isinstance(days, dict):
             raise ProviderUnavailable(PROVIDER)
-        return tuple(sorted((_slot(item) for day in days.values() for item in _list(day)), key=lambda s: s.starts_at))
+        return tuple(
+            sorted((_slot(item) for day in days.values() for item in fields.items(day)), key=lambda s: s.starts_at)
+        )
 
     def create_booking(
         self, *, event_type_id: str, starts_at: datetime, name: str, email: str, time_zone: str, booking_id: int
@@ -84,7 +86,7 @@ class CalcomApi:
                 "skip": str(page * _PAGE),
             }
             answer = fields.mapping(self._http.get("/v2/bookings", wanted, headers=BOOKINGS))
-            found += [booking for item in _list(answer.get("data")) if (booking := _booking(item))]
+            found += [booking for item in fields.items(answer.get("data")) if (booking := _booking(item))]
             if not fields.mapping(answer.get("pagination")).get("hasNextPage"):
                 break
         ours = [booking for booking in found if booking.our_id == booking_id]
@@ -128,30 +130,31 @@ def _booking(data: Any) -> CalcomBooking | None:
     starts_at, ends_at = fields.moment(given.get("start")), fields.moment(given.get("end"))
     if not (uid and status and starts_at and ends_at):
         return None
-    attendee = fields.mapping(next(iter(_list(given.get("attendees"))), None))
+    attendee = fields.mapping(next(iter(fields.items(given.get("attendees"))), None))
+    host = fields.mapping(next(iter(fields.items(given.get("hosts"))), None))
     event_type = given.get("eventTypeId") or fields.mapping(given.get("eventType")).get("id")
     return CalcomBooking(
         uid=uid,
         status=status.lower(),
         starts_at=starts_at,
         ends_at=ends_at,
-        event_type_id=identity(event_type),
+        event_type_id=fields.identity(event_type),
         attendee_email=fields.email(attendee.get("email")),
         attendee_name=fields.text(attendee.get("name")),
         our_id=our_id(given),
         rescheduled_from_uid=fields.text(given.get("rescheduledFromUid")),
         rescheduled_to_uid=fields.text(given.get("rescheduledToUid")),
+        attendee_time_zone=fields.text(attendee.get("timeZone")),
+        host_id=fields.identity(host.get("id")),
+        host_email=fields.email(host.get("email")),
+        canceled_by=fields.email(given.get("cancelledByEmail")),
+        updated_at=fields.moment(given.get("updatedAt")),
     )
-
-
-def identity(value: Any) -> str | None:
-    """A number or text that names something, as text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else fields.text(value)
 
 
 def our_id(given: Mapping[str, Any]) -> int | None:
     """The booking's number here, which we put into the metadata of what we make."""
-    stated = identity(fields.mapping(given.get("metadata")).get("bookingId")) or ""
+    stated = fields.identity(fields.mapping(given.get("metadata")).get("bookingId")) or ""
     return int(stated) if stated.isascii() and stated.isdecimal() and len(stated) < 19 else None
 
 
@@ -161,10 +164,6 @@ def _slot(item: Any) -> Slot:
     if starts_at is None or ends_at is None or ends_at <= starts_at:
         raise ProviderUnavailable(PROVIDER)
     return Slot(starts_at, ends_at)
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _midnight(day: Any) -> datetime:

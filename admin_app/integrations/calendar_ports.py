@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-CalendarEventKind = Literal["created", "canceled", "rescheduled", "rejected", "ignored"]
+CalendarEventKind = Literal["requested", "created", "canceled", "rescheduled", "rejected", "ignored"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class CalcomBooking:
     our_id: int | None
     rescheduled_from_uid: str | None
     rescheduled_to_uid: str | None = None
+    attendee_time_zone: str | None = None
+    host_id: str | None = None
+    host_email: str | None = None
+    canceled_by: str | None = None
+    updated_at: datetime | None = None
 
     @property
     def active(self) -> bool:
@@ -61,6 +66,7 @@ class CalcomEvent:
     uid: str | None
     previous_uid: str | None
     event_type_id: str | None
+    organizer_id: str | None
     organizer_email: str | None
     starts_at: datetime | None
     ends_at: datetime | None
@@ -79,6 +85,7 @@ class CalendlyEventType:
     minutes: int
     active: bool
     scheduling_url: str | None
+    owner_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,7 @@ class CalendlyInvitee:
     starts_at: datetime
     ends_at: datetime
     canceled: bool
+    canceled_at: datetime | None
     canceler: Literal["host", "invitee"] | None
     rescheduled: bool
     old_invitee_uri: str | None
@@ -103,12 +111,13 @@ class CalendlyInvitee:
 
 @dataclass(frozen=True)
 class CalendlyEvent:
-    """A verified Calendly delivery; `invitee` is None for a kind that is not about one."""
+    """A verified Calendly delivery; `invitee` is None where it does not say when, as older ones, or is about none."""
 
     external_id: str
     type: str
     kind: CalendarEventKind
     occurred_at: datetime
+    invitee_uri: str | None
     invitee: CalendlyInvitee | None
 
 

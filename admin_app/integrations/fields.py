@@ -18,10 +18,19 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def text(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     return _UNSTORABLE.sub("", value).strip()[:_LONGEST] or None
+
+
+def identity(value: Any) -> str | None:
+    """A number or text that names something, as text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value)
 
 
 def email(value: Any) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from admin_app.config import Settings
-from admin_app.integrations import calcom, clerk, mail, stripe, whop, workos_api
+from admin_app.integrations import calcom, calendly, clerk, mail, stripe, whop, workos_api
 from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomPort, CalendlyPort
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.money_ports import StripePort
@@ -33,5 +33,6 @@ def from_settings(settings: Settings) -> Providers:
         stripe=stripe.client(settings) if settings.stripe_secret_key else None,
         workos=workos_api.client(settings) if settings.workos_api_key and settings.workos_client_id else None,
         calcom=calcom.client(settings) if settings.calcom_api_key else None,
+        calendly=calendly.client(settings) if settings.calendly_token else None,
         calcom_accounts=CalcomAccounts(settings.calcom_user_id, settings.calcom_event_type),
     )

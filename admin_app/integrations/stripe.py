@@ -1,16 +1,14 @@
 """Stripe: the signature of its deliveries, what they are about, and the client of its API."""
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import stripe
 
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, ForeignMode, MalformedEvent
-from admin_app.integrations import fields, stripe_shapes
+from admin_app.integrations import deliveries, fields, stripe_shapes
 from admin_app.integrations.money_ports import StripeEvent, StripePort
 from admin_app.integrations.stripe_api import StripeApi
 
@@ -44,7 +42,7 @@ def _require_recent(header: str, now: datetime) -> None:
 
 def parse_event(raw: bytes) -> StripeEvent:
     """Read a delivery; raise MalformedEvent for what is none."""
-    body = _json_object(raw)
+    body = deliveries.json_object(raw)
     external_id, kind = fields.text(body.get("id")), fields.text(body.get("type"))
     occurred_at, livemode = fields.moment(body.get("created")), fields.flag(body.get("livemode"))
     content = fields.mapping(body.get("data")).get("object")
@@ -69,13 +67,3 @@ def require_own_mode(event: StripeEvent, secret_key: str) -> None:
     """Refuse what did not happen in the mode of our key: play money and real money never meet."""
     if event.livemode != secret_key.startswith(("sk_live_", "rk_live_")):
         raise ForeignMode
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise MalformedEvent from None
-    if not isinstance(body, dict):
-        raise MalformedEvent
-    return body

@@ -4,19 +4,17 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, MalformedEvent
-from admin_app.integrations import fields, whop_shapes
+from admin_app.integrations import deliveries, fields, whop_shapes
 from admin_app.integrations.ports import EventKind, WhopEvent, WhopPort
 from admin_app.integrations.whop_api import WhopApi
 
 TOLERANCE_SECONDS = 300
-_TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _LONGEST_ID = 200
 _KINDS: Mapping[str, EventKind] = {
     "payment.succeeded": "purchase",
@@ -35,64 +33,29 @@ def client(settings: Settings) -> WhopPort:
 
 def verify(raw: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> None:
     """Accept a delivery that Whop signed within five minutes of now; raise BadSignature for anything else."""
-    given = _lower(headers)
+    given = deliveries.lower(headers)
     if not secret:
         raise BadSignature
     if "webhook-signature" in given:
-        _verify_current(raw, given, secret.encode(), now)
+        _verify_current(raw, given, secret, now)
     else:
-        _verify_legacy(raw, given.get("x-whop-signature", ""), secret.encode(), now)
+        deliveries.require_timestamped(raw, given.get("x-whop-signature", ""), secret, now, TOLERANCE_SECONDS)
 
 
-def _verify_current(raw: bytes, given: Mapping[str, str], key: bytes, now: datetime) -> None:
+def _verify_current(raw: bytes, given: Mapping[str, str], secret: str, now: datetime) -> None:
     delivery, timestamp = given.get("webhook-id", ""), given.get("webhook-timestamp", "")
     if not delivery or len(delivery) > _LONGEST_ID:
         raise BadSignature
-    _require_recent(timestamp, now)
+    deliveries.require_recent(timestamp, now, TOLERANCE_SECONDS)
     # Unlike other Standard Webhooks senders, Whop signs with the literal bytes of the whole secret.
-    digest = hmac.new(key, b".".join((_bytes(delivery), _bytes(timestamp), raw)), hashlib.sha256).digest()
-    wanted = b"v1," + base64.b64encode(digest)
-    _require_match(wanted, given["webhook-signature"].split(" "))
-
-
-def _verify_legacy(raw: bytes, header: str, key: bytes, now: datetime) -> None:
-    timestamps = _legacy_parts(header, "t")
-    if len(timestamps) != 1:
-        raise BadSignature
-    _require_recent(timestamps[0], now)
-    digest = hmac.new(key, b".".join((_bytes(timestamps[0]), raw)), hashlib.sha256).hexdigest()
-    _require_match(digest.encode(), _legacy_parts(header, "v1"))
-
-
-def _legacy_parts(header: str, wanted: str) -> list[str]:
-    """The values of this name in `t=…,v1=…`."""
-    parts = [part.strip().partition("=") for part in header.split(",")]
-    return [value for name, _, value in parts if name == wanted]
-
-
-def _require_recent(timestamp: str, now: datetime) -> None:
-    if not _TIMESTAMP.fullmatch(timestamp) or abs(now.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:
-        raise BadSignature
-
-
-def _require_match(wanted: bytes, given: list[str]) -> None:
-    matches = [hmac.compare_digest(wanted, _bytes(signature)) for signature in given]
-    if not any(matches):
-        raise BadSignature
-
-
-def _bytes(header: str) -> bytes:
-    # Header values may hold any character; compare_digest and hmac take bytes, and no odd one may raise.
-    return header.encode("utf-8", "surrogatepass")
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+    signed = b".".join((deliveries.as_bytes(delivery), deliveries.as_bytes(timestamp), raw))
+    digest = hmac.new(deliveries.as_bytes(secret), signed, hashlib.sha256).digest()
+    deliveries.require_match(b"v1," + base64.b64encode(digest), given["webhook-signature"].split(" "))
 
 
 def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -> WhopEvent:
     """Read a delivery of any shape and version; raise MalformedEvent for what is none."""
-    body = _json_object(raw)
+    body = deliveries.json_object(raw)
     kind_of_event = fields.text(body.get("type")) or fields.text(body.get("action"))
     if kind_of_event is None:
         raise MalformedEvent
@@ -100,7 +63,7 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
     content = body.get("data") if "data" in body else body.get("body")
     if kind != "ignored" and not isinstance(content, dict):
         raise MalformedEvent
-    data, given = fields.mapping(content), _lower(headers)
+    data, given = fields.mapping(content), deliveries.lower(headers)
     about_membership = kind_of_event.startswith("membership.")
     start, end = whop_shapes.period(data)
     return WhopEvent(
@@ -119,19 +82,9 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
     )
 
 
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise MalformedEvent from None
-    if not isinstance(body, dict):
-        raise MalformedEvent
-    return body
-
-
 def _occurred_at(body: Mapping[str, Any], data: Mapping[str, Any], headers: Mapping[str, str]) -> datetime | None:
     """When it happened by Whop's own clock; legacy forms tell only when they were signed."""
-    signed = [] if "webhook-signature" in headers else _legacy_parts(headers.get("x-whop-signature", ""), "t")
+    signed = [] if "webhook-signature" in headers else deliveries.parts(headers.get("x-whop-signature", ""), "t")
     stated = (body.get("timestamp"), data.get("updated_at"), data.get("paid_at"), *signed)
     return next((moment for moment in map(fields.moment, stated) if moment), None)
 

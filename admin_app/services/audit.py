@@ -174,10 +174,14 @@ def as_history(entry: AuditEntry | Row[Any]) -> HistoryItem:
         sentence=sentence(entry.event, actor_name(entry.actor_kind, entry.actor_label), entry.facts),
         reason=entry.reason,
         request_id=entry.request_id,
-        changes=tuple(
-            HistoryChange(label_of(change["field"]), _shown(change["before"]), _shown(change["after"]))
-            for change in entry.changes
-        ),
+        changes=changes_of(entry.changes),
+    )
+
+
+def changes_of(kept: Iterable[Mapping[str, Any]]) -> tuple[HistoryChange, ...]:
+    """Changes as an entry keeps them, as people read them."""
+    return tuple(
+        HistoryChange(label_of(change["field"]), _shown(change["before"]), _shown(change["after"])) for change in kept
     )
 
 

@@ -61,6 +61,7 @@ EVENTS: dict[str, EventKind] = {
     "booking.mail_requested": EventKind("{actor} had the {mail} mail of {what} {number} sent again"),
     "booking.mail_sent": EventKind("{actor} handed over the {mail} mail of {what} {number}"),
     "booking.calendar": EventKind("{actor} {done} {what} {number} at {provider}"),
+    "booking.joined": EventKind("{actor} found that booking {other} is booking {number}, moved in {provider}"),
     "booking.brought_in": EventKind("{actor} brought in booking {number} of {email} from {provider}"),
     # money
     "payment.paid": EventKind("{actor} took in the payment of {what} {number}"),

@@ -46,12 +46,20 @@ def cancel_unpaid(ctx: Ctx, appointment: Appointment, because: CanceledBecause) 
         send_mail(ctx, appointment, "cancellation")
 
 
-def cancel(ctx: Ctx, appointment: Appointment, because: CanceledBecause, *, reason: str | None = None) -> None:
-    """Somebody called it off: the client is told, so is the calendar, and it can be paid no more."""
+def cancel(
+    ctx: Ctx,
+    appointment: Appointment,
+    because: CanceledBecause,
+    *,
+    reason: str | None = None,
+    tell: bool = True,
+) -> None:
+    """Somebody called it off: the client is told unless not wished, so is the calendar, and it can be paid no more."""
     changes = end(ctx, appointment, BookingStatus.CANCELED, because)
     record(ctx, appointment, "booking.canceled", changes=changes, reason=reason, because=BECAUSE[because])
     close_checkout(ctx, appointment)
-    send_mail(ctx, appointment, "cancellation")
+    if tell:
+        send_mail(ctx, appointment, "cancellation")
     sync_calendar(ctx, appointment)
 
 

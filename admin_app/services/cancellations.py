@@ -38,11 +38,13 @@ def paid_payment(session: Session, subject: str) -> Payment | None:
     return session.scalar(paid.order_by(Payment.id.desc()).limit(1))
 
 
-def plan_cancel(ctx: Ctx, *, subject: str, because: str, refund_amount: int | None, approval_above: int) -> Plan:
+def plan_cancel(
+    ctx: Ctx, *, subject: str, because: str, refund_amount: int | None, approval_above: int, tell: bool = True
+) -> Plan:
     """Who would be told and what would become of the money; no amount means that none goes back."""
     require(ctx, Permission.BOOKINGS_READ)
     appointment = appointments.get(ctx.session, subject)
-    return _plan(ctx, appointment, _reason_code(because), refund_amount or 0, approval_above)
+    return _plan(ctx, appointment, _reason_code(because), refund_amount or 0, approval_above, tell)
 
 
 def cancel(
@@ -54,8 +56,9 @@ def cancel(
     reason: str,
     approval_above: int,
     shown: str,
+    tell: bool = True,
 ) -> Appointment:
-    """Call it off as its plan was shown, and ask for the refund that goes with it."""
+    """Call it off as its plan was shown, and ask for the refund that goes with it; `tell` has the client written to."""
     require(ctx, Permission.BOOKINGS_MANAGE)
     reason = require_reason(reason)
     code, amount = _reason_code(because), refund_amount or 0
@@ -63,11 +66,11 @@ def cancel(
     payment = paid_payment(ctx.session, subject)
     if payment is not None:
         payments.locked(ctx, payment.id)
-    plan = _plan(ctx, appointment, code, amount, approval_above)
+    plan = _plan(ctx, appointment, code, amount, approval_above, tell)
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
-    bookings.cancel(ctx, appointment, code, reason=reason)
+    bookings.cancel(ctx, appointment, code, reason=reason, tell=tell)
     if amount and payment is not None:
         refunds.request_within(
             ctx,
@@ -80,7 +83,9 @@ def cancel(
     return appointment
 
 
-def _plan(ctx: Ctx, appointment: Appointment, code: CanceledBecause, amount: int, approval_above: int) -> Plan:
+def _plan(
+    ctx: Ctx, appointment: Appointment, code: CanceledBecause, amount: int, approval_above: int, tell: bool
+) -> Plan:
     row, key = appointment.row, appointment.subject
     payment = paid_payment(ctx.session, key)
     quoted = refunds.quote(ctx.session, payment.id) if payment else None
@@ -92,19 +97,20 @@ def _plan(ctx: Ctx, appointment: Appointment, code: CanceledBecause, amount: int
             PlanLine(key, "canceled_because", row.canceled_because, code, "what you chose"),
             *(refunds.lines(quoted, amount, source="what you typed") if quoted and amount else ()),
         ),
-        consequences=(*_told(appointment), *_money(appointment, quoted, amount, approval_above)),
-        fingerprint=fingerprint(row, payment, code, amount, approval_above),
+        consequences=(*_told(appointment, tell), *_money(appointment, quoted, amount, approval_above)),
+        fingerprint=fingerprint(row, payment, code, amount, approval_above, tell),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
     )
 
 
-def _told(appointment: Appointment) -> tuple[str, ...]:
+def _told(appointment: Appointment, tell: bool) -> tuple[str, ...]:
     said = ["The time is free for others at once."]
     calendar = TOLD_BY.get(appointment.source)
     if calendar:
         said.append(f"It is canceled in {calendar}, which tells the client.")
     else:
-        said.append(f"A mail about it goes to {appointment.email}." if appointment.email else "Nobody is written to.")
+        written_to = appointment.email if tell else None
+        said.append(f"A mail about it goes to {written_to}." if written_to else "Nobody is written to.")
         if isinstance(appointment.row, Booking) and appointment.row.calcom_booking_uid:
             said.append("It is canceled in Cal.com too.")
     if appointment.row.status is BookingStatus.PENDING and appointment.costs:

@@ -4,8 +4,11 @@ A handler is a module with three functions: `needs` says what must be asked at t
 `fetch` asks it, outside of any transaction; `apply` does what the event asks and says what became of it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from sqlalchemy import select
 
 from admin_app.context import Ctx
 from admin_app.errors import ProviderUnavailable
@@ -62,6 +65,22 @@ class Handler(Protocol):
 
     def apply(self, ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
         """Do what the event asks; `found` is None when nothing had to be asked or nobody answered."""
+
+
+def release_waiting(
+    ctx: Ctx, provider: str, because: Collection[str], *, subjects: Collection[str] | None = None
+) -> None:
+    """Parked events that waited for what has come now go on, the oldest first; of these subjects, or of all."""
+    waiting = select(WebhookEvent).where(
+        WebhookEvent.provider == provider,
+        WebhookEvent.state == EventState.PARKED,
+        WebhookEvent.parked_because.in_(because),
+    )
+    if subjects is not None:
+        waiting = waiting.where(WebhookEvent.subject.in_(subjects))
+    in_order = waiting.order_by(WebhookEvent.occurred_at, WebhookEvent.id)
+    for event in ctx.session.scalars(in_order.with_for_update(skip_locked=True)):
+        requeue(ctx, event)
 
 
 def requeue(ctx: Ctx, event: WebhookEvent) -> None:

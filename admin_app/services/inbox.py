@@ -27,6 +27,19 @@ PARKED_SENTENCES = {
     "unknown_at_stripe": "Stripe knows nothing of what this is about. Its key may belong to another account.",
     "payment_unknown": "It says that somebody paid for a booking or meeting here, but no such payment is known. "
     "Look at Stripe, and give the money back there if nothing was booked.",
+    "event_type_unknown": "No session type has this Calendly event type yet. Set it at the session type, or run "
+    "`flask calendly sync`, and the event goes on by itself.",
+    "practitioner_unknown": "No practitioner, or more than one, has this Cal.com event type, user or e-mail. Set it at "
+    "the practitioner, and the event goes on by itself.",
+    "session_type_unclear": "The practitioner has no session type, or several, of this length. Add the one that is "
+    "booked at Cal.com, and the event goes on by itself.",
+    "time_taken": "Another booking or meeting has this time here. Move or cancel one of them, then release this.",
+    "reschedule_unseen": "It was moved, and neither the old nor the new appointment is known yet. It goes on by itself "
+    "once the new one arrives.",
+    "event_shared": "Several people share this Calendly event, and a time has one client here. Keep it in Calendly.",
+    "two_bookings": "Two bookings that were both sold here are one appointment there. Cancel the wrong one there.",
+    "details_missing": "It does not say when. Set CALENDLY_TOKEN, so that Calendly can be asked, then release it.",
+    "attendee_missing": "It names nobody who comes. Look at Cal.com.",
     "membership_unknown": "No purchase of this membership is known yet. It goes on by itself once one arrives.",
 }
 

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import select
-
 from admin_app.context import Ctx
 from admin_app.integrations import whop
 from admin_app.integrations.ports import WhopEvent
 from admin_app.integrations.registry import Providers
 from admin_app.services import holders, purchases
-from admin_app.services.event_handling import NotConfigured, Parked, Settled, requeue
+from admin_app.services.event_handling import NotConfigured, Parked, Settled, release_waiting
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState, WebhookEvent
 
@@ -51,7 +49,7 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
     if applied not in (Applied.DONE, Applied.SUPERSEDED):
         return Parked(applied.value)
     if parsed.kind == "purchase" and parsed.membership_id:
-        _release_waiting(ctx, parsed.membership_id)
+        release_waiting(ctx, "whop", RELEASED_WHEN_KNOWN, subjects=(parsed.membership_id,))
     if applied is Applied.SUPERSEDED:
         return Settled(EventState.SUPERSEDED, "something newer was applied before")
     return Settled.done(parsed.kind)
@@ -59,19 +57,3 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
 
 def _parsed(event: WebhookEvent) -> WhopEvent:
     return whop.parse_event(event.body, {"webhook-id": event.external_id}, event.received_at)
-
-
-def _release_waiting(ctx: Ctx, membership_id: str) -> None:
-    """Events that waited for this membership to be known go on now, the oldest first."""
-    waiting = ctx.session.scalars(
-        select(WebhookEvent)
-        .where(
-            WebhookEvent.provider == "whop",
-            WebhookEvent.subject == membership_id,
-            WebhookEvent.parked_because.in_(RELEASED_WHEN_KNOWN),
-        )
-        .order_by(WebhookEvent.occurred_at, WebhookEvent.id)
-        .with_for_update(skip_locked=True)
-    )
-    for event in waiting:
-        requeue(ctx, event)

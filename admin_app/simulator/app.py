@@ -5,7 +5,18 @@ from pathlib import Path
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import clerk_api, mail_pages, panel, site, stripe_api, stripe_pages, whop_api, workos_api
+from admin_app.simulator import (
+    calcom_api,
+    calendly_api,
+    clerk_api,
+    mail_pages,
+    panel,
+    site,
+    stripe_api,
+    stripe_pages,
+    whop_api,
+    workos_api,
+)
 from admin_app.simulator.delivery import Deliveries
 from admin_app.simulator.faults import Faults
 from admin_app.simulator.settings import SimulatorSettings
@@ -19,6 +30,8 @@ _PARTS = (
     workos_api.blueprint,
     stripe_api.blueprint,
     stripe_pages.blueprint,
+    calendly_api.blueprint,
+    calcom_api.blueprint,
     site.blueprint,
     panel.blueprint,
     mail_pages.blueprint,

@@ -21,6 +21,8 @@ WHOP_WAITS = (10.0, 20.0, 40.0)
 SVIX_WAITS = (5.0, 300.0, 1800.0, 7200.0)
 # A sandbox tries three times more over a few hours.
 STRIPE_WAITS = (60.0, 1800.0, 7200.0)
+CALENDLY_WAITS = (60.0, 600.0, 3600.0)
+CALCOM_WAITS = (10.0, 30.0)
 _TIMEOUT_SECONDS = 15
 _REMEMBERED = 500
 
@@ -66,6 +68,24 @@ def sign_stripe(secret: str) -> Sign:
     def sign(body: bytes, now: int) -> dict[str, str]:
         digest = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
         return {"Stripe-Signature": f"t={now},v1={digest}"}
+
+    return sign
+
+
+def sign_calendly(signing_key: str) -> Sign:
+    def sign(body: bytes, now: int) -> dict[str, str]:
+        digest = hmac.new(signing_key.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
+        return {"Calendly-Webhook-Signature": f"t={now},v1={digest}"}
+
+    return sign
+
+
+def sign_calcom(secret: str) -> Sign:
+    """Without a time; and without a secret, a text that says so."""
+
+    def sign(body: bytes, now: int) -> dict[str, str]:
+        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest() if secret else "no-secret-provided"
+        return {"X-Cal-Signature-256": digest, "X-Cal-Webhook-Version": "2021-10-20"}
 
     return sign
 

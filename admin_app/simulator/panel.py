@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from admin_app.simulator import (
+    calendar_panel,
     clerk_people,
     clerk_tokens,
     faults,
@@ -44,6 +45,7 @@ def blueprint(world: World) -> Blueprint:
     _clerk_controls(routes, world)
     workos_panel.controls(routes, world)
     stripe_panel.controls(routes, world)
+    calendar_panel.controls(routes, world)
 
     @routes.post("/faults")
     def set_fault() -> Response:

@@ -20,6 +20,10 @@ class SimulatorSettings:
     workos_client_id: str = ""
     stripe_secret_key: str = ""
     stripe_webhook_secret: str = ""
+    calendly_token: str = ""
+    calendly_webhook_signing_key: str = ""
+    calcom_api_key: str = ""
+    calcom_webhook_secret: str = ""
     retry_speed: float = 1.0
     smtp_port: int | None = None
 
@@ -49,6 +53,10 @@ def from_environment(
         workos_client_id=setting("WORKOS_CLIENT_ID"),
         stripe_secret_key=setting("STRIPE_SECRET_KEY"),
         stripe_webhook_secret=environment.get("STRIPE_WEBHOOK_SECRET", ""),
+        calendly_token=setting("CALENDLY_TOKEN"),
+        calendly_webhook_signing_key=environment.get("CALENDLY_WEBHOOK_SIGNING_KEY", ""),
+        calcom_api_key=setting("CALCOM_API_KEY"),
+        calcom_webhook_secret=environment.get("CALCOM_WEBHOOK_SECRET", ""),
         retry_speed=retry_speed,
         smtp_port=smtp_port,
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from admin_app.simulator import delivery
@@ -22,6 +23,15 @@ def text(wanted: Mapping[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise Refused(f"{name} must be text.")
     return value
+
+
+def moment(wanted: Mapping[str, Any], name: str) -> datetime:
+    """The time of this name, in ISO 8601."""
+    try:
+        stated = datetime.fromisoformat(text(wanted, name) or "")
+    except ValueError:
+        raise Refused(f"{name} must be a time in ISO 8601.") from None
+    return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,14 @@ class World:
     def deliver_stripe(self, event: dict[str, Any]) -> None:
         sign = delivery.sign_stripe(self.settings.stripe_webhook_secret)
         self._deliver("stripe", event["type"], event, sign, delivery.STRIPE_WAITS)
+
+    def deliver_calendly(self, body: dict[str, Any]) -> None:
+        sign = delivery.sign_calendly(self.settings.calendly_webhook_signing_key)
+        self._deliver("calendly", body["event"], body, sign, delivery.CALENDLY_WAITS)
+
+    def deliver_calcom(self, body: dict[str, Any]) -> None:
+        sign = delivery.sign_calcom(self.settings.calcom_webhook_secret)
+        self._deliver("calcom", body["triggerEvent"], body, sign, delivery.CALCOM_WAITS)
 
     def _deliver(
         self, provider: str, name: str, body: dict[str, Any], sign: delivery.Sign, waits: tuple[float, ...]

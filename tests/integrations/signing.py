@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 WHOP_SECRET = "ws_0123456789abcdef0123456789abcdef"
+CALENDLY_KEY = "signing-key-of-calendly"
+CALCOM_SECRET = "secret-of-cal-com"
 STRIPE_SECRET = "whsec_0123456789abcdef0123456789abcdef"
 CLERK_SECRET = "whsec_" + base64.b64encode(b"twenty-four bytes secret").decode()
 OWN_EVENTS = Path(__file__).resolve().parent.parent / "events"
@@ -60,3 +62,13 @@ def _standard(prefix: str, key: bytes, raw: bytes, at: float, delivery: str) -> 
         f"{prefix.title()}-Timestamp": str(int(at)),
         f"{prefix.title()}-Signature": f"v1,{mac}",
     }
+
+
+def calendly_headers(raw: bytes, at: float, secret: str = CALENDLY_KEY) -> dict[str, str]:
+    mac = hmac.new(secret.encode(), str(int(at)).encode() + b"." + raw, hashlib.sha256).hexdigest()
+    return {"Calendly-Webhook-Signature": f"t={int(at)},v1={mac}"}
+
+
+def calcom_headers(raw: bytes, secret: str = CALCOM_SECRET) -> dict[str, str]:
+    mac = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+    return {"X-Cal-Signature-256": mac, "X-Cal-Webhook-Version": "2021-10-20"}

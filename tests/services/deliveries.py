@@ -56,7 +56,7 @@ def receive(db: Database, body: bytes, delivery: str, *, provider: str = "whop")
 def work(db: Database) -> int:
     """Apply what is queued until nothing is left, like the worker; mails stay unsent."""
     done = 0
-    while queued := _next_job(db):
+    while queued := next_job(db):
         if queued.task_name == "process_event":
             with db.unit_of_work(OPERATOR) as ctx:
                 inbox.apply(ctx, event_id=queued.args["event_id"])
@@ -64,7 +64,7 @@ def work(db: Database) -> int:
     return done
 
 
-def _next_job(db: Database) -> Any:
+def next_job(db: Database) -> Any:
     query = text(
         "DELETE FROM procrastinate_jobs WHERE id = (SELECT min(id) FROM procrastinate_jobs) RETURNING task_name, args"
     )

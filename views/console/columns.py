@@ -43,7 +43,9 @@ AUDITED = {
     "pending_profile": ("purchases", "Purchase"),
     "practitioner": ("practitioners", "Practitioner"),
     "profile": ("profiles", "Profile"),
+    "provider_call": ("provider-calls", "Call"),
     "refund": ("refunds", "Refund"),
+    "sent_email": ("sent-emails", "Mail"),
     "session_type": ("session-types", "Session type"),
     # Without a link: everyone reads the audit, but not everyone the staff.
     "staff": ("", "Staff member"),

@@ -4,6 +4,7 @@ from flask import Flask
 
 from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
+from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
 from views.console.home import HomeView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
@@ -69,6 +70,8 @@ PAGES: tuple[type[ConsoleView], ...] = (
     InboxCommandsView,
     PurchaseNumbersView,
     WeekCalendarView,
+    BookingCommandsView,
+    MeetingCommandsView,
     PractitionerFormsView,
     SessionTypeFormsView,
     MeetingGuestView,

@@ -96,15 +96,17 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
     title = next(rest)[1]
     badge = next(rest)[1] if spec.badge else None
     groups = [(group, [(column.label, next(rest)[1]) for column in group.columns]) for group in spec.groups]
-    values = [row[slot.value] for slot, _ in rest]
+    related = [row[slot.value] for slot, _ in rest]
+    values = _values(spec, row)
     return {
         "listing": listing,
         "record_title": title.text if title.shape != "nothing" else f"{listing.one.capitalize()} {record_id}",
         "subtitle": spec.subtitle or _name_of(listing, record_id, title.text),
         "record_badge": badge,
         "groups": groups,
-        "related": _related(session, view, dict(zip(spec.related, values, strict=True)), viewer),
-        "commands": _commands(spec, key, row, viewer),
+        "related": _related(session, view, dict(zip(spec.related, related, strict=True)), viewer),
+        "commands": _commands(spec, key, values, viewer),
+        "values": values,
         "history": audit.history(session, f"{spec.audited_as}:{key}", limit=HISTORY_ROWS) if spec.audited_as else None,
         "zone": viewer.zone.key,
     }
@@ -148,10 +150,17 @@ def first_rows(session: Session, title: str, wish: Wish, viewer: Viewer) -> Rela
     return RelatedList(title, wish.spec.plain_headers, page, wish.url())
 
 
-def _commands(spec: RecordSpec, key: Any, row: Any, viewer: Viewer) -> list[tuple[str, str, str]]:
-    if not spec.commands:
-        return []
-    values = {slot.column.value.key: row[slot.value] for slot in spec.layout[0] if hasattr(slot.column.value, "key")}
+def _values(spec: RecordSpec, row: Any) -> Mapping[str, Any]:
+    """What the record's columns hold, by their names: what decides which commands there are, and what a page adds."""
+    values = {}
+    for slot in spec.layout[0]:
+        if slot.key is not None and slot.column.link is not None:
+            values[slot.column.link[1].key] = row[slot.key]
+        values[getattr(slot.column.value, "key", None)] = row[slot.value]
+    return values
+
+
+def _commands(spec: RecordSpec, key: Any, values: Mapping[str, Any], viewer: Viewer) -> list[tuple[str, str, str]]:
     return [
         (command.label, command.address(key), command.tone)
         for command in spec.commands

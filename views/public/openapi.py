@@ -192,7 +192,7 @@ def _webhook() -> dict[str, Any]:
                 "name": "provider",
                 "in": "path",
                 "required": True,
-                "schema": {"type": "string", "enum": ["whop", "clerk"]},
+                "schema": {"type": "string", "enum": ["whop", "clerk", "stripe", "calendly", "calcom"]},
             }
         ],
         "requestBody": {

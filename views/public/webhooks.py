@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from admin_app.config import Settings
 from admin_app.context import Provider
 from admin_app.errors import NotFound
-from admin_app.integrations import clerk, stripe, whop
+from admin_app.integrations import calcom, calendly, clerk, stripe, whop
 from admin_app.services import inbox
 from views.backdesk import backdesk, request_id
 from views.public import bodies
@@ -61,6 +61,18 @@ def _stripe(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> 
     return Delivery(event.external_id, event.type, event.occurred_at, about)
 
 
+def _calendly(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> Delivery:
+    calendly.verify(raw, headers, settings.calendly_webhook_signing_key, now)
+    event = calendly.parse_event(raw, now)
+    return Delivery(event.external_id, event.type, event.occurred_at, event.invitee_uri)
+
+
+def _calcom(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> Delivery:
+    calcom.verify(raw, headers, settings.calcom_webhook_secret)
+    event = calcom.parse_event(raw, now)
+    return Delivery(event.external_id, event.type, event.occurred_at, event.uid)
+
+
 @dataclass(frozen=True)
 class Reader:
     """How one provider's deliveries are proved and read, and the setting that holds its secret."""
@@ -73,6 +85,8 @@ _READERS: Mapping[str, Reader] = {
     "whop": Reader("whop_webhook_secret", _whop),
     "clerk": Reader("clerk_webhook_secret", _clerk),
     "stripe": Reader("stripe_webhook_secret", _stripe),
+    "calendly": Reader("calendly_webhook_signing_key", _calendly),
+    "calcom": Reader("calcom_webhook_secret", _calcom),
 }
 
 

@@ -1,13 +1,20 @@
 """Bookings: what was sold to whom, when, and what became of it."""
 
+from flask.typing import ResponseReturnValue
+
 from admin_app.policies.permissions import Permission
-from models import Booking, BookingStatus, Practitioner, SessionType
-from views.console.base import ConsoleModelView, reads
+from admin_app.services.bookings import BECAUSE
+from models import Booking, BookingSource, BookingStatus, Practitioner, SessionType
+from views.console.base import ConsoleModelView, page, reads
+from views.console.bookings.links import commands_of
+from views.console.bookings.page import appointment_page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Group, RecordSpec, show_record
 from views.console.searching import Search, part_of
+from views.console.viewer import viewer
+from views.reading import read_session
 
 STATUS = Column("Status", Booking.status, "badge")
 PRACTITIONER = Column(
@@ -16,6 +23,7 @@ PRACTITIONER = Column(
     through=Booking.practitioner_id,
     link=("practitioners", Booking.practitioner_id),
 )
+SOURCES = {BookingSource.WEBSITE: "the web site", BookingSource.CALENDLY: "Calendly", BookingSource.CALCOM: "Cal.com"}
 PRICE = Column("Price", Booking.price_amount, "money", currency=Booking.price_currency)
 
 
@@ -60,6 +68,7 @@ class BookingsView(ConsoleModelView):
         ),
         empty="Bookings appear here as soon as the first one is made on the web site.",
     )
+    record_template = "console/bookings/appointment.html"
     record = RecordSpec(
         title=Booking.client_name,
         badge=STATUS,
@@ -70,6 +79,7 @@ class BookingsView(ConsoleModelView):
                     Column("Starts", Booking.starts_at, "time"),
                     Column("Ends", Booking.ends_at, "time"),
                     PRACTITIONER,
+                    Column("Their time zone", Practitioner.time_zone, through=Booking.practitioner_id),
                     Column(
                         "Session type",
                         SessionType.title,
@@ -84,6 +94,8 @@ class BookingsView(ConsoleModelView):
                 (
                     Column("Name", Booking.client_name),
                     Column("E-mail", Booking.client_email),
+                    Column("Time zone", Booking.client_time_zone),
+                    Column("Booked through", Booking.source, text=SOURCES.get),
                 ),
             ),
             Group(
@@ -91,7 +103,7 @@ class BookingsView(ConsoleModelView):
                 (
                     PRICE,
                     Column("Checkout session", Booking.stripe_checkout_session_id, "code"),
-                    Column("Payment", Booking.stripe_payment_intent_id, "code"),
+                    Column("Payment at Stripe", Booking.stripe_payment_intent_id, "code"),
                 ),
             ),
             Group(
@@ -102,8 +114,16 @@ class BookingsView(ConsoleModelView):
                     Column("Cal.com booking", Booking.calcom_booking_uid, "code"),
                     Column("Made", Booking.created_at, "time"),
                     Column("Last changed", Booking.updated_at, "time"),
+                    Column("Canceled", Booking.canceled_at, "time"),
+                    Column("Canceled because", Booking.canceled_because, text=BECAUSE.get),
                 ),
             ),
         ),
-        related=(Related("Same e-mail", "bookings", "email", Booking.client_email),),
+        commands=commands_of("bookings"),
     )
+
+    @page("/<record_id>")
+    def details_view(self, record_id: str) -> ResponseReturnValue:
+        shown = show_record(read_session(), self, record_id, viewer())
+        more = appointment_page(read_session(), "booking", int(record_id), shown["values"], viewer())
+        return self.render(self.record_template, **shown, **more)

@@ -1,13 +1,23 @@
 """Meetings of registered guests."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from flask.typing import ResponseReturnValue
+
 from admin_app.policies.permissions import Permission
+from admin_app.services.bookings import BECAUSE
 from models import BookingStatus, Meeting, Practitioner, SessionType
-from views.console.base import ConsoleModelView, reads
+from views.console.base import ConsoleModelView, page, reads
+from views.console.bookings.links import commands_of
+from views.console.bookings.page import appointment_page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
 from views.console.listing import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related, show_record
 from views.console.searching import Search, part_of
+from views.console.viewer import viewer
+from views.reading import read_session
 
 STATUS = Column("Status", Meeting.status, "badge")
 PRICE = Column("Price", Meeting.price_amount, "money", currency=Meeting.price_currency)
@@ -17,6 +27,19 @@ PRACTITIONER = Column(
     through=Meeting.practitioner_id,
     link=("practitioners", Meeting.practitioner_id),
 )
+
+
+def _guest_command(label: str, word: str, **more: Any) -> Command:
+    return Command(
+        label=label,
+        permission=Permission.GUESTS_RESOLVE,
+        address=lambda key: f"/admin/meetings/{key}/{word}",
+        **more,
+    )
+
+
+def _is_unregistered(values: Mapping[str, Any]) -> bool:
+    return values["guest_workos_user_id"] is None and values["guest_email"] is not None
 
 
 class MeetingsView(ConsoleModelView):
@@ -56,6 +79,7 @@ class MeetingsView(ConsoleModelView):
         ),
         empty="Meetings appear here as soon as a guest books the first one.",
     )
+    record_template = "console/bookings/appointment.html"
     record = RecordSpec(
         title=Meeting.guest_email,
         badge=STATUS,
@@ -66,12 +90,14 @@ class MeetingsView(ConsoleModelView):
                     Column("Starts", Meeting.starts_at, "time"),
                     Column("Ends", Meeting.ends_at, "time"),
                     PRACTITIONER,
+                    Column("Their time zone", Practitioner.time_zone, through=Meeting.practitioner_id),
                     Column(
                         "Session type",
                         SessionType.title,
                         through=Meeting.session_type_id,
                         link=("session-types", Meeting.session_type_id),
                     ),
+                    Column("Slot held until", Meeting.hold_expires_at, "time"),
                     PRICE,
                 ),
             ),
@@ -80,17 +106,34 @@ class MeetingsView(ConsoleModelView):
                 (
                     Column("Name", Meeting.guest_name),
                     Column("E-mail", Meeting.guest_email),
+                    Column("Time zone", Meeting.guest_time_zone),
                     Column("WorkOS user", Meeting.guest_workos_user_id, "code"),
                     Column("WorkOS organization", Meeting.guest_org_id, "code"),
                 ),
             ),
             Group(
                 "Record",
-                (Column("Made", Meeting.created_at, "time"), Column("Last changed", Meeting.updated_at, "time")),
+                (
+                    Column("Made", Meeting.created_at, "time"),
+                    Column("Last changed", Meeting.updated_at, "time"),
+                    Column("Canceled", Meeting.canceled_at, "time"),
+                    Column("Canceled because", Meeting.canceled_because, text=BECAUSE.get),
+                ),
             ),
         ),
         related=(
-            Related("Meetings with this e-mail", "meetings", "email", Meeting.guest_email),
+            Related("Guest", "guests", "user", Meeting.guest_workos_user_id),
             Related("Organization", "organizations", "workos_id", Meeting.guest_org_id),
         ),
+        commands=(
+            *commands_of("meetings"),
+            _guest_command("Link the guest", "link-guest"),
+            _guest_command("Register the guest", "register-guest", when=_is_unregistered),
+        ),
     )
+
+    @page("/<record_id>")
+    def details_view(self, record_id: str) -> ResponseReturnValue:
+        shown = show_record(read_session(), self, record_id, viewer())
+        more = appointment_page(read_session(), "meeting", int(record_id), shown["values"], viewer())
+        return self.render(self.record_template, **shown, **more)

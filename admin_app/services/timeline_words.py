@@ -1,0 +1,61 @@
+"""How the story of a booking or meeting is told: what its page says already, as its number, is not said again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from admin_app.services import audit
+
+# In a sentence the names are the entry's facts, and `amount` is the payment's where the entry is about one.
+WORDS = {
+    "booking.made": "Made",
+    "booking.held": "Made, and its time held",
+    "booking.brought_in": "Came in from {provider}",
+    "booking.confirmed": "Confirmed",
+    "booking.canceled": "Canceled: {because}",
+    "booking.rescheduled": "Moved to another time",
+    "booking.completed": "Marked as completed",
+    "booking.no_show": "Noted that nobody came",
+    "booking.refunded": "Ended, because all of the money went back",
+    "booking.mail_requested": "The {mail} mail was asked for once more",
+    "payment.paid": "Paid {amount}",
+    "payment.failed": "The payment failed: {because}",
+    "payment.expired": "The page to pay on expired",
+    "payment.disputed": "The payer disputes the payment: {because}",
+    "refund.requested": "A refund of {amount} was asked for",
+    "refund.approved": "The refund of {amount} was approved",
+    "refund.declined": "The refund of {amount} was declined",
+    "refund.settled": "The refund of {amount} is {state}",
+    "refund.asked": "Stripe was asked about the refund of {amount}",
+    "refund.found": "A refund of {amount} was made at Stripe itself",
+    "guest.resolved": "Linked to the guest {email}",
+}
+# The mail itself stands in the story.
+SAID_BY_OTHERS = frozenset({"booking.mail_sent"})
+# Of what changed, only this is not said by the title.
+SHOWN_CHANGES = frozenset({"starts_at", "ends_at", "guest_workos_user_id", "guest_org_id", "guest_email"})
+# Calls that no act tells of.
+CALL_WORDS = {
+    "checkout.create": "A page to pay on was opened at Stripe",
+    "checkout.expire": "The page to pay on was closed at Stripe",
+}
+NAMES = {"stripe": "Stripe", "workos": "WorkOS", "calendly": "Calendly", "calcom": "Cal.com", "whop": "Whop"}
+
+
+def provider_name(name: str) -> str:
+    return NAMES.get(name, name.capitalize())
+
+
+def words_for(event: str, facts: Mapping[str, Any], who: str) -> str:
+    """The sentence of an entry in the story of its own record; the audit's where there is no shorter one."""
+    words = WORDS.get(event)
+    if words is None:
+        return audit.sentence(event, who or "Backdesk", facts)
+    said = {
+        name: str(value).replace("_", " ") if name in {"because", "state"} else value for name, value in facts.items()
+    }
+    if "provider" in said:
+        said["provider"] = provider_name(str(said["provider"]))
+    try:
+        return words.format_map(said).rstrip()
+    except KeyError:
+        return audit.sentence(event, who or "Backdesk", facts)

@@ -1,0 +1,135 @@
+"""The controls of the simulated calendars under /_sim: what their invitees and hosts do."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from admin_app.simulator import calcom_records as calcom
+from admin_app.simulator import calendly_records as calendly
+from admin_app.simulator.store import Document
+from admin_app.simulator.world import Refused, World, moment, text
+
+
+def controls(routes: Blueprint, world: World) -> None:
+    _calendly(routes, world)
+    _calcom(routes, world)
+
+
+def _calendly(routes: Blueprint, world: World) -> None:
+    @routes.post("/calendly/event-types")
+    def calendly_event_types() -> Response:
+        return jsonify({"seeded": calendly.seed_event_types(world, _list())})
+
+    @routes.post("/calendly/invitees")
+    def calendly_book() -> Response:
+        return _invitee(calendly.book(world, _wanted()))
+
+    @routes.post("/calendly/invitees/<invitee_id>/cancel")
+    def calendly_cancel(invitee_id: str) -> Response:
+        wanted, found = _wanted(), _found(world, calendly.INVITEE, invitee_id)
+        by = text(wanted, "by") or "invitee"
+        return _invitee(calendly.cancel(world, found, by=by, reason=None, deliver=_delivers(wanted)))
+
+    @routes.post("/calendly/invitees/<invitee_id>/reschedule")
+    def calendly_reschedule(invitee_id: str) -> Response:
+        return _invitee(calendly.reschedule(world, _found(world, calendly.INVITEE, invitee_id), _wanted()))
+
+    @routes.post("/pages/calendly/invitees/<invitee_id>/cancel")
+    def calendly_cancel_by_form(invitee_id: str) -> WerkzeugResponse:
+        calendly.cancel(world, _found(world, calendly.INVITEE, invitee_id), by="invitee", reason=None)
+        return redirect(url_for("panel.home"), 303)
+
+    @routes.get("/calendly/invitees")
+    def calendly_invitees() -> Response:
+        return jsonify([_told(one) for one in world.store.all(calendly.INVITEE)])
+
+
+def _calcom(routes: Blueprint, world: World) -> None:
+    @routes.post("/calcom/event-types")
+    def calcom_event_types() -> Response:
+        return jsonify({"seeded": calcom.seed_event_types(world, _list())})
+
+    @routes.post("/calcom/busy")
+    def calcom_busy() -> Response:
+        return jsonify(calcom.make_busy(world, _wanted()))
+
+    @routes.post("/calcom/bookings")
+    def calcom_book() -> Response:
+        wanted = _wanted()
+        attendee = {"name": text(wanted, "name"), "email": text(wanted, "email"), "timeZone": text(wanted, "time_zone")}
+        try:
+            made = calcom.book(
+                world,
+                _found(world, calcom.EVENT_TYPE, str(wanted.get("event_type"))),
+                starts_at=moment(wanted, "starts_at"),
+                attendee=attendee,
+                metadata={},
+                deliver=_delivers(wanted),
+            )
+        except calcom.NotFree:
+            raise Refused("This time is not free.") from None
+        return jsonify(made)
+
+    @routes.post("/calcom/bookings/<uid>/<act>")
+    def calcom_act(uid: str, act: str) -> Response:
+        return jsonify(_act(world, _found(world, calcom.BOOKING, uid), act, _wanted()))
+
+    @routes.post("/pages/calcom/bookings/<uid>/<act>")
+    def calcom_by_form(uid: str, act: str) -> WerkzeugResponse:
+        _act(world, _found(world, calcom.BOOKING, uid), act, {})
+        return redirect(url_for("panel.home"), 303)
+
+    @routes.get("/calcom/bookings")
+    def calcom_bookings() -> Response:
+        return jsonify(world.store.all(calcom.BOOKING))
+
+
+def _act(world: World, booking: Document, act: str, wanted: Mapping[str, Any]) -> Document:
+    deliver = _delivers(wanted)
+    try:
+        match act:
+            case "cancel":
+                by = text(wanted, "by") or booking["attendee"]["email"]
+                return calcom.cancel(world, booking, by=by, reason=text(wanted, "reason"), deliver=deliver)
+            case "reschedule":
+                return calcom.reschedule(world, booking, moment(wanted, "starts_at"), deliver=deliver)
+            case "accept" | "reject":
+                return calcom.confirm(world, booking, accepts=act == "accept", deliver=deliver)
+    except calcom.NotFree:
+        raise Refused("This time is not free.") from None
+    except calcom.NotActive:
+        raise Refused("It is cancelled already.") from None
+    raise Refused("act must be cancel, reschedule, accept or reject.")
+
+
+def _invitee(invitee: Document) -> Response:
+    return jsonify(_told(invitee))
+
+
+def _told(invitee: Document) -> dict[str, Any]:
+    return {**invitee, "uri": calendly.uri(invitee), "event_uri": calendly.event_uri(invitee)}
+
+
+def _found(world: World, kind: str, identity: str) -> Document:
+    found = world.store.get(kind, identity)
+    if found is None:
+        raise Refused("There is no such thing.")
+    return found
+
+
+def _delivers(wanted: Mapping[str, Any]) -> bool:
+    return wanted.get("deliver", True) is True
+
+
+def _wanted() -> Mapping[str, Any]:
+    body = request.get_json(silent=True)
+    return body if isinstance(body, dict) else {}
+
+
+def _list() -> list[Mapping[str, Any]]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, list) or not all(isinstance(item, dict) for item in body):
+        raise Refused("A list of objects is needed.")
+    return body

@@ -1,0 +1,40 @@
+"""Lets things happen at the simulated Calendly, from the demo's commands and from tests."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from admin_app.simulator import control
+
+
+def seed_event_types(simulator: str, event_types: Sequence[Mapping[str, Any]]) -> int:
+    """Make Calendly know these (id, name, minutes, owner, active)."""
+    return int(control.post(simulator, "calendly/event-types", list(event_types))["seeded"])
+
+
+def book(
+    simulator: str, *, event_type: str, starts_at: datetime, email: str, name: str = "Ada Guest", deliver: bool = True
+) -> dict[str, Any]:
+    """Somebody books; answers the invitee with `id`, `uri` and `event_uri`."""
+    wanted = {"event_type": event_type, "starts_at": starts_at.isoformat(), "email": email, "name": name}
+    answer: dict[str, Any] = control.post(simulator, "calendly/invitees", wanted | {"deliver": deliver})
+    return answer
+
+
+def cancel(simulator: str, invitee_id: str, *, by: str = "invitee", deliver: bool = True) -> dict[str, Any]:
+    wanted = {"by": by, "deliver": deliver}
+    answer: dict[str, Any] = control.post(simulator, f"calendly/invitees/{invitee_id}/cancel", wanted)
+    return answer
+
+
+def reschedule(simulator: str, invitee_id: str, starts_at: datetime, *, deliver: bool = True) -> dict[str, Any]:
+    """The invitee chooses another time; answers the new invitee."""
+    wanted = {"starts_at": starts_at.isoformat(), "deliver": deliver}
+    answer: dict[str, Any] = control.post(simulator, f"calendly/invitees/{invitee_id}/reschedule", wanted)
+    return answer
+
+
+def invitees(simulator: str) -> list[dict[str, Any]]:
+    """Everybody who ever booked, oldest first."""
+    listed: list[dict[str, Any]] = control.get(simulator, "calendly/invitees")
+    return listed

@@ -1,0 +1,53 @@
+"""The commands that a booking's or meeting's page leads to, each shown in the states for which it is made."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from admin_app.db import utc_now
+from admin_app.policies.permissions import Permission
+from models import BookingSource, BookingStatus
+from views.console.records import Command
+
+OPEN = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
+TOOK_PLACE = (BookingStatus.CONFIRMED, BookingStatus.NO_SHOW)
+NOT_CAME = (BookingStatus.CONFIRMED, BookingStatus.COMPLETED)
+Values = Mapping[str, Any]
+
+
+def commands_of(section: str) -> tuple[Command, ...]:
+    """What can be done about a record of this section, the likeliest first."""
+
+    def command(label: str, word: str, when: Callable[[Values], bool], tone: str = "plain") -> Command:
+        address = f"/admin/{section}/{{}}/{word}"
+        return Command(
+            label=label,
+            permission=Permission.BOOKINGS_MANAGE,
+            address=lambda key: address.format(key),
+            when=when,
+            tone=tone,
+        )
+
+    one = section.removesuffix("s")
+    return (
+        command("Mark completed", "complete", lambda v: v["status"] in TOOK_PLACE and _has_begun(v), "primary"),
+        command("Nobody came", "no-show", lambda v: v["status"] in NOT_CAME and _has_begun(v)),
+        command("Reschedule", "reschedule", _can_move),
+        command("Send confirmation again", "resend", lambda v: v["status"] is BookingStatus.CONFIRMED),
+        Command(
+            label="Refund",
+            permission=Permission.REFUNDS_REQUEST,
+            address=lambda key: f"/admin/payments/of-{one}/{key}",
+            when=lambda v: v["price_amount"] > 0 and v["status"] is not BookingStatus.PENDING,
+        ),
+        command("Cancel", "cancel", lambda v: v["status"] in OPEN, "danger"),
+    )
+
+
+def _has_begun(values: Values) -> bool:
+    begun: bool = values["starts_at"] <= utc_now()
+    return begun
+
+
+def _can_move(values: Values) -> bool:
+    # At Calendly only the client or the host can move it.
+    return values["status"] is BookingStatus.CONFIRMED and values.get("source") is not BookingSource.CALENDLY

@@ -1,0 +1,69 @@
+"""What the page of a booking or meeting shows besides its facts: its state in a sentence, its money, its story."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy.orm import Session
+
+from admin_app.services import timeline
+from admin_app.services.appointments import Kind
+from admin_app.services.timeline import Moment
+from views.backdesk import backdesk
+from views.console.bookings import state
+from views.console.columns import audited, machine_time, time_text
+from views.console.schedule import week
+from views.console.viewer import Viewer, zone_of
+
+SIGNS = {"act": "user", "mail": "mail", "event": "inbox", "call": "send"}
+MONEY_SIGNS = {"payment": "credit-card", "refund": "arrow-back-up"}
+TONES = {"failed": "bad", "unknown": "bad", "parked": "warn", "intended": "warn", "queued": "warn", "received": "warn"}
+
+
+def appointment_page(
+    session: Session, kind: Kind, number: int, values: Mapping[str, Any], viewer: Viewer
+) -> dict[str, Any]:
+    """Everything that the template shows besides the record's own page; one query."""
+    now, zone = backdesk().db.clock(), viewer.zone
+    story = timeline.read(session, kind, number, made_at=values["created_at"])
+    what = state.Appointment.of(values)
+    return {
+        "state": state.state_sentence(what, now, zone),
+        "money": state.money_sentences(what, story.payments, story.refunds, now, zone),
+        "story": [_shown(moment, viewer) for moment in story.moments],
+        "cut": story.cut,
+        "calendar": _calendar(values),
+        "others": _others(kind, values),
+    }
+
+
+def _calendar(values: Mapping[str, Any]) -> str:
+    """The week of the practitioner in which this stands."""
+    starts_at = values["starts_at"].astimezone(zone_of(values["time_zone"]))
+    query = {"practitioner": values["practitioner_id"], "week": week.name_of(starts_at.date())}
+    return f"/admin/calendar/?{urlencode(query)}"
+
+
+def _others(kind: Kind, values: Mapping[str, Any]) -> str:
+    """Everything that was booked with the same address; nothing where none is known."""
+    email = values["client_email" if kind == "booking" else "guest_email"]
+    return f"/admin/{kind}s/?{urlencode({'email': email})}" if email else ""
+
+
+def _shown(moment: Moment, viewer: Viewer) -> dict[str, Any]:
+    about = moment.record.partition(":")[0]
+    name, href = audited(moment.record) if moment.record else ("", "")
+    return {
+        "time": time_text(moment.at, viewer.zone),
+        "machine_time": machine_time(moment.at),
+        "sign": MONEY_SIGNS.get(about) or SIGNS[moment.kind],
+        "title": moment.title,
+        "who": moment.who,
+        "name": name,
+        "href": href,
+        "state": moment.state.replace("_", " "),
+        "tone": TONES.get(moment.state, "plain"),
+        "reason": moment.reason,
+        "changes": moment.changes,
+        "quiet": moment.quiet,
+    }
