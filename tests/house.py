@@ -26,7 +26,7 @@ from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
 from admin_app.simulator import control
 from admin_app.simulator.settings import SimulatorSettings
-from models import PendingProfile, Profile, WebhookEvent
+from models import Base
 from tests.integrations.signing import (
     CALCOM_SECRET,
     CALENDLY_KEY,
@@ -226,7 +226,7 @@ class House:
         with self.db.read_only() as session:
             return list(session.scalars(query))
 
-    def count(self, table: type[PendingProfile] | type[Profile] | type[WebhookEvent]) -> int:
+    def count(self, table: type[Base]) -> int:
         with self.db.read_only() as session:
             return session.query(table).count()
 

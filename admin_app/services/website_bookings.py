@@ -10,7 +10,7 @@ from admin_app.context import Ctx
 from admin_app.errors import SlotTaken
 from admin_app.integrations.registry import Providers
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointments, availability, checkout, holds
+from admin_app.services import appointments, availability, booking_brake, checkout, holds
 from admin_app.services.appointments import Appointment, NoSuchAppointment
 from admin_app.services.availability import Read
 from admin_app.services.holds import NotOffered
@@ -39,7 +39,7 @@ class Booked:
     checkout_url: str | None
 
 
-def book(work: Work, read: Read, providers: Providers, wish: Wish, *, return_url: str) -> Booked:
+def book(work: Work, read: Read, providers: Providers, wish: Wish, *, ip: str | None, return_url: str) -> Booked:
     """Hold the time and have the page made on which it is paid; what costs nothing is confirmed at once.
 
     Raises SlotTaken when somebody has the time, and what Stripe's port raises, with nothing held.
@@ -58,6 +58,7 @@ def book(work: Work, read: Read, providers: Providers, wish: Wish, *, return_url
     with work() as ctx:
         if not offered:
             raise _why_not(ctx, wish)
+        booking_brake.slow_down(ctx, ip=ip)
         appointment = holds.hold(
             ctx,
             practitioner_id=wish.practitioner_id,

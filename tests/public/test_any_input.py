@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import PendingProfile, Profile, WebhookEvent
+from models import Booking, PendingProfile, Profile, WebhookEvent
 from tests.house import House
 from tests.integrations.signing import events
 from tests.public.test_webhooks import signed_like
@@ -48,6 +48,37 @@ def test_claims(house: House, stranger: str, body: Any) -> None:
     assert answer.content_type == "application/problem+json"
     assert answer.json["detail"].endswith(".")
     assert house.count(Profile) == house.count(PendingProfile) == 0
+
+
+BOOKING = ("practitioner_id", "session_type_id", "starts_at", "client_name", "client_email", "timezone")
+
+
+@FUZZ
+@given(
+    changed=st.dictionaries(st.sampled_from(BOOKING), VALUES, min_size=1), left_out=st.sets(st.sampled_from(BOOKING))
+)
+def test_bookings(house: House, changed: dict[str, Any], left_out: set[str]) -> None:
+    body = {
+        "practitioner_id": 1,
+        "session_type_id": 1,
+        "starts_at": "2030-01-01T10:00:00Z",
+        "client_name": "Cleo",
+        "client_email": "cleo@example.com",
+    } | changed
+    sent = {name: value for name, value in body.items() if name not in left_out}
+    answer = house.post("/api/bookings", data=json.dumps(sent), content_type="application/json")
+    assert 400 <= answer.status_code < 500
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["detail"].endswith(".")
+    assert house.count(Booking) == 0
+
+
+@FUZZ
+@given(session_id=TEXTS, number=st.integers())
+def test_where_a_payer_returns(house: House, session_id: str, number: int) -> None:
+    query = {"session_id": session_id.encode("utf-8", "replace")}
+    assert house.get(f"/api/bookings/{number}", query_string=query).status_code == 404
+    assert house.get("/booking", query_string=query).status_code in (200, 404)
 
 
 @FUZZ

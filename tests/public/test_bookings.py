@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.jobs import checkouts
+from admin_app.services import booking_brake
 from admin_app.simulator import control, control_stripe
 from models import (
     Booking,
@@ -217,3 +218,20 @@ def test_without_a_key_nothing_can_be_paid(simulator: str, house: House, clock: 
     answer = book(closed, kind, tomorrow(clock.now))
     assert (answer.status_code, answer.json["code"]) == (503, "provider_unavailable")
     assert the(house, Booking).status is BookingStatus.CANCELED
+
+
+def test_a_network_that_books_without_end_is_slowed_down(house: House, clock: Clock, kind: SessionType) -> None:
+    """What is refused is not counted, callers on this machine are not, and time forgives."""
+
+    def book_from(ip: str, number: int) -> int:
+        wanted = wish(kind, tomorrow(clock.now, hour=0, days=3) + timedelta(hours=number))
+        return house.post("/api/bookings", json=wanted, environ_base={"REMOTE_ADDR": ip}).status_code
+
+    stranger = "203.0.113.7"
+    assert [book_from(stranger, number) for number in range(booking_brake.FREE + 1)] == [201] * 31
+    assert book_from(stranger, 0) == 409
+    assert book_from(stranger, 40) == 429
+    assert book_from("127.0.0.1", 40) == 201
+    assert book_from("203.0.113.8", 41) == 201
+    clock.forward(minutes=20)
+    assert book_from(stranger, 42) == 201

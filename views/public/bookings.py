@@ -32,6 +32,7 @@ def book() -> ResponseReturnValue:
             client_email=wanted.client_email,
             time_zone=wanted.timezone,
         ),
+        ip=request.remote_addr,
         return_url=house.settings.payer_return_url,
     )
     answer = BookingMade(booking=BookingShape.of(made.appointment.row), checkout_url=made.checkout_url)
