@@ -10,6 +10,7 @@ from admin_app.demo.names import Person
 from models import (
     Booking,
     BookingStatus,
+    Guest,
     Meeting,
     Organization,
     OrganizationKind,
@@ -158,16 +159,30 @@ class Diary:
         made = self.stage.ago(days=170)
         guests = []
         rows = []
+        people = []
         for _ in range(PERSONAL_ORGANIZATIONS):
             person = self.invention.person(well_known=False)
             user, organization = f"user_01{self._ulid()}", f"org_01{self._ulid()}"
             rows.append({"workos_id": organization, "name": f"user-{user}", "kind": OrganizationKind.PERSONAL})
+            people.append(
+                {
+                    "email": person.email,
+                    "name": person.name,
+                    "workos_user_id": user,
+                    "workos_org_id": organization,
+                    "created_here": True,
+                    "code_sent_at": made,
+                    "created_at": made,
+                    "updated_at": made,
+                }
+            )
             guests.append((person, user, organization))
         rows += [
             {"workos_id": f"org_01{self._ulid()}", "name": name, "kind": OrganizationKind.TEAM}
             for name in TEAM_NAMES[:TEAMS]
         ]
         self.stage.put(Organization, [row | {"created_at": made} for row in rows])
+        self.stage.put(Guest, people)
         return guests
 
     def _ulid(self) -> str:

@@ -1,4 +1,4 @@
-"""Tells the simulated Whop and Clerk what the data says, so that comparing the two finds nothing."""
+"""Tells the simulated Whop, Clerk and WorkOS what the data says, so that comparing the two finds nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from admin_app.simulator import control
-from models import LEGACY_PREFIX, MembershipStatus, PendingProfile, PlanDuration, Profile, User
+from admin_app.simulator import control, control_workos
+from models import LEGACY_PREFIX, Guest, MembershipStatus, PendingProfile, PlanDuration, Profile, User
 
 
 def seed(session: Session, simulator: str) -> tuple[int, int]:
     """How many memberships and people the simulator knows now; doing it again changes nothing."""
+    control_workos.seed(simulator, list(_guests(session)))
     memberships = [*_of_profiles(session), *_waiting(session)]
     return control.seed_memberships(simulator, memberships), control.seed_users(simulator, list(_people(session)))
 
@@ -63,3 +64,13 @@ def _people(session: Session) -> Iterator[dict[str, Any]]:
     )
     for user_id, name, address, verified in rows:
         yield {"id": user_id, "name": name, "email": address, "verified": verified}
+
+
+def _guests(session: Session) -> Iterator[dict[str, Any]]:
+    for guest in session.scalars(select(Guest).where(Guest.workos_user_id.is_not(None)).order_by(Guest.id)):
+        yield {
+            "user_id": guest.workos_user_id,
+            "email": guest.email,
+            "name": guest.name,
+            "organization_id": guest.workos_org_id,
+        }

@@ -1,5 +1,6 @@
 """Lets things happen at the simulated WorkOS, from the demo's commands and from tests."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from admin_app.simulator import control
@@ -11,6 +12,11 @@ def create_user(simulator: str, *, email: str, name: str = "Gina Guest", team: s
     wanted = {"email": email, "first_name": first, "last_name": last, "organization": team}
     answer: dict[str, Any] = control.post(simulator, "workos/users", wanted)
     return answer
+
+
+def seed(simulator: str, guests: Sequence[Mapping[str, Any]]) -> int:
+    """Make WorkOS know these guests (user_id, email, name, organization_id) without writing to anybody."""
+    return int(control.post(simulator, "workos/guests", guests)["seeded"])
 
 
 def delete_user(simulator: str, user_id: str) -> None:

@@ -22,6 +22,13 @@ def controls(routes: Blueprint, world: World) -> None:
             workos_people.create_membership(world, user, team)
         return jsonify(workos_people.user_answer(user))
 
+    @routes.post("/workos/guests")
+    def seed_guests() -> Response:
+        wanted = request.get_json(silent=True)
+        if not isinstance(wanted, list) or not all(isinstance(item, dict) for item in wanted):
+            raise Refused("A list of objects is needed.")
+        return jsonify({"seeded": workos_people.seed(world, wanted)})
+
     @routes.post("/workos/users/<user_id>/delete")
     def delete_user(user_id: str) -> Response:
         for membership in workos_people.memberships_of(world, user_id):

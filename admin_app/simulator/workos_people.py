@@ -70,6 +70,34 @@ def create_membership(world: World, user: Document, organization: Document) -> D
     return membership
 
 
+def seed(world: World, guests: list[Mapping[str, Any]]) -> int:
+    """Guests as the product left them, each with a personal organization; who is known is replaced."""
+    for kind, shape in ((USER, _seeded_user), (ORGANIZATION, _seeded_organization), (MEMBERSHIP, _seeded_membership)):
+        world.store.put_all(kind, [shape(guest) for guest in guests])
+    return len(guests)
+
+
+def _seeded_user(guest: Mapping[str, Any]) -> Document:
+    user_id, email = text(guest, "user_id"), text(guest, "email")
+    if user_id is None or email is None:
+        raise Refused("user_id and email are needed.")
+    first, _, last = (text(guest, "name") or "").partition(" ")
+    names = {"first_name": first or None, "last_name": last or None}
+    unplayed = {"email_verified": True, "external_id": None, "last_sign_in_at": None}
+    return {"id": user_id, "email": email.lower(), **names, **unplayed, **_born()}
+
+
+def _seeded_organization(guest: Mapping[str, Any]) -> Document:
+    name = f"user-{guest['user_id']}"
+    return {"id": text(guest, "organization_id") or f"org_{name}", "name": name, "external_id": name, **_born()}
+
+
+def _seeded_membership(guest: Mapping[str, Any]) -> Document:
+    organization_id = _seeded_organization(guest)["id"]
+    ids = {"user_id": guest["user_id"], "organization_id": organization_id}
+    return {"id": f"om_{guest['user_id']}", **ids, **_born()}
+
+
 def memberships_of(world: World, user_id: str) -> list[Document]:
     return [found for found in world.store.all(MEMBERSHIP) if found["user_id"] == user_id]
 

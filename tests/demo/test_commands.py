@@ -12,7 +12,8 @@ from admin_app.demo import guard
 from admin_app.factory import create_app
 from admin_app.integrations import registry
 from admin_app.services import whop_comparison
-from models import User
+from admin_app.simulator import control_workos
+from models import Guest, User
 from tests.house import settings_for
 
 REAL_WHOP = "https://api.whop.com/api/v1"
@@ -44,6 +45,16 @@ def test_a_second_fill_changes_nothing_and_the_simulator_agrees_with_the_data(
     counts = whop_comparison.compare(whop, lambda: own_demo.unit_of_work(Job("test")))
     assert set(counts.outcomes) == {"known"}
     assert counts.seen > 900
+    known = control_workos.state(own_simulator)
+    assert [len(known[name]) for name in ("users", "organizations", "memberships", "codes")] == [36, 36, 36, 0]
+    with own_demo.read_only() as session:
+        guest = session.query(Guest).order_by(Guest.id).first()
+    workos = registry.from_settings(settings_for(own_simulator)).workos
+    assert workos is not None
+    assert guest is not None
+    found = workos.find_user(guest.email)
+    assert found is not None
+    assert (found.id, workos.find_organization(found.id)) == (guest.workos_user_id, guest.workos_org_id)
 
 
 def test_a_purchase_is_made_at_the_simulated_whop(demo: Database, own_simulator: str) -> None:
