@@ -97,7 +97,9 @@ def test_a_fill_without_a_password_says_which_variable_to_set(
     db: Database, own_simulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DEMO_STAFF_PASSWORD", raising=False)
-    refused = running(db, own_simulator, stripe_secret_key="sk_live_x")("fill")
+    refused = running(db, own_simulator, stripe_secret_key="sk_live_x", stripe_api_base="https://api.stripe.com")(
+        "fill"
+    )
     assert refused.exit_code == 1
     assert "Stripe of these settings is real" in refused.output
     assert "DEMO_STAFF_PASSWORD" in refused.output
