@@ -41,6 +41,10 @@ class Patience:
     seconds_per_try: float = 3
 
 
+READS = Patience()
+WRITES = Patience(seconds=15, seconds_per_try=10)
+
+
 class _Trouble(Exception):
     """A try that failed in passing; `left` says that the call may have had its effect nevertheless."""
 
@@ -62,10 +66,13 @@ class ProviderHttp:
         token: str,
         *,
         reason_of: Callable[[Any], str | None],
+        reads: Patience = READS,
+        writes: Patience = WRITES,
         sleep: Callable[[float], None] = time.sleep,
         circuit: Circuit | None = None,
     ) -> None:
         self._provider, self._base, self._reason_of, self._sleep = provider, base, reason_of, sleep
+        self._reads, self._writes = reads, writes
         self._circuit = circuit or Circuit()
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
@@ -78,24 +85,16 @@ class ProviderHttp:
         params: Mapping[str, str] | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        patience: Patience = Patience(),
     ) -> Any | None:
         """The JSON under this path, None where there is nothing."""
-        answer = self._send("GET", path, patience, params=params, headers=headers)
+        answer = self._send("GET", path, self._reads, params=params, headers=headers)
         if answer.status_code == 404:
             return None
         return self._body(answer, ProviderUnavailable(self._provider))
 
-    def post(
-        self,
-        path: str,
-        content: Mapping[str, Any],
-        *,
-        headers: Mapping[str, str] | None = None,
-        patience: Patience = Patience(seconds=15, seconds_per_try=10),
-    ) -> Any:
+    def post(self, path: str, content: Mapping[str, Any], *, headers: Mapping[str, str] | None = None) -> Any:
         """What the provider says to this change."""
-        answer = self._send("POST", path, patience, json=content, headers=headers)
+        answer = self._send("POST", path, self._writes, json=content, headers=headers)
         return self._body(answer, OutcomeUnknown(self._provider))
 
     def _send(self, method: str, path: str, patience: Patience, **options: Any) -> httpx.Response:

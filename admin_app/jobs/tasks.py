@@ -6,7 +6,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
-from admin_app.jobs import checkouts, events, guests, mails, memberships, refunds, sweeper
+from admin_app.jobs import calendars, checkouts, events, guests, mails, memberships, refunds, sweeper
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
 from admin_app.services import owners, whop_comparison
@@ -73,6 +73,11 @@ def _deferred_about_appointments(queue: App, bench: Bench, back_off: BackOff) ->
     @failing_by_code
     def register_guest(meeting_id: int) -> None:
         guests.register(bench, meeting_id)
+
+    @queue.task(name="sync_calendar", retry=back_off)
+    @failing_by_code
+    def sync_calendar(booking_id: int) -> None:
+        calendars.sync_calendar(bench, booking_id)
 
     @queue.task(name="expire_checkout", retry=back_off)
     @failing_by_code
@@ -156,6 +161,12 @@ def _recurring_about_appointments(queue: App, bench: Bench) -> None:
     @failing_by_code
     def send_reminders(timestamp: int) -> None:
         mails.send_reminders(bench)
+
+    @queue.periodic(cron="*/10 * * * *")
+    @queue.task(name="settle_calendars", queueing_lock="settle_calendars")
+    @failing_by_code
+    def settle_calendars(timestamp: int) -> None:
+        calendars.settle_calendars(bench)
 
     @queue.periodic(cron="*/5 * * * *")
     @queue.task(name="settle_calls", queueing_lock="settle_calls")

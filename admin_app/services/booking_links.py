@@ -56,6 +56,19 @@ def link(ctx: Ctx, booking: Booking, source: BookingSource, external_id: str) ->
     return ctx.session.scalars(select(BookingLink).where(this)).one()
 
 
+def ended(ctx: Ctx, booking: Booking, source: BookingSource) -> bool:
+    """Whether the id that the booking has there now is known to be called off."""
+    this = (BookingLink.provider == source.value) & (BookingLink.external_id == current_id(booking, source))
+    return bool(ctx.session.scalar(select(exists().where(this, BookingLink.canceled_at.is_not(None)))))
+
+
+def end(ctx: Ctx, booking: Booking, source: BookingSource, external_id: str | None) -> None:
+    """Note that it was called off there by us."""
+    if external_id is not None:
+        own = link(ctx, booking, source, external_id)
+        own.canceled_at = own.canceled_at or ctx.now
+
+
 def called_off_there(ctx: Ctx, booking: Booking) -> bool:
     """Whether what ended the booking was the end of one of its ids, and nobody's decision here."""
     if booking.status is not BookingStatus.CANCELED or booking.canceled_at is None:

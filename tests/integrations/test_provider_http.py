@@ -98,12 +98,12 @@ def test_a_retry_after_that_says_nothing_is_none(http, provider, waits, stated):
 
 
 def test_a_slow_provider_is_left_in_time(provider):
-    http = ProviderHttp("calcom", provider.url, "k", reason_of=lambda _: None)
+    http = ProviderHttp("calcom", provider.url, "k", reason_of=lambda _: None, reads=HASTY, writes=HASTY)
     provider.answers["/x"], provider.delay = (200, {}), 1
     started = time.monotonic()
-    assert type(failure(lambda: http.get("/x", patience=HASTY))) is ProviderUnavailable
+    assert type(failure(lambda: http.get("/x"))) is ProviderUnavailable
     assert time.monotonic() - started < 2
-    assert type(failure(lambda: http.post("/x", {}, patience=HASTY))) is OutcomeUnknown
+    assert type(failure(lambda: http.post("/x", {}))) is OutcomeUnknown
     assert len(provider.posted) == 1
 
 
