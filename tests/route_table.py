@@ -104,6 +104,7 @@ CONSOLE: dict[str, Row] = {
     "inbox.release": Row("inbox: release", {"GET": 200, "POST": 422}),
     **section("sent-emails", "mails"),
     "sent-emails.html_view": Row("mails", {"GET": 404}),
+    "sent-emails.calendar_view": Row("mails", {"GET": 404}),
     **section("audit-entries", "audit"),
     **section("staff", "staff"),
     **section("staff-sessions", "staff"),

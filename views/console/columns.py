@@ -12,6 +12,9 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Text, cast, func, literal
+from sqlalchemy.dialects.postgresql import array
+
 from admin_app.services.amounts import money_text
 from admin_app.services.field_labels import label_of
 
@@ -89,6 +92,12 @@ class Column:
     @cached_property
     def css(self) -> str:
         return {"number": "num", "money": "num", "time": "when", "age": "when", "code": "code"}.get(self.kind, "")
+
+
+def named_records(**keys: Any) -> Any:
+    """A value of the kind "records" from foreign keys, each given under the kind of record that it leads to."""
+    names = [literal(f"{kind}:", Text) + cast(column, Text) for kind, column in keys.items()]
+    return func.array_remove(array(names), None)
 
 
 def record_address(section: str, key: object) -> str:

@@ -14,11 +14,12 @@ from werkzeug.datastructures import MultiDict
 
 from admin_app.errors import DomainError
 from admin_app.policies.permissions import Permission
-from views.console import estimates
+from views.console import estimates, spans
 from views.console.columns import Cell, Column, Slots, lay_out
 from views.console.filters import Filter, NotUnderstood, whole_number
 from views.console.keyset import BadCursor, Cursor, From, Order, pack, page_statement, unpack
 from views.console.searching import SHORTEST_PART, Mode, Search, typed_text
+from views.console.spans import Span
 from views.console.viewer import Viewer
 
 SIZES = (25, 50, 100)
@@ -56,6 +57,7 @@ class ListSpec:
     sorts: Mapping[str, Sort]
     filters: tuple[Filter, ...] = ()
     search: Search | None = None
+    spans: tuple[Span, ...] = ()
     scope: ColumnElement[bool] | None = None
     lead: str = ""
     # A command that needs no record, such as adding one: label, address, permission.
@@ -201,6 +203,7 @@ def show_list(session: Session, spec: ListSpec, args: MultiDict[str, str], viewe
         "page": page,
         "headers": [_header(wish, column) for column in spec.columns],
         "shown_filters": spec.shown_filters,
+        "spans": spans.shown(spec.spans, spec.address, wish.chosen, viewer.zone),
         "chips": _chips(wish),
         "kept": _kept(wish),
         "narrowed": bool(wish.chosen or wish.search),

@@ -1,17 +1,32 @@
-"""The commands that a booking's or meeting's page leads to, each shown in the states for which it is made."""
+"""What the lists and pages of bookings and meetings have in common: shortcuts, the payment, and their commands."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sqlalchemy import select
+
 from admin_app.db import utc_now
 from admin_app.policies.permissions import Permission
-from models import BookingSource, BookingStatus
+from models import BookingSource, BookingStatus, Payment
 from views.console.records import Command
+from views.console.spans import Span
 
 OPEN = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
 TOOK_PLACE = (BookingStatus.CONFIRMED, BookingStatus.NO_SHOW)
 NOT_CAME = (BookingStatus.CONFIRMED, BookingStatus.COMPLETED)
+APPOINTMENT_SPANS = (
+    Span("Today", "starts", 0, 0, "starts"),
+    Span("Next 7 days", "starts", 0, 6, "starts"),
+    Span("From today on", "starts", 0, None, "starts"),
+    Span("Past", "starts", None, -1, "-starts"),
+)
 Values = Mapping[str, Any]
+
+
+def latest_payment(of: Any, key: Any) -> Any:
+    """How the last payment stands, as a value of a row; looked up for the rows of the page alone."""
+    newest = select(Payment.state).where(of == key).order_by(Payment.id.desc()).limit(1)
+    return newest.correlate(key.class_).scalar_subquery()
 
 
 def commands_of(section: str) -> tuple[Command, ...]:

@@ -4,9 +4,9 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
 from admin_app.services.bookings import BECAUSE
-from models import Booking, BookingSource, BookingStatus, Practitioner, SessionType
+from models import Booking, BookingSource, BookingStatus, Payment, Practitioner, SessionType
 from views.console.base import ConsoleModelView, page, reads
-from views.console.bookings.links import commands_of
+from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, latest_payment
 from views.console.bookings.page import appointment_page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
@@ -25,6 +25,7 @@ PRACTITIONER = Column(
 )
 SOURCES = {BookingSource.WEBSITE: "the web site", BookingSource.CALENDLY: "Calendly", BookingSource.CALCOM: "Cal.com"}
 PRICE = Column("Price", Booking.price_amount, "money", currency=Booking.price_currency)
+PAID = Column("Payment", latest_payment(Payment.booking_id, Booking.id), "badge")
 
 
 class BookingsView(ConsoleModelView):
@@ -42,11 +43,13 @@ class BookingsView(ConsoleModelView):
             Column("Session", SessionType.title, through=Booking.session_type_id),
             STATUS,
             PRICE,
+            PAID,
         ),
         sorts={
             "starts": Sort("Start", Booking.starts_at, descending=True),
             "id": Sort("Order of arrival", Booking.id, descending=True),
         },
+        spans=APPOINTMENT_SPANS,
         filters=(
             Choice.of("status", "Status", Booking.status, BookingStatus),
             Days("starts", "Starts", Booking.starts_at),

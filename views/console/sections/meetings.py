@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
 from admin_app.services.bookings import BECAUSE
-from models import BookingStatus, Meeting, Practitioner, SessionType
+from models import BookingStatus, Meeting, Payment, Practitioner, SessionType
 from views.console.base import ConsoleModelView, page, reads
-from views.console.bookings.links import commands_of
+from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, latest_payment
 from views.console.bookings.page import appointment_page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
@@ -21,6 +21,7 @@ from views.reading import read_session
 
 STATUS = Column("Status", Meeting.status, "badge")
 PRICE = Column("Price", Meeting.price_amount, "money", currency=Meeting.price_currency)
+PAID = Column("Payment", latest_payment(Payment.meeting_id, Meeting.id), "badge")
 PRACTITIONER = Column(
     "Practitioner",
     Practitioner.name,
@@ -57,11 +58,13 @@ class MeetingsView(ConsoleModelView):
             PRACTITIONER,
             STATUS,
             PRICE,
+            PAID,
         ),
         sorts={
             "starts": Sort("Start", Meeting.starts_at, descending=True),
             "id": Sort("Order of arrival", Meeting.id, descending=True),
         },
+        spans=APPOINTMENT_SPANS,
         filters=(
             Choice.of("status", "Status", Meeting.status, BookingStatus),
             Days("starts", "Starts", Meeting.starts_at),

@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from models import PendingProfile, SentEmail
+from models import SentEmail
 from views.console.base import ConsoleModelView, page
-from views.console.columns import Column
+from views.console.columns import Column, named_records
 from views.console.filters import Choice, Days, Exactly
 from views.console.listing import ListSpec, Sort
 from views.console.records import Group, RecordSpec
@@ -20,11 +20,12 @@ from views.reading import read_session
 
 STATES = ("queued", "sent", "kept", "failed")
 STATE = Column("State", SentEmail.state, "badge")
-PURCHASE = Column(
-    "Purchase",
-    PendingProfile.email,
-    through=SentEmail.pending_profile_id,
-    link=("pending-profiles", SentEmail.pending_profile_id),
+ABOUT = Column(
+    "About",
+    named_records(
+        pending_profile=SentEmail.pending_profile_id, booking=SentEmail.booking_id, meeting=SentEmail.meeting_id
+    ),
+    "records",
 )
 # A mail is a page of its own: its styles are inline, its scripts and anything from elsewhere stay off.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
@@ -32,7 +33,7 @@ MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; fra
 
 class SentEmailsView(ConsoleModelView):
     permissions = MappingProxyType(
-        dict.fromkeys(("index_view", "details_view", "html_view"), Permission.MAILS_READ),
+        dict.fromkeys(("index_view", "details_view", "html_view", "calendar_view"), Permission.MAILS_READ),
     )
     record_template = "console/sent_email.html"
     listing = ListSpec(
@@ -45,7 +46,7 @@ class SentEmailsView(ConsoleModelView):
             Column("To", SentEmail.to_email),
             Column("Subject", SentEmail.subject),
             STATE,
-            PURCHASE,
+            ABOUT,
             Column("Written", SentEmail.created_at, "time", sort="written"),
             Column("Sent", SentEmail.sent_at, "time"),
         ),
@@ -54,6 +55,8 @@ class SentEmailsView(ConsoleModelView):
             Choice("state", "State", SentEmail.state, STATES),
             Days("written", "Written", SentEmail.created_at),
             Exactly("purchase", "Purchase", SentEmail.pending_profile_id),
+            Exactly("booking", "Booking", SentEmail.booking_id),
+            Exactly("meeting", "Meeting", SentEmail.meeting_id),
         ),
         search=Search(hint="Number", key=SentEmail.id),
         empty="No mail was written yet.",
@@ -68,7 +71,7 @@ class SentEmailsView(ConsoleModelView):
                     Column("To", SentEmail.to_email),
                     Column("Subject", SentEmail.subject),
                     Column("Kind", SentEmail.template),
-                    PURCHASE,
+                    ABOUT,
                 ),
             ),
             Group(
@@ -85,8 +88,17 @@ class SentEmailsView(ConsoleModelView):
     )
 
     def more(self, record_id: str) -> dict[str, Any]:
-        statement = select(SentEmail.text_body).where(SentEmail.id == self.listing.parse_key(record_id))
-        return {"text_body": read_session().scalar(statement), "html_address": f"/admin/sent-emails/{record_id}/html"}
+        wanted = select(SentEmail.text_body, SentEmail.calendar_body.is_not(None))
+        text_body, has_calendar = read_session().execute(wanted.where(SentEmail.id == self._key(record_id))).one()
+        address = f"/admin/sent-emails/{record_id}"
+        return {
+            "text_body": text_body,
+            "html_address": f"{address}/html",
+            "calendar_address": f"{address}/calendar.ics" if has_calendar else None,
+        }
+
+    def _key(self, record_id: str) -> Any:
+        return self.listing.parse_key(record_id)
 
     @page("/<record_id>/html")
     def html_view(self, record_id: str) -> ResponseReturnValue:
@@ -97,4 +109,15 @@ class SentEmailsView(ConsoleModelView):
         response: Response = make_response(body)
         response.headers["Content-Security-Policy"] = MAIL_POLICY
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        return response
+
+    @page("/<record_id>/calendar.ics")
+    def calendar_view(self, record_id: str) -> ResponseReturnValue:
+        key = self._key(record_id)
+        body = read_session().scalar(select(SentEmail.calendar_body).where(SentEmail.id == key)) if key else None
+        if body is None:
+            raise NotFound("No calendar file went with this mail.")
+        response: Response = make_response(body)
+        response.headers["Content-Type"] = "text/calendar; charset=utf-8"
+        response.headers["Content-Disposition"] = f'attachment; filename="appointment-{key}.ics"'
         return response

@@ -9,7 +9,7 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import inbox
 from models import EventState, WebhookEvent
 from views.console.base import ConsoleModelView, reads
-from views.console.columns import Column
+from views.console.columns import Column, named_records
 from views.console.filters import Choice, Days, Exactly
 from views.console.listing import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
@@ -18,6 +18,9 @@ from views.reading import read_session
 
 PROVIDERS = ("whop", "clerk", "stripe", "calendly", "calcom")
 LONGEST_SHOWN = 64 * 1024
+ABOUT = Column(
+    "Appointment", named_records(booking=WebhookEvent.booking_id, meeting=WebhookEvent.meeting_id), "records"
+)
 STATE = Column("State", WebhookEvent.state, "badge")
 
 
@@ -34,6 +37,7 @@ class WebhookEventsView(ConsoleModelView):
             Column("Provider", WebhookEvent.provider),
             Column("Type", WebhookEvent.type, "code"),
             Column("About", WebhookEvent.subject, "code"),
+            ABOUT,
             STATE,
             Column("Parked because", WebhookEvent.parked_because, "badge"),
             Column("Tries", WebhookEvent.attempts, "number"),
@@ -45,6 +49,8 @@ class WebhookEventsView(ConsoleModelView):
             Choice("provider", "Provider", WebhookEvent.provider, PROVIDERS),
             Days("received", "Received", WebhookEvent.received_at),
             Exactly("subject", "About", WebhookEvent.subject, within=WebhookEvent.provider.in_(PROVIDERS)),
+            Exactly("booking", "Booking", WebhookEvent.booking_id),
+            Exactly("meeting", "Meeting", WebhookEvent.meeting_id),
         ),
         search=Search(
             hint="The provider's event id, the membership or person it is about, number",
@@ -72,6 +78,7 @@ class WebhookEventsView(ConsoleModelView):
                 "What became of it",
                 (
                     STATE,
+                    ABOUT,
                     Column("Outcome", WebhookEvent.outcome),
                     Column("Parked because", WebhookEvent.parked_because, "badge"),
                     Column("Attached e-mail", WebhookEvent.attached_email),

@@ -1,0 +1,40 @@
+"""Shortcuts of a list to some days around today, such as the next seven."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True)
+class Span:
+    """A shortcut to some days around today, in the viewer's zone: `first` and `last` count from it, None is open."""
+
+    label: str
+    filter: str
+    first: int | None
+    last: int | None
+    sort: str
+
+    @property
+    def arguments(self) -> tuple[str, str]:
+        return f"{self.filter}_from", f"{self.filter}_to"
+
+    def query(self, today: date) -> dict[str, str]:
+        """The list's arguments for these days; they name the days, so that the address stays true to what it shows."""
+        days = zip(self.arguments, (self.first, self.last), strict=True)
+        return {name: (today + timedelta(days=offset)).isoformat() for name, offset in days if offset is not None}
+
+
+def shown(
+    spans: Iterable[Span], address: str, chosen: Mapping[str, Sequence[str]], zone: ZoneInfo
+) -> list[tuple[str, str, bool]]:
+    """Each shortcut with its address, and whether the list shows just these days."""
+    today = datetime.now(zone).date()
+    links = []
+    for span in spans:
+        query = span.query(today)
+        own = {name: chosen[name][0] for name in span.arguments if name in chosen}
+        links.append((span.label, f"{address}?{urlencode({**query, 'sort': span.sort})}", own == query))
+    return links
