@@ -59,7 +59,8 @@ def cancel(
     record(ctx, appointment, "booking.canceled", changes=changes, reason=reason, because=BECAUSE[because])
     close_checkout(ctx, appointment)
     if tell:
-        send_mail(ctx, appointment, "cancellation")
+        # Each time is an occasion of its own: a calendar may bring it back in between.
+        send_mail(ctx, appointment, "cancellation", once=str(appointment.row.version))
     sync_calendar(ctx, appointment)
 
 
