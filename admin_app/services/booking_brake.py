@@ -4,7 +4,6 @@ What is refused for another reason is not counted, since its transaction ends wi
 """
 
 from datetime import timedelta
-from ipaddress import ip_address
 
 from admin_app.context import Ctx
 from admin_app.errors import TooManyAttempts
@@ -15,18 +14,11 @@ FORGIVES_ONE_EVERY = timedelta(minutes=2)
 
 
 def slow_down(ctx: Ctx, *, ip: str | None) -> None:
-    """Count one more booking of this network; refused while the brake is on.
-
-    Callers on this machine are the business's own: a web site beside this server books for everybody.
-    """
-    network = sign_in_brake.of_network(ip, "network that books")
-    if network is None or _is_this_machine(ip):
+    """Count one more booking of this network; refused while the brake is on."""
+    network = sign_in_brake.of_caller(ip, "network that books")
+    if network is None:
         return
     row = sign_in_brake.hold(ctx, network, forgives_one_every=FORGIVES_ONE_EVERY)
     if sign_in_brake.is_on(row, ctx.now):
         raise TooManyAttempts("Too many bookings came from your network. Wait up to 15 minutes and try again.")
     sign_in_brake.count_failure(row, ctx.now, free=FREE)
-
-
-def _is_this_machine(ip: str | None) -> bool:
-    return ip is not None and ip_address(ip).is_loopback

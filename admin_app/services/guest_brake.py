@@ -19,7 +19,7 @@ FORGIVES_ONE_EVERY = timedelta(minutes=2)
 def slow_down(ctx: Ctx, *, what: str, email: str, ip: str | None) -> None:
     """Count one more try; refused while the brake is on."""
     rows = [(_address(what, email), FREE_OF_ADDRESS)]
-    if network := sign_in_brake.of_network(ip, f"guest network {what}"):
+    if network := sign_in_brake.of_caller(ip, f"guest network {what}"):
         rows.append((network, FREE_OF_NETWORK))
     for key, free in sorted(rows):
         row = sign_in_brake.hold(ctx, key, forgives_one_every=FORGIVES_ONE_EVERY)

@@ -11,7 +11,7 @@ from admin_app.errors import NotFound, SlotTaken
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.money_ports import StripePort
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointments, checkout, guests, holds
+from admin_app.services import appointments, booking_brake, checkout, guests, holds
 from admin_app.services.guests import Registered
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.provider_calls import Work
@@ -55,13 +55,21 @@ class _Terms:
     price_currency: str
 
 
-def book(work: Work, workos: WorkosPort | None, stripe: StripePort | None, wish: Wish, *, return_url: str) -> Booked:
+def book(
+    work: Work,
+    workos: WorkosPort | None,
+    stripe: StripePort | None,
+    wish: Wish,
+    *,
+    ip: str | None,
+    return_url: str,
+) -> Booked:
     """Register the guest and take the time; the same request again gets the same meeting.
 
     Raises GuestUserCreationError, with nothing booked, when the guest cannot be registered.
     """
     with work() as ctx:
-        wish = _checked(ctx, wish)
+        wish = _checked(ctx, wish, ip)
     guest = guests.register(work, workos, email=wish.guest_email, name=wish.guest_name)
     with work() as ctx:
         meeting = _take(ctx, wish, guest)
@@ -70,7 +78,7 @@ def book(work: Work, workos: WorkosPort | None, stripe: StripePort | None, wish:
     return Booked(meeting, checkout.start(work, stripe, subject=meeting_key(meeting.id), return_url=return_url))
 
 
-def _checked(ctx: Ctx, wish: Wish) -> Wish:
+def _checked(ctx: Ctx, wish: Wish, ip: str | None) -> Wish:
     """What can be refused is refused before anybody is registered or written to."""
     require(ctx, Permission.BOOKINGS_MAKE)
     clean = replace(
@@ -81,10 +89,10 @@ def _checked(ctx: Ctx, wish: Wish) -> Wish:
     )
     terms = _terms(ctx.session, clean)
     holds.require_coming(ctx, clean.starts_at)
-    if _made_before(ctx, clean, Meeting.guest_email == clean.guest_email) is None and appointments.taken(
-        ctx.session, clean.practitioner_id, clean.starts_at, terms.ends_at, now=ctx.now
-    ):
-        raise SlotTaken
+    if _made_before(ctx, clean, Meeting.guest_email == clean.guest_email) is None:
+        if appointments.taken(ctx.session, clean.practitioner_id, clean.starts_at, terms.ends_at, now=ctx.now):
+            raise SlotTaken
+        booking_brake.slow_down(ctx, ip=ip)
     return clean
 
 

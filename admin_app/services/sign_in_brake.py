@@ -74,6 +74,12 @@ def of_network(ip: str | None, kind: str = "network") -> bytes | None:
     return digest(kind, str(address))
 
 
+def of_caller(ip: str | None, kind: str) -> bytes | None:
+    """The network of somebody outside. A caller on this machine is the business's own web site, which asks for many."""
+    network = of_network(ip, kind)
+    return None if network is None or ip_address(ip or "").is_loopback else network
+
+
 def find(session: Session, key: bytes) -> SignInBrake | None:
     return session.get(SignInBrake, key)
 

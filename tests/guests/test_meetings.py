@@ -196,6 +196,22 @@ def test_without_workos_no_meeting(simulator: str, db: Database, clock: Clock, k
     assert (answer.status_code, answer.json["code"]) == (502, "GUEST_USER_CREATION_ERROR")
 
 
+def test_many_meetings_from_one_network_are_slowed_down_before_anybody_is_registered(
+    house: House, clock: Clock, kind: SessionType, email: str
+) -> None:
+    client = house.app.test_client()
+    wanted = {"practitioner_id": kind.practitioner_id, "guest_name": "Mona", "guest_email": email}
+    statuses = []
+    for number in range(34):
+        starts = (diary.tomorrow(clock.now) + timedelta(hours=number)).isoformat()
+        answer = client.post(
+            "/api/meetings", json=wanted | {"starts_at": starts}, environ_base={"REMOTE_ADDR": "203.0.113.8"}
+        )
+        statuses.append(answer.status_code)
+    assert statuses == [201] * 31 + [429] * 3
+    assert len(meetings_of(house, email)) == 31
+
+
 def booking(house: House, kind: SessionType, starts: datetime, email: str) -> Callable[[], str]:
     def call() -> str:
         answer = ask(house, kind, starts, email)

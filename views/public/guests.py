@@ -51,6 +51,7 @@ def book() -> ResponseReturnValue:
             guest_email=wanted.guest_email,
             time_zone=wanted.timezone,
         ),
+        ip=request.remote_addr,
         return_url=house.settings.payer_return_url,
     )
     answer = MeetingMade(meeting=MeetingShape.of(made.meeting), checkout_url=made.checkout_url)

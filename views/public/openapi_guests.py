@@ -38,7 +38,7 @@ def paths() -> dict[str, Any]:
                 "summary": "Register the guest in WorkOS, or find them, and book a meeting, free or paid",
                 "requestBody": body(MeetingRequest),
                 "responses": {"201": answer("The meeting; the same one when asked again", MeetingMade)}
-                | problems(400, 404, 409, 413, 415, 422, 502, 503),
+                | problems(400, 404, 409, 413, 415, 422, 429, 502, 503),
             }
         },
         "/api/guests/magic-code": {
