@@ -75,8 +75,8 @@ class CalcomApi:
             raise ProviderUnavailable(PROVIDER)
         return found
 
-    def find_booking(self, *, email: str, booking_id: int, starts_at: datetime) -> CalcomBooking | None:
-        """By the number that every booking of ours carries; an active one before one that was cancelled since."""
+    def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
+        """By the number that every booking of ours carries; the active one, else the last that it became."""
         found: list[CalcomBooking] = []
         for page in range(_MOST_PAGES):
             wanted = {
@@ -90,7 +90,7 @@ class CalcomApi:
             if not fields.mapping(answer.get("pagination")).get("hasNextPage"):
                 break
         ours = [booking for booking in found if booking.our_id == booking_id]
-        return min(ours, key=lambda b: (not b.active, b.starts_at != starts_at), default=None)
+        return min(ours, key=lambda b: (not b.active, b.rescheduled_to_uid is not None), default=None)
 
     def cancel_booking(self, uid: str, reason: str) -> None:
         try:

@@ -141,7 +141,7 @@ class CalcomPort(Protocol):
 
     def booking(self, uid: str) -> CalcomBooking | None: ...
 
-    def find_booking(self, *, email: str, booking_id: int, starts_at: datetime) -> CalcomBooking | None:
+    def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         """The one that an unanswered call may have made."""
 
     def cancel_booking(self, uid: str, reason: str) -> None:

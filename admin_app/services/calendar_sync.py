@@ -143,7 +143,7 @@ class Calendars:
             self._find_made(calcom, wanted)
 
     def _find_made(self, calcom: CalcomPort, wanted: Wanted) -> bool:
-        made = calcom.find_booking(email=wanted.email, booking_id=wanted.booking_id, starts_at=wanted.starts_at)
+        made = calcom.find_booking(email=wanted.email, booking_id=wanted.booking_id)
         if made is not None:
             self._note(wanted, CREATE, made)
         return made is not None

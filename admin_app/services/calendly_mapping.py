@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -42,10 +42,7 @@ def propose(session: Session, event_types: Sequence[CalendlyEventType]) -> list[
     alike = Counter(_sold_as(row.SessionType) for row in rows)
     found = [_proposal(row.SessionType, row.Practitioner, free, alike) for row in rows]
     claims = Counter(only.id for proposal in found if (only := proposal.only))
-    return [
-        Proposal(one.session_type, one.practitioner, ()) if one.only and claims[one.only.id] > 1 else one
-        for one in found
-    ]
+    return [replace(one, fitting=()) if one.only and claims[one.only.id] > 1 else one for one in found]
 
 
 def apply(ctx: Ctx, proposals: Sequence[Proposal], *, reason: str) -> int:

@@ -28,9 +28,7 @@ def _calendly(routes: Blueprint, world: World) -> None:
 
     @routes.post("/calendly/invitees/<invitee_id>/cancel")
     def calendly_cancel(invitee_id: str) -> Response:
-        wanted, found = _wanted(), _found(world, calendly.INVITEE, invitee_id)
-        by = text(wanted, "by") or "invitee"
-        return _invitee(calendly.cancel(world, found, by=by, reason=None, deliver=_delivers(wanted)))
+        return _invitee(_cancel(world, invitee_id, _wanted()))
 
     @routes.post("/calendly/invitees/<invitee_id>/reschedule")
     def calendly_reschedule(invitee_id: str) -> Response:
@@ -38,12 +36,21 @@ def _calendly(routes: Blueprint, world: World) -> None:
 
     @routes.post("/pages/calendly/invitees/<invitee_id>/cancel")
     def calendly_cancel_by_form(invitee_id: str) -> WerkzeugResponse:
-        calendly.cancel(world, _found(world, calendly.INVITEE, invitee_id), by="invitee", reason=None)
+        _cancel(world, invitee_id, {})
         return redirect(url_for("panel.home"), 303)
 
     @routes.get("/calendly/invitees")
     def calendly_invitees() -> Response:
         return jsonify([_told(one) for one in world.store.all(calendly.INVITEE)])
+
+
+def _cancel(world: World, invitee_id: str, wanted: Mapping[str, Any]) -> Document:
+    found = _found(world, calendly.INVITEE, invitee_id)
+    by = text(wanted, "by") or "invitee"
+    try:
+        return calendly.cancel(world, found, by=by, reason=None, deliver=_delivers(wanted))
+    except calendly.AlreadyCanceled:
+        raise Refused("It is canceled already.") from None
 
 
 def _calcom(routes: Blueprint, world: World) -> None:

@@ -15,7 +15,7 @@ from admin_app.config import Settings
 from admin_app.integrations.registry import Providers, from_settings
 from admin_app.simulator.app import close, create_app
 from admin_app.simulator.settings import SimulatorSettings
-from tests.integrations.signing import CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET
+from tests.integrations.signing import CALCOM_SECRET, CALENDLY_KEY, CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET
 from tests.programs import programs
 
 __all__ = ["programs"]
@@ -81,6 +81,10 @@ def simulator(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
             workos_client_id="client_sim",
             stripe_secret_key="sk_test_sim",
             stripe_webhook_secret=STRIPE_SECRET,
+            calendly_token="calendly_sim",
+            calendly_webhook_signing_key=CALENDLY_KEY,
+            calcom_api_key="cal_sim",
+            calcom_webhook_secret=CALCOM_SECRET,
             retry_speed=SPEED,
         ),
         tmp_path / "state.sqlite",
@@ -124,6 +128,12 @@ def settings(simulator: str, receiver: Receiver) -> Settings:
         stripe_secret_key="sk_test_sim",
         stripe_webhook_secret=STRIPE_SECRET,
         stripe_api_base=f"{simulator}/stripe",
+        calendly_token="calendly_sim",
+        calendly_webhook_signing_key=CALENDLY_KEY,
+        calendly_api_base=f"{simulator}/calendly",
+        calcom_api_key="cal_sim",
+        calcom_webhook_secret=CALCOM_SECRET,
+        calcom_api_url=f"{simulator}/calcom",
     )
 
 
