@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, InvalidParameterValue
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DisconnectionError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
 from admin_app.config import Settings
@@ -85,8 +85,9 @@ class Database:
         with self.read_only() as session:
             try:
                 session.execute(_AS_GUEST, {"guest": workos_user_id, "role": GUEST_ROLE})
-            except ProgrammingError as refused:
-                if not isinstance(refused.orig, InsufficientPrivilege):
+            except DBAPIError as refused:
+                # The second: there is no such role on this server yet.
+                if not isinstance(refused.orig, InsufficientPrivilege | InvalidParameterValue):
                     raise
                 raise GuestReadsNotAllowed from None
             yield session

@@ -11,7 +11,7 @@ import time
 
 from sqlalchemy.exc import DBAPIError
 
-from migrations import ops, retired
+from migrations import ops, retired, running
 from migrations.ops import Column
 
 revision = "0024"
@@ -35,39 +35,62 @@ ALREADY_THERE = {"42710", "23505"}  # duplicate_object, unique_violation: anothe
 MEANWHILE = {"XX000", "23505"}  # "tuple concurrently updated" has no code of its own
 NOT_ALLOWED = "42501"
 TRIES = 20
+WITHOUT_ROLE = (
+    "Guests' sessions read as the role %(role)s, which %(user)s may not make or take. Everything else works; "
+    "guests are refused until an administrator of the server runs, in this database:\n"
+    "  CREATE ROLE %(role)s NOLOGIN; -- unless it is there\n"
+    "  GRANT %(role)s TO %(user)s;\n"
+    "  SELECT let_guests_read();"
+)
 
 
 def upgrade() -> None:
-    make_role()
-    may_be_taken()
     ops.ensure_columns("guests", Column("workos_user_id", "varchar"))
     if ops.has_table("guests_0024", "retired"):
         ops.execute("INSERT INTO guests SELECT * FROM retired.guests_0024; DROP TABLE retired.guests_0024")
-    if not ops.found("SELECT WHERE has_schema_privilege(:role, 'public', 'USAGE')", role=ROLE):
-        ops.execute(f"GRANT USAGE ON SCHEMA public TO {ROLE}")
-    for table, own in OWN.items():
+    ops.execute(let_guests_read())
+    for table in OWN:
         ops.execute(
-            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; "
-            f"DROP POLICY IF EXISTS everybody ON {table}; DROP POLICY IF EXISTS guests_see_their_own ON {table}; "
-            f"CREATE POLICY everybody ON {table} USING (true) WITH CHECK (true); "
-            # Whoever may take the role is a member of it, so the policy names the role once more.
-            f"CREATE POLICY guests_see_their_own ON {table} AS RESTRICTIVE TO {ROLE} "
-            f"USING (current_user <> '{ROLE}' OR ({own})); "
-            f"GRANT SELECT ON {table} TO {ROLE}"
+            f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; DROP POLICY IF EXISTS everybody ON {table}; "
+            f"CREATE POLICY everybody ON {table} USING (true) WITH CHECK (true)"
         )
-    for table, columns in SHOWN.items():
-        ops.execute(f"GRANT SELECT ({columns}) ON {table} TO {ROLE}")
+    if make_role() and may_be_taken():
+        ops.execute("SELECT let_guests_read()")
+    else:
+        running.log.warning(WITHOUT_ROLE, {"role": ROLE, "user": migrator()})
+
+
+def let_guests_read() -> str:
+    """A function, so that it can be called later where an administrator had to make the role first."""
+    granted = [
+        f"""DROP POLICY IF EXISTS guests_see_their_own ON {table};
+        -- Whoever may take the role is a member of it, so the policy names the role once more.
+        CREATE POLICY guests_see_their_own ON {table} AS RESTRICTIVE TO {ROLE}
+            USING (current_user <> '{ROLE}' OR ({own}));
+        GRANT SELECT ON {table} TO {ROLE};"""
+        for table, own in OWN.items()
+    ]
+    granted += [f"GRANT SELECT ({columns}) ON {table} TO {ROLE};" for table, columns in SHOWN.items()]
+    body = "\n        ".join(granted)
+    return f"""
+    CREATE OR REPLACE FUNCTION let_guests_read() RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        IF NOT has_schema_privilege('{ROLE}', 'public', 'USAGE') THEN
+            GRANT USAGE ON SCHEMA public TO {ROLE};
+        END IF;
+        {body}
+    END $$"""
 
 
 def downgrade() -> None:
-    for table, columns in SHOWN.items():
-        ops.execute(f"REVOKE SELECT ({columns}) ON {table} FROM {ROLE}")
+    ops.execute("DROP FUNCTION IF EXISTS let_guests_read()")
+    if ops.offline() or role_is_there():
+        for table, columns in SHOWN.items():
+            ops.execute(f"REVOKE SELECT ({columns}) ON {table} FROM {ROLE}")
+        for table in OWN:
+            ops.execute(f"REVOKE SELECT ON {table} FROM {ROLE}; DROP POLICY IF EXISTS guests_see_their_own ON {table}")
     for table in OWN:
-        ops.execute(
-            f"REVOKE SELECT ON {table} FROM {ROLE}; "
-            f"DROP POLICY IF EXISTS everybody ON {table}; DROP POLICY IF EXISTS guests_see_their_own ON {table}; "
-            f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"
-        )
+        ops.execute(f"DROP POLICY IF EXISTS everybody ON {table}; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
     ops.execute(
         f"{retired.MAKE_SCHEMA}LOCK TABLE guests IN SHARE ROW EXCLUSIVE MODE; "
         "CREATE TABLE retired.guests_0024 AS SELECT * FROM guests WHERE workos_user_id IS NULL; "
@@ -76,34 +99,41 @@ def downgrade() -> None:
     ops.set_required("guests", "workos_user_id")
 
 
-def make_role() -> None:
-    if ops.found("SELECT FROM pg_roles WHERE rolname = :role", role=ROLE):
-        return
+def role_is_there() -> bool:
+    return ops.found("SELECT FROM pg_roles WHERE rolname = :role", role=ROLE)
+
+
+def make_role() -> bool:
+    """Whether the role is there now."""
+    if role_is_there():
+        return True
     try:
         ops.execute(f"CREATE ROLE {ROLE} NOLOGIN")
     except DBAPIError as error:
         if code_of(error) == NOT_ALLOWED:
-            refuse("make it")
+            return False
         if code_of(error) not in ALREADY_THERE:
             raise
+    return True
 
 
-def may_be_taken() -> None:
-    """Let the migrating user, who is the product's too as a rule, take the role for a transaction."""
+def may_be_taken() -> bool:
+    """Whether the migrating user, who is the product's too as a rule, may take the role for a transaction now."""
     privilege, options = ("SET", " WITH SET TRUE, INHERIT FALSE") if version() >= 160000 else ("MEMBER", "")
     for attempt in range(TRIES):
         if ops.found(f"SELECT WHERE pg_has_role(current_user, '{ROLE}', '{privilege}')"):
-            return
+            return True
         try:
             ops.execute(f"GRANT {ROLE} TO CURRENT_USER{options}")
         except DBAPIError as error:
             if code_of(error) == NOT_ALLOWED:
-                refuse("take it")
+                return False
             if code_of(error) not in MEANWHILE or attempt == TRIES - 1:
                 raise
             time.sleep(0.1)
         if ops.offline():
-            return
+            return True
+    return False
 
 
 def version() -> int:
@@ -115,12 +145,5 @@ def code_of(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-def refuse(act: str) -> None:
-    (user,) = ops.rows("SELECT quote_ident(current_user)")[0]
-    raise ops.MigrationRefused(
-        f"Guests' sessions read as the role {ROLE}, and {user} may not {act}. "
-        "Have an administrator of the server run:\n"
-        f"  CREATE ROLE {ROLE} NOLOGIN; -- unless it is there\n"
-        f"  GRANT {ROLE} TO {user};\n"
-        "Then run the migration again."
-    )
+def migrator() -> str:
+    return str(ops.rows("SELECT quote_ident(current_user)")[0][0])

@@ -4,14 +4,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import create_engine, text
 
+from admin_app.db import Database, GuestReadsNotAllowed
 from admin_app.launcher.postgres import GUEST_ROLE, ROLE, Server
-from migrations.running import MigrationRefused
+from tests.conftest import with_driver
 from tests.conftest_postgres import POSTGRES_15, ROOT
 from tests.migrations.journey import Journey
 
@@ -50,17 +53,38 @@ def administered(request: Any, tmp_path: Path) -> Iterator[Administered]:
     made.server.stop()
 
 
-def test_who_may_not_make_or_take_the_role_is_told_what_to_run(administered: Administered) -> None:
+def test_who_may_not_make_or_take_the_role_is_told_what_to_run(
+    administered: Administered, caplog: pytest.LogCaptureFixture
+) -> None:
     administered.as_superuser(f"DROP ROLE {GUEST_ROLE}")
-    with pytest.raises(MigrationRefused, match=rf"(?s)backdesk may not make it.*CREATE ROLE {GUEST_ROLE} NOLOGIN"):
-        Journey(administered.server.url()).up()
+    with closing(Journey(administered.server.url())) as journey:
+        journey.up()
+        journey.check_drift()
+        journey.run("INSERT INTO guests (email, workos_user_id) VALUES ('a@x.de', 'user_a'), ('b@x.de', 'user_b')")
+    assert "GRANT backdesk_guest TO backdesk" in caplog.text
+    refused(administered)
     administered.as_superuser(f"CREATE ROLE {GUEST_ROLE} NOLOGIN")
-    with pytest.raises(MigrationRefused, match=rf"(?s)backdesk may not take it.*GRANT {GUEST_ROLE} TO backdesk"):
-        Journey(administered.server.url()).up()
+    refused(administered)
     administered.as_superuser(f"GRANT {GUEST_ROLE} TO backdesk")
-    journey = Journey(administered.server.url())
-    journey.up()
-    journey.check_drift()
+    with closing(Journey(administered.server.url())) as journey:
+        journey.run("SELECT let_guests_read()")
+        with people_of(administered) as database, database.guest_reads("user_a") as session:
+            assert session.scalars(text("SELECT email FROM guests")).all() == ["a@x.de"]
+        journey.down("0023")
+        journey.up()
+        journey.check_drift()
+
+
+@contextmanager
+def people_of(administered: Administered) -> Iterator[Database]:
+    database = Database(create_engine(with_driver(administered.server.url())))
+    yield database
+    database.dispose()
+
+
+def refused(administered: Administered) -> None:
+    with people_of(administered) as database, pytest.raises(GuestReadsNotAllowed), database.guest_reads("user_a"):
+        pass
 
 
 def test_two_databases_of_one_server_are_migrated_at_once(administered: Administered) -> None:
