@@ -1,15 +1,18 @@
 """Practitioners and what is booked with them: six months back and six ahead, no two appointments at the same time."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from admin_app.demo.clock import Stage
 from admin_app.demo.names import Person
 from models import (
     Booking,
+    BookingSource,
     BookingStatus,
+    CanceledBecause,
     Guest,
     Meeting,
     Organization,
@@ -32,6 +35,11 @@ PRACTITIONERS = (
     ("Andre Baptiste", "America/New_York"),
 )
 SESSIONS = (("First consultation", 60, 9500), ("Follow-up", 45, 7000), ("Short check-in", 25, 3500))
+# Dear enough that a refund waits for a second person.
+DEAR = ("Specialist assessment", 60, 32_000)
+OFFER_DEAR = (1, 4)
+# These are booked by Cal.com's free times, the others by the working hours kept here.
+AT_CALCOM = range(1, 6)
 TEAM_NAMES = ("Fjord Physio", "Northwind Coaching", "Harbour Clinic", "Atlas Wellness")
 PAST = (
     (BookingStatus.COMPLETED, 78),
@@ -41,9 +49,15 @@ PAST = (
     (BookingStatus.CONFIRMED, 3),
 )
 FUTURE = ((BookingStatus.CONFIRMED, 88), (BookingStatus.CANCELED, 9), (BookingStatus.REFUNDED, 3))
-UNPAID = frozenset({BookingStatus.CANCELED, BookingStatus.PENDING})
-HELD_NOW = 6
-HOLD = timedelta(minutes=30)
+SOURCES = ((BookingSource.WEBSITE, 82), (BookingSource.CALENDLY, 11), (BookingSource.CALCOM, 7))
+ENDS = (
+    (CanceledBecause.NEVER_PAID, 50),
+    (CanceledBecause.PAYMENT_FAILED, 4),
+    (CanceledBecause.BY_CLIENT, 34),
+    (CanceledBecause.BY_PRACTITIONER, 12),
+)
+UNPAID_ENDS = (CanceledBecause.NEVER_PAID, CanceledBecause.PAYMENT_FAILED)
+REMINDED_BEFORE = timedelta(hours=24)
 
 
 class Diary:
@@ -55,8 +69,11 @@ class Diary:
         strangers = [self.invention.person() for _ in range(900)]
         self.regulars = list(regulars)
         self.clients = people[:1400] + strangers
-        self.held = 0
         self.types: dict[int, list[tuple[int, int, int]]] = {}
+        self.dear: dict[int, int] = {}
+        self.zones: dict[int, ZoneInfo] = {}
+        self.mapped: set[int] = set()
+        self.free: list[tuple[int, datetime]] = []
 
     @property
     def random(self) -> Random:
@@ -65,10 +82,19 @@ class Diary:
     def fill(self) -> None:
         self._practitioners()
         slots = self._slots()
-        bookings = [self._booking(number, *slot) for number, slot in enumerate(slots[: self.stage.amounts.bookings])]
+        amounts = self.stage.amounts
+        bookings = [self._booking(number, *slot) for number, slot in enumerate(slots[: amounts.bookings])]
         self.stage.put(Booking, bookings)
         guests = self._guests()
-        self.stage.put(Meeting, [self._meeting(guests, *slot) for slot in slots[self.stage.amounts.bookings :]])
+        self.stage.put(Meeting, [self._meeting(guests, *slot) for slot in slots[amounts.bookings :]])
+
+    def take_free(self, days: float, practitioner_id: int) -> datetime:
+        """The free time of this practitioner that is nearest to so many days from today, taken off."""
+        wanted = self.stage.today + timedelta(days=days)
+        own = [slot for slot in self.free if slot[0] == practitioner_id and (slot[1] > self.stage.today) == (days > 0)]
+        nearest = min(own, key=lambda slot: abs(slot[1] - wanted))
+        self.free.remove(nearest)
+        return nearest[1]
 
     def _practitioners(self) -> None:
         session = self.stage.ctx.session
@@ -78,8 +104,8 @@ class Diary:
                 name=name,
                 email=f"{name.removeprefix('Dr. ').split()[0].lower()}@practice.example",
                 time_zone=zone,
-                calcom_user_id=str(4100 + number),
-                calcom_event_type_id=str(88_000 + number),
+                calcom_user_id=str(4100 + number) if number in AT_CALCOM else None,
+                calcom_event_type_id=str(88_000 + number) if number in AT_CALCOM else None,
                 active=number != len(PRACTITIONERS),
                 working_hours={
                     day: [["08:00", "12:00"], ["13:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")
@@ -88,9 +114,14 @@ class Diary:
             )
             session.add(practitioner)
             session.flush()  # appointments are inserted in bulk and need its number
+            self.zones[practitioner.id] = ZoneInfo(zone)
+            if number in AT_CALCOM:
+                self.mapped.add(practitioner.id)
             self.types[practitioner.id] = [
                 self._session_type(practitioner.id, made, *SESSIONS[kind]) for kind in range(2 + number % 2)
             ]
+            if number in OFFER_DEAR:
+                self.dear[practitioner.id] = self._session_type(practitioner.id, made, *DEAR)[0]
 
     def _session_type(
         self, practitioner_id: int, made: datetime, title: str, minutes: int, price: int
@@ -110,48 +141,79 @@ class Diary:
         return kept.id, minutes, price
 
     def _slots(self) -> list[tuple[int, datetime]]:
-        """Distinct hours of distinct practitioners, drawn without putting back."""
-        free = [(practitioner, hour) for hour in self._working_hours() for practitioner in self.types]
-        return self.random.sample(free, self.stage.amounts.bookings + self.stage.amounts.meetings)
+        """Distinct hours of distinct practitioners, drawn without putting back; what is left stays free."""
+        every = [(key, hour) for key in self.types for hour in self._working_hours(self.zones[key])]
+        drawn = self.random.sample(every, self.stage.amounts.bookings + self.stage.amounts.meetings)
+        self.free = sorted(set(every) - set(drawn), key=lambda slot: (slot[1], slot[0]))
+        return drawn
 
-    def _working_hours(self) -> Iterator[datetime]:
-        first = (self.stage.today - timedelta(days=HALF_SPAN_DAYS)).replace(hour=0)
-        for day in range(2 * HALF_SPAN_DAYS):
-            date = first + timedelta(days=day)
-            if date.weekday() < 5:
-                yield from (date + timedelta(hours=hour) for hour in HOURS)
+    def _working_hours(self, zone: ZoneInfo) -> Iterator[datetime]:
+        """Every hour that the practitioner's clock shows as one of work."""
+        first = self.stage.today.astimezone(zone).date() - timedelta(days=HALF_SPAN_DAYS)
+        for number in range(2 * HALF_SPAN_DAYS):
+            day = first + timedelta(days=number)
+            if day.weekday() < 5:
+                yield from (datetime.combine(day, time(hour), zone).astimezone(UTC) for hour in HOURS)
 
     def _booking(self, number: int, practitioner_id: int, starts_at: datetime) -> dict[str, Any]:
         client = self.regulars[number] if number < len(self.regulars) else self.random.choice(self.clients)
         session_type_id, minutes, price = self.random.choice(self.types[practitioner_id])
         past = starts_at < self.stage.today
-        kinds, weights = zip(*(PAST if past else FUTURE), strict=True)
-        status = self.random.choices(kinds, weights)[0]
+        status = self._one_of(PAST if past else FUTURE)
+        source = self._one_of(SOURCES) if status is not BookingStatus.REFUNDED else BookingSource.WEBSITE
         made = min(starts_at, self.stage.today) - timedelta(minutes=self.random.uniform(60, 60 * 24 * 30))
-        hold = None
-        if not past and self.held < HELD_NOW:
-            self.held += 1
-            status, made = BookingStatus.PENDING, self.stage.today - timedelta(minutes=5)
-            hold = made + HOLD
-        paid = status not in UNPAID
-        event = self.invention.letters(16)
         return {
             "practitioner_id": practitioner_id,
             "session_type_id": session_type_id,
             "client_name": client.name,
             "client_email": client.email,
+            "client_time_zone": self.zones[practitioner_id].key if self.random.random() < 0.8 else None,
             "starts_at": starts_at,
             "ends_at": starts_at + timedelta(minutes=minutes),
             "status": status,
-            "hold_expires_at": hold,
+            "source": source,
             "price_amount": price,
-            "stripe_checkout_session_id": f"cs_test_{self.invention.letters(24)}" if paid or hold else None,
-            "stripe_payment_intent_id": f"pi_3{self.invention.letters(23)}" if paid else None,
-            "calendly_event_id": event if paid and number % 2 else None,
-            "calendly_event_uri": f"https://api.calendly.com/scheduled_events/{event}" if paid and number % 2 else None,
-            "calcom_booking_uid": self.invention.letters(22) if paid and not number % 2 else None,
+            "reminded_at": self._reminded(status, starts_at),
             "created_at": made,
             "updated_at": min(max(made, starts_at), self.stage.today) if past else made,
+            **self._ending(status, source, made, starts_at),
+            **self._ids(practitioner_id, source),
+        }
+
+    def _one_of(self, shares: Any) -> Any:
+        kinds, weights = zip(*shares, strict=True)
+        return self.random.choices(kinds, weights)[0]
+
+    def _reminded(self, status: BookingStatus, starts_at: datetime) -> datetime | None:
+        """The reminder went out the day before; what begins within a day had its own already."""
+        due = starts_at - REMINDED_BEFORE
+        return due if status is BookingStatus.CONFIRMED and due < self.stage.today + timedelta(hours=2) else None
+
+    def _ending(
+        self, status: BookingStatus, source: BookingSource, made: datetime, starts_at: datetime
+    ) -> dict[str, Any]:
+        """Why it was canceled, and when; what was made at a calendar was not called off for want of a payment."""
+        if status is not BookingStatus.CANCELED:
+            return {"canceled_because": None, "canceled_at": None}
+        because = self._one_of(ENDS)
+        if source is not BookingSource.WEBSITE and because in UNPAID_ENDS:
+            because = CanceledBecause.BY_CLIENT
+        if because in UNPAID_ENDS:
+            return {"canceled_because": because, "canceled_at": made + timedelta(minutes=31)}
+        last = min(starts_at, self.stage.today)
+        return {"canceled_because": because, "canceled_at": made + (last - made) * self.random.random()}
+
+    def _ids(self, practitioner_id: int, source: BookingSource) -> dict[str, Any]:
+        """The calendars' ids: of where it was made, else of the Cal.com booking that was made for it."""
+        event, invitee, uid = (self.invention.letters(length) for length in (16, 16, 22))
+        at_calendly, at_calcom = source is BookingSource.CALENDLY, source is BookingSource.CALCOM
+        mapped = practitioner_id in self.mapped and source is BookingSource.WEBSITE
+        uri = f"https://api.calendly.com/scheduled_events/{event}"
+        return {
+            "calendly_event_id": event if at_calendly else None,
+            "calendly_event_uri": uri if at_calendly else None,
+            "calendly_invitee_uri": f"{uri}/invitees/{invitee}" if at_calendly else None,
+            "calcom_booking_uid": uid if at_calcom or mapped else None,
         }
 
     def _guests(self) -> list[tuple[Person, str, str]]:
@@ -194,7 +256,8 @@ class Diary:
         person, user, organization = self.random.choice(guests)
         session_type_id, minutes, price = self.random.choice(self.types[practitioner_id])
         past = starts_at < self.stage.today
-        kinds, weights = zip(*(PAST if past else FUTURE), strict=True)
+        status = self._one_of(PAST if past else FUTURE)
+        made = min(starts_at, self.stage.today) - timedelta(days=self.random.uniform(1, 20))
         # From before guests were registered: nothing but the time is known.
         known = starts_at > self.stage.ago(days=150)
         free = self.random.random() < 0.5
@@ -207,8 +270,11 @@ class Diary:
             "guest_org_id": organization if known else None,
             "starts_at": starts_at,
             "ends_at": starts_at + timedelta(minutes=30 if free else minutes),
-            "status": self.random.choices(kinds, weights)[0],
+            "status": status,
             "price_amount": 0 if free else price,
-            "created_at": min(starts_at, self.stage.today) - timedelta(days=self.random.uniform(1, 20)),
+            "guest_time_zone": self.zones[practitioner_id].key if known else None,
+            "reminded_at": self._reminded(status, starts_at),
+            **self._ending(status, BookingSource.CALCOM, made, starts_at),
+            "created_at": made,
             "updated_at": min(starts_at, self.stage.today),
         }

@@ -7,13 +7,15 @@ from sqlalchemy import delete, exists, func, select, table, text
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx, Job, Staff
-from admin_app.demo import businesses
+from admin_app.demo import businesses, money
 from admin_app.demo.acts import Acts
 from admin_app.demo.cases import Cases
 from admin_app.demo.clock import Amounts, Stage
 from admin_app.demo.crowd import Crowd
+from admin_app.demo.desk import Desk
 from admin_app.demo.diary import Diary
 from admin_app.demo.purchases import Script
+from admin_app.demo.stories import Stories
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.services import owners, staff
 from models import Base, Booking, Client, PendingProfile, Profile, Role, StaffMember
@@ -79,33 +81,38 @@ def fill(
         raise NoPassword
     refuse_unless_empty(ctx.session)
     stage = Stage.of(ctx, seed, amounts)
-    support = _staff(stage, password)
+    staff_of = _staff(stage, password)
     say("Accounts, profiles and their Whop deliveries")
     crowd = Crowd(stage)
     crowd.fill()
     businesses.fill(stage)
     invention = stage.invention("purchases")
-    script = Script(stage, Acts(stage, invention, support, base_url), invention)
+    script = Script(stage, Acts(stage, invention, staff_of[Role.SUPPORT], base_url), invention)
     cases = Cases(stage, script, crowd)
     cases.note_all()
     say("Practitioners, bookings and meetings")
-    Diary(stage, crowd.people, cases.regulars).fill()
+    diary = Diary(stage, crowd.people, cases.regulars)
+    diary.fill()
+    money.fill(stage)
+    desk = Desk(stage, stage.invention("desk"), staff_of, base_url)
+    stories = Stories(stage, script, diary, desk)
+    stories.note_all()
     # Comparing an address with every other one is dearer than the planner thinks: make it use the indexes.
     ctx.session.execute(text("SET LOCAL enable_seqscan = off"))
     script.act(lambda done, of: _tell(say, done, of))
+    stories.end_with_holds()
     _forget_jobs(ctx.session)
     _look_for_owners_again(ctx, cases.owners_came_later)
     return count(ctx.session)
 
 
-def _staff(stage: Stage, password: str) -> Staff:
-    """One person per role; answers the one of support."""
+def _staff(stage: Stage, password: str) -> dict[Role, Staff]:
+    """One person per role."""
     ctx = stage.at(stage.ago(days=STAFF_SINCE_DAYS), ACTOR, "0" * 32)
     members = {}
     for email, (name, role) in STAFF.items():
         members[role], _ = staff.create_staff(ctx, email=email, name=name, role=role, password=password)
-    support = members[Role.SUPPORT]
-    return Staff(support.id, support.email, support.role)
+    return {role: Staff(member.id, member.email, member.role) for role, member in members.items()}
 
 
 def _tell(say: Say, done: int, of: int) -> None:

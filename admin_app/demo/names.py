@@ -42,7 +42,14 @@ class Person(NamedTuple):
 
 
 # Which part of all names belongs to which section: nobody has a namesake by accident.
-SECTIONS = {"crowd": (0, 2200), "diary": (2200, 3400), "purchases": (3400, 4400), "businesses": (4400, 4400)}
+SECTIONS = {
+    "crowd": (0, 2200),
+    "diary": (2200, 3400),
+    "purchases": (3400, 4400),
+    "businesses": (4400, 4400),
+    "desk": (4400, 4400),
+    "clients_of_the_desk": (4400, 4600),
+}
 
 
 class Invention:

@@ -1,4 +1,4 @@
-"""Tells the simulated Whop, Clerk and WorkOS what the data says, so that comparing the two finds nothing."""
+"""Tells the simulated providers what the data says, so that comparing the two finds nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from admin_app.demo import simulated_calendars, simulated_money
 from admin_app.simulator import control, control_workos
 from models import LEGACY_PREFIX, Guest, MembershipStatus, PendingProfile, PlanDuration, Profile, User
 
@@ -13,6 +14,8 @@ from models import LEGACY_PREFIX, Guest, MembershipStatus, PendingProfile, PlanD
 def seed(session: Session, simulator: str) -> tuple[int, int]:
     """How many memberships and people the simulator knows now; doing it again changes nothing."""
     control_workos.seed(simulator, list(_guests(session)))
+    simulated_money.seed(session, simulator)
+    simulated_calendars.seed(session, simulator)
     memberships = [*_of_profiles(session), *_waiting(session)]
     return control.seed_memberships(simulator, memberships), control.seed_users(simulator, list(_people(session)))
 

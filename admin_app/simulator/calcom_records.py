@@ -41,6 +41,27 @@ def seed_event_types(world: World, wanted: list[Mapping[str, Any]]) -> int:
     return len(types)
 
 
+def seed_bookings(world: World, wanted: list[Mapping[str, Any]]) -> int:
+    """Each: id (the uid), event_type, start, end, attendee, metadata. What is known stays as it is."""
+    first = world.store.count(BOOKING) + 1001
+    new = [item for item in wanted if world.store.get(BOOKING, item["id"]) is None]
+    hosts = {kind["id"]: kind["host_id"] for kind in world.store.all(EVENT_TYPE)}
+    blank = {
+        "status": "accepted",
+        **dict.fromkeys(("from", "to", "ended_by", "reason")),
+        "created_at": _now(),
+        "updated_at": _now(),
+    }
+    world.store.put_all(
+        BOOKING,
+        [
+            {**blank, "number": first + place, "host_id": hosts[item["event_type"]], **item}
+            for place, item in enumerate(new)
+        ],
+    )
+    return len(wanted)
+
+
 def make_busy(world: World, wanted: Mapping[str, Any]) -> Document:
     """The host is away: nothing of this event type is free meanwhile."""
     block = {

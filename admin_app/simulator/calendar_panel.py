@@ -22,6 +22,10 @@ def _calendly(routes: Blueprint, world: World) -> None:
     def calendly_event_types() -> Response:
         return jsonify({"seeded": calendly.seed_event_types(world, _list())})
 
+    @routes.post("/calendly/known-invitees")
+    def calendly_known() -> Response:
+        return jsonify({"seeded": calendly.seed_invitees(world, _list())})
+
     @routes.post("/calendly/invitees")
     def calendly_book() -> Response:
         return _invitee(calendly.book(world, _wanted()))
@@ -57,6 +61,10 @@ def _calcom(routes: Blueprint, world: World) -> None:
     @routes.post("/calcom/event-types")
     def calcom_event_types() -> Response:
         return jsonify({"seeded": calcom.seed_event_types(world, _list())})
+
+    @routes.post("/calcom/known-bookings")
+    def calcom_known() -> Response:
+        return jsonify({"seeded": calcom.seed_bookings(world, _list())})
 
     @routes.post("/calcom/busy")
     def calcom_busy() -> Response:

@@ -38,6 +38,14 @@ def seed_event_types(world: World, wanted: list[Mapping[str, Any]]) -> int:
     return len(types)
 
 
+def seed_invitees(world: World, wanted: list[Mapping[str, Any]]) -> int:
+    """Each: id, event, event_type, email, name, time_zone, starts_at, ends_at. Who is known stays as they are."""
+    new = [item for item in wanted if world.store.get(INVITEE, item["id"]) is None]
+    blank = {"old": None, "new": None, "canceled": None, "created_at": _now(), "updated_at": _now()}
+    world.store.put_all(INVITEE, [blank | dict(item) for item in new])
+    return len(wanted)
+
+
 def book(world: World, wanted: Mapping[str, Any], *, old: Document | None = None) -> Document:
     """Somebody books an event type, or with `old` moves what they had."""
     event_type = world.store.get(EVENT_TYPE, (old or wanted).get("event_type") or "")

@@ -66,7 +66,7 @@ def seed_memberships(simulator: str, memberships: Sequence[Mapping[str, Any]]) -
     Each: membership_id, user_id, email, name, plan, created_at and, when not from the plan, period_start,
     period_end, status, cancel_at_period_end; times as ISO 8601 text.
     """
-    return _seed(simulator, "whop/memberships", memberships)
+    return seed(simulator, "whop/memberships", memberships)
 
 
 def create_user(
@@ -90,7 +90,7 @@ def delete_user(simulator: str, user_id: str) -> None:
 
 def seed_users(simulator: str, users: Sequence[Mapping[str, Any]]) -> int:
     """Make Clerk know these people (id, name, email, verified) without telling anybody."""
-    return _seed(simulator, "clerk/users", users)
+    return seed(simulator, "clerk/users", users)
 
 
 def token(simulator: str, user_id: str, *, ttl: int = 60, azp: str | None = None, status: str = "active") -> str:
@@ -122,7 +122,8 @@ def _http() -> httpx.Client:
     return httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
 
 
-def _seed(simulator: str, path: str, items: Sequence[Mapping[str, Any]]) -> int:
+def seed(simulator: str, path: str, items: Sequence[Mapping[str, Any]]) -> int:
+    """Make a provider know these without telling anybody."""
     starts = range(0, len(items), _BATCH)
     return sum(post(simulator, path, items[start : start + _BATCH])["seeded"] for start in starts)
 

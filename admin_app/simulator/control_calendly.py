@@ -12,6 +12,11 @@ def seed_event_types(simulator: str, event_types: Sequence[Mapping[str, Any]]) -
     return int(control.post(simulator, "calendly/event-types", list(event_types))["seeded"])
 
 
+def seed_invitees(simulator: str, invitees: Sequence[Mapping[str, Any]]) -> int:
+    """Make Calendly know these (id, event, event_type, email, name, time_zone, starts_at, ends_at)."""
+    return control.seed(simulator, "calendly/known-invitees", invitees)
+
+
 def book(
     simulator: str, *, event_type: str, starts_at: datetime, email: str, name: str = "Ada Guest", deliver: bool = True
 ) -> dict[str, Any]:

@@ -4,9 +4,15 @@ Every act may be told to the product by signed events; `deliver=False` loses the
 what Stripe would have sent, so that a test can deliver them itself, in any order and any number of times.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from admin_app.simulator import control
+
+
+def seed(simulator: str, payments: Sequence[Mapping[str, Any]]) -> int:
+    """Make Stripe know these payments with their refunds and disputes; `stripe_seed` says what each holds."""
+    return control.seed(simulator, "stripe/seed", payments)
 
 
 def pay(simulator: str, session_id: str, *, deliver: bool = True) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import stripe_actions, stripe_records
+from admin_app.simulator import stripe_actions, stripe_records, stripe_seed
 from admin_app.simulator.store import Document
 from admin_app.simulator.world import Refused, World, text
 
@@ -31,6 +31,10 @@ def controls(routes: Blueprint, world: World) -> None:
         on = _body().get("on", True) is True
         stripe_actions.switch_delivery(world, on=on)
         return jsonify({"on": on})
+
+    @routes.post("/stripe/seed")
+    def stripe_seeded() -> Response:
+        return jsonify({"seeded": stripe_seed.seed(world, request.get_json())})
 
     @routes.post("/stripe/<act>/<identity>")
     def act(act: str, identity: str) -> Response:

@@ -1,0 +1,84 @@
+"""Tells the simulated Stripe of every payment, refund and dispute, so that money can be given back in the demo."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from admin_app.services.holds import HOLD_FOR
+from admin_app.services.payments import subject_of
+from admin_app.simulator import control_stripe
+from models import Booking, Meeting, Payment, Refund, RefundState, SessionType
+
+# What Stripe calls the states in which it has a refund.
+STATUS = {RefundState.SENT: "pending", RefundState.SUCCEEDED: "succeeded", RefundState.FAILED: "failed"}
+
+
+def seed(session: Session, simulator: str) -> None:
+    control_stripe.seed(simulator, list(_payments(session)))
+
+
+def _payments(session: Session) -> Iterator[dict[str, Any]]:
+    refunds = _refunds(session)
+    rows = session.execute(
+        select(
+            Payment,
+            func.coalesce(Booking.client_email, Meeting.guest_email),
+            func.coalesce(SessionType.title, "Meeting"),
+        )
+        .outerjoin(Booking, Booking.id == Payment.booking_id)
+        .outerjoin(Meeting, Meeting.id == Payment.meeting_id)
+        .outerjoin(SessionType, SessionType.id == func.coalesce(Booking.session_type_id, Meeting.session_type_id))
+        .where(Payment.stripe_checkout_session_id.is_not(None))
+        .order_by(Payment.created_at, Payment.id)
+    )
+    for payment, email, title in rows:
+        yield {
+            "session_id": payment.stripe_checkout_session_id,
+            "payment_intent_id": payment.stripe_payment_intent_id,
+            "charge_id": payment.stripe_charge_id,
+            "state": payment.state.value,
+            "amount": payment.amount,
+            "fee": payment.fee_amount,
+            "currency": payment.currency,
+            "email": email,
+            "title": title,
+            "subject": subject_of(payment),
+            "created_at": _seconds(payment.created_at),
+            "expires_at": _seconds(payment.created_at + HOLD_FOR),
+            "refunds": refunds[payment.id],
+            "dispute": _dispute(payment),
+        }
+
+
+def _refunds(session: Session) -> defaultdict[int, list[dict[str, Any]]]:
+    found: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for refund in session.scalars(select(Refund).where(Refund.stripe_refund_id.is_not(None)).order_by(Refund.id)):
+        found[refund.payment_id].append(
+            {
+                "id": refund.stripe_refund_id,
+                "amount": refund.amount,
+                "status": STATUS[refund.state],
+                "our_id": refund.id,
+                "created_at": _seconds(refund.created_at),
+            }
+        )
+    return found
+
+
+def _dispute(payment: Payment) -> dict[str, Any] | None:
+    if payment.dispute_id is None or payment.dispute_due_by is None:
+        return None
+    return {
+        "id": payment.dispute_id,
+        "status": payment.dispute_status,
+        "reason": payment.dispute_reason,
+        "due_by": _seconds(payment.dispute_due_by),
+    }
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
