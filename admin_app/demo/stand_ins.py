@@ -183,7 +183,7 @@ class CalendarBook:
     def booking(self, uid: str) -> CalcomBooking | None:
         return self._bookings.get(uid)
 
-    def find_booking(self, *, email: str, booking_id: int, starts_at: datetime) -> CalcomBooking | None:
+    def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         return None
 
     def cancel_booking(self, uid: str, reason: str) -> None:
