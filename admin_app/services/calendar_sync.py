@@ -199,8 +199,8 @@ class Calendars:
             raise
         with self._work() as ctx:
             provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=made.uid if made else None)
-            _tell(ctx, wanted, provider, _DONE[operation])
             _keep_id(ctx, wanted, operation, made)
+            _tell(ctx, wanted, provider, _DONE[operation])
         return True
 
     def _intend(self, ctx: Ctx, wanted: Wanted, provider: BookingSource, operation: str, key: str) -> None:
@@ -215,8 +215,8 @@ class Calendars:
         """An unanswered call had its effect."""
         with self._work() as ctx:
             _settle(ctx, wanted, operation, succeeded=True, external_id=found.uid)
-            _tell(ctx, wanted, _CALCOM, _DONE[operation])
             _keep_id(ctx, wanted, operation, found)
+            _tell(ctx, wanted, _CALCOM, _DONE[operation])
 
     def _settle(self, wanted: Wanted, operation: str, *, succeeded: bool) -> None:
         with self._work() as ctx:
@@ -280,7 +280,7 @@ def _settle(ctx: Ctx, wanted: Wanted, operation: str, *, succeeded: bool, extern
 
 
 def _keep_id(ctx: Ctx, wanted: Wanted, operation: str, there: CalcomBooking | None) -> None:
-    """The booking has this uid at Cal.com now; the one before leads to it as well."""
+    """The booking has this uid at Cal.com now; the one before leads to it as well. Its row is locked before the audit."""
     if there is None:
         return
     booking = ctx.session.get_one(Booking, wanted.booking_id, with_for_update=True)

@@ -7,7 +7,7 @@ from admin_app.errors import Conflict, InvalidInput, NotFound, ProviderUnavailab
 from admin_app.integrations import job_queue
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, guests
+from admin_app.services import appointments, audit, guests
 from admin_app.services.audit import Change
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
@@ -135,9 +135,11 @@ def register_for(work: Work, workos: WorkosPort | None, *, meeting_id: int) -> N
 
 
 def _meeting(ctx: Ctx, meeting_id: int, *, lock: bool = False) -> Meeting:
-    meeting = ctx.session.get(Meeting, meeting_id, with_for_update=True if lock else None, populate_existing=lock)
+    meeting = ctx.session.get(Meeting, meeting_id)
     if meeting is None:
         raise NoSuchMeeting
+    if lock:
+        appointments.locked(ctx, meeting_key(meeting_id))
     return meeting
 
 

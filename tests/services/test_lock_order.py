@@ -1,0 +1,102 @@
+"""Practitioner, appointment, payment, audit: whoever takes these locks in another order would wait crosswise."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from time import monotonic, sleep
+
+import pytest
+from sqlalchemy import text
+
+from admin_app.context import Ctx
+from admin_app.db import Database
+from admin_app.errors import PlanMoved
+from admin_app.integrations.calendar_ports import CalcomBooking
+from admin_app.integrations.registry import Providers
+from admin_app.services import appointments, bookings, guest_resolution, holds, provider_calls
+from admin_app.services.calendar_sync import CREATE, Calendars
+from admin_app.services.guest_resolution import Person
+from models import BookingSource, BookingStatus, CanceledBecause, SessionType
+from tests.services.diary import Clock, appointment, held, meeting, offered, tomorrow
+from tests.services.factories import OPERATOR, SUPPORT
+
+GIL = Person("gil@example.com", "user_gil", "org_gil")
+
+
+@pytest.fixture
+def clock(real_db: Database) -> Clock:
+    return Clock(real_db)
+
+
+@pytest.fixture
+def kind(real_db: Database) -> SessionType:
+    return offered(real_db, price=0)
+
+
+def wait_until_blocked(db: Database) -> None:
+    """Until another transaction of this database waits for a lock."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type='Lock'")
+    until = monotonic() + 10
+    while monotonic() < until:
+        with db.read_only() as session:
+            if session.scalar(waiting):
+                return
+        sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def meanwhile(db: Database, first: Callable[[Ctx], object], other: Callable[[], object], rest: Callable[[Ctx], object]):
+    """`rest` follows `first` in one transaction, while `other` waits for what `first` has locked."""
+    with ThreadPoolExecutor(1) as crowd:
+        with db.unit_of_work(OPERATOR) as ctx:
+            first(ctx)
+            waits = crowd.submit(other)
+            wait_until_blocked(db)
+            rest(ctx)
+        waits.result(timeout=10)
+
+
+def test_a_booking_is_called_off_while_cal_com_answers(real_db: Database, clock: Clock, kind: SessionType) -> None:
+    subject = held(real_db, kind, tomorrow(clock.now))
+    row = appointment(real_db, subject).row
+    run = Calendars(lambda: real_db.unit_of_work(OPERATOR), Providers(whop=None, clerk=None, mail=None), row.id)
+    with real_db.unit_of_work(OPERATOR) as ctx:
+        wanted = run._wanted(ctx)
+        key = wanted.key(BookingSource.CALCOM, CREATE)
+        provider_calls.intend(ctx, provider="calcom", operation=CREATE, subject=subject, key=key)
+    made = CalcomBooking(**{name: None for name in CalcomBooking.__dataclass_fields__} | {"uid": "X"})
+
+    def call_off(ctx: Ctx) -> None:
+        bookings.cancel(ctx, appointments.locked(ctx, subject), CanceledBecause.BY_CLIENT)
+
+    meanwhile(
+        real_db, lambda ctx: appointments.locked(ctx, subject), lambda: run._note(wanted, CREATE, made), call_off
+    )
+    row = appointment(real_db, subject).row
+    assert (row.status, row.calcom_booking_uid) == (BookingStatus.CANCELED, "X")
+
+
+def test_a_guest_is_linked_while_the_time_of_their_lapsed_meeting_is_taken(
+    real_db: Database, clock: Clock, kind: SessionType
+) -> None:
+    """As when a payment comes late: it is told in the audit before its time is taken back."""
+    starts = tomorrow(clock.now)
+    lapsed = meeting(real_db, kind, starts, status="pending", hold_expires_at=clock.now - timedelta(minutes=1))
+    late = held(real_db, kind, starts + timedelta(hours=2))
+    number = int(lapsed.removeprefix("meeting:"))
+    with real_db.unit_of_work(SUPPORT) as ctx:
+        shown = guest_resolution.plan_link(ctx, meeting_id=number, person=GIL).fingerprint
+
+    def link() -> None:
+        with real_db.unit_of_work(SUPPORT) as ctx:
+            guest_resolution.link(ctx, meeting_id=number, person=GIL, reason="It is them.", shown=shown)
+
+    def paid(ctx: Ctx) -> None:
+        bookings.record(ctx, appointments.locked(ctx, late), "booking.refunded")
+
+    def take_back(ctx: Ctx) -> None:
+        holds.take_time(ctx, practitioner_id=kind.practitioner_id, starts_at=starts, ends_at=starts + timedelta(hours=1))
+
+    with pytest.raises(PlanMoved):
+        meanwhile(real_db, paid, link, take_back)
+    assert appointment(real_db, lapsed).row.status is BookingStatus.CANCELED
