@@ -21,7 +21,8 @@ from models.inbox import EventState
 from models.money import CallState, ProviderCall
 from models.scheduling import Booking, BookingLink, BookingSource, BookingStatus, CanceledBecause, SessionType
 
-RESCHEDULE_UNSEEN = "reschedule_unseen"
+RESCHEDULE_UNSEEN, TIME_TAKEN = "reschedule_unseen", "time_taken"
+GIVES_UP_TIME = ("canceled", "moved")
 WAITING_FOR_SCHEDULE = ("event_type_unknown", "practitioner_unknown", "session_type_unclear")
 Sold = Callable[[Ctx, Entry], SessionType]
 
@@ -41,13 +42,21 @@ def take_in(ctx: Ctx, entries: Sequence[Entry], *, sold: Sold) -> Settled | Park
     except Waits as waits:
         return Parked(waits.because)
     except SlotTaken:
-        return Parked("time_taken")
-    release_waiting(ctx, provider, (RESCHEDULE_UNSEEN,), subjects=ids)
+        return Parked(TIME_TAKEN)
+    release_waiting(ctx, provider, (RESCHEDULE_UNSEEN, TIME_TAKEN), subjects=ids)
     booking_id = taken[-1][0]
     outcomes = dict.fromkeys(outcome for _, outcome in taken if outcome)
+    if not outcomes.keys().isdisjoint(GIVES_UP_TIME):
+        _release_waiting_for_time(ctx)
     if not outcomes:
         return Settled(EventState.SUPERSEDED, "nothing that was not known already", booking_id=booking_id)
     return Settled.done(", ".join(outcomes), booking_id=booking_id)
+
+
+def _release_waiting_for_time(ctx: Ctx) -> None:
+    """Time was given up: what was made in its place may have been told first."""
+    for provider in SPOKEN:
+        release_waiting(ctx, provider.value, (TIME_TAKEN,))
 
 
 def release_waiting_for_schedule(ctx: Ctx) -> None:
@@ -78,11 +87,20 @@ def _bookings(ctx: Ctx, entry: Entry) -> list[Booking]:
     )
     conditions: list[ColumnElement[bool]] = [Booking.id.in_(linked), current_column(entry.source).in_(entry.ids)]
     if entry.our_id is not None:
-        conditions.append((Booking.id == entry.our_id) & (Booking.source == BookingSource.WEBSITE))
+        conditions.append((Booking.id == entry.our_id) & _told_there(entry))
     found = ctx.session.execute(select(Booking.id, Booking.practitioner_id).where(or_(*conditions))).all()
     lock_names(ctx.session, *{practitioner_key(row.practitioner_id) for row in found})
     rows = select(Booking).where(Booking.id.in_([row.id for row in found])).order_by(Booking.id).with_for_update()
     return list(ctx.session.scalars(rows, execution_options={"populate_existing": True}))
+
+
+def _told_there(entry: Entry) -> ColumnElement[bool]:
+    """Our call to make it there has left: anybody who books there may write a number into the metadata."""
+    return exists().where(
+        Booking.source == BookingSource.WEBSITE,
+        ProviderCall.subject == booking_key(entry.our_id or 0),
+        ProviderCall.provider == entry.source.value,
+    )
 
 
 def _is_older(booking: Booking, entry: Entry) -> bool:

@@ -280,7 +280,7 @@ def _settle(ctx: Ctx, wanted: Wanted, operation: str, *, succeeded: bool, extern
 
 
 def _keep_id(ctx: Ctx, wanted: Wanted, operation: str, there: CalcomBooking | None) -> None:
-    """The booking has this uid at Cal.com now; the one before leads to it as well. Its row is locked before the audit."""
+    """The booking has this uid at Cal.com now; the one before leads to it as well. Its row comes before the audit."""
     if there is None:
         return
     booking = ctx.session.get_one(Booking, wanted.booking_id, with_for_update=True)

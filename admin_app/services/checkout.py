@@ -40,6 +40,9 @@ def start(work: Work, stripe: StripePort | None, *, subject: str, return_url: st
     """
     with work() as ctx:
         payment, wish = _intended(ctx, subject, return_url)
+    if payment.checkout_url is not None:
+        # Somebody may be paying on it: no trouble with another call may release what they hold.
+        return payment.checkout_url
     key = key_of(payment, wish.expires_at)
     try:
         if stripe is None:

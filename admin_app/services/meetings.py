@@ -147,6 +147,10 @@ def _made_before(ctx: Ctx, wish: Wish, guest: ColumnElement[bool]) -> Meeting | 
     )
     return ctx.session.scalars(
         select(Meeting).where(
-            Meeting.practitioner_id == wish.practitioner_id, Meeting.starts_at == wish.starts_at, guest, stands
+            Meeting.practitioner_id == wish.practitioner_id,
+            Meeting.session_type_id.is_not_distinct_from(wish.session_type_id),
+            Meeting.starts_at == wish.starts_at,
+            guest,
+            stands,
         )
     ).first()

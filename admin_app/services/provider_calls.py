@@ -37,8 +37,10 @@ def intend(ctx: Ctx, *, provider: str, operation: str, subject: str, key: str) -
 def finish(
     ctx: Ctx, *, key: str, state: CallState, external_id: str | None = None, error_code: str | None = None
 ) -> None:
-    """Note what became of the call."""
+    """Note what became of the call. One that succeeded stays so: another try under its key may have heard less."""
     call = ctx.session.scalars(select(ProviderCall).where(ProviderCall.idempotency_key == key).with_for_update()).one()
+    if call.state is CallState.SUCCEEDED and state is not CallState.SUCCEEDED:
+        return
     call.state, call.error_code = state, error_code
     call.external_id = external_id or call.external_id
     call.finished_at = None if state is CallState.UNKNOWN else ctx.now

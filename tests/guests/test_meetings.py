@@ -191,6 +191,30 @@ def test_when_stripe_fails_the_time_is_free_again(house: House, clock: Clock, ki
     assert counted(house, email) == (1, 1, 1, 1)
 
 
+def test_asked_again_while_stripe_is_down_the_page_from_before_is_answered(
+    house: House, clock: Clock, kind: SessionType, email: str
+) -> None:
+    """The guest may be paying on it right now, so what they hold must not be given up."""
+    starts = diary.tomorrow(clock.now)
+    first = ask(house, kind, starts, email, session_type_id=kind.id)
+    control.fault(house.simulator, "stripe", "500", times=10)
+    again = ask(house, kind, starts, email, session_type_id=kind.id)
+    control.fault(house.simulator, "stripe", "off")
+    assert (again.status_code, again.json) == (201, first.json)
+    assert [row.status for row in meetings_of(house, email)] == ["pending"]
+    assert house.rows(select(Payment.state).where(Payment.meeting_id == first.json["meeting"]["id"])) == ["open"]
+
+
+def test_another_session_at_the_same_time_is_not_the_same_request(
+    house: House, clock: Clock, kind: SessionType, email: str
+) -> None:
+    starts = diary.tomorrow(clock.now)
+    assert ask(house, kind, starts, email).status_code == 201
+    refused = ask(house, kind, starts, email, session_type_id=kind.id)
+    assert (refused.status_code, refused.json["code"]) == (409, "slot_taken")
+    assert len(meetings_of(house, email)) == 1
+
+
 def test_without_workos_no_meeting(simulator: str, db: Database, clock: Clock, kind: SessionType, email: str) -> None:
     answer = ask(build(simulator, db, workos_api_key=""), kind, diary.tomorrow(clock.now), email)
     assert (answer.status_code, answer.json["code"]) == (502, "GUEST_USER_CREATION_ERROR")

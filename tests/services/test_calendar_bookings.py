@@ -14,6 +14,7 @@ from models import (
     BookingLink,
     BookingSource,
     BookingStatus,
+    CallState,
     CanceledBecause,
     EventState,
     Practitioner,
@@ -238,6 +239,22 @@ def test_a_move_to_a_taken_time_leaves_all_as_it_was(db, kind):
     assert (booking.starts_at, booking.calendly_event_id) == (AT + DAY, "Y")
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_a_time_that_one_gave_up_and_another_took_there(db, kind, order):
+    """The second may be told before the end of the first: it goes on by itself once that is known."""
+    story = [
+        calendly_told("created", "X"),
+        calendly_told("canceled", "X"),
+        calendly_told("created", "Y", email="bea@example.com"),
+    ]
+    deliver(db, *(story[number] for number in order))
+    assert EventState.PARKED not in {event.state for event in deliver(db)}
+    assert {booking.calendly_event_id: booking.status for booking in bookings_of(db)} == {
+        "X": BookingStatus.CANCELED,
+        "Y": BookingStatus.CONFIRMED,
+    }
+
+
 def test_a_hold_that_has_lapsed_gives_way(db, kind):
     held = add_booking(db, kind, AT, status=BookingStatus.PENDING, hold_expires_at=AT - 300 * DAY)
     deliver(db, calendly_told("created", "X"))
@@ -305,7 +322,22 @@ class TestABookingThatWasSoldHere:
 
     @pytest.fixture
     def ours(self, db: Database, kind: SessionType) -> Booking:
-        return add_booking(db, kind, AT, client_email="own@example.com", client_time_zone="Europe/Oslo")
+        booking = add_booking(db, kind, AT, client_email="own@example.com", client_time_zone="Europe/Oslo")
+        self.told_to_cal_com(db, booking)
+        return booking
+
+    def told_to_cal_com(self, db: Database, booking: Booking) -> None:
+        """Our call to make it there has left and was answered."""
+        with db.unit_of_work(OPERATOR) as ctx:
+            ctx.session.add(
+                ProviderCall(
+                    provider="calcom",
+                    operation="booking.create",
+                    subject=f"booking:{booking.id}",
+                    idempotency_key=f"calcom-booking.create-{booking.id}",
+                    state=CallState.SUCCEEDED,
+                )
+            )
 
     def made_there(self, db: Database, ours: Booking) -> None:
         deliver(db, calcom_told("CREATED", "X", our_id=ours.id))
@@ -319,8 +351,19 @@ class TestABookingThatWasSoldHere:
             "own@example.com",
         )
 
+    def test_a_number_that_was_never_told_to_cal_com_is_a_strangers_claim(self, db, ours, kind):
+        """Whoever books at Cal.com may write what they like into the metadata of their booking."""
+        with db.unit_of_work(OPERATOR) as ctx:
+            ctx.session.execute(delete(ProviderCall))
+        deliver(db, calcom_told("CREATED", "X", at=AT + DAY, our_id=ours.id))
+        deliver(db, calcom_told("CANCELLED", "X", at=AT + DAY, our_id=ours.id))
+        mine, theirs = bookings_of(db)
+        assert (mine.status, mine.calcom_booking_uid) == (BookingStatus.CONFIRMED, None)
+        assert (theirs.status, theirs.source) == (BookingStatus.CANCELED, BookingSource.CALCOM)
+
     def test_it_is_not_confirmed_by_cal_com(self, db, kind):
         held = add_booking(db, kind, AT, status=BookingStatus.PENDING, hold_expires_at=AT)
+        self.told_to_cal_com(db, held)
         self.made_there(db, held)
         assert bookings_of(db)[0].status is BookingStatus.PENDING
 

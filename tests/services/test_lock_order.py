@@ -35,7 +35,9 @@ def kind(real_db: Database) -> SessionType:
 
 def wait_until_blocked(db: Database) -> None:
     """Until another transaction of this database waits for a lock."""
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type='Lock'")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type='Lock'"
+    )
     until = monotonic() + 10
     while monotonic() < until:
         with db.read_only() as session:
@@ -64,14 +66,12 @@ def test_a_booking_is_called_off_while_cal_com_answers(real_db: Database, clock:
         wanted = run._wanted(ctx)
         key = wanted.key(BookingSource.CALCOM, CREATE)
         provider_calls.intend(ctx, provider="calcom", operation=CREATE, subject=subject, key=key)
-    made = CalcomBooking(**{name: None for name in CalcomBooking.__dataclass_fields__} | {"uid": "X"})
+    made = CalcomBooking(**dict.fromkeys(CalcomBooking.__dataclass_fields__) | {"uid": "X"})
 
     def call_off(ctx: Ctx) -> None:
         bookings.cancel(ctx, appointments.locked(ctx, subject), CanceledBecause.BY_CLIENT)
 
-    meanwhile(
-        real_db, lambda ctx: appointments.locked(ctx, subject), lambda: run._note(wanted, CREATE, made), call_off
-    )
+    meanwhile(real_db, lambda ctx: appointments.locked(ctx, subject), lambda: run._note(wanted, CREATE, made), call_off)
     row = appointment(real_db, subject).row
     assert (row.status, row.calcom_booking_uid) == (BookingStatus.CANCELED, "X")
 
@@ -95,7 +95,9 @@ def test_a_guest_is_linked_while_the_time_of_their_lapsed_meeting_is_taken(
         bookings.record(ctx, appointments.locked(ctx, late), "booking.refunded")
 
     def take_back(ctx: Ctx) -> None:
-        holds.take_time(ctx, practitioner_id=kind.practitioner_id, starts_at=starts, ends_at=starts + timedelta(hours=1))
+        holds.take_time(
+            ctx, practitioner_id=kind.practitioner_id, starts_at=starts, ends_at=starts + timedelta(hours=1)
+        )
 
     with pytest.raises(PlanMoved):
         meanwhile(real_db, paid, link, take_back)
