@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, redirect, request, url_for
-from werkzeug.wrappers import Response as WerkzeugResponse
+from flask import Blueprint, Response, jsonify, request
 
 from admin_app.simulator import calcom_records as calcom
 from admin_app.simulator import calendly_records as calendly
@@ -32,27 +31,22 @@ def _calendly(routes: Blueprint, world: World) -> None:
 
     @routes.post("/calendly/invitees/<invitee_id>/cancel")
     def calendly_cancel(invitee_id: str) -> Response:
-        return _invitee(_cancel(world, invitee_id, _wanted()))
+        return _invitee(cancel_at_calendly(world, invitee_id, _wanted()))
 
     @routes.post("/calendly/invitees/<invitee_id>/reschedule")
     def calendly_reschedule(invitee_id: str) -> Response:
-        return _invitee(calendly.reschedule(world, _found(world, calendly.INVITEE, invitee_id), _wanted()))
-
-    @routes.post("/pages/calendly/invitees/<invitee_id>/cancel")
-    def calendly_cancel_by_form(invitee_id: str) -> WerkzeugResponse:
-        _cancel(world, invitee_id, {})
-        return redirect(url_for("panel.home"), 303)
+        return _invitee(calendly.reschedule(world, found(world, calendly.INVITEE, invitee_id), _wanted()))
 
     @routes.get("/calendly/invitees")
     def calendly_invitees() -> Response:
         return jsonify([_told(one) for one in world.store.all(calendly.INVITEE)])
 
 
-def _cancel(world: World, invitee_id: str, wanted: Mapping[str, Any]) -> Document:
-    found = _found(world, calendly.INVITEE, invitee_id)
+def cancel_at_calendly(world: World, invitee_id: str, wanted: Mapping[str, Any]) -> Document:
+    invitee = found(world, calendly.INVITEE, invitee_id)
     by = text(wanted, "by") or "invitee"
     try:
-        return calendly.cancel(world, found, by=by, reason=None, deliver=_delivers(wanted))
+        return calendly.cancel(world, invitee, by=by, reason=None, deliver=_delivers(wanted))
     except calendly.AlreadyCanceled:
         raise Refused("It is canceled already.") from None
 
@@ -72,36 +66,34 @@ def _calcom(routes: Blueprint, world: World) -> None:
 
     @routes.post("/calcom/bookings")
     def calcom_book() -> Response:
-        wanted = _wanted()
-        attendee = {"name": text(wanted, "name"), "email": text(wanted, "email"), "timeZone": text(wanted, "time_zone")}
-        try:
-            made = calcom.book(
-                world,
-                _found(world, calcom.EVENT_TYPE, str(wanted.get("event_type"))),
-                starts_at=moment(wanted, "starts_at"),
-                attendee=attendee,
-                metadata={},
-                deliver=_delivers(wanted),
-            )
-        except calcom.NotFree:
-            raise Refused("This time is not free.") from None
-        return jsonify(made)
+        return jsonify(book_at_calcom(world, _wanted()))
 
     @routes.post("/calcom/bookings/<uid>/<act>")
     def calcom_act(uid: str, act: str) -> Response:
-        return jsonify(_act(world, _found(world, calcom.BOOKING, uid), act, _wanted()))
-
-    @routes.post("/pages/calcom/bookings/<uid>/<act>")
-    def calcom_by_form(uid: str, act: str) -> WerkzeugResponse:
-        _act(world, _found(world, calcom.BOOKING, uid), act, {})
-        return redirect(url_for("panel.home"), 303)
+        return jsonify(act_at_calcom(world, found(world, calcom.BOOKING, uid), act, _wanted()))
 
     @routes.get("/calcom/bookings")
     def calcom_bookings() -> Response:
         return jsonify(world.store.all(calcom.BOOKING))
 
 
-def _act(world: World, booking: Document, act: str, wanted: Mapping[str, Any]) -> Document:
+def book_at_calcom(world: World, wanted: Mapping[str, Any]) -> Document:
+    """Somebody books at Cal.com itself."""
+    email = text(wanted, "email")
+    if email is None:
+        raise Refused("An email is needed.")
+    attendee = {"email": email, "name": text(wanted, "name") or "Demo Client"}
+    attendee["timeZone"] = text(wanted, "time_zone") or "Europe/Oslo"
+    event_type, starts_at = found(world, calcom.EVENT_TYPE, str(wanted.get("event_type"))), moment(wanted, "starts_at")
+    try:
+        return calcom.book(
+            world, event_type, starts_at=starts_at, attendee=attendee, metadata={}, deliver=_delivers(wanted)
+        )
+    except calcom.NotFree:
+        raise Refused("This time is not free.") from None
+
+
+def act_at_calcom(world: World, booking: Document, act: str, wanted: Mapping[str, Any]) -> Document:
     deliver = _delivers(wanted)
     try:
         match act:
@@ -127,11 +119,11 @@ def _told(invitee: Document) -> dict[str, Any]:
     return {**invitee, "uri": calendly.uri(invitee), "event_uri": calendly.event_uri(invitee)}
 
 
-def _found(world: World, kind: str, identity: str) -> Document:
-    found = world.store.get(kind, identity)
-    if found is None:
+def found(world: World, kind: str, identity: str) -> Document:
+    document = world.store.get(kind, identity)
+    if document is None:
         raise Refused("There is no such thing.")
-    return found
+    return document
 
 
 def _delivers(wanted: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from admin_app.simulator import (
+    calendar_home,
     calendar_panel,
     clerk_people,
     clerk_tokens,
@@ -46,6 +47,7 @@ def blueprint(world: World) -> Blueprint:
     workos_panel.controls(routes, world)
     stripe_panel.controls(routes, world)
     calendar_panel.controls(routes, world)
+    calendar_home.forms(routes, world)
 
     @routes.post("/faults")
     def set_fault() -> Response:
@@ -74,6 +76,7 @@ def _overview(world: World) -> dict[str, Any]:
         "base_url": world.settings.base_url,
         "shown": _SHOWN,
         **stripe_panel.overview(world, _SHOWN),
+        **calendar_home.overview(world, _SHOWN),
     }
 
 

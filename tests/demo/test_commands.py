@@ -1,9 +1,11 @@
 """`flask demo` at the command line: once, next to a simulator, and never beside real business."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from click.testing import Result
+from sqlalchemy import select
 
 from admin_app.cli.demo import group
 from admin_app.context import Job
@@ -11,9 +13,9 @@ from admin_app.db import Database
 from admin_app.demo import guard
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.services import whop_comparison
+from admin_app.services import calendly_mapping, whop_comparison
 from admin_app.simulator import control_workos
-from models import Guest, User
+from models import Guest, Practitioner, SessionType, User
 from tests.house import settings_for
 
 REAL_WHOP = "https://api.whop.com/api/v1"
@@ -55,6 +57,18 @@ def test_a_second_fill_changes_nothing_and_the_simulator_agrees_with_the_data(
     found = workos.find_user(guest.email)
     assert found is not None
     assert (found.id, workos.find_organization(found.id)) == (guest.workos_user_id, guest.workos_org_id)
+
+    calendars = registry.from_settings(settings_for(own_simulator))
+    assert calendars.calendly is not None
+    assert calendars.calcom is not None
+    with own_demo.read_only() as session:
+        sold = set(session.scalars(select(SessionType.calendly_event_type_uri)))
+        mapped = session.scalars(select(Practitioner.calcom_event_type_id)).all()
+        assert calendly_mapping.propose(session, calendars.calendly.event_types()) == []
+    assert {kind.uri for kind in calendars.calendly.event_types()} == sold
+    now = own_demo.clock()
+    free = [calendars.calcom.slots(str(event_type), now, now + timedelta(days=31)).slots for event_type in mapped]
+    assert any(free)
 
 
 def test_a_purchase_is_made_at_the_simulated_whop(demo: Database, own_simulator: str) -> None:

@@ -2,19 +2,21 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn
-from admin_app.integrations import clerk, fields, stripe, whop
+from admin_app.integrations import calcom, calendly, clerk, fields, stripe, whop
 from admin_app.integrations.clerk_tokens import SessionTokens
-from tests.integrations.signing import CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET, events
+from tests.integrations.signing import CALCOM_SECRET, CALENDLY_KEY, CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET, events
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 NAMES = (
     *("webhook-id", "webhook-timestamp", "webhook-signature", "X-Whop-Signature"),
     *("svix-id", "svix-timestamp", "svix-signature", "Stripe-Signature", "Other"),
+    *("Calendly-Webhook-Signature", "X-Cal-Signature-256"),
 )
 ANY_TEXT = st.text() | st.text(alphabet="tv1=,. 0123456789abc\udcff\x00é", max_size=60)
 HEADERS = st.dictionaries(st.sampled_from(NAMES), ANY_TEXT)
@@ -45,6 +47,23 @@ def stripe_bodies(draw: st.DrawFn) -> bytes:
     about = real["data"]["object"] | draw(st.dictionaries(st.sampled_from([*real["data"]["object"]]), JSON, max_size=3))
     changed = draw(st.dictionaries(st.sampled_from([*real]), JSON, max_size=2))
     return json.dumps(real | {"data": {"object": about}} | changed).encode()
+
+
+def _damaged(draw: st.DrawFn, real: dict[str, Any], depth: int = 3) -> dict[str, Any]:
+    """The same with some of its parts replaced by anything, at any depth."""
+    changed = dict(real)
+    for name in draw(st.lists(st.sampled_from(sorted(real)), max_size=2)):
+        inner = real[name]
+        deeper = depth and isinstance(inner, dict) and inner and draw(st.booleans())
+        changed[name] = _damaged(draw, inner, depth - 1) if deeper else draw(JSON)
+    return changed
+
+
+@st.composite
+def calendar_bodies(draw: st.DrawFn) -> bytes:
+    """An event of Calendly or Cal.com in order but for some of its parts."""
+    path = draw(st.sampled_from(events("calendly") + events("calcom")))
+    return json.dumps(_damaged(draw, json.loads(path.read_bytes()))).encode()
 
 
 RAW = st.binary() | bodies() | JSON.map(lambda value: json.dumps(value).encode())
@@ -98,6 +117,36 @@ def test_stripe_signatures(raw, headers, secret):
     except BadSignature:
         return
     raise AssertionError("nobody signed this")
+
+
+@given(raw=RAW | calendar_bodies(), headers=HEADERS, secret=st.sampled_from([CALENDLY_KEY, CALCOM_SECRET, "", "é"]))
+def test_calendar_signatures(raw, headers, secret):
+    for verify in (
+        lambda: calendly.verify(raw, headers, secret, NOW),
+        lambda: calcom.verify(raw, headers, secret),
+    ):
+        try:
+            verify()
+        except BadSignature:
+            continue
+        raise AssertionError("nobody signed this")
+
+
+@given(raw=RAW | calendar_bodies())
+def test_calendar_events(raw):
+    for parse in (calendly.parse_event, calcom.parse_event):
+        try:
+            event = parse(raw, NOW)
+        except MalformedEvent:
+            continue
+        assert event.external_id.isascii()
+        assert len(event.external_id) <= 200
+        assert event.occurred_at.tzinfo is UTC
+        known = event.invitee if parse is calendly.parse_event else event
+        values = [value for value in vars(known).values() if isinstance(value, str)] if known else []
+        assert all(map(storable, [event.type, *values]))
+        if known and event.kind != "ignored":
+            assert known.starts_at < known.ends_at
 
 
 @given(raw=RAW | stripe_bodies())

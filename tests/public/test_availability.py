@@ -1,19 +1,23 @@
 """The public doors to who can be booked and when."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from admin_app.config import Settings
 from admin_app.db import Database
+from admin_app.simulator import control, control_calcom
 from models import Practitioner, SessionType
 from tests.console.conftest import counted_queries
-from tests.house import House
+from tests.house import House, build
 from tests.public.test_any_input import NASTY
 from tests.services.schedule import add_booking, add_practitioner, add_session_type
 
+EVENT_TYPES = count(300_000)
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 
@@ -183,3 +187,79 @@ def test_it_costs_the_same_few_queries_however_much_is_booked(house, db, ingrid,
     with counted_queries(db) as full:
         assert ask(house, ingrid, **asked).json["slots"] == []
     assert len(empty) == len(full) <= 5
+
+
+class TestCalcom:
+    """Over HTTP, with a Cal.com that works and one that does not."""
+
+    @pytest.fixture
+    def house(self, simulator: str, db: Database) -> House:
+        return build(simulator, db)
+
+    @pytest.fixture
+    def mapped(self, house: House, db: Database) -> Practitioner:
+        number = next(EVENT_TYPES)
+        control_calcom.seed_event_types(house.simulator, [{"id": str(number), "minutes": 30, "host_id": number}])
+        person = add_practitioner(db, time_zone="UTC", calcom_event_type_id=str(number))
+        add_session_type(db, person)
+        yield person
+        control.fault(house.simulator, "calcom", "off")
+
+    def day(self) -> str:
+        """A Monday to come."""
+        today = datetime.now(UTC).date()
+        return str(today + timedelta(days=14 - today.weekday()))
+
+    def test_its_times_and_then_from_memory(self, house, mapped):
+        first, again = (ask(house, mapped, from_=self.day(), to=self.day()).json for _ in range(2))
+        assert (first["source"], again["source"]) == ("calcom", "cache")
+        assert first["slots"] == again["slots"]
+        # Half an hour is offered at a time, and the session lasts an hour.
+        assert [slot["starts_at"][11:16] for slot in first["slots"]][:4] == ["08:00", "08:30", "09:00", "09:30"]
+        assert "11:30" not in [slot["starts_at"][11:16] for slot in first["slots"]]
+
+    def test_what_is_busy_there_is_not_offered(self, house, mapped):
+        at = datetime.fromisoformat(f"{self.day()}T08:00:00+00:00")
+        control_calcom.make_busy(
+            house.simulator,
+            event_type=str(mapped.calcom_event_type_id),
+            starts_at=at,
+            ends_at=at + timedelta(hours=4),
+        )
+        answer = ask(house, mapped, from_=self.day(), to=self.day()).json
+        assert (answer["source"], answer["slots"][0]["starts_at"][11:16]) == ("calcom", "13:00")
+
+    @pytest.mark.parametrize("mode", ["429", "500", "apply-then-drop", "apply-then-500"])
+    def test_a_passing_trouble_is_not_seen(self, house, mapped, mode):
+        control.fault(house.simulator, "calcom", mode)
+        assert ask(house, mapped, from_=self.day(), to=self.day()).json["source"] == "calcom"
+
+    def test_while_it_is_down_the_working_hours_are_offered_and_it_is_left_alone(self, house, mapped):
+        control.fault(house.simulator, "calcom", "500", times=12)
+        answers = [ask(house, mapped, from_=self.day(), to=self.day()).json for _ in range(6)]
+        assert {answer["source"] for answer in answers} == {"fallback"}
+        assert answers[0]["slots"][0]["starts_at"][11:16] == "08:00"
+        # Four calls with three tries each used the fault up; the circuit keeps the others away.
+        control.fault(house.simulator, "calcom", "off")
+        assert ask(house, mapped, from_=self.day(), to=self.day()).json["source"] == "fallback"
+
+    def test_a_wrong_key_and_an_unknown_event_type_fall_back(self, simulator, db, house, mapped):
+        wrong = build(simulator, db, calcom_api_key="cal_another")
+        assert ask(wrong, mapped, from_=self.day(), to=self.day()).json["source"] == "fallback"
+        lost = add_practitioner(db, "lost@practice.example", calcom_event_type_id="404404")
+        assert ask(house, lost, from_=self.day(), to=self.day()).json["source"] == "fallback"
+
+    def test_the_settings_map_a_practitioner_too(self, simulator, db, house, mapped):
+        other = add_practitioner(db, "other@practice.example")
+        by_setting = build(simulator, db, calcom_event_type={other.id: mapped.calcom_event_type_id})
+        assert ask(by_setting, other, from_=self.day(), to=self.day()).json["source"] == "calcom"
+
+
+def test_the_mapping_is_read_from_the_environment(monkeypatch):
+    for name, value in {"CALCOM_USER_ID_3": "41", "CALCOM_EVENT_TYPE_3": "88", "CALCOM_EVENT_TYPE_4": ""}.items():
+        monkeypatch.setenv(name, value)
+    read = Settings(_env_file=None, database_url="postgresql://nowhere/none", secret_key="s" * 32)
+    assert (read.calcom_user_id, read.calcom_event_type) == ({3: "41"}, {3: "88"})
+    monkeypatch.setenv("CALCOM_EVENT_TYPE_x", "88")
+    with pytest.raises(ValueError, match="calcom_event_type"):
+        Settings(_env_file=None, database_url="postgresql://nowhere/none", secret_key="s" * 32)

@@ -240,3 +240,34 @@ class TestContracts:
         check("calcom-v2", "BookingOutput_2024_08_13", answer["data"])
         listed = httpx.get(f"{simulator}/calcom/v2/bookings", headers=CALCOM).json()
         check("calcom-v2", "GetBookingsOutput_2024_08_13", listed)
+
+
+class TestHomePage:
+    """A person without programs books, moves and cancels by the forms of the home page."""
+
+    def test_calendly(self, simulator, receiver, calendly_port):
+        form = {"what": "calendly:ET1", "starts_at": f"{NINE:%Y-%m-%dT%H:%M}", "name": "", "email": "ada@example.com"}
+        assert httpx.post(f"{simulator}/_sim/pages/calendars/book", data=form).status_code == 303
+        (made,) = control_calendly.invitees(simulator)
+        page = httpx.get(f"{simulator}/_sim/").text
+        assert "Calendly: Consultation, Hanna Host" in page
+        assert f"Move a day: ada@example.com, {NINE:%Y-%m-%d %H:%M}" in page
+        httpx.post(f"{simulator}/_sim/pages/calendars/calendly/{made['id']}/reschedule")
+        moved = control_calendly.invitees(simulator)[1]
+        httpx.post(f"{simulator}/_sim/pages/calendars/calendly/{moved['id']}/cancel")
+        assert [json.loads(body)["event"] for _, _, body in receiver.wait_for(4)][-1] == "invitee.canceled"
+        assert calendly_port.invitee(moved["uri"]).starts_at == NINE + DAY
+
+    def test_calcom(self, simulator, receiver, calcom_port):
+        form = {"what": "calcom:88", "starts_at": f"{NINE:%Y-%m-%dT%H:%M}", "name": "Ada", "email": "ada@example.com"}
+        assert httpx.post(f"{simulator}/_sim/pages/calendars/book", data=form).status_code == 303
+        assert httpx.post(f"{simulator}/_sim/pages/calendars/book", data=form).status_code == 422
+        (made,) = control_calcom.bookings(simulator)
+        assert "Accept: ada@example.com" in httpx.get(f"{simulator}/_sim/").text
+        for act in ("accept", "reschedule"):
+            assert httpx.post(f"{simulator}/_sim/pages/calendars/calcom/{made['id']}/{act}").status_code == 303
+        triggers = [json.loads(body)["triggerEvent"] for _, _, body in receiver.wait_for(3)]
+        assert triggers == ["BOOKING_REQUESTED", "BOOKING_CREATED", "BOOKING_RESCHEDULED"]
+
+    def test_something_else_is_refused(self, simulator):
+        assert httpx.post(f"{simulator}/_sim/pages/calendars/book", data={"what": "x"}).status_code == 422
