@@ -185,9 +185,11 @@ class Stories:
     def _disputes(self) -> None:
         for made, told, reason, days in ((30, 3, "product_not_received", 9), (26, 1, "credit_not_processed", 14)):
             story = self._paid(made, -made + 6)
+            self._then(story, story.starts_at + timedelta(hours=2), self._completes("Came, as the notes say."))
             self._then(story, self.stage.ago(days=told), self._disputes_it(reason, days))
         for made, status in ((90, "won"), (75, "lost")):
             story = self._paid(made, -made + 5)
+            self._then(story, story.starts_at + timedelta(hours=3), self._completes("Came on time."))
             self._then(story, self.stage.ago(days=made - 20), self._disputes_it("fraudulent", 10))
             self._then(story, self.stage.ago(days=made - 45), self._decides(status))
 
