@@ -142,11 +142,18 @@ def _acts(rows: Iterable[Any], payments: Mapping[int, Mapping[str, Any]]) -> Ite
             at=row.at,
             kind="act",
             title=words_for(event, {"amount": amount, **kept["facts"]}, who),
-            who="the client" if kept["actor_kind"] == "guest" else who,
+            who=_who(event, kept["actor_kind"], who),
             record=about,
             reason=kept["reason"],
             changes=audit.changes_of(change for change in kept["changes"] if change["field"] in SHOWN_CHANGES),
         )
+
+
+def _who(event: str, kind: str, name: str) -> str:
+    """By whom, as the page says it. A visitor who is not the client only stood where it came to light."""
+    if kind != "guest":
+        return name
+    return "the client" if event == "booking.held" else ""
 
 
 def _main_record(names: list[str]) -> str:

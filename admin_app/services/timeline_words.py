@@ -24,9 +24,15 @@ WORDS = {
     "refund.requested": "A refund of {amount} was asked for",
     "refund.approved": "The refund of {amount} was approved",
     "refund.declined": "The refund of {amount} was declined",
-    "refund.settled": "The refund of {amount} is {state}",
     "refund.asked": "Stripe was asked about the refund of {amount}",
     "refund.found": "A refund of {amount} was made at Stripe itself",
+    "refund.settled.succeeded": "The refund of {amount} went through",
+    "refund.settled.sent": "The refund of {amount} is with the bank",
+    "refund.settled.failed": "The refund of {amount} failed",
+    "refund.settled.unknown": "Nobody knows yet what became of the refund of {amount}",
+    "refund.settled.declined": "The refund of {amount} was declined",
+    "booking.calendar": "{Done} at {provider}",
+    "booking.joined": "Found to be one with booking {other}, which was moved in {provider}",
     "guest.resolved": "Linked to the guest {email}",
 }
 # The mail itself stands in the story.
@@ -47,14 +53,16 @@ def provider_name(name: str) -> str:
 
 def words_for(event: str, facts: Mapping[str, Any], who: str) -> str:
     """The sentence of an entry in the story of its own record; the audit's where there is no shorter one."""
-    words = WORDS.get(event)
+    words = WORDS.get(event) or WORDS.get(f"{event}.{facts.get('state')}")
     if words is None:
         return audit.sentence(event, who or "Backdesk", facts)
-    said = {
-        name: str(value).replace("_", " ") if name in {"because", "state"} else value for name, value in facts.items()
-    }
-    if "provider" in said:
-        said["provider"] = provider_name(str(said["provider"]))
+    said = dict(facts)
+    if "because" in facts:
+        said["because"] = str(facts["because"]).replace("_", " ")
+    if "provider" in facts:
+        said["provider"] = provider_name(str(facts["provider"]))
+    if "done" in facts:
+        said["Done"] = str(facts["done"]).capitalize()
     try:
         return words.format_map(said).rstrip()
     except KeyError:
