@@ -89,11 +89,16 @@ def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePay
         refunded=_whole(charge.get("amount_refunded")) or 0,
         currency=currency,
         charge_id=fields.text(charge.get("id")),
-        fee=_whole(fields.mapping(charge.get("balance_transaction")).get("fee")),
+        fee=_fee(fields.mapping(charge.get("balance_transaction")), currency),
         failure_code=fields.text(error.get("decline_code")) or fields.text(error.get("code")),
         subject=subject(data),
         dispute=dispute,
     )
+
+
+def _fee(movement: Mapping[str, Any], currency: str) -> int | None:
+    """In the currency that was paid in; an account that settles in another one is told the fee in that."""
+    return _whole(movement.get("fee")) if movement.get("currency") == currency else None
 
 
 def dispute(data: Mapping[str, Any]) -> StripeDispute | None:

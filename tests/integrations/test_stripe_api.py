@@ -193,6 +193,15 @@ def test_a_list_with_something_unreadable_is_no_shorter_list(port, provider):
         port.refunds_of("pi_1")
 
 
+def test_a_fee_in_another_currency_is_not_one_in_the_payments(port, provider):
+    def fee_in(currency: str) -> int | None:
+        movement = {"id": "txn_1", "object": "balance_transaction", "fee": 465, "currency": currency}
+        provider.answers[PAYMENT_PATH] = (200, PAYMENT | {"latest_charge": CHARGE | {"balance_transaction": movement}})
+        return port.payment("pi_1").fee
+
+    assert (fee_in("eur"), fee_in("nok")) == (465, None)
+
+
 def test_money_that_the_bank_has_not_given_yet_is_not_captured(port, provider):
     provider.answers[PAYMENT_PATH] = (
         200,
