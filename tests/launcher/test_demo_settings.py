@@ -74,6 +74,8 @@ def test_the_file_reads_the_same_in_a_shell_and_in_dotenv(tmp_path: Path) -> Non
 def test_the_example_file_names_every_setting_and_nothing_else() -> None:
     example = (Path(__file__).resolve().parents[2] / ".env.example").read_text()
     named = re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)
+    # Families of settings, one for each practitioner.
+    named += re.findall(r"\b([A-Z_]+)_<practitioner id>", example)
     assert sorted(named) == sorted(name.upper() for name in Settings.model_fields)
 
 
