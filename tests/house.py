@@ -72,13 +72,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def simulated_providers(folder: Path) -> Iterator[str]:
-    """The address of a simulator that runs while the block does."""
+def simulated_providers(folder: Path, base_url: str = BASE_URL) -> Iterator[str]:
+    """The address of a simulator that runs while the block does; it tells the product at `base_url`."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = SimulatorSettings(
         own_url=url,
-        base_url=BASE_URL,
+        base_url=base_url,
         whop_api_key=WHOP_KEY,
         whop_webhook_secret=WHOP_SECRET,
         clerk_secret_key=CLERK_KEY,
