@@ -7,12 +7,23 @@ import stripe
 from sqlalchemy import create_engine
 
 from admin_app.db import Database
+from tests.contracts import WATCH
 
 DRIVER = "postgresql+psycopg://"
 
 
 def with_driver(url: str) -> str:
     return DRIVER + url.split("://", 1)[1]
+
+
+@pytest.fixture(autouse=True)
+def _as_documented(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test in which our code sent a provider what its document does not have."""
+    WATCH.taken()
+    yield
+    sent_amiss = WATCH.taken()
+    if request.node.get_closest_marker("calls_providers_itself") is None:
+        assert sent_amiss == []
 
 
 @pytest.fixture(scope="session", autouse=True)

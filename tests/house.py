@@ -27,6 +27,7 @@ from admin_app.simulator import app as simulated
 from admin_app.simulator import control
 from admin_app.simulator.settings import SimulatorSettings
 from models import Base
+from tests.contracts import WATCH
 from tests.integrations.signing import (
     CALCOM_SECRET,
     CALENDLY_KEY,
@@ -94,6 +95,7 @@ def simulated_providers(folder: Path, base_url: str = BASE_URL) -> Iterator[str]
         calcom_webhook_secret=CALCOM_SECRET,
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
+    WATCH.over(app)
     with served(app, port):
         yield url
     simulated.close(app)

@@ -46,6 +46,13 @@ _SESSION_UNPLAYED: dict[str, Any] = {
         *("shipping_address_collection", "shipping_cost", "submit_type", "subscription", "wallet_options"),
     ),
     "adaptive_pricing": {"enabled": False},
+    "invoice_creation": {
+        "enabled": False,
+        "invoice_data": {
+            **_nothing(*("account_tax_ids", "custom_fields", "description", "footer", "issuer", "rendering_options")),
+            "metadata": {},
+        },
+    },
     "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
     "custom_fields": [],
     "custom_text": _nothing("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"),
@@ -87,6 +94,16 @@ _REFUND_UNPLAYED: dict[str, Any] = _nothing(
     *("customer", "customer_account", "payment_method", "receipt_number", "source_transfer_reversal"),
     "transfer_reversal",
 )
+
+_NO_EVIDENCE: dict[str, Any] = _nothing(
+    *("access_activity_log", "billing_address", "cancellation_policy", "cancellation_policy_disclosure"),
+    *("cancellation_rebuttal", "customer_communication", "customer_email_address", "customer_name"),
+    *("customer_purchase_ip", "customer_signature", "duplicate_charge_documentation"),
+    *("duplicate_charge_explanation", "duplicate_charge_id", "product_description", "receipt", "refund_policy"),
+    *("refund_policy_disclosure", "refund_refusal_explanation", "service_date", "service_documentation"),
+    *("shipping_address", "shipping_carrier", "shipping_date", "shipping_documentation"),
+    *("shipping_tracking_number", "uncategorized_file", "uncategorized_text"),
+) | {"enhanced_evidence": {}}
 
 
 def session(wanted: Mapping[str, Any], *, amount: int, currency: str, title: str, page: str, live: bool) -> Document:
@@ -211,7 +228,7 @@ def dispute(of: Document, *, reason: str) -> Document:
         "created": created,
         "currency": of["currency"],
         "enhanced_eligibility_types": [],
-        "evidence": {},
+        "evidence": _NO_EVIDENCE,
         "evidence_details": {
             "due_by": created + 14 * 86400,
             "enhanced_eligibility": {},

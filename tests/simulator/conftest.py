@@ -15,6 +15,7 @@ from admin_app.config import Settings
 from admin_app.integrations.registry import Providers, from_settings
 from admin_app.simulator.app import close, create_app
 from admin_app.simulator.settings import SimulatorSettings
+from tests.contracts import WATCH
 from tests.integrations.signing import CALCOM_SECRET, CALENDLY_KEY, CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET
 from tests.programs import programs
 
@@ -89,6 +90,7 @@ def simulator(tmp_path: Path, receiver: Receiver) -> Iterator[str]:
         ),
         tmp_path / "state.sqlite",
     )
+    WATCH.over(app)
     server.app = app
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

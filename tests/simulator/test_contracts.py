@@ -1,45 +1,27 @@
 """The simulator's answers and events against the collected contracts, where those are at hand."""
 
 import json
-from functools import cache
 from typing import Any
 
 import httpx
 import pytest
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
-from admin_app.simulator import control
+from admin_app.simulator import control, control_stripe
+from tests.contracts import problems
 from tests.integrations.signing import SHARED_CONTRACTS
+from tests.simulator.test_stripe import wish
 
-pytestmark = pytest.mark.skipif(
-    not SHARED_CONTRACTS.exists(), reason="the collected contracts are not beside the project"
-)
+pytestmark = [
+    pytest.mark.skipif(not SHARED_CONTRACTS.exists(), reason="the collected contracts are not beside the project"),
+    pytest.mark.calls_providers_itself,
+]
 WHOP = {"Authorization": "Bearer apik_sim"}
+STRIPE = {"Authorization": "Bearer sk_test_sim"}
 CLERK = {"Authorization": "Bearer sk_sim"}
 
 
-@cache
-def _registry(document: str) -> Registry[Any]:
-    contents = _with_nulls(json.loads((SHARED_CONTRACTS / f"{document}.openapi.json").read_text()))
-    return Registry().with_resource(document, Resource.from_contents(contents, default_specification=DRAFT202012))
-
-
-def _with_nulls(node: Any) -> Any:
-    """`nullable` of OpenAPI 3.0 in the words of JSON Schema."""
-    if isinstance(node, list):
-        return [_with_nulls(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    plain = {name: _with_nulls(value) for name, value in node.items() if name != "nullable"}
-    return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain
-
-
 def check(document: str, schema: str, value: Any) -> None:
-    reference = {"$ref": f"{document}#/components/schemas/{schema}"}
-    validator = Draft202012Validator(reference, registry=_registry(document))
-    assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)] == []
+    assert problems(document, f"/components/schemas/{schema}", value) == []
 
 
 @pytest.fixture
@@ -161,3 +143,83 @@ def test_a_taken_address_at_workos(simulator):
     answer = httpx.post(f"{simulator}/workos/user_management/users", headers=headers, json=body)
     example = json.loads((SHARED_CONTRACTS / "events/workos/error.user_creation_error.400.json").read_text())
     assert (answer.status_code, answer.json()) == (400, example)
+
+
+@pytest.fixture
+def checkout(providers):
+    return providers.stripe.create_checkout(wish(), idempotency_key="k").id
+
+
+def test_stripe_sessions_in_every_state(simulator, providers, checkout):
+    path = f"/stripe/v1/checkout/sessions/{checkout}"
+    check("stripe", "checkout.session", get(simulator, path, STRIPE))
+    control_stripe.decline(simulator, checkout, deliver=False)
+    check("stripe", "checkout.session", get(simulator, path, STRIPE))
+    control_stripe.pay(simulator, checkout, deliver=False)
+    check("stripe", "checkout.session", get(simulator, path, STRIPE))
+    other = providers.stripe.create_checkout(wish(), idempotency_key="other").id
+    expired = httpx.post(f"{simulator}/stripe/v1/checkout/sessions/{other}/expire", headers=STRIPE)
+    check("stripe", "checkout.session", expired.json())
+
+
+def test_stripe_payments_charges_refunds_and_disputes(simulator, providers, checkout):
+    failed = control_stripe.decline(simulator, checkout, deliver=False)["payment_intent"]
+    expanded = {"expand[0]": "latest_charge"}
+    check("stripe", "payment_intent", get(simulator, f"/stripe/v1/payment_intents/{failed}", STRIPE, **expanded))
+    payment = control_stripe.pay(simulator, checkout, deliver=False)["payment_intent"]
+    check("stripe", "payment_intent", get(simulator, f"/stripe/v1/payment_intents/{payment}", STRIPE))
+    asked = {"payment_intent": payment, "amount": "100", "metadata[refundId]": "7"}
+    made = httpx.post(f"{simulator}/stripe/v1/refunds", headers=STRIPE, data=asked).json()
+    check("stripe", "refund", made)
+    control_stripe.settle_refund(simulator, made["id"], succeeds=False, deliver=False)
+    check("stripe", "refund", get(simulator, f"/stripe/v1/refunds/{made['id']}", STRIPE))
+    listed = get(simulator, "/stripe/v1/refunds", STRIPE, payment_intent=payment)
+    assert (listed["object"], listed["has_more"], listed["url"]) == ("list", False, "/v1/refunds")
+    check("stripe", "dispute", control_stripe.dispute(simulator, payment, deliver=False))
+    found = get(simulator, f"/stripe/v1/payment_intents/{payment}", STRIPE, **expanded)
+    check("stripe", "payment_intent", found)
+
+
+def test_stripe_events(simulator, providers, checkout):
+    control_stripe.decline(simulator, checkout, deliver=False)
+    payment = control_stripe.pay(simulator, checkout, deliver=False)["payment_intent"]
+    refunded = control_stripe.refund(simulator, payment, deliver=False)
+    control_stripe.settle_refund(simulator, refunded["id"], succeeds=False, deliver=False)
+    control_stripe.dispute(simulator, payment, deliver=False)
+    other = providers.stripe.create_checkout(wish(), idempotency_key="other").id
+    control_stripe.expire(simulator, other, deliver=False)
+    later = providers.stripe.create_checkout(wish(), idempotency_key="later").id
+    control_stripe.pay_later(simulator, later, deliver=False)
+    control_stripe.settle_async(simulator, later, deliver=False)
+    told = [*control_stripe.events(simulator, payment), *control_stripe.events(simulator, "cs_test_")]
+    assert len({event["type"] for event in told}) == 9
+    for event in told:
+        check("stripe", "event", event)
+        about = event["data"]["object"]["object"]
+        check("stripe", about, event["data"]["object"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/refunds/re_nobody", {}, 401),
+        ("GET", "/refunds/re_nobody", STRIPE, 404),
+        ("GET", "/refunds?limit=many", STRIPE, 400),
+        ("GET", "/refunds?starting_after=re_nobody", STRIPE, 404),
+        ("POST", "/refunds", STRIPE, 400),
+        ("POST", "/checkout/sessions", STRIPE, 400),
+        ("POST", "/checkout/sessions/cs_nobody/expire", STRIPE, 404),
+    ],
+)
+def test_stripe_errors(simulator, method, path, headers, status):
+    answer = httpx.request(method, f"{simulator}/stripe/v1{path}", headers=headers)
+    assert answer.status_code == status
+    check("stripe", "error", answer.json())
+
+
+@pytest.mark.parametrize("mode", ["429", "500"])
+def test_stripe_faults_speak_its_language(simulator, mode):
+    control.fault(simulator, "stripe", mode)
+    answer = httpx.get(f"{simulator}/stripe/v1/refunds", headers=STRIPE)
+    assert answer.status_code == int(mode)
+    check("stripe", "error", answer.json())
