@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from admin_app.simulator import control
+from admin_app.simulator import control, control_workos
 from tests.house import House
 from tests.public.test_bookings import ALWAYS
 from tests.services.diary import offered, tomorrow
@@ -39,21 +39,34 @@ def known(house: House) -> dict[str, Any]:
     """Values under which there is something; nothing that is made up hits upon them."""
     kind = offered(house.db, minutes=60, working_hours=ALWAYS)
     starts_at = tomorrow(house.db.clock())
-    wanted = {"practitioner_id": kind.practitioner_id, "session_type_id": kind.id, "client_email": "cleo@example.com"}
-    held = house.post("/api/bookings", json=wanted | {"client_name": "Cleo", "starts_at": starts_at.isoformat()}).json
-    return wanted | {
+    email = f"cleo{kind.id}@example.com"
+    names = {"client_email": email, "client_name": "Cleo", "guest_email": email, "guest_name": "Cleo"}
+    offer = {"practitioner_id": kind.practitioner_id, "session_type_id": kind.id, "timezone": "Europe/Berlin"}
+    held = house.post("/api/bookings", json=offer | names | {"starts_at": starts_at.isoformat()}).json
+    later = {"starts_at": (starts_at + timedelta(hours=2)).isoformat()}
+    met = house.post("/api/meetings", json=offer | names | later).json
+    house.work()
+    return {
+        **offer,
+        **names,
         "booking_id": held["booking"]["id"],
         "session_id": held["checkout_url"].rpartition("/")[2],
-        "starts_at": (starts_at + timedelta(hours=2)).isoformat(),
-        "timezone": "Europe/Berlin",
+        "starts_at": (starts_at + timedelta(hours=4)).isoformat(),
+        "email": email,
+        "code": control_workos.codes(house.simulator, email)[-1],
+        "workos_user_id": met["meeting"]["guest_workos_user_id"],
     }
 
 
 @pytest.fixture
-def credentials(house: House) -> dict[str, dict[str, str]]:
+def credentials(house: House, known: dict[str, Any]) -> dict[str, dict[str, str]]:
     """What each way of signing in sends, by its name in the description."""
     person, _ = house.customer("ada@example.com")
-    return {"customer": {"Authorization": f"Bearer {control.token(house.simulator, person, ttl=3600)}"}}
+    guest = control_workos.token(house.simulator, known["workos_user_id"], ttl=3600)
+    return {
+        "customer": {"Authorization": f"Bearer {control.token(house.simulator, person, ttl=3600)}"},
+        "guest": {"Authorization": f"Bearer {guest}"},
+    }
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS, ids=[f"{method} {path}" for method, path in CALLS])

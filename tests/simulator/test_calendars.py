@@ -111,6 +111,7 @@ class TestCalendly:
             ("/scheduled_events/nobody/invitees/nobody", CALENDLY, 404),
         ],
     )
+    @pytest.mark.calls_providers_itself
     def test_errors(self, simulator, path, headers, status):
         answer = httpx.get(f"{simulator}/calendly{path}", headers=headers)
         assert answer.status_code == status
@@ -131,6 +132,7 @@ class TestCalcom:
         first = calcom_port.slots("88", MONDAY, MONDAY + DAY).slots[0]
         assert first.starts_at.astimezone(ZoneInfo("America/New_York")).hour == 8
 
+    @pytest.mark.calls_providers_itself
     def test_a_wrong_version_silently_gets_the_older_form(self, simulator, calcom_port):
         query = {"eventTypeId": "77", "start": NINE.isoformat(), "end": (NINE + HOUR).isoformat()}
         for version in ({}, {"cal-api-version": "2024-08-13"}):
@@ -207,6 +209,7 @@ class TestCalcom:
             ("/slots?eventTypeId=77&start=soon&end=later", CALCOM, 400),
         ],
     )
+    @pytest.mark.calls_providers_itself
     def test_errors(self, simulator, calcom_port, path, headers, status):
         answer = httpx.get(f"{simulator}/calcom/v2{path}", headers=headers)
         assert answer.status_code == status
@@ -215,6 +218,7 @@ class TestCalcom:
 
 
 @pytest.mark.skipif(not SHARED_CONTRACTS.exists(), reason="the collected contracts are not beside the project")
+@pytest.mark.calls_providers_itself
 class TestContracts:
     def test_calendly(self, simulator, receiver, calendly_port):
         made = invitee(simulator)
