@@ -19,7 +19,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from admin_app.simulator import control
-from tests.integrations.signing import CLERK_SECRET, WHOP_SECRET
+from tests.integrations.signing import CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_SECONDS = 30
@@ -100,6 +100,9 @@ def _settings(place: Programs, smtp_url: str) -> dict[str, str]:
         "CLERK_WEBHOOK_SECRET": CLERK_SECRET,
         "CLERK_AUTHORIZED_PARTIES": place.url,
         "CLERK_SIGN_IN_URL": f"{place.simulator}/clerk/sign-in",
+        "STRIPE_SECRET_KEY": "sk_test_way",
+        "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+        "STRIPE_API_BASE": f"{place.simulator}/stripe",
         "SMTP_URL": smtp_url,
     }
 
