@@ -40,10 +40,10 @@ def subject_of(payment: Payment) -> str:
     return booking_key(payment.booking_id) if payment.booking_id else meeting_key(payment.meeting_id or 0)
 
 
-def paid_for(payment: Payment) -> dict[str, str | int]:
+def paid_for(payment: Payment) -> dict[str, str]:
     """What was paid for, as the audit's sentences say it."""
     what, _, number = subject_of(payment).partition(":")
-    return {"what": what, "number": int(number)}
+    return {"what": what, "number": number}
 
 
 def records_of(payment: Payment) -> list[str]:
