@@ -183,7 +183,7 @@ def test_without_a_key_there_is_nothing_to_compare(simulator: str, house: House)
 def test_whop_is_not_asked_inside_a_working_transaction(real_house: House) -> None:
     """While Whop thinks, only the lock that keeps a second run away holds a connection."""
     buy_unseen(real_house, 1)
-    control.fault(real_house.simulator, "whop", "slow", times=1, seconds=1)
+    control.fault(real_house.simulator, "whop", "slow", times=1, seconds=4)
     in_use: list[int] = []
     with Watch(lambda: in_use.append(real_house.db.engine.pool.checkedout())):
         compare(real_house)
