@@ -1,16 +1,14 @@
-"""A practitioner's week: what is booked and met in it, and when they work, as moments in time."""
+"""What is booked and met with a practitioner in some days, for the calendar."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
-from admin_app.services import working_hours
-from models import Booking, BookingStatus, Meeting, Practitioner, SessionType
+from models import Booking, BookingStatus, Meeting, SessionType
 
 # Nothing that is sold takes longer, so what reaches into the week began within this time before it.
 LONGEST = timedelta(days=1)
@@ -45,21 +43,6 @@ def entries(
     if meetings:
         found += _entries(session, "meeting", _meetings(practitioner_id), start, end, now)
     return sorted(found, key=lambda entry: (entry.starts_at, entry.ends_at, entry.kind, entry.number))
-
-
-def working_spans(
-    practitioner: Practitioner, zone: ZoneInfo, first: date, last: date
-) -> Iterator[tuple[datetime, datetime]]:
-    """When they work between two dates of their own zone, both included."""
-    day = first
-    while day <= last:
-        for begin, end in working_hours.of_day(practitioner.working_hours, day.weekday()):
-            yield _moment(day, begin, zone), _moment(day, end, zone)
-        day += timedelta(days=1)
-
-
-def _moment(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(minute // 60, minute % 60), zone).astimezone(UTC)
 
 
 def _entries(

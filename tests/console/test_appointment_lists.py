@@ -35,7 +35,7 @@ def spans_of(html: str) -> dict[str, tuple[str, bool]]:
 def test_shortcuts_lead_to_addresses_that_name_their_days(section: str, client_for: ClientFor) -> None:
     client = client_for(Role.OPS)
     spans = spans_of(client.get(f"/admin/{section}/").text)
-    assert list(spans) == ["Today", "Next 7 days", "From today on", "Past", "All"]
+    assert list(spans) == ["Today", "Next 7 days", "From today on", "Past", "To settle", "All"]
     assert [label for label, (_, shown) in spans.items() if shown] == ["All"]
     for label, (href, _) in spans.items():
         answer = client.get(href)
@@ -60,6 +60,7 @@ def test_a_shortcut_shows_its_days_in_order(diary: Diary, db: Database, client_f
     assert times("Next 7 days") == [day(2), day(4)]
     assert times("From today on") == [day(2), day(4), day(12)]
     assert times("Past") == [day(-2)]
+    assert times("To settle") == [day(-2)]
 
 
 def test_the_last_payment_stands_beside_the_price(diary: Diary, db: Database, client_for: ClientFor) -> None:

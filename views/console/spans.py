@@ -9,13 +9,17 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True)
 class Span:
-    """A shortcut to some days around today, in the viewer's zone: `first` and `last` count from it, None is open."""
+    """A shortcut to some days around today, in the viewer's zone: `first` and `last` count from it, None is open.
+
+    `also` are other filters that it sets.
+    """
 
     label: str
     filter: str
     first: int | None
     last: int | None
     sort: str
+    also: tuple[tuple[str, str], ...] = ()
 
     @property
     def arguments(self) -> tuple[str, str]:
@@ -24,17 +28,18 @@ class Span:
     def query(self, today: date) -> dict[str, str]:
         """The list's arguments for these days; they name the days, so that the address stays true to what it shows."""
         days = zip(self.arguments, (self.first, self.last), strict=True)
-        return {name: (today + timedelta(days=offset)).isoformat() for name, offset in days if offset is not None}
+        bounds = {name: (today + timedelta(days=offset)).isoformat() for name, offset in days if offset is not None}
+        return {**bounds, **dict(self.also)}
 
 
 def shown(
     spans: Iterable[Span], address: str, chosen: Mapping[str, Sequence[str]], zone: ZoneInfo
 ) -> list[tuple[str, str, bool]]:
-    """Each shortcut with its address, and whether the list shows just these days."""
+    """Each shortcut with its address, and whether the list shows just that."""
     today = datetime.now(zone).date()
+    narrowed = {name: values[0] for name, values in chosen.items() if len(values) == 1}
     links = []
     for span in spans:
         query = span.query(today)
-        own = {name: chosen[name][0] for name in span.arguments if name in chosen}
-        links.append((span.label, f"{address}?{urlencode({**query, 'sort': span.sort})}", own == query))
+        links.append((span.label, f"{address}?{urlencode({**query, 'sort': span.sort})}", narrowed == query))
     return links

@@ -19,6 +19,8 @@ APPOINTMENT_SPANS = (
     Span("Next 7 days", "starts", 0, 6, "starts"),
     Span("From today on", "starts", 0, None, "starts"),
     Span("Past", "starts", None, -1, "-starts"),
+    # Over, and nobody has said yet whether it took place.
+    Span("To settle", "starts", None, -1, "-starts", also=(("status", "confirmed"),)),
 )
 Values = Mapping[str, Any]
 

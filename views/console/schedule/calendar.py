@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import week_calendar
+from admin_app.services import week_calendar, working_time
 from admin_app.services.week_calendar import Entry
 from models import Practitioner
 from views.backdesk import backdesk
@@ -102,9 +102,7 @@ def _shown(session: Session, practitioner: Practitioner) -> dict[str, Any]:
     start, end = (weeks.midnight(wish.monday + timedelta(days=days), zone) for days in (0, 7))
     may_meet = person.may(Permission.MEETINGS_READ)
     found = week_calendar.entries(session, practitioner.id, start, end, now, meetings=may_meet)
-    works = week_calendar.working_spans(
-        practitioner, their_zone, wish.monday - timedelta(days=1), wish.monday + timedelta(days=7)
-    )
+    works = working_time.spans(practitioner.working_hours, their_zone, start, end)
     kept = [entry for entry in found if wish.all_shown or entry.takes_time]
     laid_out = weeks.lay_out(wish.monday, zone, kept, works, now)
     return {
