@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, func, literal_column, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -111,14 +111,19 @@ def _statement(kind: Kind) -> Select[*tuple[Any, ...]]:
         ).join(p, p.id == r.payment_id),
     )
     story = union_all(*parts).subquery("story")
-    return select(story).order_by(story.c.at.desc(), story.c.id.desc()).limit(MOST)
+    return select(story).order_by(story.c.at.desc(), story.c.id.desc()).limit(literal_column(str(MOST)))
 
 
 def _part(source: str, model: Any, at: Any, condition: ColumnElement[bool], names: str) -> Select[*tuple[Any, ...]]:
-    pairs = [part for name in names.split() for part in (name, getattr(model, name))]
+    # The names are written out: as parameters, there would be some forty of them to carry each time.
+    pairs = [part for name in names.split() for part in (_word(name), getattr(model, name))]
     kept = func.jsonb_build_object(*pairs).label("kept")
-    source_column = literal(source, Text).label("source")
+    source_column = _word(source).label("source")
     return select(source_column, model.id.label("id"), at.label("at"), kept).select_from(model).where(condition)
+
+
+def _word(name: str) -> ColumnElement[str]:
+    return literal_column(f"'{name}'", Text)
 
 
 def _kept(row: Any) -> dict[str, Any]:
