@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, func, literal_column, select, union_all
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, psycopg
 from sqlalchemy.orm import Session
 
 from admin_app.services import audit, records
@@ -53,7 +53,7 @@ def read(session: Session, kind: Kind, number: int, *, made_at: datetime) -> Tim
     subject = f"{kind}:{number}"
     parameters = {"subject": subject, "subjects": [subject], "number": number}
     # By the connection: plain rows are read here, and the record's page waits for them.
-    rows = session.connection().execute(_statement(kind), parameters).all()
+    rows = session.connection().exec_driver_sql(_sql(kind), parameters).all()
     found: dict[str, list[Any]] = {}
     for row in rows:
         found.setdefault(row.source, []).append(row)
@@ -79,6 +79,12 @@ def _when(moment: Moment) -> datetime:
 
 
 @lru_cache(maxsize=2)
+def _sql(kind: Kind) -> str:
+    """Written out once: finding so long a statement in the cache can be felt on a page that people wait for."""
+    dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
+    return str(_statement(kind).compile(dialect=dialect))
+
+
 def _statement(kind: Kind) -> Select[*tuple[Any, ...]]:
     number, subject = bindparam("number", type_=BigInteger), bindparam("subject", type_=Text)
     subjects = bindparam("subjects", type_=ARRAY(Text))
