@@ -6,6 +6,7 @@ from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from models.service_keys import Scope
 from models.staff import Role
 
 
@@ -54,6 +55,20 @@ class Guest:
 
 
 @dataclass(frozen=True)
+class Service:
+    """A program of the business, known by its service key; `id` is the key's number, None for the one in settings."""
+
+    id: int | None
+    name: str
+    scopes: frozenset[Scope]
+    kind: Literal["service"] = "service"
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
 class Provider:
     """An outside system whose delivery was verified."""
 
@@ -77,7 +92,7 @@ class Job:
         return self.name
 
 
-Actor = Staff | Customer | Guest | Provider | Job
+Actor = Staff | Customer | Guest | Service | Provider | Job
 
 
 @dataclass(frozen=True)

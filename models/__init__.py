@@ -2,7 +2,19 @@
 
 from models.audit import AuditEntry
 from models.base import Base
+from models.billing import (
+    BillingChange,
+    BillingOverride,
+    CreditRenewal,
+    MonthClosing,
+    MonthLine,
+    Movement,
+    Subscription,
+)
 from models.clients import BillingStatus, Client, OnboardingState
+from models.drift import DriftFinding, DriftRun, DriftState
+from models.exports import Export, ExportChunk, ExportFormat, ExportState
+from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
 from models.inbox import EventState, SentEmail, WebhookEvent
 from models.merges import Merge, MergeKind
 from models.money import (
@@ -41,30 +53,51 @@ from models.scheduling import (
     Practitioner,
     SessionType,
 )
+from models.service_keys import Scope, ServiceKey
 from models.staff import Role, SignInBrake, StaffMember, StaffSession
 
 __all__ = [
+    "CLIENT_SWITCHES",
     "LEGACY_PREFIX",
     "RESERVING",
     "Approval",
     "AuditEntry",
     "Base",
+    "BillingChange",
+    "BillingOverride",
     "BillingStatus",
     "Booking",
     "BookingLink",
     "BookingSource",
     "BookingStatus",
+    "BulkItem",
+    "BulkOutcome",
+    "BulkRun",
+    "BulkState",
     "CallState",
     "CanceledBecause",
     "Client",
+    "CreditRenewal",
+    "DriftFinding",
+    "DriftRun",
+    "DriftState",
     "EventState",
+    "Export",
+    "ExportChunk",
+    "ExportFormat",
+    "ExportState",
     "ExtraPurchase",
+    "FlagChange",
     "Guest",
     "Meeting",
     "Membership",
     "MembershipStatus",
     "Merge",
     "MergeKind",
+    "MonthClosing",
+    "MonthLine",
+    "Movement",
+    "OnExpiry",
     "OnboardingState",
     "Organization",
     "OrganizationKind",
@@ -81,11 +114,15 @@ __all__ = [
     "RefundReason",
     "RefundState",
     "Role",
+    "Scope",
     "SentEmail",
+    "ServiceKey",
     "SessionType",
     "SignInBrake",
     "StaffMember",
     "StaffSession",
+    "Subscription",
+    "Switch",
     "User",
     "WebhookEvent",
 ]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Enum, ForeignKey, Index
+from sqlalchemy import Enum, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, BigId, CreatedAt, Flag, OptionalEmail, Version, search_index
@@ -31,6 +31,8 @@ class Client(Base):
         Index("ix_clients_email", "email"),
         Index("ix_clients_created_at", "created_at", "id"),
         Index("ix_clients_billing_status", "billing_status", "id"),
+        Index("ix_clients_trial_ends_at", "trial_ends_at", "id", postgresql_where=text("billing_status = 'trial'")),
+        Index("ix_clients_pending_cancellation", "id", postgresql_where=text("pending_cancellation")),
         search_index("ix_clients_name_trgm", "lower(name)"),
         search_index("ix_clients_email_trgm", "lower(email::text)"),
     )
@@ -44,7 +46,8 @@ class Client(Base):
     ai_disabled: Mapped[Flag]
     billing_status: Mapped[BillingStatus] = mapped_column(billing_status, server_default=BillingStatus.NONE.value)
     payment_active: Mapped[Flag]
-    trial_used_at: Mapped[datetime | None]
+    trial_used_at: Mapped[datetime | None] = mapped_column(doc="when a trial began; one is granted once")
+    trial_ends_at: Mapped[datetime | None]
     pending_cancellation: Mapped[Flag]
     cancellation_requested_at: Mapped[datetime | None]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
@@ -57,6 +60,8 @@ class Client(Base):
 
 
 class OnboardingState(Base):
+    """The steps of one client. `overridden_*`: staff completed it although a step is missing, and said why."""
+
     __tablename__ = "onboarding_states"
 
     id: Mapped[BigId]
@@ -64,7 +69,13 @@ class OnboardingState(Base):
     forwarding_enabled: Mapped[Flag]
     test_call_detected: Mapped[Flag]
     current_step: Mapped[str] = mapped_column(server_default="start")
+    forwarding_enabled_at: Mapped[datetime | None] = mapped_column(doc="when that last changed, on or off")
+    test_call_detected_at: Mapped[datetime | None] = mapped_column(doc="when that last changed, on or off")
+    completed_at: Mapped[datetime | None]
+    overridden_by: Mapped[str | None]
+    overridden_because: Mapped[str | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
 
     client: Mapped[Client] = relationship(back_populates="onboarding", lazy="raise")

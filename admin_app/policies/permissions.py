@@ -2,8 +2,9 @@
 
 from enum import StrEnum
 
-from admin_app.context import Actor, Ctx, Customer, Guest, Job, Provider, Staff
+from admin_app.context import Actor, Ctx, Customer, Guest, Job, Provider, Service, Staff
 from admin_app.errors import Forbidden, NotSignedIn
+from models.service_keys import Scope
 from models.staff import Role
 
 
@@ -18,6 +19,21 @@ class Permission(StrEnum):
     PROFILES_READ = "profiles:read"
     USERS_READ = "users:read"
     CLIENTS_READ = "clients:read"
+    CLIENTS_SWITCH = "clients:switch"
+    EMERGENCY_STOP = "clients:emergency_stop"
+    GATE_ASK = "gate:ask"
+    ONBOARDING_REPORT = "onboarding:report"
+    ONBOARDING_OVERRIDE = "onboarding:override"
+    BILLING_READ = "billing:read"
+    BILLING_OVERRIDE = "billing:override"
+    TRIALS_GRANT = "trials:grant"
+    MONTHS_CLOSE = "months:close"
+    DRIFT_READ = "drift:read"
+    DRIFT_RUN = "drift:run"
+    DRIFT_RESOLVE = "drift:resolve"
+    EXPORTS_MAKE = "exports:make"
+    SERVICE_KEYS_READ = "service_keys:read"
+    SERVICE_KEYS_MANAGE = "service_keys:manage"
     BOOKINGS_READ = "bookings:read"
     BOOKINGS_MANAGE = "bookings:manage"
     BOOKINGS_MAKE = "bookings:make"
@@ -46,6 +62,9 @@ READS = frozenset(
         P.PROFILES_READ,
         P.USERS_READ,
         P.CLIENTS_READ,
+        P.BILLING_READ,
+        P.DRIFT_READ,
+        P.EXPORTS_MAKE,
         P.BOOKINGS_READ,
         P.MEETINGS_READ,
         P.PAYMENTS_READ,
@@ -67,17 +86,29 @@ RESOLVES_PURCHASES = frozenset(
 
 RUNS_THE_CALENDAR = frozenset({P.BOOKINGS_MANAGE, P.GUESTS_RESOLVE})
 MOVES_MONEY = frozenset({P.REFUNDS_REQUEST, P.REFUNDS_APPROVE})
+SWITCHES_CLIENTS = frozenset({P.CLIENTS_SWITCH, P.EMERGENCY_STOP, P.ONBOARDING_OVERRIDE})
+KEEPS_THE_BOOKS = frozenset({P.BILLING_OVERRIDE, P.TRIALS_GRANT, P.MONTHS_CLOSE, P.DRIFT_RUN, P.DRIFT_RESOLVE})
 
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.SUPPORT: READS | RESOLVES_PURCHASES | RUNS_THE_CALENDAR | {P.REFUNDS_REQUEST},
-    Role.OPS: READS | RUNS_THE_CALENDAR | {P.SCHEDULE_MANAGE},
-    Role.FINANCE: READS | MOVES_MONEY,
+    Role.OPS: READS | RUNS_THE_CALENDAR | SWITCHES_CLIENTS | {P.SCHEDULE_MANAGE, P.DRIFT_RUN},
+    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS,
     Role.ADMIN: READS
     | RESOLVES_PURCHASES
     | RUNS_THE_CALENDAR
     | MOVES_MONEY
-    | {P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN},
-    Role.AUDITOR: READS | {P.STAFF_READ},
+    | SWITCHES_CLIENTS
+    | KEEPS_THE_BOOKS
+    | {P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN}
+    | {P.SERVICE_KEYS_READ, P.SERVICE_KEYS_MANAGE},
+    Role.AUDITOR: READS | {P.STAFF_READ, P.SERVICE_KEYS_READ},
+}
+
+# What each scope of a service key allows.
+SCOPES: dict[Scope, Permission] = {
+    Scope.CLIENTS_READ: P.CLIENTS_READ,
+    Scope.GATE_ASK: P.GATE_ASK,
+    Scope.ONBOARDING_REPORT: P.ONBOARDING_REPORT,
 }
 
 REFUSALS: dict[Permission, str] = {
@@ -92,6 +123,16 @@ REFUSALS: dict[Permission, str] = {
     P.REFUNDS_REQUEST: "Only support, finance and administrators ask for refunds.",
     P.REFUNDS_APPROVE: "Only finance and administrators decide on refunds that wait for a second person.",
     P.INBOX_RELEASE: "Only support and administrators release parked events.",
+    P.CLIENTS_SWITCH: "Only ops and administrators switch clients off and on.",
+    P.EMERGENCY_STOP: "Only ops and administrators stop everyone.",
+    P.ONBOARDING_OVERRIDE: "Only ops and administrators complete an onboarding by hand.",
+    P.BILLING_OVERRIDE: "Only finance and administrators put another billing status in force.",
+    P.TRIALS_GRANT: "Only finance and administrators grant and extend trials.",
+    P.MONTHS_CLOSE: "Only finance and administrators close a month.",
+    P.DRIFT_RUN: "Only ops, finance and administrators start a comparison.",
+    P.DRIFT_RESOLVE: "Only finance and administrators settle a difference.",
+    P.SERVICE_KEYS_READ: "Only administrators and auditors see the service keys.",
+    P.SERVICE_KEYS_MANAGE: "Only administrators make and revoke service keys.",
     P.STAFF_READ: "Only administrators and auditors see the staff list.",
     P.STAFF_MANAGE: "Only administrators change staff.",
     P.RECONCILE_RUN: "Only administrators start a reconciliation by hand.",
@@ -107,6 +148,8 @@ def permissions_of(actor: Actor) -> frozenset[Permission]:
             return frozenset({P.CUSTOMER_CLAIM})
         case Guest():
             return frozenset({P.BOOKINGS_MAKE})
+        case Service():
+            return frozenset(SCOPES[scope] for scope in actor.scopes)
         case Provider() | Job():
             return frozenset(Permission)
 

@@ -1,5 +1,7 @@
 """How records are named in the audit, and the locks that are taken by name rather than by row."""
 
+from datetime import date
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -57,6 +59,42 @@ def practitioner_key(practitioner_id: int) -> str:
 
 def session_type_key(session_type_id: int) -> str:
     return f"session_type:{session_type_id}"
+
+
+def client_key(client_id: int) -> str:
+    return f"client:{client_id}"
+
+
+def subscription_key(subscription_id: int) -> str:
+    return f"subscription:{subscription_id}"
+
+
+def flag_change_key(change_id: int) -> str:
+    return f"flag_change:{change_id}"
+
+
+def bulk_run_key(run_id: int) -> str:
+    return f"bulk_run:{run_id}"
+
+
+def finding_key(finding_id: int) -> str:
+    return f"drift_finding:{finding_id}"
+
+
+def export_key(export_id: int) -> str:
+    return f"export:{export_id}"
+
+
+def service_key_key(service_key_id: int) -> str:
+    return f"service_key:{service_key_id}"
+
+
+def month_key(month: date) -> str:
+    return f"month:{month:%Y-%m}"
+
+
+# The emergency stop is everyone's and nobody's.
+EVERYONE = "everyone:all"
 
 
 def lock_names(session: Session, *names: str) -> None:

@@ -127,4 +127,42 @@ UPDATE webhook_events SET booking_id = 1;
 UPDATE sent_emails SET booking_id = 1, calendar_body = 'BEGIN:VCALENDAR', once_key = 'confirmation:booking:1';
 """,
     "0024": "INSERT INTO guests (email, name) VALUES ('half@example.com', 'Hal Half');",
+    "0027": """
+UPDATE clients SET trial_ends_at = '2025-01-15+00' WHERE id = 1;
+UPDATE onboarding_states SET forwarding_enabled_at = '2024-06-02+00', completed_at = '2024-06-03+00',
+       overridden_by = 'sue@backdesk.example', overridden_because = 'Tested by hand' WHERE client_id = 1;
+""",
+    "0028": """
+INSERT INTO bulk_runs (flag, turns_on, wish, chosen_by, by, by_id, size)
+    VALUES ('outbound_paused', true, '{"reason": "Holiday"}', '1 client chosen', 'sue@backdesk.example', 1, 1);
+INSERT INTO flag_changes (client_id, flag, reason, by, since, until, bulk_run_id) VALUES
+    (1, 'outbound_paused', 'Holiday', 'sue@backdesk.example', '2025-01-01+00', '2025-02-01+00', 1),
+    (1, 'outbound_paused', 'Holiday', 'sue@backdesk.example', '2025-02-01+00', NULL, NULL),
+    (NULL, 'emergency_stop', 'Wrong numbers called', 'sue@backdesk.example', '2025-02-01+00', '2025-02-02+00', NULL);
+INSERT INTO bulk_items (run_id, client_id, seen, outcome, flag_change_id) VALUES (1, 1, 'abc', 'changed', 1);
+""",
+    "0029": """
+INSERT INTO subscriptions (client_id, stripe_subscription_id, stripe_customer_id, status, currency, monthly_amount,
+        fetched_at) VALUES (1, 'sub_9', 'cus_9', 'past_due', 'eur', 9900, '2025-02-01+00');
+INSERT INTO billing_overrides (client_id, status, reason, by, since, until)
+    VALUES (1, 'active', 'Pays by transfer', 'sue@backdesk.example', '2025-02-01+00', '2025-03-01+00');
+INSERT INTO billing_changes (client_id, at, status_before, status_after, currency, monthly_after, movement, cause)
+    VALUES (1, '2025-01-01+00', 'none', 'active', 'eur', 9900, 'new', 'stripe');
+INSERT INTO credit_renewals (user_id, due_at, renewed_at, credits, used_before)
+    VALUES ('user_2abc', '2025-01-29+00', '2025-01-29+00', 1000, 120);
+INSERT INTO month_closings (month, closed_at, closed_by, lines, totals, digest)
+    VALUES ('2025-01-01', '2025-02-03+00', 'sue@backdesk.example', 1, '{"eur": 9900}', 'abc');
+INSERT INTO month_lines (closing_id, line_key, kind, at, currency, amount, about)
+    VALUES (1, 'billing_change:1', 'new', '2025-01-01+00', 'eur', 9900, 'client:1');
+""",
+    "0030": """
+INSERT INTO drift_runs (provider, by, compared) VALUES ('stripe', 'compare_stripe', 12);
+INSERT INTO drift_findings (run_id, provider, external_id, subject, field, ours, theirs, owner_id)
+    VALUES (1, 'stripe', 'sub_9', 'client:1', 'billing_status', 'active', 'past_due', 1);
+INSERT INTO exports (section, arguments, filter_words, format, time_zone, by_id)
+    VALUES ('clients', '[["billing", "past_due"]]', 'Billing: past due', 'csv', 'Europe/Berlin', 1);
+INSERT INTO export_chunks (export_id, number, body) VALUES (1, 0, '\\x61');
+INSERT INTO service_keys (name, hint, key_hash, scopes, created_by)
+    VALUES ('Phone agent', 'bdk_ab12', '\\x01', '{gate:ask}', 'sue@backdesk.example');
+""",
 }

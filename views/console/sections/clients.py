@@ -1,19 +1,34 @@
 """Clients of the business: what they may do, how they pay, how far they are with onboarding."""
 
+from typing import Any
+
 from admin_app.policies.permissions import Permission
 from models import BillingStatus, Client
+from views.backdesk import backdesk
 from views.console.base import ConsoleModelView, reads
+from views.console.clients import billing_panel, gate_panel, onboarding_panel, switches_panel
 from views.console.columns import Column
 from views.console.filters import Choice, Days, YesNo
 from views.console.listing import ListSpec, Sort
 from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search, part_of
+from views.console.viewer import viewer
+from views.reading import read_session
 
 BILLING = Column("Billing", Client.billing_status, "badge")
 
 
+PANELS = {
+    "gate_panel": gate_panel.panel,
+    "switches_panel": switches_panel.panel,
+    "onboarding_panel": onboarding_panel.panel,
+    "billing_panel": billing_panel.panel,
+}
+
+
 class ClientsView(ConsoleModelView):
     permissions = reads(Permission.CLIENTS_READ)
+    record_template = "console/clients/client.html"
     listing = ListSpec(
         section="clients",
         title="Clients",
@@ -83,4 +98,9 @@ class ClientsView(ConsoleModelView):
             ),
         ),
         related=(Related("Onboarding", "onboarding-states", "client", Client.id),),
+        audited_as="client",
     )
+
+    def more(self, record_id: str) -> dict[str, Any]:
+        session, now, person = read_session(), backdesk().db.clock(), viewer()
+        return {name: panel(session, int(record_id), now, person) for name, panel in PANELS.items()}

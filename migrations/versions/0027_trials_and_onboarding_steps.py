@@ -1,0 +1,42 @@
+"""When a client's trial ends, and since when each step of onboarding holds.
+
+Locks: clients and onboarding_states, ACCESS EXCLUSIVE for one change of the catalogue each. Indexes are built
+concurrently.
+"""
+
+from migrations import ops, retired
+from migrations.ops import Column
+
+revision = "0027"
+down_revision = "0026"
+branch_labels = None
+depends_on = None
+
+TRIAL = (Column("trial_ends_at", "timestamptz"),)
+STEPS = (
+    Column("forwarding_enabled_at", "timestamptz"),
+    Column("test_call_detected_at", "timestamptz"),
+    Column("completed_at", "timestamptz"),
+    Column("overridden_by", "varchar"),
+    Column("overridden_because", "varchar"),
+    Column("version", "integer", "1", required=True),
+)
+
+
+def upgrade() -> None:
+    retired.add_columns("clients", revision, *TRIAL)
+    retired.add_columns("onboarding_states", revision, *STEPS)
+    ops.create_index(
+        "ix_clients_trial_ends_at",
+        "clients",
+        "trial_ends_at, id",
+        where="billing_status = 'trial'::billing_status",
+    )
+    ops.create_index("ix_clients_pending_cancellation", "clients", "id", where="pending_cancellation")
+
+
+def downgrade() -> None:
+    ops.drop_index("ix_clients_pending_cancellation")
+    ops.drop_index("ix_clients_trial_ends_at")
+    retired.retire_columns("onboarding_states", revision, [column.name for column in STEPS])
+    retired.retire_columns("clients", revision, [column.name for column in TRIAL])

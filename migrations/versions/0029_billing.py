@@ -1,0 +1,154 @@
+"""Subscriptions, what finance decided, the steps of recurring revenue, credit renewals and closed months.
+
+Locks: SHARE ROW EXCLUSIVE on clients for the moments in which a foreign key is noted.
+"""
+
+from migrations import ops, retired
+from migrations.ops import Column
+
+revision = "0029"
+down_revision = "0028"
+branch_labels = None
+depends_on = None
+
+MOVEMENTS = "movement IN ('new', 'expansion', 'contraction', 'churn', 'none')"
+
+
+def upgrade() -> None:
+    _subscriptions()
+    _overrides()
+    _changes()
+    _renewals()
+    _months()
+
+
+def _subscriptions() -> None:
+    ops.create_table(
+        "subscriptions",
+        Column("client_id", "bigint"),
+        Column("stripe_subscription_id", "varchar", required=True),
+        Column("stripe_customer_id", "varchar", required=True),
+        Column("status", "varchar", required=True),
+        Column("collection_paused", "boolean", "false", required=True),
+        Column("currency", "varchar"),
+        Column("monthly_amount", "integer", "0", required=True),
+        Column("price_id", "varchar"),
+        Column("trial_end", "timestamptz"),
+        Column("current_period_start", "timestamptz"),
+        Column("current_period_end", "timestamptz"),
+        Column("cancel_at_period_end", "boolean", "false", required=True),
+        Column("cancel_at", "timestamptz"),
+        Column("canceled_at", "timestamptz"),
+        Column("ended_at", "timestamptz"),
+        Column("started_at", "timestamptz"),
+        Column("amount_due", "integer", "0", required=True),
+        Column("past_due_since", "timestamptz"),
+        Column("next_payment_attempt", "timestamptz"),
+        Column("fetched_at", "timestamptz", required=True),
+        Column("created_at", "timestamptz", "now()", required=True),
+        Column("updated_at", "timestamptz", "now()", required=True),
+        Column("version", "integer", "1", required=True),
+    )
+    ops.add_foreign_key("subscriptions", "client_id", "clients", on_delete="SET NULL")
+    ops.add_unique("subscriptions", "stripe_subscription_id")
+    ops.create_index("ix_subscriptions_client_id", "subscriptions", "client_id")
+    ops.create_index("ix_subscriptions_stripe_customer_id", "subscriptions", "stripe_customer_id")
+    ops.create_index("ix_subscriptions_status", "subscriptions", "status, id")
+    ops.create_index("ix_subscriptions_created_at", "subscriptions", "created_at, id")
+    ops.create_index(
+        "ix_subscriptions_past_due_since", "subscriptions", "past_due_since, id", where="past_due_since IS NOT NULL"
+    )
+
+
+def _overrides() -> None:
+    ops.create_table(
+        "billing_overrides",
+        Column("client_id", "bigint", required=True),
+        Column("status", "billing_status", required=True),
+        Column("reason", "varchar", required=True),
+        Column("by", "varchar", required=True),
+        Column("since", "timestamptz", required=True),
+        Column("until", "timestamptz", required=True),
+        Column("lifted_at", "timestamptz"),
+        Column("lifted_by", "varchar"),
+        Column("lift_reason", "varchar"),
+        Column("created_at", "timestamptz", "now()", required=True),
+        Column("version", "integer", "1", required=True),
+    )
+    ops.add_foreign_key("billing_overrides", "client_id", "clients", on_delete="CASCADE")
+    ops.add_check("billing_overrides", "until_after_since", "until > since")
+    ops.add_check("billing_overrides", "lifted_by_somebody", "(lifted_at IS NULL) = (lifted_by IS NULL)")
+    ops.create_index("ix_billing_overrides_client_id", "billing_overrides", "client_id, id")
+    ops.create_index("ix_billing_overrides_since", "billing_overrides", "since, id")
+    ops.create_index(
+        "uq_billing_overrides_open", "billing_overrides", "client_id", unique=True, where="lifted_at IS NULL"
+    )
+    ops.create_index("ix_billing_overrides_ending", "billing_overrides", "until, id", where="lifted_at IS NULL")
+
+
+def _changes() -> None:
+    ops.create_table(
+        "billing_changes",
+        Column("client_id", "bigint", required=True),
+        Column("at", "timestamptz", required=True),
+        Column("recorded_at", "timestamptz", "now()", required=True),
+        Column("status_before", "billing_status", required=True),
+        Column("status_after", "billing_status", required=True),
+        Column("currency", "varchar"),
+        Column("monthly_before", "integer", "0", required=True),
+        Column("monthly_after", "integer", "0", required=True),
+        Column("movement", "varchar(32)", "'none'", required=True),
+        Column("cause", "varchar", required=True),
+    )
+    ops.add_foreign_key("billing_changes", "client_id", "clients", on_delete="CASCADE")
+    ops.add_check("billing_changes", "movement", MOVEMENTS)
+    ops.create_index("ix_billing_changes_client_id", "billing_changes", "client_id, at, id")
+    ops.create_index("ix_billing_changes_at", "billing_changes", "at, id")
+    ops.create_index("ix_billing_changes_movement", "billing_changes", "movement, at, id")
+
+
+def _renewals() -> None:
+    ops.create_table(
+        "credit_renewals",
+        Column("user_id", "varchar", required=True),
+        Column("due_at", "timestamptz", required=True),
+        Column("renewed_at", "timestamptz", required=True),
+        Column("credits", "integer", required=True),
+        Column("used_before", "integer", required=True),
+    )
+    ops.add_unique("credit_renewals", "user_id", "due_at")
+    ops.create_index("ix_credit_renewals_renewed_at", "credit_renewals", "renewed_at, id")
+
+
+def _months() -> None:
+    ops.create_table(
+        "month_closings",
+        Column("month", "date", required=True),
+        Column("closed_at", "timestamptz", required=True),
+        Column("closed_by", "varchar", required=True),
+        Column("note", "varchar"),
+        Column("lines", "integer", "0", required=True),
+        Column("totals", "jsonb", required=True),
+        Column("digest", "varchar", required=True),
+    )
+    ops.add_unique("month_closings", "month")
+    ops.create_table(
+        "month_lines",
+        Column("closing_id", "bigint", required=True),
+        Column("line_key", "varchar", required=True),
+        Column("kind", "varchar", required=True),
+        Column("at", "timestamptz", required=True),
+        Column("currency", "varchar", required=True),
+        Column("amount", "integer", required=True),
+        Column("about", "varchar", required=True),
+    )
+    ops.add_foreign_key("month_lines", "closing_id", "month_closings", on_delete="CASCADE")
+    ops.add_unique("month_lines", "closing_id", "line_key")
+
+
+def downgrade() -> None:
+    for table in (
+        *("month_lines", "month_closings", "credit_renewals"),
+        *("billing_changes", "billing_overrides", "subscriptions"),
+    ):
+        retired.retire_table(table)

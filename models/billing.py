@@ -1,0 +1,169 @@
+"""How clients pay: their subscriptions as Stripe has them, what finance decided, and the months that were closed."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, Count, CreatedAt, Version, text_enum
+from models.clients import BillingStatus, Client, billing_status
+
+
+class Subscription(Base):
+    """A subscription as last fetched from Stripe; amounts in minor units of `currency`."""
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        Index("ix_subscriptions_client_id", "client_id"),
+        Index("ix_subscriptions_stripe_customer_id", "stripe_customer_id"),
+        Index("ix_subscriptions_status", "status", "id"),
+        Index("ix_subscriptions_past_due_since", "past_due_since", "id",
+              postgresql_where=text("past_due_since IS NOT NULL")),
+        Index("ix_subscriptions_created_at", "created_at", "id"),
+    )  # fmt: skip
+
+    id: Mapped[BigId]
+    client_id: Mapped[int | None] = mapped_column(
+        ForeignKey("clients.id", ondelete="SET NULL"), doc="null: of a customer whom nobody here knows"
+    )
+    stripe_subscription_id: Mapped[str] = mapped_column(unique=True)
+    stripe_customer_id: Mapped[str]
+    status: Mapped[str] = mapped_column(doc="Stripe's own word")
+    collection_paused: Mapped[bool] = mapped_column(server_default=text("false"))
+    currency: Mapped[str | None]
+    monthly_amount: Mapped[Count] = mapped_column(doc="all items, brought to one month")
+    price_id: Mapped[str | None]
+    trial_end: Mapped[datetime | None]
+    current_period_start: Mapped[datetime | None]
+    current_period_end: Mapped[datetime | None]
+    cancel_at_period_end: Mapped[bool] = mapped_column(server_default=text("false"))
+    cancel_at: Mapped[datetime | None]
+    canceled_at: Mapped[datetime | None] = mapped_column(doc="when the cancellation was asked for")
+    ended_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    amount_due: Mapped[Count] = mapped_column(doc="of the open invoices")
+    past_due_since: Mapped[datetime | None]
+    next_payment_attempt: Mapped[datetime | None]
+    fetched_at: Mapped[datetime]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    client: Mapped[Client | None] = relationship(lazy="raise")
+
+
+class BillingOverride(Base):
+    """A status that finance put in force instead of Stripe's, until a time or until it is lifted."""
+
+    __tablename__ = "billing_overrides"
+    __table_args__ = (
+        CheckConstraint("until > since", name="until_after_since"),
+        CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted_by_somebody"),
+        Index("ix_billing_overrides_client_id", "client_id", "id"),
+        Index("uq_billing_overrides_open", "client_id", unique=True, postgresql_where=text("lifted_at IS NULL")),
+        Index("ix_billing_overrides_ending", "until", "id", postgresql_where=text("lifted_at IS NULL")),
+        Index("ix_billing_overrides_since", "since", "id"),
+    )
+
+    id: Mapped[BigId]
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
+    status: Mapped[BillingStatus] = mapped_column(billing_status)
+    reason: Mapped[str]
+    by: Mapped[str]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None] = mapped_column(doc="a person, a later override, or the clock")
+    lift_reason: Mapped[str | None]
+    created_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    client: Mapped[Client] = relationship(lazy="raise")
+
+
+class Movement(StrEnum):
+    """What a change did to the monthly recurring revenue."""
+
+    NEW = "new"
+    EXPANSION = "expansion"
+    CONTRACTION = "contraction"
+    CHURN = "churn"
+    NONE = "none"
+
+
+class BillingChange(Base):
+    """One step in a client's billing, never changed afterwards: statuses and revenue over time are read from here.
+
+    `at` is when it holds from, `recorded_at` when it was learned; monthly amounts in minor units of `currency`.
+    """
+
+    __tablename__ = "billing_changes"
+    __table_args__ = (
+        Index("ix_billing_changes_client_id", "client_id", "at", "id"),
+        Index("ix_billing_changes_at", "at", "id"),
+        Index("ix_billing_changes_movement", "movement", "at", "id"),
+    )
+
+    id: Mapped[BigId]
+    client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    recorded_at: Mapped[CreatedAt]
+    status_before: Mapped[BillingStatus] = mapped_column(billing_status)
+    status_after: Mapped[BillingStatus] = mapped_column(billing_status)
+    currency: Mapped[str | None]
+    monthly_before: Mapped[Count]
+    monthly_after: Mapped[Count]
+    movement: Mapped[Movement] = mapped_column(text_enum(Movement, "movement"), server_default=Movement.NONE.value)
+    cause: Mapped[str] = mapped_column(doc="stripe, override, override_ended, trial, comparison")
+
+    client: Mapped[Client] = relationship(lazy="raise")
+
+
+class CreditRenewal(Base):
+    """One renewal of a profile's credits; the unique period makes it happen once."""
+
+    __tablename__ = "credit_renewals"
+    __table_args__ = (
+        UniqueConstraint("user_id", "due_at"),
+        Index("ix_credit_renewals_renewed_at", "renewed_at", "id"),
+    )
+
+    id: Mapped[BigId]
+    user_id: Mapped[str]
+    due_at: Mapped[datetime]
+    renewed_at: Mapped[datetime]
+    credits: Mapped[int]
+    used_before: Mapped[int] = mapped_column(doc="what had been used of the earlier ones")
+
+
+class MonthClosing(Base):
+    """A month, in UTC, whose lines are kept as they were when it was closed."""
+
+    __tablename__ = "month_closings"
+
+    id: Mapped[BigId]
+    month: Mapped[date] = mapped_column(unique=True, doc="its first day")
+    closed_at: Mapped[datetime]
+    closed_by: Mapped[str]
+    note: Mapped[str | None]
+    lines: Mapped[Count]
+    totals: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(doc="SHA-256 over the lines in order")
+
+
+class MonthLine(Base):
+    """One line of a closed month: a payment, a refund, a step in recurring revenue."""
+
+    __tablename__ = "month_lines"
+    __table_args__ = (UniqueConstraint("closing_id", "line_key"),)
+
+    id: Mapped[BigId]
+    closing_id: Mapped[int] = mapped_column(ForeignKey("month_closings.id", ondelete="CASCADE"))
+    line_key: Mapped[str] = mapped_column(doc="the record it comes from: payment:12")
+    kind: Mapped[str]
+    at: Mapped[datetime]
+    currency: Mapped[str]
+    amount: Mapped[int] = mapped_column(doc="minor units, negative for what went away")
+    about: Mapped[str]
