@@ -27,6 +27,7 @@ class DriftRun(Base):
     __tablename__ = "drift_runs"
     __table_args__ = (
         Index("ix_drift_runs_started_at", "started_at", "id"),
+        Index("ix_drift_runs_provider", "provider", "started_at", "id"),
         Index("uq_drift_runs_unfinished", "provider", unique=True, postgresql_where=text("finished_at IS NULL")),
     )
 
@@ -35,6 +36,8 @@ class DriftRun(Base):
     by: Mapped[str]
     started_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None] = mapped_column(doc="null: nobody is at it, whoever comes goes on")
+    lease: Mapped[str | None] = mapped_column(doc="whose it is: whoever took it over has another one")
     cursor: Mapped[dict[str, Any] | None]
     compared: Mapped[Count]
     repaired: Mapped[Count]
@@ -49,6 +52,8 @@ class DriftFinding(Base):
     __table_args__ = (
         Index("uq_drift_findings_open", "provider", "external_id", "field", unique=True,
               postgresql_where=text("state = 'open'")),
+        Index("ix_drift_findings_external_id", "provider", "external_id", "field", "id"),
+        Index("ix_drift_findings_provider", "provider", "found_at", "id"),
         Index("ix_drift_findings_found_at", "found_at", "id"),
         Index("ix_drift_findings_state", "state", "found_at", "id"),
         Index("ix_drift_findings_subject", "subject", "id"),
@@ -64,6 +69,8 @@ class DriftFinding(Base):
     field: Mapped[str]
     ours: Mapped[str | None]
     theirs: Mapped[str | None]
+    because: Mapped[str | None] = mapped_column(doc="stable code of what keeps it from being taken in by itself")
+    wanted: Mapped[str | None] = mapped_column(doc="adopt or push: decided, and a job is at it")
     state: Mapped[DriftState] = mapped_column(text_enum(DriftState, "state"), server_default=DriftState.OPEN.value)
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     found_at: Mapped[CreatedAt]

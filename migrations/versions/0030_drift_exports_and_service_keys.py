@@ -27,6 +27,8 @@ def _drift() -> None:
         Column("by", "varchar", required=True),
         Column("started_at", "timestamptz", "now()", required=True),
         Column("finished_at", "timestamptz"),
+        Column("heartbeat_at", "timestamptz"),
+        Column("lease", "varchar"),
         Column("cursor", "jsonb"),
         Column("compared", "integer", "0", required=True),
         Column("repaired", "integer", "0", required=True),
@@ -34,6 +36,7 @@ def _drift() -> None:
         Column("error_code", "varchar"),
     )
     ops.create_index("ix_drift_runs_started_at", "drift_runs", "started_at, id")
+    ops.create_index("ix_drift_runs_provider", "drift_runs", "provider, started_at, id")
     ops.create_index("uq_drift_runs_unfinished", "drift_runs", "provider", unique=True, where="finished_at IS NULL")
     ops.create_table(
         "drift_findings",
@@ -44,6 +47,8 @@ def _drift() -> None:
         Column("field", "varchar", required=True),
         Column("ours", "varchar"),
         Column("theirs", "varchar"),
+        Column("because", "varchar"),
+        Column("wanted", "varchar"),
         Column("state", "varchar(32)", "'open'", required=True),
         Column("owner_id", "bigint"),
         Column("found_at", "timestamptz", "now()", required=True),
@@ -63,6 +68,8 @@ def _drift() -> None:
         unique=True,
         where="state = 'open'",
     )
+    ops.create_index("ix_drift_findings_external_id", "drift_findings", "provider, external_id, field, id")
+    ops.create_index("ix_drift_findings_provider", "drift_findings", "provider, found_at, id")
     ops.create_index("ix_drift_findings_found_at", "drift_findings", "found_at, id")
     ops.create_index("ix_drift_findings_state", "drift_findings", "state, found_at, id")
     ops.create_index("ix_drift_findings_subject", "drift_findings", "subject, id")
