@@ -141,10 +141,15 @@ class BulkItem(Base):
     id: Mapped[BigId]
     run_id: Mapped[int] = mapped_column(ForeignKey("bulk_runs.id", ondelete="CASCADE"))
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
-    seen: Mapped[str] = mapped_column(doc="fingerprint of the switch when the client was chosen")
+    seen: Mapped[str] = mapped_column(
+        doc="fingerprint of the switch when the client was chosen; once it is changed, as the run left it"
+    )
     outcome: Mapped[BulkOutcome] = mapped_column(
         text_enum(BulkOutcome, "outcome"), server_default=BulkOutcome.WAITING.value
     )
     because: Mapped[str | None] = mapped_column(doc="a sentence, for what is excluded or not done")
+    former: Mapped[dict[str, Any] | None] = mapped_column(
+        doc="what an undo puts back: the period that the run ended, in the words of `flags.Wish`; null: it was off"
+    )
     flag_change_id: Mapped[int | None] = mapped_column(ForeignKey("flag_changes.id", ondelete="SET NULL"))
     done_at: Mapped[datetime | None]

@@ -99,6 +99,7 @@ def _bulk_items() -> None:
         Column("seen", "varchar", required=True),
         Column("outcome", "varchar(32)", "'waiting'", required=True),
         Column("because", "varchar"),
+        Column("former", "jsonb"),
         Column("flag_change_id", "bigint"),
         Column("done_at", "timestamptz"),
     )

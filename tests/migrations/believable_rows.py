@@ -139,7 +139,8 @@ INSERT INTO flag_changes (client_id, flag, reason, by, since, until, bulk_run_id
     (1, 'outbound_paused', 'Holiday', 'sue@backdesk.example', '2025-01-01+00', '2025-02-01+00', 1),
     (1, 'outbound_paused', 'Holiday', 'sue@backdesk.example', '2025-02-01+00', NULL, NULL),
     (NULL, 'emergency_stop', 'Wrong numbers called', 'sue@backdesk.example', '2025-02-01+00', '2025-02-02+00', NULL);
-INSERT INTO bulk_items (run_id, client_id, seen, outcome, flag_change_id) VALUES (1, 1, 'abc', 'changed', 1);
+INSERT INTO bulk_items (run_id, client_id, seen, outcome, former, flag_change_id)
+    VALUES (1, 1, 'abc', 'changed', '{"reason": "On leave"}', 1);
 """,
     "0029": """
 INSERT INTO subscriptions (client_id, stripe_subscription_id, stripe_customer_id, status, currency, monthly_amount,
