@@ -139,7 +139,7 @@ class CreditRenewal(Base):
 
 
 class MonthClosing(Base):
-    """A month, in UTC, whose lines are kept as they were when it was closed."""
+    """A month, in UTC, whose lines are kept as they were when it was closed; with its digest it is sealed."""
 
     __tablename__ = "month_closings"
 
@@ -154,10 +154,16 @@ class MonthClosing(Base):
 
 
 class MonthLine(Base):
-    """One line of a closed month: a payment, a refund, a step in recurring revenue."""
+    """One line of a closed month: a payment, a refund, a lost dispute, a step in recurring revenue.
+
+    Append-only, which the database sees to; in the order of `id` they are the month as it was closed.
+    """
 
     __tablename__ = "month_lines"
-    __table_args__ = (UniqueConstraint("closing_id", "line_key"),)
+    __table_args__ = (
+        UniqueConstraint("closing_id", "line_key"),
+        Index("ix_month_lines_closing_id", "closing_id", "id"),
+    )
 
     id: Mapped[BigId]
     closing_id: Mapped[int] = mapped_column(ForeignKey("month_closings.id", ondelete="CASCADE"))

@@ -31,8 +31,13 @@ class Client(Base):
         Index("ix_clients_email", "email"),
         Index("ix_clients_created_at", "created_at", "id"),
         Index("ix_clients_billing_status", "billing_status", "id"),
-        Index("ix_clients_trial_ends_at", "trial_ends_at", "id", postgresql_where=text("billing_status = 'trial'")),
-        Index("ix_clients_pending_cancellation", "id", postgresql_where=text("pending_cancellation")),
+        Index("ix_clients_trial_ends_at", "trial_ends_at", "id"),
+        Index(
+            "ix_clients_pending_cancellation",
+            "cancellation_requested_at",
+            "id",
+            postgresql_where=text("pending_cancellation"),
+        ),
         search_index("ix_clients_name_trgm", "lower(name)"),
         search_index("ix_clients_email_trgm", "lower(email::text)"),
     )

@@ -85,6 +85,10 @@ class Payment(Base):
         Index("ix_payments_created_at", "created_at", "id"),
         Index("ix_payments_state", "state", "created_at", "id"),
         Index("ix_payments_dispute_due_by", "dispute_due_by", "id", postgresql_where=text("dispute_id IS NOT NULL")),
+        Index("ix_payments_paid_at", "paid_at", "id", postgresql_where=text("paid_at IS NOT NULL")),
+        Index(
+            "ix_payments_dispute_lost_at", "dispute_lost_at", "id", postgresql_where=text("dispute_lost_at IS NOT NULL")
+        ),
     )
 
     id: Mapped[BigId]
@@ -110,6 +114,9 @@ class Payment(Base):
     dispute_reason: Mapped[str | None]
     dispute_amount: Mapped[int | None]
     dispute_due_by: Mapped[datetime | None]
+    dispute_lost_at: Mapped[datetime | None] = mapped_column(
+        doc="when that was heard; null again if it is won after all"
+    )
     paid_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
@@ -126,6 +133,7 @@ class Refund(Base):
         Index("ix_refunds_created_at", "created_at", "id"),
         Index("ix_refunds_state", "state", "created_at", "id"),
         Index("ix_refunds_origin", "origin", "created_at", "id"),
+        Index("ix_refunds_settled_at", "settled_at", "id", postgresql_where=text("settled_at IS NOT NULL")),
     )
 
     id: Mapped[BigId]

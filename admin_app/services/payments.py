@@ -24,6 +24,7 @@ ORDER = {
     PaymentState.PAID: 3,
 }
 UNPAID = (PaymentState.OPEN, PaymentState.PROCESSING)
+LOST_DISPUTE = "lost"
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ def _take_in_dispute(ctx: Ctx, payment: Payment, told: StripePayment) -> bool:
     payment.dispute_id, payment.dispute_status = dispute.id, dispute.status
     payment.dispute_reason, payment.dispute_amount = dispute.reason, dispute.amount
     payment.dispute_due_by = dispute.due_by or payment.dispute_due_by
+    lost = dispute.status == LOST_DISPUTE
+    payment.dispute_lost_at = (payment.dispute_lost_at or ctx.now) if lost else None
     return opened
 
 

@@ -26,13 +26,10 @@ STEPS = (
 def upgrade() -> None:
     retired.add_columns("clients", revision, *TRIAL)
     retired.add_columns("onboarding_states", revision, *STEPS)
+    ops.create_index("ix_clients_trial_ends_at", "clients", "trial_ends_at, id")
     ops.create_index(
-        "ix_clients_trial_ends_at",
-        "clients",
-        "trial_ends_at, id",
-        where="billing_status = 'trial'::billing_status",
+        "ix_clients_pending_cancellation", "clients", "cancellation_requested_at, id", where="pending_cancellation"
     )
-    ops.create_index("ix_clients_pending_cancellation", "clients", "id", where="pending_cancellation")
 
 
 def downgrade() -> None:

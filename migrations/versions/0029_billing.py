@@ -1,6 +1,9 @@
 """Subscriptions, what finance decided, the steps of recurring revenue, credit renewals and closed months.
 
-Locks: SHARE ROW EXCLUSIVE on clients for the moments in which a foreign key is noted.
+What a closed month holds is never changed: PostgreSQL itself refuses it.
+
+Locks: SHARE ROW EXCLUSIVE on clients for the moments in which a foreign key is noted; payments, ACCESS EXCLUSIVE for
+one change of the catalogue. Indexes are built concurrently.
 """
 
 from migrations import ops, retired
@@ -13,6 +16,27 @@ depends_on = None
 
 MOVEMENTS = "movement IN ('new', 'expansion', 'contraction', 'churn', 'none')"
 
+DISPUTES = (Column("dispute_lost_at", "timestamptz"),)
+# The one change that a closing gets is its seal, in the transaction that makes it.
+APPEND_ONLY = """
+CREATE OR REPLACE FUNCTION closed_months_stay() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'month_closings' AND OLD.digest = '' THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE OR REPLACE TRIGGER month_lines_no_change BEFORE UPDATE OR DELETE ON month_lines
+    FOR EACH ROW EXECUTE FUNCTION closed_months_stay();
+CREATE OR REPLACE TRIGGER month_lines_no_truncate BEFORE TRUNCATE ON month_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION closed_months_stay();
+CREATE OR REPLACE TRIGGER month_closings_no_change BEFORE UPDATE OR DELETE ON month_closings
+    FOR EACH ROW EXECUTE FUNCTION closed_months_stay();
+CREATE OR REPLACE TRIGGER month_closings_no_truncate BEFORE TRUNCATE ON month_closings
+    FOR EACH STATEMENT EXECUTE FUNCTION closed_months_stay();
+DROP FUNCTION IF EXISTS retired.closed_months_stay();
+"""
+
 
 def upgrade() -> None:
     _subscriptions()
@@ -20,6 +44,7 @@ def upgrade() -> None:
     _changes()
     _renewals()
     _months()
+    _days_of_money()
 
 
 def _subscriptions() -> None:
@@ -144,11 +169,28 @@ def _months() -> None:
     )
     ops.add_foreign_key("month_lines", "closing_id", "month_closings", on_delete="CASCADE")
     ops.add_unique("month_lines", "closing_id", "line_key")
+    ops.create_index("ix_month_lines_closing_id", "month_lines", "closing_id, id")
+    ops.execute(APPEND_ONLY)
+
+
+def _days_of_money() -> None:
+    """When money moved, for the lines of a month."""
+    retired.add_columns("payments", revision, *DISPUTES)
+    ops.create_index("ix_payments_paid_at", "payments", "paid_at, id", where="paid_at IS NOT NULL")
+    ops.create_index(
+        "ix_payments_dispute_lost_at", "payments", "dispute_lost_at, id", where="dispute_lost_at IS NOT NULL"
+    )
+    ops.create_index("ix_refunds_settled_at", "refunds", "settled_at, id", where="settled_at IS NOT NULL")
 
 
 def downgrade() -> None:
+    ops.drop_index("ix_refunds_settled_at")
+    ops.drop_index("ix_payments_dispute_lost_at")
+    ops.drop_index("ix_payments_paid_at")
+    retired.retire_columns("payments", revision, [column.name for column in DISPUTES])
     for table in (
         *("month_lines", "month_closings", "credit_renewals"),
         *("billing_changes", "billing_overrides", "subscriptions"),
     ):
         retired.retire_table(table)
+    ops.execute("ALTER FUNCTION closed_months_stay() SET SCHEMA retired")

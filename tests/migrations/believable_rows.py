@@ -155,6 +155,7 @@ INSERT INTO month_closings (month, closed_at, closed_by, lines, totals, digest)
     VALUES ('2025-01-01', '2025-02-03+00', 'sue@backdesk.example', 1, '{"eur": 9900}', 'abc');
 INSERT INTO month_lines (closing_id, line_key, kind, at, currency, amount, about)
     VALUES (1, 'billing_change:1', 'new', '2025-01-01+00', 'eur', 9900, 'client:1');
+UPDATE payments SET dispute_lost_at = '2025-12-02+00';
 """,
     "0030": """
 INSERT INTO drift_runs (provider, by, compared) VALUES ('stripe', 'compare_stripe', 12);

@@ -28,6 +28,7 @@ ACCEPTED = {
     ("0020", "ban-drop-column"): "the last step of a rename, for when nothing writes the column any more",
     ("0020", "ban-drop-function"): "the trigger that kept both names alike",
     ("0028", "constraint-missing-not-valid"): "the table is new and empty",
+    ("0029", "ban-drop-function"): "what a downgrade put aside",
 }
 
 

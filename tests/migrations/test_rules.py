@@ -74,6 +74,22 @@ def test_the_audit_is_append_only(journey: Journey, statement: str) -> None:
     assert journey.value("SELECT count(*) FROM audit_entries") == 1
 
 
+def test_a_closed_month_stays(journey: Journey) -> None:
+    journey.up()
+    journey.run(
+        "INSERT INTO month_closings (month, closed_at, closed_by, totals, digest)"
+        " VALUES ('2025-01-01', now(), 'fay', '{}', '');"
+        "INSERT INTO month_lines (closing_id, line_key, kind, at, currency, amount, about)"
+        " VALUES (1, 'payment:1', 'payment', now(), 'eur', 1, 'booking:1');"
+        "UPDATE month_closings SET digest = 'abc'"
+    )
+    for table in ("month_lines", "month_closings"):
+        for statement in ("UPDATE {} SET id = 9", "DELETE FROM {}", "TRUNCATE {} CASCADE"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is append-only"):
+                journey.run(statement.format(table))
+    assert journey.value("SELECT count(*) FROM month_lines") == 1
+
+
 def test_safe_defaults_come_from_the_server(journey: Journey) -> None:
     journey.up()
     journey.run("INSERT INTO clients (name) VALUES ('Harbour Dental')")
