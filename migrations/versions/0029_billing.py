@@ -21,8 +21,10 @@ DISPUTES = (Column("dispute_lost_at", "timestamptz"),)
 APPEND_ONLY = """
 CREATE OR REPLACE FUNCTION closed_months_stay() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'month_closings' AND OLD.digest = '' THEN
-        RETURN NEW;
+    IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'month_closings' THEN
+        IF OLD.digest = '' THEN
+            RETURN NEW;
+        END IF;
     END IF;
     RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'insufficient_privilege';
 END $$;
