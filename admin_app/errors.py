@@ -33,6 +33,13 @@ class InvalidInput(DomainError):
     sentence = "Something in the form is not right. Correct the marked fields and send it again."
 
 
+class AlreadySo(InvalidInput):
+    """What was asked for holds already; nothing was changed."""
+
+    code = "already_so"
+    sentence = "It is so already, so nothing was changed."
+
+
 class NotFound(DomainError):
     code = "not_found"
     status = 404

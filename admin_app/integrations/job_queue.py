@@ -1,6 +1,7 @@
 """Puts jobs into the queue in the caller's own transaction: the job exists exactly when its cause does."""
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import procrastinate
@@ -10,14 +11,16 @@ from sqlalchemy.orm import Session
 _queue = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
 
 
-def defer(session: Session, task: str, *, once_key: str | None = None, **arguments: Any) -> None:
-    """Queue `task` for after the commit. Arguments hold ids only, never anything personal.
+def defer(
+    session: Session, task: str, *, once_key: str | None = None, at: datetime | None = None, **arguments: Any
+) -> None:
+    """Queue `task` for after the commit, or for the moment `at`. Arguments hold ids only, never anything personal.
 
     With `once_key`, a second job with the same key is not queued while the first still waits.
     """
     session.flush()  # rows that the job is about must be in the transaction before the job is
     connection = session.connection().connection.driver_connection
-    job = _queue.configure_task(task, allow_unknown=True, queueing_lock=once_key, connection=connection)
+    job = _queue.configure_task(task, allow_unknown=True, queueing_lock=once_key, schedule_at=at, connection=connection)
     if once_key is None:
         job.defer(**arguments)
         return

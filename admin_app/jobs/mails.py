@@ -5,12 +5,13 @@ from collections.abc import Callable
 from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.jobs.bench import Bench
-from admin_app.services import appointment_mails, claim_mails, outbox
+from admin_app.services import appointment_mails, claim_mails, outbox, switch_mails
 from admin_app.services.outbox import OutgoingMail
 
 CLAIMS = Job("send_claim_mail")
 APPOINTMENTS = Job("send_appointment_mail")
 REMINDERS = Job("send_reminders")
+SWITCHES = Job("send_switch_mail")
 REMINDERS_AT_ONCE = 200
 
 
@@ -43,6 +44,20 @@ def send_reminders(bench: Bench) -> int:
     """Have those reminded whose appointment is within a day."""
     with bench.db.unit_of_work(REMINDERS) as ctx:
         return appointment_mails.remind(ctx, limit=REMINDERS_AT_ONCE)
+
+
+def send_switch_mail(bench: Bench, change_id: int) -> None:
+    """Tell the one who is to know before a switch goes off; once, however often it is tried."""
+    with bench.db.unit_of_work(SWITCHES) as ctx:
+        mail = switch_mails.prepare(ctx, change_id=change_id, base_url=bench.settings.base_url)
+    if mail is not None:
+        sent_email_id = mail.sent_email_id
+        _hand_over(
+            bench,
+            SWITCHES,
+            mail,
+            lambda ctx, kept: switch_mails.mark_sent(ctx, sent_email_id=sent_email_id, change_id=change_id, kept=kept),
+        )
 
 
 def _hand_over(bench: Bench, actor: Job, mail: OutgoingMail, mark_sent: Callable[[Ctx, bool], None]) -> None:

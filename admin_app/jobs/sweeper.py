@@ -31,6 +31,8 @@ SHORT_TASKS = (
     "follow_refunds",
     "send_guest_code",
     "register_guest",
+    "follow_switch",
+    "send_switch_mail",
 )
 LONGEST = timedelta(minutes=15)
 

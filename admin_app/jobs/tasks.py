@@ -6,7 +6,7 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
-from admin_app.jobs import calendars, checkouts, events, guests, mails, memberships, refunds, sweeper
+from admin_app.jobs import calendars, checkouts, events, guests, mails, memberships, refunds, sweeper, switches
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
 from admin_app.services import owners, whop_comparison
@@ -23,6 +23,7 @@ def register(queue: App, bench: Bench, back_off: BackOff) -> None:
     _deferred_about_appointments(queue, bench, back_off)
     _recurring(queue, bench)
     _recurring_about_appointments(queue, bench)
+    _about_switches(queue, bench, back_off)
 
 
 def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
@@ -173,3 +174,21 @@ def _recurring_about_appointments(queue: App, bench: Bench) -> None:
     @failing_by_code
     def settle_calls(timestamp: int) -> None:
         checkouts.settle_calls(bench)
+
+
+def _about_switches(queue: App, bench: Bench, back_off: BackOff) -> None:
+    @queue.task(name="follow_switch", retry=back_off)
+    @failing_by_code
+    def follow_switch(change_id: int) -> None:
+        switches.follow(bench, change_id)
+
+    @queue.task(name="send_switch_mail", retry=back_off)
+    @failing_by_code
+    def send_switch_mail(change_id: int) -> None:
+        mails.send_switch_mail(bench, change_id)
+
+    @queue.periodic(cron="* * * * *")
+    @queue.task(name="follow_switches", queueing_lock="follow_switches")
+    @failing_by_code
+    def follow_switches(timestamp: int) -> None:
+        switches.follow_all(bench)

@@ -89,6 +89,17 @@ EVENTS: dict[str, EventKind] = {
     "session_type.changed": EventKind("{actor} changed the session type {title}"),
     "session_type.activated": EventKind("{actor} put the session type {title} back into use"),
     "session_type.deactivated": EventKind("{actor} took the session type {title} out of use"),
+    # switches: `switch` is its name, `client` the client's
+    "client.switched_on": EventKind("{actor} switched on for {client}: {switch}"),
+    "client.switched_off": EventKind("{actor} switched off for {client}: {switch}"),
+    "client.switch_scheduled": EventKind("{actor} scheduled for {client}: {switch}"),
+    "client.switch_canceled": EventKind("{actor} canceled what was scheduled for {client}: {switch}"),
+    "client.switch_started": EventKind("{actor} noted that it began as scheduled for {client}: {switch}"),
+    "client.switch_ended": EventKind("{actor} noted that it ended as arranged for {client}: {switch}"),
+    "client.switch_told": EventKind("{actor} told {email} before it ends for {client}: {switch}"),
+    "everyone.stopped": EventKind("{actor} stopped everyone"),
+    "everyone.released": EventKind("{actor} ended the emergency stop"),
+    "everyone.stop_ended": EventKind("{actor} noted that the emergency stop ended as arranged"),
     # staff
     "staff.created": EventKind("{actor} created the staff account {email} as {role}"),
     "staff.disabled": EventKind("{actor} disabled the staff account {email}", SESSIONS),

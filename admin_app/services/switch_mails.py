@@ -1,0 +1,110 @@
+"""The mail that says that a switch goes off soon: to whom the one who turned it on named, once."""
+
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.services import audit, outbox, switch_clock, switch_periods
+from admin_app.services.outbox import OutgoingMail
+from admin_app.services.records import client_key, flag_change_key, lock_names
+from admin_app.services.switch_words import ON_EXPIRY, WORDS
+from admin_app.services.time_zones import time_zones
+from models.clients import Client
+from models.flags import FlagChange
+from models.inbox import SentEmail
+from models.staff import StaffMember
+
+TEMPLATE = "switch_ending"
+
+
+def queue_untold(ctx: Ctx, *, limit: int) -> None:
+    """Queue once more what is due and was not sent, such as after a lost job."""
+    query = (
+        select(FlagChange)
+        .where(
+            FlagChange.value,
+            FlagChange.lifted_at.is_(None),
+            FlagChange.until > ctx.now,
+            FlagChange.tell_at <= ctx.now,
+            FlagChange.told_at.is_(None),
+        )
+        .order_by(FlagChange.until, FlagChange.id)
+        .limit(limit)
+    )
+    for period in ctx.session.scalars(query):
+        switch_periods.tell_at(ctx, period, ctx.now)
+
+
+def prepare(ctx: Ctx, *, change_id: int, base_url: str) -> OutgoingMail | None:
+    """The mail, written and kept; None when it went out already or does not hold any more."""
+    key = f"{TEMPLATE}:{flag_change_key(change_id)}"
+    lock_names(ctx.session, f"mail:{key}")
+    period = ctx.session.get(FlagChange, change_id, populate_existing=True)
+    if period is None or period.client_id is None or not _holds(ctx, period):
+        return None
+    kept = ctx.session.scalar(select(SentEmail).where(SentEmail.once_key == key))
+    if kept is None:
+        kept = _write(ctx, period, key, base_url)
+    elif kept.state in ("sent", "kept"):
+        return None
+    return OutgoingMail(kept.id, kept.to_email, kept.subject, kept.text_body, kept.html_body)
+
+
+def mark_sent(ctx: Ctx, *, sent_email_id: int, change_id: int, kept: bool) -> None:
+    """The mail was handed over, or only kept because no mail server is configured."""
+    mail = outbox.mark_sent(ctx, sent_email_id=sent_email_id, kept=kept)
+    period = ctx.session.get(FlagChange, change_id)
+    if period is None or period.client_id is None:
+        raise NotFound("There is no such period.")
+    period.told_at = ctx.now
+    client = ctx.session.get_one(Client, period.client_id)
+    audit.record(
+        ctx,
+        "client.switch_told",
+        records=[client_key(client.id), flag_change_key(period.id), f"sent_email:{mail.id}"],
+        facts={"client": client.name, "switch": WORDS[period.flag].name, "email": mail.to_email},
+    )
+
+
+def _holds(ctx: Ctx, period: FlagChange) -> bool:
+    """Whether it still ends then, and nobody was told."""
+    asked = period.tell_email is not None and period.tell_at is not None and period.told_at is None
+    due = asked and period.tell_at is not None and period.tell_at <= ctx.now
+    return due and switch_clock.is_open(period) and period.until is not None and ctx.now < period.until
+
+
+def _write(ctx: Ctx, period: FlagChange, key: str, base_url: str) -> SentEmail:
+    client = ctx.session.get_one(Client, period.client_id)
+    words = WORDS[period.flag]
+    when = _in_zone_of(ctx, period)
+    facts = {
+        "client": client.name,
+        "on": words.on,
+        "when": when,
+        "at_end": ON_EXPIRY[period.on_expiry],
+        "reason": period.reason,
+        "by": period.by,
+        "address": f"{base_url.rstrip('/')}/admin/clients/{client.id}",
+    }
+    text, html = outbox.render(TEMPLATE, facts)
+    mail = SentEmail(
+        template=TEMPLATE,
+        to_email=period.tell_email,
+        subject=f"{client.name}: {words.on.lower()} until {when}",
+        text_body=text,
+        html_body=html,
+        once_key=key,
+    )
+    ctx.session.add(mail)
+    ctx.session.flush()
+    return mail
+
+
+def _in_zone_of(ctx: Ctx, period: FlagChange) -> str:
+    """The end as the one who set it reads clocks, with the zone named; in UTC where that is not known."""
+    named = ctx.session.scalar(select(StaffMember.time_zone).where(StaffMember.email == period.by))
+    zone = ZoneInfo(named if named in time_zones() else "UTC")
+    end = (period.until or ctx.now).astimezone(zone)
+    return f"{end:%A}, {end.day} {end:%B %Y}, {end:%H:%M} ({zone.key})"

@@ -1,0 +1,77 @@
+"""Clients and their switches, for tests."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from admin_app.context import Actor, Staff
+from admin_app.db import Database
+from admin_app.services import flags, switch_following
+from admin_app.services.flags import SwitchState, Wish
+from models import Client, FlagChange, Role, Switch
+from tests.services.factories import OPERATOR
+
+OPS = Staff(id=1, email="ops@demo.test", role=Role.OPS)
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+PAUSE = Switch.OUTBOUND_PAUSED
+
+
+def at(db: Database, moment: datetime) -> Database:
+    """The same database with its clock standing at `moment`."""
+    db.clock = lambda: moment
+    return db
+
+
+def add_client(db: Database, name: str = "Harbor Dental", **values: Any) -> int:
+    with db.unit_of_work(OPERATOR) as ctx:
+        client = Client(name=name, **values)
+        ctx.session.add(client)
+        ctx.session.flush()
+        return client.id
+
+
+def on(reason: str = "They asked for it", flag: Switch = PAUSE, **values: Any) -> Wish:
+    return Wish(flag=flag, turns_on=True, reason=reason, **values)
+
+
+def off(reason: str = "Sorted out", flag: Switch = PAUSE) -> Wish:
+    return Wish(flag=flag, turns_on=False, reason=reason)
+
+
+def turn(db: Database, client_id: int, wish: Wish, actor: Actor = OPS) -> FlagChange:
+    """Look at the plan and act on it."""
+    with db.unit_of_work(actor) as ctx:
+        shown = flags.plan_switch(ctx, client_id=client_id, wish=wish).fingerprint
+    with db.unit_of_work(actor) as ctx:
+        return flags.switch(ctx, client_id=client_id, wish=wish, shown=shown)
+
+
+def state_of(db: Database, client_id: int, flag: Switch = PAUSE) -> SwitchState:
+    with db.unit_of_work(OPERATOR) as ctx:
+        return flags.state(ctx.session, [client_id], flag, ctx.now)[client_id]
+
+
+def boolean_of(db: Database, client_id: int, flag: Switch = PAUSE) -> bool:
+    with db.read_only() as session:
+        found: bool = getattr(session.get_one(Client, client_id), flag.value)
+        return found
+
+
+def follow_all(db: Database) -> int:
+    """What the sweep of a minute does."""
+    with db.unit_of_work(OPERATOR) as ctx:
+        due = switch_following.due(ctx.session, ctx.now, limit=100)
+        for change_id in due:
+            switch_following.follow(ctx, change_id=change_id)
+        return len(due)
+
+
+def changes(db: Database, client_id: int | None) -> list[FlagChange]:
+    whose = FlagChange.client_id == client_id if client_id else FlagChange.client_id.is_(None)
+    with db.read_only() as session:
+        return list(session.scalars(select(FlagChange).where(whose).order_by(FlagChange.id)))
+
+
+Moment = Callable[[], datetime]
