@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, Count, CreatedAt, Version, text_enum
+from models.base import Base, BigId, Count, CreatedAt, Flag, Version, text_enum
 from models.clients import BillingStatus, Client, billing_status
 
 
@@ -22,6 +22,7 @@ class Subscription(Base):
         Index("ix_subscriptions_past_due_since", "past_due_since", "id",
               postgresql_where=text("past_due_since IS NOT NULL")),
         Index("ix_subscriptions_created_at", "created_at", "id"),
+        Index("ix_subscriptions_canceling", "current_period_end", "id", postgresql_where=text("cancel_at_period_end")),
     )  # fmt: skip
 
     id: Mapped[BigId]
@@ -77,6 +78,12 @@ class BillingOverride(Base):
     lifted_at: Mapped[datetime | None]
     lifted_by: Mapped[str | None] = mapped_column(doc="a person, a later override, or the clock")
     lift_reason: Mapped[str | None]
+    status_without: Mapped[BillingStatus] = mapped_column(
+        billing_status,
+        server_default=BillingStatus.NONE.value,
+        doc="what was in force before; what a client without subscriptions goes back to",
+    )
+    payment_active_without: Mapped[Flag]
     created_at: Mapped[CreatedAt]
     version: Mapped[Version]
 

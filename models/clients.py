@@ -53,6 +53,9 @@ class Client(Base):
     payment_active: Mapped[Flag]
     trial_used_at: Mapped[datetime | None] = mapped_column(doc="when a trial began; one is granted once")
     trial_ends_at: Mapped[datetime | None]
+    trial_granted_until: Mapped[datetime | None] = mapped_column(
+        doc="the end of the trial that staff granted; one of Stripe's is kept with its subscription"
+    )
     pending_cancellation: Mapped[Flag]
     cancellation_requested_at: Mapped[datetime | None]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)

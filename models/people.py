@@ -64,8 +64,10 @@ class Profile(Base):
         Index("ix_profiles_whop_user_id", "whop_user_id"),
         Index("ix_profiles_stripe_customer_id", "stripe_customer_id"),
         Index("ix_profiles_created_at", "created_at", "user_id"),
+        Index("ix_profiles_next_credit_renewal", "next_credit_renewal", "user_id",
+              postgresql_where=text("membership = 'pro' AND status = 'active' AND next_credit_renewal IS NOT NULL")),
         search_index("ix_profiles_email_trgm", "lower(email::text)"),
-    )
+    )  # fmt: skip
 
     user_id: Mapped[str] = mapped_column(primary_key=True)
     email: Mapped[OptionalEmail]

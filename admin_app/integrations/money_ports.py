@@ -78,6 +78,35 @@ class StripeRefund:
 
 
 @dataclass(frozen=True)
+class StripeSubscription:
+    """A subscription as Stripe has it now, with its latest invoice.
+
+    `monthly_amount` is all of its items brought to one month, `amount_due` what of the latest invoice is still open,
+    both in minor units of `currency`; `client_id` is the client that its metadata names.
+    """
+
+    id: str
+    customer_id: str
+    status: str
+    collection_paused: bool
+    currency: str | None
+    monthly_amount: int
+    price_id: str | None
+    trial_end: datetime | None
+    current_period_start: datetime | None
+    current_period_end: datetime | None
+    cancel_at_period_end: bool
+    cancel_at: datetime | None
+    canceled_at: datetime | None
+    ended_at: datetime | None
+    started_at: datetime | None
+    amount_due: int
+    past_due_since: datetime | None
+    next_payment_attempt: datetime | None
+    client_id: int | None
+
+
+@dataclass(frozen=True)
 class StripeEvent:
     """A verified delivery: which object it is about, to be fetched, for an event is only a hint."""
 

@@ -12,7 +12,7 @@ down_revision = "0026"
 branch_labels = None
 depends_on = None
 
-TRIAL = (Column("trial_ends_at", "timestamptz"),)
+TRIAL = (Column("trial_ends_at", "timestamptz"), Column("trial_granted_until", "timestamptz"))
 STEPS = (
     Column("forwarding_enabled_at", "timestamptz"),
     Column("test_call_detected_at", "timestamptz"),

@@ -14,6 +14,7 @@ down_revision = "0028"
 branch_labels = None
 depends_on = None
 
+RENEWABLE = "membership = 'pro' AND status = 'active' AND next_credit_renewal IS NOT NULL"
 MOVEMENTS = "movement IN ('new', 'expansion', 'contraction', 'churn', 'none')"
 
 DISPUTES = (Column("dispute_lost_at", "timestamptz"),)
@@ -83,6 +84,9 @@ def _subscriptions() -> None:
     ops.create_index("ix_subscriptions_status", "subscriptions", "status, id")
     ops.create_index("ix_subscriptions_created_at", "subscriptions", "created_at, id")
     ops.create_index(
+        "ix_subscriptions_canceling", "subscriptions", "current_period_end, id", where="cancel_at_period_end"
+    )
+    ops.create_index(
         "ix_subscriptions_past_due_since", "subscriptions", "past_due_since, id", where="past_due_since IS NOT NULL"
     )
 
@@ -99,6 +103,8 @@ def _overrides() -> None:
         Column("lifted_at", "timestamptz"),
         Column("lifted_by", "varchar"),
         Column("lift_reason", "varchar"),
+        Column("status_without", "billing_status", "'none'", required=True),
+        Column("payment_active_without", "boolean", "false", required=True),
         Column("created_at", "timestamptz", "now()", required=True),
         Column("version", "integer", "1", required=True),
     )
@@ -145,6 +151,7 @@ def _renewals() -> None:
     )
     ops.add_unique("credit_renewals", "user_id", "due_at")
     ops.create_index("ix_credit_renewals_renewed_at", "credit_renewals", "renewed_at, id")
+    ops.create_index("ix_profiles_next_credit_renewal", "profiles", "next_credit_renewal, user_id", where=RENEWABLE)
 
 
 def _months() -> None:
@@ -186,6 +193,7 @@ def _days_of_money() -> None:
 
 
 def downgrade() -> None:
+    ops.drop_index("ix_profiles_next_credit_renewal")
     ops.drop_index("ix_refunds_settled_at")
     ops.drop_index("ix_payments_dispute_lost_at")
     ops.drop_index("ix_payments_paid_at")

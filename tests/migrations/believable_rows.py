@@ -128,7 +128,7 @@ UPDATE sent_emails SET booking_id = 1, calendar_body = 'BEGIN:VCALENDAR', once_k
 """,
     "0024": "INSERT INTO guests (email, name) VALUES ('half@example.com', 'Hal Half');",
     "0027": """
-UPDATE clients SET trial_ends_at = '2025-01-15+00' WHERE id = 1;
+UPDATE clients SET trial_ends_at = '2025-01-15+00', trial_granted_until = '2025-01-15+00' WHERE id = 1;
 UPDATE onboarding_states SET forwarding_enabled_at = '2024-06-02+00', completed_at = '2024-06-03+00',
        overridden_by = 'sue@backdesk.example', overridden_because = 'Tested by hand' WHERE client_id = 1;
 """,
@@ -145,8 +145,8 @@ INSERT INTO bulk_items (run_id, client_id, seen, outcome, former, flag_change_id
     "0029": """
 INSERT INTO subscriptions (client_id, stripe_subscription_id, stripe_customer_id, status, currency, monthly_amount,
         fetched_at) VALUES (1, 'sub_9', 'cus_9', 'past_due', 'eur', 9900, '2025-02-01+00');
-INSERT INTO billing_overrides (client_id, status, reason, by, since, until)
-    VALUES (1, 'active', 'Pays by transfer', 'sue@backdesk.example', '2025-02-01+00', '2025-03-01+00');
+INSERT INTO billing_overrides (client_id, status, reason, by, since, until, status_without)
+    VALUES (1, 'active', 'Pays by transfer', 'sue@backdesk.example', '2025-02-01+00', '2025-03-01+00', 'past_due');
 INSERT INTO billing_changes (client_id, at, status_before, status_after, currency, monthly_after, movement, cause)
     VALUES (1, '2025-01-01+00', 'none', 'active', 'eur', 9900, 'new', 'stripe');
 INSERT INTO credit_renewals (user_id, due_at, renewed_at, credits, used_before)
