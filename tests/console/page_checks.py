@@ -75,6 +75,8 @@ def _check_fields(page: BeautifulSoup) -> None:
     for form in page.find_all("form", method="post"):
         assert urlsplit(form["action"]).netloc == ""
         assert form.find("input", attrs={"name": "csrf_token"}), "a form that posts carries its token"
+        if form.find("input", attrs={"name": "fingerprint"}) and form.select("table.plan tbody tr"):
+            assert form.find("input", attrs={"name": "was_shown"}), "a plan's form carries what it shows"
     for image in page.find_all("img"):
         assert image.has_attr("alt")
 

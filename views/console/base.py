@@ -199,6 +199,8 @@ def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | Consol
     app.jinja_env.filters["money"] = money_text
     app.jinja_env.filters["as_text"] = plain_text
     app.jinja_env.filters["field_label"] = label_of
+    # A global, because macros see no values of the page.
+    app.jinja_env.globals["carried_plan"] = lambda: g.get("carried_plan", [])
 
     @app.context_processor
     def shell() -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """Command pages: GET shows the plan, POST runs one service and comes back, or shows the plan again with what is wrong.
 
-What was typed and chosen is kept in every case, and a plan that moved is shown as it stands now.
+What was typed and chosen is kept in every case, and a plan that moved is shown as it stands now, with what moved.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flask import flash, redirect, request
+from flask import flash, g, redirect, request
 from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, InvalidInput
 from admin_app.services.plans import Plan, PlanLine
 from views.console.base import ConsoleView, console_unit_of_work
+from views.console.plan_differences import CARRIED, carried, differences, with_differences
+from views.console.viewer import viewer
 
 CHOICE_PREFIX = "choice_"
 CONFIRM = "console/confirm.html"
@@ -64,6 +66,12 @@ class CommandPage:
     def _show(self, error: DomainError | None = None) -> str:
         with console_unit_of_work() as ctx:
             plan = self._planned(ctx, error)
+        zone = viewer().zone
+        g.carried_plan = carried(plan, zone) if plan else []
+        problem: str | None = error.sentence if error else None
+        was_shown = request.form.getlist(CARRIED)
+        if isinstance(error, Conflict) and plan is not None and was_shown:
+            problem = with_differences(error, differences(was_shown, plan, zone))
         picked = choices_of(request.form)
         page: str = self.view.render(
             self.template,
@@ -75,7 +83,7 @@ class CommandPage:
             cancel=self.cancel,
             danger=self.danger,
             hidden=self.hidden,
-            problem=error.sentence if error else None,
+            problem=problem,
             problems=error.fields if error else {},
             overtaken=isinstance(error, Conflict),
             reason=request.form.get("reason", ""),
