@@ -1,5 +1,6 @@
 """What the product asks of Stripe, in its own words. Amounts are minor units, times aware UTC."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -45,6 +46,7 @@ class StripeDispute:
     reason: str
     amount: int
     due_by: datetime | None
+    payment_intent_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,16 @@ class StripeRefund:
 
 @dataclass(frozen=True)
 class StripeSubscription:
-    """A subscription as Stripe has it now, with its latest invoice.
+    """A subscription as Stripe has it now.
 
-    `monthly_amount` is all of its items brought to one month, `amount_due` what of the latest invoice is still open,
-    both in minor units of `currency`; `client_id` is the client that its metadata names.
+    Amounts are minor units of `currency`; `monthly_amount` is every item brought to one month, before discounts and
+    taxes. `amount_due` is what is still open of its latest invoice, and `past_due_since` when that one was to be paid;
+    both are empty while nothing is late.
     """
 
     id: str
     customer_id: str
-    status: str
+    status: str  # Stripe's own word: it may know new ones
     collection_paused: bool
     currency: str | None
     monthly_amount: int
@@ -97,13 +100,13 @@ class StripeSubscription:
     current_period_end: datetime | None
     cancel_at_period_end: bool
     cancel_at: datetime | None
-    canceled_at: datetime | None
+    canceled_at: datetime | None  # when the cancellation was asked for
     ended_at: datetime | None
     started_at: datetime | None
     amount_due: int
     past_due_since: datetime | None
     next_payment_attempt: datetime | None
-    client_id: int | None
+    client_id: int | None  # our number of the client, where whoever made it noted one
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,15 @@ class StripeEvent:
     object_id: str | None
     payment_intent_id: str | None
     subject: str | None
+    subscription_id: str | None = None  # of a subscription itself and of its invoices
 
 
-class StripePort(Protocol):
-    """Every method raises ProviderRefused for a clear no, ProviderUnavailable when certainly nothing happened,
-    and OutcomeUnknown when the call may have had its effect although no answer came."""
+class PaymentsPort(Protocol):
+    """What single payments need of Stripe.
+
+    Every method raises ProviderRefused for a clear no, ProviderUnavailable when certainly nothing happened,
+    and OutcomeUnknown when the call may have had its effect although no answer came.
+    """
 
     def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession: ...
 
@@ -142,3 +149,31 @@ class StripePort(Protocol):
 
     def refunds_of(self, payment_intent_id: str) -> list[StripeRefund]:
         """Every refund of a payment, those made elsewhere included, oldest first."""
+
+
+class StripePort(PaymentsPort, Protocol):
+    """All that is asked of Stripe; an iterator raises, as the methods do, when its next page cannot be had."""
+
+    def sessions_since(self, moment: datetime) -> Iterator[StripeSession]:
+        """Every Checkout session for a payment that was made then or later, newest first, page by page."""
+
+    def refunds_since(self, moment: datetime) -> Iterator[StripeRefund]:
+        """Every refund that was made then or later, those made elsewhere included, newest first, page by page."""
+
+    def disputes_since(self, moment: datetime) -> Iterator[StripeDispute]:
+        """Every dispute that was opened then or later, newest first, page by page."""
+
+    def subscription(self, subscription_id: str) -> StripeSubscription | None:
+        """The subscription as it is now, in one request; an ended one too, None when Stripe knows none by this id."""
+
+    def subscriptions_of(self, customer_id: str) -> list[StripeSubscription]:
+        """Every subscription of a customer in any status, newest first."""
+
+    def subscriptions(self) -> Iterator[StripeSubscription]:
+        """Every subscription in any status, newest first, page by page."""
+
+    def set_cancel_at_period_end(self, subscription_id: str, on: bool, *, idempotency_key: str) -> StripeSubscription:
+        """Let it end with the period that is paid for, or run on after all; answers how it is then."""
+
+    def extend_trial(self, subscription_id: str, trial_end: datetime, *, idempotency_key: str) -> StripeSubscription:
+        """Let the trial end at this time, to the second, and nothing be charged for the change."""

@@ -8,7 +8,7 @@ import stripe
 
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, ForeignMode, MalformedEvent
-from admin_app.integrations import deliveries, fields, stripe_shapes
+from admin_app.integrations import deliveries, fields, stripe_shapes, stripe_subscriptions
 from admin_app.integrations.money_ports import StripeEvent, StripePort
 from admin_app.integrations.stripe_api import StripeApi
 
@@ -60,6 +60,7 @@ def parse_event(raw: bytes) -> StripeEvent:
         object_id=object_id,
         payment_intent_id=object_id if is_payment else stripe_shapes.reference(content.get("payment_intent")),
         subject=stripe_shapes.subject(content),
+        subscription_id=stripe_subscriptions.concerned(content),
     )
 
 

@@ -5,7 +5,8 @@ an earlier one left and was lost, a plain "not now" to the last one does not say
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import requests
@@ -13,8 +14,15 @@ import stripe
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations import fields, local, stripe_shapes
-from admin_app.integrations.money_ports import CheckoutWish, StripeDispute, StripePayment, StripeRefund, StripeSession
+from admin_app.integrations import fields, local, stripe_shapes, stripe_subscriptions
+from admin_app.integrations.money_ports import (
+    CheckoutWish,
+    StripeDispute,
+    StripePayment,
+    StripeRefund,
+    StripeSession,
+    StripeSubscription,
+)
 
 _TIMEOUT_SECONDS = 10
 _RETRIES = 2
@@ -99,6 +107,56 @@ class StripeApi:
     def refunds_of(self, payment_intent_id: str) -> list[StripeRefund]:
         wanted: Any = {"payment_intent": payment_intent_id, "limit": _PAGE_SIZE}
         return _all(lambda: self._v1.refunds.list(params=wanted), stripe_shapes.refund)[::-1]
+
+    def sessions_since(self, moment: datetime) -> Iterator[StripeSession]:
+        sessions = self._v1.checkout.sessions
+        # Those that set up a card or a subscription have no payment to be read.
+        return _each(
+            lambda: sessions.list(params=_since(moment)),
+            stripe_shapes.session,
+            only=lambda found: found.get("mode", "payment") == "payment",
+        )
+
+    def refunds_since(self, moment: datetime) -> Iterator[StripeRefund]:
+        return _each(lambda: self._v1.refunds.list(params=_since(moment)), stripe_shapes.refund)
+
+    def disputes_since(self, moment: datetime) -> Iterator[StripeDispute]:
+        return _each(lambda: self._v1.disputes.list(params=_since(moment)), stripe_shapes.dispute)
+
+    def subscription(self, subscription_id: str) -> StripeSubscription | None:
+        wanted: Any = {"expand": [*stripe_subscriptions.EXPANDED]}
+        retrieve = self._v1.subscriptions.retrieve
+        return _read(
+            subscription_id, lambda identity: retrieve(identity, params=wanted), stripe_subscriptions.subscription
+        )
+
+    def subscriptions_of(self, customer_id: str) -> list[StripeSubscription]:
+        if not customer_id:
+            return []
+        return _all(lambda: self._list_subscriptions(customer=customer_id), stripe_subscriptions.subscription)
+
+    def subscriptions(self) -> Iterator[StripeSubscription]:
+        return _each(self._list_subscriptions, stripe_subscriptions.subscription)
+
+    def _list_subscriptions(self, **only: str) -> Any:
+        expanded = [f"data.{path}" for path in stripe_subscriptions.EXPANDED]
+        wanted: Any = {"status": "all", "limit": _PAGE_SIZE, "expand": expanded, **only}
+        return self._v1.subscriptions.list(params=wanted)
+
+    def set_cancel_at_period_end(self, subscription_id: str, on: bool, *, idempotency_key: str) -> StripeSubscription:
+        return self._update(subscription_id, {"cancel_at_period_end": on}, idempotency_key)
+
+    def extend_trial(self, subscription_id: str, trial_end: datetime, *, idempotency_key: str) -> StripeSubscription:
+        ends = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
+        return self._update(subscription_id, ends, idempotency_key)
+
+    def _update(self, subscription_id: str, change: Mapping[str, Any], idempotency_key: str) -> StripeSubscription:
+        wanted: Any = {**change, "expand": [*stripe_subscriptions.EXPANDED]}
+        update = self._v1.subscriptions.update
+        return self._write(
+            lambda: update(subscription_id, params=wanted, options={"idempotency_key": idempotency_key}),
+            stripe_subscriptions.subscription,
+        )
 
     def _write(self, call: Callable[[], Any], read: "Read[Found]") -> Found:
         """Make something happen at Stripe, and say of a failure whether it may have happened."""
@@ -189,17 +247,36 @@ def _read(identity: str, call: Callable[[str], Any], read: "Read[Found]") -> Fou
     return found
 
 
+def _since(moment: datetime) -> Any:
+    return {"created": {"gte": int(moment.timestamp())}, "limit": _PAGE_SIZE}
+
+
 def _all(listed: Callable[[], Any], read: "Read[Found]") -> list[Found]:
+    """Every item of a list; none when what it should be of is not known."""
+    return list(_each(listed, read, of_something=True))
+
+
+def _each(
+    listed: Callable[[], Any],
+    read: "Read[Found]",
+    *,
+    only: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+    of_something: bool = False,
+) -> Iterator[Found]:
     """Every item of a list, page by page, newest first. One that cannot be read is a trouble, not a gap."""
+    begun = False
     try:
-        found = [read(item.to_dict()) for item in listed().auto_paging_iter()]
+        for item in listed().auto_paging_iter():
+            begun, data = True, item.to_dict()
+            if not only(data):
+                continue
+            found = read(data)
+            if found is None:
+                raise ProviderUnavailable("stripe")
+            yield found
     except stripe.StripeError as error:
-        if error.http_status == 404:
-            return []
-        raise ProviderUnavailable("stripe") from None
+        # Once begun, the item after which the next page follows is gone: what comes then is not known.
+        if not of_something or begun or error.http_status != 404:
+            raise ProviderUnavailable("stripe") from None
     except _UNREADABLE:
         raise ProviderUnavailable("stripe") from None
-    readable = [item for item in found if item is not None]
-    if len(readable) < len(found):
-        raise ProviderUnavailable("stripe")
-    return readable

@@ -52,7 +52,7 @@ def session(data: Mapping[str, Any]) -> StripeSession | None:
     identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
     status = _word(data.get("status"), SessionStatus)
     paid = _word(data.get("payment_status"), Paid)
-    amount = _whole(data.get("amount_total"))
+    amount = whole(data.get("amount_total"))
     if identity is None or currency is None or status is None or paid is None or amount is None:
         return None
     return StripeSession(
@@ -80,13 +80,13 @@ def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePay
         return None
     charge = fields.mapping(data.get("latest_charge"))
     # What a bank has only promised is not there yet.
-    captured = _whole(charge.get("amount_captured")) if charge.get("status") == "succeeded" else None
+    captured = whole(charge.get("amount_captured")) if charge.get("status") == "succeeded" else None
     error = fields.mapping(data.get("last_payment_error"))
     return StripePayment(
         id=identity,
         status=status,
         captured=captured or 0,
-        refunded=_whole(charge.get("amount_refunded")) or 0,
+        refunded=whole(charge.get("amount_refunded")) or 0,
         currency=currency,
         charge_id=fields.text(charge.get("id")),
         fee=_fee(fields.mapping(charge.get("balance_transaction")), currency),
@@ -98,12 +98,12 @@ def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePay
 
 def _fee(movement: Mapping[str, Any], currency: str) -> int | None:
     """In the currency that was paid in; an account that settles in another one is told the fee in that."""
-    return _whole(movement.get("fee")) if movement.get("currency") == currency else None
+    return whole(movement.get("fee")) if movement.get("currency") == currency else None
 
 
 def dispute(data: Mapping[str, Any]) -> StripeDispute | None:
     identity, status = fields.text(data.get("id")), fields.text(data.get("status"))
-    amount = _whole(data.get("amount"))
+    amount = whole(data.get("amount"))
     if identity is None or status is None or amount is None:
         return None
     return StripeDispute(
@@ -112,13 +112,14 @@ def dispute(data: Mapping[str, Any]) -> StripeDispute | None:
         reason=fields.text(data.get("reason")) or "general",
         amount=amount,
         due_by=fields.moment(fields.mapping(data.get("evidence_details")).get("due_by")),
+        payment_intent_id=reference(data.get("payment_intent")),
     )
 
 
 def refund(data: Mapping[str, Any]) -> StripeRefund | None:
     identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
     status = _word(data.get("status"), RefundStatus)
-    amount, created_at = _whole(data.get("amount")), fields.moment(data.get("created"))
+    amount, created_at = whole(data.get("amount")), fields.moment(data.get("created"))
     if identity is None or currency is None or status is None or amount is None or created_at is None:
         return None
     return StripeRefund(
@@ -128,7 +129,7 @@ def refund(data: Mapping[str, Any]) -> StripeRefund | None:
         currency=currency,
         status=status,
         failure_code=fields.text(data.get("failure_reason")),
-        our_id=_number(fields.mapping(data.get("metadata")).get("refundId")),
+        our_id=number(fields.mapping(data.get("metadata")).get("refundId")),
         created_at=created_at,
     )
 
@@ -144,16 +145,16 @@ def subject(data: Mapping[str, Any]) -> str | None:
     stated = fields.text(metadata.get("subject"))
     if stated and _SUBJECT.fullmatch(stated):
         return stated
-    number = _number(metadata.get("bookingId"))
-    return None if number is None else f"booking:{number}"
+    booking = number(metadata.get("bookingId"))
+    return None if booking is None else f"booking:{booking}"
 
 
-def _number(value: Any) -> int | None:
+def number(value: Any) -> int | None:
     stated = fields.text(value)
     return int(stated) if stated and _NUMBER.fullmatch(stated) else None
 
 
-def _whole(value: Any) -> int | None:
+def whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

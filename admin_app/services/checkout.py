@@ -12,7 +12,7 @@ from sqlalchemy import and_, or_, select
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
-from admin_app.integrations.money_ports import CheckoutWish, StripePort, StripeSession
+from admin_app.integrations.money_ports import CheckoutWish, PaymentsPort, StripeSession
 from admin_app.services import appointments, bookings, holds, payments, provider_calls, settlement
 from admin_app.services.appointments import Appointment
 from admin_app.services.provider_calls import Work
@@ -32,7 +32,7 @@ class NotPayable(Conflict):
     sentence = "This is not held any more, so it cannot be paid. Choose a time again."
 
 
-def start(work: Work, stripe: StripePort | None, *, subject: str, return_url: str) -> str:
+def start(work: Work, stripe: PaymentsPort | None, *, subject: str, return_url: str) -> str:
     """Have Stripe make the page on which a held time is paid, and answer its address.
 
     When that fails the time is released and the provider's error raised. Asked again for the same hold, it is the same
@@ -59,7 +59,7 @@ def start(work: Work, stripe: StripePort | None, *, subject: str, return_url: st
     return made.url
 
 
-def close(work: Work, stripe: StripePort | None, *, subject: str) -> None:
+def close(work: Work, stripe: PaymentsPort | None, *, subject: str) -> None:
     """Close the pages on which this can still be paid, and take in what Stripe says of them: somebody may just have
     paid. A hold that has lapsed ends with them.
 
@@ -82,7 +82,7 @@ def _unsettled_sessions(ctx: Ctx, subject: str) -> list[str]:
     return [session_id for session_id in ctx.session.scalars(query) if session_id]
 
 
-def _closed(work: Work, stripe: StripePort, subject: str, session_id: str) -> Told:
+def _closed(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> Told:
     try:
         session = provider_calls.send(
             work,
@@ -112,7 +112,7 @@ def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
     return len(found)
 
 
-def settle(work: Work, stripe: StripePort | None, *, call_id: int, return_url: str) -> None:
+def settle(work: Work, stripe: PaymentsPort | None, *, call_id: int, return_url: str) -> None:
     """Learn what became of a call without an answer, by the same call under the same key, and undo what came of it.
 
     Nobody was given the page that it may have made, so the page is closed and the time released.

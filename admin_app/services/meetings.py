@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound, SlotTaken
 from admin_app.integrations.guest_ports import WorkosPort
-from admin_app.integrations.money_ports import StripePort
+from admin_app.integrations.money_ports import PaymentsPort
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import appointments, booking_brake, checkout, guests, holds
 from admin_app.services.guests import Registered
@@ -58,7 +58,7 @@ class _Terms:
 def book(
     work: Work,
     workos: WorkosPort | None,
-    stripe: StripePort | None,
+    stripe: PaymentsPort | None,
     wish: Wish,
     *,
     ip: str | None,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import SlotTaken
-from admin_app.integrations.money_ports import StripePayment, StripePort, StripeRefund, StripeSession
+from admin_app.integrations.money_ports import PaymentsPort, StripePayment, StripeRefund, StripeSession
 from admin_app.services import appointments, bookings, holds, payments, refund_states, refunds
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import UNPAID_ENDS
@@ -47,20 +47,20 @@ class Told:
         return paid or (self.payment is not None and self.payment.captured > 0)
 
 
-def ask_about_session(stripe: StripePort, session_id: str) -> Told:
+def ask_about_session(stripe: PaymentsPort, session_id: str) -> Told:
     """The session with its payment and refunds; outside of any transaction."""
     session = stripe.checkout(session_id)
     return Told() if session is None else with_its_payment(stripe, session)
 
 
-def with_its_payment(stripe: StripePort, session: StripeSession) -> Told:
+def with_its_payment(stripe: PaymentsPort, session: StripeSession) -> Told:
     if session.payment_intent_id is None:
         return Told(session)
     told = ask_about_payment(stripe, session.payment_intent_id)
     return Told(session, told.payment, told.refunds)
 
 
-def ask_about_payment(stripe: StripePort, payment_intent_id: str) -> Told:
+def ask_about_payment(stripe: PaymentsPort, payment_intent_id: str) -> Told:
     """The payment with its refunds; outside of any transaction."""
     payment = stripe.payment(payment_intent_id)
     if payment is None:

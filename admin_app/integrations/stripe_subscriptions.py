@@ -1,0 +1,97 @@
+"""Stripe's subscriptions as the product reads them, and which one an object is about."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from admin_app.integrations import fields
+from admin_app.integrations.money_ports import StripeSubscription
+from admin_app.integrations.stripe_shapes import number, reference, whole
+
+# How much of a month one of these is, in a year of 365 days, 52 weeks or 12 months.
+_MONTHS = {"day": Fraction(12, 365), "week": Fraction(12, 52), "month": Fraction(1), "year": Fraction(12)}
+_LATE = frozenset({"past_due", "unpaid"})
+# To be asked for with the subscription, so that what is due needs no second question.
+EXPANDED = ("latest_invoice",)
+
+
+def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
+    """With its latest invoice expanded; without, nothing is said of what is due."""
+    identity, customer = fields.text(data.get("id")), reference(data.get("customer"))
+    status = fields.text(data.get("status"))
+    if identity is None or customer is None or status is None:
+        return None
+    items = [fields.mapping(item) for item in fields.items(fields.mapping(data.get("items")).get("data"))]
+    first = items[0] if items else {}
+    invoice = _open(data.get("latest_invoice"))
+    # Until API versions of 2025 the period was the subscription's own.
+    period_start = fields.moment(first.get("current_period_start") or data.get("current_period_start"))
+    return StripeSubscription(
+        id=identity,
+        customer_id=customer,
+        status=status,
+        collection_paused=bool(fields.mapping(data.get("pause_collection"))),
+        currency=fields.text(data.get("currency")) or fields.text(_price(first).get("currency")),
+        monthly_amount=round(sum(map(_monthly, items), Fraction(0))),
+        price_id=fields.text(_price(first).get("id")),
+        trial_end=fields.moment(data.get("trial_end")),
+        current_period_start=period_start,
+        current_period_end=fields.moment(first.get("current_period_end") or data.get("current_period_end")),
+        cancel_at_period_end=data.get("cancel_at_period_end") is True,
+        cancel_at=fields.moment(data.get("cancel_at")),
+        canceled_at=fields.moment(data.get("canceled_at")),
+        ended_at=fields.moment(data.get("ended_at")),
+        started_at=fields.moment(data.get("start_date") or data.get("created")),
+        amount_due=whole(invoice.get("amount_remaining")) or 0,
+        past_due_since=_due(invoice) or period_start if status in _LATE else None,
+        next_payment_attempt=fields.moment(invoice.get("next_payment_attempt")),
+        client_id=number(fields.mapping(data.get("metadata")).get("clientId")),
+    )
+
+
+def concerned(data: Mapping[str, Any]) -> str | None:
+    """The subscription that an event's object is, or that it is an invoice of."""
+    kind = data.get("object")
+    if kind == "subscription":
+        return fields.text(data.get("id"))
+    if kind != "invoice":
+        return None
+    details = fields.mapping(fields.mapping(data.get("parent")).get("subscription_details"))
+    return reference(details.get("subscription")) or reference(data.get("subscription"))
+
+
+def _open(invoice: Any) -> Mapping[str, Any]:
+    """The invoice while it waits to be paid; one that is only named is not known."""
+    expanded = fields.mapping(invoice)
+    return expanded if expanded.get("status") == "open" else {}
+
+
+def _due(invoice: Mapping[str, Any]) -> datetime | None:
+    """An invoice that is charged by itself has no due date: it is to be paid when it is made."""
+    return fields.moment(invoice.get("due_date")) or fields.moment(invoice.get("created"))
+
+
+def _price(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The item's price, or the plan that older ones have in its place."""
+    return fields.mapping(item.get("price")) or fields.mapping(item.get("plan"))
+
+
+def _monthly(item: Mapping[str, Any]) -> Fraction:
+    """What one item brings a month; nothing where that depends on use or on steps, which the price does not tell."""
+    price = _price(item)
+    recurring = fields.mapping(price.get("recurring")) or price
+    months = _MONTHS.get(str(recurring.get("interval")))
+    count, quantity = whole(recurring.get("interval_count")), whole(item.get("quantity"))
+    if months is None or count == 0 or recurring.get("usage_type") == "metered":
+        return Fraction(0)
+    return _unit_amount(price) * (1 if quantity is None else quantity) / (months * (count or 1))
+
+
+def _unit_amount(price: Mapping[str, Any]) -> Fraction:
+    """In minor units; a price with parts of one is told as a decimal only."""
+    amount = whole(price.get("unit_amount", price.get("amount")))
+    if amount is not None:
+        return Fraction(amount)
+    exact = price.get("unit_amount_decimal", price.get("amount_decimal"))
+    return Fraction(str(fields.number(str(exact)) or 0))
