@@ -76,6 +76,18 @@ EVENTS: dict[str, EventKind] = {
     "refund.settled": EventKind("{actor} noted that the refund of {amount} is {state}"),
     "refund.asked": EventKind("{actor} had Stripe asked about the refund of {amount}"),
     "refund.found": EventKind("{actor} found a refund of {amount} that was made at Stripe"),
+    # billing
+    "client.billing_changed": EventKind("{actor} brought the billing of {name} to {status}", frozenset({"cause"})),
+    "client.billing_overridden": EventKind("{actor} put {status} in force for {name} until {until}"),
+    "client.billing_override_lifted": EventKind("{actor} lifted the override {status} of {name}"),
+    "client.billing_override_ended": EventKind("The override {status} ended", frozenset()),
+    "client.trial_granted": EventKind("{actor} granted {name} a trial until {until}"),
+    "client.trial_extended": EventKind("{actor} extended the trial of {name} until {until}"),
+    "client.billing_asked": EventKind("{actor} had Stripe asked about the subscriptions of {name}"),
+    "client.billing_answered": EventKind("Stripe answered about {name}: {outcome}"),
+    "profile.credits_renewed": EventKind(
+        "{actor} renewed the credits of {user_id}: {credits}", frozenset({"periods", "due_at"})
+    ),
     # guests
     "guest.registered": EventKind("{actor} registered the guest {email} in WorkOS: {outcome}"),
     "guest.registration_requested": EventKind("{actor} had the guest {email} of meeting {number} registered once more"),

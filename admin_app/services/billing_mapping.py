@@ -60,6 +60,8 @@ class SubscriptionFacts(Protocol):
     def current_period_start(self) -> datetime | None: ...
     @property
     def current_period_end(self) -> datetime | None: ...
+    @property
+    def past_due_since(self) -> datetime | None: ...
 
 
 Facts = TypeVar("Facts", bound=SubscriptionFacts)
@@ -130,3 +132,19 @@ def _access(found: SubscriptionFacts) -> tuple[bool, bool, int, float, float]:
 
 def _seconds(moment: datetime | None) -> float:
     return moment.timestamp() if moment is not None else 0.0
+
+
+def happened_at(found: SubscriptionFacts, former: str | None) -> datetime | None:
+    """When the step from the status last seen to this one happened at Stripe; None where Stripe does not say."""
+    if found.status == former:
+        return None
+    if is_over(found):
+        return found.ended_at or found.canceled_at
+    match found.status:
+        case "past_due" | "unpaid":
+            return found.past_due_since
+        case "trialing":
+            return found.started_at
+        case "active" if former in (None, "trialing", "incomplete"):
+            return found.trial_end or found.started_at
+    return None

@@ -6,9 +6,10 @@ from admin_app.context import Ctx
 from admin_app.integrations import stripe
 from admin_app.integrations.money_ports import StripeEvent
 from admin_app.integrations.registry import Providers
-from admin_app.services import settlement
+from admin_app.services import settlement, subscription_events
 from admin_app.services.event_handling import NotConfigured, Parked, Settled
 from admin_app.services.settlement import Told
+from admin_app.services.subscription_events import Answer
 from models.inbox import WebhookEvent
 
 ABOUT_SESSIONS = frozenset(
@@ -37,24 +38,29 @@ ABOUT_PAYMENTS = frozenset(
 
 
 def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
-    """The session or payment that must be fetched, for an event tells what was and not what is."""
+    """The session, payment or subscription to be fetched, for an event tells what was and not what is."""
     return _needed(stripe.parse_event(event.body))
 
 
 def fetch(providers: Providers, needed: str) -> Any:
-    """The payment with all that belongs to it, as Stripe has it now."""
+    """The payment with all that belongs to it, or the subscription, as Stripe has it now."""
     if providers.stripe is None:
         raise NotConfigured("stripe")
     kind, _, identity = needed.partition(":")
+    if kind == "subscription":
+        return subscription_events.fetch(providers.stripe, identity)
     ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
     return ask(providers.stripe, identity)
 
 
-def apply(ctx: Ctx, event: WebhookEvent, found: Told | None) -> Settled | Parked:
+def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | None) -> Settled | Parked:
     """Take in what Stripe says; what is about somebody else's payment is passed over."""
-    if _needed(stripe.parse_event(event.body)) is None:
-        return Settled.ignored("not about a payment that is followed here")
-    if found is None:
+    needed = _needed(stripe.parse_event(event.body))
+    if needed is None:
+        return Settled.ignored("not about a payment or subscription that is followed here")
+    if needed.startswith("subscription:"):
+        return subscription_events.apply(ctx, event, found if isinstance(found, Answer) else None)
+    if not isinstance(found, Told):
         return Parked("stripe_not_asked")
     if found.is_empty:
         return Parked("unknown_at_stripe")
@@ -70,6 +76,8 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Told | None) -> Settled | Parked
 
 
 def _needed(event: StripeEvent) -> str | None:
+    if subscription_id := subscription_events.subscription_of(event):
+        return f"subscription:{subscription_id}"
     if event.type in ABOUT_SESSIONS and event.object_id:
         return f"session:{event.object_id}"
     if event.type in ABOUT_PAYMENTS and event.payment_intent_id:

@@ -1,46 +1,18 @@
 """Stripe's words and what they mean here, held against Stripe's document and against ours."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import permutations
 from pathlib import Path
 
 import pytest
 
-from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import billing_mapping
 from models import BillingStatus
 from tests.contracts import document
 from tests.integrations.signing import SHARED_CONTRACTS
+from tests.services.clients import DAY, NOW, subscription
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
 TABLE = Path(__file__).parents[2] / "docs" / "billing.md"
-
-
-def subscription(status: str = "active", **changed: object) -> StripeSubscription:
-    found = StripeSubscription(
-        id="sub_1",
-        customer_id="cus_1",
-        status=status,
-        collection_paused=False,
-        currency="eur",
-        monthly_amount=9900,
-        price_id="price_1",
-        trial_end=None,
-        current_period_start=NOW - 10 * DAY,
-        current_period_end=NOW + 20 * DAY,
-        cancel_at_period_end=False,
-        cancel_at=None,
-        canceled_at=None,
-        ended_at=None,
-        started_at=NOW - 40 * DAY,
-        amount_due=0,
-        past_due_since=None,
-        next_payment_attempt=None,
-        client_id=None,
-    )
-    return replace(found, **changed)
 
 
 @pytest.mark.skipif(not SHARED_CONTRACTS.exists(), reason="the collected documents are not here")

@@ -57,7 +57,7 @@ def _stripe(raw: bytes, headers: Headers, settings: Settings, now: datetime) -> 
     stripe.verify(raw, headers, settings.stripe_webhook_secret, now)
     event = stripe.parse_event(raw)
     stripe.require_own_mode(event, settings.stripe_secret_key)
-    about = event.subject or event.payment_intent_id or event.object_id
+    about = event.subject or event.subscription_id or event.payment_intent_id or event.object_id
     return Delivery(event.external_id, event.type, event.occurred_at, about)
 
 

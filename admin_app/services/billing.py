@@ -1,0 +1,285 @@
+"""A client's billing: Stripe's subscriptions as last fetched, and what is in force because of them.
+
+Events, comparisons and people who ask all end in `take_in`, in any order and any number of times: what was fetched is
+applied, never what a delivery says. What can change what is in force goes through `refresh`, which works it out anew.
+Locks: clients by number, then the subscription.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.integrations.money_ports import StripeSubscription
+from admin_app.services import audit, billing_history, billing_mapping
+from admin_app.services.audit import Change
+from admin_app.services.billing_history import Cause
+from admin_app.services.records import client_key, subscription_key
+from models.billing import BillingOverride, Subscription
+from models.clients import BillingStatus, Client
+
+FETCHED = (
+    *("stripe_customer_id", "status", "collection_paused", "currency", "monthly_amount", "price_id", "trial_end"),
+    *("current_period_start", "current_period_end", "cancel_at_period_end", "cancel_at", "canceled_at", "ended_at"),
+    *("started_at", "amount_due", "past_due_since", "next_payment_attempt"),
+)
+IN_FORCE = (
+    *("billing_status", "payment_active", "pending_cancellation", "cancellation_requested_at"),
+    *("trial_used_at", "trial_ends_at", "stripe_subscription_id"),
+)
+BY_THE_CLOCK = "the clock"
+# A row's status between its making and its first writing, in one transaction.
+NOT_SEEN = ""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A status, and whether payment is active."""
+
+    status: BillingStatus
+    payment_active: bool
+
+    @classmethod
+    def of(cls, client: Client) -> "Meaning":
+        return cls(client.billing_status, client.payment_active)
+
+    @classmethod
+    def decided(cls, status: BillingStatus) -> "Meaning":
+        """What an override means: somebody who is said to be active or on trial is served."""
+        return cls(status, status in (BillingStatus.ACTIVE, BillingStatus.TRIAL))
+
+
+def take_in(
+    ctx: Ctx,
+    found: StripeSubscription,
+    *,
+    cause: Cause,
+    fetched_at: datetime | None = None,
+    told_at: datetime | None = None,
+) -> Client | None:
+    """Keep a fetched subscription and bring its client to what it means; None when nobody here is that customer.
+
+    `fetched_at` is when Stripe was asked, now when left out: an older answer never overwrites a newer one. `told_at` is
+    when the event happened that made us ask.
+    """
+    fetched_at = fetched_at or ctx.now
+    owner, former_owner = _locked_owners(ctx, found)
+    row = _locked_row(ctx, found, fetched_at)
+    if row.fetched_at > fetched_at:
+        return owner if owner is not None and owner.id == row.client_id else former_owner
+    former_status = _write(ctx, row, found, owner, fetched_at)
+    at = billing_mapping.happened_at(row, former_status) or told_at
+    if owner is not None:
+        _link(ctx.session, owner, found)
+        refresh(ctx, owner, cause=cause, at=at)
+    if former_owner is not None:
+        refresh(ctx, former_owner, cause=cause, at=at)
+    return owner
+
+
+def locked(ctx: Ctx, client_id: int) -> Client:
+    client = ctx.session.get(Client, client_id, with_for_update=True, populate_existing=True)
+    if client is None:
+        raise NotFound("There is no such client.")
+    return client
+
+
+def subscriptions_of(session: Session, client_id: int) -> Sequence[Subscription]:
+    of_client = select(Subscription).where(Subscription.client_id == client_id).order_by(Subscription.id)
+    return session.scalars(of_client.execution_options(populate_existing=True)).all()
+
+
+def open_override(session: Session, client_id: int) -> BillingOverride | None:
+    """The override that nobody has lifted, also when its time is over."""
+    is_open = (BillingOverride.client_id == client_id, BillingOverride.lifted_at.is_(None))
+    return session.scalars(select(BillingOverride).where(*is_open)).one_or_none()
+
+
+def live(subscriptions: Iterable[Subscription]) -> list[Subscription]:
+    """Those that are not over."""
+    return [found for found in subscriptions if not billing_mapping.is_over(found)]
+
+
+def refresh(
+    ctx: Ctx, client: Client, *, cause: Cause, at: datetime | None = None, goes_back_to: Meaning | None = None
+) -> bool:
+    """Work out anew what is in force for a locked client; whether anything changed.
+
+    `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions whose override was
+    just lifted.
+    """
+    override = open_override(ctx.session, client.id)
+    if override is not None and override.until <= ctx.now:
+        goes_back_to = without(override)
+        cause, at = "override_ended", override.until
+        _end_by_the_clock(ctx, override)
+        override = None
+    subscriptions = subscriptions_of(ctx.session, client.id)
+    basis = _basis(client, subscriptions, goes_back_to or Meaning.of(client), ctx.now)
+    means = basis if override is None else Meaning.decided(override.status)
+    return _apply(ctx, client, subscriptions, means, cause, at)
+
+
+def refresh_by_the_clock(ctx: Ctx, *, client_id: int) -> bool:
+    """What an override's or a granted trial's end asks for; nothing when it is not over, or somebody was faster."""
+    client = locked(ctx, client_id)
+    granted = client.trial_granted_until
+    over = granted is not None and granted <= ctx.now
+    return refresh(ctx, client, cause="trial", at=granted if over else None)
+
+
+def without(override: BillingOverride) -> Meaning:
+    """What was in force before an override."""
+    return Meaning(override.status_without, override.payment_active_without)
+
+
+def _basis(client: Client, subscriptions: Sequence[Subscription], kept: Meaning, now: datetime) -> Meaning:
+    """What is in force when nobody decided otherwise."""
+    granted = client.trial_granted_until
+    if granted is not None and granted > now and not live(subscriptions):
+        return Meaning(BillingStatus.TRIAL, True)
+    counts = billing_mapping.most_access(subscriptions)
+    if counts is not None:
+        return Meaning(*billing_mapping.meaning(counts.status, collection_paused=counts.collection_paused))
+    return kept if granted is None else Meaning(*billing_mapping.NO_SUBSCRIPTION)
+
+
+def _apply(
+    ctx: Ctx,
+    client: Client,
+    subscriptions: Sequence[Subscription],
+    means: Meaning,
+    cause: Cause,
+    at: datetime | None,
+) -> bool:
+    before = {name: getattr(client, name) for name in IN_FORCE}
+    after = before | _facts(client, subscriptions, ctx.now)
+    after |= {"billing_status": means.status, "payment_active": means.payment_active}
+    billing_history.note(
+        ctx, client.id, (client.billing_status, means.status), subscriptions, cause=cause, at=at or ctx.now
+    )
+    changes = [Change(name, before[name], after[name]) for name in IN_FORCE if before[name] != after[name]]
+    if not changes:
+        return False
+    for name in IN_FORCE:
+        setattr(client, name, after[name])
+    client.version += 1
+    client.updated_at = ctx.now
+    counts = billing_mapping.most_access(subscriptions)
+    audit.record(
+        ctx,
+        "client.billing_changed",
+        records=[client_key(client.id), *([subscription_key(counts.id)] if counts else [])],
+        changes=changes,
+        facts={"name": client.name, "status": means.status, "cause": cause},
+    )
+    return True
+
+
+def _facts(client: Client, subscriptions: Sequence[Subscription], now: datetime) -> dict[str, Any]:
+    """What hangs on Stripe alone, whoever decided about the status; nothing for a client without subscriptions."""
+    granted = client.trial_granted_until
+    counts = billing_mapping.most_access(subscriptions)
+    if counts is None:
+        return {} if granted is None else {"trial_ends_at": granted}
+    began = [client.trial_used_at, *(billing_mapping.trial_began_at(found) for found in subscriptions)]
+    ends_here = granted is not None and not live(subscriptions)
+    return {
+        "pending_cancellation": billing_mapping.pending_cancellation(counts, now),
+        "cancellation_requested_at": billing_mapping.cancellation_requested_at(counts, now),
+        "trial_used_at": min((moment for moment in began if moment is not None), default=None),
+        "trial_ends_at": granted if ends_here else counts.trial_end,
+        "stripe_subscription_id": counts.stripe_subscription_id,
+    }
+
+
+def _end_by_the_clock(ctx: Ctx, override: BillingOverride) -> None:
+    override.lifted_at, override.lifted_by = override.until, BY_THE_CLOCK
+    override.version += 1
+    ctx.session.flush()
+    audit.record(
+        ctx,
+        "client.billing_override_ended",
+        records=[client_key(override.client_id)],
+        facts={"status": override.status},
+    )
+
+
+def _locked_owners(ctx: Ctx, found: StripeSubscription) -> tuple[Client | None, Client | None]:
+    """Whose subscription it is, and whose it was until now if that is somebody else; both locked."""
+    held: dict[int, Client] = {}
+    while True:
+        owner, former = _owner(ctx.session, found), _former_owner(ctx.session, found)
+        wanted = {number for number in (owner, former) if number is not None}
+        if wanted <= held.keys():
+            return held.get(owner or 0), held.get(former or 0) if former != owner else None
+        # What was found may have changed until the lock was there, so it is looked at again.
+        held |= {number: locked(ctx, number) for number in sorted(wanted - held.keys())}
+
+
+def _owner(session: Session, found: StripeSubscription) -> int | None:
+    """By the subscription, else by the customer, else by its metadata, unless that client is another customer."""
+    ids = (
+        select(Client.id).where(Client.stripe_subscription_id == found.id),
+        select(Client.id).where(Client.stripe_customer_id == found.customer_id),
+        select(Client.id).where(Client.id == found.client_id, Client.stripe_customer_id.is_(None)),
+    )
+    return next((number for query in ids if (number := session.scalar(query)) is not None), None)
+
+
+def _former_owner(session: Session, found: StripeSubscription) -> int | None:
+    return session.scalar(select(Subscription.client_id).where(Subscription.stripe_subscription_id == found.id))
+
+
+def _locked_row(ctx: Ctx, found: StripeSubscription, fetched_at: datetime) -> Subscription:
+    """The subscription's row, made when there is none yet."""
+    ctx.session.execute(
+        insert(Subscription)
+        .values(
+            stripe_subscription_id=found.id,
+            stripe_customer_id=found.customer_id,
+            status=NOT_SEEN,
+            fetched_at=fetched_at,
+            created_at=ctx.now,
+            updated_at=ctx.now,
+        )
+        .on_conflict_do_nothing()
+    )
+    of_it = select(Subscription).where(Subscription.stripe_subscription_id == found.id)
+    return ctx.session.scalars(of_it.with_for_update().execution_options(populate_existing=True)).one()
+
+
+def _write(
+    ctx: Ctx, row: Subscription, found: StripeSubscription, owner: Client | None, fetched_at: datetime
+) -> str | None:
+    """Returns the status that was seen before, None for a subscription that is new here."""
+    former = row.status or None
+    after: dict[str, Any] = {name: _value(found, name) for name in FETCHED}
+    after["client_id"] = owner.id if owner else None
+    changed = any(getattr(row, name) != value for name, value in after.items())
+    for name, value in after.items():
+        setattr(row, name, value)
+    row.fetched_at = fetched_at
+    if changed and former is not None:
+        row.updated_at, row.version = ctx.now, row.version + 1
+    ctx.session.flush()
+    return former
+
+
+def _value(found: StripeSubscription, name: str) -> Any:
+    return found.customer_id if name == "stripe_customer_id" else getattr(found, name)
+
+
+def _link(session: Session, client: Client, found: StripeSubscription) -> None:
+    """A client becomes known by the customer that they are at Stripe; whoever has that number already keeps it."""
+    if client.stripe_customer_id is not None:
+        return
+    taken = session.scalar(select(Client.id).where(Client.stripe_customer_id == found.customer_id))
+    if taken is None:
+        client.stripe_customer_id = found.customer_id

@@ -1,0 +1,47 @@
+"""What Stripe's deliveries about subscriptions and their invoices ask for: to look at the subscription itself."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from admin_app.context import Ctx
+from admin_app.integrations.money_ports import StripeEvent, StripePort, StripeSubscription
+from admin_app.services import billing
+from admin_app.services.event_handling import Parked, Settled
+from models.inbox import WebhookEvent
+
+# Every kind of them is a hint, those that Stripe adds later too.
+ABOUT_SUBSCRIPTIONS = ("customer.subscription.", "invoice.")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Stripe said, and when it was asked; None: it knows no such subscription."""
+
+    found: StripeSubscription | None
+    asked_at: datetime
+
+
+def subscription_of(event: StripeEvent) -> str | None:
+    """The subscription to be looked at; None for an invoice that belongs to none."""
+    return event.subscription_id if event.type.startswith(ABOUT_SUBSCRIPTIONS) else None
+
+
+def fetch(stripe: StripePort, subscription_id: str) -> Answer:
+    """Ask Stripe, outside of any transaction."""
+    # Before the call: what came to be while it travelled may or may not be in the answer.
+    asked_at = datetime.now(UTC)
+    return Answer(stripe.subscription(subscription_id), asked_at)
+
+
+def apply(ctx: Ctx, event: WebhookEvent, answer: Answer | None) -> Settled | Parked:
+    """Take the subscription in as it is now, whatever the delivery said."""
+    if answer is None:
+        return Parked("stripe_not_asked")
+    found = answer.found
+    if found is None:
+        return Parked("unknown_at_stripe")
+    client = billing.take_in(ctx, found, cause="stripe", fetched_at=answer.asked_at, told_at=event.occurred_at)
+    event.subject = found.id
+    if client is None:
+        return Settled.ignored(f"subscription {found.id} is {found.status}, of a customer nobody here knows")
+    return Settled.done(f"client {client.id} is {client.billing_status.value}")

@@ -1,0 +1,224 @@
+"""What a fetched subscription does to its client, in any order, and the steps that are kept of it."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from admin_app.db import Database
+from admin_app.integrations.money_ports import StripeSubscription
+from admin_app.services import billing
+from models import AuditEntry, BillingStatus, Movement, Subscription
+from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
+from tests.services.money import STRIPE
+
+S = BillingStatus
+
+
+def take_in(db: Database, found: StripeSubscription, *, at: datetime = NOW, told_at: datetime | None = None) -> Any:
+    """At this time, with what was fetched just then."""
+    db.clock = lambda: at
+    with db.unit_of_work(STRIPE) as ctx:
+        client = billing.take_in(ctx, found, cause="stripe", fetched_at=at, told_at=told_at)
+        return None if client is None else client.id
+
+
+def state(db: Database, client_id: int) -> tuple[object, ...]:
+    client = client_now(db, client_id)
+    return tuple(getattr(client, name) for name in billing.IN_FORCE)
+
+
+@pytest.mark.parametrize(
+    ("status", "paused", "means", "payment_active"),
+    [
+        ("trialing", False, S.TRIAL, True),
+        ("active", False, S.ACTIVE, True),
+        ("active", True, S.ACTIVE, False),
+        ("past_due", False, S.PAST_DUE, False),
+        ("unpaid", False, S.PAST_DUE, False),
+        ("paused", False, S.PAST_DUE, False),
+        ("canceled", False, S.CANCELED, False),
+        ("incomplete", False, S.NONE, False),
+        ("incomplete_expired", False, S.NONE, False),
+        ("brand_new", False, S.PAST_DUE, False),
+    ],
+)
+def test_the_client_follows_the_subscription(
+    db: Database, status: str, paused: bool, means: BillingStatus, payment_active: bool
+) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(status, collection_paused=paused))
+    client = client_now(db, client_id)
+    assert (client.billing_status, client.payment_active) == (means, payment_active)
+    assert client.stripe_subscription_id == "sub_1"
+
+
+@pytest.mark.parametrize(
+    ("client", "metadata", "is_found"),
+    [
+        ({"stripe_subscription_id": "sub_1"}, False, True),
+        ({"stripe_customer_id": "cus_1"}, False, True),
+        ({}, True, True),
+        ({"stripe_customer_id": "cus_other"}, True, False),
+        ({}, False, False),
+    ],
+)
+def test_whose_subscription_it_is(db: Database, client: dict[str, str], metadata: bool, is_found: bool) -> None:
+    client_id = add_client(db, **client)
+    found = subscription(client_id=client_id if metadata else None)
+    assert take_in(db, found) == (client_id if is_found else None)
+    with db.read_only() as session:
+        assert session.scalars(select(Subscription)).one().client_id == (client_id if is_found else None)
+    if is_found:
+        assert client_now(db, client_id).stripe_customer_id == "cus_1"
+    else:
+        assert client_now(db, client_id).billing_status is S.NONE
+
+
+def test_a_subscription_changes_hands(db: Database) -> None:
+    first = add_client(db)
+    take_in(db, subscription(client_id=first))
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.locked(ctx, first).stripe_customer_id = None
+        billing.locked(ctx, first).stripe_subscription_id = None
+        ctx.session.flush()
+    second = add_client(db, stripe_customer_id="cus_1")
+    assert take_in(db, subscription(), at=NOW + DAY) == second
+    assert client_now(db, second).billing_status is S.ACTIVE
+    assert [step.movement for step in steps_of(db, first)] == [Movement.NEW, Movement.CHURN]
+    assert [step.movement for step in steps_of(db, second)] == [Movement.NEW]
+
+
+def test_the_same_again_does_nothing(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription())
+
+    def kept() -> tuple[object, ...]:
+        with db.read_only() as session:
+            row = session.scalars(select(Subscription)).one()
+            entries = session.scalar(select(func.count()).select_from(AuditEntry))
+            return (client_now(db, client_id).version, len(steps_of(db, client_id)), entries, row.version)
+
+    before = kept()
+    take_in(db, subscription(), at=NOW + DAY)
+    assert kept() == before
+
+
+def test_an_older_answer_never_overwrites_a_newer_one(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription("canceled", ended_at=NOW), at=NOW + DAY)
+    assert take_in(db, subscription(), at=NOW) == client_id
+    assert client_now(db, client_id).billing_status is S.CANCELED
+
+
+def test_legacy_clients_without_subscriptions_keep_what_they_have(db: Database) -> None:
+    client_id = add_client(db, billing_status=S.ACTIVE, payment_active=True)
+    with db.unit_of_work(STRIPE) as ctx:
+        assert billing.refresh(ctx, billing.locked(ctx, client_id), cause="stripe") is False
+    client = client_now(db, client_id)
+    assert (client.billing_status, client.payment_active, client.version) == (S.ACTIVE, True, 1)
+    assert steps_of(db, client_id) == []
+
+
+BEGUN = NOW - 40 * DAY
+LIFE = (
+    (subscription("incomplete"), NOW - 40 * DAY),
+    (subscription("trialing", trial_end=NOW - 26 * DAY), NOW - 39 * DAY),
+    (subscription(trial_end=NOW - 26 * DAY), NOW - 26 * DAY),
+    (subscription(trial_end=NOW - 26 * DAY, monthly_amount=19900), NOW - 20 * DAY),
+    (
+        subscription("past_due", trial_end=NOW - 26 * DAY, monthly_amount=4900, past_due_since=NOW - 10 * DAY),
+        NOW - 9 * DAY,
+    ),
+    (
+        subscription(
+            "canceled", trial_end=NOW - 26 * DAY, monthly_amount=4900, canceled_at=NOW - 3 * DAY, ended_at=NOW - 2 * DAY
+        ),
+        NOW - DAY,
+    ),
+)
+
+
+def test_the_steps_of_a_life(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    for found, at in LIFE:
+        take_in(db, found, at=at, told_at=at)
+    assert [
+        (step.at, step.status_before, step.status_after, step.monthly_before, step.monthly_after, step.movement)
+        for step in steps_of(db, client_id)
+    ] == [
+        (BEGUN, S.NONE, S.TRIAL, 0, 0, Movement.NONE),
+        (NOW - 26 * DAY, S.TRIAL, S.ACTIVE, 0, 9900, Movement.NEW),
+        (NOW - 20 * DAY, S.ACTIVE, S.ACTIVE, 9900, 19900, Movement.EXPANSION),
+        (NOW - 10 * DAY, S.ACTIVE, S.PAST_DUE, 19900, 4900, Movement.CONTRACTION),
+        (NOW - 2 * DAY, S.PAST_DUE, S.CANCELED, 4900, 0, Movement.CHURN),
+    ]
+    assert client_now(db, client_id).trial_used_at == BEGUN
+    back = replace(LIFE[2][0], id="sub_2", trial_end=None, started_at=NOW)
+    take_in(db, back, at=NOW + DAY)
+    last = steps_of(db, client_id)[-1]
+    assert (last.at, last.movement, last.status_after) == (NOW, Movement.NEW, S.ACTIVE)
+    assert client_now(db, client_id).trial_used_at == BEGUN
+
+
+def test_answers_in_any_order_come_to_one_end(db: Database) -> None:
+    ends = set()
+    some = [(index, *LIFE[index]) for index in (1, 2, 4, 5)]
+    for number, order in enumerate(permutations(some)):
+        client_id = add_client(db, stripe_customer_id=f"cus_{number}x")
+        for _, found, at in (*order, *order[:2]):
+            mine = replace(found, id=f"sub_{number}x", customer_id=f"cus_{number}x")
+            db.clock = lambda: NOW
+            with db.unit_of_work(STRIPE) as ctx:
+                billing.take_in(ctx, mine, cause="stripe", fetched_at=at)
+        ends.add((*state(db, client_id)[:-1], steps_of(db, client_id)[-1].monthly_after))
+    assert ends == {(S.CANCELED, False, False, None, BEGUN, NOW - 26 * DAY, 0)}
+
+
+def test_a_cancellation_is_asked_for_and_taken_back(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    asked = NOW - timedelta(hours=1)
+    take_in(db, subscription(cancel_at_period_end=True, canceled_at=asked))
+    client = client_now(db, client_id)
+    assert (client.billing_status, client.pending_cancellation) == (S.ACTIVE, True)
+    assert client.cancellation_requested_at == asked
+    take_in(db, subscription(), at=NOW + DAY)
+    client = client_now(db, client_id)
+    assert (client.pending_cancellation, client.cancellation_requested_at) == (False, None)
+
+
+def test_several_subscriptions_count_as_one_client(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription("past_due", monthly_amount=1000))
+    take_in(db, subscription(id="sub_2", monthly_amount=500))
+    take_in(db, subscription("trialing", id="sub_3", monthly_amount=70_000, trial_end=NOW + DAY))
+    take_in(db, subscription(id="sub_4", currency="usd", monthly_amount=7))
+    client = client_now(db, client_id)
+    assert (client.billing_status, client.payment_active) == (S.ACTIVE, True)
+    amounts = {step.currency: step.monthly_after for step in steps_of(db, client_id)}
+    assert amounts == {"eur": 1500, "usd": 7}
+    take_in(db, subscription("canceled", id="sub_2", ended_at=NOW, monthly_amount=500), at=NOW + DAY)
+    take_in(db, subscription("canceled", id="sub_4", ended_at=NOW, currency="usd"), at=NOW + DAY)
+    assert client_now(db, client_id).billing_status is S.TRIAL
+    moves = [(step.currency, step.movement) for step in steps_of(db, client_id)]
+    assert moves[-3:] == [("usd", Movement.NEW), ("eur", Movement.CONTRACTION), ("usd", Movement.CHURN)]
+
+
+def test_a_step_is_never_dated_before_the_one_it_follows(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(started_at=NOW - DAY), at=NOW)
+    take_in(db, subscription("past_due", past_due_since=NOW - 9 * DAY), at=NOW)
+    take_in(db, subscription("canceled", ended_at=NOW + 9 * DAY), at=NOW + DAY)
+    assert [step.at for step in steps_of(db, client_id)] == [NOW - DAY, NOW - DAY, NOW + DAY]
+
+
+def test_clients_are_found_by_what_is_unique(db: Database) -> None:
+    """The number of a customer goes to one client only."""
+    holder = add_client(db, stripe_customer_id="cus_1")
+    by_subscription = add_client(db, stripe_subscription_id="sub_1")
+    assert take_in(db, subscription()) == by_subscription
+    assert client_now(db, holder).stripe_customer_id == "cus_1"
+    assert client_now(db, by_subscription).stripe_customer_id is None
