@@ -88,6 +88,9 @@ EVENTS: dict[str, EventKind] = {
     "profile.credits_renewed": EventKind(
         "{actor} renewed the credits of {user_id}: {credits}", frozenset({"periods", "due_at"})
     ),
+    # closed months
+    "month.closed": EventKind("{actor} closed {month} with {lines} lines", frozenset({"digest", "totals"})),
+    "month.exported": EventKind("{actor} exported the closed month {month} as {format}", frozenset({"digest"})),
     # guests
     "guest.registered": EventKind("{actor} registered the guest {email} in WorkOS: {outcome}"),
     "guest.registration_requested": EventKind("{actor} had the guest {email} of meeting {number} registered once more"),

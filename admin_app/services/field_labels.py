@@ -79,4 +79,5 @@ LABELS = {
 
 def label_of(field: str) -> str:
     """The field's name for people; an unknown one is read from its own name."""
-    return LABELS.get(field) or field.replace("_", " ").capitalize()
+    words = field.replace("_", " ")
+    return LABELS.get(field) or words[:1].upper() + words[1:]
