@@ -58,6 +58,7 @@ class FlagChange(Base):
         ),
         Index("ix_flag_changes_client_id", "client_id", "since", "id"),
         Index("ix_flag_changes_since", "since", "id"),
+        Index("ix_flag_changes_by", "by", "since", "id"),
         Index("ix_flag_changes_open", "flag", "since", "id", postgresql_where=text(OPEN)),
         Index("ix_flag_changes_ending", "until", "id", postgresql_where=text(f"{OPEN} AND until IS NOT NULL")),
         Index("ix_flag_changes_bulk_run_id", "bulk_run_id", postgresql_where=text("bulk_run_id IS NOT NULL")),

@@ -12,20 +12,22 @@ LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
 )
 RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
+SWITCHES = frozenset({"clients: switch", "clients: stop everyone"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
-    Role.OPS: LOOKS_AT | {"appointments: manage", "guests: resolve", "schedule: manage"},
+    Role.OPS: LOOKS_AT | SWITCHES | {"appointments: manage", "guests: resolve", "schedule: manage"},
     Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
+    | SWITCHES
     | {"guests: resolve", "schedule: manage", "refunds: ask", "refunds: decide", "staff", "staff: manage"},
     Role.AUDITOR: LOOKS_AT | {"staff"},
 }
 
 # What fills the parts of an address: no record has this number, so whoever is let in finds nothing there.
 NOBODY = 999_999
-PARTS: dict[str, object] = {"filename": "console/icon.svg", "provider": "whop"}
+PARTS: dict[str, object] = {"filename": "console/icon.svg", "provider": "whop", "flag": "ai_disabled"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ CONSOLE: dict[str, Row] = {
     **section("users", "users"),
     **section("clients", "clients"),
     **section("onboarding-states", "clients"),
+    **section("flag-changes", "clients"),
+    **commands("switch-commands", "clients: switch", "turn_on", "turn_off"),
+    **commands("flag-change-commands", "clients: switch", "cancel"),
+    "emergency-stop.index": Row("clients", {"GET": 200}),
+    "emergency-stop.start": Row("clients: stop everyone", {"GET": 200, "POST": 422}),
+    "emergency-stop.end": Row("clients: stop everyone", {"GET": 200, "POST": 422}),
     **section("bookings", "bookings"),
     **section("practitioners", "bookings"),
     **section("session-types", "bookings"),

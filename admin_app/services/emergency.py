@@ -27,7 +27,8 @@ def plan_start(ctx: Ctx, *, until: datetime | None) -> Plan:
     current = switch_clock.in_force(_periods(ctx), ctx.now)
     clients = ctx.session.scalar(select(func.count()).select_from(Client)) or 0
     said = [
-        f"All {clients:,} clients are stopped at once: no outbound calls, no AI, whatever their own switches say.",
+        f"All clients are stopped at once, {clients:,} in number.",
+        "No outbound calls are made and the AI does not answer, whatever their own switches say.",
         "Their own switches stay as they are and hold again afterwards.",
         "The reason, your name and the end stand on every page of this console while it is on.",
         "At the end date it ends by itself, at that very moment. It can be ended earlier.",

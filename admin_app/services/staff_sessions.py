@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from admin_app.config import Settings
@@ -14,7 +14,7 @@ from admin_app.context import Ctx, Staff
 from admin_app.errors import DomainError, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, allows, require
 from admin_app.services import audit, passwords, plans, sign_in_brake
-from models import SignInBrake, StaffMember, StaffSession
+from models import FlagChange, SignInBrake, StaffMember, StaffSession
 
 TOUCH_EVERY = timedelta(minutes=1)
 LONGEST_USER_AGENT = 300
@@ -56,6 +56,15 @@ class SignInRefused:
     error: DomainError
 
 
+@dataclass(frozen=True)
+class StopInForce:
+    """The emergency stop that is on: it stands on every page, so it is looked up with whose page it is."""
+
+    reason: str
+    by: str
+    until: datetime | None
+
+
 # Asked on every request, so it is built once.
 _LIVE_SESSION = (
     select(
@@ -66,8 +75,23 @@ _LIVE_SESSION = (
         StaffMember.role,
         StaffMember.name,
         StaffMember.time_zone,
+        FlagChange.id.label("stop_id"),
+        FlagChange.reason.label("stop_reason"),
+        FlagChange.by.label("stop_by"),
+        FlagChange.until.label("stop_until"),
     )
     .join(StaffMember, StaffMember.id == StaffSession.staff_id)
+    .outerjoin(
+        FlagChange,
+        and_(
+            # As in the index of open periods; the table has at most one that is in force.
+            FlagChange.flag == literal_column("'emergency_stop'"),
+            FlagChange.lifted_at.is_(None),
+            FlagChange.value,
+            FlagChange.since <= bindparam("now"),
+            or_(FlagChange.until.is_(None), FlagChange.until > bindparam("now")),
+        ),
+    )
     .where(
         StaffSession.token_hash == bindparam("token_hash"),
         StaffSession.revoked_at.is_(None),
@@ -87,6 +111,7 @@ class Recognised:
     time_zone: str
     session_id: int
     touch_due: bool
+    stop: StopInForce | None = None
 
 
 def sign_in(
@@ -124,6 +149,7 @@ def authenticate(session: Session, token: str, *, now: datetime, limits: Limits)
         time_zone=row.time_zone,
         session_id=row.id,
         touch_due=row.last_seen_at <= now - min(TOUCH_EVERY, limits.idle / 4),
+        stop=StopInForce(row.stop_reason, row.stop_by, row.stop_until) if row.stop_id is not None else None,
     )
 
 

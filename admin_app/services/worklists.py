@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from admin_app.services import audit
 from admin_app.services.audit import HistoryItem
 from models.audit import AuditEntry
+from models.flags import FlagChange, OnExpiry
 from models.inbox import EventState, SentEmail, WebhookEvent
 from models.money import Approval, Payment, Refund, RefundOrigin, RefundState
 from models.people import ExtraPurchase, PendingProfile
@@ -49,6 +50,17 @@ def waiting(session: Session) -> Waiting:
     extra = session.scalar(select(func.count()).select_from(ExtraPurchase).where(ExtraPurchase.resolved_at.is_(None)))
     mails = session.scalar(select(func.count()).select_from(SentEmail).where(SentEmail.state == "failed"))
     return Waiting(unclaimed, likely, oldest, parked, failed, extra or 0, mails or 0)
+
+
+def switches_waiting(session: Session, now: datetime) -> int:
+    """How many switches are past their end date and still on, because that was the wish: somebody has to decide."""
+    found = select(func.count()).where(
+        FlagChange.value,
+        FlagChange.lifted_at.is_(None),
+        FlagChange.until <= now,
+        FlagChange.on_expiry == OnExpiry.STAY,
+    )
+    return session.scalar(found) or 0
 
 
 @dataclass(frozen=True)

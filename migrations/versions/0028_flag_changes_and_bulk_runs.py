@@ -86,6 +86,7 @@ def _flag_changes() -> None:
         )
     ops.create_index("ix_flag_changes_client_id", "flag_changes", "client_id, since, id")
     ops.create_index("ix_flag_changes_since", "flag_changes", "since, id")
+    ops.create_index("ix_flag_changes_by", "flag_changes", "by, since, id")
     ops.create_index("ix_flag_changes_open", "flag_changes", "flag, since, id", where=OPEN)
     ops.create_index("ix_flag_changes_ending", "flag_changes", "until, id", where=f"{OPEN} AND until IS NOT NULL")
     ops.create_index("ix_flag_changes_bulk_run_id", "flag_changes", "bulk_run_id", where="bulk_run_id IS NOT NULL")

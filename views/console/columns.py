@@ -37,6 +37,7 @@ AUDITED = {
     "booking": ("bookings", "Booking"),
     "client": ("clients", "Client"),
     "extra_purchase": ("extra-purchases", "Extra purchase"),
+    "flag_change": ("flag-changes", "Period of a switch"),
     "guest": ("guests", "Guest"),
     "meeting": ("meetings", "Meeting"),
     "merge": ("merges", "Merge"),

@@ -41,6 +41,8 @@ class HomeView(ConsoleView):
             money = _money_tiles(worklists.money_waiting(session, now), now, person)
             # Whoever decides about money finds it first.
             tiles = money + tiles if person.may(Permission.REFUNDS_APPROVE) else tiles + money
+        if person.may(Permission.CLIENTS_READ):
+            tiles += _switch_tiles(worklists.switches_waiting(session, now))
         rendered: str = self.render(
             "console/home.html",
             tiles=tiles,
@@ -69,6 +71,11 @@ def _tiles(work: Waiting, now: datetime) -> list[Tile]:
         Tile(work.failed_mails, "mails could not be sent", "/admin/sent-emails/?state=failed", tone="bad"),
     ]
     return tiles + [tile for tile in broken if tile.count]
+
+
+def _switch_tiles(past_their_end: int) -> list[Tile]:
+    label = "switches past their end date wait for a decision"
+    return [Tile(past_their_end, label, "/admin/flag-changes/?state=waiting", tone="bad")] if past_their_end else []
 
 
 def _money_tiles(work: MoneyWaiting, now: datetime, person: Viewer) -> list[Tile]:

@@ -47,6 +47,8 @@ GROUPS: tuple[Group, ...] = (
             Item("Users", "/admin/users/", "users", P.USERS_READ),
             Item("Clients", "/admin/clients/", "building-store", P.CLIENTS_READ),
             Item("Onboarding", "/admin/onboarding-states/", "list-check", P.CLIENTS_READ),
+            Item("Switches", "/admin/flag-changes/", "contrast-2", P.CLIENTS_READ),
+            Item("Emergency stop", "/admin/emergency-stop/", "ban", P.CLIENTS_READ),
         ),
     ),
     Group(

@@ -5,6 +5,8 @@ from flask import Flask
 from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
 from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
+from views.console.clients.emergency import EmergencyStopView
+from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
 from views.console.home import HomeView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
@@ -19,6 +21,7 @@ from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.bookings import BookingsView
 from views.console.sections.clients import ClientsView
 from views.console.sections.extra_purchases import ExtraPurchasesView
+from views.console.sections.flag_changes import FlagChangesView
 from views.console.sections.guests import GuestsView
 from views.console.sections.meetings import MeetingsView
 from views.console.sections.merges import MergesView
@@ -48,6 +51,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     UsersView,
     ClientsView,
     OnboardingStatesView,
+    FlagChangesView,
     BookingsView,
     MeetingsView,
     GuestsView,
@@ -65,6 +69,9 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     StaffSessionsView,
 )
 PAGES: tuple[type[ConsoleView], ...] = (
+    SwitchCommandsView,
+    FlagChangeCommandsView,
+    EmergencyStopView,
     MyAccountView,
     PurchaseCommandsView,
     InboxCommandsView,

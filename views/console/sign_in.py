@@ -56,6 +56,7 @@ class StaffUser:
         self.name = recognised.name
         self.time_zone = recognised.time_zone
         self.session_id = recognised.session_id
+        self.stop = recognised.stop
 
     def get_id(self) -> str:
         return str(self.actor.id)

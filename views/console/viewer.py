@@ -1,4 +1,4 @@
-"""Who is looking: their name, their role and the zone in which they are shown times."""
+"""Who is looking: their name, their role, the zone in which they are shown times, and whether everyone is stopped."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +10,7 @@ from flask_login import current_user
 from admin_app.context import Staff
 from admin_app.errors import NotSignedIn
 from admin_app.policies.permissions import Permission, allows
+from admin_app.services.staff_sessions import StopInForce
 from views.console.sign_in import StaffUser
 
 
@@ -20,6 +21,7 @@ class Viewer:
     staff: Staff
     name: str
     zone: ZoneInfo
+    stop: StopInForce | None = None
 
     def may(self, permission: Permission) -> bool:
         return allows(self.staff, permission)
@@ -29,7 +31,8 @@ def viewer_or_none() -> Viewer | None:
     """The signed-in person of this request, looked up once."""
     if "viewer" not in g:
         user = current_user._get_current_object()
-        g.viewer = Viewer(user.actor, user.name, zone_of(user.time_zone)) if isinstance(user, StaffUser) else None
+        known = isinstance(user, StaffUser)
+        g.viewer = Viewer(user.actor, user.name, zone_of(user.time_zone), user.stop) if known else None
     found: Viewer | None = g.viewer
     return found
 

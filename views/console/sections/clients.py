@@ -97,7 +97,10 @@ class ClientsView(ConsoleModelView):
                 (Column("Since", Client.created_at, "time"), Column("Last changed", Client.updated_at, "time")),
             ),
         ),
-        related=(Related("Onboarding", "onboarding-states", "client", Client.id),),
+        related=(
+            Related("Onboarding", "onboarding-states", "client", Client.id),
+            Related("Periods of its switches", "flag-changes", "client", Client.id),
+        ),
         audited_as="client",
     )
 

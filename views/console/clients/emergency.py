@@ -1,0 +1,101 @@
+"""The emergency stop: whether everyone is stopped, starting and ending it, and when it was."""
+
+from types import MappingProxyType
+from typing import Any
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.policies.permissions import Permission
+from admin_app.services import audit, emergency
+from admin_app.services.plans import Plan
+from admin_app.services.records import EVERYONE
+from admin_app.services.time_zones import time_zones
+from models import FlagChange, Switch
+from views.console import local_moments
+from views.console.base import ConsoleView, command, page
+from views.console.plan_pages import CommandPage
+from views.console.viewer import viewer, zone_of
+from views.reading import read_session
+
+ADDRESS = "/admin/emergency-stop/"
+PERIODS_SHOWN = 50
+
+
+class EmergencyStopView(ConsoleView):
+    permissions = MappingProxyType(
+        {
+            "index": Permission.CLIENTS_READ,
+            "start": Permission.EMERGENCY_STOP,
+            "end": Permission.EMERGENCY_STOP,
+        }
+    )
+
+    def __init__(self) -> None:
+        super().__init__(name="Emergency stop", endpoint="emergency-stop", url="/admin/emergency-stop")
+
+    @page("/")
+    def index(self) -> ResponseReturnValue:
+        session = read_session()
+        periods = select(FlagChange).where(FlagChange.flag == Switch.EMERGENCY_STOP)
+        newest = periods.order_by(FlagChange.since.desc(), FlagChange.id.desc()).limit(PERIODS_SHOWN)
+        return self.render(
+            "console/clients/emergency.html",
+            periods=list(session.scalars(newest)),
+            history=audit.history(session, EVERYONE),
+            may=viewer().may(Permission.EMERGENCY_STOP),
+        )
+
+    @command("/start")
+    def start(self) -> ResponseReturnValue:
+        named = request.values.get("zone", "")
+        zone = zone_of(named) if named in time_zones() else viewer().zone
+        typed, which = request.values.get("until"), request.values.get("until_which", "")
+
+        def plan(ctx: Ctx) -> Plan | None:
+            if typed is None:
+                return None
+            return emergency.plan_start(ctx, until=local_moments.moment(typed, zone, "until", which))
+
+        def act(ctx: Ctx) -> str:
+            until = local_moments.moment(typed or "", zone, "until", which)
+            emergency.start(ctx, reason=_form("reason"), until=until, shown=_form("fingerprint"))
+            return "Everyone is stopped."
+
+        return self._page(
+            plan=plan,
+            act=act,
+            button="Stop everyone",
+            title="Stop everyone",
+            danger=True,
+            template="console/clients/emergency_start.html",
+            hidden={"until": typed or "", "until_which": which, "zone": zone.key},
+            more={
+                "until": typed or "",
+                "until_which": which,
+                "zone": zone.key,
+                "twice": local_moments.is_twice(typed or "", zone),
+            },
+        )
+
+    @command("/end")
+    def end(self) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            emergency.end(ctx, reason=_form("reason"), shown=_form("fingerprint"))
+            return "The emergency stop is ended. Every client is served again as their own switches say."
+
+        return self._page(
+            plan=emergency.plan_end,
+            act=act,
+            button="End the emergency stop",
+            title="End the emergency stop",
+        )
+
+    def _page(self, **parts: Any) -> ResponseReturnValue:
+        return CommandPage(view=self, cancel=ADDRESS, done=ADDRESS, **parts).respond()
+
+
+def _form(name: str) -> str:
+    return request.form.get(name, "")

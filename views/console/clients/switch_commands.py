@@ -1,0 +1,138 @@
+"""Switching a client off and on, and taking back what is scheduled."""
+
+from types import MappingProxyType
+from typing import Any
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from admin_app.services import flags
+from admin_app.services.flags import Wish
+from admin_app.services.plans import Plan
+from admin_app.services.switch_words import WORDS
+from models import Client, FlagChange, OnExpiry, Switch
+from views.console.base import ConsoleView, command
+from views.console.clients.switch_form import AT_END, ENDS, STARTS, TELL_BEFORE, SwitchForm
+from views.console.columns import record_address
+from views.console.plan_pages import CommandPage
+from views.console.viewer import viewer
+from views.reading import read_session
+
+# Larger numbers would not fit the column, and the database would refuse the query.
+KEY = "<int(max=9223372036854775807):key>"
+FLAG = "<any(outbound_paused,ai_disabled):flag>"
+
+
+class SwitchCommandsView(ConsoleView):
+    permissions = MappingProxyType(dict.fromkeys(("turn_on", "turn_off"), Permission.CLIENTS_SWITCH))
+
+    def __init__(self) -> None:
+        super().__init__(name="Switch commands", endpoint="switch-commands", url="/admin/clients")
+
+    @command(f"/{KEY}/switches/{FLAG}/on")
+    def turn_on(self, key: int, flag: str) -> ResponseReturnValue:
+        switch, name = Switch(flag), _name_of(key)
+        sent = SwitchForm.of(request.values, viewer().zone)
+
+        def plan(ctx: Ctx) -> Plan | None:
+            if not sent.is_sent:
+                return None
+            return flags.plan_switch(ctx, client_id=key, wish=sent.wish(switch, _form("reason")))
+
+        def act(ctx: Ctx) -> str:
+            wish = sent.wish(switch, _form("reason"))
+            period = flags.switch(ctx, client_id=key, wish=wish, shown=_form("fingerprint"))
+            later = "It is scheduled." if period.since > ctx.now else f"{WORDS[switch].on}."
+            return f"{later} {name}’s page shows until when."
+
+        return self._page(
+            key,
+            plan=plan,
+            act=act,
+            button=WORDS[switch].turn_on,
+            title=WORDS[switch].turn_on,
+            subtitle=name,
+            template="console/clients/switch.html",
+            hidden=sent.carried,
+            more=_choices(sent),
+        )
+
+    @command(f"/{KEY}/switches/{FLAG}/off")
+    def turn_off(self, key: int, flag: str) -> ResponseReturnValue:
+        switch = Switch(flag)
+
+        def wish() -> Wish:
+            return Wish(flag=switch, turns_on=False, reason=_form("reason"))
+
+        def act(ctx: Ctx) -> str:
+            flags.switch(ctx, client_id=key, wish=wish(), shown=_form("fingerprint"))
+            return f"{WORDS[switch].off} any more, as far as this switch goes."
+
+        return self._page(
+            key,
+            plan=lambda ctx: flags.plan_switch(ctx, client_id=key, wish=wish()),
+            act=act,
+            button=WORDS[switch].turn_off,
+            title=WORDS[switch].turn_off,
+            subtitle=_name_of(key),
+        )
+
+    def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
+        address = record_address("clients", key)
+        return CommandPage(view=self, cancel=address, done=address, **parts).respond()
+
+
+class FlagChangeCommandsView(ConsoleView):
+    permissions = MappingProxyType({"cancel": Permission.CLIENTS_SWITCH})
+
+    def __init__(self) -> None:
+        super().__init__(name="Commands on periods", endpoint="flag-change-commands", url="/admin/flag-changes")
+
+    @command(f"/{KEY}/cancel")
+    def cancel(self, key: int) -> ResponseReturnValue:
+        period = read_session().get(FlagChange, key)
+        if period is None or period.client_id is None or not period.value:
+            raise NotFound("There is no such period.")
+
+        def act(ctx: Ctx) -> str:
+            flags.cancel(ctx, change_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            return "What was scheduled is canceled."
+
+        address = record_address("clients", period.client_id)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: flags.plan_cancel(ctx, change_id=key),
+            act=act,
+            button="Cancel what is scheduled",
+            title="Cancel what is scheduled",
+            subtitle=f"{_name_of(period.client_id)}: {WORDS[period.flag].name}",
+            cancel=address,
+            done=address,
+            danger=True,
+        ).respond()
+
+
+def _choices(sent: SwitchForm) -> dict[str, Any]:
+    return {
+        "wish": {"tell_before": "60", "on_expiry": OnExpiry.LIFT.value, **sent.typed},
+        "zone": sent.zone.key,
+        "starts": STARTS,
+        "ends": ENDS,
+        "at_end": [(each.value, words) for each, words in AT_END.items()],
+        "tell_before": [(key, words) for key, (words, _) in TELL_BEFORE.items()],
+        "twice": {field for field in ("since", "until") if sent.shows_twice(field)},
+    }
+
+
+def _name_of(client_id: int) -> str:
+    client = read_session().get(Client, client_id)
+    if client is None:
+        raise NotFound("There is no such client.")
+    return client.name
+
+
+def _form(name: str) -> str:
+    return request.form.get(name, "")

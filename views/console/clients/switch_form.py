@@ -1,0 +1,109 @@
+"""The form of a switch: from when, until when, what happens then, and who is told before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from admin_app.errors import InvalidInput
+from admin_app.services.flags import Wish
+from admin_app.services.time_zones import time_zones
+from models import OnExpiry, Switch
+from views.console import local_moments
+from views.console.viewer import zone_of
+
+FIELDS = (
+    "starts", "since", "since_which", "ends", "until", "until_which", "on_expiry", "tell_email", "tell_before", "zone",
+)  # fmt: skip
+STARTS = MappingProxyType({"now": "At once", "later": "Later, from"})
+ENDS = MappingProxyType({"at": "At a moment", "back": "When somebody switches it back"})
+AT_END = MappingProxyType(
+    {OnExpiry.LIFT: "It goes off by itself", OnExpiry.STAY: "It stays on, and the first page asks for a decision"}
+)
+TELL_BEFORE = MappingProxyType(
+    {
+        "15": ("15 minutes before", timedelta(minutes=15)),
+        "60": ("1 hour before", timedelta(hours=1)),
+        "240": ("4 hours before", timedelta(hours=4)),
+        "1440": ("1 day before", timedelta(days=1)),
+        "4320": ("3 days before", timedelta(days=3)),
+    }
+)
+MISSING = "The form did not arrive whole. Fill it in again."
+
+
+@dataclass(frozen=True)
+class SwitchForm:
+    """What was typed, and the zone in which it was."""
+
+    typed: Mapping[str, str]
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], zone: ZoneInfo) -> "SwitchForm":
+        named = values.get("zone", "")
+        typed = {name: values[name] for name in FIELDS if name in values}
+        return cls(typed, zone_of(named) if named in time_zones() else zone)
+
+    @property
+    def is_sent(self) -> bool:
+        return "ends" in self.typed or "starts" in self.typed
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """What the form with the plan takes along, so that it means the same when it is sent."""
+        return dict(self.typed) | {"zone": self.zone.key}
+
+    def shows_twice(self, field: str) -> bool:
+        return local_moments.is_twice(self.typed.get(field, ""), self.zone)
+
+    def wish(self, flag: Switch, reason: str) -> Wish:
+        """The wish; what is missing or cannot be read is refused, field by field."""
+        problems: dict[str, str] = {}
+        since = self._since(problems)
+        until, on_expiry = self._end(problems)
+        tell_email, tell_at = self._telling(until, problems)
+        if problems:
+            raise InvalidInput(fields=problems)
+        return Wish(flag, True, reason, since, until, on_expiry, tell_email, tell_at)
+
+    def _since(self, problems: dict[str, str]) -> datetime | None:
+        if self.typed.get("starts") not in STARTS:
+            problems["starts"] = "Say from when: at once, or later."
+        return self._moment("since", problems) if self.typed.get("starts") == "later" else None
+
+    def _end(self, problems: dict[str, str]) -> tuple[datetime | None, OnExpiry]:
+        ends = self.typed.get("ends")
+        if ends not in ENDS:
+            problems["ends"] = "Say until when: a moment, or until somebody switches it back."
+        if ends != "at":
+            return None, OnExpiry.LIFT
+        at_end = self.typed.get("on_expiry", "")
+        if at_end not in [each.value for each in OnExpiry]:
+            problems["on_expiry"] = "Say what happens at the end."
+            return self._moment("until", problems), OnExpiry.LIFT
+        return self._moment("until", problems), OnExpiry(at_end)
+
+    def _telling(self, until: datetime | None, problems: dict[str, str]) -> tuple[str | None, datetime | None]:
+        if "tell_email" not in self.typed:
+            problems["tell_email"] = MISSING
+            return None, None
+        email = self.typed["tell_email"].strip() or None
+        if email is None:
+            return None, None
+        before = TELL_BEFORE.get(self.typed.get("tell_before", ""))
+        if before is None:
+            problems["tell_before"] = "Say how long before the end they are told."
+        elif until is not None:
+            return email, until - before[1]
+        return email, None
+
+    def _moment(self, field: str, problems: dict[str, str]) -> datetime | None:
+        try:
+            return local_moments.moment(
+                self.typed.get(field, ""), self.zone, field, self.typed.get(f"{field}_which", "")
+            )
+        except InvalidInput as refused:
+            problems.update(refused.fields)
+            return None
