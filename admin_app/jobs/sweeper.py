@@ -32,6 +32,7 @@ SHORT_TASKS = (
     "send_guest_code",
     "register_guest",
     "follow_switch",
+    "run_bulk",
     "send_switch_mail",
 )
 LONGEST = timedelta(minutes=15)

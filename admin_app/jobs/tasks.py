@@ -6,7 +6,18 @@ from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
-from admin_app.jobs import calendars, checkouts, events, guests, mails, memberships, refunds, sweeper, switches
+from admin_app.jobs import (
+    bulk_runs,
+    calendars,
+    checkouts,
+    events,
+    guests,
+    mails,
+    memberships,
+    refunds,
+    sweeper,
+    switches,
+)
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
 from admin_app.services import owners, whop_comparison
@@ -181,6 +192,17 @@ def _about_switches(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def follow_switch(change_id: int) -> None:
         switches.follow(bench, change_id)
+
+    @queue.task(name="run_bulk", retry=back_off)
+    @failing_by_code
+    def run_bulk(run_id: int) -> None:
+        bulk_runs.run(bench, run_id)
+
+    @queue.periodic(cron="*/5 * * * *")
+    @queue.task(name="continue_bulk_runs", queueing_lock="continue_bulk_runs")
+    @failing_by_code
+    def continue_bulk_runs(timestamp: int) -> None:
+        bulk_runs.continue_forgotten(bench)
 
     @queue.task(name="send_switch_mail", retry=back_off)
     @failing_by_code

@@ -115,6 +115,13 @@ EVENTS: dict[str, EventKind] = {
     "everyone.stopped": EventKind("{actor} stopped everyone"),
     "everyone.released": EventKind("{actor} ended the emergency stop"),
     "everyone.stop_ended": EventKind("{actor} noted that the emergency stop ended as arranged"),
+    # runs over many clients
+    "bulk.chosen": EventKind("{actor} chose {size} clients for a run: {what}"),
+    "bulk.started": EventKind("{actor} let a run over {size} clients go: {what}"),
+    "bulk.stop_asked": EventKind("{actor} asked a run over {size} clients to stop: {what}"),
+    "bulk.stopped": EventKind("{actor} stopped a run over {size} clients with {changed} changed, {left} not: {what}"),
+    "bulk.finished": EventKind("{actor} finished a run over {size} clients with {changed} changed, {left} not: {what}"),
+    "bulk.discarded": EventKind("{actor} discarded a run over {size} clients before it began: {what}"),
     # staff
     "staff.created": EventKind("{actor} created the staff account {email} as {role}"),
     "staff.disabled": EventKind("{actor} disabled the staff account {email}", SESSIONS),

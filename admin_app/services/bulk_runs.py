@@ -1,0 +1,259 @@
+"""Runs that turn one switch for many clients: who is chosen, frozen as they are, then go, stop or discard.
+
+A run does what its plan showed: clients that come to match the filter later are not in it, and one whose switch was
+turned meanwhile is left as it is (`bulk_work`). What a run changed can be put back once (`bulk_undo`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Select, Text, bindparam, func, insert, literal, select, text
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx, Staff
+from admin_app.errors import Conflict, InvalidInput, NotFound
+from admin_app.integrations import job_queue
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, bulk_rules, flags
+from admin_app.services.flags import Wish
+from admin_app.services.plans import Plan, fingerprint, require_same
+from admin_app.services.records import bulk_run_key
+from admin_app.services.switch_wishes import checked
+from admin_app.services.switch_words import WORDS
+from models.clients import BillingStatus, Client
+from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState
+
+MOST_CLIENTS = 100_000
+GONE = "There is no such run. It may have been discarded."
+# So many are frozen by one statement.
+AT_ONCE = 1000
+
+_DECIDED = text(
+    """
+    UPDATE bulk_items i SET seen = d.seen, outcome = d.outcome, because = d.because
+    FROM unnest(:ids, :seen, :outcomes, :because) AS d (id, seen, outcome, because) WHERE i.id = d.id
+    """
+).bindparams(
+    bindparam("ids", type_=ARRAY(BigInteger)),
+    *(bindparam(name, type_=ARRAY(Text)) for name in ("seen", "outcomes", "because")),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Clients of a run with the same outcome for the same reason."""
+
+    outcome: BulkOutcome
+    because: str | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """One client as the run found it: what decides whether it is in."""
+
+    item: BulkItem
+    billing: BillingStatus
+    state: flags.SwitchState
+
+
+def choose(ctx: Ctx, *, wish: Wish, client_ids: Select[Any], chosen_by: str) -> BulkRun:
+    """Freeze the clients whose ids this statement finds, and what is to be done with them; nothing is switched yet."""
+    require(ctx, Permission.CLIENTS_SWITCH)
+    wish = checked(wish, ctx.now)
+    run = begin(ctx, BulkRun(flag=wish.flag, turns_on=wish.turns_on, wish=wish.to_json(), chosen_by=chosen_by))
+    chosen = client_ids.subquery()
+    found = select(literal(run.id), Client.id, literal("")).where(Client.id.in_(select(chosen))).order_by(Client.id)
+    ctx.session.execute(insert(BulkItem).from_select(["run_id", "client_id", "seen"], found.limit(MOST_CLIENTS + 1)))
+    freeze(ctx, run, lambda frozen: bulk_rules.before(wish, frozen.state, frozen.billing, ctx.now))
+    note(ctx, run, "bulk.chosen", reason=wish.reason)
+    return run
+
+
+def begin(ctx: Ctx, run: BulkRun) -> BulkRun:
+    """A run in the name of whoever chooses."""
+    run.by, run.by_id = _somebody(ctx)
+    ctx.session.add(run)
+    ctx.session.flush()
+    return run
+
+
+def freeze(ctx: Ctx, run: BulkRun, decide: Callable[[Frozen], bulk_rules.Decision]) -> None:
+    """Keep of each client how its switch is now, and whether the run is going to touch it; a thousand at a time."""
+    last = size = 0
+    while rows := _next(ctx.session, run, last):
+        states = flags.state(ctx.session, [item.client_id for item, _ in rows], run.flag, ctx.now)
+        decided = [
+            (item.id, states[item.client_id].fingerprint, *decide(Frozen(item, billing, states[item.client_id])))
+            for item, billing in rows
+        ]
+        columns = (list(column) for column in zip(*decided, strict=True))
+        ctx.session.execute(_DECIDED, dict(zip(("ids", "seen", "outcomes", "because"), columns, strict=True)))
+        size += len(rows)
+        last = decided[-1][0]
+    if not size:
+        raise InvalidInput("No client was chosen, or none matches any more. Go to the list.", code="nothing_chosen")
+    if size > MOST_CLIENTS:
+        raise InvalidInput(f"A run takes at most {MOST_CLIENTS:,} clients. Narrow the list with a filter.")
+    run.size = size
+    ctx.session.flush()
+
+
+def _next(session: Session, run: BulkRun, after: int) -> Sequence[Any]:
+    query = (
+        select(BulkItem, Client.billing_status)
+        .join(Client, Client.id == BulkItem.client_id)
+        .where(BulkItem.run_id == run.id, BulkItem.outcome == BulkOutcome.WAITING, BulkItem.id > after)
+        .order_by(BulkItem.id)
+        .limit(AT_ONCE)
+    )
+    return session.execute(query).all()
+
+
+def plan_start(ctx: Ctx, *, run_id: int) -> Plan:
+    """What the run is going to do, in numbers."""
+    require(ctx, Permission.CLIENTS_READ)
+    run = found(ctx.session, run_id)
+    counted = counts(ctx.session, run_id)
+    waiting = counted[BulkOutcome.WAITING]
+    said = [f"{clients(waiting)} will change."]
+    if already := counted[BulkOutcome.ALREADY]:
+        said.append(f"{clients(already)} {_is(already)} so already and stay as they are.")
+    if excluded := counted[BulkOutcome.EXCLUDED]:
+        said.append(f"{clients(excluded)} {_is(excluded)} left out; the reasons stand below.")
+    said.append("A client whose switch is turned by somebody else in the meantime is left as it is then.")
+    return Plan(
+        title=title_of(run),
+        outcome="runs",
+        lines=(),
+        consequences=tuple(said),
+        fingerprint=fingerprint(run),
+        refusal=_not_startable(ctx, run, waiting),
+    )
+
+
+def start(ctx: Ctx, *, run_id: int, shown: str) -> BulkRun:
+    """Let the run go as its plan was shown, or go on where it was stopped."""
+    require(ctx, Permission.CLIENTS_SWITCH)
+    run = locked(ctx.session, run_id)
+    require_same(shown, fingerprint(run))
+    refusal = _not_startable(ctx, run, counts(ctx.session, run_id)[BulkOutcome.WAITING])
+    if refusal:
+        raise Conflict(refusal)
+    # It acts in the name of whoever said go, with what they may do then.
+    run.by, run.by_id = _somebody(ctx)
+    run.state, run.stop_asked, run.finished_at = BulkState.RUNNING, False, None
+    run.started_at = run.started_at or ctx.now
+    run.version += 1
+    note(ctx, run, "bulk.started")
+    queue(ctx, run.id)
+    return run
+
+
+def stop(ctx: Ctx, *, run_id: int) -> BulkRun:
+    """Ask the run to stop after the clients it is at; those that wait stay as they are."""
+    require(ctx, Permission.CLIENTS_SWITCH)
+    run = locked(ctx.session, run_id)
+    if run.state is not BulkState.RUNNING:
+        raise Conflict("This run is not at work, so there is nothing to stop.")
+    if not run.stop_asked:
+        run.stop_asked = True
+        run.version += 1
+        note(ctx, run, "bulk.stop_asked")
+    return run
+
+
+def discard(ctx: Ctx, *, run_id: int) -> None:
+    """Throw away a choice that nobody let go: its clients were never touched."""
+    require(ctx, Permission.CLIENTS_SWITCH)
+    run = locked(ctx.session, run_id)
+    if run.state is not BulkState.PLANNED:
+        raise Conflict("This run has started, so it stays in the history. Stop it, or undo it.")
+    note(ctx, run, "bulk.discarded")
+    ctx.session.delete(run)
+    ctx.session.flush()
+
+
+def queue(ctx: Ctx, run_id: int) -> None:
+    """Have a worker go on with it."""
+    job_queue.defer(ctx.session, "run_bulk", run_id=run_id)
+
+
+def counts(session: Session, run_id: int) -> dict[BulkOutcome, int]:
+    """How many clients of the run have each outcome."""
+    query = select(BulkItem.outcome, func.count()).where(BulkItem.run_id == run_id).group_by(BulkItem.outcome)
+    found = dict.fromkeys(BulkOutcome, 0)
+    for outcome, count in session.execute(query):
+        found[outcome] = count
+    return found
+
+
+def with_parts(session: Session, run_id: int) -> tuple[BulkRun, list[Part]]:
+    """A run and its clients by outcome and reason, the largest part of each outcome first; one query."""
+    size = func.count(BulkItem.id)
+    query = (
+        select(BulkRun, BulkItem.outcome, BulkItem.because, size)
+        .outerjoin(BulkItem, BulkItem.run_id == BulkRun.id)
+        .where(BulkRun.id == run_id)
+        .group_by(BulkRun.id, BulkItem.outcome, BulkItem.because)
+        .order_by(BulkItem.outcome, size.desc())
+    )
+    rows = session.execute(query).all()
+    if not rows:
+        raise NotFound(GONE)
+    return rows[0][0], [Part(*row[1:]) for row in rows if row.outcome is not None]
+
+
+def found(session: Session, run_id: int) -> BulkRun:
+    run = session.get(BulkRun, run_id)
+    if run is None:
+        raise NotFound(GONE)
+    return run
+
+
+def locked(session: Session, run_id: int) -> BulkRun:
+    run = session.get(BulkRun, run_id, with_for_update=True, populate_existing=True)
+    if run is None:
+        raise NotFound(GONE)
+    return run
+
+
+def note(ctx: Ctx, run: BulkRun, event: str, *, reason: str | None = None, **facts: Any) -> None:
+    """Say in the audit what became of the run as a whole; its clients have their own entries."""
+    facts = {"what": title_of(run), "size": run.size, **facts}
+    audit.record(ctx, event, records=[bulk_run_key(run.id)], reason=reason, facts=facts)
+
+
+def title_of(run: BulkRun) -> str:
+    if run.undoes_id is not None:
+        return f"Undo of run {run.undoes_id}"
+    words = WORDS[run.flag]
+    return words.turn_on if run.turns_on else words.turn_off
+
+
+def clients(count: int) -> str:
+    return "1 client" if count == 1 else f"{count:,} clients"
+
+
+def _somebody(ctx: Ctx) -> tuple[str, int]:
+    if not isinstance(ctx.actor, Staff):
+        raise InvalidInput("A run is somebody's: only a person of the business has one.")
+    return ctx.actor.label, ctx.actor.id
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _not_startable(ctx: Ctx, run: BulkRun, waiting: int) -> str | None:
+    if run.state not in (BulkState.PLANNED, BulkState.STOPPED):
+        return "This run was started already."
+    if not waiting:
+        return "There is nothing to do: no client of this run would change."
+    if run.undoes_id is None:
+        wish = Wish.from_json(run.wish)
+        if wish.until is not None and wish.until <= ctx.now:
+            return "The end date of this run is past. Choose the clients anew, with another date."
+    undone = ctx.session.scalar(select(BulkRun.id).where(BulkRun.undoes_id == run.id))
+    return f"This run is undone by run {undone}, so it does not go on." if undone else None
