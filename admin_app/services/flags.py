@@ -60,7 +60,7 @@ def switch(ctx: Ctx, *, client_id: int, wish: Wish, shown: str, bulk_run_id: int
     effect = effect_of(found, wish, ctx.now)
     if effect.already:
         raise AlreadySo(switch_plans.already(found, wish))
-    switch_periods.note_ended(ctx, found.over)
+    note_ended(ctx, client, found)
     if wish.turns_on:
         return _turn_on(ctx, client, found, wish, effect, bulk_run_id)
     return _turn_off(ctx, client, found, wish, bulk_run_id)
@@ -106,6 +106,13 @@ def keep_true(ctx: Ctx, client: Client, flag: Switch, is_on: bool) -> Change:
         client.version += 1
         client.updated_at = ctx.now
     return Change(flag.value, before, is_on)
+
+
+def note_ended(ctx: Ctx, client: Client, found: SwitchState, changes: Collection[Change] = ()) -> None:
+    """Say of the periods that the clock ended that it did."""
+    switch_periods.note_ended(ctx, found.over)
+    for period in found.over:
+        note(ctx, client, period, "client.switch_ended", changes=changes)
 
 
 def note(

@@ -54,10 +54,8 @@ def _follow_client(ctx: Ctx, client_id: int, flag: Switch) -> None:
     client = flags.locked(ctx, client_id)
     periods = switch_periods.open_periods(ctx.session, flag, [client_id]).get(client_id, [])
     state = SwitchState.of(flag, client_id, getattr(client, flag.value), periods, ctx.now)
-    switch_periods.note_ended(ctx, state.over)
     change = flags.keep_true(ctx, client, flag, state.is_on)
-    for each in state.over:
-        flags.note(ctx, client, each, "client.switch_ended", changes=[change] if not state.is_on else [])
+    flags.note_ended(ctx, client, state, [] if state.is_on else [change])
     if state.change is not None and change.before != change.after:
         flags.note(ctx, client, state.change, "client.switch_started", changes=[change])
 
