@@ -36,6 +36,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
             "get": {
                 "parameters": [
                     {"name": "charge", "in": "query", **_TEXT},
+                    {"name": "created", "in": "query", "schema": {"type": "object"}},
                     {"name": "payment_intent", "in": "query", **_TEXT},
                     {"name": "starting_after", "in": "query", **_TEXT},
                     {"name": "limit", "in": "query", **_WHOLE},

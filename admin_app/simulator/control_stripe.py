@@ -90,6 +90,93 @@ def refunds(simulator: str) -> list[dict[str, Any]]:
     return _listed(simulator, "refund")
 
 
+def customers(simulator: str) -> list[dict[str, Any]]:
+    return _listed(simulator, "customer")
+
+
+def subscriptions(simulator: str) -> list[dict[str, Any]]:
+    """Every subscription, oldest first."""
+    return _listed(simulator, "subscription")
+
+
+def invoices(simulator: str) -> list[dict[str, Any]]:
+    return _listed(simulator, "invoice")
+
+
+def seed_subscriptions(simulator: str, wanted: Sequence[Mapping[str, Any]]) -> int:
+    """Make Stripe know these with their customers and latest invoices; `stripe_billing_seed` says what each holds."""
+    return control.seed(simulator, "stripe/subscriptions/seed", wanted)
+
+
+def subscribe(
+    simulator: str,
+    *,
+    email: str,
+    customer: str | None = None,
+    client_id: int | None = None,
+    amount: int = 4_900,
+    currency: str = "eur",
+    interval: str = "month",
+    trial_days: int | None = None,
+    deliver: bool = True,
+) -> dict[str, Any]:
+    """A customer, new or of this id, subscribes, paid or on trial; answers the subscription. Minor units."""
+    wanted = {
+        "email": email,
+        "customer_id": customer,
+        "client_id": client_id,
+        "amount": amount,
+        "currency": currency,
+        "interval": interval,
+        "trial_days": trial_days,
+        "deliver": deliver,
+    }
+    made: dict[str, Any] = control.post(simulator, "stripe/subscriptions", wanted)
+    return made
+
+
+def pay_invoice(simulator: str, subscription_id: str, *, deliver: bool = True) -> dict[str, Any]:
+    """The open invoice is paid; without one, the next period begins and is paid for. Answers the subscription."""
+    return _change(simulator, subscription_id, "pay-invoice", deliver=deliver)
+
+
+def fail_invoice(simulator: str, subscription_id: str, *, deliver: bool = True) -> dict[str, Any]:
+    """The next period's payment fails, or the open invoice's fails again; the fourth time makes it unpaid."""
+    return _change(simulator, subscription_id, "fail-invoice", deliver=deliver)
+
+
+def cancel(simulator: str, subscription_id: str, *, at_period_end: bool = True, deliver: bool = True) -> dict[str, Any]:
+    """It is canceled as of the end of its period, or now."""
+    return _change(simulator, subscription_id, "cancel", deliver=deliver, at_period_end=at_period_end)
+
+
+def uncancel(simulator: str, subscription_id: str, *, deliver: bool = True) -> dict[str, Any]:
+    """A cancellation at the end of the period is taken back."""
+    return _change(simulator, subscription_id, "uncancel", deliver=deliver)
+
+
+def change_price(
+    simulator: str, subscription_id: str, *, amount: int, interval: str | None = None, deliver: bool = True
+) -> dict[str, Any]:
+    """Another price in minor units, from now on."""
+    return _change(simulator, subscription_id, "change-price", deliver=deliver, amount=amount, interval=interval)
+
+
+def end_trial(simulator: str, subscription_id: str, *, pays: bool = True, deliver: bool = True) -> dict[str, Any]:
+    """The trial ends now, and the first period is paid for or its payment fails."""
+    return _change(simulator, subscription_id, "end-trial", deliver=deliver, pays=pays)
+
+
+def pause(simulator: str, subscription_id: str, *, on: bool = True, deliver: bool = True) -> dict[str, Any]:
+    """Its invoices are not collected for now, or again."""
+    return _change(simulator, subscription_id, "pause", deliver=deliver, on=on)
+
+
+def _change(simulator: str, subscription_id: str, act: str, **wanted: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = control.post(simulator, f"stripe/subscriptions/{subscription_id}/{act}", wanted)
+    return answer
+
+
 def _listed(simulator: str, kind: str) -> list[dict[str, Any]]:
     listed: list[dict[str, Any]] = control.get(simulator, f"stripe/{kind}s")
     return listed

@@ -13,6 +13,7 @@ from admin_app.simulator import (
     clerk_tokens,
     faults,
     own_pages,
+    stripe_billing_panel,
     stripe_panel,
     whop_actions,
     whop_events,
@@ -45,6 +46,7 @@ def blueprint(world: World) -> Blueprint:
     _whop_controls(routes, world)
     _clerk_controls(routes, world)
     workos_panel.controls(routes, world)
+    stripe_billing_panel.controls(routes, world)
     stripe_panel.controls(routes, world)
     calendar_panel.controls(routes, world)
     calendar_home.forms(routes, world)
@@ -76,6 +78,7 @@ def _overview(world: World) -> dict[str, Any]:
         "base_url": world.settings.base_url,
         "shown": _SHOWN,
         **stripe_panel.overview(world, _SHOWN),
+        **stripe_billing_panel.overview(world, _SHOWN),
         **calendar_home.overview(world, _SHOWN),
     }
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _SWITCH = "stripe_switch"
 
 
-def _alone(act: Callable[Concatenate[World, P], T]) -> Callable[Concatenate[World, P], T]:
+def alone(act: Callable[Concatenate[World, P], T]) -> Callable[Concatenate[World, P], T]:
     @wraps(act)
     def run(world: World, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with world.store.lock:
@@ -52,7 +52,7 @@ def tell(
         world.deliver_stripe(event)
 
 
-@_alone
+@alone
 def find_session(world: World, session_id: str) -> Document | None:
     """The session as it is now: one whose time is over has expired."""
     found = world.store.get(SESSION, session_id)
@@ -61,7 +61,7 @@ def find_session(world: World, session_id: str) -> Document | None:
     return found
 
 
-@_alone
+@alone
 def pay(world: World, session_id: str, *, deliver: bool = True) -> Document:
     """A card is accepted: the money is there at once."""
     found = _open(world, session_id)
@@ -71,7 +71,7 @@ def pay(world: World, session_id: str, *, deliver: bool = True) -> Document:
     return done
 
 
-@_alone
+@alone
 def decline(world: World, session_id: str, *, code: str = "insufficient_funds", deliver: bool = True) -> Document:
     """A card is refused: the session stays open for another try."""
     found = _open(world, session_id)
@@ -82,7 +82,7 @@ def decline(world: World, session_id: str, *, code: str = "insufficient_funds", 
     return session
 
 
-@_alone
+@alone
 def pay_later(world: World, session_id: str, *, deliver: bool = True) -> Document:
     """A bank transfer is promised: the checkout is complete, the money is not there yet."""
     found = _open(world, session_id)
@@ -96,7 +96,7 @@ def pay_later(world: World, session_id: str, *, deliver: bool = True) -> Documen
     return done
 
 
-@_alone
+@alone
 def settle_async(world: World, session_id: str, *, succeeds: bool = True, deliver: bool = True) -> Document:
     """The bank says yes or no to what was promised."""
     found = _session(world, session_id)
@@ -115,12 +115,12 @@ def settle_async(world: World, session_id: str, *, succeeds: bool = True, delive
     return paid
 
 
-@_alone
+@alone
 def expire(world: World, session_id: str, *, deliver: bool = True) -> Document:
     return _expire(world, _open(world, session_id), deliver=deliver)
 
 
-@_alone
+@alone
 def refund(
     world: World,
     charge: Document,
@@ -146,7 +146,7 @@ def refund(
     return made
 
 
-@_alone
+@alone
 def refund_from_dashboard(
     world: World, payment_id: str, *, amount: int | None = None, reason: str | None = None, deliver: bool = True
 ) -> Document:
@@ -159,7 +159,7 @@ def refund_from_dashboard(
     return refund(world, charge, amount=wanted, reason=reason, deliver=deliver)
 
 
-@_alone
+@alone
 def settle_refund(world: World, refund_id: str, *, succeeds: bool = True, deliver: bool = True) -> Document:
     """The bank took a refund that was pending, or sends one back."""
     found = _get(world, REFUND, refund_id)
@@ -180,7 +180,7 @@ def settle_refund(world: World, refund_id: str, *, succeeds: bool = True, delive
     return settled
 
 
-@_alone
+@alone
 def dispute(world: World, payment_id: str, *, reason: str = "product_not_received", deliver: bool = True) -> Document:
     """The payer's bank wants the money back."""
     charge = taken_charge(world, payment_id)

@@ -22,7 +22,10 @@ _ACTS: Mapping[str, tuple[Callable[..., Document], tuple[str, ...]]] = {
     "settle-refund": (stripe_actions.settle_refund, ("succeeds",)),
     "dispute": (stripe_actions.dispute, ("reason",)),
 }
-_KINDS = (stripe_records.SESSION, stripe_records.PAYMENT, stripe_records.CHARGE, stripe_records.REFUND)
+_KINDS = (
+    *(stripe_records.SESSION, stripe_records.PAYMENT, stripe_records.CHARGE, stripe_records.REFUND),
+    *(stripe_records.CUSTOMER, stripe_records.SUBSCRIPTION, stripe_records.INVOICE),
+)
 
 
 def controls(routes: Blueprint, world: World) -> None:

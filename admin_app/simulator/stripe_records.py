@@ -10,8 +10,19 @@ from admin_app.simulator.store import Document
 API_VERSION = "2026-10-28.endive"
 SESSION, PAYMENT, CHARGE, REFUND, DISPUTE = "checkout_session", "payment_intent", "charge", "refund", "dispute"
 MOVEMENT, EVENT = "balance_transaction", "stripe_event"
+CUSTOMER, SUBSCRIPTION, INVOICE = "customer", "subscription", "invoice"
 # Where an id leads to, for `expand`.
-KINDS = {"cs": SESSION, "pi": PAYMENT, "ch": CHARGE, "re": REFUND, "du": DISPUTE, "txn": MOVEMENT}
+KINDS = {
+    "cs": SESSION,
+    "pi": PAYMENT,
+    "ch": CHARGE,
+    "re": REFUND,
+    "du": DISPUTE,
+    "txn": MOVEMENT,
+    "cus": CUSTOMER,
+    "sub": SUBSCRIPTION,
+    "in": INVOICE,
+}
 _FEE_PER_MILLE, _FEE_FIXED = 29, 30
 _NO_DECIMALS = frozenset({"jpy", "krw", "vnd", "clp", "xaf", "xof", "pyg", "ugx", "rwf", "kmf", "gnf", "djf", "bif"})
 

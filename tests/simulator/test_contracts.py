@@ -10,6 +10,7 @@ from admin_app.simulator import control, control_stripe
 from tests.contracts import problems
 from tests.integrations.signing import SHARED_CONTRACTS
 from tests.simulator.test_stripe import wish
+from tests.simulator.test_stripe_billing import seeded
 
 pytestmark = [
     pytest.mark.skipif(not SHARED_CONTRACTS.exists(), reason="the collected contracts are not beside the project"),
@@ -199,10 +200,58 @@ def test_stripe_events(simulator, providers, checkout):
         check("stripe", about, event["data"]["object"])
 
 
+def test_stripe_subscriptions_through_their_life(simulator):
+    begun = control_stripe.subscribe(simulator, email="a@example.com", client_id=3, trial_days=7, deliver=False)
+    path = f"/stripe/v1/subscriptions/{begun['id']}"
+    acts = (
+        lambda: control_stripe.cancel(simulator, begun["id"], deliver=False),
+        lambda: control_stripe.uncancel(simulator, begun["id"], deliver=False),
+        lambda: control_stripe.end_trial(simulator, begun["id"], pays=False, deliver=False),
+        lambda: control_stripe.fail_invoice(simulator, begun["id"], deliver=False),
+        lambda: control_stripe.pay_invoice(simulator, begun["id"], deliver=False),
+        lambda: control_stripe.change_price(simulator, begun["id"], amount=990, interval="year", deliver=False),
+        lambda: control_stripe.pause(simulator, begun["id"], deliver=False),
+        lambda: control_stripe.pause(simulator, begun["id"], on=False, deliver=False),
+        lambda: control_stripe.cancel(simulator, begun["id"], at_period_end=False, deliver=False),
+    )
+    check("stripe", "subscription", begun)
+    for act in acts:
+        act()
+        check("stripe", "subscription", get(simulator, path, STRIPE))
+        check("stripe", "subscription", get(simulator, path, STRIPE, **{"expand[0]": "latest_invoice"}))
+    told = control_stripe.events(simulator, begun["id"])
+    assert {event["type"] for event in told} == {
+        *("customer.subscription.created", "customer.subscription.updated", "customer.subscription.deleted"),
+        *("invoice.paid", "invoice.payment_failed"),
+    }
+    for event in told:
+        check("stripe", "event", event)
+        check("stripe", event["data"]["object"]["object"], event["data"]["object"])
+    for kind in ("customer", "invoice", "subscription"):
+        listed = get(simulator, f"/stripe/v1/{kind}s", STRIPE, **({"status": "all"} if kind == "subscription" else {}))
+        assert (listed["object"], listed["has_more"], listed["url"]) == ("list", False, f"/v1/{kind}s")
+        assert listed["data"]
+        for one in listed["data"]:
+            check("stripe", kind, one)
+            check("stripe", kind, get(simulator, f"/stripe/v1/{kind}s/{one['id']}", STRIPE))
+
+
+def test_stripe_subscriptions_that_were_seeded(simulator):
+    control_stripe.seed_subscriptions(simulator, [seeded("sub_1"), seeded("sub_2", status="past_due", amount_due=4900)])
+    for one in get(simulator, "/stripe/v1/subscriptions", STRIPE, **{"expand[0]": "data.latest_invoice"})["data"]:
+        check("stripe", "subscription", one)
+        check("stripe", "invoice", one["latest_invoice"])
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status"),
     [
         ("GET", "/refunds/re_nobody", {}, 401),
+        ("GET", "/subscriptions/sub_nobody", STRIPE, 404),
+        ("GET", "/subscriptions?status=odd", STRIPE, 400),
+        ("GET", "/checkout/sessions?created[gte]=soon", STRIPE, 400),
+        ("POST", "/subscriptions/sub_nobody", STRIPE, 404),
+        ("DELETE", "/subscriptions/sub_nobody", STRIPE, 404),
         ("GET", "/refunds/re_nobody", STRIPE, 404),
         ("GET", "/refunds?limit=many", STRIPE, 400),
         ("GET", "/refunds?starting_after=re_nobody", STRIPE, 404),
