@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         default=20_000, ge=0, description="A refund above this many minor units waits for a second person"
     )
 
+    trial_days: int = Field(
+        default=14, ge=1, le=3650, description="How long a trial lasts of which nothing says when it ends"
+    )
+
     staff_session_idle_minutes: int = Field(
         default=60, ge=1, description="A staff session ends after this much silence"
     )

@@ -143,6 +143,9 @@ PUBLIC: dict[str, Open] = {
     "guest.session": Open({"POST": 415}, "the code of the mail decides"),
     "guest.me": Open({"GET": 401}, "the guest's token decides"),
     "guest.my_meetings": Open({"GET": 401}, "the guest's token decides"),
+    "client.show": Open({"GET": 401}, "the service key decides"),
+    "client.ask": Open({"GET": 401}, "the service key decides"),
+    "client.report": Open({"PATCH": 401}, "the service key decides"),
     "claim_page.show": Open({"GET": 403}, "the link of the claim mail, whose token decides"),
     "claim_page.claim": Open({"POST": 403}, "the form of that page, whose token decides"),
 }

@@ -72,6 +72,8 @@ def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str
             problem["errors"] = fields
         response = jsonify(problem)
         response.content_type = "application/problem+json"
+        if status == HTTPStatus.UNAUTHORIZED:
+            response.headers["WWW-Authenticate"] = "Bearer"
         response.status_code = status
         return response
     title = TITLES.get(status, "This did not work")

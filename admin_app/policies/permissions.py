@@ -8,6 +8,11 @@ from models.service_keys import Scope
 from models.staff import Role
 
 
+class ScopeMissing(Forbidden):
+    code = "scope_missing"
+    sentence = "This service key does not allow this."
+
+
 class Permission(StrEnum):
     HOME_READ = "home:read"
     PURCHASES_READ = "purchases:read"
@@ -162,6 +167,17 @@ def require(ctx: Ctx, permission: Permission) -> None:
     """Refuse unless the actor holds the permission, with the sentence that helps."""
     if allows(ctx.actor, permission):
         return
+    if isinstance(ctx.actor, Service):
+        require_scope(ctx.actor, permission)
     if not isinstance(ctx.actor, Staff):
         raise NotSignedIn
     raise Forbidden(REFUSALS.get(permission))
+
+
+def require_scope(service: Service, permission: Permission) -> None:
+    """Refuse a program whose key does not allow this, with the scope that would."""
+    if permission in permissions_of(service):
+        return
+    wanted = next((scope.value for scope, allowed in SCOPES.items() if allowed is permission), None)
+    needs = f"It needs the scope {wanted}." if wanted else "No service key allows it."
+    raise ScopeMissing(f"This service key does not allow this. {needs}")

@@ -91,6 +91,12 @@ EVENTS: dict[str, EventKind] = {
     # closed months
     "month.closed": EventKind("{actor} closed {month} with {lines} lines", frozenset({"digest", "totals"})),
     "month.exported": EventKind("{actor} exported the closed month {month} as {format}", frozenset({"digest"})),
+    # clients
+    "onboarding.reported": EventKind("{actor} reported how far the onboarding of {name} is"),
+    "onboarding.completed_by_hand": EventKind("{actor} completed the onboarding of {name} by hand"),
+    "onboarding.reopened": EventKind("{actor} reopened the onboarding of {name}"),
+    "service_key.created": EventKind("{actor} made the service key {name} for {scopes}", frozenset({"expires_at"})),
+    "service_key.revoked": EventKind("{actor} revoked the service key {name}"),
     # guests
     "guest.registered": EventKind("{actor} registered the guest {email} in WorkOS: {outcome}"),
     "guest.registration_requested": EventKind("{actor} had the guest {email} of meeting {number} registered once more"),

@@ -1,6 +1,14 @@
 """What people call the fields, in plans, histories and forms."""
 
 LABELS = {
+    "onboarding_complete": "Onboarding complete",
+    "forwarding_enabled": "Forwarding enabled",
+    "test_call_detected": "Test call detected",
+    "current_step": "Current step",
+    "completed_at": "Completed",
+    "overridden_by": "Completed by hand by",
+    "overridden_because": "Completed by hand because",
+    "revoked_at": "Revoked",
     "user_id": "Account",
     "email": "E-mail",
     "name": "Name",

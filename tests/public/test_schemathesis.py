@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
+from admin_app.services import service_keys
 from admin_app.simulator import control, control_workos
+from models import Client, Scope
 from tests.house import House
 from tests.public.test_bookings import ALWAYS
 from tests.services.diary import offered, tomorrow
+from tests.services.factories import OPERATOR
 from views.public import openapi
 
 # Nothing that is made up is signed by a provider, or waits to be claimed.
@@ -55,7 +58,23 @@ def known(house: House) -> dict[str, Any]:
         "email": email,
         "code": control_workos.codes(house.simulator, email)[-1],
         "workos_user_id": met["meeting"]["guest_workos_user_id"],
+        "client_id": _client(house),
+        "forwarding_enabled": True,
+        "test_call_detected": True,
     }
+
+
+def _client(house: House) -> int:
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        client = Client(name="Fjord Dental")
+        ctx.session.add(client)
+        ctx.session.flush()
+        return client.id
+
+
+def _service_key(house: House) -> str:
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        return service_keys.create(ctx, name="made up", scopes=list(Scope), expires_at=None, reason="for the test")[1]
 
 
 @pytest.fixture
@@ -66,6 +85,8 @@ def credentials(house: House, known: dict[str, Any]) -> dict[str, dict[str, str]
     return {
         "customer": {"Authorization": f"Bearer {control.token(house.simulator, person, ttl=3600)}"},
         "guest": {"Authorization": f"Bearer {guest}"},
+        "serviceKey": {"Authorization": f"Bearer {(key := _service_key(house))}"},
+        "serviceKeyHeader": {"X-API-Key": key},
     }
 
 

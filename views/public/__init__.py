@@ -8,6 +8,7 @@ from views.public import (
     bookings,
     claim_page,
     claims,
+    clients,
     guests,
     health,
     metrics,
@@ -17,7 +18,7 @@ from views.public import (
 
 _DOORS = (
     *(webhooks.doors, claims.doors, claim_page.doors, availability.doors),
-    *(bookings.doors, booking_page.doors, guests.doors),
+    *(bookings.doors, booking_page.doors, guests.doors, clients.doors),
     *(health.doors, openapi.doors, metrics.doors),
 )
 

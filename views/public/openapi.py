@@ -9,10 +9,9 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from views.public import openapi_guests
-from views.public.openapi_parts import answer, body, problems
+from views.public import openapi_clients, openapi_guests
+from views.public.openapi_parts import answer, body, number_in_path, problems
 from views.public.shapes import (
-    BIGGEST,
     AvailabilityAnswer,
     BookingAnswer,
     BookingMade,
@@ -40,8 +39,10 @@ _SHAPES: Sequence[type[BaseModel]] = (
     Received,
     *openapi_guests.REQUESTS,
     *openapi_guests.ANSWERS,
+    *openapi_clients.REQUESTS,
+    *openapi_clients.ANSWERS,
 )
-_REQUESTS = frozenset({BookingRequest, ClaimRequest, *openapi_guests.REQUESTS})
+_REQUESTS = frozenset({BookingRequest, ClaimRequest, *openapi_guests.REQUESTS, *openapi_clients.REQUESTS})
 _CUSTOMER: list[dict[str, list[str]]] = [{"customer": []}]
 
 
@@ -76,6 +77,7 @@ def build() -> dict[str, Any]:
                     "description": "The session token of the sign-in provider.",
                 },
                 **openapi_guests.SECURITY,
+                **openapi_clients.SECURITY,
             },
         },
     }
@@ -121,6 +123,7 @@ def _paths() -> dict[str, Any]:
         },
         "/api/bookings/{booking_id}": {"get": _booking()},
         **openapi_guests.paths(),
+        **openapi_clients.paths(),
         "/health": {
             "get": {
                 "operationId": "health",
@@ -152,7 +155,7 @@ def _availability() -> dict[str, Any]:
         "operationId": "listFreeSlots",
         "summary": "When a practitioner can be booked",
         "parameters": [
-            _number_in_path("practitioner_id"),
+            number_in_path("practitioner_id"),
             _query("from", f"{moment}; now, when left out"),
             _query("to", f"{moment}, at most 31 days later; a day counts as a whole. A week later, when left out"),
             _query("timezone", "An IANA name, for the days asked for and the times answered; else the practitioner's"),
@@ -167,16 +170,11 @@ def _booking() -> dict[str, Any]:
         "operationId": "showBooking",
         "summary": "The state of a booking, for the one who returns from the checkout",
         "parameters": [
-            _number_in_path("booking_id"),
+            number_in_path("booking_id"),
             _query("session_id", "The checkout session, as Stripe puts it into the address that it leads back to"),
         ],
         "responses": {"200": answer("The booking", BookingAnswer)} | problems(404, 503),
     }
-
-
-def _number_in_path(name: str) -> dict[str, Any]:
-    number = {"type": "integer", "minimum": 1, "maximum": BIGGEST}
-    return {"name": name, "in": "path", "required": True, "schema": number}
 
 
 def _query(name: str, description: str) -> dict[str, Any]:

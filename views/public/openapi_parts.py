@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from views.public.shapes import BIGGEST
+
 
 def json_of(shape: type[BaseModel]) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape.__name__}"}}}
@@ -21,3 +23,8 @@ def answer(description: str, shape: type[BaseModel]) -> dict[str, Any]:
 def problems(*statuses: int) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {str(status): {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def number_in_path(name: str) -> dict[str, Any]:
+    number = {"type": "integer", "minimum": 1, "maximum": BIGGEST}
+    return {"name": name, "in": "path", "required": True, "schema": number}
