@@ -7,6 +7,7 @@ from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
 from admin_app.jobs import (
+    billing,
     bulk_runs,
     calendars,
     checkouts,
@@ -35,6 +36,7 @@ def register(queue: App, bench: Bench, back_off: BackOff) -> None:
     _recurring(queue, bench)
     _recurring_about_appointments(queue, bench)
     _about_switches(queue, bench, back_off)
+    _about_billing(queue, bench, back_off)
 
 
 def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
@@ -214,3 +216,32 @@ def _about_switches(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def follow_switches(timestamp: int) -> None:
         switches.follow_all(bench)
+
+
+def _about_billing(queue: App, bench: Bench, back_off: BackOff) -> None:
+    @queue.task(name="refresh_billing", retry=back_off)
+    @failing_by_code
+    def refresh_billing(client_id: int) -> None:
+        billing.refresh(bench, client_id)
+
+    @queue.task(name="ask_about_billing", retry=back_off)
+    @failing_by_code
+    def ask_about_billing(client_id: int) -> None:
+        billing.ask(bench, client_id)
+
+    @queue.task(name="extend_trial", retry=back_off)
+    @failing_by_code
+    def extend_trial(subscription_id: str, until: str, key: str) -> None:
+        billing.extend_trial(bench, subscription_id, until, key)
+
+    @queue.periodic(cron="* * * * *")
+    @queue.task(name="refresh_billing_due", queueing_lock="refresh_billing_due")
+    @failing_by_code
+    def refresh_billing_due(timestamp: int) -> None:
+        billing.refresh_due(bench)
+
+    @queue.periodic(cron="*/5 * * * *")
+    @queue.task(name="renew_credits", queueing_lock="renew_credits")
+    @failing_by_code
+    def renew_credits(timestamp: int) -> None:
+        billing.renew_credits(bench)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
+from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import audit, billing_history, billing_mapping
 from admin_app.services.audit import Change
@@ -126,6 +127,31 @@ def refresh(
     return _apply(ctx, client, subscriptions, means, cause, at)
 
 
+def follow_at(ctx: Ctx, client_id: int, at: datetime) -> None:
+    """Have what is in force worked out anew at the moment at which something ends."""
+    once_key = f"refresh_billing:{client_id}:{at.timestamp():.6f}"
+    job_queue.defer(ctx.session, "refresh_billing", once_key=once_key, at=at, client_id=client_id)
+
+
+def due(session: Session, now: datetime, *, limit: int) -> list[int]:
+    """Clients whose override or granted trial is over although it is still in force: what no job has followed."""
+    overridden = (
+        select(BillingOverride.client_id)
+        .where(BillingOverride.lifted_at.is_(None), BillingOverride.until <= now)
+        .order_by(BillingOverride.until)
+        .limit(limit)
+    )
+    on_trial = (
+        select(Client.id)
+        .where(Client.billing_status == BillingStatus.TRIAL, Client.trial_ends_at <= now)
+        .where(Client.trial_granted_until == Client.trial_ends_at)
+        .where(~exists().where(BillingOverride.client_id == Client.id, BillingOverride.lifted_at.is_(None)))
+        .order_by(Client.trial_ends_at)
+        .limit(limit)
+    )
+    return sorted({*session.scalars(overridden), *session.scalars(on_trial)})
+
+
 def refresh_by_the_clock(ctx: Ctx, *, client_id: int) -> bool:
     """What an override's or a granted trial's end asks for; nothing when it is not over, or somebody was faster."""
     client = locked(ctx, client_id)
@@ -137,6 +163,13 @@ def refresh_by_the_clock(ctx: Ctx, *, client_id: int) -> bool:
 def without(override: BillingOverride) -> Meaning:
     """What was in force before an override."""
     return Meaning(override.status_without, override.payment_active_without)
+
+
+def without_override(session: Session, client: Client, now: datetime) -> Meaning:
+    """What is in force, or comes back in force, when nobody overrides it."""
+    override = open_override(session, client.id)
+    kept = Meaning.of(client) if override is None else without(override)
+    return _basis(client, subscriptions_of(session, client.id), kept, now)
 
 
 def _basis(client: Client, subscriptions: Sequence[Subscription], kept: Meaning, now: datetime) -> Meaning:

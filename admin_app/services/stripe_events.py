@@ -6,10 +6,10 @@ from admin_app.context import Ctx
 from admin_app.integrations import stripe
 from admin_app.integrations.money_ports import StripeEvent
 from admin_app.integrations.registry import Providers
-from admin_app.services import settlement, subscription_events
+from admin_app.services import billing_asking, settlement, subscription_events
+from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import NotConfigured, Parked, Settled
 from admin_app.services.settlement import Told
-from admin_app.services.subscription_events import Answer
 from models.inbox import WebhookEvent
 
 ABOUT_SESSIONS = frozenset(
@@ -48,7 +48,7 @@ def fetch(providers: Providers, needed: str) -> Any:
         raise NotConfigured("stripe")
     kind, _, identity = needed.partition(":")
     if kind == "subscription":
-        return subscription_events.fetch(providers.stripe, identity)
+        return billing_asking.ask(providers.stripe, identity)
     ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
     return ask(providers.stripe, identity)
 

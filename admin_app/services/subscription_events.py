@@ -1,11 +1,9 @@
 """What Stripe's deliveries about subscriptions and their invoices ask for: to look at the subscription itself."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-
 from admin_app.context import Ctx
-from admin_app.integrations.money_ports import StripeEvent, StripePort, StripeSubscription
+from admin_app.integrations.money_ports import StripeEvent
 from admin_app.services import billing
+from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import Parked, Settled
 from models.inbox import WebhookEvent
 
@@ -13,24 +11,9 @@ from models.inbox import WebhookEvent
 ABOUT_SUBSCRIPTIONS = ("customer.subscription.", "invoice.")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What Stripe said, and when it was asked; None: it knows no such subscription."""
-
-    found: StripeSubscription | None
-    asked_at: datetime
-
-
 def subscription_of(event: StripeEvent) -> str | None:
     """The subscription to be looked at; None for an invoice that belongs to none."""
     return event.subscription_id if event.type.startswith(ABOUT_SUBSCRIPTIONS) else None
-
-
-def fetch(stripe: StripePort, subscription_id: str) -> Answer:
-    """Ask Stripe, outside of any transaction."""
-    # Before the call: what came to be while it travelled may or may not be in the answer.
-    asked_at = datetime.now(UTC)
-    return Answer(stripe.subscription(subscription_id), asked_at)
 
 
 def apply(ctx: Ctx, event: WebhookEvent, answer: Answer | None) -> Settled | Parked:

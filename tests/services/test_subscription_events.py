@@ -11,8 +11,8 @@ from sqlalchemy import select
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import inbox
+from admin_app.services.billing_asking import Answer
 from admin_app.services.inbox import Question
-from admin_app.services.subscription_events import Answer
 from models import BillingStatus, EventState, WebhookEvent
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE
@@ -99,7 +99,7 @@ def test_the_subscription_of_a_stranger_is_kept_and_the_event_ignored(db: Databa
 
 def test_events_in_any_order_and_twice_come_to_one_end(db: Database) -> None:
     """Whatever a delivery says, and whenever it comes, the subscription is what it is at Stripe by then."""
-    for number, order in enumerate(permutations(range(4))):
+    for number, order in enumerate(permutations(range(3))):
         client_id = add_client(db, stripe_customer_id=f"cus_{number}x")
         now_at_stripe = subscription("canceled", id=f"sub_{number}x", customer_id=f"cus_{number}x", ended_at=NOW - DAY)
         for place in (*order, *order):

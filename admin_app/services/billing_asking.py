@@ -1,0 +1,102 @@
+"""Asks Stripe about the subscriptions of a client, because a person wants to know now."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.errors import Conflict, NotFound
+from admin_app.integrations import job_queue
+from admin_app.integrations.money_ports import StripePort, StripeSubscription
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, billing
+from admin_app.services.plans import Plan, fingerprint
+from admin_app.services.provider_calls import Work
+from admin_app.services.records import client_key
+from models.billing import Subscription
+from models.clients import Client
+
+UNKNOWN_THERE = "Nothing is known of this client at Stripe: there is no customer and no subscription to ask about."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Stripe said, and when it was asked; None: it knows no such subscription."""
+
+    found: StripeSubscription | None
+    asked_at: datetime
+
+
+def ask(stripe: StripePort, subscription_id: str) -> Answer:
+    """Ask about one subscription, outside of any transaction, in one request."""
+    # Before the call: what came to be while it travelled may or may not be in the answer.
+    asked_at = datetime.now(UTC)
+    return Answer(stripe.subscription(subscription_id), asked_at)
+
+
+def plan_ask(ctx: Ctx, *, client_id: int) -> Plan:
+    """What asking Stripe can lead to."""
+    require(ctx, Permission.BILLING_READ)
+    client = ctx.session.get(Client, client_id)
+    if client is None:
+        raise NotFound("There is no such client.")
+    return Plan(
+        title=f"Ask Stripe about {client.name}",
+        outcome="asked",
+        lines=(),
+        consequences=(
+            "Every subscription of this client is fetched as it is at Stripe now and taken in, as after an event.",
+            "Nothing changes at Stripe.",
+        ),
+        fingerprint=fingerprint(client.id),
+        refusal=None if _is_known(ctx, client) else UNKNOWN_THERE,
+    )
+
+
+def ask_soon(ctx: Ctx, *, client_id: int) -> Client:
+    """Have Stripe asked after the commit."""
+    require(ctx, Permission.DRIFT_RUN)
+    client = billing.locked(ctx, client_id)
+    if not _is_known(ctx, client):
+        raise Conflict(UNKNOWN_THERE)
+    audit.record(ctx, "client.billing_asked", records=[client_key(client.id)], facts={"name": client.name})
+    job_queue.defer(ctx.session, "ask_about_billing", once_key=f"ask_about_billing:{client.id}", client_id=client.id)
+    return client
+
+
+def take_in_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
+    """Fetch and take in every subscription of a client; how many Stripe knows.
+
+    Raises ProviderUnavailable when Stripe does not answer.
+    """
+    with work() as ctx:
+        client = ctx.session.get(Client, client_id)
+        if client is None:
+            return 0
+        name, customer_id, known = client.name, client.stripe_customer_id, _known(ctx, client)
+    asked_at = datetime.now(UTC)
+    found = {each.id: each for each in (stripe.subscriptions_of(customer_id) if customer_id else [])}
+    for subscription_id in known - found.keys():
+        if (one := stripe.subscription(subscription_id)) is not None:
+            found[one.id] = one
+    for each in found.values():
+        with work() as ctx:
+            billing.take_in(ctx, each, cause="stripe", fetched_at=asked_at)
+    missing = len(known - found.keys())
+    outcome = f"{len(found)} subscriptions taken in" + (f", {missing} unknown there" if missing else "")
+    with work() as ctx:
+        facts = {"name": name, "outcome": outcome}
+        audit.record(ctx, "client.billing_answered", records=[client_key(client_id)], facts=facts)
+    return len(found)
+
+
+def _is_known(ctx: Ctx, client: Client) -> bool:
+    return client.stripe_customer_id is not None or bool(_known(ctx, client))
+
+
+def _known(ctx: Ctx, client: Client) -> set[str]:
+    """The subscriptions that are named here."""
+    of_client = select(Subscription.stripe_subscription_id).where(Subscription.client_id == client.id)
+    named = {client.stripe_subscription_id} if client.stripe_subscription_id else set()
+    return named | set(ctx.session.scalars(of_client))

@@ -1,0 +1,188 @@
+"""Trials that staff grant, once per client, and extend.
+
+A granted trial needs no subscription: it is in force until its end, by the clock; what Stripe says holds afterwards.
+A trial that Stripe runs is extended at Stripe (`trial_sending`), and known here once Stripe says so.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.errors import Conflict, InvalidInput, NotFound
+from admin_app.integrations import job_queue
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, billing, billing_mapping, provider_calls
+from admin_app.services.audit import Change
+from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
+from admin_app.services.records import client_key, subscription_key
+from models.billing import Subscription
+from models.clients import BillingStatus, Client
+from models.money import CallState, ProviderCall
+
+OPERATION = "subscription.extend_trial"
+FIELDS = ("billing_status", "trial_used_at", "trial_ends_at", "trial_granted_until")
+WISH = "this command"
+
+
+def plan_grant(ctx: Ctx, *, client_id: int, until: datetime | None) -> Plan:
+    """What granting a trial changes; its refusal says when the one trial was used."""
+    require(ctx, Permission.BILLING_READ)
+    end = _ahead(ctx, until)
+    client = _client(ctx, client_id)
+    about, refusal = client_key(client.id), _not_grantable(ctx, client)
+    return Plan(
+        title=f"Grant {client.name} a trial",
+        outcome="trial",
+        lines=(
+            PlanLine(about, "billing_status", client.billing_status, BillingStatus.TRIAL, WISH),
+            PlanLine(about, "trial_used_at", client.trial_used_at, ctx.now, "a trial is granted once"),
+            PlanLine(about, "trial_ends_at", client.trial_ends_at, end, WISH),
+        ),
+        consequences=(
+            "It is the one trial of this client: a second one is refused, this one can be extended.",
+            "At its end the client has no billing, unless a subscription began until then.",
+        ),
+        fingerprint=_fingerprint(client, end),
+        refusal=refusal,
+    )
+
+
+def grant(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, shown: str) -> Client:
+    """Put a client on trial until `until`, once."""
+    require(ctx, Permission.TRIALS_GRANT)
+    reason = require_reason(reason)
+    end = _ahead(ctx, until)
+    client = billing.locked(ctx, client_id)
+    if refusal := _not_grantable(ctx, client):
+        raise Conflict(refusal)
+    require_same(shown, _fingerprint(client, end))
+    client.trial_used_at, client.trial_granted_until = ctx.now, end
+    _note(ctx, client, "client.trial_granted", reason, [Change("trial_used_at", None, ctx.now)], end)
+    billing.follow_at(ctx, client.id, end)
+    billing.refresh(ctx, client, cause="trial")
+    return client
+
+
+def plan_extend(ctx: Ctx, *, client_id: int, until: datetime | None) -> Plan:
+    """What extending the trial changes, here or at Stripe."""
+    require(ctx, Permission.BILLING_READ)
+    end = _ahead(ctx, until)
+    client = _client(ctx, client_id)
+    about, at_stripe = client_key(client.id), _trialing(ctx, client)
+    said = (
+        "Stripe is asked to end the trial then, and charges nothing until then. Its answer is shown with the client."
+        if at_stripe
+        else "At its end the client has no billing, unless a subscription began until then."
+    )
+    return Plan(
+        title=f"Extend the trial of {client.name}",
+        outcome="extended",
+        lines=(PlanLine(about, "trial_ends_at", client.trial_ends_at, end, "Stripe" if at_stripe else WISH),),
+        consequences=(said,),
+        fingerprint=_fingerprint(client, end),
+        refusal=_not_extendable(ctx, client, end, at_stripe),
+    )
+
+
+def extend(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, shown: str) -> Client:
+    """Let a client's trial end later than it does; one that Stripe runs is extended there, after the commit."""
+    require(ctx, Permission.TRIALS_GRANT)
+    reason = require_reason(reason)
+    end = _ahead(ctx, until)
+    client = billing.locked(ctx, client_id)
+    at_stripe = _trialing(ctx, client)
+    if refusal := _not_extendable(ctx, client, end, at_stripe):
+        raise Conflict(refusal)
+    require_same(shown, _fingerprint(client, end))
+    changes = [Change("trial_ends_at", client.trial_ends_at, end)]
+    entry_id = _note(ctx, client, "client.trial_extended", reason, changes, end)
+    if at_stripe is not None:
+        _leave(ctx, at_stripe, entry_id, end)
+        return client
+    client.trial_granted_until = end
+    client.trial_used_at = client.trial_used_at or ctx.now  # a client of old may have begun one that nobody noted
+    billing.follow_at(ctx, client.id, end)
+    billing.refresh(ctx, client, cause="trial")
+    return client
+
+
+def _leave(ctx: Ctx, at_stripe: Subscription, entry_id: int, end: datetime) -> None:
+    """Note the call before it leaves; every extension has a key of its own, for the same end may be asked for again."""
+    key = f"extend_trial:{entry_id}"
+    provider_calls.intend(ctx, provider="stripe", operation=OPERATION, subject=subscription_key(at_stripe.id), key=key)
+    job_queue.defer(
+        ctx.session, "extend_trial", subscription_id=at_stripe.stripe_subscription_id, until=end.isoformat(), key=key
+    )
+
+
+def _trialing(ctx: Ctx, client: Client) -> Subscription | None:
+    """The subscription whose trial Stripe runs, when it is the one that counts."""
+    counts = billing_mapping.most_access(billing.subscriptions_of(ctx.session, client.id))
+    return counts if counts is not None and counts.status == "trialing" else None
+
+
+def _not_grantable(ctx: Ctx, client: Client) -> str | None:
+    if client.trial_used_at is not None:
+        return (
+            f"The one trial of {client.name} was used already: it began on {client.trial_used_at:%Y-%m-%d} (UTC). "
+            "A second one is not granted; extend it, or override the status."
+        )
+    if billing.live(billing.subscriptions_of(ctx.session, client.id)):
+        return f"{client.name} has a subscription at Stripe, so there is nothing to try."
+    basis = billing.without_override(ctx.session, client, ctx.now).status
+    if basis not in (BillingStatus.NONE, BillingStatus.CANCELED):
+        return f"{client.name} counts as {basis.value} already, so there is nothing to try."
+    return None
+
+
+def _not_extendable(ctx: Ctx, client: Client, end: datetime, at_stripe: Subscription | None) -> str | None:
+    if at_stripe is not None and _on_its_way(ctx, at_stripe):
+        return "Stripe is being told about an extension already. Wait for its answer."
+    has_live = bool(billing.live(billing.subscriptions_of(ctx.session, client.id)))
+    basis = billing.without_override(ctx.session, client, ctx.now).status
+    was_on_trial = client.trial_granted_until is not None or basis is BillingStatus.TRIAL
+    if at_stripe is None and (has_live or not was_on_trial):
+        return f"{client.name} has no trial that could be extended."
+    if client.trial_ends_at is not None and end <= client.trial_ends_at:
+        return "The trial ends later than that already."
+    return None
+
+
+def _on_its_way(ctx: Ctx, at_stripe: Subscription) -> bool:
+    is_open = (
+        ProviderCall.subject == subscription_key(at_stripe.id),
+        ProviderCall.operation == OPERATION,
+        ProviderCall.state.in_((CallState.INTENDED, CallState.UNKNOWN)),
+    )
+    return ctx.session.scalar(select(ProviderCall.id).where(*is_open).limit(1)) is not None
+
+
+def _ahead(ctx: Ctx, until: datetime | None) -> datetime:
+    if until is None:
+        raise InvalidInput(fields={"until": "Say until when: a trial has an end."})
+    if until <= ctx.now:
+        raise InvalidInput(fields={"until": "The end must lie ahead."})
+    return until
+
+
+def _client(ctx: Ctx, client_id: int) -> Client:
+    client = ctx.session.get(Client, client_id, populate_existing=True)
+    if client is None:
+        raise NotFound("There is no such client.")
+    return client
+
+
+def _note(ctx: Ctx, client: Client, event: str, reason: str, changes: list[Change], end: datetime) -> int:
+    return audit.record(
+        ctx,
+        event,
+        records=[client_key(client.id)],
+        reason=reason,
+        changes=changes,
+        facts={"name": client.name, "until": end},
+    ).id
+
+
+def _fingerprint(client: Client, end: datetime) -> str:
+    return fingerprint(client.id, snapshot(client, FIELDS), end)

@@ -1,0 +1,143 @@
+"""A trial is granted once and can be extended, here or at Stripe."""
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from admin_app.db import Database
+from admin_app.errors import Conflict, Forbidden, InvalidInput
+from admin_app.services import trials
+from models import BillingStatus, CallState, Client, ProviderCall
+from tests.services.clients import DAY, NOW, add_client, client_now, steps_of
+from tests.services.test_billing_overrides import (  # noqa: F401
+    FINANCE,
+    OPS,
+    _noon,
+    follow_the_clock,
+    in_force,
+    lift,
+    override,
+    take_in,
+)
+
+S = BillingStatus
+
+
+def grant(db: Database, client_id: int, until: datetime | None = NOW + 14 * DAY, by: object = FINANCE) -> Client:
+    with db.unit_of_work(by) as ctx:  # type: ignore[arg-type]
+        plan = trials.plan_grant(ctx, client_id=client_id, until=until)
+        return trials.grant(ctx, client_id=client_id, until=until, reason="Asked for one", shown=plan.fingerprint)
+
+
+def extend(db: Database, client_id: int, until: datetime) -> Client:
+    with db.unit_of_work(FINANCE) as ctx:
+        plan = trials.plan_extend(ctx, client_id=client_id, until=until)
+        return trials.extend(ctx, client_id=client_id, until=until, reason="Needs longer", shown=plan.fingerprint)
+
+
+def test_a_trial_is_granted_once(db: Database) -> None:
+    client_id = add_client(db)
+    grant(db, client_id)
+    client = client_now(db, client_id)
+    assert in_force(db, client_id) == (S.TRIAL, True)
+    assert (client.trial_used_at, client.trial_ends_at) == (NOW, NOW + 14 * DAY)
+    with pytest.raises(Conflict, match="conflict") as refused:
+        grant(db, client_id)
+    assert "it began on 2026-03-01 (UTC)" in refused.value.sentence
+    assert follow_the_clock(db, NOW + 14 * DAY) == [client_id]
+    assert in_force(db, client_id) == (S.NONE, False)
+    assert follow_the_clock(db, NOW + 15 * DAY) == []
+    assert [(step.at, step.status_after) for step in steps_of(db, client_id)] == [
+        (NOW, S.TRIAL),
+        (NOW + 14 * DAY, S.NONE),
+    ]
+    with pytest.raises(Conflict):
+        grant(db, client_id, NOW + 30 * DAY)
+
+
+@pytest.mark.parametrize(
+    "client",
+    [
+        {"trial_used_at": NOW - 90 * DAY},
+        {"billing_status": S.ACTIVE},
+        {"billing_status": S.PAST_DUE},
+        {"billing_status": S.TRIAL},
+    ],
+)
+def test_who_gets_no_trial(db: Database, client: dict[str, object]) -> None:
+    client_id = add_client(db, **client)
+    with pytest.raises(Conflict):
+        grant(db, client_id)
+
+
+def test_who_may_not_grant_one_and_until_when(db: Database) -> None:
+    client_id = add_client(db)
+    with pytest.raises(Forbidden):
+        grant(db, client_id, by=OPS)
+    for until in (None, NOW, NOW - DAY):
+        with pytest.raises(InvalidInput):
+            grant(db, client_id, until)
+    assert client_now(db, client_id).trial_used_at is None
+
+
+def test_a_subscription_takes_the_place_of_a_granted_trial(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    grant(db, client_id)
+    take_in(db, "incomplete", NOW + DAY)
+    assert in_force(db, client_id) == (S.NONE, False)
+    take_in(db, "active", NOW + 2 * DAY)
+    assert in_force(db, client_id) == (S.ACTIVE, True)
+    take_in(db, "canceled", NOW + 3 * DAY, ended_at=NOW + 3 * DAY)
+    assert in_force(db, client_id) == (S.TRIAL, True)
+    assert follow_the_clock(db, NOW + 14 * DAY) == [client_id]
+    assert in_force(db, client_id) == (S.CANCELED, False)
+
+
+def test_an_override_above_a_granted_trial(db: Database) -> None:
+    client_id = add_client(db)
+    grant(db, client_id)
+    override(db, client_id, "past_due", NOW + 3 * DAY)
+    assert in_force(db, client_id) == (S.PAST_DUE, False)
+    lift(db, client_id)
+    assert in_force(db, client_id) == (S.TRIAL, True)
+    override(db, client_id, "active", NOW + 20 * DAY)
+    assert follow_the_clock(db, NOW + 15 * DAY) == []
+    assert follow_the_clock(db, NOW + 20 * DAY) == [client_id]
+    assert in_force(db, client_id) == (S.NONE, False)
+
+
+def test_a_granted_trial_is_extended_here(db: Database) -> None:
+    client_id = add_client(db)
+    grant(db, client_id)
+    for until in (NOW + 13 * DAY, NOW + 14 * DAY):
+        with pytest.raises(Conflict):
+            extend(db, client_id, until)
+    extend(db, client_id, NOW + 20 * DAY)
+    assert follow_the_clock(db, NOW + 14 * DAY) == []
+    assert in_force(db, client_id) == (S.TRIAL, True)
+    assert follow_the_clock(db, NOW + 20 * DAY) == [client_id]
+    extend(db, client_id, NOW + 30 * DAY)  # also when it is over
+    assert in_force(db, client_id) == (S.TRIAL, True)
+
+
+def test_who_has_no_trial_to_extend(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    with pytest.raises(Conflict):
+        extend(db, client_id, NOW + DAY)
+    take_in(db, "active", NOW, trial_end=NOW - DAY)
+    with pytest.raises(Conflict):
+        extend(db, client_id, NOW + DAY)
+
+
+def test_a_trial_of_stripes_is_extended_there(db: Database) -> None:
+    """Noted before it leaves; here nothing changes until Stripe says so."""
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, "trialing", NOW, trial_end=NOW + DAY)
+    extend(db, client_id, NOW + 5 * DAY)
+    assert client_now(db, client_id).trial_ends_at == NOW + DAY
+    with db.read_only() as session:
+        assert session.scalars(select(ProviderCall)).one().state is CallState.INTENDED
+    with pytest.raises(Conflict, match="conflict") as refused:
+        extend(db, client_id, NOW + 6 * DAY)
+    assert "Wait for its answer" in refused.value.sentence
