@@ -143,7 +143,7 @@ def _turn_on(
     later = switch_clock.is_scheduled(period, ctx.now)
     changes.insert(0, keep_true(ctx, client, wish.flag, found.is_on if later else True))
     about = flag_change_key(period.id)
-    changes += [Change(name, None, getattr(period, name), about) for name in switch_plans.FIELDS]
+    changes += [Change(name, None, value, about) for name, value in switch_plans.kept(period).items()]
     event = "client.switch_scheduled" if later else "client.switched_on"
     note(ctx, client, period, event, reason=wish.reason, changes=changes)
     return period

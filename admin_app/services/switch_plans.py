@@ -12,7 +12,6 @@ from admin_app.services.switch_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS,
 from models.clients import Client
 from models.flags import FlagChange, OnExpiry
 
-FIELDS = ("since", "until", "on_expiry", "tell_email", "tell_at")
 WISH = "this command"
 REPLACED = "the new period takes its place"
 
@@ -61,6 +60,17 @@ def already(state: SwitchState, wish: Wish) -> str:
         return "The same is scheduled already, so nothing was changed."
     by = f" by {state.change.by}" if state.change else ""
     return f"{words.on} already{by} with the same end, so nothing was changed."
+
+
+def kept(period: FlagChange) -> dict[str, Any]:
+    """What a new period is, as its history tells it."""
+    return {
+        "since": period.since,
+        "until": period.until or UNTIL_SWITCHED_BACK,
+        "on_expiry": _at_end(period),
+        "tell_email": period.tell_email,
+        "tell_at": period.tell_at,
+    }
 
 
 def _lines_on(client: Client, state: SwitchState, wish: Wish, effect: Effect, now: datetime) -> list[PlanLine]:

@@ -22,14 +22,14 @@ class SwitchWords:
 
 WORDS: Mapping[Switch, SwitchWords] = {
     Switch.OUTBOUND_PAUSED: SwitchWords(
-        "Pause of outbound calls",
+        "Outbound calls paused",
         "Pause outbound calls",
         "Let outbound calls run again",
         "Outbound calls are paused",
         "Outbound calls are not paused",
     ),
     Switch.AI_DISABLED: SwitchWords(
-        "Block of the AI", "Disable the AI", "Enable the AI again", "The AI is disabled", "The AI is not disabled"
+        "AI disabled", "Disable the AI", "Enable the AI again", "The AI is disabled", "The AI is not disabled"
     ),
     Switch.EMERGENCY_STOP: SwitchWords(
         "Emergency stop",
