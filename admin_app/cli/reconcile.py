@@ -1,13 +1,20 @@
-"""`flask reconcile`: compare with a provider now, instead of at the next full hour."""
+"""`flask reconcile`: compare with a provider now, instead of when its turn comes."""
 
 import click
 from flask.cli import with_appcontext
 
 from admin_app.cli.operator import database, providers, refusals_as_sentences
 from admin_app.context import Job
-from admin_app.services import whop_comparison
-from admin_app.services.whop_comparison import Counts
+from admin_app.services import drift_runs
+from admin_app.services.drift import PROVIDERS, Progress, Side
+from admin_app.services.drift_sides import sides
 
+SETTINGS = {
+    "stripe": "STRIPE_SECRET_KEY",
+    "whop": "WHOP_API_KEY",
+    "calendly": "CALENDLY_TOKEN",
+    "calcom": "CALCOM_API_KEY",
+}
 WORDS = {
     "brought_in": "brought in",
     "updated": "updated",
@@ -17,24 +24,32 @@ WORDS = {
     "refused": "could not be applied",
 }
 
-group = click.Group("reconcile", help="Compare with a provider and bring in what no event brought.")
 
-
-@group.command("whop")
+@click.command("reconcile")
+@click.argument("provider", type=click.Choice([*PROVIDERS, "all"]))
 @with_appcontext
 @refusals_as_sentences
-def reconcile_whop() -> None:
-    """List every membership at Whop and bring in what is missing here."""
-    whop, db = providers().whop, database()
-    if whop is None:
-        raise click.ClickException("Whop is not configured: set WHOP_API_KEY.")
-    counts = whop_comparison.compare(whop, lambda: db.unit_of_work(Job("flask reconcile")), seen=_progress)
+def group(provider: str) -> None:
+    """Compare what is held here with PROVIDER, or with all of them, and bring in what no event brought."""
+    configured = sides(providers(), database().clock)
+    if provider != "all" and provider not in configured:
+        raise click.ClickException(f"{PROVIDERS[provider]} is not configured: set {SETTINGS[provider]}.")
+    for name, side in configured.items():
+        if provider in (name, "all"):
+            _compare(side)
+
+
+def _compare(side: Side) -> None:
+    db = database()
+    found = drift_runs.compare(side, lambda: db.unit_of_work(Job("flask reconcile")), seen=_progress)
     click.echo("", err=True)
-    click.echo(f"{counts.seen} memberships compared.")
-    for outcome, number in counts.outcomes.items():
+    click.echo(f"{found.compared} {'memberships' if side.provider == 'whop' else 'objects'} compared.")
+    for outcome, number in found.outcomes.items():
         click.echo(f"{number:>8} {WORDS.get(outcome, outcome)}")
+    click.echo(f"{found.repaired:>8} differences repaired")
+    click.echo(f"{found.found:>8} differences to look at")
 
 
-def _progress(counts: Counts) -> None:
-    if counts.seen % 20 == 0:
-        click.echo(f"\r{counts.seen} compared…", nl=False, err=True)
+def _progress(progress: Progress) -> None:
+    if progress.compared % 20 == 0:
+        click.echo(f"\r{progress.compared} compared…", nl=False, err=True)

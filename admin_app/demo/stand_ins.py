@@ -1,6 +1,6 @@
 """Stripe and Cal.com as they were in the demo's story: they answer the product's own services while it is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -185,6 +185,9 @@ class CalendarBook:
 
     def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         return None
+
+    def bookings_from(self, moment: datetime) -> Iterator[CalcomBooking]:
+        return iter(())
 
     def cancel_booking(self, uid: str, reason: str) -> None:
         self._bookings[uid] = replace(self._known(uid), status="cancelled")

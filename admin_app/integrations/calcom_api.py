@@ -1,6 +1,6 @@
 """Cal.com's API, version 2."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +18,7 @@ BOOKINGS = {"cal-api-version": "2026-02-25"}
 REMEMBERED_SECONDS = 600
 _REMEMBERED_ANSWERS = 500
 _PAGE, _MOST_PAGES = 100, 5
+_MOST_PAGES_OF_ALL = 5_000
 
 
 class CalcomApi:
@@ -77,20 +78,24 @@ class CalcomApi:
 
     def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         """By the number that every booking of ours carries; the active one, else the last that it became."""
-        found: list[CalcomBooking] = []
-        for page in range(_MOST_PAGES):
-            wanted = {
-                "attendeeEmail": email,
-                "sortCreated": "desc",
-                "take": str(_PAGE),
-                "skip": str(page * _PAGE),
-            }
-            answer = fields.mapping(self._http.get("/v2/bookings", wanted, headers=BOOKINGS))
-            found += [booking for item in fields.items(answer.get("data")) if (booking := _booking(item))]
-            if not fields.mapping(answer.get("pagination")).get("hasNextPage"):
-                break
+        found = self._listed({"attendeeEmail": email, "sortCreated": "desc"}, most_pages=_MOST_PAGES)
         ours = [booking for booking in found if booking.our_id == booking_id]
         return min(ours, key=lambda b: (not b.active, b.rescheduled_to_uid is not None), default=None)
+
+    def bookings_from(self, moment: datetime) -> Iterator[CalcomBooking]:
+        return self._listed({"afterStart": _text(moment), "sortStart": "asc"}, most_pages=_MOST_PAGES_OF_ALL)
+
+    def _listed(self, wanted: Mapping[str, str], *, most_pages: int) -> Iterator[CalcomBooking]:
+        for page in range(most_pages):
+            place = {"take": str(_PAGE), "skip": str(page * _PAGE)}
+            answer = fields.mapping(self._http.get("/v2/bookings", {**wanted, **place}, headers=BOOKINGS))
+            if not isinstance(answer.get("data"), list):
+                raise ProviderUnavailable(PROVIDER)
+            for item in answer["data"]:
+                if booking := _booking(item):
+                    yield booking
+            if not fields.mapping(answer.get("pagination")).get("hasNextPage"):
+                return
 
     def cancel_booking(self, uid: str, reason: str) -> None:
         try:

@@ -1,6 +1,6 @@
 """What the product asks of Cal.com and Calendly, in its own words. Times are aware UTC."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -144,6 +144,9 @@ class CalcomPort(Protocol):
     def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         """The one that an unanswered call may have made."""
 
+    def bookings_from(self, moment: datetime) -> Iterator[CalcomBooking]:
+        """Every booking that begins after this, in whatever state, page by page, by their beginning."""
+
     def cancel_booking(self, uid: str, reason: str) -> None:
         """One that is cancelled already is no error."""
 
@@ -159,6 +162,9 @@ class CalendlyPort(Protocol):
 
     def invitee(self, uri: str) -> CalendlyInvitee | None:
         """The invitee with its event, as it is now."""
+
+    def invitees_from(self, moment: datetime) -> Iterator[CalendlyInvitee]:
+        """Everybody who ever booked an event that begins after this, page by page, by its beginning."""
 
     def cancel_event(self, event_uri: str, reason: str) -> None:
         """One that is canceled already is no error."""

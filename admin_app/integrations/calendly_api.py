@@ -1,7 +1,8 @@
 """Calendly's API, version 2."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from admin_app.errors import ProviderRefused, ProviderUnavailable
 from admin_app.integrations import calendly_shapes, fields
@@ -10,6 +11,8 @@ from admin_app.integrations.provider_http import ProviderHttp
 
 PROVIDER = "calendly"
 _PAGE, _MOST_PAGES = "100", 50
+_MOST_PAGES_OF_ALL = 5_000
+Found = TypeVar("Found")
 
 
 class CalendlyApi:
@@ -19,6 +22,10 @@ class CalendlyApi:
         self._http = http
 
     def event_types(self) -> Sequence[CalendlyEventType]:
+        return self._of_everybody(self._event_types)
+
+    def _of_everybody(self, listed: Callable[[Mapping[str, str]], Found]) -> Found:
+        """What is listed of the organization; of the person alone where the organization may not be listed."""
         me = self._resource("/users/me")
         if me is None:
             raise ProviderUnavailable(PROVIDER)
@@ -26,7 +33,7 @@ class CalendlyApi:
             uri = fields.text(me.get(owner))
             try:
                 if uri is not None:
-                    return self._event_types({"organization" if owner != "uri" else "user": uri})
+                    return listed({"organization" if owner != "uri" else "user": uri})
             except ProviderRefused:
                 # Only administrators may list an organization; everybody may list their own.
                 if owner == "uri":
@@ -34,21 +41,44 @@ class CalendlyApi:
         raise ProviderUnavailable(PROVIDER)
 
     def _event_types(self, of: Mapping[str, str]) -> Sequence[CalendlyEventType]:
-        found: list[CalendlyEventType] = []
+        pages = self._pages("/event_types", of, most=_MOST_PAGES)
+        read = [calendly_shapes.event_type(item) for page in pages for item in page]
+        return [kind for kind in read if kind is not None]
+
+    def _pages(self, path: str, wanted: Mapping[str, str], *, most: int) -> Iterator[list[Mapping[str, Any]]]:
         token: str | None = None
-        for _ in range(_MOST_PAGES):
-            page = fields.mapping(
-                self._http.get("/event_types", {**of, "count": _PAGE} | ({"page_token": token} if token else {}))
-            )
+        for _ in range(most):
+            place = {"count": _PAGE} | ({"page_token": token} if token else {})
+            page = fields.mapping(self._http.get(path, {**wanted, **place}))
             if not isinstance(page.get("collection"), list):
                 raise ProviderUnavailable(PROVIDER)
-            read = [calendly_shapes.event_type(fields.mapping(item)) for item in page["collection"]]
-            found += [kind for kind in read if kind is not None]
+            yield [fields.mapping(item) for item in page["collection"]]
             following = fields.text(fields.mapping(page.get("pagination")).get("next_page_token"))
             if following is None or following == token:
-                break
+                return
             token = following
-        return found
+
+    def invitees_from(self, moment: datetime) -> Iterator[CalendlyInvitee]:
+        since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        wanted = {"min_start_time": since, "sort": "start_time:asc"}
+        first, pages = self._of_everybody(lambda of: self._begun({**wanted, **of}))
+        for event in (*first, *(event for page in pages for event in page)):
+            yield from self._invitees_of(event)
+
+    def _begun(self, wanted: Mapping[str, str]) -> tuple[list[Mapping[str, Any]], Iterator[list[Mapping[str, Any]]]]:
+        """The first page and those after it: whether they may be listed at all shows with the first."""
+        pages = self._pages("/scheduled_events", wanted, most=_MOST_PAGES_OF_ALL)
+        return next(pages, []), pages
+
+    def _invitees_of(self, event: Mapping[str, Any]) -> Iterator[CalendlyInvitee]:
+        identity = calendly_shapes.last_id(fields.text(event.get("uri")) or "")
+        if identity is None:
+            raise ProviderUnavailable(PROVIDER)
+        for page in self._pages(f"/scheduled_events/{identity}/invitees", {}, most=_MOST_PAGES):
+            for person in page:
+                found = calendly_shapes.invitee(person, event)
+                if found is not None:
+                    yield found
 
     def invitee(self, uri: str) -> CalendlyInvitee | None:
         ids = calendly_shapes.invitee_ids(uri)

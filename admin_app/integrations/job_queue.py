@@ -5,10 +5,17 @@ from datetime import datetime
 from typing import Any
 
 import procrastinate
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 # Never opened: jobs are inserted through the session's own connection, this object only knows the SQL.
 _queue = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+_WAITS = text(
+    # In two halves, each of which has an index of the queue's own.
+    "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = :once_key)"
+    " OR EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'doing' AND worker_id IS NOT NULL"
+    " AND queueing_lock = :once_key)"
+)
 
 
 def defer(
@@ -27,3 +34,8 @@ def defer(
     with suppress(procrastinate.exceptions.AlreadyEnqueued), session.begin_nested():
         session.connection()  # the savepoint is only made once the session is used within it
         job.defer(**arguments)
+
+
+def waits(session: Session, once_key: str) -> bool:
+    """Whether a job with this key is queued or at work."""
+    return bool(session.scalar(_WAITS, {"once_key": once_key}))

@@ -11,6 +11,7 @@ from admin_app.jobs import (
     bulk_runs,
     calendars,
     checkouts,
+    comparisons,
     events,
     guests,
     mails,
@@ -21,12 +22,16 @@ from admin_app.jobs import (
 )
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
-from admin_app.services import owners, whop_comparison
+from admin_app.services import owners
 from admin_app.services.appointment_mails import Kind
-from admin_app.services.whop_comparison import ComparisonRuns, Counts
 
 FAILED_JOBS_KEPT_HOURS = 24 * 30
 OWNERS_AT_ONCE = 100
+
+
+def _stop_when_asked(context: JobContext) -> None:
+    if context.should_abort():
+        raise JobAborted
 
 
 def register(queue: App, bench: Bench, back_off: BackOff) -> None:
@@ -61,6 +66,12 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def send_refund(refund_id: int) -> None:
         refunds.send(bench, refund_id)
+
+    # Not tried again by the queue: a run that did not end is gone on with, and the next one is never far.
+    @queue.task(name="compare_with", pass_context=True)
+    @failing_by_code
+    def compare_with(context: JobContext, provider: str) -> None:
+        comparisons.compare(bench, provider, seen=lambda _: _stop_when_asked(context))
 
     # Not tried again by the queue: whatever is still unknown is asked about at the next tick.
     @queue.task(name="ask_about_refund")
@@ -124,17 +135,19 @@ def _recurring(queue: App, bench: Bench) -> None:
     @queue.task(name="reconcile_whop", queueing_lock="reconcile_whop", pass_context=True)
     @failing_by_code
     def reconcile_whop(context: JobContext, timestamp: int) -> None:
-        def stop_when_asked(_: Counts) -> None:
-            if context.should_abort():
-                raise JobAborted
+        comparisons.compare(bench, "whop", seen=lambda _: _stop_when_asked(context))
 
-        whop = bench.providers.whop
-        if whop is None:
-            return
-        try:
-            whop_comparison.compare(whop, lambda: bench.db.unit_of_work(Job("reconcile_whop")), seen=stop_when_asked)
-        except ComparisonRuns:
-            return
+    @queue.periodic(cron="37 */6 * * *")
+    @queue.task(name="queue_comparisons", queueing_lock="queue_comparisons")
+    @failing_by_code
+    def queue_comparisons(timestamp: int) -> None:
+        comparisons.queue_all(bench)
+
+    @queue.periodic(cron="*/5 * * * *")
+    @queue.task(name="queue_unfinished_comparisons", queueing_lock="queue_unfinished_comparisons")
+    @failing_by_code
+    def queue_unfinished_comparisons(timestamp: int) -> None:
+        comparisons.queue_unfinished(bench)
 
     @queue.periodic(cron="*/10 * * * *")
     @queue.task(name="refresh_owners", queueing_lock="refresh_owners")

@@ -47,9 +47,20 @@ EVENTS: dict[str, EventKind] = {
     "inbox.parked": EventKind("{actor} parked a {provider} event: {because}"),
     "inbox.email_attached": EventKind("{actor} attached {email} to a parked event and released it"),
     "inbox.released": EventKind("{actor} released a parked or failed event"),
+    # as comparisons with Whop were noted before there were others
     "reconcile.finished": EventKind(
         "{actor} compared {seen} memberships with {provider}: {brought_in} brought in, {updated} updated"
     ),
+    # comparisons
+    "drift.requested": EventKind("{actor} started a comparison with {provider}"),
+    "drift.compared": EventKind(
+        "{actor} compared {compared} objects with {provider}: {repaired} differences repaired, {found} to look at",
+        frozenset({"error_code"}),
+    ),
+    "drift.wanted": EventKind("{actor} decided to {wanted} what differs in {field} at {provider}"),
+    "drift.resolved": EventKind("{actor} settled what differed in {field} at {provider}: {outcome}"),
+    "drift.ignored": EventKind("{actor} let the difference in {field} at {provider} stand"),
+    "drift.assigned": EventKind("{actor} gave the difference in {field} at {provider} to {owner}"),
     # bookings and meetings: `what` is booking or meeting
     "booking.held": EventKind("{actor} held {what} {number} for {email}"),
     "booking.confirmed": EventKind("{actor} confirmed {what} {number}"),

@@ -3,7 +3,7 @@
 A delivery is a hint: where a key is set, Cal.com is asked for the booking, and for those before and after it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,15 @@ class Found:
     chain: tuple[CalcomBooking, ...] = ()
 
 
+@dataclass(frozen=True)
+class Host:
+    """With whom it was booked, as Cal.com knows them."""
+
+    event_type_id: str | None
+    id: str | None
+    email: str | None
+
+
 def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
     """The booking that the event is about."""
     parsed = _parsed(event)
@@ -43,9 +52,14 @@ def fetch(providers: Providers, needed: str) -> Any:
     found = providers.calcom.booking(needed) if providers.calcom else None
     if providers.calcom is None or found is None:
         return Found(providers.calcom_accounts)
-    before = _along(providers.calcom, found, lambda booking: booking.rescheduled_from_uid)
-    after = _along(providers.calcom, found, lambda booking: booking.rescheduled_to_uid)
-    return Found(providers.calcom_accounts, (*reversed(before), found, *after))
+    return Found(providers.calcom_accounts, chain_of(providers.calcom, found))
+
+
+def chain_of(port: CalcomPort, found: CalcomBooking) -> tuple[CalcomBooking, ...]:
+    """The booking with all that it was before and became since, the oldest first; asks for the others."""
+    before = _along(port, found, lambda booking: booking.rescheduled_from_uid)
+    after = _along(port, found, lambda booking: booking.rescheduled_to_uid)
+    return (*reversed(before), found, *after)
 
 
 def _along(
@@ -68,10 +82,23 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
         return Settled.ignored("not about an appointment")
     asked: Found = found or Found()
     told = _told(parsed)
-    entries = [*([told] if told else ()), *(entry for booking in asked.chain if (entry := _entry(booking, parsed)))]
+    entries = [*([told] if told else ()), *_entries(asked.chain, parsed.occurred_at)]
+    host = Host(parsed.event_type_id, parsed.organizer_id, parsed.organizer_email)
+    return _take_in(ctx, entries, host, asked.accounts)
+
+
+def take_in(
+    ctx: Ctx, chain: Sequence[CalcomBooking], *, accounts: CalcomAccounts, told_at: datetime
+) -> Settled | Parked:
+    """Bring the booking in line with these of one chain, the oldest first."""
+    host = Host(chain[-1].event_type_id, chain[-1].host_id, chain[-1].host_email)
+    return _take_in(ctx, _entries(chain, told_at), host, accounts)
+
+
+def _take_in(ctx: Ctx, entries: Sequence[Entry], host: Host, accounts: CalcomAccounts) -> Settled | Parked:
     if not entries:
         return Parked("attendee_missing")
-    return calendar_bookings.take_in(ctx, entries, sold=lambda ctx, entry: _sold(ctx, parsed, entry, asked.accounts))
+    return calendar_bookings.take_in(ctx, entries, sold=lambda ctx, entry: _sold(ctx, host, entry, accounts))
 
 
 def _parsed(event: WebhookEvent) -> CalcomEvent:
@@ -97,7 +124,11 @@ def _told(event: CalcomEvent) -> Entry | None:
     )
 
 
-def _entry(booking: CalcomBooking, event: CalcomEvent) -> Entry | None:
+def _entries(chain: Sequence[CalcomBooking], told_at: datetime) -> list[Entry]:
+    return [entry for booking in chain if (entry := _entry(booking, told_at))]
+
+
+def _entry(booking: CalcomBooking, told_at: datetime) -> Entry | None:
     """What Cal.com answered about one booking of the chain."""
     if booking.attendee_email is None:
         return None
@@ -112,7 +143,7 @@ def _entry(booking: CalcomBooking, event: CalcomEvent) -> Entry | None:
         previous=booking.rescheduled_from_uid,
         following=booking.rescheduled_to_uid,
         awaits_host=booking.status == "pending",
-        ended=(booking.updated_at or event.occurred_at, because) if ended else None,
+        ended=(booking.updated_at or told_at, because) if ended else None,
         our_id=booking.our_id,
     )
 
@@ -154,13 +185,13 @@ def _because(canceled_by: str | None, attendee_email: str) -> CanceledBecause:
     return CanceledBecause.BY_CLIENT if by_client else CanceledBecause.BY_PRACTITIONER
 
 
-def _sold(ctx: Ctx, event: CalcomEvent, entry: Entry, accounts: CalcomAccounts) -> SessionType:
+def _sold(ctx: Ctx, host: Host, entry: Entry, accounts: CalcomAccounts) -> SessionType:
     practitioner = calcom_mapping.practitioner_of(
         ctx.session,
         accounts,
-        event_type_id=event.event_type_id,
-        organizer_id=event.organizer_id,
-        organizer_email=event.organizer_email,
+        event_type_id=host.event_type_id,
+        organizer_id=host.id,
+        organizer_email=host.email,
     )
     if practitioner is None:
         raise Waits("practitioner_unknown")

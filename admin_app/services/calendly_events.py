@@ -35,10 +35,13 @@ def fetch(providers: Providers, needed: str) -> Any:
     if providers.calendly is None:
         return ()
     found = providers.calendly.invitee(needed)
-    if found is None:
-        return ()
-    before = _along(providers.calendly, found, lambda invitee: invitee.old_invitee_uri)
-    after = _along(providers.calendly, found, lambda invitee: invitee.new_invitee_uri)
+    return () if found is None else chain_of(providers.calendly, found)
+
+
+def chain_of(port: CalendlyPort, found: CalendlyInvitee) -> tuple[CalendlyInvitee, ...]:
+    """The invitee with all that it was before and became since, the oldest first; asks for the others."""
+    before = _along(port, found, lambda invitee: invitee.old_invitee_uri)
+    after = _along(port, found, lambda invitee: invitee.new_invitee_uri)
     return (*reversed(before), found, *after)
 
 
@@ -61,8 +64,13 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
     told = [*([parsed.invitee] if parsed.invitee else ()), *_invitees(found)]
     if not told:
         return Parked("details_missing")
+    return take_in(ctx, told, told_at=parsed.occurred_at)
+
+
+def take_in(ctx: Ctx, told: Sequence[CalendlyInvitee], *, told_at: datetime) -> Settled | Parked:
+    """Bring the booking in line with these invitees of one chain, the oldest first."""
     kinds = {invitee.uri: invitee.event_type_uri for invitee in told}
-    entries = [_entry(invitee, parsed.occurred_at) for invitee in told]
+    entries = [_entry(invitee, told_at) for invitee in told]
     return calendar_bookings.take_in(ctx, entries, sold=lambda ctx, entry: _sold(ctx, kinds[entry.id]))
 
 

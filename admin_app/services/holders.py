@@ -108,6 +108,17 @@ def is_held(session: Session, membership_id: str) -> bool:
     return any(session.execute(row.limit(1)).first() is not None for row in rows)
 
 
+def shown(session: Session, membership_id: str) -> Holder | None:
+    """Who holds this membership, to look at: nothing is locked and no legacy row moved."""
+    profiles = select(Profile).where(Profile.whop_membership_id == membership_id)
+    newest = profiles.order_by(legacy.IS_LEGACY, Profile.updated_at.desc()).limit(1)
+    profile = session.scalar(newest.execution_options(populate_existing=True))
+    if profile is not None and not profile.is_legacy:
+        return profile
+    pending = select(PendingProfile).where(PendingProfile.whop_membership_id == membership_id)
+    return session.scalar(pending.execution_options(populate_existing=True)) or profile
+
+
 def was_held(session: Session, membership_id: str) -> bool:
     """Whether this membership was here before: the audit remembers what no row holds any more."""
     return session.scalar(select(AuditEntry.id).where(audit.about(membership_key(membership_id))).limit(1)) is not None

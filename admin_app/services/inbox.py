@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -171,6 +171,14 @@ def _locked(ctx: Ctx, event_id: int) -> WebhookEvent:
     if event is None:
         raise NotFound("There is no such event in the inbox.")
     return event
+
+
+def parked_because(session: Session, provider: str, subject: str) -> str | None:
+    """What the newest event about this object waits for, if it waits."""
+    newest = select(WebhookEvent.parked_because).where(
+        WebhookEvent.provider == provider, WebhookEvent.subject == subject
+    )
+    return session.scalar(newest.order_by(WebhookEvent.id.desc()).limit(1))
 
 
 def unfinished(session: Session, *, older_than: timedelta, now: datetime | None = None, limit: int = 200) -> list[int]:

@@ -103,7 +103,7 @@ def take_in_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None 
     payment.stripe_checkout_session_id = session.id
     payment.stripe_payment_intent_id = payment.stripe_payment_intent_id or session.payment_intent_id
     payment.checkout_url = session.url or payment.checkout_url
-    became = _move(ctx, payment, _state_by_session(session))
+    became = _move(ctx, payment, state_by_session(session))
     if became is PaymentState.PAID:
         payment.captured_amount = max(payment.captured_amount, session.amount)
         payment.failure_code = None
@@ -123,13 +123,19 @@ def take_in_payment(ctx: Ctx, told: StripePayment) -> PaymentNews | None:
     if payment.state is not PaymentState.PAID:
         payment.failure_code = told.failure_code or payment.failure_code
     # While the session is open, a declined card may be followed by another one; once it is complete, by nothing.
-    refused = payment.state is PaymentState.PROCESSING and told.status in ("requires_payment_method", "canceled")
+    refused = payment.state is PaymentState.PROCESSING and is_refused(told)
     became = _move(ctx, payment, PaymentState.FAILED if refused else payment.state)
     disputed = _take_in_dispute(ctx, payment, told)
     return _noted(ctx, payment, before, became, disputed)
 
 
-def _state_by_session(session: StripeSession) -> PaymentState:
+def is_refused(told: StripePayment) -> bool:
+    """Whether the bank said no; of an open session that is not the last word."""
+    return told.status in ("requires_payment_method", "canceled")
+
+
+def state_by_session(session: StripeSession) -> PaymentState:
+    """The state that a Checkout session speaks of."""
     if session.status == "expired":
         return PaymentState.EXPIRED
     if session.status == "open":

@@ -1,13 +1,12 @@
 """Brings in what no event brought: a provider stops retrying after about a minute, its list does not forget."""
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
 from admin_app.context import Ctx
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import audit, holders, inbox, purchases
+from admin_app.services import holders, inbox, purchases
 from admin_app.services.holders import Holder
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState
@@ -102,18 +101,3 @@ def _as_event(membership: WhopMembership, since: datetime) -> bytes:
         "data": data,
     }
     return json.dumps(event, separators=(",", ":")).encode()
-
-
-def finish(ctx: Ctx, *, provider: str, counts: Mapping[str, int]) -> None:
-    """Record that a comparison ran and what it found."""
-    audit.record(
-        ctx,
-        "reconcile.finished",
-        records=[f"provider:{provider}"],
-        facts={
-            "provider": provider,
-            "seen": sum(counts.values()),
-            "brought_in": counts.get(Outcome.BROUGHT_IN, 0),
-            "updated": counts.get(Outcome.UPDATED, 0),
-        },
-    )

@@ -77,6 +77,10 @@ def bulk_run_key(run_id: int) -> str:
     return f"bulk_run:{run_id}"
 
 
+def provider_key(provider: str) -> str:
+    return f"provider:{provider}"
+
+
 def finding_key(finding_id: int) -> str:
     return f"drift_finding:{finding_id}"
 

@@ -64,11 +64,7 @@ def _bookings(routes: Blueprint, world: World) -> None:
 
     @routes.get("/bookings")
     def listed() -> Response:
-        email, newest_first = request.args.get("attendeeEmail"), request.args.get("sortCreated") == "desc"
-        found = world.store.all(records.BOOKING)
-        if email:
-            found = [one for one in found if one["attendee"]["email"].lower() == email.lower()]
-        return _page([records.answer(world, one) for one in (found[::-1] if newest_first else found)])
+        return _page([records.answer(world, one) for one in _wanted(world.store.all(records.BOOKING))])
 
     @routes.get("/bookings/<uid>")
     def booking(uid: str) -> Response:
@@ -141,6 +137,19 @@ def _page(found: list[dict[str, Any]]) -> Response:
         "hasPreviousPage": skip > 0,
     }
     return jsonify({"status": "success", "data": shown, "pagination": pagination})
+
+
+def _wanted(found: list[Document]) -> list[Document]:
+    """Those that are asked for, in the order that is asked for."""
+    email, after = request.args.get("attendeeEmail"), request.args.get("afterStart")
+    if email:
+        found = [one for one in found if one["attendee"]["email"].lower() == email.lower()]
+    if after:
+        found = [one for one in found if _stated(one["start"]) > _stated(after)]
+    if request.args.get("sortStart"):
+        found = sorted(found, key=lambda one: _stated(one["start"]))
+    descends = "desc" in (request.args.get("sortCreated"), request.args.get("sortStart"))
+    return found[::-1] if descends else found
 
 
 def _number(name: str, default: int) -> int:

@@ -1,6 +1,7 @@
 """Calendly's API under /calendly, for the calls that the product makes."""
 
 import hmac
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -33,6 +34,13 @@ def blueprint(world: World) -> Blueprint:
         if not owners & {request.args.get("user"), request.args.get("organization")}:
             raise _Failed(400, "Invalid Argument", "The supplied parameters are invalid.", "user", "organization")
         return _page([records.event_type_answer(kind) for kind in world.store.all(records.EVENT_TYPE)])
+
+    @routes.get("/scheduled_events")
+    def events() -> Response:
+        owners = {records.HOST, records.ORGANIZATION}
+        if not owners & {request.args.get("user"), request.args.get("organization")}:
+            raise _Failed(400, "Invalid Argument", "The supplied parameters are invalid.", "user", "organization")
+        return _page([records.event_answer(world, one) for one in _within(world.store.all(records.INVITEE))])
 
     @routes.get("/scheduled_events/<event_id>")
     def event(event_id: str) -> Response:
@@ -80,6 +88,28 @@ def _guarded(routes: Blueprint, world: World) -> None:
     @routes.after_request
     def leave(response: Response) -> Response:
         return world.faults.after(request, response)
+
+
+def _within(invitees: list[Document]) -> list[Document]:
+    """Those whose event begins within what is asked for, in the order that is asked for."""
+    after, before, status, order = (
+        request.args.get(name) for name in ("min_start_time", "max_start_time", "status", "sort")
+    )
+    found = [
+        one
+        for one in invitees
+        if (after is None or _read(one["starts_at"]) > _read(after))
+        and (before is None or _read(one["starts_at"]) < _read(before))
+        and (status is None or (status == "canceled") == bool(one["canceled"]))
+    ]
+    return sorted(found, key=lambda one: _read(one["starts_at"]), reverse=order == "start_time:desc")
+
+
+def _read(moment: str) -> datetime:
+    try:
+        return datetime.fromisoformat(moment)
+    except ValueError:
+        raise _Failed(400, "Invalid Argument", "The supplied parameters are invalid.", "min_start_time") from None
 
 
 def _event(world: World, event_id: str) -> Document:

@@ -13,7 +13,8 @@ from admin_app.db import Database
 from admin_app.demo import guard
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.services import calendly_mapping, whop_comparison
+from admin_app.services import calendly_mapping, drift_runs
+from admin_app.services.drift_whop import WhopSide
 from admin_app.simulator import control_workos
 from models import Guest, Practitioner, SessionType, User
 from tests.house import settings_for
@@ -44,9 +45,9 @@ def test_a_second_fill_changes_nothing_and_the_simulator_agrees_with_the_data(
 
     whop = registry.from_settings(settings_for(own_simulator)).whop
     assert whop is not None
-    counts = whop_comparison.compare(whop, lambda: own_demo.unit_of_work(Job("test")))
+    counts = drift_runs.compare(WhopSide(whop, own_demo.clock), lambda: own_demo.unit_of_work(Job("test")))
     assert set(counts.outcomes) == {"known"}
-    assert counts.seen > 900
+    assert counts.compared > 900
     known = control_workos.state(own_simulator)
     assert [len(known[name]) for name in ("users", "organizations", "memberships", "codes")] == [36, 36, 36, 0]
     with own_demo.read_only() as session:

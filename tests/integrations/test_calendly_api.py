@@ -141,3 +141,18 @@ def test_a_cancellation_that_nobody_answered(calendly, provider):
     with pytest.raises(OutcomeUnknown):
         calendly.cancel_event(EVENT, "once")
     assert len(provider.posted) == 1
+
+
+def test_everybody_who_booked_event_by_event_page_by_page(calendly, provider):
+    query = (
+        "/scheduled_events?min_start_time=2027-01-01T00%3A00%3A00.000000Z&sort=start_time%3Aasc"
+        "&organization=https%3A%2F%2Fapi.calendly.com%2Fo%2FO&count=100"
+    )
+    provider.answers[query] = page(WHEN, following="2")
+    provider.answers[f"{query}&page_token=2"] = page(WHEN)
+    provider.answers["/scheduled_events/E1/invitees"] = page(PERSON)
+    found = list(calendly.invitees_from(datetime(2027, 1, 1, tzinfo=UTC)))
+    assert [one.uri for one in found] == [INVITEE] * 2
+    del provider.answers["/scheduled_events/E1/invitees"]
+    with pytest.raises(ProviderUnavailable):
+        list(calendly.invitees_from(datetime(2027, 1, 1, tzinfo=UTC)))

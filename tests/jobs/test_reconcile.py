@@ -13,8 +13,10 @@ from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations.ports import WhopMembership
 from admin_app.jobs import memberships
-from admin_app.services import whop_comparison
-from admin_app.services.whop_comparison import ComparisonRuns, Counts
+from admin_app.services import drift_runs
+from admin_app.services.drift import Progress
+from admin_app.services.drift_runs import ComparisonRuns
+from admin_app.services.drift_whop import WhopSide
 from admin_app.simulator import control, whop_events, whop_records
 from models import AuditEntry, Membership, PendingProfile, WebhookEvent
 from tests.house import House, Watch, build
@@ -32,9 +34,13 @@ def work(house: House) -> Callable[[], AbstractContextManager[Ctx]]:
     return lambda: house.db.unit_of_work(Job("reconcile_whop"))
 
 
-def compare(house: House) -> dict[str, int]:
+def whop_side(house: House) -> WhopSide:
     assert house.bench.providers.whop is not None
-    return whop_comparison.compare(house.bench.providers.whop, work(house)).outcomes
+    return WhopSide(house.bench.providers.whop, house.db.clock)
+
+
+def compare(house: House) -> dict[str, int]:
+    return drift_runs.compare(whop_side(house), work(house)).outcomes
 
 
 def buy_unseen(house: House, number: int) -> str:
@@ -62,7 +68,7 @@ def test_what_no_event_brought_is_brought_in_once(house: House) -> None:
     assert [row.plan_duration.value for row in waiting] == ["monthly", "yearly", "monthly"]
     assert {row.usage_credits for row in waiting} == {1000}
     assert house.count(WebhookEvent) == 3
-    assert [entry.event for entry in house.rows(select(AuditEntry))].count("reconcile.finished") == 3
+    assert [entry.event for entry in house.rows(select(AuditEntry))].count("drift.compared") == 3
 
 
 def test_an_end_that_no_event_told_is_noticed(house: House) -> None:
@@ -114,7 +120,7 @@ def test_an_end_told_while_the_list_was_read_is_not_taken_back(house: House) -> 
                 house.work()
                 yield replace(listed, period_end=None, cancel_at_period_end=True)
 
-    assert whop_comparison.compare(Slow(), work(house)).outcomes == {"known": 1}
+    assert drift_runs.compare(WhopSide(Slow(), house.db.clock), work(house)).outcomes == {"known": 1}
     (pending,) = house.rows(select(PendingProfile))
     assert pending.membership is Membership.FREE
 
@@ -141,8 +147,7 @@ def test_many_pages_are_all_read(house: House) -> None:
         ],
     )
     seen: list[int] = []
-    assert house.bench.providers.whop is not None
-    whop_comparison.compare(house.bench.providers.whop, work(house), seen=lambda counts: seen.append(counts.seen))
+    drift_runs.compare(whop_side(house), work(house), seen=lambda progress: seen.append(progress.compared))
     assert seen == list(range(1, 251))
     assert house.count(PendingProfile) == 250
 
@@ -151,13 +156,12 @@ def test_two_never_run_at_once(real_house: House) -> None:
     buy_unseen(real_house, 1)
     refused: list[type[BaseException]] = []
 
-    def second(_: Counts) -> None:
+    def second(_: Progress) -> None:
         with pytest.raises(ComparisonRuns) as caught:
             compare(real_house)
         refused.append(caught.type)
 
-    assert real_house.bench.providers.whop is not None
-    whop_comparison.compare(real_house.bench.providers.whop, work(real_house), seen=second)
+    drift_runs.compare(whop_side(real_house), work(real_house), seen=second)
     assert refused == [ComparisonRuns]
     assert compare(real_house) == {"known": 1}
 
@@ -181,7 +185,7 @@ def test_without_a_key_there_is_nothing_to_compare(simulator: str, house: House)
 
 
 def test_whop_is_not_asked_inside_a_working_transaction(real_house: House) -> None:
-    """While Whop thinks, only the lock that keeps a second run away holds a connection."""
+    """While Whop thinks, nothing holds a connection."""
     buy_unseen(real_house, 1)
     control.fault(real_house.simulator, "whop", "slow", times=1, seconds=4)
     in_use: list[int] = []

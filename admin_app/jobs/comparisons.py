@@ -1,0 +1,33 @@
+"""Compares with the providers: on a schedule, when somebody asks, and on where a process died."""
+
+from collections.abc import Callable
+
+from admin_app.context import Job
+from admin_app.jobs.bench import Bench
+from admin_app.services import drift_runs
+from admin_app.services.drift import Progress
+from admin_app.services.drift_runs import ComparisonRuns, LostRun
+from admin_app.services.drift_sides import sides
+
+
+def compare(bench: Bench, provider: str, *, seen: Callable[[Progress], None] = lambda _: None) -> None:
+    """One comparison; nothing to do where the provider is not configured or another process is at it."""
+    side = sides(bench.providers, bench.db.clock).get(provider)
+    if side is None:
+        return
+    try:
+        drift_runs.compare(side, lambda: bench.db.unit_of_work(Job(f"compare_with_{provider}")), seen=seen)
+    except (ComparisonRuns, LostRun):
+        return
+
+
+def queue_all(bench: Bench) -> None:
+    """A job for every provider that is configured."""
+    with bench.db.unit_of_work(Job("queue_comparisons")) as ctx:
+        for provider in sides(bench.providers, bench.db.clock):
+            drift_runs.queue(ctx, provider)
+
+
+def queue_unfinished(bench: Bench) -> int:
+    with bench.db.unit_of_work(Job("queue_comparisons")) as ctx:
+        return drift_runs.queue_unfinished(ctx)

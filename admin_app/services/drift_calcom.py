@@ -1,0 +1,77 @@
+"""The comparison with Cal.com: every booking there, ours among them, by the chain of what each was and became."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomBooking, CalcomPort
+from admin_app.services import calcom_events, drift_calendars
+from admin_app.services.drift import Ours, Taken, Thing, Values
+from admin_app.services.event_handling import Parked
+from admin_app.services.provider_calls import Work
+from models.scheduling import BookingSource, BookingStatus
+
+_SOURCE = BookingSource.CALCOM
+
+
+@dataclass(frozen=True)
+class CalcomThing:
+    """The chain of one booking there, the oldest first; the last says where it is."""
+
+    chain: tuple[CalcomBooking, ...]
+    accounts: CalcomAccounts
+    asked_at: datetime
+
+    @property
+    def external_id(self) -> str:
+        return self.chain[-1].uid
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return [booking.uid for booking in self.chain]
+
+    @property
+    def theirs(self) -> Values:
+        last = self.chain[-1]
+        awaits = BookingStatus.PENDING if last.status == "pending" else BookingStatus.CONFIRMED
+        status = awaits if last.active else BookingStatus.CANCELED
+        return drift_calendars.values(status.value, last.starts_at, last.attendee_email or "", last.uid)
+
+    def take_in(self, ctx: Ctx) -> Taken:
+        became = calcom_events.take_in(ctx, self.chain, accounts=self.accounts, told_at=self.asked_at)
+        return Taken(became.because) if isinstance(became, Parked) else Taken()
+
+
+class CalcomSide:
+    provider = "calcom"
+
+    def __init__(self, port: CalcomPort, accounts: CalcomAccounts, clock: Callable[[], datetime]) -> None:
+        self._port, self._accounts, self._clock = port, accounts, clock
+
+    def listed(self, since: datetime) -> Iterator[Thing]:
+        return (self._thing((booking,)) for booking in self._port.bookings_from(since))
+
+    def whole(self, listed: Thing, work: Work) -> Thing:
+        if not isinstance(listed, CalcomThing):
+            raise TypeError("only what this side listed")
+        return self._thing(calcom_events.chain_of(self._port, listed.chain[-1]))
+
+    def ask(self, external_id: str) -> Thing | None:
+        found = self._port.booking(external_id)
+        return None if found is None else self._thing(calcom_events.chain_of(self._port, found))
+
+    def held(self, session: Session, since: datetime, after: str | None, limit: int) -> Sequence[tuple[str, str]]:
+        return drift_calendars.held(session, _SOURCE, since, after, limit)
+
+    def ours(self, session: Session, ids: Sequence[str]) -> Ours | None:
+        booking = drift_calendars.booking_of(session, _SOURCE, ids)
+        return drift_calendars.ours(session, booking, _SOURCE) if booking else None
+
+    def differing(self, ours: Ours, theirs: Values, now: datetime) -> Sequence[str]:
+        return drift_calendars.differing(ours.values, theirs, now)
+
+    def _thing(self, chain: tuple[CalcomBooking, ...]) -> CalcomThing:
+        return CalcomThing(chain, self._accounts, self._clock())

@@ -1,0 +1,83 @@
+"""What comparisons with Calendly and Cal.com share: which booking an appointment there is, and what must agree."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from admin_app.integrations import job_queue
+from admin_app.services.booking_links import current_column, current_id
+from admin_app.services.drift import Ours, Values, text_of
+from admin_app.services.records import booking_key
+from models.scheduling import Booking, BookingLink, BookingSource, BookingStatus
+
+OFF = (BookingStatus.CANCELED.value, BookingStatus.REFUNDED.value)
+ON = (BookingStatus.PENDING.value, BookingStatus.CONFIRMED.value)
+
+
+def booking_of(session: Session, source: BookingSource, ids: Sequence[str]) -> Booking | None:
+    """The booking that one of these ids leads to; the one that has it now before one that had it."""
+    linked = select(BookingLink.booking_id).where(
+        BookingLink.provider == source.value, BookingLink.external_id.in_(ids)
+    )
+    now = current_column(source).in_(ids)
+    found = session.scalars(
+        select(Booking)
+        .where(or_(Booking.id.in_(linked), now))
+        .order_by(now.desc().nulls_last(), Booking.id)
+        .limit(1)
+        .execution_options(populate_existing=True)
+    )
+    return found.first()
+
+
+def ours(session: Session, booking: Booking, source: BookingSource) -> Ours:
+    return Ours(
+        booking_key(booking.id),
+        values(booking.status.value, booking.starts_at, booking.client_email, current_id(booking, source) or ""),
+        settling=job_queue.waits(session, f"sync_calendar:{booking.id}"),
+    )
+
+
+def values(status: str, starts_at: datetime, email: str, external_id: str) -> Values:
+    return {
+        "status": status,
+        "starts_at": text_of(starts_at),
+        "client_email": email.lower(),
+        "external_id": external_id or None,
+    }
+
+
+def differing(ours: Values, theirs: Values, now: datetime) -> list[str]:
+    """What is over here may be called off nowhere any more; what is on must be so, then and for whom both say."""
+    is_on, off_there = ours["status"] in ON, theirs["status"] == BookingStatus.CANCELED.value
+    if off_there:
+        return [] if ours["status"] in OFF else ["status"]
+    if ours["status"] in OFF:
+        return ["status"] if _is_coming(theirs, now) else []
+    if not is_on:
+        return []
+    return [name for name in ("starts_at", "client_email", "external_id") if ours.get(name) != theirs.get(name)]
+
+
+def _is_coming(theirs: Mapping[str, str | None], now: datetime) -> bool:
+    return datetime.fromisoformat(theirs["starts_at"] or "") > now
+
+
+def held(
+    session: Session, source: BookingSource, since: datetime, after: str | None, limit: int
+) -> list[tuple[str, str]]:
+    """Bookings that are on and known there, from `since` on, by their time."""
+    external_id = current_column(source)
+    conditions: list[ColumnElement[bool]] = [
+        Booking.status.in_(ON),
+        Booking.starts_at >= since,
+        external_id.is_not(None),
+    ]
+    if after is not None:
+        moment, _, number = after.partition("|")
+        conditions.append(tuple_(Booking.starts_at, Booking.id) > (datetime.fromisoformat(moment), int(number)))
+    query = select(Booking.starts_at, Booking.id, external_id).where(*conditions)
+    rows = session.execute(query.order_by(Booking.starts_at, Booking.id).limit(limit))
+    return [(f"{text_of(starts_at)}|{number}", uri or "") for starts_at, number, uri in rows]
