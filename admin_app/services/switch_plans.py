@@ -22,9 +22,9 @@ def of_wish(client: Client, state: SwitchState, wish: Wish, effect: Effect, now:
     if not wish.turns_on:
         lines, said = _lines_off(client, state), _said_off(state)
     elif wish.since is None:
-        lines, said = _lines_on(client, state, wish, effect, now), _said_on(state, wish)
+        lines, said = _lines_on(client, state, wish, effect, now), _said_on(state, wish, now)
     else:
-        lines, said = _lines_later(client, state, wish, effect), _said_later(state, wish, effect)
+        lines, said = _lines_later(client, state, wish, effect), _said_later(state, wish, effect, now)
     return Plan(
         title=f"{words.turn_on if wish.turns_on else words.turn_off}: {client.name}",
         outcome=words.on if wish.turns_on else words.off,
@@ -120,31 +120,35 @@ def _canceled(periods: Any) -> list[PlanLine]:
     return [PlanLine(flag_change_key(each.id), "next_since", each.since, None, REPLACED) for each in periods]
 
 
-def _said_on(state: SwitchState, wish: Wish) -> list[str]:
+def _said_on(state: SwitchState, wish: Wish, now: datetime) -> list[str]:
     words = WORDS[wish.flag]
     said = [f"{words.on} from now on."]
     if state.change is not None:
         said.append(f"It is on already, by {state.change.by}: {state.change.reason}. What is said here replaces that.")
     if state.set_outside:
         said.append(f"It is on already, {OUTSIDE}, without a reason. What is said here replaces that.")
-    return said + _said_of_end(wish)
+    return said + _said_of_end(wish, now)
 
 
-def _said_later(state: SwitchState, wish: Wish, effect: Effect) -> list[str]:
+def _said_later(state: SwitchState, wish: Wish, effect: Effect, now: datetime) -> list[str]:
     said = ["Nothing changes before it starts."]
     if effect.shortened:
         said.append("What is on before then ends where this begins, and whoever was to be told of its end is not.")
     if state.set_outside:
         said.append(f"It is on now, {OUTSIDE}. This takes over when it starts, and with its end it goes off.")
-    return said + _said_of_end(wish)
+    return said + _said_of_end(wish, now)
 
 
-def _said_of_end(wish: Wish) -> list[str]:
+def _said_of_end(wish: Wish, now: datetime) -> list[str]:
     if wish.until is None:
         return ["It stays on until somebody switches it back."]
+    said = ["At the end date it goes off by itself, at that very moment."]
     if wish.on_expiry is OnExpiry.STAY:
-        return ["At the end date it stays on and waits for a decision on the first page."]
-    return ["At the end date it goes off by itself, at that very moment."]
+        said = ["At the end date it stays on and waits for a decision on the first page."]
+    if wish.tell_email and wish.tell_at:
+        when = "at once, because that moment has passed" if wish.tell_at <= now else "before that"
+        said.append(f"A mail goes to {wish.tell_email} {when}.")
+    return said
 
 
 def _said_off(state: SwitchState) -> list[str]:

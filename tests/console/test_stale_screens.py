@@ -56,18 +56,28 @@ def test_the_difference_is_shown_and_nothing_is_done(db: Database, member: Staff
     assert client.post(address, data=again).status_code == 303
 
 
-@pytest.mark.parametrize(
-    "forged", ["", "{", "[1]", '["line"]', '["said", 5]', '["said", "<script>alert(1)</script>"]', "9" * 9999]
+FORGED = (
+    "",
+    "{",
+    "[1]",
+    '["line"]',
+    '["said", 5]',
+    '["said", "<script>alert(1)</script>"]',
+    '["line", "x", "<script>alert(1)</script>", "a", "b"]',
+    '["said", "\\ud800"]',
+    "[" * 5000,
 )
-def test_what_is_carried_is_for_display_alone(
-    db: Database, member: StaffMember, client_for: ClientFor, forged: str
-) -> None:
+
+
+def test_what_is_carried_is_for_display_alone(db: Database, member: StaffMember, client_for: ClientFor) -> None:
     client = client_for(Role.ADMIN)
     address = f"/admin/staff/{member.id}/role?role=finance"
-    data = filled_in(client.get(address).text) | {"was_shown": [forged]}
+    data = filled_in(client.get(address).text)
     change_role(db, member, Role.OPS)
-    answer = client.post(address, data=data)
-    assert answer.status_code == 409
-    assert "<script>alert" not in answer.text
+    for forged in FORGED:
+        answer = client.post(address, data=data | {"was_shown": [forged]})
+        assert answer.status_code == 409
+        assert "<script>alert" not in answer.text
     # It decides nothing: with the right fingerprint the act goes through, whatever is carried.
-    assert client.post(address, data=filled_in(answer.text) | {"was_shown": [forged]}).status_code == 303
+    now = filled_in(client.get(address).text)
+    assert client.post(address, data=now | {"was_shown": list(FORGED)}).status_code == 303

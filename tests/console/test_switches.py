@@ -66,49 +66,46 @@ def test_paused_until_monday_as_the_viewer_reads_clocks(db: Database, client_id:
     assert not boolean_of(db, client_id)
 
 
-@pytest.mark.parametrize(
-    ("typed", "sentence"),
-    [
-        ({"starts": None}, "Say from when"),
-        ({"ends": None}, "Say until when"),
-        ({"on_expiry": None}, "Say what happens at the end"),
-        ({"tell_email": None}, "did not arrive whole"),
-        ({"until": None}, "Write day and time like"),
-        ({"until": "soon"}, "Write day and time like"),
-        ({"until": "2026-11-24T13:00"}, "past already"),
-        ({"starts": "later"}, "Write day and time like"),
-        ({"until": "2027-03-28T02:30"}, "skip this time"),
-        ({"until": "2027-10-31T02:30"}, "show this time twice"),
-        ({"tell_email": "x", "tell_before": "60"}, "not an e-mail address"),
-        ({"tell_email": "a@example.com", "tell_before": None}, "how long before"),
-    ],
-)
+WRONG: list[tuple[dict[str, str | None], str]] = [
+    ({"starts": None}, "Say from when"),
+    ({"ends": None}, "Say until when"),
+    ({"on_expiry": None}, "Say what happens at the end"),
+    ({"tell_email": None}, "did not arrive whole"),
+    ({"until": None}, "Write day and time like"),
+    ({"until": "soon"}, "Write day and time like"),
+    ({"until": "2026-11-24T13:00"}, "past already"),
+    ({"starts": "later"}, "Write day and time like"),
+    ({"until": "2027-03-28T02:30"}, "skip this time"),
+    ({"until": "2027-10-31T02:30"}, "show this time twice"),
+    ({"tell_email": "x", "tell_before": "60"}, "not an e-mail address"),
+    ({"tell_email": "a@example.com", "tell_before": None}, "how long before"),
+]
+
+
 def test_what_is_missing_or_wrong_is_a_sentence_and_changes_nothing(
-    db: Database, client_id: int, client_for: ClientFor, typed: dict[str, str | None], sentence: str
+    db: Database, client_id: int, client_for: ClientFor
 ) -> None:
     client = client_for(Role.OPS)
-    assert sentence in look(client, client_id, **typed)
-    # The same by a form that is sent with it.
-    data = filled_in(look(client, client_id))
-    for name, value in typed.items():
-        data.pop(name, None)
-        if value is not None:
-            data[name] = [value]
-    answer = client.post(f"/admin/clients/{client_id}/switches/outbound_paused/on", data=data)
-    assert answer.status_code == 422
-    assert sentence in answer.text
+    whole = filled_in(look(client, client_id))
+    for typed, sentence in WRONG:
+        assert sentence in look(client, client_id, **typed)
+        # The same by a form that is sent with it.
+        data = {name: value for name, value in whole.items() if name not in typed}
+        data |= {name: [value] for name, value in typed.items() if value is not None}
+        answer = client.post(f"/admin/clients/{client_id}/switches/outbound_paused/on", data=data)
+        assert answer.status_code == 422, typed
+        assert sentence in answer.text
     assert changes(db, client_id) == []
 
 
-@pytest.mark.parametrize(("which", "hour"), [("first", 0), ("second", 1)])
-def test_a_time_that_comes_twice_is_asked_about(
-    db: Database, client_id: int, client_for: ClientFor, which: str, hour: int
-) -> None:
+def test_a_time_that_comes_twice_is_asked_about(db: Database, client_id: int, client_for: ClientFor) -> None:
     client = client_for(Role.OPS)
     assert 'name="until_which"' in look(client, client_id, until="2027-10-31T02:30")
-    page = look(client, client_id, until="2027-10-31T02:30", until_which=which)
-    client.post(f"/admin/clients/{client_id}/switches/outbound_paused/on", data=filled_in(page))
-    assert changes(db, client_id)[0].until == datetime(2027, 10, 31, hour, 30, tzinfo=UTC)
+    for which in ("first", "second"):
+        page = look(client, client_id, until="2027-10-31T02:30", until_which=which)
+        client.post(f"/admin/clients/{client_id}/switches/outbound_paused/on", data=filled_in(page))
+    ends = [datetime(2027, 10, 31, hour, 30, tzinfo=UTC) for hour in (0, 1)]
+    assert [period.until for period in changes(db, client_id)] == ends
 
 
 def test_a_stale_screen_says_what_moved(db: Database, client_id: int, client_for: ClientFor) -> None:

@@ -69,10 +69,15 @@ def _text(value: object, zone: ZoneInfo) -> str:
 def _read(text: str) -> list[str] | None:
     try:
         parts = json.loads(text[:LONGEST_CARRIED])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    fits = isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+    fits = isinstance(parts, list) and all(isinstance(part, str) and _can_be_sent(part) for part in parts)
     return parts if fits and (len(parts), *parts[:1]) in {(5, "line"), (2, "said")} else None
+
+
+def _can_be_sent(text: str) -> bool:
+    # JSON may spell half of a surrogate pair, which no encoding has.
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _of_line(key: tuple[str, str], then: tuple[str, str] | None, now: tuple[str, str] | None) -> Difference | None:
