@@ -84,6 +84,8 @@ class Settings(BaseSettings):
         default=12, ge=1, description="A staff session ends after this long, whatever happens"
     )
 
+    export_days: int = Field(default=7, ge=1, description="The file of an export is deleted after this many days")
+
     @field_validator("clerk_authorized_parties", mode="before")
     @classmethod
     def _split_parties(cls, value: object) -> object:

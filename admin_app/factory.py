@@ -1,5 +1,6 @@
 """The only file that knows everything: builds the web application from its parts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -14,6 +15,8 @@ from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
 from admin_app.integrations.registry import Providers
+from admin_app.jobs.app import bench_for
+from admin_app.jobs.bench import Bench
 from views import errors, public, request_log, security, static_files
 from views.backdesk import EXTENSION, Backdesk
 from views.console import pages, sign_in
@@ -46,6 +49,11 @@ def create_app(settings: Settings, *, database: Database | None = None, provider
     cli.register(app)
     app.add_url_rule("/", "root", _to_console)
     return app
+
+
+def bench_for_worker(settings: Settings) -> Bench:
+    """What a worker works with; the console's lists are part of it, because their exports are made there."""
+    return replace(bench_for(settings), lists=pages.lists())
 
 
 def _configure(app: Flask, settings: Settings) -> None:

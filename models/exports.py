@@ -16,13 +16,14 @@ class ExportFormat(StrEnum):
 
 
 class ExportState(StrEnum):
-    """`expired`: the file is gone, who took it away is still known."""
+    """`expired`: the file is gone, who took it away is still known. `handed_over`: made at once, never kept."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     EXPIRED = "expired"
+    HANDED_OVER = "handed_over"
 
 
 class Export(Base):

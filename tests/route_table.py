@@ -10,7 +10,7 @@ from models import Role
 
 LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
-)
+) | {"exports"}
 RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
 SWITCHES = frozenset({"clients: switch", "clients: stop everyone"})
 
@@ -114,6 +114,9 @@ CONSOLE: dict[str, Row] = {
     "sent-emails.html_view": Row("mails", {"GET": 404}),
     "sent-emails.calendar_view": Row("mails", {"GET": 404}),
     **section("audit-entries", "audit"),
+    **section("exports", "exports"),
+    "exports.make": Row("exports", {"POST": 404}),
+    "exports.download": Row("exports", {"POST": 404}),
     **section("staff", "staff"),
     **section("staff-sessions", "staff"),
     "staff-commands.create": Row("staff: manage", {"GET": 200, "POST": 422}),

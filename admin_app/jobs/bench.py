@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations.registry import Providers
+from admin_app.services.exports import Lists
 
 
 @dataclass(frozen=True)
@@ -12,3 +13,5 @@ class Bench:
     db: Database
     settings: Settings
     providers: Providers
+    # What the console lists; given by whoever starts a worker, because the jobs know no pages.
+    lists: Lists | None = None

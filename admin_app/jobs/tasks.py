@@ -13,6 +13,7 @@ from admin_app.jobs import (
     checkouts,
     comparisons,
     events,
+    exports,
     guests,
     mails,
     memberships,
@@ -72,6 +73,11 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def compare_with(context: JobContext, provider: str) -> None:
         comparisons.compare(bench, provider, seen=lambda _: _stop_when_asked(context))
+
+    @queue.task(name="make_export", pass_context=True, retry=back_off)
+    @failing_by_code
+    def make_export(context: JobContext, export_id: int) -> None:
+        exports.make(bench, export_id, last_try=is_last_try(context.job))
 
     # Not tried again by the queue: whatever is still unknown is asked about at the next tick.
     @queue.task(name="ask_about_refund")
@@ -167,6 +173,12 @@ def _recurring(queue: App, bench: Bench) -> None:
     @failing_by_code
     def queue_pending_refunds(timestamp: int) -> None:
         refunds.queue_pending(bench)
+
+    @queue.periodic(cron="29 * * * *")
+    @queue.task(name="expire_exports", queueing_lock="expire_exports")
+    @failing_by_code
+    def expire_exports(timestamp: int) -> None:
+        exports.expire(bench)
 
     @queue.periodic(cron="41 3 * * *")
     @queue.task(name="forget_failed_jobs", queueing_lock="forget_failed_jobs")

@@ -37,6 +37,8 @@ class Permission(StrEnum):
     DRIFT_RUN = "drift:run"
     DRIFT_RESOLVE = "drift:resolve"
     EXPORTS_MAKE = "exports:make"
+    EXPORTS_SEE_ALL = "exports:see_all"
+    EXPORTS_TAKE_ANY = "exports:take_any"
     SERVICE_KEYS_READ = "service_keys:read"
     SERVICE_KEYS_MANAGE = "service_keys:manage"
     BOOKINGS_READ = "bookings:read"
@@ -105,8 +107,8 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     | SWITCHES_CLIENTS
     | KEEPS_THE_BOOKS
     | {P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN}
-    | {P.SERVICE_KEYS_READ, P.SERVICE_KEYS_MANAGE},
-    Role.AUDITOR: READS | {P.STAFF_READ, P.SERVICE_KEYS_READ},
+    | {P.SERVICE_KEYS_READ, P.SERVICE_KEYS_MANAGE, P.EXPORTS_SEE_ALL, P.EXPORTS_TAKE_ANY},
+    Role.AUDITOR: READS | {P.STAFF_READ, P.SERVICE_KEYS_READ, P.EXPORTS_SEE_ALL},
 }
 
 # What each scope of a service key allows.
@@ -136,6 +138,8 @@ REFUSALS: dict[Permission, str] = {
     P.MONTHS_CLOSE: "Only finance and administrators close a month.",
     P.DRIFT_RUN: "Only ops, finance and administrators start a comparison.",
     P.DRIFT_RESOLVE: "Only finance and administrators settle a difference.",
+    P.EXPORTS_SEE_ALL: "Only administrators and auditors see what others have exported.",
+    P.EXPORTS_TAKE_ANY: "Only who had a file made, and administrators, download it.",
     P.SERVICE_KEYS_READ: "Only administrators and auditors see the service keys.",
     P.SERVICE_KEYS_MANAGE: "Only administrators make and revoke service keys.",
     P.STAFF_READ: "Only administrators and auditors see the staff list.",

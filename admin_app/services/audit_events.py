@@ -20,6 +20,8 @@ class EventKind:
 
 
 SESSIONS = frozenset({"sessions_ended"})
+IN_ZONE = frozenset({"time_zone"})
+IN_ZONE_ROWS = IN_ZONE | {"rows"}
 
 EVENTS: dict[str, EventKind] = {
     # purchases
@@ -139,6 +141,9 @@ EVENTS: dict[str, EventKind] = {
     "bulk.stopped": EventKind("{actor} stopped a run over {size} clients with {changed} changed, {left} not: {what}"),
     "bulk.finished": EventKind("{actor} finished a run over {size} clients with {changed} changed, {left} not: {what}"),
     "bulk.discarded": EventKind("{actor} discarded a run over {size} clients before it began: {what}"),
+    # exports
+    "export.made": EventKind("{actor} exported {rows} rows of {section} as {format}: {filter}", IN_ZONE),
+    "export.downloaded": EventKind("{actor} downloaded the export of {section} as {format}: {filter}", IN_ZONE_ROWS),
     # staff
     "staff.created": EventKind("{actor} created the staff account {email} as {role}"),
     "staff.disabled": EventKind("{actor} disabled the staff account {email}", SESSIONS),

@@ -98,7 +98,7 @@ def _exports() -> None:
     )
     ops.add_foreign_key("exports", "by_id", "staff")
     ops.add_check("exports", "format", "format IN ('csv', 'xlsx')")
-    ops.add_check("exports", "state", "state IN ('queued', 'running', 'done', 'failed', 'expired')")
+    ops.add_check("exports", "state", "state IN ('queued', 'running', 'done', 'failed', 'expired', 'handed_over')")
     ops.create_index("ix_exports_created_at", "exports", "created_at, id")
     ops.create_index("ix_exports_by_id", "exports", "by_id, id")
     ops.create_index("ix_exports_expires_at", "exports", "expires_at, id", where="state = 'done'")

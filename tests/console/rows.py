@@ -92,6 +92,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
     money = _money(session, rows["booking"].id)
     return {
         **money,
+        "exports": _export(session),
         "bookings": rows["booking"].id,
         "clients": client.id,
         "extra-purchases": rows["extra"].id,
@@ -110,6 +111,24 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "users": user.id,
         "webhook-events": rows["event"].id,
     }
+
+
+def _export(session: Session) -> int:
+    """Made by somebody else than whoever looks."""
+    maker = m.StaffMember(email="maker@example.com", name=HOSTILE, role=m.Role.OPS, password_hash="none")
+    session.add(maker)
+    session.flush()
+    export = m.Export(
+        section="bookings",
+        arguments=[["q", HOSTILE]],
+        filter_words=HOSTILE,
+        format=m.ExportFormat.CSV,
+        time_zone="Europe/Paris",
+        by_id=maker.id,
+    )
+    session.add(export)
+    session.flush()
+    return export.id
 
 
 def _money(session: Session, booking_id: int) -> dict[str, Any]:

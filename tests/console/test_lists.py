@@ -287,7 +287,7 @@ def test_the_size_of_a_large_list_is_an_estimate_and_says_so(session: Session) -
 
 
 def plan_of(session: Session, wish: Wish, mode: Any) -> str:
-    statement, parameters = listing._statement(wish, mode)
+    statement, parameters = listing.statement_of(wish, mode)
     session.execute(text("SET LOCAL enable_seqscan = off"))
     lines = session.execute(estimates.Explain(statement), parameters).scalar_one()
     return json.dumps(lines)

@@ -145,7 +145,10 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
         return {}
 
     def get_query(self) -> Any:
-        return self.listing.scoped()
+        statement, own = self.listing.scoped(), self.listing.own
+        if own is not None and self.listing.is_narrowed_for(viewer()):
+            return statement.where(own[0] == viewer().staff.id)
+        return statement
 
     def get_one(self, id: Any) -> Any:
         key = self.listing.parse_key(str(id))

@@ -36,6 +36,7 @@ TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()
 AUDITED = {
     "booking": ("bookings", "Booking"),
     "client": ("clients", "Client"),
+    "export": ("exports", "Export"),
     "extra_purchase": ("extra-purchases", "Extra purchase"),
     "flag_change": ("flag-changes", "Period of a switch"),
     "guest": ("guests", "Guest"),

@@ -71,6 +71,11 @@ def _expected(session: Session, key: Hashable, statement: Select[Any], parameter
     return expected
 
 
+def expected_rows(session: Session, statement: Select[Any], parameters: Mapping[str, Any]) -> int:
+    """How many rows the planner expects."""
+    return int(session.execute(Explain(statement), parameters).scalar_one()[0]["Plan"]["Plan Rows"])
+
+
 def rounded(number: int) -> int:
     """The number with its first two figures only."""
     step = 10 ** max(len(str(number)) - 2, 0)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, func, inspect, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, func, inspect, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
@@ -25,6 +25,7 @@ from views.console.viewer import Viewer
 SIZES = (25, 50, 100)
 SIZE = 50
 SEARCH_SECONDS = 5
+OWN = "own_id"
 UNKNOWN_POSITION = "The position in the address could not be read, so this is the first page."
 UNKNOWN_SORT = "The list cannot be sorted that way, so it is in its usual order."
 TOO_SHORT = f"Type at least {SHORTEST_PART} characters to search for a part of a word."
@@ -60,6 +61,8 @@ class ListSpec:
     spans: tuple[Span, ...] = ()
     scope: ColumnElement[bool] | None = None
     lead: str = ""
+    # Whose record it is, and what one must be allowed to see those of others.
+    own: tuple[Any, Permission] | None = None
     # A command that needs no record, such as adding one: label, address, permission.
     add: tuple[str, str, Permission] | None = None
     empty: str = ""
@@ -98,6 +101,10 @@ class ListSpec:
         """The records of this section; nothing else is listed or opened."""
         statement = select(self.model)
         return statement if self.scope is None else statement.where(self.scope)
+
+    def is_narrowed_for(self, viewer: Viewer) -> bool:
+        """Whether this person sees only their own records."""
+        return self.own is not None and not viewer.may(self.own[1])
 
     def parse_key(self, given: str) -> Any:
         """The key this text stands for, or None when no record could have it."""
@@ -204,9 +211,10 @@ def show_list(session: Session, spec: ListSpec, args: MultiDict[str, str], viewe
         "headers": [_header(wish, column) for column in spec.columns],
         "shown_filters": spec.shown_filters,
         "spans": spans.shown(spec.spans, spec.address, wish.chosen, viewer.zone),
-        "chips": _chips(wish),
+        "chips": chips(wish),
         "kept": _kept(wish),
         "narrowed": bool(wish.chosen or wish.search),
+        "export": _export_address(wish) if viewer.may(Permission.EXPORTS_MAKE) and page.rows else None,
         "zone": viewer.zone.key,
         "has_times": any(column.kind == "time" for column in spec.columns),
     }
@@ -228,6 +236,8 @@ def read_wish(spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> Wish
         if found:
             given = {name: tuple(value for value in args.getlist(name) if value) for name in narrowing.arguments}
             chosen |= {name: values for name, values in given.items() if values}
+    if spec.is_narrowed_for(viewer):
+        parameters[OWN] = viewer.staff.id
     size = whole_number(args.get("size", "")) or SIZE
     search = typed_text(args.get("q", "")) if spec.search else ""
     if spec.search and search and spec.search.is_too_short(search):
@@ -265,13 +275,7 @@ def _read_position(
 
 def fetch_page(session: Session, wish: Wish, viewer: Viewer, *, sized: bool = True) -> Page:
     """One page: one query for its rows, and when `sized` at most one more for the size of the whole."""
-    try:
-        mode, found = _search(session, wish)
-    except OperationalError as error:
-        # 57014: the statement ran into its time limit.
-        if getattr(error.orig, "sqlstate", None) == "57014":
-            raise SearchTooSlow from error
-        raise
+    mode, found = _search(session, wish)
     slots = wish.spec.layout[0]
     rows = [[slot.cell(row, viewer.zone) for slot in slots] for row in found.rows]
     if not found.rows:
@@ -288,6 +292,16 @@ def fetch_page(session: Session, wish: Wish, viewer: Viewer, *, sized: bool = Tr
 
 
 def _search(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
+    try:
+        return _searched(session, wish)
+    except OperationalError as error:
+        # 57014: the statement ran into its time limit.
+        if getattr(error.orig, "sqlstate", None) == "57014":
+            raise SearchTooSlow from error
+        raise
+
+
+def _searched(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
     search = wish.spec.search
     if search is None or not wish.search:
         return None, _rows(session, wish, None)
@@ -300,9 +314,14 @@ def _search(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
     return None, Found()
 
 
+def found_by(session: Session, wish: Wish) -> Mode | None:
+    """How the list's search finds what it finds; None without a search, or when it finds nothing."""
+    return _search(session, replace(wish, size=1))[0]
+
+
 def _rows(session: Session, wish: Wish, mode: Mode | None) -> Found:
     # Plain rows by the session's connection: what the ORM does for entities costs a sixth of the query here.
-    rows = session.connection().execute(*_statement(wish, mode)).all()
+    rows = session.connection().execute(*statement_of(wish, mode)).all()
     more = len(rows) > wish.size
     if wish.backwards and not more and wish.cursor is not None:
         # The first page, reached from behind: shown whole and not only up to where one came from.
@@ -313,7 +332,8 @@ def _rows(session: Session, wish: Wish, mode: Mode | None) -> Found:
     return Found(kept, before=wish.cursor is not None, after=more)
 
 
-def _statement(wish: Wish, mode: Mode | None) -> tuple[Select[Any], dict[str, Any]]:
+def statement_of(wish: Wish, mode: Mode | None) -> tuple[Select[Any], dict[str, Any]]:
+    """The statement of the list's rows from its position on, as many as its size and one more."""
     cursor = wish.cursor
     begin: From = "start" if cursor is None else "null" if cursor.value is None else "value"
     shape = Shape(wish.sort, wish.descending, wish.backwards, begin, frozenset(wish.parameters), mode)
@@ -341,6 +361,8 @@ def conditions_of(spec: ListSpec, active: frozenset[str], mode: Mode | None) -> 
     def every() -> Iterator[ColumnElement[bool]]:
         if spec.scope is not None:
             yield spec.scope
+        if spec.own is not None and OWN in active:
+            yield spec.own[0] == bindparam(OWN, type_=spec.own[0].type)
         for narrowing in spec.filters:
             yield from narrowing.conditions(active)
         if spec.search and mode:
@@ -354,12 +376,16 @@ def _counted(spec: ListSpec, active: frozenset[str], mode: Mode | None) -> Selec
     return select(func.now()).select_from(spec.model).where(*conditions_of(spec, active, mode))
 
 
+def counted(wish: Wish, mode: Mode | None) -> tuple[Select[Any], dict[str, Any]]:
+    """What the size of the whole list is told from, with its parameters."""
+    return _counted(wish.spec, frozenset(wish.parameters), mode), parameters_of(wish, mode)
+
+
 def _total(session: Session, wish: Wish, mode: Mode | None, found: Found) -> str:
     shown = len(found.rows)
     if not found.before and not found.after:
         return estimates.exactly(shown)
-    parameters = parameters_of(wish, mode)
-    statement = _counted(wish.spec, frozenset(wish.parameters), mode)
+    statement, parameters = counted(wish, mode)
     key = (wish.spec.section, mode, *((name, str(value)) for name, value in sorted(parameters.items())))
     return estimates.size(session, key, statement, parameters, at_least=shown + 1)
 
@@ -368,13 +394,18 @@ def _edge(wish: Wish, row: Any) -> str:
     return pack(wish.sort, Cursor(row[-2], row[-1]))
 
 
-def _chips(wish: Wish) -> list[Chip]:
+def chips(wish: Wish) -> list[Chip]:
     return [
         Chip(f"{narrowing.label}{narrowing.words_for(name, value)}", wish.without(name, value))
         for narrowing in wish.spec.filters
         for name in narrowing.arguments
         for value in wish.chosen.get(name, ())
     ]
+
+
+def _export_address(wish: Wish) -> str:
+    """Where these rows, in this order, are had as a file."""
+    return wish.url(size=None).replace(wish.spec.address, f"/admin/exports/of/{wish.spec.section}", 1)
 
 
 def _kept(wish: Wish) -> list[tuple[str, str]]:

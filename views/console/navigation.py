@@ -83,6 +83,7 @@ GROUPS: tuple[Group, ...] = (
         "Oversight",
         (
             Item("Audit", "/admin/audit-entries/", "history", P.AUDIT_READ),
+            Item("Exports", "/admin/exports/", "external-link", P.EXPORTS_MAKE),
             Item("Staff", "/admin/staff/", "shield-check", P.STAFF_READ),
             Item("Staff sessions", "/admin/staff-sessions/", "key", P.STAFF_READ),
         ),

@@ -7,6 +7,7 @@ from views.console.base import ConsoleModelView, ConsoleView
 from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
 from views.console.clients.emergency import EmergencyStopView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
+from views.console.exporting import ListTables
 from views.console.home import HomeView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
@@ -20,6 +21,7 @@ from views.console.sections.approvals import ApprovalsView
 from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.bookings import BookingsView
 from views.console.sections.clients import ClientsView
+from views.console.sections.exports import ExportsView
 from views.console.sections.extra_purchases import ExtraPurchasesView
 from views.console.sections.flag_changes import FlagChangesView
 from views.console.sections.guests import GuestsView
@@ -65,6 +67,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     WebhookEventsView,
     SentEmailsView,
     AuditEntriesView,
+    ExportsView,
     StaffMembersView,
     StaffSessionsView,
 )
@@ -87,6 +90,11 @@ PAGES: tuple[type[ConsoleView], ...] = (
     SearchView,
     StaffCommandsView,
 )
+
+
+def lists() -> ListTables:
+    """Every list, as it is exported."""
+    return ListTables({section.listing.section: section for section in SECTIONS})
 
 
 def register(app: Flask) -> None:

@@ -14,7 +14,7 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import audit
 from views.console.columns import Column, Slots, lay_out
 from views.console.keyset import joined
-from views.console.listing import Header, ListSpec, Page, Wish, fetch_page, read_wish
+from views.console.listing import OWN, Header, ListSpec, Page, Wish, fetch_page, read_wish
 from views.console.viewer import Viewer
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
     key = listing.parse_key(record_id)
     row = None
     if key is not None:
-        row = session.connection().execute(_statement(spec, listing), {"key": key}).one_or_none()
+        narrowed = listing.is_narrowed_for(viewer)
+        parameters = {"key": key, OWN: viewer.staff.id} if narrowed else {"key": key}
+        row = session.connection().execute(_statement(spec, listing, narrowed), parameters).one_or_none()
     if row is None:
         raise NotFound(f"There is no {listing.one} under this address. It may have been deleted.")
     cells = [slot.cell(row, viewer.zone) for slot in spec.layout[0]]
@@ -119,7 +121,7 @@ def _name_of(listing: ListSpec, record_id: str, title: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _statement(spec: RecordSpec, listing: ListSpec) -> Select[Any]:
+def _statement(spec: RecordSpec, listing: ListSpec, narrowed: bool) -> Select[Any]:
     places = spec.layout[1]
     inner = [
         (expression if through is None else through).label(f"c{number}")
@@ -128,6 +130,8 @@ def _statement(spec: RecordSpec, listing: ListSpec) -> Select[Any]:
     statement = select(*inner).where(listing.key == bindparam("key", type_=listing.key.type))
     if listing.scope is not None:
         statement = statement.where(listing.scope)
+    if narrowed and listing.own is not None:
+        statement = statement.where(listing.own[0] == bindparam(OWN, type_=listing.own[0].type))
     return joined(statement.subquery("record"), places)
 
 
