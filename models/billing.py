@@ -110,6 +110,7 @@ class BillingChange(Base):
     __table_args__ = (
         Index("ix_billing_changes_client_id", "client_id", "at", "id"),
         Index("ix_billing_changes_at", "at", "id"),
+        Index("ix_billing_changes_status", "status_after", "at", "id"),
         Index("ix_billing_changes_movement", "movement", "at", "id"),
     )
 

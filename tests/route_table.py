@@ -10,18 +10,26 @@ from models import Role
 
 LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
-) | {"exports"}
+) | {"billing", "exports"}
 RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
 SWITCHES = frozenset({"clients: switch", "clients: stop everyone"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
     Role.OPS: LOOKS_AT | SWITCHES | {"appointments: manage", "guests: resolve", "schedule: manage"},
-    Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide"},
+    Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide", "months: close"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
     | SWITCHES
-    | {"guests: resolve", "schedule: manage", "refunds: ask", "refunds: decide", "staff", "staff: manage"},
+    | {
+        "guests: resolve",
+        "schedule: manage",
+        "refunds: ask",
+        "refunds: decide",
+        "months: close",
+        "staff",
+        "staff: manage",
+    },
     Role.AUDITOR: LOOKS_AT | {"staff"},
 }
 
@@ -98,6 +106,15 @@ CONSOLE: dict[str, Row] = {
     **section("organizations", "meetings"),
     **section("guests", "meetings"),
     **commands("meeting-guest", "guests: resolve", "link", "register"),
+    "finance.index": Row("billing", {"GET": 200}),
+    **section("past-due", "billing"),
+    **section("cancellations", "billing"),
+    **section("billing-changes", "billing"),
+    **section("month-lines", "billing"),
+    "months.index": Row("billing", {"GET": 200}),
+    "months.show": Row("billing", {"GET": 404}),
+    **commands("months", "months: close", "close"),
+    "months.export": Row("billing", {"POST": 404}),
     **section("payments", "payments"),
     **section("refunds", "payments"),
     **section("approvals", "payments"),

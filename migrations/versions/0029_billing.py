@@ -137,6 +137,7 @@ def _changes() -> None:
     ops.add_check("billing_changes", "movement", MOVEMENTS)
     ops.create_index("ix_billing_changes_client_id", "billing_changes", "client_id, at, id")
     ops.create_index("ix_billing_changes_at", "billing_changes", "at, id")
+    ops.create_index("ix_billing_changes_status", "billing_changes", "status_after, at, id")
     ops.create_index("ix_billing_changes_movement", "billing_changes", "movement, at, id")
 
 

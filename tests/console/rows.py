@@ -90,9 +90,11 @@ def one_of_everything(session: Session) -> dict[str, Any]:
     session.add_all(rows.values())
     session.flush()
     money = _money(session, rows["booking"].id)
+    books = _books(session, client.id)
     return {
         **money,
         "exports": _export(session),
+        **books,
         "bookings": rows["booking"].id,
         "clients": client.id,
         "extra-purchases": rows["extra"].id,
@@ -171,3 +173,53 @@ def _money(session: Session, booking_id: int) -> dict[str, Any]:
     session.add_all([approval, call])
     session.flush()
     return {"payments": payment.id, "refunds": refund.id, "approvals": approval.id, "provider-calls": call.id}
+
+
+def _books(session: Session, client_id: int) -> dict[str, Any]:
+    """A client who is past due and leaves, a step of revenue, and a closed month with one line."""
+    client = session.get_one(m.Client, client_id)
+    client.pending_cancellation, client.cancellation_requested_at = True, NOW
+    subscription = m.Subscription(
+        client_id=client_id,
+        stripe_subscription_id="sub_books",
+        stripe_customer_id="cus_books",
+        status="past_due",
+        currency="eur",
+        monthly_amount=9900,
+        amount_due=9900,
+        past_due_since=NOW,
+        cancel_at=NOW + timedelta(days=20),
+        fetched_at=NOW,
+    )
+    step = m.BillingChange(
+        client_id=client_id,
+        at=NOW,
+        status_before=m.BillingStatus.NONE,
+        status_after=m.BillingStatus.ACTIVE,
+        currency="eur",
+        monthly_after=9900,
+        movement=m.Movement.NEW,
+        cause="stripe",
+    )
+    closing = m.MonthClosing(
+        month=NOW.date(), closed_at=NOW, closed_by="fay@example.com", note=HOSTILE, lines=1, totals={}, digest="abc"
+    )
+    session.add_all([subscription, step, closing])
+    session.flush()
+    line = m.MonthLine(
+        closing_id=closing.id,
+        line_key=f"billing_change:{step.id}",
+        kind="new",
+        at=NOW,
+        currency="eur",
+        amount=9900,
+        about=f"client:{client_id}",
+    )
+    session.add(line)
+    session.flush()
+    return {
+        "past-due": subscription.id,
+        "cancellations": client_id,
+        "billing-changes": step.id,
+        "month-lines": line.id,
+    }

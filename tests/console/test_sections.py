@@ -85,6 +85,7 @@ def test_every_filter_and_sort_answers(name: str, keys: dict[str, Any], client_f
             "choice": getattr(narrowing, "words", ()),
             "yes_no": ("yes", "no"),
             "days": ("2026-03-01",),
+            "month": ("2026-03",),
             "exactly": ("1",),
             "one_of": tuple(getattr(narrowing, "options", ())),
         }[narrowing.shape]

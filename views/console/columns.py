@@ -23,10 +23,10 @@ Kind = Literal["text", "code", "number", "money", "time", "age", "badge", "yes_n
 NOTHING = "–"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 TONES = {
-    "good": "likely active confirmed completed processed sent pro paid created succeeded approved won",
+    "good": "new expansion likely active confirmed completed processed sent pro paid created succeeded approved won",
     "warn": "pending parked trial past_due queued received no_show kept merged awaiting_approval processing "
-    "needs_response warning_needs_response appeal_needs_response",
-    "bad": "failed canceled inactive unknown lost",
+    "contraction needs_response warning_needs_response appeal_needs_response",
+    "bad": "churn failed canceled inactive unknown lost",
     "info": "refunded team superseded",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
@@ -34,14 +34,18 @@ TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()
 
 # What the audit calls the records of each section: where their pages are, and what people call them.
 AUDITED = {
+    "billing_change": ("billing-changes", "Step"),
     "booking": ("bookings", "Booking"),
     "client": ("clients", "Client"),
     "export": ("exports", "Export"),
+    # A dispute is a part of its payment.
+    "dispute": ("payments", "Dispute of payment"),
     "extra_purchase": ("extra-purchases", "Extra purchase"),
     "flag_change": ("flag-changes", "Period of a switch"),
     "guest": ("guests", "Guest"),
     "meeting": ("meetings", "Meeting"),
     "merge": ("merges", "Merge"),
+    "month": ("months", "Month"),
     "onboarding_state": ("onboarding-states", "Onboarding"),
     "organization": ("organizations", "Organization"),
     "payment": ("payments", "Payment"),

@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import ColumnElement, DateTime, bindparam, exists, tuple_
+from sqlalchemy.orm import aliased
 from werkzeug.datastructures import MultiDict
 
+from admin_app.services.utc_months import begins, ends, read_month
 from views.console.keyset import BIGGEST
 
 Parameters = Mapping[str, Any]
@@ -136,11 +138,12 @@ class YesNo:
 
 @dataclass(frozen=True)
 class Days:
-    """From one day to another, both included, in the viewer's zone."""
+    """From one day to another, both included, in the viewer's zone; `within` is what its index is limited to."""
 
     name: str
     label: str
     column: Any
+    within: ColumnElement[bool] | None = None
     shape = "days"
 
     @property
@@ -161,9 +164,72 @@ class Days:
             yield self.column >= bindparam(f"f_{self.name}_from", type_=self.column.type)
         if f"f_{self.name}_to" in active:
             yield self.column < bindparam(f"f_{self.name}_to", type_=self.column.type)
+        if self.within is not None and not {f"f_{argument}" for argument in self.arguments}.isdisjoint(active):
+            yield self.within
 
     def words_for(self, argument: str, value: str) -> str:
         return f" from {value}" if argument.endswith("_from") else f" to {value}"
+
+
+@dataclass(frozen=True)
+class UtcMonth:
+    """Within one month of the books, which are kept in UTC whoever looks."""
+
+    name: str
+    label: str
+    column: Any
+    shape = "month"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
+        text = args.get(self.name, "").strip()
+        if not text:
+            return {}
+        month = read_month(text)
+        if month is None:
+            raise NotUnderstood
+        return {f"f_{self.name}_begins": begins(month), f"f_{self.name}_ends": ends(month)}
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
+        if f"f_{self.name}_begins" in active:
+            yield self.column >= _moment(f"f_{self.name}_begins")
+            yield self.column < _moment(f"f_{self.name}_ends")
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f": {value} (UTC)"
+
+
+@dataclass(frozen=True)
+class LastBefore(UtcMonth):
+    """The last record of its kind at the end of a month; records of a kind are alike in the columns `alike`.
+
+    `column` is when each holds from, and the key decides between the same moments.
+    """
+
+    alike: tuple[Any, ...] = ()
+    also: ColumnElement[bool] | None = None
+
+    def conditions(self, active: Collection[str]) -> Iterator[ColumnElement[bool]]:
+        if f"f_{self.name}_ends" not in active:
+            return
+        end, model = _moment(f"f_{self.name}_ends"), self.column.class_
+        later = aliased(model)
+        comes_later = tuple_(getattr(later, self.column.key), later.id) > tuple_(self.column, model.id)
+        same = (getattr(later, column.key) == column for column in self.alike)
+        yield self.column < end
+        yield ~exists().where(*same, comes_later, getattr(later, self.column.key) < end)
+        if self.also is not None:
+            yield self.also
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f" at the end of {value} (UTC)"
+
+
+def _moment(name: str) -> Any:
+    return bindparam(name, type_=DateTime(timezone=True))
 
 
 @dataclass(frozen=True)

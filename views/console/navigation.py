@@ -66,6 +66,12 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Money",
         (
+            Item("Finance", "/admin/finance/", "chart-bar", P.BILLING_READ),
+            Item("Past due", "/admin/past-due/", "hourglass", P.BILLING_READ),
+            Item("Cancellations", "/admin/cancellations/", "logout", P.BILLING_READ),
+            Item("Billing steps", "/admin/billing-changes/", "activity", P.BILLING_READ),
+            Item("Months", "/admin/months/", "lock", P.BILLING_READ),
+            Item("Kept lines", "/admin/month-lines/", "database", P.BILLING_READ),
             Item("Payments", "/admin/payments/", "credit-card", P.PAYMENTS_READ),
             Item("Refunds", "/admin/refunds/", "arrow-back-up", P.PAYMENTS_READ),
             Item("Approvals", "/admin/approvals/", "user-check", P.PAYMENTS_READ),

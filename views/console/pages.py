@@ -8,6 +8,8 @@ from views.console.bookings.commands import BookingCommandsView, MeetingCommands
 from views.console.clients.emergency import EmergencyStopView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
 from views.console.exporting import ListTables
+from views.console.finance.home import FinanceView
+from views.console.finance.months import MonthsView
 from views.console.home import HomeView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
@@ -19,7 +21,9 @@ from views.console.schedule.forms import PractitionerFormsView, SessionTypeForms
 from views.console.search import SearchView
 from views.console.sections.approvals import ApprovalsView
 from views.console.sections.audit_entries import AuditEntriesView
+from views.console.sections.billing_changes import BillingChangesView
 from views.console.sections.bookings import BookingsView
+from views.console.sections.cancellations import CancellationsView
 from views.console.sections.clients import ClientsView
 from views.console.sections.exports import ExportsView
 from views.console.sections.extra_purchases import ExtraPurchasesView
@@ -27,9 +31,11 @@ from views.console.sections.flag_changes import FlagChangesView
 from views.console.sections.guests import GuestsView
 from views.console.sections.meetings import MeetingsView
 from views.console.sections.merges import MergesView
+from views.console.sections.month_lines import MonthLinesView
 from views.console.sections.my_account import MyAccountView
 from views.console.sections.onboarding_states import OnboardingStatesView
 from views.console.sections.organizations import OrganizationsView
+from views.console.sections.past_due import PastDueView
 from views.console.sections.payments import PaymentsView
 from views.console.sections.pending_profiles import PendingProfilesView
 from views.console.sections.practitioners import PractitionersView
@@ -60,6 +66,10 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     PractitionersView,
     SessionTypesView,
     OrganizationsView,
+    PastDueView,
+    CancellationsView,
+    BillingChangesView,
+    MonthLinesView,
     PaymentsView,
     RefundsView,
     ApprovalsView,
@@ -72,6 +82,8 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     StaffSessionsView,
 )
 PAGES: tuple[type[ConsoleView], ...] = (
+    FinanceView,
+    MonthsView,
     SwitchCommandsView,
     FlagChangeCommandsView,
     EmergencyStopView,

@@ -41,10 +41,12 @@ class ClientsView(ConsoleModelView):
             Column("Onboarded", Client.onboarding_complete, "yes_no"),
             Column("Outbound paused", Client.outbound_paused, "yes_no"),
             Column("AI disabled", Client.ai_disabled, "yes_no"),
+            Column("Trial ends", Client.trial_ends_at, "time", sort="trial_ends"),
             Column("Since", Client.created_at, "time", sort="made"),
         ),
         sorts={
             "made": Sort("Since", Client.created_at, descending=True),
+            "trial_ends": Sort("Trial ends", Client.trial_ends_at),
             "id": Sort("Number", Client.id),
         },
         filters=(
@@ -53,6 +55,7 @@ class ClientsView(ConsoleModelView):
             YesNo("paused", "Outbound paused", Client.outbound_paused),
             YesNo("ai_disabled", "AI disabled", Client.ai_disabled),
             YesNo("canceling", "Cancellation pending", Client.pending_cancellation),
+            Days("trial_ends", "Trial ends", Client.trial_ends_at),
             Days("made", "Since", Client.created_at),
         ),
         search=Search(

@@ -7,7 +7,7 @@ from admin_app.services.worklists import UNANSWERED_DISPUTES
 from models import Booking, Meeting, Payment, PaymentState
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
-from views.console.filters import Choice, Days, Exactly, OneOf
+from views.console.filters import Choice, Days, Exactly, OneOf, UtcMonth
 from views.console.listing import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
@@ -59,10 +59,20 @@ class PaymentsView(ConsoleModelView):
                         "waits for our answer",
                         Payment.dispute_id.is_not(None) & Payment.dispute_status.in_(UNANSWERED_DISPUTES),
                     ),
+                    "no_deadline": (
+                        "waits for our answer, without a deadline",
+                        Payment.dispute_id.is_not(None)
+                        & Payment.dispute_status.in_(UNANSWERED_DISPUTES)
+                        & Payment.dispute_due_by.is_(None),
+                    ),
                     "any": ("disputed at any time", Payment.dispute_id.is_not(None)),
                 },
             ),
             Days("created", "Created", Payment.created_at),
+            Days("evidence", "Evidence until", Payment.dispute_due_by, within=Payment.dispute_id.is_not(None)),
+            UtcMonth("paid_in", "Paid", Payment.paid_at),
+            UtcMonth("lost_in", "Dispute lost", Payment.dispute_lost_at),
+            Exactly("currency", "Currency", Payment.currency),
             Exactly("booking", "Booking", Payment.booking_id),
             Exactly("meeting", "Meeting", Payment.meeting_id),
         ),
@@ -101,6 +111,7 @@ class PaymentsView(ConsoleModelView):
                     Column("Reason", Payment.dispute_reason, "badge"),
                     Column("Disputed", Payment.dispute_amount, "money", currency=Payment.currency),
                     Column("Evidence until", Payment.dispute_due_by, "time"),
+                    Column("Lost", Payment.dispute_lost_at, "time"),
                     Column("Dispute at Stripe", Payment.dispute_id, "code"),
                 ),
             ),

@@ -8,7 +8,7 @@ from admin_app.policies.permissions import Permission
 from models import Payment, Refund, RefundOrigin, RefundState
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
-from views.console.filters import Choice, Days, Exactly
+from views.console.filters import Choice, Days, Exactly, UtcMonth
 from views.console.listing import ListSpec, Sort
 from views.console.money.story import refund_story
 from views.console.records import Command, Group, RecordSpec, Related
@@ -61,6 +61,8 @@ class RefundsView(ConsoleModelView):
             Choice.of("state", "State", Refund.state, RefundState),
             Choice.of("origin", "Origin", Refund.origin, RefundOrigin),
             Days("created", "Asked for", Refund.created_at),
+            UtcMonth("settled_in", "Settled", Refund.settled_at),
+            Exactly("currency", "Currency", Refund.currency),
             Exactly("payment", "Payment", Refund.payment_id),
             Exactly("number", "Number", Refund.id),
         ),

@@ -1,0 +1,1 @@
+"""What finance opens every morning, and the months that it closes."""
