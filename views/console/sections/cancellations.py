@@ -1,5 +1,7 @@
 """Pending cancellations: clients who leave, and the day on which that takes effect."""
 
+from sqlalchemy import true
+
 from admin_app.policies.permissions import Permission
 from admin_app.services import finance
 from models import Client, Subscription
@@ -29,7 +31,7 @@ class CancellationsView(ConsoleModelView):
         many="clients",
         lead="Clients who canceled and are served until the day it takes effect.",
         model=Client,
-        scope=Client.pending_cancellation.is_(True),
+        scope=Client.pending_cancellation == true(),
         columns=(Column("Name", Client.name, link=("clients", Client.id)), EFFECTIVE, REQUESTED, MONTHLY, BILLING),
         sorts={"requested": Sort("Asked for", Client.cancellation_requested_at, descending=True)},
         filters=(Days("requested", "Asked for", Client.cancellation_requested_at),),
