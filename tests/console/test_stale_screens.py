@@ -65,6 +65,7 @@ FORGED = (
     '["said", "<script>alert(1)</script>"]',
     '["line", "x", "<script>alert(1)</script>", "a", "b"]',
     '["said", "\\ud800"]',
+    '["said", "\\u0000"]',
     "[" * 5000,
 )
 

@@ -76,8 +76,8 @@ def _read(text: str) -> list[str] | None:
 
 
 def _can_be_sent(text: str) -> bool:
-    # JSON may spell half of a surrogate pair, which no encoding has.
-    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+    # JSON may spell what no page can hold: a NUL, or half of a surrogate pair, which no encoding has.
+    return not any(sign == "\0" or "\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _of_line(key: tuple[str, str], then: tuple[str, str] | None, now: tuple[str, str] | None) -> Difference | None:
