@@ -70,6 +70,47 @@
     }
   });
 
+  // Rows of a list that are chosen: all on the page at once, and how many they are.
+  const boxes = (form) => [...form.querySelectorAll("input[name=pick]")];
+
+  const countPicked = (form) => {
+    const all = boxes(form);
+    const chosen = all.filter((box) => box.checked).length;
+    form.querySelector("[data-picked]").textContent = chosen ? `${chosen} chosen` : "";
+    form.querySelector("[data-pick-all]").textContent = chosen === all.length ? "Choose none" : "Choose all on this page";
+  };
+
+  document.addEventListener("click", (event) => {
+    const form = event.target.closest("[data-pick-all]")?.form;
+    if (!form) return;
+    const rest = boxes(form).filter((box) => !box.checked);
+    for (const box of boxes(form)) box.checked = rest.length > 0;
+    countPicked(form);
+  });
+
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("[data-picking]");
+    if (form) countPicked(form);
+  });
+
+  // A part of the page that follows what happens on the server, until it says no more that it does.
+  const follow = async () => {
+    const part = document.querySelector("[data-follow]");
+    if (!part) return;
+    try {
+      const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-follow]");
+      if (answer.ok && !next) {
+        window.location.reload();
+        return;
+      }
+      if (next && !part.contains(document.activeElement)) part.replaceWith(document.importNode(next, true));
+    } catch {
+      // The next time may go better.
+    }
+    window.setTimeout(follow, 1500);
+  };
+
   let afterG = 0;
 
   document.addEventListener("keydown", (event) => {
@@ -95,7 +136,9 @@
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    for (const tool of document.querySelectorAll("[data-theme-toggle][hidden], [data-dialog][hidden]")) tool.hidden = false;
+    for (const tool of document.querySelectorAll("[data-theme-toggle][hidden], [data-dialog][hidden], [data-pick-all][hidden]")) tool.hidden = false;
+    for (const form of document.querySelectorAll("[data-picking]")) countPicked(form);
     paint();
+    if (document.querySelector("[data-follow]")) window.setTimeout(follow, 1500);
   });
 })();

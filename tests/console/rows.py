@@ -95,6 +95,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         **money,
         "exports": _export(session),
         **books,
+        **_run(session, client.id),
         "bookings": rows["booking"].id,
         "clients": client.id,
         "extra-purchases": rows["extra"].id,
@@ -131,6 +132,29 @@ def _export(session: Session) -> int:
     session.add(export)
     session.flush()
     return export.id
+
+
+def _run(session: Session, client_id: int) -> dict[str, Any]:
+    """A run over the client that somebody of ops let go."""
+    starter = m.StaffMember(email="starter@example.com", name=HOSTILE, role=m.Role.OPS, password_hash="none")
+    session.add(starter)
+    session.flush()
+    run = m.BulkRun(
+        flag=m.Switch.OUTBOUND_PAUSED,
+        turns_on=True,
+        wish={"flag": "outbound_paused", "turns_on": True, "reason": HOSTILE},
+        chosen_by=HOSTILE,
+        state=m.BulkState.DONE,
+        by=starter.email,
+        by_id=starter.id,
+        size=1,
+    )
+    session.add(run)
+    session.flush()
+    item = m.BulkItem(run_id=run.id, client_id=client_id, seen="abc", outcome=m.BulkOutcome.FAILED, because=HOSTILE)
+    session.add(item)
+    session.flush()
+    return {"bulk-runs": run.id, "bulk-items": item.id}
 
 
 def _money(session: Session, booking_id: int) -> dict[str, Any]:

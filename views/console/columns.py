@@ -36,6 +36,7 @@ TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()
 AUDITED = {
     "billing_change": ("billing-changes", "Step"),
     "booking": ("bookings", "Booking"),
+    "bulk_run": ("bulk-runs", "Run"),
     "client": ("clients", "Client"),
     "export": ("exports", "Export"),
     # A dispute is a part of its payment.

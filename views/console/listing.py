@@ -26,6 +26,7 @@ SIZES = (25, 50, 100)
 SIZE = 50
 SEARCH_SECONDS = 5
 OWN = "own_id"
+PICK = "pick"
 UNKNOWN_POSITION = "The position in the address could not be read, so this is the first page."
 UNKNOWN_SORT = "The list cannot be sorted that way, so it is in its usual order."
 TOO_SHORT = f"Type at least {SHORTEST_PART} characters to search for a part of a word."
@@ -44,6 +45,15 @@ class Sort:
     label: str
     column: Any
     descending: bool = False
+
+
+@dataclass(frozen=True)
+class BulkCommand:
+    """A command over many records: the page at `address` is given what was chosen, as `choosing` reads it."""
+
+    label: str
+    address: str
+    permission: Permission
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,6 +75,8 @@ class ListSpec:
     own: tuple[Any, Permission] | None = None
     # A command that needs no record, such as adding one: label, address, permission.
     add: tuple[str, str, Permission] | None = None
+    # With these a row can be chosen; a list without them is drawn as if there were none.
+    bulk: tuple[BulkCommand, ...] = ()
     empty: str = ""
     many: str = ""
 
@@ -140,13 +152,18 @@ class Wish:
     def url(self, **changes: str | None) -> str:
         """This list in the same order with the same filters, at its beginning unless `changes` say otherwise."""
         usual = self.spec.sorts[self.sort].descending
-        pairs: list[tuple[str, str]] = [("q", self.search)] if self.search else []
-        pairs += [(name, value) for name, values in self.chosen.items() for value in values]
+        pairs = self.narrowing
         if (self.sort, self.descending) != (self.spec.usual_sort, usual):
             pairs.append(("sort", f"-{self.sort}" if self.descending else self.sort))
         if self.size != SIZE:
             pairs.append(("size", str(self.size)))
         return self._address([pair for pair in pairs if pair[0] not in changes] + _given(changes))
+
+    @property
+    def narrowing(self) -> list[tuple[str, str]]:
+        """The arguments that say which records these are, whatever their order and page."""
+        searched = [("q", self.search)] if self.search else []
+        return searched + [(name, value) for name, values in self.chosen.items() for value in values]
 
     def without(self, name: str, value: str) -> str:
         """This list with one filter value taken off."""
@@ -184,6 +201,9 @@ class Header:
     aria_sort: str | None = None
 
 
+PICKING = Header("Choose", PICK)
+
+
 class Chip(NamedTuple):
     """One value that narrows the list, and the list without it."""
 
@@ -203,12 +223,14 @@ class Found:
 def show_list(session: Session, spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> dict[str, Any]:
     """Everything that the list's template shows."""
     wish = read_wish(spec, args, viewer)
-    page = fetch_page(session, wish, viewer)
+    bulk = [command for command in spec.bulk if viewer.may(command.permission)]
+    page = fetch_page(session, wish, viewer, picking=bool(bulk))
     return {
         "spec": spec,
         "wish": wish,
         "page": page,
-        "headers": [_header(wish, column) for column in spec.columns],
+        "bulk": bulk,
+        "headers": [*([PICKING] if bulk else ()), *(_header(wish, column) for column in spec.columns)],
         "shown_filters": spec.shown_filters,
         "spans": spans.shown(spec.spans, spec.address, wish.chosen, viewer.zone),
         "chips": chips(wish),
@@ -273,11 +295,19 @@ def _read_position(
     return False, None
 
 
-def fetch_page(session: Session, wish: Wish, viewer: Viewer, *, sized: bool = True) -> Page:
-    """One page: one query for its rows, and when `sized` at most one more for the size of the whole."""
+def fetch_page(session: Session, wish: Wish, viewer: Viewer, *, sized: bool = True, picking: bool = False) -> Page:
+    """One page: one query for its rows, and when `sized` at most one more for the size of the whole.
+
+    With `picking` each row begins with the box that chooses it.
+    """
     mode, found = _search(session, wish)
     slots = wish.spec.layout[0]
     rows = [[slot.cell(row, viewer.zone) for slot in slots] for row in found.rows]
+    if picking:
+        rows = [
+            [Cell(PICK, f"Choose {cells[0].text}", str(row[-1])), *cells]
+            for row, cells in zip(found.rows, rows, strict=True)
+        ]
     if not found.rows:
         return Page(rows)
     first, last = found.rows[0], found.rows[-1]

@@ -5,6 +5,7 @@ from flask import Flask
 from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
 from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
+from views.console.bulk.commands import BulkRunCommandsView
 from views.console.clients.emergency import EmergencyStopView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
 from views.console.exporting import ListTables
@@ -23,6 +24,7 @@ from views.console.sections.approvals import ApprovalsView
 from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.billing_changes import BillingChangesView
 from views.console.sections.bookings import BookingsView
+from views.console.sections.bulk_runs import BulkItemsView, BulkRunsView
 from views.console.sections.cancellations import CancellationsView
 from views.console.sections.clients import ClientsView
 from views.console.sections.exports import ExportsView
@@ -58,6 +60,8 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     ProfilesView,
     UsersView,
     ClientsView,
+    BulkRunsView,
+    BulkItemsView,
     OnboardingStatesView,
     FlagChangesView,
     BookingsView,
@@ -99,6 +103,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MeetingGuestView,
     PaymentCommandsView,
     RefundCommandsView,
+    BulkRunCommandsView,
     SearchView,
     StaffCommandsView,
 )

@@ -13,9 +13,9 @@ from admin_app.services import flags
 from admin_app.services.flags import Wish
 from admin_app.services.plans import Plan
 from admin_app.services.switch_words import WORDS
-from models import Client, FlagChange, OnExpiry, Switch
+from models import Client, FlagChange, Switch
 from views.console.base import ConsoleView, command
-from views.console.clients.switch_form import AT_END, ENDS, STARTS, TELL_BEFORE, SwitchForm
+from views.console.clients.switch_form import SwitchForm, shown
 from views.console.columns import record_address
 from views.console.plan_pages import CommandPage
 from views.console.viewer import viewer
@@ -57,7 +57,7 @@ class SwitchCommandsView(ConsoleView):
             subtitle=name,
             template="console/clients/switch.html",
             hidden=sent.carried,
-            more=_choices(sent),
+            more=shown(sent),
         )
 
     @command(f"/{KEY}/switches/{FLAG}/off")
@@ -113,18 +113,6 @@ class FlagChangeCommandsView(ConsoleView):
             done=address,
             danger=True,
         ).respond()
-
-
-def _choices(sent: SwitchForm) -> dict[str, Any]:
-    return {
-        "wish": {"tell_before": "60", "on_expiry": OnExpiry.LIFT.value, **sent.typed},
-        "zone": sent.zone.key,
-        "starts": STARTS,
-        "ends": ENDS,
-        "at_end": [(each.value, words) for each, words in AT_END.items()],
-        "tell_before": [(key, words) for key, (words, _) in TELL_BEFORE.items()],
-        "twice": {field for field in ("since", "until") if sent.shows_twice(field)},
-    }
 
 
 def _name_of(client_id: int) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from admin_app.errors import InvalidInput
@@ -107,3 +108,16 @@ class SwitchForm:
         except InvalidInput as refused:
             problems.update(refused.fields)
             return None
+
+
+def shown(sent: SwitchForm) -> dict[str, Any]:
+    """What `console/clients/switch_fields.html` shows."""
+    return {
+        "wish": {"tell_before": "60", "on_expiry": OnExpiry.LIFT.value, **sent.typed},
+        "zone": sent.zone.key,
+        "starts": STARTS,
+        "ends": ENDS,
+        "at_end": [(each.value, words) for each, words in AT_END.items()],
+        "tell_before": [(key, words) for key, (words, _) in TELL_BEFORE.items()],
+        "twice": {field for field in ("since", "until") if sent.shows_twice(field)},
+    }

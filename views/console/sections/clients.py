@@ -9,7 +9,7 @@ from views.console.base import ConsoleModelView, reads
 from views.console.clients import billing_panel, gate_panel, onboarding_panel, switches_panel
 from views.console.columns import Column
 from views.console.filters import Choice, Days, YesNo
-from views.console.listing import ListSpec, Sort
+from views.console.listing import BulkCommand, ListSpec, Sort
 from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 from views.console.viewer import viewer
@@ -64,6 +64,15 @@ class ClientsView(ConsoleModelView):
             parts=(part_of(Client.name), part_of(Client.email)),
             exact=(Client.stripe_customer_id, Client.stripe_subscription_id),
             key=Client.id,
+        ),
+        bulk=tuple(
+            BulkCommand(label, f"/admin/bulk-runs/choose/{word}", Permission.CLIENTS_SWITCH)
+            for word, label in (
+                ("pause-outbound", "Pause outbound"),
+                ("resume-outbound", "Resume outbound"),
+                ("disable-ai", "Disable AI"),
+                ("enable-ai", "Enable AI"),
+            )
         ),
         empty="No client has signed up yet.",
     )

@@ -1,0 +1,1 @@
+"""Runs over many clients: choosing, looking at the plan, watching, stopping, putting back."""
