@@ -71,6 +71,10 @@ class OnboardingState(Base):
     """The steps of one client. `overridden_*`: staff completed it although a step is missing, and said why."""
 
     __tablename__ = "onboarding_states"
+    __table_args__ = (
+        Index("ix_onboarding_states_open", "id", postgresql_where=text("completed_at IS NULL")),
+        Index("ix_onboarding_states_overridden", "id", postgresql_where=text("overridden_by IS NOT NULL")),
+    )
 
     id: Mapped[BigId]
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"), unique=True)

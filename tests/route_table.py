@@ -12,7 +12,7 @@ LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
 ) | {"billing", "exports"}
 RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
-SWITCHES = frozenset({"clients: switch", "clients: stop everyone"})
+SWITCHES = frozenset({"clients: switch", "clients: stop everyone", "onboarding: decide"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
@@ -29,8 +29,10 @@ AREAS: dict[Role, frozenset[str]] = {
         "months: close",
         "staff",
         "staff: manage",
+        "service keys",
+        "service keys: manage",
     },
-    Role.AUDITOR: LOOKS_AT | {"staff"},
+    Role.AUDITOR: LOOKS_AT | {"staff", "service keys"},
 }
 
 # What fills the parts of an address: no record has this number, so whoever is let in finds nothing there.
@@ -133,6 +135,10 @@ CONSOLE: dict[str, Row] = {
     **section("sent-emails", "mails"),
     "sent-emails.html_view": Row("mails", {"GET": 404}),
     "sent-emails.calendar_view": Row("mails", {"GET": 404}),
+    **commands("onboarding-commands", "onboarding: decide", "complete", "reopen"),
+    **section("service-keys", "service keys"),
+    "service-key-commands.create": Row("service keys: manage", {"GET": 200, "POST": 422}),
+    **commands("service-key-commands", "service keys: manage", "revoke"),
     **section("audit-entries", "audit"),
     **section("exports", "exports"),
     "exports.make": Row("exports", {"POST": 404}),

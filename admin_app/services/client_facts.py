@@ -59,6 +59,8 @@ class OverrideFacts:
     until: datetime
     reason: str
     by: str
+    status_without: BillingStatus = BillingStatus.NONE
+    payment_active_without: bool = False
 
     def is_in_force(self, now: datetime) -> bool:
         return self.since <= now < self.until
@@ -71,6 +73,11 @@ class StripeFacts:
     status: str
     collection_paused: bool
     trial_end: datetime | None
+    ended_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in billing_mapping.OVER or self.ended_at is not None
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class BillingFacts:
     payment_active: bool | None
     trial_ends_at: datetime | None = None
     trial_used_at: datetime | None = None
+    trial_granted_until: datetime | None = None
     trial_days: int = 14
     override: OverrideFacts | None = None
     at_stripe: StripeFacts | None = None
@@ -112,17 +120,22 @@ class BillingFacts:
             pays = True if override.status is BillingStatus.ACTIVE else self.payment_active
             # Finance said for how long, so that is how long the trial runs.
             return BillingInForce(override.status, pays, override.until, override)
-        return self._without_override(now)
+        return self._without_override(override, now)
 
-    def _without_override(self, now: datetime) -> BillingInForce:
-        """After an override that is over: `clients` may still hold its status, so Stripe's word counts."""
-        if self.at_stripe is None:
-            runs = self.trial_end is not None and now < self.trial_end
-            return BillingInForce(BillingStatus.TRIAL if runs else BillingStatus.NONE, False, self.trial_end)
-        status, pays = billing_mapping.meaning(
-            self.at_stripe.status, collection_paused=self.at_stripe.collection_paused
-        )
-        return BillingInForce(status, pays, self.trial_end)
+    def _without_override(self, override: OverrideFacts, now: datetime) -> BillingInForce:
+        """After an override that is over `clients` may still hold its status, so it is told anew: by the trial that
+        was granted, else by Stripe, else by what was in force before; as `billing.refresh` will note it.
+        """
+        granted, at_stripe = self.trial_granted_until, self.at_stripe
+        if granted is not None and now < granted and (at_stripe is None or at_stripe.is_over):
+            return BillingInForce(BillingStatus.TRIAL, True, granted)
+        if at_stripe is not None:
+            means = billing_mapping.meaning(at_stripe.status, collection_paused=at_stripe.collection_paused)
+        elif granted is not None:
+            means = billing_mapping.NO_SUBSCRIPTION
+        else:
+            means = (override.status_without, override.payment_active_without)
+        return BillingInForce(*means, self.trial_end)
 
 
 @dataclass(frozen=True)
@@ -141,14 +154,16 @@ class GateFacts:
 _FACTS = text("""
 SELECT c.onboarding_complete, c.outbound_paused, c.ai_disabled,
        c.billing_status, c.payment_active, c.trial_ends_at, c.trial_used_at,
+       c.trial_granted_until,
        o.status AS override_status, o.since AS override_since, o.until AS override_until,
        o.reason AS override_reason, o.by AS override_by,
-       s.status AS stripe_status, s.collection_paused, s.trial_end,
+       o.status_without, o.payment_active_without,
+       s.status AS stripe_status, s.collection_paused, s.trial_end, s.ended_at,
        f.flag, f.since, f.until, f.on_expiry, f.reason, f.by
 FROM clients c
 LEFT JOIN billing_overrides o ON o.client_id = c.id AND o.lifted_at IS NULL
 LEFT JOIN LATERAL (
-  SELECT status, collection_paused, trial_end FROM subscriptions WHERE client_id = c.id
+  SELECT status, collection_paused, trial_end, ended_at FROM subscriptions WHERE client_id = c.id
   ORDER BY stripe_subscription_id = c.stripe_subscription_id DESC NULLS LAST, ended_at IS NULL DESC,
            started_at DESC NULLS LAST, id DESC
   LIMIT 1
@@ -164,6 +179,7 @@ WHERE c.id = :client_id
 """).bindparams(bindparam("client_id", type_=BigInteger)).columns(
     billing_status=billing_status,
     override_status=billing_status,
+    status_without=billing_status,
     flag=text_enum(Switch, "flag"),
     on_expiry=text_enum(OnExpiry, "on_expiry"),
 )  # fmt: skip
@@ -196,15 +212,17 @@ def _billing(row: Any, trial_days: int) -> BillingFacts:
     override = stripe = None
     if row.override_status is not None:
         override = OverrideFacts(
-            row.override_status, row.override_since, row.override_until, row.override_reason, row.override_by
-        )
+            row.override_status, row.override_since, row.override_until, row.override_reason, row.override_by,
+            row.status_without, row.payment_active_without,
+        )  # fmt: skip
     if row.stripe_status is not None:
-        stripe = StripeFacts(row.stripe_status, row.collection_paused, row.trial_end)
+        stripe = StripeFacts(row.stripe_status, row.collection_paused, row.trial_end, row.ended_at)
     return BillingFacts(
         kept=row.billing_status,
         payment_active=row.payment_active,
         trial_ends_at=row.trial_ends_at,
         trial_used_at=row.trial_used_at,
+        trial_granted_until=row.trial_granted_until,
         trial_days=trial_days,
         override=override,
         at_stripe=stripe,

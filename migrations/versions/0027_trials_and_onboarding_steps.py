@@ -30,9 +30,13 @@ def upgrade() -> None:
     ops.create_index(
         "ix_clients_pending_cancellation", "clients", "cancellation_requested_at, id", where="pending_cancellation"
     )
+    ops.create_index("ix_onboarding_states_open", "onboarding_states", "id", where="completed_at IS NULL")
+    ops.create_index("ix_onboarding_states_overridden", "onboarding_states", "id", where="overridden_by IS NOT NULL")
 
 
 def downgrade() -> None:
+    ops.drop_index("ix_onboarding_states_overridden")
+    ops.drop_index("ix_onboarding_states_open")
     ops.drop_index("ix_clients_pending_cancellation")
     ops.drop_index("ix_clients_trial_ends_at")
     retired.retire_columns("onboarding_states", revision, [column.name for column in STEPS])

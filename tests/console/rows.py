@@ -87,6 +87,9 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         ),
         "extra": m.ExtraPurchase(pending_profile_id=pending.id, user_id="user_1"),
     }
+    rows["service_key"] = m.ServiceKey(
+        name=HOSTILE, hint="bdk_abcdef", key_hash=b"x", scopes=list(m.Scope), created_by="admin@example.com"
+    )
     session.add_all(rows.values())
     session.flush()
     money = _money(session, rows["booking"].id)
@@ -110,6 +113,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "profiles": profile.user_id,
         "purchases": pending.id,
         "sent-emails": rows["mail"].id,
+        "service-keys": rows["service_key"].id,
         "session-types": kind.id,
         "users": user.id,
         "webhook-events": rows["event"].id,

@@ -1,5 +1,6 @@
 """Every state that a fact of the gate can be in, and what it alone says: written by hand, not by the gate."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from admin_app.services.client_facts import BillingFacts, OverrideFacts, StripeFacts, SwitchFacts, SwitchPeriod
@@ -96,6 +97,20 @@ BILLING: list[tuple[BillingFacts | None, str | None]] = [
     (after_override("trialing", trial_end=NOW + DAY), None),
     (after_override("trialing", trial_end=NOW), "trial_over"),
     (after_override("incomplete"), "no_billing"),
+    (after_override("a word of next year"), "past_due"),
+    # Without a subscription: a granted trial, else what was in force before.
     (after_override(None), "no_billing"),
-    (after_override(None, trial_ends_at=NOW + DAY), None),
+    (after_override(None, trial_granted_until=NOW + DAY), None),
+    (after_override(None, trial_granted_until=NOW), "no_billing"),
+    (after_override("canceled", trial_granted_until=NOW + DAY), None),
+    (after_override("past_due", trial_granted_until=NOW + DAY), "past_due"),
+    (BillingFacts(ACTIVE, True, override=replace(override(ACTIVE, until=NOW), status_without=PAST_DUE)), "past_due"),
+    (
+        BillingFacts(
+            PAST_DUE,
+            False,
+            override=replace(override(PAST_DUE, until=NOW), status_without=ACTIVE, payment_active_without=True),
+        ),
+        None,
+    ),
 ]

@@ -57,7 +57,8 @@ AUDITED = {
     "refund": ("refunds", "Refund"),
     "sent_email": ("sent-emails", "Mail"),
     "session_type": ("session-types", "Session type"),
-    # Without a link: everyone reads the audit, but not everyone the staff.
+    # Without a link: everyone reads the audit, but not everyone the staff and the keys.
+    "service_key": ("", "Service key"),
     "staff": ("", "Staff member"),
     "staff_session": ("", "Staff session"),
     "user": ("users", "User"),

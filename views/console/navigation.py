@@ -94,6 +94,7 @@ GROUPS: tuple[Group, ...] = (
             Item("Exports", "/admin/exports/", "external-link", P.EXPORTS_MAKE),
             Item("Staff", "/admin/staff/", "shield-check", P.STAFF_READ),
             Item("Staff sessions", "/admin/staff-sessions/", "key", P.STAFF_READ),
+            Item("Service keys", "/admin/service-keys/", "lock", P.SERVICE_KEYS_READ),
         ),
     ),
 )

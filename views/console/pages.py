@@ -7,6 +7,7 @@ from views.console.base import ConsoleModelView, ConsoleView
 from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
 from views.console.bulk.commands import BulkRunCommandsView
 from views.console.clients.emergency import EmergencyStopView
+from views.console.clients.onboarding_commands import OnboardingCommandsView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
 from views.console.exporting import ListTables
 from views.console.finance.home import FinanceView
@@ -45,6 +46,8 @@ from views.console.sections.profiles import ProfilesView
 from views.console.sections.provider_calls import ProviderCallsView
 from views.console.sections.refunds import RefundsView
 from views.console.sections.sent_emails import SentEmailsView
+from views.console.sections.service_key_commands import ServiceKeyCommandsView
+from views.console.sections.service_keys import ServiceKeysView
 from views.console.sections.session_types import SessionTypesView
 from views.console.sections.staff_commands import StaffCommandsView
 from views.console.sections.staff_members import StaffMembersView
@@ -82,6 +85,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     SentEmailsView,
     AuditEntriesView,
     ExportsView,
+    ServiceKeysView,
     StaffMembersView,
     StaffSessionsView,
 )
@@ -106,6 +110,8 @@ PAGES: tuple[type[ConsoleView], ...] = (
     BulkRunCommandsView,
     SearchView,
     StaffCommandsView,
+    ServiceKeyCommandsView,
+    OnboardingCommandsView,
 )
 
 

@@ -29,12 +29,16 @@ class OnboardingStatesView(ConsoleModelView):
             Column("Number", OnboardingState.id, link=("onboarding-states", OnboardingState.id)),
             CLIENT,
             *STEPS,
+            Column("Completed", OnboardingState.completed_at, "time"),
+            Column("Completed by hand by", OnboardingState.overridden_by),
             Column("Last changed", OnboardingState.updated_at, "time"),
         ),
         sorts={"id": Sort("Number", OnboardingState.id, descending=True)},
         filters=(
             YesNo("forwarding", "Forwarding enabled", OnboardingState.forwarding_enabled),
             YesNo("test_call", "Test call detected", OnboardingState.test_call_detected),
+            YesNo("completed", "Completed", OnboardingState.completed_at.is_not(None)),
+            YesNo("by_hand", "Completed by hand", OnboardingState.overridden_by.is_not(None)),
             Exactly("client", "Client", OnboardingState.client_id),
         ),
         search=Search(hint="Number", key=OnboardingState.id),
@@ -43,7 +47,23 @@ class OnboardingStatesView(ConsoleModelView):
     record = RecordSpec(
         title=OnboardingState.current_step,
         groups=(
-            Group("Steps", (CLIENT, *STEPS)),
+            Group(
+                "Steps",
+                (
+                    CLIENT,
+                    *STEPS,
+                    Column("Forwarding so since", OnboardingState.forwarding_enabled_at, "time"),
+                    Column("Test call so since", OnboardingState.test_call_detected_at, "time"),
+                ),
+            ),
+            Group(
+                "Completion",
+                (
+                    Column("Completed", OnboardingState.completed_at, "time"),
+                    Column("Completed by hand by", OnboardingState.overridden_by),
+                    Column("Because", OnboardingState.overridden_because),
+                ),
+            ),
             Group(
                 "Record",
                 (

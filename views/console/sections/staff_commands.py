@@ -24,7 +24,9 @@ COMMANDS = ("create", "disable", "enable", "role", "password", "sign_out")
 
 @dataclass(frozen=True, kw_only=True)
 class HandOverPage(CommandPage):
-    """A command that makes a password: its answer shows it once, instead of going on to where it could be kept."""
+    """A command that makes a secret: its answer shows it once, instead of going on to where it could be kept."""
+
+    hand_over: str = "console/staff/password.html"
 
     def respond(self) -> ResponseReturnValue:
         if request.method != "POST":
@@ -34,7 +36,7 @@ class HandOverPage(CommandPage):
                 secret = self.act(ctx)
         except (InvalidInput, Conflict) as error:
             return self._show(error), error.status
-        return self.view.render("console/staff/password.html", title=self.title, secret=secret, done=self.done)
+        return self.view.render(self.hand_over, title=self.title, secret=secret, done=self.done)
 
 
 class StaffCommandsView(ConsoleView):

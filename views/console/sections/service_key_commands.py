@@ -1,0 +1,98 @@
+"""Making and revoking service keys."""
+
+from datetime import datetime
+from types import MappingProxyType
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from admin_app.services import service_keys
+from models import Scope, ServiceKey
+from views.console.base import ConsoleView, command
+from views.console.columns import record_address
+from views.console.local_moments import FIRST, moment
+from views.console.plan_pages import CommandPage
+from views.console.sections.staff_commands import HandOverPage
+from views.console.viewer import viewer
+from views.reading import read_session
+
+# Larger numbers would not fit the column, and the database would refuse the query.
+KEY = "<int(max=9223372036854775807):key>"
+SCOPES = {
+    Scope.CLIENTS_READ: "Read a client",
+    Scope.GATE_ASK: "Ask the gate",
+    Scope.ONBOARDING_REPORT: "Report the steps of onboarding",
+}
+
+
+class ServiceKeyCommandsView(ConsoleView):
+    permissions = MappingProxyType(dict.fromkeys(("create", "revoke"), Permission.SERVICE_KEYS_MANAGE))
+
+    def __init__(self) -> None:
+        super().__init__(name="Service key commands", endpoint="service-key-commands", url="/admin/service-keys")
+
+    @command("/new")
+    def create(self) -> ResponseReturnValue:
+        zone = viewer().zone
+
+        def act(ctx: Ctx) -> str:
+            _, key = service_keys.create(
+                ctx,
+                name=request.form.get("name", ""),
+                scopes=request.form.getlist("scopes"),
+                expires_at=_expiry(),
+                reason=request.form.get("reason", ""),
+            )
+            return key
+
+        return HandOverPage(
+            view=self,
+            plan=lambda ctx: None,
+            act=act,
+            button="Make the key",
+            cancel="/admin/service-keys/",
+            done="/admin/service-keys/",
+            title="Make a service key",
+            subtitle="It is shown to you once, on the next page.",
+            template="console/service_keys/new.html",
+            hand_over="console/service_keys/key.html",
+            more={"scopes": SCOPES, "chosen": request.form.getlist("scopes"), "zone": zone.key},
+        ).respond()
+
+    @command(f"/{KEY}/revoke")
+    def revoke(self, key: int) -> ResponseReturnValue:
+        found = read_session().get(ServiceKey, key)
+        if found is None:
+            raise NotFound("There is no such service key.")
+
+        def act(ctx: Ctx) -> str:
+            revoked = service_keys.revoke(
+                ctx,
+                service_key_id=key,
+                reason=request.form.get("reason", ""),
+                shown=request.form.get("fingerprint", ""),
+            )
+            return f"The key {revoked.name} is revoked. Whoever calls by it is refused."
+
+        address = record_address("service-keys", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: service_keys.plan_revoke(ctx, service_key_id=key),
+            act=act,
+            button="Revoke the key",
+            title="Revoke the key",
+            subtitle=found.name,
+            danger=True,
+            cancel=address,
+            done=address,
+        ).respond()
+
+
+def _expiry() -> datetime | None:
+    """The moment of the form, by the viewer's clock; an empty field is a key without an end."""
+    given = request.form.get("expires_at", "").strip()
+    # Where the clocks show the time twice, a key ends at the first of the two.
+    return moment(given, viewer().zone, "expires_at", FIRST) if given else None
