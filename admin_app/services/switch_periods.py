@@ -135,7 +135,8 @@ def make_room(ctx: Ctx, effect: Effect, *, reason: str) -> list[Change]:
     for each in effect.shortened:
         changes.append(Change("until", each.until, effect.begins_at, flag_change_key(each.id)))
         each.until, each.on_expiry = effect.begins_at, OnExpiry.LIFT
-        each.tell_email = each.tell_at = None
+        if each.told_at is None:  # the later period tells for itself
+            each.tell_email = each.tell_at = None
         each.version += 1
         _follow(ctx, each)
     ctx.session.flush()

@@ -93,7 +93,7 @@ def _lines_later(client: Client, state: SwitchState, wish: Wish, effect: Effect)
     for each in effect.shortened:
         source = "it ends where the new period begins"
         lines.append(PlanLine(flag_change_key(each.id), "until", _until_of(each), effect.begins_at, source))
-        if each.tell_email:
+        if each.tell_email and each.told_at is None:
             lines.append(PlanLine(flag_change_key(each.id), "tell_email", each.tell_email, None, source))
     lines += [
         PlanLine(about, "next_since", None, wish.since, WISH),
