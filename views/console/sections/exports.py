@@ -32,6 +32,7 @@ TYPES = {
     ExportFormat.CSV: "text/csv; charset=utf-8",
     ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
+LIST = Column("List", Export.section, text=lambda section: section.replace("-", " ").capitalize())
 STATE = Column("State", Export.state, "badge")
 FILTER = Column("Filter", Export.filter_words)
 BY = Column("By", StaffMember.email, through=Export.by_id)
@@ -50,7 +51,7 @@ class ExportsView(ConsoleModelView):
         model=Export,
         columns=(
             Column("Number", Export.id, link=("exports", Export.id)),
-            Column("List", Export.section),
+            LIST,
             FILTER,
             Column("Format", Export.format),
             STATE,
@@ -71,7 +72,7 @@ class ExportsView(ConsoleModelView):
         empty="Every list has its export above its rows; what was exported is kept here.",
     )
     record = RecordSpec(
-        title=Column("List", Export.section),
+        title=LIST,
         badge=STATE,
         groups=(
             Group(
@@ -89,7 +90,6 @@ class ExportsView(ConsoleModelView):
                 "Who and when",
                 (
                     BY,
-                    Column("Person", Export.by_id),
                     Column("Asked for", Export.created_at, "time"),
                     Column("Begun", Export.started_at, "time"),
                     Column("Finished", Export.finished_at, "time"),
