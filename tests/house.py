@@ -21,7 +21,18 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.jobs import billing, bulk_runs, calendars, checkouts, events, guests, mails, memberships, refunds
+from admin_app.jobs import (
+    billing,
+    bulk_runs,
+    calendars,
+    checkouts,
+    comparisons,
+    events,
+    guests,
+    mails,
+    memberships,
+    refunds,
+)
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
 from admin_app.simulator import control
@@ -63,6 +74,8 @@ TASKS: dict[str, Callable[..., None]] = {
     "send_guest_code": guests.send_code,
     "register_guest": guests.register,
     "sync_calendar": calendars.sync_calendar,
+    "compare_with": comparisons.compare,
+    "settle_finding": comparisons.settle_finding,
     "refresh_billing": billing.refresh,
     "ask_about_billing": billing.ask,
     "extend_trial": billing.extend_trial,

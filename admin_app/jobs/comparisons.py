@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from admin_app.context import Job
 from admin_app.jobs.bench import Bench
-from admin_app.services import drift_runs
+from admin_app.services import drift_runs, drift_settling
 from admin_app.services.drift import Progress
 from admin_app.services.drift_runs import ComparisonRuns, LostRun
 from admin_app.services.drift_sides import sides
@@ -31,3 +31,12 @@ def queue_all(bench: Bench) -> None:
 def queue_unfinished(bench: Bench) -> int:
     with bench.db.unit_of_work(Job("queue_comparisons")) as ctx:
         return drift_runs.queue_unfinished(ctx)
+
+
+def settle_finding(bench: Bench, provider: str, finding_id: int) -> None:
+    """Carry out what was decided about a difference; nothing to do where the provider is not configured."""
+    side = sides(bench.providers, bench.db.clock).get(provider)
+    if side is not None:
+        drift_settling.settle(
+            lambda: bench.db.unit_of_work(Job("settle_finding")), bench.providers, side, finding_id=finding_id
+        )

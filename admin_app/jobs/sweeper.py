@@ -26,6 +26,7 @@ SHORT_TASKS = (
     "ask_about_refund",
     "send_appointment_mail",
     "expire_checkout",
+    "settle_finding",
     "sync_calendar",
     "settle_call",
     "follow_refunds",

@@ -68,6 +68,11 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     def send_refund(refund_id: int) -> None:
         refunds.send(bench, refund_id)
 
+    @queue.task(name="settle_finding", retry=back_off)
+    @failing_by_code
+    def settle_finding(provider: str, finding_id: int) -> None:
+        comparisons.settle_finding(bench, provider, finding_id)
+
     # Not tried again by the queue: a run that did not end is gone on with, and the next one is never far.
     @queue.task(name="compare_with", pass_context=True)
     @failing_by_code

@@ -68,6 +68,7 @@ EVENTS: dict[str, EventKind] = {
     "booking.confirmed": EventKind("{actor} confirmed {what} {number}"),
     "booking.canceled": EventKind("{actor} canceled {what} {number}: {because}"),
     "booking.rescheduled": EventKind("{actor} moved {what} {number}"),
+    "booking.email_corrected": EventKind("{actor} corrected the e-mail of {what} {number}"),
     "booking.completed": EventKind("{actor} marked {what} {number} as completed"),
     "booking.no_show": EventKind("{actor} noted that nobody came to {what} {number}"),
     "booking.refunded": EventKind("{actor} noted that all of the money for {what} {number} went back"),

@@ -76,6 +76,13 @@ def move(
     sync_calendar(ctx, appointment)
 
 
+def correct_email(ctx: Ctx, appointment: Appointment, email: str, *, reason: str | None = None) -> None:
+    """The client of a booking is written to under another address from now on."""
+    changes = _assign(appointment, client_email=email)
+    touch(ctx, appointment)
+    record(ctx, appointment, "booking.email_corrected", changes=changes, reason=reason)
+
+
 def mark_refunded(ctx: Ctx, appointment: Appointment) -> None:
     """All of the money went back, so nothing is owed any more: a coming appointment is off."""
     told = appointment.row.status is BookingStatus.CONFIRMED and appointment.row.starts_at > ctx.now
