@@ -27,7 +27,15 @@ def defer(
     """
     session.flush()  # rows that the job is about must be in the transaction before the job is
     connection = session.connection().connection.driver_connection
-    job = _queue.configure_task(task, allow_unknown=True, queueing_lock=once_key, schedule_at=at, connection=connection)
+    job = _queue.configure_task(
+        task,
+        allow_unknown=True,
+        queueing_lock=once_key,
+        schedule_at=at,
+        # Thousands may be due at one moment: whatever somebody waits for goes before them.
+        priority=0 if at is None else -1,
+        connection=connection,
+    )
     if once_key is None:
         job.defer(**arguments)
         return
