@@ -13,14 +13,16 @@ LOOKS_AT = frozenset(
 ) | {"billing", "exports"}
 RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
 SWITCHES = frozenset({"clients: switch", "clients: stop everyone", "onboarding: decide"})
+KEEPS_BILLING = frozenset({"billing: override", "trials: grant", "providers: ask"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
-    Role.OPS: LOOKS_AT | SWITCHES | {"appointments: manage", "guests: resolve", "schedule: manage"},
-    Role.FINANCE: LOOKS_AT | {"refunds: ask", "refunds: decide", "months: close"},
+    Role.OPS: LOOKS_AT | SWITCHES | {"providers: ask", "appointments: manage", "guests: resolve", "schedule: manage"},
+    Role.FINANCE: LOOKS_AT | KEEPS_BILLING | {"refunds: ask", "refunds: decide", "months: close"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
     | SWITCHES
+    | KEEPS_BILLING
     | {
         "guests: resolve",
         "schedule: manage",
@@ -97,6 +99,13 @@ CONSOLE: dict[str, Row] = {
     "emergency-stop.index": Row("clients", {"GET": 200}),
     "emergency-stop.start": Row("clients: stop everyone", {"GET": 200, "POST": 422}),
     "emergency-stop.end": Row("clients: stop everyone", {"GET": 200, "POST": 422}),
+    **section("subscriptions", "billing"),
+    **section("billing-overrides", "billing"),
+    **section("credit-renewals", "billing"),
+    **commands("billing-commands", "billing: override", "override", "lift"),
+    **commands("billing-commands", "trials: grant", "trial", "extend"),
+    **commands("billing-commands", "providers: ask", "ask"),
+    "billing-override-commands.lift": Row("billing: override", {"GET": 404}),
     **section("bookings", "bookings"),
     **section("practitioners", "bookings"),
     **section("session-types", "bookings"),

@@ -30,10 +30,10 @@ def plan_override(ctx: Ctx, *, client_id: int, status: str, until: datetime | No
     standing, means = billing.open_override(ctx.session, client.id), Meaning.decided(wanted)
     returns = billing.without_override(ctx.session, client, ctx.now)
     said = [
-        f"{client.name} counts as {wanted.value} until then, whatever Stripe says; "
+        f"{client.name} counts as {_word(wanted)} until then, whatever Stripe says; "
         f"{'payment counts as active' if means.payment_active else 'payment counts as not active'}.",
         "What Stripe says is taken in all the same, and holds again afterwards. "
-        f"As it stands now that is {returns.status.value}.",
+        f"As it stands now that is {_word(returns.status)}.",
         "Nothing changes at Stripe, and no revenue is counted for it.",
     ]
     if standing is not None:
@@ -134,6 +134,10 @@ def _lift(ctx: Ctx, standing: BillingOverride, reason: str) -> None:
     standing.lifted_at, standing.lifted_by, standing.lift_reason = ctx.now, ctx.actor.label, reason
     standing.version += 1
     ctx.session.flush()
+
+
+def _word(status: BillingStatus) -> str:
+    return status.value.replace("_", " ")
 
 
 def _checked(ctx: Ctx, status: str, until: datetime | None) -> tuple[BillingStatus, datetime]:

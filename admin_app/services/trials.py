@@ -132,7 +132,7 @@ def _not_grantable(ctx: Ctx, client: Client) -> str | None:
         return f"{client.name} has a subscription at Stripe, so there is nothing to try."
     basis = billing.without_override(ctx.session, client, ctx.now).status
     if basis not in (BillingStatus.NONE, BillingStatus.CANCELED):
-        return f"{client.name} counts as {basis.value} already, so there is nothing to try."
+        return f"{client.name} counts as {basis.value.replace('_', ' ')} already, so there is nothing to try."
     return None
 
 

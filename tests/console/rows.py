@@ -99,6 +99,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "exports": _export(session),
         **books,
         **_run(session, client.id),
+        **_billing(session, client.id),
         "bookings": rows["booking"].id,
         "clients": client.id,
         "extra-purchases": rows["extra"].id,
@@ -159,6 +160,35 @@ def _run(session: Session, client_id: int) -> dict[str, Any]:
     session.add(item)
     session.flush()
     return {"bulk-runs": run.id, "bulk-items": item.id}
+
+
+def _billing(session: Session, client_id: int) -> dict[str, Any]:
+    """A subscription that is past due, overridden, and a renewal of credits."""
+    subscription = m.Subscription(
+        client_id=client_id,
+        stripe_subscription_id="sub_1",
+        stripe_customer_id=HOSTILE,
+        status="past_due",
+        currency="eur",
+        monthly_amount=9900,
+        amount_due=9900,
+        past_due_since=NOW,
+        cancel_at_period_end=True,
+        current_period_end=NOW,
+        fetched_at=NOW,
+    )
+    override = m.BillingOverride(
+        client_id=client_id,
+        status=m.BillingStatus.ACTIVE,
+        reason=HOSTILE,
+        by="finance@example.com",
+        since=NOW,
+        until=NOW + timedelta(days=36_500),
+    )
+    renewal = m.CreditRenewal(user_id="user_1", due_at=NOW, renewed_at=NOW, credits=1000, used_before=700)
+    session.add_all([subscription, override, renewal])
+    session.flush()
+    return {"subscriptions": subscription.id, "billing-overrides": override.id, "credit-renewals": renewal.id}
 
 
 def _money(session: Session, booking_id: int) -> dict[str, Any]:

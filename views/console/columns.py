@@ -61,6 +61,7 @@ AUDITED = {
     "service_key": ("", "Service key"),
     "staff": ("", "Staff member"),
     "staff_session": ("", "Staff session"),
+    "subscription": ("subscriptions", "Subscription"),
     "user": ("users", "User"),
     "webhook_event": ("webhook-events", "Event"),
     "whop_membership": ("", "Whop membership"),

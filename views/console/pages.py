@@ -6,6 +6,7 @@ from views.console import base
 from views.console.base import ConsoleModelView, ConsoleView
 from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
 from views.console.bulk.commands import BulkRunCommandsView
+from views.console.clients.billing_commands import BillingCommandsView, BillingOverrideCommandsView
 from views.console.clients.emergency import EmergencyStopView
 from views.console.clients.onboarding_commands import OnboardingCommandsView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
@@ -24,10 +25,12 @@ from views.console.search import SearchView
 from views.console.sections.approvals import ApprovalsView
 from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.billing_changes import BillingChangesView
+from views.console.sections.billing_overrides import BillingOverridesView
 from views.console.sections.bookings import BookingsView
 from views.console.sections.bulk_runs import BulkItemsView, BulkRunsView
 from views.console.sections.cancellations import CancellationsView
 from views.console.sections.clients import ClientsView
+from views.console.sections.credit_renewals import CreditRenewalsView
 from views.console.sections.exports import ExportsView
 from views.console.sections.extra_purchases import ExtraPurchasesView
 from views.console.sections.flag_changes import FlagChangesView
@@ -52,6 +55,7 @@ from views.console.sections.session_types import SessionTypesView
 from views.console.sections.staff_commands import StaffCommandsView
 from views.console.sections.staff_members import StaffMembersView
 from views.console.sections.staff_sessions import StaffSessionsView
+from views.console.sections.subscriptions import SubscriptionsView
 from views.console.sections.users import UsersView
 from views.console.sections.webhook_events import WebhookEventsView
 
@@ -80,6 +84,9 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     PaymentsView,
     RefundsView,
     ApprovalsView,
+    SubscriptionsView,
+    BillingOverridesView,
+    CreditRenewalsView,
     ProviderCallsView,
     WebhookEventsView,
     SentEmailsView,
@@ -95,6 +102,8 @@ PAGES: tuple[type[ConsoleView], ...] = (
     SwitchCommandsView,
     FlagChangeCommandsView,
     EmergencyStopView,
+    BillingCommandsView,
+    BillingOverrideCommandsView,
     MyAccountView,
     PurchaseCommandsView,
     InboxCommandsView,
