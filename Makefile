@@ -51,6 +51,7 @@ format: setup-dev
 
 bench: setup-dev
 	@$(PY) -m tests.bench.run
+	@$(PY) -m tests.bench.exports
 
 soak: setup-dev chromium
 	@end=$$(( $$(date +%s) + 60 * $${MINUTES:-30} )); \
