@@ -4,7 +4,7 @@ from typing import Any
 
 from admin_app.policies.permissions import Permission
 from admin_app.services import bulk_runs
-from models import BulkItem, BulkOutcome, BulkRun, BulkState
+from models import BulkItem, BulkOutcome, BulkRun, BulkState, Client
 from views.console.base import ConsoleModelView, reads
 from views.console.bulk.page import WHAT, progress, wish_facts
 from views.console.columns import Column
@@ -107,7 +107,7 @@ class BulkItemsView(ConsoleModelView):
         many="clients in runs",
         model=BulkItem,
         columns=(
-            Column("Client", BulkItem.client_id, "records", text=lambda found: (f"client:{found}",)),
+            Column("Client", Client.name, through=BulkItem.client_id, link=("clients", BulkItem.client_id)),
             OUTCOME,
             Column("Because", BulkItem.because),
             Column("Run", BulkItem.run_id, link=("bulk-runs", BulkItem.run_id)),
@@ -122,7 +122,7 @@ class BulkItemsView(ConsoleModelView):
         empty="Nobody has switched many clients together yet.",
     )
     record = RecordSpec(
-        title=Column("Client", BulkItem.client_id, text=lambda found: f"Client {found} in a run"),
+        title=Column("Client", Client.name, through=BulkItem.client_id),
         badge=OUTCOME,
         groups=(
             Group(
