@@ -1,4 +1,4 @@
-"""Tells the simulated Stripe of every payment, refund and dispute, so that money can be given back in the demo."""
+"""Tells the simulated Stripe of every payment, refund, dispute and subscription, so that all can go on in the demo."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from admin_app.demo.lives import Price
 from admin_app.services.holds import HOLD_FOR
 from admin_app.services.payments import subject_of
 from admin_app.simulator import control_stripe
-from models import Booking, Meeting, Payment, Refund, RefundState, SessionType
+from models import Booking, Client, Meeting, Payment, Refund, RefundState, SessionType
+from models.billing import Subscription
 
 # What Stripe calls the states in which it has a refund.
 STATUS = {RefundState.SENT: "pending", RefundState.SUCCEEDED: "succeeded", RefundState.FAILED: "failed"}
@@ -19,6 +21,38 @@ STATUS = {RefundState.SENT: "pending", RefundState.SUCCEEDED: "succeeded", Refun
 
 def seed(session: Session, simulator: str) -> None:
     control_stripe.seed(simulator, list(_payments(session)))
+    control_stripe.seed_subscriptions(simulator, list(_subscriptions(session)))
+
+
+def _subscriptions(session: Session) -> Iterator[dict[str, Any]]:
+    rows = session.execute(
+        select(Subscription, Client)
+        .outerjoin(Client, Client.id == Subscription.client_id)
+        .order_by(Subscription.started_at, Subscription.id)
+    )
+    moments = ("started_at", "trial_end", "canceled_at", "ended_at", "next_payment_attempt")
+    for held, client in rows:
+        price = Price.of(held.price_id or "")
+        start, end = held.current_period_start, held.current_period_end
+        yield {
+            "subscription_id": held.stripe_subscription_id,
+            "customer_id": held.stripe_customer_id,
+            "price_id": price.id,
+            "email": client.email if client else f"{held.stripe_customer_id[4:].lower()}@elsewhere.example",
+            "name": client.name if client else None,
+            "client_id": client.id if client else None,
+            "amount": price.amount,
+            "currency": price.currency,
+            "interval": price.interval,
+            "status": held.status,
+            "cancel_at_period_end": held.cancel_at_period_end,
+            "paused": held.collection_paused,
+            "amount_due": held.amount_due,
+            "period_start": _seconds(start) if start else None,
+            "period_end": _seconds(end) if end else None,
+            "invoice_at": _seconds(held.past_due_since or start or held.created_at),
+            **{name: _seconds(moment) if (moment := getattr(held, name)) else None for name in moments},
+        }
 
 
 def _payments(session: Session) -> Iterator[dict[str, Any]]:
