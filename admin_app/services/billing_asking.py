@@ -84,7 +84,8 @@ def take_in_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
         with work() as ctx:
             billing.take_in(ctx, each, cause="stripe", fetched_at=asked_at)
     missing = len(known - found.keys())
-    outcome = f"{len(found)} subscriptions taken in" + (f", {missing} unknown there" if missing else "")
+    word = "subscription" if len(found) == 1 else "subscriptions"
+    outcome = f"{len(found)} {word} taken in" + (f", {missing} unknown there" if missing else "")
     with work() as ctx:
         facts = {"name": name, "outcome": outcome}
         audit.record(ctx, "client.billing_answered", records=[client_key(client_id)], facts=facts)
