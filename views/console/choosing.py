@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from admin_app.errors import InvalidInput
-from views.console.listing import PICK, SIZES, ListSpec, Wish, chips, conditions_of, found_by, parameters_of, read_wish
+from views.console.listing import PICK, ListSpec, Wish, chips, conditions_of, found_by, parameters_of, read_wish
 from views.console.viewer import Viewer
 
 MATCHING = "matching"
@@ -44,7 +44,7 @@ def chosen(session: Session, spec: ListSpec, args: MultiDict[str, str], viewer: 
         words = f"every {spec.one} with {', '.join(narrowed)}" if narrowed else f"every {spec.one}"
     else:
         picked = {spec.parse_key(text) for text in args.getlist(PICK)} - {None}
-        keys = select(spec.key).where(spec.key.in_(sorted(picked)[: SIZES[-1]]))
+        keys = select(spec.key).where(spec.key.in_(sorted(picked)))
         words = f"{len(picked)} {spec.one if len(picked) == 1 else spec.plural} chosen in the list"
     count = session.execute(select(func.count()).select_from(keys.subquery())).scalar_one()
     if not count:

@@ -23,11 +23,12 @@ Kind = Literal["text", "code", "number", "money", "time", "age", "badge", "yes_n
 NOTHING = "–"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 TONES = {
-    "good": "new expansion likely active confirmed completed processed sent pro paid created succeeded approved won",
+    "good": "new expansion likely active confirmed completed processed sent pro paid created succeeded approved won "
+    "changed",
     "warn": "pending parked trial past_due queued received no_show kept merged awaiting_approval processing "
-    "contraction needs_response warning_needs_response appeal_needs_response",
+    "contraction needs_response warning_needs_response appeal_needs_response moved stopped",
     "bad": "churn failed canceled inactive unknown lost",
-    "info": "refunded team superseded",
+    "info": "refunded team superseded running",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 
