@@ -19,11 +19,18 @@ _WAITS = text(
 
 
 def defer(
-    session: Session, task: str, *, once_key: str | None = None, at: datetime | None = None, **arguments: Any
+    session: Session,
+    task: str,
+    *,
+    once_key: str | None = None,
+    lane: str | None = None,
+    at: datetime | None = None,
+    **arguments: Any,
 ) -> None:
     """Queue `task` for after the commit, or for the moment `at`. Arguments hold ids only, never anything personal.
 
-    With `once_key`, a second job with the same key is not queued while the first still waits.
+    With `once_key`, a second job with the same key is not queued while the first still waits. Jobs of one `lane` are
+    done one after the other, in the order in which they came.
     """
     session.flush()  # rows that the job is about must be in the transaction before the job is
     connection = session.connection().connection.driver_connection
@@ -31,6 +38,7 @@ def defer(
         task,
         allow_unknown=True,
         queueing_lock=once_key,
+        lock=lane,
         schedule_at=at,
         # Thousands may be due at one moment: whatever somebody waits for goes before them.
         priority=0 if at is None else -1,

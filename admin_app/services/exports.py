@@ -141,7 +141,8 @@ def queue(ctx: Ctx, *, wanted: Wanted, filter_words: str, estimated_rows: int) -
     """Have the file made. Asking again while it is being made leads to the same one."""
     require(ctx, Permission.EXPORTS_MAKE)
     by_id = _reader(ctx).id
-    lock_names(ctx.session, f"exports-of:{by_id}")
+    lane = f"exports-of:{by_id}"
+    lock_names(ctx.session, lane)
     same = ctx.session.scalar(
         select(Export).where(
             Export.by_id == by_id,
@@ -157,7 +158,8 @@ def queue(ctx: Ctx, *, wanted: Wanted, filter_words: str, estimated_rows: int) -
     export = _noted(ctx, wanted, filter_words, ExportState.QUEUED)
     export.estimated_rows = estimated_rows
     ctx.session.flush()
-    job_queue.defer(ctx.session, "make_export", once_key=export_key(export.id), export_id=export.id)
+    # One after the other for each person, or a few clicks could keep every worker from everything else.
+    job_queue.defer(ctx.session, "make_export", once_key=export_key(export.id), lane=lane, export_id=export.id)
     return export
 
 

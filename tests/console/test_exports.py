@@ -172,8 +172,8 @@ def test_a_larger_list_becomes_a_job(db: Database, client_for: ClientFor, monkey
     assert BeautifulSoup(page.text, "html5lib").find("progress") is not None
     export_id = int(first.location.rsplit("/", 1)[1])
     with db.read_only() as session:
-        count = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'make_export'")
-        assert session.scalar(count) == 1
+        jobs = session.scalars(text("SELECT lock FROM procrastinate_jobs WHERE task_name = 'make_export'")).all()
+        assert jobs == [f"exports-of:{session.get_one(Export, export_id).by_id}"], "one after the other per person"
     assert client_for(Role.SUPPORT).get(first.location).status_code == 404
     assert f"/admin/exports/{export_id}" not in client_for(Role.SUPPORT).get("/admin/exports/").text
     assert f"/admin/exports/{export_id}" in client_for(Role.AUDITOR).get("/admin/exports/").text

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
@@ -97,6 +98,9 @@ def _rows(session: Session, wish: Wish, zone: ZoneInfo) -> Generator[Sequence[Va
     mode = found_by(session, wish)
     if wish.search and mode is None:
         return
+    if mode == "part":
+        # Finding one was limited in time, as on the page; reading all of them takes what it takes.
+        session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
     statement, parameters = statement_of(wish, mode)
     # By a cursor of the server: one reading of the database, of which only some rows are here at a time.
     options = {"yield_per": ROWS_AT_ONCE}
