@@ -10,15 +10,19 @@ from models import Role
 
 LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
-) | {"billing", "exports"}
+) | {"billing", "exports", "drift"}
 RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
 SWITCHES = frozenset({"clients: switch", "clients: stop everyone", "onboarding: decide"})
 KEEPS_BILLING = frozenset({"billing: override", "trials: grant", "providers: ask"})
 
 AREAS: dict[Role, frozenset[str]] = {
     Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
-    Role.OPS: LOOKS_AT | SWITCHES | {"providers: ask", "appointments: manage", "guests: resolve", "schedule: manage"},
-    Role.FINANCE: LOOKS_AT | KEEPS_BILLING | {"refunds: ask", "refunds: decide", "months: close"},
+    Role.OPS: LOOKS_AT
+    | SWITCHES
+    | {"providers: ask", "drift: run", "appointments: manage", "guests: resolve", "schedule: manage"},
+    Role.FINANCE: LOOKS_AT
+    | KEEPS_BILLING
+    | {"refunds: ask", "refunds: decide", "months: close", "drift: run", "drift: resolve"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
     | SWITCHES
@@ -29,6 +33,8 @@ AREAS: dict[Role, frozenset[str]] = {
         "refunds: ask",
         "refunds: decide",
         "months: close",
+        "drift: run",
+        "drift: resolve",
         "staff",
         "staff: manage",
         "service keys",
@@ -138,6 +144,10 @@ CONSOLE: dict[str, Row] = {
     "payment-commands.of_meeting": Row("refunds: ask", {"GET": 404}),
     **commands("refund-commands", "refunds: ask", "ask"),
     **commands("refund-commands", "refunds: decide", "approve", "decline"),
+    **section("drift-findings", "drift"),
+    **section("drift-runs", "drift"),
+    "drift-run-commands.start": Row("drift: run", {"GET": 200, "POST": 404}),
+    **commands("drift-finding-commands", "drift: resolve", "adopt", "push", "ignore", "assign"),
     **section("webhook-events", "inbox"),
     "inbox.attach_email": Row("inbox: release", {"GET": 200, "POST": 422}),
     "inbox.release": Row("inbox: release", {"GET": 200, "POST": 422}),

@@ -16,9 +16,10 @@ from sqlalchemy import Text, cast, func, literal
 from sqlalchemy.dialects.postgresql import array
 
 from admin_app.services.amounts import money_text
+from admin_app.services.audit import TIME
 from admin_app.services.field_labels import label_of
 
-Kind = Literal["text", "code", "number", "money", "time", "age", "badge", "yes_no", "fields", "records"]
+Kind = Literal["text", "code", "number", "money", "time", "age", "badge", "yes_no", "fields", "records", "kept"]
 
 NOTHING = "–"
 MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -42,6 +43,7 @@ AUDITED = {
     "export": ("exports", "Export"),
     # A dispute is a part of its payment.
     "dispute": ("payments", "Dispute of payment"),
+    "drift_finding": ("drift-findings", "Difference"),
     "extra_purchase": ("extra-purchases", "Extra purchase"),
     "flag_change": ("flag-changes", "Period of a switch"),
     "guest": ("guests", "Guest"),
@@ -149,6 +151,14 @@ def _records(names: Iterable[str]) -> Cell:
     return Cell("records", "", items=items) if items else EMPTY
 
 
+def _kept(value: str, _extra: Any, zone: ZoneInfo) -> Cell:
+    """A value that was kept as text, which may have been a moment."""
+    if not TIME.fullmatch(value):
+        return Cell("text", value)
+    moment = datetime.fromisoformat(value)
+    return Cell("time", time_text(moment, zone), machine_time(moment))
+
+
 FORMS: Mapping[str, Form] = {
     "text": _text,
     "code": _text,
@@ -160,6 +170,7 @@ FORMS: Mapping[str, Form] = {
     "yes_no": lambda value, extra, zone: YES if value else NO,
     "fields": lambda value, extra, zone: _fields(value, zone),
     "records": lambda value, extra, zone: _records(value),
+    "kept": _kept,
 }
 
 

@@ -87,6 +87,8 @@ GROUPS: tuple[Group, ...] = (
         "Traffic",
         (
             Item("Provider events", "/admin/webhook-events/", "inbox", P.INBOX_READ),
+            Item("Differences", "/admin/drift-findings/", "arrows-sort", P.DRIFT_READ),
+            Item("Comparisons", "/admin/drift-runs/", "refresh", P.DRIFT_READ),
             Item("Mails", "/admin/sent-emails/", "mail", P.MAILS_READ),
         ),
     ),

@@ -10,6 +10,7 @@ from views.console.clients.billing_commands import BillingCommandsView, BillingO
 from views.console.clients.emergency import EmergencyStopView
 from views.console.clients.onboarding_commands import OnboardingCommandsView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
+from views.console.drift.commands import DriftFindingCommandsView, DriftRunCommandsView
 from views.console.exporting import ListTables
 from views.console.finance.home import FinanceView
 from views.console.finance.months import MonthsView
@@ -31,6 +32,8 @@ from views.console.sections.bulk_runs import BulkItemsView, BulkRunsView
 from views.console.sections.cancellations import CancellationsView
 from views.console.sections.clients import ClientsView
 from views.console.sections.credit_renewals import CreditRenewalsView
+from views.console.sections.drift_findings import DriftFindingsView
+from views.console.sections.drift_runs import DriftRunsView
 from views.console.sections.exports import ExportsView
 from views.console.sections.extra_purchases import ExtraPurchasesView
 from views.console.sections.flag_changes import FlagChangesView
@@ -89,6 +92,8 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     CreditRenewalsView,
     ProviderCallsView,
     WebhookEventsView,
+    DriftFindingsView,
+    DriftRunsView,
     SentEmailsView,
     AuditEntriesView,
     ExportsView,
@@ -117,6 +122,8 @@ PAGES: tuple[type[ConsoleView], ...] = (
     PaymentCommandsView,
     RefundCommandsView,
     BulkRunCommandsView,
+    DriftRunCommandsView,
+    DriftFindingCommandsView,
     SearchView,
     StaffCommandsView,
     ServiceKeyCommandsView,

@@ -1,0 +1,139 @@
+"""Starting a comparison, and what is decided about a difference."""
+
+from types import MappingProxyType
+from typing import Any
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx
+from admin_app.policies.permissions import Permission
+from admin_app.services import drift_resolving, drift_runs
+from admin_app.services.drift import PROVIDERS
+from admin_app.services.drift_resolving import NoSuchFinding
+from admin_app.services.drift_sides import sides
+from admin_app.services.field_labels import label_of
+from admin_app.services.plans import Plan
+from models import DriftFinding
+from views.backdesk import backdesk
+from views.console.base import ConsoleView, command
+from views.console.columns import record_address
+from views.console.plan_pages import CommandPage
+from views.console.viewer import viewer
+from views.reading import read_session
+
+# Larger numbers would not fit the column, and the database would refuse the query.
+KEY = "<int(max=9223372036854775807):key>"
+
+
+class DriftRunCommandsView(ConsoleView):
+    permissions = MappingProxyType({"start": Permission.DRIFT_RUN})
+
+    def __init__(self) -> None:
+        super().__init__(name="Comparison commands", endpoint="drift-run-commands", url="/admin/drift-runs")
+
+    @command("/start")
+    def start(self) -> ResponseReturnValue:
+        configured = sides(backdesk().providers, backdesk().db.clock)
+
+        def act(ctx: Ctx) -> str:
+            run = drift_runs.request(ctx, provider=request.form.get("provider", ""))
+            return f"Comparison {run.id} with {PROVIDERS[run.provider]} is on its way."
+
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: None,
+            act=act,
+            button="Compare now",
+            title="Compare with a provider",
+            subtitle="What no event brought is taken in; what cannot be is shown as a difference.",
+            cancel="/admin/drift-runs/",
+            done="/admin/drift-runs/",
+            template="console/drift/start.html",
+            more={"providers": [(name, words) for name, words in PROVIDERS.items() if name in configured]},
+        ).respond()
+
+
+class DriftFindingCommandsView(ConsoleView):
+    permissions = MappingProxyType(dict.fromkeys(("adopt", "push", "ignore", "assign"), Permission.DRIFT_RESOLVE))
+
+    def __init__(self) -> None:
+        super().__init__(name="Difference commands", endpoint="drift-finding-commands", url="/admin/drift-findings")
+
+    @command(f"/{KEY}/adopt")
+    def adopt(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            drift_resolving.adopt(ctx, finding_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            return "Theirs is being taken over. Look again in a moment."
+
+        return self._page(
+            key,
+            plan=lambda ctx: drift_resolving.plan_adopt(ctx, finding_id=key),
+            act=act,
+            button="Take theirs over",
+            title="Take theirs over",
+        )
+
+    @command(f"/{KEY}/push")
+    def push(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            drift_resolving.push(ctx, finding_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            return "Ours is being pushed. Look again in a moment."
+
+        return self._page(
+            key,
+            plan=lambda ctx: drift_resolving.plan_push(ctx, finding_id=key),
+            act=act,
+            button="Push ours",
+            title="Push ours",
+            danger=True,
+        )
+
+    @command(f"/{KEY}/ignore")
+    def ignore(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            drift_resolving.ignore(ctx, finding_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            return "The difference stands, until one of the two values changes."
+
+        return self._page(
+            key,
+            plan=lambda ctx: drift_resolving.plan_ignore(ctx, finding_id=key),
+            act=act,
+            button="Let it stand",
+            title="Let the difference stand",
+        )
+
+    @command(f"/{KEY}/assign")
+    def assign(self, key: int) -> ResponseReturnValue:
+        typed = request.values.get("email")
+
+        def plan(ctx: Ctx) -> Plan | None:
+            return drift_resolving.plan_assign(ctx, finding_id=key, email=typed) if typed else None
+
+        def act(ctx: Ctx) -> str:
+            drift_resolving.assign(
+                ctx, finding_id=key, email=typed or "", reason=_form("reason"), shown=_form("fingerprint")
+            )
+            return f"{typed} takes care of it."
+
+        return self._page(
+            key,
+            plan=plan,
+            act=act,
+            button="Give it to them",
+            title="Give it to somebody",
+            template="console/email_then_plan.html",
+            more={"email": typed if typed is not None else viewer().staff.email, "label": "The colleague's e-mail"},
+        )
+
+    def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
+        found = read_session().get(DriftFinding, key)
+        if found is None:
+            raise NoSuchFinding
+        address = record_address("drift-findings", key)
+        subtitle = f"Difference {key}: {label_of(found.field)} at {PROVIDERS[found.provider]}"
+        return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
+
+
+def _form(name: str) -> str:
+    return request.form.get(name, "")
