@@ -90,10 +90,10 @@ def plan_close(ctx: Ctx, *, month: date) -> Plan:
     count = sum(total.lines for total in sums)
     digest = month_lines.digest(ctx.session, lines)
     shown = tuple(
-        PlanLine(month_key(month), _field(total), None, _amount(total), f"{total.lines:,} lines") for total in sums
+        PlanLine(month_key(month), _field(total), None, _amount(total), _count(total.lines)) for total in sums
     )
     consequences = (
-        f"{count:,} {'line is' if count == 1 else 'lines are'} kept as they are now, and can never be changed.",
+        f"{_count(count)} {'is' if count == 1 else 'are'} kept as they are now, and can never be changed.",
         "Whatever changes later in a record of this month is shown on its page as an adjustment.",
         *moving(ctx.session, month).sentences(),
     )
@@ -113,6 +113,10 @@ def _shown(month: date, digest: str) -> str:
 
 def _field(total: Total) -> str:
     return f"{KIND_WORDS[total.kind]}, {total.currency.upper()}"
+
+
+def _count(lines: int) -> str:
+    return f"{lines:,} {'line' if lines == 1 else 'lines'}"
 
 
 def _amount(total: Total) -> str:

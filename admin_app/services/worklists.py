@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from admin_app.services import audit
 from admin_app.services.audit import HistoryItem
 from models.audit import AuditEntry
+from models.billing import Subscription
 from models.flags import FlagChange, OnExpiry
 from models.inbox import EventState, SentEmail, WebhookEvent
 from models.money import Approval, Payment, Refund, RefundOrigin, RefundState
@@ -72,6 +73,8 @@ class MoneyWaiting:
     late_payments: int
     disputes: int
     evidence_until: datetime | None
+    past_due: int
+    past_due_since: datetime | None
 
 
 def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
@@ -88,7 +91,10 @@ def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
             Payment.dispute_id.is_not(None), Payment.dispute_status.in_(UNANSWERED_DISPUTES)
         )
     ).one()
-    return MoneyWaiting(decide or 0, unknown or 0, late or 0, disputes, until)
+    past_due, since = session.execute(
+        select(func.count(), func.min(Subscription.past_due_since)).where(Subscription.past_due_since.is_not(None))
+    ).one()
+    return MoneyWaiting(decide or 0, unknown or 0, late or 0, disputes, until, past_due, since)
 
 
 def next_purchases(session: Session, *, limit: int = 6) -> list[PendingProfile]:

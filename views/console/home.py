@@ -45,6 +45,7 @@ class HomeView(ConsoleView):
             tiles += _switch_tiles(worklists.switches_waiting(session, now))
         rendered: str = self.render(
             "console/home.html",
+            shortcuts=[("Finance", "/admin/finance/", "plain")] if person.may(Permission.MONTHS_CLOSE) else [],
             tiles=tiles,
             next_purchases=[(each, age_text(now - each.created_at)) for each in worklists.next_purchases(session)],
             recent=worklists.recent_commands(session),
@@ -81,8 +82,10 @@ def _switch_tiles(past_their_end: int) -> list[Tile]:
 def _money_tiles(work: MoneyWaiting, now: datetime, person: Viewer) -> list[Tile]:
     until = f"evidence until {time_text(work.evidence_until, person.zone)}" if work.evidence_until else ""
     decide = Tile(work.to_decide, "refunds wait for a second person", "/admin/approvals/?open=yes", tone="good")
+    oldest = f"the oldest for {age_text(now - work.past_due_since)}" if work.past_due_since else ""
     week_ago = (now - worklists.LATE_PAYMENTS_SHOWN).astimezone(person.zone).date()
     rare = [
+        Tile(work.past_due, "subscriptions are past due", "/admin/past-due/", oldest, "bad"),
         Tile(work.unknown_refunds, "refunds without an answer", "/admin/refunds/?state=unknown", tone="bad"),
         Tile(work.disputes, "disputes wait for an answer", "/admin/payments/?dispute=unanswered", until, "bad"),
         Tile(

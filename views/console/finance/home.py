@@ -213,7 +213,7 @@ def _status_chart(history: History) -> StackedChart:
 
 
 def _label(month: date) -> str:
-    return f"{month:%b %y}"
+    return f"{month:%b %Y}"
 
 
 def _revenue_chart(currency: str, months: Sequence[RevenueMonth]) -> Chart:
