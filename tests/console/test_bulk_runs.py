@@ -66,6 +66,10 @@ def test_from_the_list_to_the_undo(db: Database, ops: CheckedClient) -> None:
     assert send(ops, undone.location).status_code == 303
     bulk.work(db, runs(db)[-1].id)
     assert not any(state_of(db, client).is_on for client in clients)
+    assert "There is an undo of this run already" in ops.get(f"/admin/bulk-runs/{run.id}/undo").text
+    again = {"csrf_token": token(ops), "reason": "Once more", "fingerprint": "x"}
+    assert ops.post(f"/admin/bulk-runs/{run.id}/undo", data=again).status_code == 409
+    assert ops.post(f"/admin/bulk-runs/{run.id}/start", data=again).status_code == 409
     assert f"Undo of run {run.id}" in ops.get(f"/admin/audit-entries/?record=bulk_run:{runs(db)[-1].id}").text
 
 
