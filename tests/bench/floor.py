@@ -6,7 +6,7 @@ One connection, one indexed query, one compiled template; no sign-in, no shell, 
 from typing import Any
 
 import psycopg
-from flask import Flask, abort, render_template, request
+from flask import Flask, Response, abort, jsonify, render_template, request
 from jinja2 import DictLoader
 from psycopg.rows import namedtuple_row
 
@@ -24,6 +24,7 @@ SELECT b.*, p.name AS practitioner, t.title AS session_type
 FROM bookings b JOIN practitioners p ON p.id = b.practitioner_id JOIN session_types t ON t.id = b.session_type_id
 WHERE b.id = %s
 """
+CLIENT = "SELECT billing_status = 'active' AND onboarding_complete AS allowed FROM clients WHERE id = %s"
 TEMPLATES = {
     "list.html": """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Bookings</title></head>
@@ -74,6 +75,11 @@ def create_app(database_url: str, cursor_factory: type[psycopg.Cursor[Any]] = ps
     def booking(booking_id: int) -> str:
         row = connection.execute(RECORD, [booking_id]).fetchone()
         return render_template("record.html", row=row) if row else abort(404)
+
+    @app.get("/clients/<int:client_id>")
+    def allowed(client_id: int) -> Response:
+        row = connection.execute(CLIENT, [client_id]).fetchone()
+        return jsonify(allowed=row.allowed) if row else abort(404)
 
     return app
 

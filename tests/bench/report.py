@@ -22,11 +22,15 @@ with one indexed query and one compiled template. The deep page is the 10,000th,
 """
 
 
-def markdown(measured: Sequence[Series], checks: Sequence[Check], *, server: str, rounds: int) -> str:
-    """The whole page."""
+def markdown(
+    measured: Sequence[Series], checks: Sequence[Check], *, server: str, rounds: int, at_rate: Sequence[str] = ()
+) -> str:
+    """The whole page; `at_rate` is the section of what was asked at a steady rate."""
     lines = [HEAD, *_facts(server, rounds)]
     for size in sorted({series.bookings for series in measured}):
         lines += ["", f"## {size:,} bookings", "", *table([s for s in measured if s.bookings == size])]
+    if at_rate:
+        lines += ["", *at_rate]
     lines += ["", "## Bars", "", *verdicts(checks)]
     return "\n".join(lines) + "\n"
 

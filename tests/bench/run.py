@@ -4,6 +4,7 @@ Ends with status 1 when a ratio misses its bar.
 """
 
 import argparse
+import os
 import secrets
 import sys
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from admin_app.db import Database
 from admin_app.errors import Conflict
 from admin_app.services import staff
 from models import Role
-from tests.bench import fill, place, report, verdict
+from tests.bench import fill, gate, place, report, verdict
 from tests.bench.measure import Place, Series, measure, show_rounds
 from tests.bench.scenarios import scenarios
 from tests.bench.serve import CONTENDERS, settings
@@ -51,7 +52,7 @@ def open_place(stack: ExitStack, database_url: str, bookings: int, log: Path) ->
         return Place(bookings, scenarios(connection, bookings), sites)
 
 
-def run(sizes: tuple[int, ...], rounds: int, warm_up: int) -> tuple[list[Series], str]:
+def run(sizes: tuple[int, ...], rounds: int, warm_up: int) -> tuple[list[Series], list[gate.Load], str]:
     with place.server() as server_url, ExitStack() as stack:
         home = place.ROOT / "var" / "bench"
         home.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,9 @@ def run(sizes: tuple[int, ...], rounds: int, warm_up: int) -> tuple[list[Series]
             url = fill.prepare(server_url, size)
             places.append(open_place(stack, url, size, home / "servers.log"))
         measured = measure(places, rounds=rounds, warm_up=warm_up, progress=show_rounds(rounds + warm_up))
-        return measured, report.server_version(server_url)
+        stack.close()  # the gate has the machine to itself
+        loads = gate.run(server_url, home / "servers.log")
+        return measured, loads, report.server_version(server_url)
 
 
 def main() -> None:
@@ -71,9 +74,10 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=5)
     parser.add_argument("--no-page", action="store_true", help="only print, leave docs/benchmarks.md as it is")
     wanted = parser.parse_args()
-    measured, server = run(tuple(wanted.sizes), wanted.rounds, wanted.warm_up)
-    checks = list(verdict.checks(measured))
-    text = report.markdown(measured, checks, server=server, rounds=wanted.rounds)
+    measured, loads, server = run(tuple(wanted.sizes), wanted.rounds, wanted.warm_up)
+    checks = [*verdict.checks(measured), *gate.checks(loads)]
+    at_rate = list(gate.section(loads, os.getloadavg()[0]))
+    text = report.markdown(measured, checks, server=server, rounds=wanted.rounds, at_rate=at_rate)
     print(text.split("\n\n", 2)[2])
     if not wanted.no_page:
         PAGE.write_text(text)

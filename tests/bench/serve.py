@@ -1,9 +1,10 @@
-"""One contender as a WSGI application, which says in a header how many statements each page cost.
+"""One contender as a WSGI application, which says in headers how many statements each page cost and how long it took.
 
 Served by gunicorn: `gunicorn "tests.bench.serve:app('floor')"` with the database's address in BENCH_DATABASE_URL.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.bench import floor, stock
 
 CONTENDERS = ("ours", "stock", "floor")
 QUERIES_HEADER = "X-Queries"
+INSIDE_HEADER = "X-Inside"
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -57,7 +59,9 @@ def app(contender: str, database_url: str | None = None) -> Wsgi:
 
     def counting(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         counter.count = 0
+        begun = time.perf_counter()
         answer = Response.from_app(application, environ, buffered=True)
+        answer.headers[INSIDE_HEADER] = f"{time.perf_counter() - begun:.6f}"
         answer.headers[QUERIES_HEADER] = str(counter.count)
         return answer(environ, start_response)
 

@@ -14,16 +14,17 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.bench.place import ROOT
-from tests.bench.serve import QUERIES_HEADER
+from tests.bench.serve import INSIDE_HEADER, QUERIES_HEADER
 
 START_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One page as it came over the wire."""
+    """One page as it came over the wire; `inside` is the part of the seconds that the application took."""
 
     seconds: float
+    inside: float
     status: int
     size: int
     queries: int
@@ -33,11 +34,12 @@ class Answer:
 
 @dataclass
 class Site:
-    """A contender that answers at a port; `cookie` is its signed-in session, if it needs one."""
+    """A contender that answers at a port; `cookie` or `headers` say who asks, where it wants to know."""
 
     contender: str
     port: int
     cookie: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, path: str) -> Answer:
         return self._ask("GET", path)
@@ -46,7 +48,7 @@ class Site:
         return self._ask("POST", path, urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"})
 
     def _ask(self, method: str, path: str, body: str | None = None, more: Mapping[str, str] | None = None) -> Answer:
-        headers = {"Cookie": self.cookie, **(more or {})}
+        headers = {"Cookie": self.cookie, **self.headers, **(more or {})}
         begun = time.perf_counter()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request(method, path, body, headers)
@@ -55,7 +57,8 @@ class Site:
         seconds = time.perf_counter() - begun
         connection.close()
         queries = int(answer.headers.get(QUERIES_HEADER, 0))
-        return Answer(seconds, answer.status, len(content), queries, content, answer.headers)
+        inside = float(answer.headers.get(INSIDE_HEADER, 0))
+        return Answer(seconds, inside, answer.status, len(content), queries, content, answer.headers)
 
     def keep_cookies(self, answer: Answer) -> None:
         held = dict(pair.split("=", 1) for pair in self.cookie.split("; ") if pair)
@@ -78,10 +81,19 @@ class Site:
 
 
 @contextmanager
-def serving(contender: str, database_url: str, log: Path) -> Iterator[Site]:
+def serving(contender: str, database_url: str, log: Path, *, workers: int = 1) -> Iterator[Site]:
     """The contender's server for the time of the block."""
     port = _free_port()
-    command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--worker-class", "sync", "--no-control-socket"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--workers",
+        str(workers),
+        "--worker-class",
+        "sync",
+        "--no-control-socket",
+    ]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "warning", f"tests.bench.serve:app({contender!r})"]
     environment = {**os.environ, "BENCH_DATABASE_URL": database_url}
     with log.open("ab") as output:

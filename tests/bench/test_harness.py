@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import fill, report, rows, run, verdict
+from tests.bench import fill, gate, report, rows, run, verdict
 from tests.bench.measure import Place, Series, measure
 from tests.bench.serve import CONTENDERS
 
@@ -71,6 +71,24 @@ def test_it_measures_and_reports_every_page_of_everyone(small_place: Place) -> N
     page = report.markdown(measured, list(verdict.checks(measured)), server="18.0", rounds=2)
     assert "## 6,000 bookings" in page
     assert page.count("| floor |") == len(small_place.scenarios)
+
+
+def test_the_gate_is_asked_at_a_rate_and_costs_the_key_and_one_query(
+    small_place: Place, module_database_url: str
+) -> None:
+    gate.fill(module_database_url, clients=70)
+    ours, floor = (small_place.sites[CONTENDERS.index(name)] for name in ("ours", "floor"))
+    ours.headers = {"X-API-Key": gate.make_key(module_database_url)}
+    addresses = gate.paths(module_database_url)
+    loads = gate.measure([ours, floor], addresses, rate=40, seconds=0.5, turns=1)
+    assert [(load.contender, len(load.inside), load.queries) for load in loads] == [
+        ("ours", 20, {2}),
+        ("floor", 20, {1}),
+    ]
+    page = gate.put_into("# Benchmarks\n\n## The gate\nold\n\n## Bars\n\nkept\n", list(gate.section(loads, 1.0)))
+    assert "old" not in page
+    assert page.count("## The gate") == page.count("kept") == 1
+    assert page.index("| floor | 20 |") < page.index("## Bars")
 
 
 def series(bookings: int, scenario: str, contender: str, seconds: float) -> Series:
