@@ -150,7 +150,8 @@ class GateFacts:
     onboarding_complete: bool | None
 
 
-# Written out: it is asked before every call of every client. One row per open period, one at least.
+# Written out: it is asked before every call of every client. One row per open period, one at least. The emergency stop is
+# looked for by the client that it does not have: by its flag the planner would walk the whole index of the constraint.
 _FACTS = text("""
 SELECT c.onboarding_complete, c.outbound_paused, c.ai_disabled,
        c.billing_status, c.payment_active, c.trial_ends_at, c.trial_used_at,
@@ -173,7 +174,7 @@ LEFT JOIN LATERAL (
   WHERE client_id = c.id AND lifted_at IS NULL AND value
   UNION ALL
   SELECT flag, since, until, on_expiry, reason, by FROM flag_changes
-  WHERE flag = 'emergency_stop' AND lifted_at IS NULL AND value
+  WHERE client_id IS NULL AND lifted_at IS NULL AND value
 ) f ON true
 WHERE c.id = :client_id
 """).bindparams(bindparam("client_id", type_=BigInteger)).columns(

@@ -29,7 +29,7 @@ def show(client_id: int) -> ResponseReturnValue:
 @doors.get(f"{_CLIENT}/gate")
 def ask(client_id: int) -> ResponseReturnValue:
     house = backdesk()
-    with house.db.read_only() as session:
+    with house.db.glance() as session:
         callers.service(session, Scope.GATE_ASK)
         action = _action()
         facts = gate.facts_of(session, client_id, trial_days=house.settings.trial_days)
