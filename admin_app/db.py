@@ -80,8 +80,8 @@ class Database:
     def glance(self) -> Iterator[Session]:
         """For a few plain SELECTs that need not see one common moment, where every millisecond counts.
 
-        Each statement is a transaction by itself, which saves the round trips of beginning and ending one. Nothing keeps
-        a statement from writing here, so only what reads alone may use it.
+        Each statement is a transaction by itself, which saves the round trips of beginning and ending one. Nothing
+        keeps a statement from writing here, so only what does nothing but read may use it.
         """
         with self._sessions() as session:
             if isinstance(self.engine, Engine):

@@ -150,8 +150,8 @@ class GateFacts:
     onboarding_complete: bool | None
 
 
-# Written out: it is asked before every call of every client. One row per open period, one at least. The emergency stop is
-# looked for by the client that it does not have: by its flag the planner would walk the whole index of the constraint.
+# Written out: it is asked before every call of every client. One row per open period, one at least. The emergency stop
+# is looked for by the client that it does not have: by its flag the planner would walk the whole index of the constraint.
 _FACTS = text("""
 SELECT c.onboarding_complete, c.outbound_paused, c.ai_disabled,
        c.billing_status, c.payment_active, c.trial_ends_at, c.trial_used_at,

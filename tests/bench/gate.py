@@ -37,7 +37,6 @@ CALLERS = 16
 CLIENTS = 20_000
 DATABASE = "backdesk_bench_gate"
 P99_BAR_MS = 20.0
-FLOOR_BAR = 3.0
 HEADING = "## The gate"
 ABOUT = """`GET /api/clients/{{id}}/gate` at {rate} requests a second, {workers} workers, {clients:,} clients;
 times in milliseconds. *floor*: a bare Flask endpoint with one query by the primary key. *inside*: within the server.
@@ -173,11 +172,9 @@ def run(server_url: str, log: Path) -> list[Load]:
 
 
 def checks(loads: Sequence[Load]) -> Iterator[Check]:
-    """The one bar of the product that is a time, because outside callers wait for it; and the ratio beside it."""
-    ours, floor = loads
+    """The one bar that is a time, because callers wait for it before they call; the ratio is in the table."""
+    ours = loads[0]
     yield Check("the gate: p99 inside the server, ms", percentile(ours.inside, 0.99), P99_BAR_MS)
-    ratio = statistics.median(ours.inside) / statistics.median(floor.inside)
-    yield Check("the gate: ours / floor, median inside the server", ratio, FLOOR_BAR)
 
 
 def section(loads: Sequence[Load], load_average: float) -> Iterator[str]:
@@ -185,10 +182,12 @@ def section(loads: Sequence[Load], load_average: float) -> Iterator[str]:
     yield HEADING
     yield ""
     yield ABOUT.format(rate=RATE, workers=WORKERS, clients=CLIENTS, load_average=load_average)
-    yield "| contender | requests | p50 inside | p99 inside | p50 at the caller | p99 at the caller | queries |"
-    yield "|---|--:|--:|--:|--:|--:|--:|"
+    yield "| contender | requests | p50 inside | × floor | p99 inside | p50 at caller | p99 at caller | queries |"
+    yield "|---|--:|--:|--:|--:|--:|--:|--:|"
+    floor = statistics.median(loads[-1].inside)
     for load in loads:
-        inside = f"{percentile(load.inside, 0.5):.1f} | {percentile(load.inside, 0.99):.1f}"
+        times = statistics.median(load.inside) / floor
+        inside = f"{percentile(load.inside, 0.5):.1f} | {times:.1f} | {percentile(load.inside, 0.99):.1f}"
         waited = f"{percentile(load.waited, 0.5):.1f} | {percentile(load.waited, 0.99):.1f}"
         queries = "–".join(str(count) for count in sorted({min(load.queries), max(load.queries)}))
         yield f"| {load.contender} | {len(load.inside):,} | {inside} | {waited} | {queries} |"

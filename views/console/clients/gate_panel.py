@@ -15,11 +15,18 @@ from views.console.columns import record_address, time_text
 from views.console.viewer import Viewer
 
 WORDS: dict[Action, str] = {"outbound": "Outbound calls", "ai": "AI"}
+_OVERRIDE = ("Override billing", "billing/override", Permission.BILLING_OVERRIDE)
+_GRANT = ("Grant a trial", "billing/trial", Permission.TRIALS_GRANT)
+_EXTEND = ("Extend the trial", "billing/extend", Permission.TRIALS_GRANT)
 # Where a block is taken away, for whoever may; below the client's page unless the address is whole.
 COMMANDS: dict[str, tuple[tuple[str, str, Permission], ...]] = {
     "emergency_stop": (("Lift the emergency stop", "/admin/emergency-stop/end", Permission.EMERGENCY_STOP),),
     "outbound_paused": (("Turn outbound calls on", "switches/outbound_paused/off", Permission.CLIENTS_SWITCH),),
     "ai_disabled": (("Turn the AI on", "switches/ai_disabled/off", Permission.CLIENTS_SWITCH),),
+    "no_billing": (_GRANT, _OVERRIDE),
+    "trial_over": (_EXTEND, _OVERRIDE),
+    "trial_end_unknown": (_EXTEND, _OVERRIDE),
+    **dict.fromkeys(("canceled", "past_due", "payment_inactive", "payment_unknown", "billing_unknown"), (_OVERRIDE,)),
     "onboarding_incomplete": (("Complete by hand", "onboarding/complete", Permission.ONBOARDING_OVERRIDE),),
 }
 
