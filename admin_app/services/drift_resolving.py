@@ -4,6 +4,7 @@ Taking over and pushing are noted first and done by a job, which asks the provid
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -77,8 +78,7 @@ def plan_ignore(ctx: Ctx, *, finding_id: int) -> Plan:
         outcome="ignored",
         lines=(PlanLine(_about(finding), "state", finding.state, DriftState.IGNORED, "this command"),),
         consequences=(
-            f"{label_of(finding.field)} stays {finding.ours or 'empty'} here and {finding.theirs or 'empty'} at "
-            f"{PROVIDERS[finding.provider]}.",
+            f"Both sides keep what they have: {label_of(finding.field)} is not changed here or there.",
             "It is shown again as soon as one of the two values is another one.",
         ),
         fingerprint=_state(finding),
@@ -161,7 +161,7 @@ def _decide(ctx: Ctx, finding_id: int, wanted: str, reason: str, shown: str) -> 
 
 def _plan(finding: DriftFinding, wanted: str) -> Plan:
     there = PROVIDERS[finding.provider]
-    here = (finding.ours, finding.theirs)
+    here = (_value(finding.ours), _value(finding.theirs))
     now, after = here if wanted == ADOPT else reversed(here)
     where = "here" if wanted == ADOPT else f"at {there}"
     return Plan(
@@ -175,6 +175,11 @@ def _plan(finding: DriftFinding, wanted: str) -> Plan:
         fingerprint=_state(finding),
         refusal=_refusal(finding, wanted),
     )
+
+
+def _value(kept: str | None) -> str | datetime | None:
+    """A value as it is shown: a kept moment is a moment again."""
+    return datetime.fromisoformat(kept) if kept and audit.TIME.fullmatch(kept) else kept
 
 
 def _consequences(finding: DriftFinding, wanted: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from admin_app.services import audit
 from admin_app.services.audit import HistoryItem
 from models.audit import AuditEntry
 from models.billing import Subscription
+from models.drift import DriftFinding, DriftState
 from models.flags import FlagChange, OnExpiry
 from models.inbox import EventState, SentEmail, WebhookEvent
 from models.money import Approval, Payment, Refund, RefundOrigin, RefundState
@@ -51,6 +52,13 @@ def waiting(session: Session) -> Waiting:
     extra = session.scalar(select(func.count()).select_from(ExtraPurchase).where(ExtraPurchase.resolved_at.is_(None)))
     mails = session.scalar(select(func.count()).select_from(SentEmail).where(SentEmail.state == "failed"))
     return Waiting(unclaimed, likely, oldest, parked, failed, extra or 0, mails or 0)
+
+
+def differences_waiting(session: Session) -> tuple[int, datetime | None]:
+    """How many differences with the providers are open, and when the oldest was found."""
+    is_open = DriftFinding.state == DriftState.OPEN
+    count, oldest = session.execute(select(func.count(), func.min(DriftFinding.found_at)).where(is_open)).one()
+    return count, oldest
 
 
 def switches_waiting(session: Session, now: datetime) -> int:

@@ -41,6 +41,8 @@ class HomeView(ConsoleView):
             money = _money_tiles(worklists.money_waiting(session, now), now, person)
             # Whoever decides about money finds it first.
             tiles = money + tiles if person.may(Permission.REFUNDS_APPROVE) else tiles + money
+        if person.may(Permission.DRIFT_READ):
+            tiles += _difference_tiles(*worklists.differences_waiting(session), now)
         if person.may(Permission.CLIENTS_READ):
             tiles += _switch_tiles(worklists.switches_waiting(session, now))
         rendered: str = self.render(
@@ -72,6 +74,11 @@ def _tiles(work: Waiting, now: datetime) -> list[Tile]:
         Tile(work.failed_mails, "mails could not be sent", "/admin/sent-emails/?state=failed", tone="bad"),
     ]
     return tiles + [tile for tile in broken if tile.count]
+
+
+def _difference_tiles(count: int, oldest: datetime | None, now: datetime) -> list[Tile]:
+    detail = f"the oldest for {age_text(now - oldest)}" if oldest else ""
+    return [Tile(count, "differences with providers", "/admin/drift-findings/?state=open", detail)] if count else []
 
 
 def _switch_tiles(past_their_end: int) -> list[Tile]:
