@@ -2,18 +2,21 @@
 
 import random
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from admin_app.db import Database
-from admin_app.services import finance, revenue_history
+from admin_app.services import billing, finance, revenue_history
 from admin_app.services.utc_months import begins, ends, following, month_of, month_text, read_month
 from models import BillingChange, BillingStatus, Movement, RefundState
 from tests.services.billing import add_client, add_steps, add_subscription
+from tests.services.clients import add_client as add_stripe_client
+from tests.services.clients import steps_of, subscription
 from tests.services.factories import NOON, OPERATOR
-from tests.services.money import add_paid
+from tests.services.money import STRIPE, add_paid
 from tests.services.test_months import add_refund
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -52,36 +55,61 @@ def last_changes(session: Session, before: datetime, key: Any) -> list[BillingCh
     return list({key(change): change for change in every}.values())
 
 
+def require_the_definition(read: Session) -> revenue_history.History:
+    """Every number of the history is what the changes say by the definition, and movements are what lies between."""
+    found = revenue_history.history(read, NOON)
+    assert found.months == tuple(following(date(2026, 11, 1), -back) for back in range(11, -1, -1))
+    for place, month in enumerate(found.months):
+        by_status = [change.status_after for change in last_changes(read, ends(month), lambda c: c.client_id)]
+        for status in BillingStatus:
+            counted = found.statuses.get(status, (0,) * 12)[place]
+            assert counted == by_status.count(status), (month, status)
+        standing = last_changes(read, ends(month), lambda c: (c.client_id, c.currency))
+        for currency, revenue in found.revenue.items():
+            amounts = [change.monthly_after for change in standing if change.currency == currency]
+            at_the_end = revenue[place]
+            assert (at_the_end.recurring, at_the_end.paying) == (sum(amounts), sum(a > 0 for a in amounts))
+            if place:
+                assert at_the_end.net == at_the_end.recurring - revenue[place - 1].recurring
+            within = [
+                change
+                for change in read.query(BillingChange).filter_by(currency=currency)
+                if begins(month) <= change.at < ends(month)
+            ]
+            for kind in (Movement.NEW, Movement.EXPANSION, Movement.CONTRACTION, Movement.CHURN):
+                rows = [change.monthly_after - change.monthly_before for change in within if change.movement == kind]
+                moved = at_the_end.moved.get(kind, revenue_history.Moved())
+                assert (moved.count, moved.amount) == (len(rows), sum(rows))
+    return found
+
+
 def test_statuses_and_revenue_are_those_of_the_last_changes_and_movements_are_what_lies_between(db: Database) -> None:
     for seed in (1, 2):
         grow(db, seed)
     with db.read_only() as read:
-        found = revenue_history.history(read, NOON)
-        assert found.months == tuple(following(date(2026, 11, 1), -back) for back in range(11, -1, -1))
-        for place, month in enumerate(found.months):
-            by_status = [change.status_after for change in last_changes(read, ends(month), lambda c: c.client_id)]
-            for status in BillingStatus:
-                counted = found.statuses.get(status, (0,) * 12)[place]
-                assert counted == by_status.count(status), (month, status)
-            standing = last_changes(read, ends(month), lambda c: (c.client_id, c.currency))
-            for currency, revenue in found.revenue.items():
-                amounts = [change.monthly_after for change in standing if change.currency == currency]
-                at_the_end = revenue[place]
-                assert (at_the_end.recurring, at_the_end.paying) == (sum(amounts), sum(a > 0 for a in amounts))
-                if place:
-                    assert at_the_end.net == at_the_end.recurring - revenue[place - 1].recurring
-                within = [
-                    change
-                    for change in read.query(BillingChange).filter_by(currency=currency)
-                    if begins(month) <= change.at < ends(month)
-                ]
-                for kind in (Movement.NEW, Movement.EXPANSION, Movement.CONTRACTION, Movement.CHURN):
-                    rows = [
-                        change.monthly_after - change.monthly_before for change in within if change.movement == kind
-                    ]
-                    moved = at_the_end.moved.get(kind, revenue_history.Moved())
-                    assert (moved.count, moved.amount) == (len(rows), sum(rows))
-        assert set(found.revenue) == {"eur", "jpy"}
+        assert set(require_the_definition(read).revenue) == {"eur", "jpy"}
+
+
+def test_what_is_heard_from_stripe_late_or_twice_adds_up_all_the_same(db: Database) -> None:
+    chance = random.Random(3)
+    for number in range(6):
+        customer = f"cus_{number}"
+        made = add_stripe_client(db, stripe_customer_id=customer)
+        for days in sorted((chance.randrange(330) for _ in range(6)), reverse=True):
+            db.clock = partial(NOON.__sub__, timedelta(days=days))
+            told = subscription(
+                chance.choice(["active", "past_due", "trialing", "canceled", "paused"]),
+                id=f"sub_{number}_{chance.randrange(2)}",
+                customer_id=customer,
+                currency=chance.choice(["eur", "usd"]),
+                monthly_amount=chance.choice([900, 4_900]),
+            )
+            with db.unit_of_work(STRIPE) as ctx:
+                billing.take_in(ctx, told, cause="stripe", told_at=ctx.now - timedelta(days=chance.randrange(40)))
+        assert steps_of(db, made)
+    with db.read_only() as read:
+        found = require_the_definition(read)
+    assert sum(month.net != 0 for months in found.revenue.values() for month in months) > 5
 
 
 def test_without_history_there_is_nothing_to_draw(db: Database) -> None:
