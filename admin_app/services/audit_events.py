@@ -92,11 +92,13 @@ EVENTS: dict[str, EventKind] = {
     "refund.found": EventKind("{actor} found a refund of {amount} that was made at Stripe"),
     # billing
     "client.billing_changed": EventKind("{actor} brought the billing of {name} to {status}", frozenset({"cause"})),
-    "client.billing_overridden": EventKind("{actor} put {status} in force for {name} until {until}"),
+    "client.billing_overridden": EventKind(
+        "{actor} overrode the billing of {name} with {status}", frozenset({"until"})
+    ),
     "client.billing_override_lifted": EventKind("{actor} lifted the override {status} of {name}"),
-    "client.billing_override_ended": EventKind("The override {status} ended", frozenset()),
-    "client.trial_granted": EventKind("{actor} granted {name} a trial until {until}"),
-    "client.trial_extended": EventKind("{actor} extended the trial of {name} until {until}"),
+    "client.billing_override_ended": EventKind("The override {status} ended"),
+    "client.trial_granted": EventKind("{actor} granted {name} a trial", frozenset({"until"})),
+    "client.trial_extended": EventKind("{actor} extended the trial of {name}", frozenset({"until"})),
     "client.billing_asked": EventKind("{actor} had Stripe asked about the subscriptions of {name}"),
     "client.billing_answered": EventKind("Stripe answered about {name}: {outcome}"),
     "profile.credits_renewed": EventKind(

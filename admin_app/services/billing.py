@@ -210,7 +210,7 @@ def _apply(
         "client.billing_changed",
         records=[client_key(client.id), *([subscription_key(counts.id)] if counts else [])],
         changes=changes,
-        facts={"name": client.name, "status": means.status, "cause": cause},
+        facts={"name": client.name, "status": _word(means.status), "cause": cause},
     )
     return True
 
@@ -232,6 +232,10 @@ def _facts(client: Client, subscriptions: Sequence[Subscription], now: datetime)
     }
 
 
+def _word(status: BillingStatus) -> str:
+    return status.value.replace("_", " ")
+
+
 def _end_by_the_clock(ctx: Ctx, override: BillingOverride) -> None:
     override.lifted_at, override.lifted_by = override.until, BY_THE_CLOCK
     override.version += 1
@@ -240,7 +244,7 @@ def _end_by_the_clock(ctx: Ctx, override: BillingOverride) -> None:
         ctx,
         "client.billing_override_ended",
         records=[client_key(override.client_id)],
-        facts={"status": override.status},
+        facts={"status": _word(override.status)},
     )
 
 

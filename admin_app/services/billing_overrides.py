@@ -83,7 +83,7 @@ def override(
         records=[client_key(client.id)],
         reason=reason,
         changes=[Change("override_until", standing.until if standing else None, end)],
-        facts={"name": client.name, "status": wanted, "until": end},
+        facts={"name": client.name, "status": _word(wanted), "until": end},
     )
     billing.refresh(ctx, client, cause="override")
     return made
@@ -124,7 +124,7 @@ def lift(ctx: Ctx, *, client_id: int, reason: str, shown: str) -> BillingOverrid
         "client.billing_override_lifted",
         records=[client_key(client.id)],
         reason=reason,
-        facts={"name": client.name, "status": standing.status},
+        facts={"name": client.name, "status": _word(standing.status)},
     )
     billing.refresh(ctx, client, cause="override_ended", goes_back_to=billing.without(standing))
     return standing

@@ -58,7 +58,7 @@ def grant(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, show
         raise Conflict(refusal)
     require_same(shown, _fingerprint(client, end))
     client.trial_used_at, client.trial_granted_until = ctx.now, end
-    _note(ctx, client, "client.trial_granted", reason, [Change("trial_used_at", None, ctx.now)], end)
+    _note(ctx, client, "client.trial_granted", reason, [Change("trial_ends_at", None, end)], end)
     billing.follow_at(ctx, client.id, end)
     billing.refresh(ctx, client, cause="trial")
     return client

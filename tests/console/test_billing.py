@@ -58,7 +58,12 @@ def test_a_past_due_client_is_understood_and_overridden(db: Database, client_id:
     (made,) = overrides(db)
     assert (made.status, made.until) == (BillingStatus.ACTIVE, datetime(2026, 11, 30, 8, tzinfo=UTC))
     page = client.get(f"/admin/clients/{client_id}").text
-    for words in ("Finance overrides what Stripe says", "Looked at it", "finance@example.com", "differs"):
+    for words in (
+        "Finance overrides this. Stripe calls the subscription “past due”",
+        "Looked at it",
+        "finance@example.com",
+        "differs",
+    ):
         assert words in page
     lift = f"/admin/clients/{client_id}/billing/lift"
     assert client.get(f"/admin/billing-overrides/{made.id}/lift").location == lift

@@ -1,5 +1,6 @@
 """What a fetched subscription does to its client, in any order, and the steps that are kept of it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -222,3 +223,26 @@ def test_clients_are_found_by_what_is_unique(db: Database) -> None:
     assert take_in(db, subscription()) == by_subscription
     assert client_now(db, holder).stripe_customer_id == "cus_1"
     assert client_now(db, by_subscription).stripe_customer_id is None
+
+
+def test_answers_at_once_come_to_the_newest(real_db: Database) -> None:
+    """Eight connections take in two subscriptions of a customer whom only the metadata names, each many times."""
+    real_db.clock = lambda: NOW
+    client_id = add_client(real_db)
+    answers = [
+        (subscription(word, id=name, client_id=client_id, monthly_amount=100 * number), NOW - number * DAY)
+        for number, word in enumerate(("canceled", "active", "past_due", "trialing"))
+        for name in ("sub_1", "sub_2")
+    ]
+
+    def work(start: int) -> None:
+        for found, at in [*answers[start:], *answers[:start]]:
+            with real_db.unit_of_work(STRIPE) as ctx:
+                billing.take_in(ctx, found, cause="stripe", fetched_at=at)
+
+    with ThreadPoolExecutor(8) as crowd:
+        list(crowd.map(work, range(8)))
+    assert client_now(real_db, client_id).billing_status is S.CANCELED
+    assert sum(step.monthly_after - step.monthly_before for step in steps_of(real_db, client_id)) == 0
+    with real_db.read_only() as session:
+        assert session.scalars(select(Subscription.status)).all() == ["canceled", "canceled"]

@@ -87,9 +87,13 @@ def _lines(client: Client, counts: Subscription | None, now: datetime, zone: Zon
 
 
 def _why(client: Client, counts: Subscription | None, override: BillingOverride | None, now: datetime) -> str:
-    """Where what is in force comes from, in a sentence."""
+    """Where what is in force comes from, in a sentence or two."""
     if override is not None and override.until > now:
-        return "Finance overrides what Stripe says."
+        return f"Finance overrides this. {_basis_of(client, counts, now)}"
+    return _basis_of(client, counts, now)
+
+
+def _basis_of(client: Client, counts: Subscription | None, now: datetime) -> str:
     granted = client.trial_granted_until
     runs = client.billing_status is BillingStatus.TRIAL and granted is not None and granted > now
     if runs and (counts is None or billing_mapping.is_over(counts)):
