@@ -151,7 +151,7 @@ class GateFacts:
 
 
 # Written out: it is asked before every call of every client. One row per open period, one at least. The emergency stop
-# is looked for by the client that it does not have: by its flag the planner would walk the whole index of the constraint.
+# is looked for by the client that it does not have: by its flag the planner walks the whole index of the constraint.
 _FACTS = text("""
 SELECT c.onboarding_complete, c.outbound_paused, c.ai_disabled,
        c.billing_status, c.payment_active, c.trial_ends_at, c.trial_used_at,
