@@ -305,6 +305,9 @@ def test_every_order_is_read_from_an_index(view: Any, session: Session) -> None:
             assert f'"Relation Name": "{spec.model.__tablename__}"' in plan
             assert '"Node Type": "Limit"' in plan
             limit = plan[plan.index('"Node Type": "Limit"') :]
+            if spec.sorts[name].column.nullable:
+                # Rows with a value and rows without are a page each, and two pages are put into order.
+                limit = limit[limit.index('"Node Type": "Append"') :]
             assert '"Node Type": "Sort"' not in limit.split('"Alias"')[0], (name, plan)
 
 
