@@ -4,7 +4,7 @@ A granted trial needs no subscription: it is in force until its end, by the cloc
 A trial that Stripe runs is extended at Stripe (`trial_sending`), and known here once Stripe says so.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -23,6 +23,8 @@ from models.money import CallState, ProviderCall
 OPERATION = "subscription.extend_trial"
 FIELDS = ("billing_status", "trial_used_at", "trial_ends_at", "trial_granted_until")
 WISH = "this command"
+# Longer than its job tries. Asking once more afterwards does no harm: an end is a moment, and not a number of days.
+TRIED_FOR = timedelta(hours=2)
 
 
 def plan_grant(ctx: Ctx, *, client_id: int, until: datetime | None) -> Plan:
@@ -154,6 +156,7 @@ def _on_its_way(ctx: Ctx, at_stripe: Subscription) -> bool:
         ProviderCall.subject == subscription_key(at_stripe.id),
         ProviderCall.operation == OPERATION,
         ProviderCall.state.in_((CallState.INTENDED, CallState.UNKNOWN)),
+        ProviderCall.created_at > ctx.now - TRIED_FOR,
     )
     return ctx.session.scalar(select(ProviderCall.id).where(*is_open).limit(1)) is not None
 

@@ -141,3 +141,7 @@ def test_a_trial_of_stripes_is_extended_there(db: Database) -> None:
     with pytest.raises(Conflict, match="conflict") as refused:
         extend(db, client_id, NOW + 6 * DAY)
     assert "Wait for its answer" in refused.value.sentence
+    db.clock = lambda: NOW + DAY / 2  # whoever tried has given up by then
+    extend(db, client_id, NOW + 6 * DAY)
+    with db.read_only() as session:
+        assert len(set(session.scalars(select(ProviderCall.idempotency_key)))) == 2
