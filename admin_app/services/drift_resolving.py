@@ -34,6 +34,7 @@ ADOPTED = frozenset(
 )
 PUSHED = frozenset({("calcom", "starts_at"), ("calcom", "status"), ("calendly", "status"), ("stripe", CANCELS)})
 BECAUSE: Mapping[str, str] = {
+    "unexpected": "Taking it in failed for a reason of ours. Whoever looks after the server should know.",
     "gone_there": "The provider does not know it any more.",
     "customer_unknown": "Nobody here is this customer. Note the customer's number at the client, then compare again.",
     "not_adopted": "It was tried to take theirs over, and both sides still differ. Look at both.",

@@ -8,11 +8,14 @@ whoever lost that to another process finds out before anything of theirs is kept
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from time import monotonic
 from typing import Any, cast
 from uuid import uuid4
 
+import structlog
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, NotFound
@@ -24,9 +27,12 @@ from admin_app.services.provider_calls import Work
 from admin_app.services.records import provider_key
 from models.drift import DriftFinding, DriftRun, DriftState
 
+log = structlog.get_logger("backdesk.comparisons")
+
 REACH = timedelta(days=30)
 # Longer than one object takes with everything that is asked for it: after this silence nobody is at it any more.
 SILENT = timedelta(minutes=2)
+BEAT_SECONDS = 20
 UNEXPECTED = "unexpected"
 _PAGE = 200
 _THEIRS, _OURS, _FINDINGS = "theirs", "ours", "findings"
@@ -116,6 +122,7 @@ class _Run:
         place = run.cursor or {}
         self._stage, self._after = str(place.get("stage", _THEIRS)), place.get("after")
         self._met: set[str] = set()
+        self._beat_at = monotonic()
         self.progress = Progress(run.compared, run.repaired, run.found)
 
     def compare(self, seen: Callable[[Progress], None]) -> None:
@@ -149,12 +156,20 @@ class _Run:
             yield from {_THEIRS: self._theirs, _OURS: self._ours, _FINDINGS: self._findings}[stage]()
 
     def _theirs(self) -> Iterator[None]:
-        for listed in self._from_here(self._side.listed(self._since)):
+        for listed in self._from_here(self._alive(self._side.listed(self._since))):
             thing = self._side.whole(listed, self._work)
             if thing.external_id in self._met:
                 continue
             self._one(thing, thing.external_id, listed.external_id)
             yield
+
+    def _alive(self, listed: Iterator[Thing]) -> Iterator[Thing]:
+        """What is listed, with a sign of life now and then: going through what is known already takes long too."""
+        for thing in listed:
+            if monotonic() - self._beat_at > BEAT_SECONDS:
+                with self._work() as ctx:
+                    self._hold(ctx)
+            yield thing
 
     def _from_here(self, listed: Iterator[Thing]) -> Iterator[Thing]:
         """What is listed after the last one that was compared; everything when that is not listed any more."""
@@ -230,8 +245,14 @@ class _Run:
             if thing is None:
                 return drift.missing_there(ctx, self._side, external_id)
             return drift.take_in(ctx, self._side, thing)
+        except OperationalError:
+            raise  # the database is away: that says nothing about the object
         except DomainError as refused:
             raise _Refused(refused.code) from refused
+        except Exception as error:
+            # One object that we cannot read must not keep all that come after it from being compared.
+            log.warning("not taken in", provider=self._side.provider, kind=type(error).__name__)
+            raise _Refused(UNEXPECTED) from error
 
     def _as_refused(self, ctx: Ctx, thing: Thing | None, external_id: str, code: str) -> Compared:
         ours = self._side.ours(ctx.session, thing.ids if thing else (external_id,))
@@ -255,6 +276,7 @@ class _Run:
         moved = ctx.session.execute(update(DriftRun).where(*held).values({"heartbeat_at": ctx.now} | values))
         if cast(CursorResult[Any], moved).rowcount != 1:
             raise LostRun
+        self._beat_at = monotonic()
 
     def _release(self) -> None:
         """Nobody is at it from now on, so that whoever comes goes on at once."""
