@@ -169,7 +169,9 @@ def test_a_larger_list_becomes_a_job(db: Database, client_for: ClientFor, monkey
     assert first.location == again.location, "a second click leads to the same file"
     page = client.get(first.location)
     assert "Waiting for its turn" in page.text
-    assert BeautifulSoup(page.text, "html5lib").find("progress") is not None
+    shown = BeautifulSoup(page.text, "html5lib").find("section", attrs={"data-follow": True})
+    assert shown is not None
+    assert shown.find("progress") is not None
     export_id = int(first.location.rsplit("/", 1)[1])
     with db.read_only() as session:
         jobs = session.scalars(text("SELECT lock FROM procrastinate_jobs WHERE task_name = 'make_export'")).all()

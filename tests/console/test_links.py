@@ -39,6 +39,11 @@ def test_every_link_leads_somewhere(role: Role, db: Database, client_for: Callab
     while waiting:
         address = waiting.popleft()
         answer = client.get(address)
+        if answer.status_code == 302 and answer.location.startswith("/admin/"):
+            # A short name of another page of the console; that one has to answer.
+            waiting.append(answer.location)
+            answer.close()
+            continue
         assert answer.status_code == 200, f"{address} answered {answer.status_code}"
         if answer.mimetype == "text/html":
             for link in sorted(links_of(answer.text, address)):
