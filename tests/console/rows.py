@@ -96,7 +96,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
     books = _books(session, client.id)
     return {
         **money,
-        **_differences(session),
+        **_differences(session, money["payments"]),
         "exports": _export(session),
         **books,
         **_run(session, client.id),
@@ -122,13 +122,18 @@ def one_of_everything(session: Session) -> dict[str, Any]:
     }
 
 
-def _differences(session: Session) -> dict[str, Any]:
+def _differences(session: Session, payment_id: int) -> dict[str, Any]:
     """A comparison and one difference that it found."""
     run = m.DriftRun(provider="stripe", by=HOSTILE, started_at=NOW, finished_at=NOW, compared=1, found=1)
     session.add(run)
     session.flush()
     finding = m.DriftFinding(
-        run_id=run.id, provider="stripe", external_id="pi_1", subject="payment:1", field="record", theirs=HOSTILE
+        run_id=run.id,
+        provider="stripe",
+        external_id="pi_1",
+        subject=f"payment:{payment_id}",
+        field="record",
+        theirs=HOSTILE,
     )
     session.add(finding)
     session.flush()
