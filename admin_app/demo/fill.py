@@ -7,7 +7,7 @@ from sqlalchemy import delete, exists, func, select, table, text
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx, Job, Staff
-from admin_app.demo import businesses, money
+from admin_app.demo import books, businesses, money
 from admin_app.demo.acts import Acts
 from admin_app.demo.cases import Cases
 from admin_app.demo.clock import Amounts, Stage
@@ -97,6 +97,7 @@ def fill(
     desk = Desk(stage, stage.invention("desk"), staff_of, base_url)
     stories = Stories(stage, script, diary, desk)
     stories.note_all()
+    books.note_all(stage, script, desk)
     # Comparing an address with every other one is dearer than the planner thinks: make it use the indexes.
     ctx.session.execute(text("SET LOCAL enable_seqscan = off"))
     script.act(lambda done, of: _tell(say, done, of))

@@ -19,6 +19,7 @@ from admin_app.demo.clock import Amounts
 from admin_app.errors import DomainError
 from admin_app.integrations import whop
 from admin_app.services import audit, owners
+from admin_app.services.utc_months import following, month_of
 from models import (
     AuditEntry,
     Base,
@@ -30,6 +31,7 @@ from models import (
     ExtraPurchase,
     Meeting,
     Merge,
+    MonthClosing,
     OnboardingState,
     Organization,
     PaymentProvider,
@@ -154,6 +156,12 @@ def test_clients_are_in_every_state_of_billing_and_onboarding(session: Session) 
     ).all()
     assert len(pairs) == len(BillingStatus) * 4
     assert session.scalar(select(func.count()).where(~Client.id.in_(select(OnboardingState.client_id)))) == 2
+
+
+def test_two_months_are_closed_and_the_last_one_is_left(session: Session) -> None:
+    closed = session.scalars(select(MonthClosing).order_by(MonthClosing.month)).all()
+    assert [closing.month for closing in closed] == [following(month_of(NOW), -3), following(month_of(NOW), -2)]
+    assert all(closing.lines > 0 and closing.closed_by == "finance@demo.test" for closing in closed)
 
 
 def test_no_appointment_of_a_practitioner_overlaps_another(session: Session) -> None:
