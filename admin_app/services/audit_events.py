@@ -96,7 +96,7 @@ EVENTS: dict[str, EventKind] = {
         "{actor} overrode the billing of {name} with {status}", frozenset({"until"})
     ),
     "client.billing_override_lifted": EventKind("{actor} lifted the override {status} of {name}"),
-    "client.billing_override_ended": EventKind("The override {status} ended"),
+    "client.billing_override_ended": EventKind("{actor} noted that the override {status} ended"),
     "client.trial_granted": EventKind("{actor} granted {name} a trial", frozenset({"until"})),
     "client.trial_extended": EventKind("{actor} extended the trial of {name}", frozenset({"until"})),
     "client.billing_asked": EventKind("{actor} had Stripe asked about the subscriptions of {name}"),
