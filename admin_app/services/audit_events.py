@@ -100,7 +100,7 @@ EVENTS: dict[str, EventKind] = {
     "client.trial_granted": EventKind("{actor} granted {name} a trial", frozenset({"until"})),
     "client.trial_extended": EventKind("{actor} extended the trial of {name}", frozenset({"until"})),
     "client.billing_asked": EventKind("{actor} had Stripe asked about the subscriptions of {name}"),
-    "client.billing_answered": EventKind("Stripe answered about {name}: {outcome}"),
+    "client.billing_answered": EventKind("{actor} heard from Stripe about {name}: {outcome}"),
     "profile.credits_renewed": EventKind(
         "{actor} renewed the credits of {user_id}: {credits}", frozenset({"periods", "due_at"})
     ),
