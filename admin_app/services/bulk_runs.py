@@ -242,6 +242,15 @@ def _somebody(ctx: Ctx) -> tuple[str, int]:
     return ctx.actor.label, ctx.actor.id
 
 
+def _outdated(ctx: Ctx, run: BulkRun) -> str | None:
+    """What of the wish cannot be meant any more, since it was chosen: each client would be refused for it."""
+    try:
+        checked(Wish.from_json(run.wish), ctx.now)
+    except InvalidInput as refused:
+        return " ".join(refused.fields.values()) or refused.sentence
+    return None
+
+
 def _is(count: int) -> str:
     return "is" if count == 1 else "are"
 
@@ -251,9 +260,7 @@ def _not_startable(ctx: Ctx, run: BulkRun, waiting: int) -> str | None:
         return "This run was started already."
     if not waiting:
         return "There is nothing to do: no client of this run would change."
-    if run.undoes_id is None:
-        wish = Wish.from_json(run.wish)
-        if wish.until is not None and wish.until <= ctx.now:
-            return "The end date of this run is past. Choose the clients anew, with another date."
+    if run.undoes_id is None and (outdated := _outdated(ctx, run)):
+        return f"{outdated} Choose the clients anew, with other dates."
     undone = ctx.session.scalar(select(BulkRun.id).where(BulkRun.undoes_id == run.id))
     return f"This run is undone by run {undone}, so it does not go on." if undone else None

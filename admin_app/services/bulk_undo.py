@@ -76,7 +76,9 @@ def former_of(state: SwitchState, effect: Effect) -> dict[str, Any] | None:
     """The periods that a change is about to end or shorten, as they are kept to be put back; None: it was off."""
     periods = [_wish_of(each) for each in (*effect.lifted, *effect.shortened)]
     if state.set_outside:
-        periods.append(Wish(state.flag, turns_on=True, reason=OUTSIDE))
+        # What is scheduled takes over from it, and must not be lost to it.
+        until = state.scheduled[0].since if state.scheduled else None
+        periods.append(Wish(state.flag, turns_on=True, reason=OUTSIDE, until=until))
     return {"periods": [each.to_json() for each in periods]} if periods else None
 
 

@@ -57,7 +57,7 @@ def start(ctx: Ctx, *, reason: str, until: datetime | None, shown: str) -> FlagC
     require_same(shown, _fingerprint(current))
     if current is not None and current.until == until:
         raise AlreadySo(ALREADY)
-    switch_periods.note_ended(ctx, [each for each in periods if switch_clock.is_over(each, ctx.now)])
+    note_ended(ctx, periods)
     room = Effect(lifted=(current,) if current else ())
     changes = switch_periods.make_room(ctx, room, reason=wish.reason)
     period = switch_periods.begin(ctx, None, wish)
@@ -103,6 +103,14 @@ def locked_periods(ctx: Ctx) -> list[FlagChange]:
     """The open periods of the emergency stop, which one transaction at a time changes."""
     lock_names(ctx.session, EVERYONE)
     return _periods(ctx)
+
+
+def note_ended(ctx: Ctx, periods: list[FlagChange]) -> None:
+    """Say of the stops among these that the clock ended that it did."""
+    for each in periods:
+        if switch_clock.is_over(each, ctx.now):
+            switch_periods.note_ended(ctx, [each])
+            audit.record(ctx, "everyone.stop_ended", records=[EVERYONE, flag_change_key(each.id)], facts={})
 
 
 def _periods(ctx: Ctx) -> list[FlagChange]:

@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, emergency, flags, switch_clock, switch_periods
-from admin_app.services.records import EVERYONE, flag_change_key
+from admin_app.services import emergency, flags, switch_periods
 from admin_app.services.switch_periods import SwitchState
 from models.clients import Client
 from models.flags import FlagChange, OnExpiry, Switch
@@ -45,7 +44,7 @@ def follow(ctx: Ctx, *, change_id: int) -> None:
     if period is None:
         return
     if period.client_id is None:
-        _follow_everyone(ctx)
+        emergency.note_ended(ctx, emergency.locked_periods(ctx))
     else:
         _follow_client(ctx, period.client_id, period.flag)
 
@@ -58,10 +57,3 @@ def _follow_client(ctx: Ctx, client_id: int, flag: Switch) -> None:
     flags.note_ended(ctx, client, state, [] if state.is_on else [change])
     if state.change is not None and change.before != change.after:
         flags.note(ctx, client, state.change, "client.switch_started", changes=[change])
-
-
-def _follow_everyone(ctx: Ctx) -> None:
-    for each in emergency.locked_periods(ctx):
-        if switch_clock.is_over(each, ctx.now):
-            switch_periods.note_ended(ctx, [each])
-            audit.record(ctx, "everyone.stop_ended", records=[EVERYONE, flag_change_key(each.id)], facts={})

@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
-from admin_app.services import audit, outbox, switch_clock, switch_periods
+from admin_app.integrations import job_queue
+from admin_app.services import audit, flags, outbox, switch_clock, switch_periods
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.records import client_key, flag_change_key, lock_names
 from admin_app.services.switch_words import ON_EXPIRY, WORDS
@@ -34,7 +35,9 @@ def queue_untold(ctx: Ctx, *, limit: int) -> None:
         .limit(limit)
     )
     for period in ctx.session.scalars(query):
-        switch_periods.tell_at(ctx, period, ctx.now)
+        # Not beside a job that is handing the mail over: that moment and this sweep both come on the minute.
+        if not job_queue.waits(ctx.session, switch_periods.mail_key(period)):
+            switch_periods.tell_at(ctx, period, ctx.now)
 
 
 def prepare(ctx: Ctx, *, change_id: int, base_url: str) -> OutgoingMail | None:
@@ -54,12 +57,13 @@ def prepare(ctx: Ctx, *, change_id: int, base_url: str) -> OutgoingMail | None:
 
 def mark_sent(ctx: Ctx, *, sent_email_id: int, change_id: int, kept: bool) -> None:
     """The mail was handed over, or only kept because no mail server is configured."""
-    mail = outbox.mark_sent(ctx, sent_email_id=sent_email_id, kept=kept)
     period = ctx.session.get(FlagChange, change_id)
     if period is None or period.client_id is None:
         raise NotFound("There is no such period.")
+    # First, like everyone who writes a period: a switch holds the client, writes periods, and waits for the audit.
+    client = flags.locked(ctx, period.client_id)
+    mail = outbox.mark_sent(ctx, sent_email_id=sent_email_id, kept=kept)
     period.told_at = ctx.now
-    client = ctx.session.get_one(Client, period.client_id)
     audit.record(
         ctx,
         "client.switch_told",

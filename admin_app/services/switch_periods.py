@@ -169,9 +169,12 @@ def begin(ctx: Ctx, client_id: int | None, wish: Wish, *, bulk_run_id: int | Non
 def tell_at(ctx: Ctx, period: FlagChange, moment: datetime) -> None:
     """Have the mail sent then that says that the period ends."""
     at = moment if moment > ctx.now else None
-    job_queue.defer(
-        ctx.session, "send_switch_mail", once_key=f"send_switch_mail:{period.id}", at=at, change_id=period.id
-    )
+    job_queue.defer(ctx.session, "send_switch_mail", once_key=mail_key(period), at=at, change_id=period.id)
+
+
+def mail_key(period: FlagChange) -> str:
+    """By which the job that sends that mail is queued once."""
+    return f"send_switch_mail:{period.id}"
 
 
 def _follow(ctx: Ctx, period: FlagChange) -> None:

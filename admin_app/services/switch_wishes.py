@@ -72,11 +72,14 @@ def checked(wish: Wish, now: datetime, *, needs_reason: bool = True) -> Wish:
     if problems:
         raise InvalidInput(fields=problems)
     starts = wish.starts_at(now)
+    later = starts > now
     return replace(
         wish,
-        since=starts if starts > now else None,
+        since=starts if later else None,
         on_expiry=wish.on_expiry if wish.until else OnExpiry.LIFT,
         tell_email=_address(wish.tell_email) if wish.tell_email else None,
+        # Nobody is told of the end of what has not begun.
+        tell_at=max(wish.tell_at, starts) if wish.tell_at and later else wish.tell_at,
     )
 
 

@@ -76,6 +76,8 @@ WRONG: list[tuple[dict[str, str | None], str]] = [
     ({"until": "2026-11-24T13:00"}, "past already"),
     ({"starts": "later"}, "Write day and time like"),
     ({"until": "2027-03-28T02:30"}, "skip this time"),
+    # In its last hours no zone further east could show it, nor any page on which it stands.
+    ({"until": "9999-12-31T23:59"}, "too far away"),
     ({"until": "2027-10-31T02:30"}, "show this time twice"),
     ({"tell_email": "x", "tell_before": "60"}, "not an e-mail address"),
     ({"tell_email": "a@example.com", "tell_before": None}, "how long before"),

@@ -211,6 +211,24 @@ def test_a_discarded_choice_is_gone_and_a_late_one_does_not_start(db: Database, 
     assert bulk.items_of(db, run.id) == []
 
 
+def test_a_run_whose_dates_have_passed_does_not_start(db: Database, ops: Staff) -> None:
+    bulk.add_clients(db, 2)
+    run = bulk.choose(db, ops, wish=on(since=NOW + HOUR, until=NOW + 240 * HOUR))
+    with pytest.raises(Conflict) as refused:
+        bulk.start(at(db, NOW + 48 * HOUR), ops, run.id)
+    assert "long past" in refused.value.sentence
+
+
+@pytest.mark.parametrize("hours", [1, 3])
+def test_what_was_on_from_outside_comes_back_until_what_is_scheduled(db: Database, ops: Staff, hours: int) -> None:
+    client = add_client(db, outbound_paused=True)
+    turn(db, client, on("Moving", since=NOW + 2 * HOUR, until=NOW + 4 * HOUR))
+    run = bulk.go(db, ops, off())
+    bulk.undo(at(db, NOW + hours * HOUR), ops, run.id)
+    assert state_of(db, client).is_on
+    assert not state_of(at(db, NOW + 5 * HOUR), client).is_on
+
+
 def test_a_stopped_run_goes_on_where_it_was(db: Database, ops: Staff) -> None:
     bulk.add_clients(db, 45)
     run = bulk.choose(db, ops)

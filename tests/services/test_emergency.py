@@ -45,6 +45,13 @@ def test_it_ends_at_the_very_moment_and_touches_no_client(db):
     assert events(db) == ["everyone.stopped", "everyone.stop_ended"]
 
 
+def test_a_new_stop_does_not_swallow_the_end_of_the_last_one(db):
+    stop(at(db, NOW))
+    stop(at(db, UNTIL), until=UNTIL + HOUR)
+    assert events(db) == ["everyone.stopped", "everyone.stop_ended", "everyone.stopped"]
+    assert follow_all(db) == 0
+
+
 def test_it_is_ended_early_with_a_reason(db):
     stop(at(db, NOW))
     with db.unit_of_work(OPS) as ctx:

@@ -1,4 +1,4 @@
-"""Practitioner, appointment, payment, audit: whoever takes these locks in another order would wait crosswise."""
+"""Practitioner, appointment, payment, client, audit: whoever takes these locks in another order waits crosswise."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +13,22 @@ from admin_app.db import Database
 from admin_app.errors import PlanMoved
 from admin_app.integrations.calendar_ports import CalcomBooking
 from admin_app.integrations.registry import Providers
-from admin_app.services import appointments, bookings, guest_resolution, holds, provider_calls
+from admin_app.services import (
+    appointments,
+    audit,
+    bookings,
+    flags,
+    guest_resolution,
+    holds,
+    provider_calls,
+    switch_mails,
+)
 from admin_app.services.calendar_sync import CREATE, Calendars
 from admin_app.services.guest_resolution import Person
 from models import BookingSource, BookingStatus, CanceledBecause, SessionType
 from tests.services.diary import Clock, appointment, held, meeting, offered, tomorrow
 from tests.services.factories import OPERATOR, SUPPORT
+from tests.services.switches import NOW, add_client, at, changes, off, on, state_of, turn
 
 GIL = Person("gil@example.com", "user_gil", "org_gil")
 
@@ -102,3 +112,30 @@ def test_a_guest_is_linked_while_the_time_of_their_lapsed_meeting_is_taken(
     with pytest.raises(PlanMoved):
         meanwhile(real_db, paid, link, take_back)
     assert appointment(real_db, lapsed).row.status is BookingStatus.CANCELED
+
+
+def test_a_switch_is_turned_while_its_mail_is_noted(real_db: Database) -> None:
+    """As by a run over many clients, which audits the first ones before it writes the periods of the next."""
+    client = add_client(at(real_db, NOW))
+    hour = timedelta(hours=1)
+    turn(real_db, client, on(until=NOW + 3 * hour, tell_email="desk@example.com", tell_at=NOW + hour))
+    (period,) = changes(at(real_db, NOW + 2 * hour), client)
+    shown = state_of(real_db, client).fingerprint
+    with real_db.unit_of_work(OPERATOR) as ctx:
+        mail = switch_mails.prepare(ctx, change_id=period.id, base_url="https://desk.example.com")
+    assert mail is not None
+
+    def told() -> None:
+        with real_db.unit_of_work(OPERATOR) as ctx:
+            switch_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, change_id=period.id, kept=True)
+
+    def hold(ctx: Ctx) -> None:
+        audit_lock = text("SELECT pg_advisory_xact_lock(:number)")
+        flags.locked(ctx, client)
+        ctx.session.execute(audit_lock, {"number": audit.CHAIN_LOCK})
+
+    meanwhile(
+        real_db, hold, told, lambda ctx: flags.switch(ctx, client_id=client, wish=off("It was asked for"), shown=shown)
+    )
+    (period,) = changes(real_db, client)
+    assert period.told_at == period.lifted_at == NOW + 2 * hour

@@ -96,3 +96,22 @@ def test_a_period_that_is_shortened_tells_nobody(bench):
     turn(db, client, on(**TOLD))
     turn(db, client, on("Longer", since=NOW + HOUR))
     assert next((each.tell_email, each.until) for each in changes(db, client)) == (None, NOW + HOUR)
+
+
+def test_a_mail_that_is_being_handed_over_is_not_queued_again(bench):
+    """The moment of the mail and the sweep come on the same minute."""
+    db = bench.db
+    turn(db, add_client(db), on(**TOLD))
+    at(db, NOW + 2 * HOUR)
+    with db.unit_of_work(OPERATOR) as ctx:
+        at_work = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker WHERE task_name = :task"
+        worker = ctx.session.scalar(text("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"))
+        ctx.session.execute(text(at_work), {"worker": worker, "task": "send_switch_mail"})
+    switch_jobs.follow_all(bench)
+    assert len(jobs(db)) == 1
+
+
+def test_nobody_is_told_of_the_end_of_what_has_not_begun(bench):
+    db = bench.db
+    starts = NOW + 2.5 * HOUR
+    assert turn(db, add_client(db), on(since=starts, **TOLD)).tell_at == starts

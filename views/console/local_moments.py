@@ -1,6 +1,6 @@
 """Moments that people type as their own clock shows them, and what to do where that clock is changed."""
 
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime
 from zoneinfo import ZoneInfo
 
 from admin_app.errors import InvalidInput
@@ -8,6 +8,7 @@ from admin_app.errors import InvalidInput
 FORM = "%Y-%m-%dT%H:%M"
 # Which of the two, where the clocks show a time twice.
 FIRST, SECOND = "first", "second"
+TOO_FAR = "This day is too far away. Choose another one."
 
 
 def moment(text: str, zone: ZoneInfo, field: str, which: str = "") -> datetime:
@@ -19,10 +20,12 @@ def moment(text: str, zone: ZoneInfo, field: str, which: str = "") -> datetime:
         wall = datetime.strptime(text.strip()[:16], FORM)  # noqa: DTZ007  the zone is put on below
     except ValueError:
         raise InvalidInput(fields={field: "Write day and time like 2026-11-30T09:00."}) from None
+    if wall.year == MAXYEAR:  # the end of it no clock east of here could show, and no page with it
+        raise InvalidInput(fields={field: TOO_FAR})
     try:
         first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
     except (OverflowError, ValueError):
-        raise InvalidInput(fields={field: "This day is too far away. Choose another one."}) from None
+        raise InvalidInput(fields={field: TOO_FAR}) from None
     if first.astimezone(zone).replace(tzinfo=None) != wall:
         raise InvalidInput(fields={field: f"On that day the clocks of {zone.key} skip this time. Choose another one."})
     if first != second and which not in (FIRST, SECOND):
