@@ -161,6 +161,8 @@ class Diary:
         past = starts_at < self.stage.today
         status = self._one_of(PAST if past else FUTURE)
         source = self._one_of(SOURCES) if status is not BookingStatus.REFUNDED else BookingSource.WEBSITE
+        if source is BookingSource.CALCOM and practitioner_id not in self.mapped:
+            source = BookingSource.WEBSITE
         made = min(starts_at, self.stage.today) - timedelta(minutes=self.random.uniform(60, 60 * 24 * 30))
         return {
             "practitioner_id": practitioner_id,

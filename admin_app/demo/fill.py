@@ -7,10 +7,12 @@ from sqlalchemy import delete, exists, func, select, table, text
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx, Job, Staff
-from admin_app.demo import books, businesses, money
+from admin_app.demo import books, businesses, money, switched
 from admin_app.demo.acts import Acts
 from admin_app.demo.cases import Cases
+from admin_app.demo.client_cases import ClientCases
 from admin_app.demo.clock import Amounts, Stage
+from admin_app.demo.compared import Comparisons
 from admin_app.demo.crowd import Crowd
 from admin_app.demo.desk import Desk
 from admin_app.demo.diary import Diary
@@ -86,6 +88,7 @@ def fill(
     crowd = Crowd(stage)
     crowd.fill()
     businesses.fill(stage)
+    switched.fill(stage)
     invention = stage.invention("purchases")
     script = Script(stage, Acts(stage, invention, staff_of[Role.SUPPORT], base_url), invention)
     cases = Cases(stage, script, crowd)
@@ -98,6 +101,8 @@ def fill(
     stories = Stories(stage, script, diary, desk)
     stories.note_all()
     books.note_all(stage, script, desk)
+    ClientCases(stage, script, staff_of).note_all()
+    Comparisons(stage, script, staff_of).note_all()
     # Comparing an address with every other one is dearer than the planner thinks: make it use the indexes.
     ctx.session.execute(text("SET LOCAL enable_seqscan = off"))
     script.act(lambda done, of: _tell(say, done, of))

@@ -47,6 +47,9 @@ SECTIONS = {
     "diary": (2200, 3400),
     "purchases": (3400, 4400),
     "businesses": (4400, 4400),
+    "switched": (4400, 4400),
+    "client_cases": (4400, 4400),
+    "compared": (4400, 4400),
     "desk": (4400, 4400),
     "clients_of_the_desk": (4400, 4600),
 }

@@ -1,17 +1,14 @@
-"""Tells the simulated Cal.com and Calendly what can be booked there, and what of the coming weeks is."""
+"""Tells the simulated Cal.com and Calendly what can be booked there, and what is: comparing with them finds nothing."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from admin_app.simulator import control_calcom, control_calendly
 from models import Booking, BookingSource, BookingStatus, Practitioner, SessionType
-
-# What lies further ahead is not asked for in a demo.
-AHEAD = timedelta(days=70)
 
 
 def seed(session: Session, simulator: str) -> None:
@@ -56,7 +53,11 @@ def _calcom_bookings(session: Session) -> Iterator[dict[str, Any]]:
     rows = session.execute(
         select(Booking, Practitioner.calcom_event_type_id, Practitioner.time_zone)
         .join(Practitioner, Practitioner.id == Booking.practitioner_id)
-        .where(Booking.calcom_booking_uid.is_not(None), Practitioner.calcom_event_type_id.is_not(None), *_coming())
+        .where(
+            Booking.calcom_booking_uid.is_not(None),
+            Practitioner.calcom_event_type_id.is_not(None),
+            Booking.status == BookingStatus.CONFIRMED,
+        )
         .order_by(Booking.id)
     )
     for booking, event_type, zone in rows:
@@ -80,7 +81,7 @@ def _invitees(session: Session) -> Iterator[dict[str, Any]]:
         select(Booking, SessionType.calendly_event_type_id, Practitioner.time_zone)
         .join(SessionType, SessionType.id == Booking.session_type_id)
         .join(Practitioner, Practitioner.id == Booking.practitioner_id)
-        .where(Booking.source == BookingSource.CALENDLY, *_coming())
+        .where(Booking.source == BookingSource.CALENDLY, Booking.status == BookingStatus.CONFIRMED)
         .order_by(Booking.id)
     )
     for booking, event_type, zone in rows:
@@ -94,14 +95,6 @@ def _invitees(session: Session) -> Iterator[dict[str, Any]]:
             "starts_at": _text(booking.starts_at, 6),
             "ends_at": _text(booking.ends_at, 6),
         }
-
-
-def _coming() -> tuple[ColumnElement[bool], ...]:
-    return (
-        Booking.status == BookingStatus.CONFIRMED,
-        Booking.starts_at > func.now(),
-        Booking.starts_at < func.now() + AHEAD,
-    )
 
 
 def _text(moment: datetime, digits: int = 3) -> str:

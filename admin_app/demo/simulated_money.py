@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from admin_app.demo.lives import Price
+from admin_app.services.drift import RECORD
 from admin_app.services.holds import HOLD_FOR
 from admin_app.services.payments import subject_of
 from admin_app.simulator import control_stripe
-from models import Booking, Client, Meeting, Payment, Refund, RefundState, SessionType
+from models import Booking, Client, DriftFinding, DriftState, Meeting, Payment, Refund, RefundState, SessionType
 from models.billing import Subscription
 
 # What Stripe calls the states in which it has a refund.
@@ -28,6 +29,7 @@ def _subscriptions(session: Session) -> Iterator[dict[str, Any]]:
     rows = session.execute(
         select(Subscription, Client)
         .outerjoin(Client, Client.id == Subscription.client_id)
+        .where(Subscription.stripe_subscription_id.not_in(_gone_there()))
         .order_by(Subscription.started_at, Subscription.id)
     )
     moments = ("started_at", "trial_end", "canceled_at", "ended_at", "next_payment_attempt")
@@ -53,6 +55,13 @@ def _subscriptions(session: Session) -> Iterator[dict[str, Any]]:
             "invoice_at": _seconds(held.past_due_since or start or held.created_at),
             **{name: _seconds(moment) if (moment := getattr(held, name)) else None for name in moments},
         }
+
+
+def _gone_there() -> Select[str]:
+    """What a comparison did not find at Stripe any more."""
+    return select(DriftFinding.external_id).where(
+        DriftFinding.provider == "stripe", DriftFinding.field == RECORD, DriftFinding.state == DriftState.OPEN
+    )
 
 
 def _payments(session: Session) -> Iterator[dict[str, Any]]:

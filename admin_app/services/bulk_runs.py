@@ -74,6 +74,7 @@ def choose(ctx: Ctx, *, wish: Wish, client_ids: Select[Any], chosen_by: str) -> 
 def begin(ctx: Ctx, run: BulkRun) -> BulkRun:
     """A run in the name of whoever chooses."""
     run.by, run.by_id = _somebody(ctx)
+    run.created_at = ctx.now
     ctx.session.add(run)
     ctx.session.flush()
     return run

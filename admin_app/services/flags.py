@@ -163,6 +163,7 @@ def _turn_off(ctx: Ctx, client: Client, found: SwitchState, wish: Wish, bulk_run
             by=ctx.actor.label,
             since=ctx.now,
             bulk_run_id=bulk_run_id,
+            created_at=ctx.now,
         )
         ctx.session.add(period)
     ctx.session.flush()

@@ -157,6 +157,7 @@ def begin(ctx: Ctx, client_id: int | None, wish: Wish, *, bulk_run_id: int | Non
         tell_email=wish.tell_email,
         tell_at=wish.tell_at,
         bulk_run_id=bulk_run_id,
+        created_at=ctx.now,
     )
     ctx.session.add(period)
     ctx.session.flush()

@@ -82,6 +82,9 @@ def _add_payment(item: Mapping[str, Any], session: Document, found: dict[str, li
         "balance_transaction": movement["id"] if paid else None,
     }
     payment |= {"latest_charge": charge["id"], "amount_received": item["amount"] if paid else 0}
+    if state == "failed":
+        error = {"type": "card_error", "code": charge["failure_code"], "message": charge["failure_message"]}
+        payment |= {"last_payment_error": error | {"charge": charge["id"]}}
     found[PAYMENT].append(payment)
     found[CHARGE].append(charge)
     if paid:
