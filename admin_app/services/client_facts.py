@@ -13,6 +13,8 @@ from models import BillingStatus, OnExpiry, Switch
 from models.base import text_enum
 from models.clients import billing_status
 
+Meaning = tuple[BillingStatus, bool]
+
 
 class NoSuchClient(NotFound):
     code = "client_not_found"
@@ -112,19 +114,27 @@ class BillingFacts:
             return self.at_stripe.trial_end
         return self.trial_used_at + timedelta(days=self.trial_days) if self.trial_used_at is not None else None
 
+    def granted_trial_is_over(self, now: datetime) -> bool:
+        """Whether the trial that staff granted ended, and no subscription took its place that is not over too."""
+        ended = self.trial_granted_until is not None and self.trial_granted_until <= now
+        return ended and (self.at_stripe is None or self.at_stripe.is_over)
+
     def in_force(self, now: datetime) -> BillingInForce:
         override = self.override
         if override is None or now < override.since:
+            ends = self.trial_ends_at if self.kept is BillingStatus.TRIAL else None
+            if ends is not None and ends == self.trial_granted_until and ends <= now:
+                return self._anew(now)
             return BillingInForce(self.kept, self.payment_active, self.trial_end)
         if override.is_in_force(now):
             pays = True if override.status is BillingStatus.ACTIVE else self.payment_active
             # Finance said for how long, so that is how long the trial runs.
             return BillingInForce(override.status, pays, override.until, override)
-        return self._without_override(override, now)
+        return self._anew(now, (override.status_without, override.payment_active_without))
 
-    def _without_override(self, override: OverrideFacts, now: datetime) -> BillingInForce:
-        """After an override that is over `clients` may still hold its status, so it is told anew: by the trial that
-        was granted, else by Stripe, else by what was in force before; as `billing.refresh` will note it.
+    def _anew(self, now: datetime, before: Meaning = billing_mapping.NO_SUBSCRIPTION) -> BillingInForce:
+        """After an override or a granted trial that is over `clients` may still hold its status, so it is told anew:
+        by the trial that was granted, else by Stripe, else by what was in force before; as `billing.refresh` will note.
         """
         granted, at_stripe = self.trial_granted_until, self.at_stripe
         if granted is not None and now < granted and (at_stripe is None or at_stripe.is_over):
@@ -134,7 +144,7 @@ class BillingFacts:
         elif granted is not None:
             means = billing_mapping.NO_SUBSCRIPTION
         else:
-            means = (override.status_without, override.payment_active_without)
+            means = before
         return BillingInForce(*means, self.trial_end)
 
 

@@ -133,6 +133,9 @@ def _billing(billing: BillingFacts | None, now: datetime) -> Block | None:
     code = _billing_code(counts, now)
     if code is None:
         return None
+    if code == "no_billing" and counts.override is None and billing.granted_trial_is_over(now):
+        # It leaves no billing behind, and no other one is granted: what ended is what is missing.
+        code = "trial_over"
     override = counts.override
     return Block(code, override.until, override.reason, override.by) if override else Block(code)
 

@@ -81,6 +81,20 @@ BILLING: list[tuple[BillingFacts | None, str | None]] = [
     (BillingFacts(TRIAL, False, trial_used_at=NOW - 14 * DAY + TICK), None),
     (BillingFacts(TRIAL, False, trial_used_at=NOW - 14 * DAY), "trial_over"),
     (BillingFacts(TRIAL, False, trial_used_at=NOW - 14 * DAY, trial_days=15), None),
+    # A trial that staff granted, before and after its end was noted, and once a subscription was begun.
+    (BillingFacts(TRIAL, True, trial_ends_at=NOW, trial_granted_until=NOW), "trial_over"),
+    (BillingFacts(NONE, False, trial_ends_at=NOW, trial_granted_until=NOW), "trial_over"),
+    (
+        BillingFacts(
+            TRIAL, True, trial_ends_at=NOW, trial_granted_until=NOW, at_stripe=StripeFacts("canceled", False, None)
+        ),
+        "canceled",
+    ),
+    (
+        BillingFacts(NONE, False, trial_granted_until=NOW, at_stripe=StripeFacts("incomplete", False, None)),
+        "no_billing",
+    ),
+    (BillingFacts(NONE, False, trial_granted_until=NOW, override=override(NONE)), "no_billing"),
     # Finance's word while it is in force, whatever else is said.
     (BillingFacts(CANCELED, False, override=override(ACTIVE)), None),
     (BillingFacts(None, None, override=override(ACTIVE)), None),
@@ -101,7 +115,7 @@ BILLING: list[tuple[BillingFacts | None, str | None]] = [
     # Without a subscription: a granted trial, else what was in force before.
     (after_override(None), "no_billing"),
     (after_override(None, trial_granted_until=NOW + DAY), None),
-    (after_override(None, trial_granted_until=NOW), "no_billing"),
+    (after_override(None, trial_granted_until=NOW), "trial_over"),
     (after_override("canceled", trial_granted_until=NOW + DAY), None),
     (after_override("past_due", trial_granted_until=NOW + DAY), "past_due"),
     (BillingFacts(ACTIVE, True, override=replace(override(ACTIVE, until=NOW), status_without=PAST_DUE)), "past_due"),

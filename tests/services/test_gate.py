@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from admin_app.db import Database
-from admin_app.services import client_facts, gate
+from admin_app.services import billing, client_facts, clients, gate
 from admin_app.services.client_facts import BillingFacts, GateFacts, SwitchFacts
 from admin_app.services.gate import ACTIONS, REASONS, decide, smallest_change
 from models import (
@@ -59,9 +59,9 @@ def _code(is_on: bool | None, code: str, unknown: str) -> str | None:
 
 def test_every_combination_of_facts_is_refused_for_exactly_what_each_says_alone() -> None:
     seen = 0
-    for stop, outbound, ai, billing, onboarded in product(STOP, CLIENT_SWITCH, CLIENT_SWITCH, BILLING, ONBOARDING):
-        facts = GateFacts(1, stop[0], outbound[0], ai[0], billing[0], onboarded[0])
-        both = {_code(stop[1], "emergency_stop", "emergency_stop_unknown"), billing[1], onboarded[1]}
+    for stop, outbound, ai, pays, onboarded in product(STOP, CLIENT_SWITCH, CLIENT_SWITCH, BILLING, ONBOARDING):
+        facts = GateFacts(1, stop[0], outbound[0], ai[0], pays[0], onboarded[0])
+        both = {_code(stop[1], "emergency_stop", "emergency_stop_unknown"), pays[1], onboarded[1]}
         alone = {
             "outbound": both | {_code(outbound[1], "outbound_paused", "outbound_unknown")},
             "ai": both | {_code(ai[1], "ai_disabled", "ai_unknown")},
@@ -207,6 +207,23 @@ def test_an_override_that_is_over_gives_way_to_the_subscription_that_counts(db: 
     )
     assert _codes(db, client_id, now=NOW - HOUR) == []
     assert _codes(db, client_id) == ["past_due"]
+
+
+def test_the_end_of_a_granted_trial_is_told_alike_before_and_after_it_is_noted(db: Database) -> None:
+    db.clock = lambda: NOW
+    ended = {"trial_used_at": NOW - DAY, "trial_ends_at": NOW, "trial_granted_until": NOW}
+    client_id = _client(db, billing_status=TRIAL, **ended)
+
+    def told() -> tuple[object, ...]:
+        with db.read_only() as session:
+            shown = clients.read(session, client_id, trial_days=14, now=NOW)
+        return shown.billing_status, shown.payment_active, _codes(db, client_id)
+
+    before = told()
+    assert before == (BillingStatus.NONE, False, ["trial_over"])
+    with db.unit_of_work(OPERATOR) as ctx:
+        assert billing.refresh_by_the_clock(ctx, client_id=client_id)
+    assert told() == before
 
 
 def test_a_changed_fact_is_seen_by_the_next_call(db: Database) -> None:
