@@ -11,7 +11,8 @@ from admin_app.integrations.stripe_shapes import number, reference, whole
 
 # How much of a month one of these is, in a year of 365 days, 52 weeks or 12 months.
 _MONTHS = {"day": Fraction(12, 365), "week": Fraction(12, 52), "month": Fraction(1), "year": Fraction(12)}
-_LATE = frozenset({"past_due", "unpaid"})
+# Whatever else Stripe says, paused or a word of another day, waits for a payment and is to be seen with what is due.
+_NOT_LATE = frozenset({"trialing", "active", "canceled", "incomplete", "incomplete_expired"})
 # To be asked for with the subscription, so that what is due needs no second question.
 EXPANDED = ("latest_invoice",)
 
@@ -27,6 +28,10 @@ def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
     invoice = _open(data.get("latest_invoice"))
     # Until API versions of 2025 the period was the subscription's own.
     period_start = fields.moment(first.get("current_period_start") or data.get("current_period_start"))
+    started_at = fields.moment(data.get("start_date") or data.get("created"))
+    trial_end = fields.moment(data.get("trial_end"))
+    # A pause begins where a trial ends; with neither invoice nor period told, it is late since it began.
+    unpaid_since = _due(invoice) or (trial_end if status == "paused" else None) or period_start or started_at
     return StripeSubscription(
         id=identity,
         customer_id=customer,
@@ -35,16 +40,16 @@ def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
         currency=fields.text(data.get("currency")) or fields.text(_price(first).get("currency")),
         monthly_amount=round(sum(map(_monthly, items), Fraction(0))),
         price_id=fields.text(_price(first).get("id")),
-        trial_end=fields.moment(data.get("trial_end")),
+        trial_end=trial_end,
         current_period_start=period_start,
         current_period_end=fields.moment(first.get("current_period_end") or data.get("current_period_end")),
         cancel_at_period_end=data.get("cancel_at_period_end") is True,
         cancel_at=fields.moment(data.get("cancel_at")),
         canceled_at=fields.moment(data.get("canceled_at")),
         ended_at=fields.moment(data.get("ended_at")),
-        started_at=fields.moment(data.get("start_date") or data.get("created")),
+        started_at=started_at,
         amount_due=whole(invoice.get("amount_remaining")) or 0,
-        past_due_since=_due(invoice) or period_start if status in _LATE else None,
+        past_due_since=None if status in _NOT_LATE else unpaid_since,
         next_payment_attempt=fields.moment(invoice.get("next_payment_attempt")),
         client_id=number(fields.mapping(data.get("metadata")).get("clientId")),
     )

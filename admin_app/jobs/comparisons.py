@@ -1,13 +1,15 @@
 """Compares with the providers: on a schedule, when somebody asks, and on where a process died."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-from admin_app.context import Job
+from admin_app.context import Ctx, Job
 from admin_app.jobs.bench import Bench
 from admin_app.services import drift_runs, drift_settling
 from admin_app.services.drift import Progress
 from admin_app.services.drift_runs import ComparisonRuns, LostRun
 from admin_app.services.drift_sides import sides
+from admin_app.services.event_handling import NotConfigured
 
 
 def compare(bench: Bench, provider: str, *, seen: Callable[[Progress], None] = lambda _: None) -> None:
@@ -33,10 +35,19 @@ def queue_unfinished(bench: Bench) -> int:
         return drift_runs.queue_unfinished(ctx)
 
 
-def settle_finding(bench: Bench, provider: str, finding_id: int) -> None:
-    """Carry out what was decided about a difference; nothing to do where the provider is not configured."""
+def settle_finding(bench: Bench, provider: str, finding_id: int, *, last_try: bool = True) -> None:
+    """Carry out what was decided about a difference; where that cannot be, it waits for a person again."""
+
+    def work() -> AbstractContextManager[Ctx]:
+        return bench.db.unit_of_work(Job("settle_finding"))
+
     side = sides(bench.providers, bench.db.clock).get(provider)
-    if side is not None:
-        drift_settling.settle(
-            lambda: bench.db.unit_of_work(Job("settle_finding")), bench.providers, side, finding_id=finding_id
-        )
+    if side is None:
+        drift_settling.give_up(work, finding_id=finding_id, because=NotConfigured.code)
+        return
+    try:
+        drift_settling.settle(work, bench.providers, side, finding_id=finding_id)
+    except Exception:
+        if last_try:
+            drift_settling.give_up(work, finding_id=finding_id, because=drift_runs.UNEXPECTED)
+        raise

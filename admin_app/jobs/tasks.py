@@ -68,10 +68,10 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     def send_refund(refund_id: int) -> None:
         refunds.send(bench, refund_id)
 
-    @queue.task(name="settle_finding", retry=back_off)
+    @queue.task(name="settle_finding", pass_context=True, retry=back_off)
     @failing_by_code
-    def settle_finding(provider: str, finding_id: int) -> None:
-        comparisons.settle_finding(bench, provider, finding_id)
+    def settle_finding(context: JobContext, provider: str, finding_id: int) -> None:
+        comparisons.settle_finding(bench, provider, finding_id, last_try=is_last_try(context.job))
 
     # Not tried again by the queue: a run that did not end is gone on with, and the next one is never far.
     @queue.task(name="compare_with", pass_context=True)

@@ -56,6 +56,9 @@ class Meaning:
         return cls(status, status in (BillingStatus.ACTIVE, BillingStatus.TRIAL))
 
 
+WITHOUT_SUBSCRIPTION = Meaning(*billing_mapping.NO_SUBSCRIPTION)
+
+
 def take_in(
     ctx: Ctx,
     found: StripeSubscription,
@@ -74,13 +77,17 @@ def take_in(
     row = _locked_row(ctx, found, fetched_at)
     if row.fetched_at > fetched_at:
         return owner if owner is not None and owner.id == row.client_id else former_owner
+    seen_before = row.fetched_at if row.status != NOT_SEEN else None
     former_status = _write(ctx, row, found, owner, fetched_at)
-    at = billing_mapping.happened_at(row, former_status) or told_at
+    # An event of long ago that is handled only now did not bring what was not there yet when Stripe was last asked.
+    told = max(filter(None, (told_at, seen_before))) if told_at else None
+    at = billing_mapping.happened_at(row, former_status) or told
     if owner is not None:
         _link(ctx.session, owner, found)
         refresh(ctx, owner, cause=cause, at=at)
     if former_owner is not None:
-        refresh(ctx, former_owner, cause=cause, at=at)
+        _nothing_of_before(ctx, former_owner)
+        refresh(ctx, former_owner, cause=cause, at=at, goes_back_to=WITHOUT_SUBSCRIPTION)
     return owner
 
 
@@ -112,8 +119,8 @@ def refresh(
 ) -> bool:
     """Work out anew what is in force for a locked client; whether anything changed.
 
-    `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions whose override was
-    just lifted.
+    `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions: one whose override
+    was just lifted, or whose last subscription is somebody else's now.
     """
     override = open_override(ctx.session, client.id)
     if override is not None and override.until <= ctx.now:
@@ -258,6 +265,14 @@ def _locked_owners(ctx: Ctx, found: StripeSubscription) -> tuple[Client | None, 
             return held.get(owner or 0), held.get(former or 0) if former != owner else None
         # What was found may have changed until the lock was there, so it is looked at again.
         held |= {number: locked(ctx, number) for number in sorted(wanted - held.keys())}
+
+
+def _nothing_of_before(ctx: Ctx, former_owner: Client) -> None:
+    """Nor does the end of an override bring back what a subscription meant that is somebody else's by now."""
+    override = open_override(ctx.session, former_owner.id)
+    if override is not None:
+        override.status_without, override.payment_active_without = billing_mapping.NO_SUBSCRIPTION
+        override.version += 1
 
 
 def _owner(session: Session, found: StripeSubscription) -> int | None:

@@ -48,7 +48,8 @@ def note(
 ) -> list[BillingChange]:
     """Append what changed: one step per currency whose revenue moved, or one for a status that moved alone.
 
-    A step is never dated before the one it follows, nor ahead of now.
+    A step is never dated ahead of now, nor before the one it follows, which a transaction that waited for the client
+    may have begun before.
     """
     recorded = _recorded(ctx.session, client_id)
     now = monthly_amounts(subscriptions)
@@ -57,7 +58,7 @@ def note(
     if before is after and not moved:
         return []
     currencies: list[str | None] = [*moved] or [_main_currency(now, recorded)]
-    dated = min(max([at, *_last(ctx.session, client_id)]), ctx.now)
+    dated = max([min(at, ctx.now), *_last(ctx.session, client_id)])
     steps = []
     for currency in currencies:
         was, becomes = recorded.get(currency or "", 0), now.get(currency or "", 0)

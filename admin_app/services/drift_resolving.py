@@ -40,6 +40,7 @@ BECAUSE: Mapping[str, str] = {
     "not_adopted": "It was tried to take theirs over, and both sides still differ. Look at both.",
     "not_pushed": "It was tried to push ours, and both sides still differ. Look at both.",
     "provider_unavailable": "The provider did not answer when this was to be settled. Try again.",
+    "provider_not_configured": "This installation has no key for the provider, so nothing can be settled there.",
     "outcome_unknown": "The provider did not say whether it was done. Compare again before you decide.",
 }
 

@@ -46,6 +46,14 @@ def settle(work: Work, providers: Providers, side: Side, *, finding_id: int) -> 
             _leave_open(ctx, finding_id, error.code)
 
 
+def give_up(work: Work, *, finding_id: int, because: str) -> None:
+    """What was decided is not done: the finding waits for a person again, and says why."""
+    with work() as ctx:
+        finding = ctx.session.get(DriftFinding, finding_id)
+        if finding is not None and finding.wanted is not None:
+            _leave_open(ctx, finding_id, because)
+
+
 def _adopt(work: Work, side: Side, finding: DriftFinding) -> None:
     thing = side.ask(finding.external_id)
     with work() as ctx:
@@ -101,6 +109,9 @@ def _end_ours(ctx: Ctx, finding: DriftFinding) -> None:
 
 def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -> None:
     if finding.field == CANCELS and providers.stripe is not None:
+        with work() as ctx:
+            # Before the call: what came to be while it travelled may or may not be in the answer.
+            asked_at = ctx.now
         stripe, wanted = providers.stripe, finding.ours == "yes"
         key = f"drift-{finding.id}-{CANCELS}"
         found = provider_calls.send(
@@ -113,7 +124,7 @@ def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -
             name=lambda subscription: subscription.id,
         )
         with work() as ctx:
-            billing.take_in(ctx, found, cause="comparison")
+            billing.take_in(ctx, found, cause="comparison", fetched_at=asked_at)
             done = found.cancel_at_period_end is wanted
             _conclude(ctx, finding, DriftState.PUSHED, None if done else "not_pushed")
         return

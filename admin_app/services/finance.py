@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, case, func, select, union_all
+from sqlalchemy import ColumnElement, case, false, func, select, union_all
 from sqlalchemy.orm import Session
 
 from admin_app.services.worklists import UNANSWERED_DISPUTES
@@ -178,11 +178,12 @@ def trials_ending(session: Session, today: date, zone: ZoneInfo) -> Trials:
     return Trials(count or 0, today, last, following)
 
 
-# The client's subscription that has not ended; the newest when there are several.
+# The client's subscription that has not ended; when there are several, the one that counts, else the newest.
+_COUNTS = func.coalesce(Subscription.stripe_subscription_id == Client.stripe_subscription_id, false())
 _CURRENT = (
     select(Subscription)
     .where(Subscription.client_id == Client.id, Subscription.ended_at.is_(None))
-    .order_by(Subscription.id.desc())
+    .order_by(_COUNTS.desc(), Subscription.id.desc())
     .limit(1)
 )
 _EFFECTIVE = func.coalesce(

@@ -27,7 +27,7 @@ FIRST_DAY: Final = date(1900, 3, 1)
 
 # What begins a formula, also behind blanks and written full-width. A program that splits at semicolons, or takes a line
 # break in a text for the end of the row, sees the beginning of a cell inside of the text as well.
-_STARTS_FORMULA = re.compile(r"^(?=\s*[=+\-@＝＋－＠]|[\t\r\n])|(?<=[;\t\r\n])(?=[=+\-@＝＋－＠])")
+_STARTS_FORMULA = re.compile(r"^(?=\s*[=+\-@＝＋－＠]|[\t\r\n])|(?<=[;\t\r\n])(?=(?:[^\S\t\r\n]|\")*[=+\-@＝＋－＠])")
 
 
 def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Value]]) -> Iterator[bytes]:

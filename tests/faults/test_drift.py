@@ -1,6 +1,8 @@
 """What no run may settle by itself waits for a person, once; and what that person decides is carried out."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -292,6 +294,23 @@ def test_deciding_needs_the_role_a_reason_the_plan_and_an_open_finding(house: Ho
     decide(house, finance, "ignore", finding)
     with pytest.raises(Conflict):
         decide(house, finance, "ignore", finding)
+
+
+def test_a_decision_that_cannot_be_carried_out_waits_for_a_person_again(house: House, finance: Staff) -> None:
+    booked_there(house, "calendly")
+    write(house, client_email="other@example.com")
+    run(house, "calendly")
+    finding = the_finding(house)
+    asks, lacks = house.bench, replace(house.bench, providers=replace(house.bench.providers, calendly=None))
+    breaks = replace(asks, providers=replace(asks.providers, calendly=object()))
+    for bench, because in ((lacks, "provider_not_configured"), (breaks, "unexpected")):
+        with house.db.unit_of_work(finance) as ctx:
+            shown = drift_resolving.plan_adopt(ctx, finding_id=finding.id).fingerprint
+            drift_resolving.adopt(ctx, finding_id=finding.id, reason="as agreed", shown=shown)
+        with suppress(AttributeError):
+            comparisons.settle_finding(bench, "calendly", finding.id, last_try=True)
+        left = now(house, finding)
+        assert (left.state, left.wanted, left.because) == (DriftState.OPEN, None, because)
 
 
 def test_a_run_that_stopped_half_way_goes_on_where_it_was(house: House) -> None:

@@ -124,6 +124,10 @@ class TestShapes:
         assert found.cancel_at_period_end
         assert found.collection_paused
 
+    def test_who_is_late_is_so_since_a_day_even_when_little_is_told(self):
+        assert read(BARE | {"status": "past_due", "created": STARTS}).past_due_since == at(STARTS)
+        assert read(BARE | {"status": "paused", "created": STARTS, "trial_end": ENDS}).past_due_since == at(ENDS)
+
     def test_the_period_of_older_versions_is_read(self):
         found = read(BARE | {"current_period_start": STARTS, "current_period_end": ENDS})
         assert (found.current_period_start, found.current_period_end) == (at(STARTS), at(ENDS))
@@ -139,6 +143,9 @@ class TestShapes:
             ("past_due", invoice(status="draft"), 0, STARTS),
             ("past_due", "in_1", 0, STARTS),
             ("past_due", None, 0, STARTS),
+            ("paused", None, 0, STARTS),
+            ("a_word_of_another_day", invoice(), 4_900, STARTS + 60),
+            ("canceled", invoice(), 4_900, None),
         ],
     )
     def test_what_is_due_is_of_the_open_invoice(self, status, latest, due, since):

@@ -89,6 +89,8 @@ def test_a_subscription_changes_hands(db: Database) -> None:
     second = add_client(db, stripe_customer_id="cus_1")
     assert take_in(db, subscription(), at=NOW + DAY) == second
     assert client_now(db, second).billing_status is S.ACTIVE
+    left = client_now(db, first)
+    assert (left.billing_status, left.payment_active) == (S.NONE, False)
     assert [step.movement for step in steps_of(db, first)] == [Movement.NEW, Movement.CHURN]
     assert [step.movement for step in steps_of(db, second)] == [Movement.NEW]
 
@@ -214,6 +216,24 @@ def test_a_step_is_never_dated_before_the_one_it_follows(db: Database) -> None:
     take_in(db, subscription("past_due", past_due_since=NOW - 9 * DAY), at=NOW)
     take_in(db, subscription("canceled", ended_at=NOW + 9 * DAY), at=NOW + DAY)
     assert [step.at for step in steps_of(db, client_id)] == [NOW - DAY, NOW - DAY, NOW + DAY]
+
+
+def test_a_change_is_not_dated_before_the_last_answer_that_did_not_have_it(db: Database) -> None:
+    """An event of long ago that is replayed finds the price of today, which is not of that day."""
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(), at=NOW)
+    take_in(db, subscription(monthly_amount=12_900), at=NOW + 40 * DAY, told_at=NOW - 30 * DAY)
+    take_in(db, subscription(monthly_amount=9_900), at=NOW + 42 * DAY, told_at=NOW + 41 * DAY)
+    assert [step.at for step in steps_of(db, client_id)][1:] == [NOW, NOW + 41 * DAY]
+
+
+def test_who_waited_for_the_client_still_comes_after_the_step_before(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(started_at=NOW))
+    db.clock = lambda: NOW - timedelta(seconds=1)
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.take_in(ctx, subscription(monthly_amount=1), cause="stripe", fetched_at=NOW + timedelta(seconds=1))
+    assert [step.at for step in steps_of(db, client_id)] == [NOW, NOW]
 
 
 def test_clients_are_found_by_what_is_unique(db: Database) -> None:

@@ -198,6 +198,19 @@ def test_pending_cancellations_come_with_the_day_they_take_effect(db: Database) 
     ]
 
 
+def test_a_cancellation_is_of_the_subscription_that_counts(db: Database) -> None:
+    ends = NOON + timedelta(days=20)
+    client_id = add_stripe_client(db, stripe_customer_id="cus_1")
+    with db.unit_of_work(STRIPE) as ctx:
+        leaving = subscription(cancel_at_period_end=True, canceled_at=NOON, current_period_end=ends)
+        begun = subscription("incomplete", id="sub_2", monthly_amount=1)
+        for found in (leaving, begun):
+            billing.take_in(ctx, found, cause="stripe")
+    with db.read_only() as read:
+        (row,) = finance.pending_cancellations(read).next
+    assert (row.id, row.effective_at, row.monthly_amount) == (client_id, ends, 9900)
+
+
 def test_open_refunds_are_counted_whatever_their_age_and_settled_ones_of_late(db: Database) -> None:
     payment = add_paid(db)
     with db.unit_of_work(OPERATOR) as ctx:
