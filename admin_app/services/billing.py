@@ -119,8 +119,8 @@ def refresh(
 ) -> bool:
     """Work out anew what is in force for a locked client; whether anything changed.
 
-    `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions: one whose override
-    was just lifted, or whose last subscription is somebody else's now.
+    `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions, whose
+    override was just lifted, or whose last subscription is somebody else's now.
     """
     override = open_override(ctx.session, client.id)
     if override is not None and override.until <= ctx.now:

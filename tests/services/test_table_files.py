@@ -76,7 +76,7 @@ def test_no_text_is_a_formula(prefix: str) -> None:
         ("x;=1+1", "x;'=1+1"),
         ("x\n@SUM(1)", "x\n'@SUM(1)"),
         ("x; =1+1", "x;' =1+1"),
-        ('x;"=1+1"', "x;'\"=1+1\""),
+        ('x;"=1+1"', 'x;\'"=1+1"'),
         ("x\r\n=1", "x\r\n'=1"),
         ("ann@example.com", "ann@example.com"),
         ("a - b", "a - b"),
