@@ -24,7 +24,7 @@ def plan_start(ctx: Ctx, *, until: datetime | None) -> Plan:
     """Whom stopping everyone until then would affect."""
     require(ctx, Permission.CLIENTS_READ)
     _checked(ctx, "", until, needs_reason=False)
-    current = switch_clock.in_force(_periods(ctx), ctx.now)
+    current = _current(_periods(ctx), ctx.now)
     clients = ctx.session.scalar(select(func.count()).select_from(Client)) or 0
     said = [
         f"All clients are stopped at once, {clients:,} in number.",
@@ -53,7 +53,7 @@ def start(ctx: Ctx, *, reason: str, until: datetime | None, shown: str) -> FlagC
     require(ctx, Permission.EMERGENCY_STOP)
     wish = _checked(ctx, reason, until)
     periods = locked_periods(ctx)
-    current = switch_clock.in_force(periods, ctx.now)
+    current = _current(periods, ctx.now)
     require_same(shown, _fingerprint(current))
     if current is not None and current.until == until:
         raise AlreadySo(ALREADY)
@@ -70,7 +70,7 @@ def start(ctx: Ctx, *, reason: str, until: datetime | None, shown: str) -> FlagC
 def plan_end(ctx: Ctx) -> Plan:
     """What ending the emergency stop early changes."""
     require(ctx, Permission.CLIENTS_READ)
-    current = switch_clock.in_force(_periods(ctx), ctx.now)
+    current = _current(_periods(ctx), ctx.now)
     lines = [PlanLine(EVERYONE, "emergency_stop", current is not None, False, "this command")]
     said = ["Every client is served again as their own switches say."]
     if current is not None:
@@ -90,7 +90,7 @@ def end(ctx: Ctx, *, reason: str, shown: str) -> FlagChange:
     """End the emergency stop before its end date."""
     require(ctx, Permission.EMERGENCY_STOP)
     reason = require_reason(reason)
-    current = switch_clock.in_force(locked_periods(ctx), ctx.now)
+    current = _current(locked_periods(ctx), ctx.now)
     require_same(shown, _fingerprint(current))
     if current is None:
         raise AlreadySo(NOT_ON)
@@ -115,6 +115,11 @@ def note_ended(ctx: Ctx, periods: list[FlagChange]) -> None:
 
 def _periods(ctx: Ctx) -> list[FlagChange]:
     return switch_periods.open_periods(ctx.session, Switch.EMERGENCY_STOP, None).get(None, [])
+
+
+def _current(periods: list[FlagChange], now: datetime) -> FlagChange | None:
+    """The stop that is on. None is scheduled: one ahead was begun while this transaction waited its turn."""
+    return next((each for each in periods if not switch_clock.is_over(each, now)), None)
 
 
 def _checked(ctx: Ctx, reason: str, until: datetime | None, *, needs_reason: bool = True) -> Wish:

@@ -71,7 +71,11 @@ def plan_cancel(ctx: Ctx, *, change_id: int) -> Plan:
     require(ctx, Permission.CLIENTS_READ)
     period, client_id = _scheduled(ctx, change_id)
     client = ctx.session.get_one(Client, client_id)
-    return switch_plans.of_cancel(client, period, fingerprint(period), _not_cancelable(ctx, period))
+    found = _state(ctx, client, period.flag)
+    earlier = [each for each in (found.change, *found.scheduled) if each and each is not period]
+    ends_there = any(switch_clock.ends_at(each) == period.since for each in earlier)
+    refusal = _not_cancelable(ctx, period)
+    return switch_plans.of_cancel(client, period, fingerprint(period), refusal, ends_there=ends_there)
 
 
 def cancel(ctx: Ctx, *, change_id: int, reason: str, shown: str) -> FlagChange:

@@ -35,9 +35,12 @@ def of_wish(client: Client, state: SwitchState, wish: Wish, effect: Effect, now:
     )
 
 
-def of_cancel(client: Client, period: FlagChange, fingerprint: str, refusal: str | None) -> Plan:
-    """The plan of taking back what is scheduled."""
+def of_cancel(client: Client, period: FlagChange, fingerprint: str, refusal: str | None, *, ends_there: bool) -> Plan:
+    """The plan of taking back what is scheduled; `ends_there`: what is on before it ends at its start."""
     about = flag_change_key(period.id)
+    holds = "What holds now stays as it is."
+    if ends_there:
+        holds = "What is on before still ends where this would have begun. Change its end if it is to go on."
     return Plan(
         title=f"Cancel what is scheduled for {client.name}: {WORDS[period.flag].name}",
         outcome="canceled",
@@ -45,7 +48,7 @@ def of_cancel(client: Client, period: FlagChange, fingerprint: str, refusal: str
             PlanLine(about, "next_since", period.since, None, WISH),
             PlanLine(about, "next_until", period.until or UNTIL_SWITCHED_BACK, None, WISH),
         ),
-        consequences=("What holds now stays as it is.", f"It was scheduled by {period.by}: {period.reason}"),
+        consequences=(holds, f"It was scheduled by {period.by}: {period.reason}"),
         fingerprint=fingerprint,
         refusal=refusal,
     )

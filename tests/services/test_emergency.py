@@ -52,6 +52,15 @@ def test_a_new_stop_does_not_swallow_the_end_of_the_last_one(db):
     assert follow_all(db) == 0
 
 
+def test_a_stop_that_somebody_began_while_this_one_waited_its_turn_is_seen(db):
+    with at(db, NOW).unit_of_work(OPS) as ctx:
+        shown = emergency.plan_start(ctx, until=UNTIL).fingerprint
+    stop(at(db, NOW + timedelta(milliseconds=5)))
+    with pytest.raises(PlanMoved), at(db, NOW).unit_of_work(OPS) as ctx:
+        emergency.start(ctx, reason="Me too", until=UNTIL, shown=shown)
+    assert len(changes(db, None)) == 1
+
+
 def test_it_is_ended_early_with_a_reason(db):
     stop(at(db, NOW))
     with db.unit_of_work(OPS) as ctx:

@@ -209,6 +209,17 @@ def test_what_is_scheduled_is_canceled_before_it_begins_only(db):
         flags.cancel(ctx, change_id=period.id, reason="Again", shown=shown)
 
 
+def test_canceling_says_that_what_made_room_still_ends_there(db):
+    client = add_client(at(db, NOW))
+    turn(db, client, on("Until further notice"))
+    period = turn(db, client, on("Moving", since=NOW + HOUR, until=NOW + 2 * HOUR))
+    with db.unit_of_work(OPS) as ctx:
+        plan = flags.plan_cancel(ctx, change_id=period.id)
+        flags.cancel(ctx, change_id=period.id, reason="Not needed", shown=plan.fingerprint)
+    assert plan.consequences[0].startswith("What is on before still ends")
+    assert not state_of(at(db, NOW + HOUR), client).is_on
+
+
 def test_what_another_program_sets_counts_and_is_noted_when_it_is_turned_off(db):
     client = add_client(at(db, NOW), outbound_paused=True)
     assert state_of(db, client).set_outside
