@@ -84,8 +84,8 @@ class StripeSubscription:
     """A subscription as Stripe has it now.
 
     Amounts are minor units of `currency`; `monthly_amount` is every item brought to one month, before discounts and
-    taxes. `amount_due` is what is still open of its latest invoice, and `past_due_since` when that one was to be paid;
-    both are empty while nothing is late.
+    taxes. `amount_due` is what is still open of its latest invoice, for somebody who is late of all of them, and
+    `past_due_since` is when the first of these was to be paid, empty while nothing is late.
     """
 
     id: str

@@ -30,6 +30,7 @@ _PAGE_SIZE = 100
 _REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 # What the SDK lets through when an answer is JSON but no object of Stripe's.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+_REFUSALS = frozenset({400, 401, 403, 404, 405})
 Found = TypeVar("Found")
 Read = Callable[[Mapping[str, Any]], Found | None]
 
@@ -126,17 +127,30 @@ class StripeApi:
     def subscription(self, subscription_id: str) -> StripeSubscription | None:
         wanted: Any = {"expand": [*stripe_subscriptions.EXPANDED]}
         retrieve = self._v1.subscriptions.retrieve
-        return _read(
-            subscription_id, lambda identity: retrieve(identity, params=wanted), stripe_subscriptions.subscription
-        )
+        return _read(subscription_id, lambda identity: retrieve(identity, params=wanted), self._subscription)
 
     def subscriptions_of(self, customer_id: str) -> list[StripeSubscription]:
         if not customer_id:
             return []
-        return _all(lambda: self._list_subscriptions(customer=customer_id), stripe_subscriptions.subscription)
+        return _all(lambda: self._list_subscriptions(customer=customer_id), self._subscription)
 
     def subscriptions(self) -> Iterator[StripeSubscription]:
-        return _each(self._list_subscriptions, stripe_subscriptions.subscription)
+        return _each(self._list_subscriptions, self._subscription)
+
+    def _subscription(self, data: Mapping[str, Any]) -> StripeSubscription | None:
+        """One question more for somebody who is late, and only for them."""
+        found = stripe_subscriptions.subscription(data)
+        if found is None or not stripe_subscriptions.may_owe_more(found, data):
+            return found
+        wanted: Any = {"subscription": found.id, "status": "open", "limit": _PAGE_SIZE}
+        try:
+            every = self._v1.invoices.list(params=wanted).auto_paging_iter()
+            return stripe_subscriptions.with_all_due(found, [invoice.to_dict() for invoice in every])
+        except stripe.StripeError as error:
+            # A key that may read subscriptions and no invoices still tells what the latest one asks for.
+            if error.http_status in _REFUSALS:
+                return found
+            raise
 
     def _list_subscriptions(self, **only: str) -> Any:
         expanded = [f"data.{path}" for path in stripe_subscriptions.EXPANDED]

@@ -1,6 +1,7 @@
 """Stripe's subscriptions as the product reads them, and which one an object is about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -52,6 +53,26 @@ def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
         past_due_since=None if status in _NOT_LATE else unpaid_since,
         next_payment_attempt=fields.moment(invoice.get("next_payment_attempt")),
         client_id=number(fields.mapping(data.get("metadata")).get("clientId")),
+    )
+
+
+def may_owe_more(found: StripeSubscription, data: Mapping[str, Any]) -> bool:
+    """Whether other invoices than the latest may be open: Stripe goes on making them while the earlier are unpaid."""
+    return found.status not in _NOT_LATE and bool(fields.mapping(data.get("latest_invoice")))
+
+
+def with_all_due(found: StripeSubscription, invoices: Sequence[Mapping[str, Any]]) -> StripeSubscription:
+    """The same with what all of its open invoices ask for: their sum, since the first of them."""
+    still_open = [invoice for each in invoices if (invoice := _open(each))]
+    if not still_open:
+        return found
+    since = [moment for invoice in still_open if (moment := _due(invoice)) is not None]
+    tries = [moment for invoice in still_open if (moment := fields.moment(invoice.get("next_payment_attempt")))]
+    return replace(
+        found,
+        amount_due=sum(whole(invoice.get("amount_remaining")) or 0 for invoice in still_open),
+        past_due_since=min(since, default=found.past_due_since),
+        next_payment_attempt=min(tries, default=None),
     )
 
 

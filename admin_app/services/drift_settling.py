@@ -10,6 +10,7 @@ from admin_app.services import (
     appointments,
     audit,
     billing,
+    billing_asking,
     bookings,
     calendar_sync,
     drift,
@@ -109,12 +110,9 @@ def _end_ours(ctx: Ctx, finding: DriftFinding) -> None:
 
 def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -> None:
     if finding.field == CANCELS and providers.stripe is not None:
-        with work() as ctx:
-            # Before the call: what came to be while it travelled may or may not be in the answer.
-            asked_at = ctx.now
         stripe, wanted = providers.stripe, finding.ours == "yes"
         key = f"drift-{finding.id}-{CANCELS}"
-        found = provider_calls.send(
+        provider_calls.send(
             work,
             provider="stripe",
             operation="subscription.cancel_at_period_end",
@@ -123,9 +121,11 @@ def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -
             call=lambda: stripe.set_cancel_at_period_end(finding.external_id, wanted, idempotency_key=key),
             name=lambda subscription: subscription.id,
         )
+        answer = billing_asking.ask(stripe, finding.external_id)
         with work() as ctx:
-            billing.take_in(ctx, found, cause="comparison", fetched_at=asked_at)
-            done = found.cancel_at_period_end is wanted
+            if answer.found is not None:
+                billing.take_in(ctx, answer.found, cause="comparison", fetched_at=answer.asked_at)
+            done = answer.found is not None and answer.found.cancel_at_period_end is wanted
             _conclude(ctx, finding, DriftState.PUSHED, None if done else "not_pushed")
         return
     _, number = appointments.subject_parts(finding.subject or "")

@@ -161,9 +161,29 @@ class TestShapes:
 
 class TestCalls:
     def test_one_question_answers_all(self, port, provider):
-        provider.answers[EXPANDED] = (200, subscription(item(4_900), status="past_due", latest_invoice=invoice()))
+        provider.answers[EXPANDED] = (200, subscription(item(4_900), latest_invoice=invoice()))
         assert port.subscription("sub_1").amount_due == 4_900
-        assert len(provider.requests) == 1
+        provider.answers[EXPANDED] = (200, subscription(item(4_900), status="past_due", latest_invoice="in_1"))
+        assert port.subscription("sub_1").amount_due == 0
+        assert len(provider.requests) == 2
+
+    @pytest.mark.parametrize("latest", [invoice(), invoice(status="draft")])
+    def test_who_is_late_owes_every_open_invoice_since_the_first(self, port, provider, latest):
+        late = subscription(item(4_900), status="past_due", latest_invoice=latest)
+        first = invoice(id="in_0", created=STARTS - 90, next_payment_attempt=None)
+        listed = {"object": "list", "url": "/v1/invoices", "has_more": False, "data": [invoice(), first]}
+        provider.answers |= {EXPANDED: (200, late), "/v1/invoices": (200, listed)}
+        found = port.subscription("sub_1")
+        assert (found.amount_due, found.past_due_since) == (9_800, at(STARTS - 90))
+        assert found.next_payment_attempt == at(STARTS + 9_000)
+        assert provider.requests[-1][0] == "/v1/invoices?subscription=sub_1&status=open&limit=100"
+        provider.answers["/v1/invoices"] = (403, ERROR)
+        assert port.subscription("sub_1").amount_due == (4_900 if latest["status"] == "open" else 0)
+        provider.answers["/v1/invoices"] = (500, ERROR)
+        with pytest.raises(ProviderUnavailable):
+            port.subscription("sub_1")
+
+    def test_an_unknown_subscription_is_none(self, port, provider):
         provider.answers[EXPANDED] = (404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}})
         assert port.subscription("sub_1") is None
         assert port.subscription("") is None
