@@ -141,9 +141,14 @@ def _not_grantable(ctx: Ctx, client: Client) -> str | None:
 def _not_extendable(ctx: Ctx, client: Client, end: datetime, at_stripe: Subscription | None) -> str | None:
     if at_stripe is not None and _on_its_way(ctx, at_stripe):
         return "Stripe is being told about an extension already. Wait for its answer."
-    has_live = bool(billing.live(billing.subscriptions_of(ctx.session, client.id)))
+    subscriptions = billing.subscriptions_of(ctx.session, client.id)
+    has_live = bool(billing.live(subscriptions))
     basis = billing.without_override(ctx.session, client, ctx.now).status
-    was_on_trial = client.trial_granted_until is not None or basis is BillingStatus.TRIAL
+    # Whoever subscribed since then had their trial: more of it, after they left, would be a second one.
+    began = client.trial_used_at
+    paid = [each.started_at for each in subscriptions if each.started_at and each.status != "incomplete_expired"]
+    subscribed = began is not None and any(started_at > began for started_at in paid)
+    was_on_trial = basis is BillingStatus.TRIAL or (client.trial_granted_until is not None and not subscribed)
     if at_stripe is None and (has_live or not was_on_trial):
         return f"{client.name} has no trial that could be extended."
     if client.trial_ends_at is not None and end <= client.trial_ends_at:

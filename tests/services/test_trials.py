@@ -130,6 +130,15 @@ def test_who_has_no_trial_to_extend(db: Database) -> None:
         extend(db, client_id, NOW + DAY)
 
 
+def test_who_subscribed_since_gets_no_more_of_the_trial(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    grant(db, client_id)
+    take_in(db, "canceled", NOW + 9 * DAY, started_at=NOW + DAY, ended_at=NOW + 9 * DAY)
+    db.clock = lambda: NOW + 30 * DAY
+    with pytest.raises(Conflict):
+        extend(db, client_id, NOW + 40 * DAY)
+
+
 def test_a_trial_of_stripes_is_extended_there(db: Database) -> None:
     """Noted before it leaves; here nothing changes until Stripe says so."""
     client_id = add_client(db, stripe_customer_id="cus_1")
