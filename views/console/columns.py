@@ -152,9 +152,9 @@ def _records(names: Iterable[str]) -> Cell:
 
 
 def _kept(value: str, _extra: Any, zone: ZoneInfo) -> Cell:
-    """A value that was kept as text, which may have been a moment."""
+    """A value that was kept as text, which may have been a moment, or have moments in it."""
     if not TIME.fullmatch(value):
-        return Cell("text", value)
+        return Cell("text", TIME.sub(lambda found: time_text(datetime.fromisoformat(found[0]), zone), value))
     moment = datetime.fromisoformat(value)
     return Cell("time", time_text(moment, zone), machine_time(moment))
 
