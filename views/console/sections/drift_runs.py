@@ -28,6 +28,8 @@ COUNTS = (
     Column("Repaired", DriftRun.repaired, "number"),
     Column("To look at", DriftRun.found, "number"),
 )
+# Those that no person started carry the name of their job.
+BY = Column("By", DriftRun.by, text=lambda by: by if "@" in by else "on schedule")
 ERROR = Column("Ended by", DriftRun.error_code, "badge")
 
 
@@ -47,7 +49,7 @@ class DriftRunsView(ConsoleModelView):
             STATE,
             *COUNTS,
             ERROR,
-            Column("By", DriftRun.by),
+            BY,
             Column("Started", DriftRun.started_at, "time", sort="started"),
         ),
         sorts={"started": Sort("Started", DriftRun.started_at, descending=True)},
@@ -67,7 +69,7 @@ class DriftRunsView(ConsoleModelView):
                 "Times",
                 (
                     Column("Started", DriftRun.started_at, "time"),
-                    Column("By", DriftRun.by),
+                    BY,
                     Column("Last sign of life", DriftRun.heartbeat_at, "time"),
                     Column("Ended", DriftRun.finished_at, "time"),
                 ),
