@@ -1,5 +1,7 @@
 """Every period in which a switch was on, is on or will be: who, why, from when until when."""
 
+from dataclasses import replace
+
 from sqlalchemy import and_, case, func, or_
 
 from admin_app.policies.permissions import Permission
@@ -12,8 +14,9 @@ from views.console.listing import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec
 from views.console.searching import Search
 
-NUMBER = Column("Number", FlagChange.id, link=("flag-changes", FlagChange.id))
 SWITCH = Column("Switch", FlagChange.flag, text=lambda flag: WORDS[flag].name)
+# The way from the list to the period.
+PERIOD = replace(SWITCH, link=("flag-changes", FlagChange.id))
 CLIENT = Column("Client", Client.name, through=FlagChange.client_id, link=("clients", FlagChange.client_id))
 UNTIL = Column("Until", FlagChange.until, "time")
 ENDED = Column("Ended", FlagChange.lifted_at, "time")
@@ -55,9 +58,8 @@ class FlagChangesView(ConsoleModelView):
         one="period",
         model=FlagChange,
         columns=(
-            NUMBER,
+            PERIOD,
             CLIENT,
-            SWITCH,
             STATE,
             Column("Why", FlagChange.reason),
             Column("By", FlagChange.by),
