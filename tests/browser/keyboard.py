@@ -15,18 +15,19 @@ VISIBLE = """() => {
 }"""
 
 
-def tab_to(page: Page, text: str) -> None:
-    """Press Tab until what has the focus is called `text`; the focus must be visible there."""
+def tab_to(page: Page, text: str, *, exactly: bool = False) -> None:
+    """Press Tab until what has the focus is called `text`, or something with it; the focus must be visible there."""
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
-        if text in page.evaluate(FOCUSED):
+        called = page.evaluate(FOCUSED)
+        if text in (called.split("|") if exactly else called):
             assert page.evaluate(VISIBLE), f"The focus on {text!r} cannot be seen."
             return
     raise AssertionError(f"{text!r} was not reached within {MOST_TABS} presses of Tab.")
 
 
-def follow(page: Page, text: str) -> None:
+def follow(page: Page, text: str, *, exactly: bool = False) -> None:
     """Tab to a link or button and press Enter; the next page is there afterwards."""
-    tab_to(page, text)
+    tab_to(page, text, exactly=exactly)
     with page.expect_navigation():
         page.keyboard.press("Enter")

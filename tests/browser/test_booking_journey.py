@@ -152,7 +152,7 @@ def test_by_keyboard_alone(browser: Browser, site: Site, programs: Programs) -> 
         with page.expect_navigation():
             page.keyboard.press("Enter")
         follow(page, "Ann Client")
-        follow(page, "Cancel")
+        follow(page, "Cancel", exactly=True)  # and not “Cancellations”, on the way there
         tab_to(page, "Who called it off?")
         page.keyboard.type("The client")
         tab_to(page, "No money goes back")

@@ -85,23 +85,10 @@ class ClientsView(ConsoleModelView):
                 (Column("Name", Client.name), Column("E-mail", Client.email), Column("Phone", Client.phone)),
             ),
             Group(
-                "What is allowed",
+                "At Stripe",
                 (
-                    Column("Onboarding complete", Client.onboarding_complete, "yes_no"),
-                    Column("Outbound calls paused", Client.outbound_paused, "yes_no"),
-                    Column("AI disabled", Client.ai_disabled, "yes_no"),
-                ),
-            ),
-            Group(
-                "Billing",
-                (
-                    BILLING,
-                    Column("Payment active", Client.payment_active, "yes_no"),
-                    Column("Trial used", Client.trial_used_at, "time"),
-                    Column("Cancellation pending", Client.pending_cancellation, "yes_no"),
-                    Column("Cancellation asked for", Client.cancellation_requested_at, "time"),
-                    Column("Stripe customer", Client.stripe_customer_id, "code"),
-                    Column("Stripe subscription", Client.stripe_subscription_id, "code"),
+                    Column("Customer", Client.stripe_customer_id, "code"),
+                    Column("Subscription", Client.stripe_subscription_id, "code"),
                 ),
             ),
             Group(
