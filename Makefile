@@ -36,7 +36,7 @@ run: setup
 	@exec $(PY) -m admin_app.launcher.run --die-with-parent
 
 test: setup-dev check chromium
-	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 2 --dist worksteal --randomly-seed=1895634620 tests
+	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 3 --dist worksteal --randomly-seed=1895634620 tests
 
 check: setup-dev
 	$(PY) -m ruff check .
