@@ -123,12 +123,24 @@ class StripeEvent:
     subscription_id: str | None = None  # of a subscription itself and of its invoices
 
 
-class PaymentsPort(Protocol):
-    """What single payments need of Stripe.
+class RefundsPort(Protocol):
+    """What giving money back needs of Stripe.
 
-    Every method raises ProviderRefused for a clear no, ProviderUnavailable when certainly nothing happened,
-    and OutcomeUnknown when the call may have had its effect although no answer came.
+    Every method, also of the ports that extend this one, raises ProviderRefused for a clear no, ProviderUnavailable
+    when certainly nothing happened, and OutcomeUnknown when the call may have had its effect although no answer came.
     """
+
+    def create_refund(
+        self, payment_intent_id: str, *, amount: int, reason: str, refund_id: int, idempotency_key: str
+    ) -> StripeRefund:
+        """Give back `amount`; `reason` is one of RefundReason and is put into Stripe's own words."""
+
+    def refunds_of(self, payment_intent_id: str) -> list[StripeRefund]:
+        """Every refund of a payment, those made elsewhere included, oldest first."""
+
+
+class PaymentsPort(RefundsPort, Protocol):
+    """What single payments need of Stripe."""
 
     def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession: ...
 
@@ -140,15 +152,7 @@ class PaymentsPort(Protocol):
 
     def payment(self, payment_intent_id: str) -> StripePayment | None: ...
 
-    def create_refund(
-        self, payment_intent_id: str, *, amount: int, reason: str, refund_id: int, idempotency_key: str
-    ) -> StripeRefund:
-        """Give back `amount`; `reason` is one of RefundReason and is put into Stripe's own words."""
-
     def refund(self, stripe_refund_id: str) -> StripeRefund | None: ...
-
-    def refunds_of(self, payment_intent_id: str) -> list[StripeRefund]:
-        """Every refund of a payment, those made elsewhere included, oldest first."""
 
 
 class StripePort(PaymentsPort, Protocol):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, NotFound, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
-from admin_app.integrations.money_ports import PaymentsPort, StripeRefund
+from admin_app.integrations.money_ports import RefundsPort, StripeRefund
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, payments, provider_calls, refund_states, refunds
 from admin_app.services.plans import Plan, PlanLine, fingerprint
@@ -46,7 +46,7 @@ class Leaving:
         return cls(refund.id, payment.stripe_payment_intent_id or "", refund.amount, refund.reason.value)
 
 
-def send(work: Work, stripe: PaymentsPort, *, refund_id: int) -> None:
+def send(work: Work, stripe: RefundsPort, *, refund_id: int) -> None:
     """Send a refund that was asked for and approved; one that has left before is asked about instead."""
     with work() as ctx:
         payment, refund = refund_states.locked(ctx, refund_id)
@@ -60,7 +60,7 @@ def send(work: Work, stripe: PaymentsPort, *, refund_id: int) -> None:
         _travel(work, stripe, leaving)
 
 
-def ask(work: Work, stripe: PaymentsPort, *, refund_id: int) -> None:
+def ask(work: Work, stripe: RefundsPort, *, refund_id: int) -> None:
     """Ask Stripe what became of a refund, and follow the answer; one that Stripe has not is sent again when it is time.
 
     Raises ProviderUnavailable when Stripe does not answer.
@@ -161,7 +161,7 @@ def _leave(ctx: Ctx, payment: Payment, refund: Refund) -> Leaving:
     return Leaving.of(payment, refund)
 
 
-def _travel(work: Work, stripe: PaymentsPort, leaving: Leaving) -> None:
+def _travel(work: Work, stripe: RefundsPort, leaving: Leaving) -> None:
     """Make the call, and note what came back."""
     try:
         told = stripe.create_refund(

@@ -24,7 +24,8 @@ from tests.console.page_checks import CheckedClient
 from views.console import estimates, listing
 from views.console.columns import Column
 from views.console.keyset import BadCursor, Cursor, pack, unpack
-from views.console.listing import ListSpec, Page, Sort, Wish, fetch_page, read_wish
+from views.console.list_specs import ListSpec, Sort
+from views.console.listing import Page, Wish, fetch_page, read_wish
 from views.console.pages import SECTIONS
 from views.console.searching import escaped
 from views.console.sections.bookings import BookingsView

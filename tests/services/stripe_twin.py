@@ -1,4 +1,4 @@
-"""Stripe's refunds in the test's own process: with memory, with idempotency keys, and with calls that go wrong.
+"""A `RefundsPort` in the test's own process: with memory, with idempotency keys, and with calls that go wrong.
 
 The simulator does the same over HTTP (`tests/faults`); this one is for tests that need thousands of steps.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations.money_ports import CheckoutWish, RefundStatus, StripePayment, StripeRefund, StripeSession
+from admin_app.integrations.money_ports import RefundStatus, StripeRefund
 from tests.services.factories import NOON
 
 Fault = Literal["refused", "busy", "lost", "applied_then_lost"]
@@ -80,23 +80,6 @@ class StripeTwin:
         if self.silent:
             raise ProviderUnavailable("stripe")
         return [made for made in self.made if made.payment_intent_id == payment_intent_id]
-
-    # The rest of the port is not asked by refunds.
-
-    def refund(self, stripe_refund_id: str) -> StripeRefund | None:
-        raise NotImplementedError
-
-    def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession:
-        raise NotImplementedError
-
-    def checkout(self, session_id: str) -> StripeSession | None:
-        raise NotImplementedError
-
-    def expire_checkout(self, session_id: str) -> StripeSession:
-        raise NotImplementedError
-
-    def payment(self, payment_intent_id: str) -> StripePayment | None:
-        raise NotImplementedError
 
 
 def outcome(call: Callable[[], Any]) -> str:

@@ -28,7 +28,8 @@ from admin_app.services.field_labels import label_of
 from views.backdesk import backdesk, request_id
 from views.console import navigation
 from views.console.columns import plain_text, time_text
-from views.console.listing import ListSpec, read_wish, show_list
+from views.console.list_specs import ListSpec
+from views.console.listing import read_wish, show_list
 from views.console.records import RecordSpec, show_record
 from views.console.viewer import Viewer, viewer, viewer_or_none
 from views.reading import close_read_session, read_session
@@ -36,6 +37,8 @@ from views.reading import close_read_session, read_session
 Exposed = TypeVar("Exposed", bound=Callable[..., ResponseReturnValue])
 
 SECTIONS = "backdesk.sections"
+# A record's number in an address. Larger ones would not fit the column, and the database would refuse the query.
+KEY = "<int(max=9223372036854775807):key>"
 NO_PERMISSIONS: Mapping[str, Permission] = MappingProxyType({})
 SIGNED_OUT_MEANWHILE = "You were signed out meanwhile, so nothing was done. Sign in and do it again."
 UNREADABLE = "The address or the form holds characters that cannot be stored. Remove them and try again."

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from admin_app.errors import InvalidInput
-from views.console.listing import PICK, ListSpec, Wish, chips, conditions_of, found_by, parameters_of, read_wish
+from views.console.list_specs import ListSpec
+from views.console.listing import PICK, Wish, chips, conditions_of, found_by, parameters_of, read_wish
 from views.console.viewer import Viewer
 
 MATCHING = "matching"

@@ -24,7 +24,8 @@ from admin_app.services.field_labels import label_of
 from admin_app.services.table_files import Value
 from views.console import estimates
 from views.console.columns import Slots, audited, plain_text
-from views.console.listing import ListSpec, Wish, chips, counted, found_by, read_wish, statement_of
+from views.console.list_specs import ListSpec
+from views.console.listing import Wish, chips, counted, found_by, read_wish, statement_of
 from views.console.viewer import Viewer, zone_of
 
 EVERY_ROW = 2**31 - 2

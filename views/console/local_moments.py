@@ -1,14 +1,41 @@
 """Moments that people type as their own clock shows them, and what to do where that clock is changed."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime
+from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
 from admin_app.errors import InvalidInput
+from admin_app.services.time_zones import time_zones
+from views.console.viewer import zone_of
 
 FORM = "%Y-%m-%dT%H:%M"
 # Which of the two, where the clocks show a time twice.
 FIRST, SECOND = "first", "second"
 TOO_FAR = "This day is too far away. Choose another one."
+
+
+@dataclass(frozen=True)
+class LocalForm:
+    """What was typed into a form with moments in it, and the zone in which it was."""
+
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    typed: Mapping[str, str]
+    zone: ZoneInfo
+
+    @classmethod
+    def of(cls, values: Mapping[str, str], zone: ZoneInfo) -> Self:
+        """By what was sent; `zone` counts unless the form names the one that it was shown in."""
+        named = values.get("zone", "")
+        typed = {name: values[name] for name in (*cls.fields, "zone") if name in values}
+        return cls(typed, zone_of(named) if named in time_zones() else zone)
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """What the form with the plan takes along, so that it means the same when it is sent."""
+        return dict(self.typed) | {"zone": self.zone.key}
 
 
 def moment(text: str, zone: ZoneInfo, field: str, which: str = "") -> datetime:

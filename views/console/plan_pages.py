@@ -102,6 +102,11 @@ class CommandPage:
             return None
 
 
+def form_text(name: str) -> str:
+    """What the form says under this name, or nothing."""
+    return request.form.get(name, "")
+
+
 def choices_of(form: Mapping[str, str]) -> dict[str, str]:
     """The choices per field that the form carries."""
     return {name.removeprefix(CHOICE_PREFIX): key for name, key in form.items() if name.startswith(CHOICE_PREFIX)}

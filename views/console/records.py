@@ -14,7 +14,8 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import audit
 from views.console.columns import Column, Slots, lay_out
 from views.console.keyset import joined
-from views.console.listing import OWN, Header, ListSpec, Page, Wish, fetch_page, read_wish
+from views.console.list_specs import Header, ListSpec
+from views.console.listing import OWN, Page, Wish, fetch_page, read_wish
 from views.console.viewer import Viewer
 
 if TYPE_CHECKING:

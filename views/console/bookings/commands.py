@@ -24,15 +24,13 @@ from admin_app.services.plans import Plan
 from admin_app.services.refunds import Quote
 from models import CanceledBecause
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, command
+from views.console.base import KEY, ConsoleView, command
 from views.console.bookings import free_times
 from views.console.columns import record_address, time_text
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.console.viewer import viewer
 from views.reading import read_session
 
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "/<int(max=9223372036854775807):key>"
 COMMANDS = ("cancel", "reschedule", "complete", "no_show", "resend")
 WANTED_BY = {
     CanceledBecause.BY_CLIENT: "The client",
@@ -51,7 +49,7 @@ class AppointmentCommandsView(ConsoleView):
         kind = self.kind
         super().__init__(name=f"{kind} commands", endpoint=f"{kind}-commands", url=f"/admin/{kind}s")
 
-    @command(f"{KEY}/cancel")
+    @command(f"/{KEY}/cancel")
     def cancel(self, key: int) -> ResponseReturnValue:
         found = self._found(key)
         payment = cancellations.paid_payment(read_session(), found.subject)
@@ -79,9 +77,9 @@ class AppointmentCommandsView(ConsoleView):
                 subject=found.subject,
                 because=chosen,
                 refund_amount=amount,
-                reason=_form("reason"),
+                reason=form_text("reason"),
                 approval_above=limit,
-                shown=_form("fingerprint"),
+                shown=form_text("fingerprint"),
                 tell=tell,
             )
             back = f" A refund of {money_text(amount, quoted.currency)} was asked for." if amount and quoted else ""
@@ -106,7 +104,7 @@ class AppointmentCommandsView(ConsoleView):
             },
         ).respond()
 
-    @command(f"{KEY}/reschedule")
+    @command(f"/{KEY}/reschedule")
     def reschedule(self, key: int) -> ResponseReturnValue:
         found = self._found(key)
         offer = free_times.Wish.of(found, request.values, backdesk().db.clock())
@@ -119,7 +117,11 @@ class AppointmentCommandsView(ConsoleView):
         def act(ctx: Ctx) -> str:
             starts_at = offer.starts_at()
             rescheduling.reschedule(
-                ctx, subject=found.subject, starts_at=starts_at, reason=_form("reason"), shown=_form("fingerprint")
+                ctx,
+                subject=found.subject,
+                starts_at=starts_at,
+                reason=form_text("reason"),
+                shown=form_text("fingerprint"),
             )
             return f"The {self.kind} is moved to {time_text(starts_at, viewer().zone)} ({viewer().zone.key})."
 
@@ -134,7 +136,7 @@ class AppointmentCommandsView(ConsoleView):
             more={"offer": offer},
         ).respond()
 
-    @command(f"{KEY}/complete")
+    @command(f"/{KEY}/complete")
     def complete(self, key: int) -> ResponseReturnValue:
         found = self._found(key)
         return self._simple(
@@ -146,7 +148,7 @@ class AppointmentCommandsView(ConsoleView):
             title="Mark as completed",
         )
 
-    @command(f"{KEY}/no-show")
+    @command(f"/{KEY}/no-show")
     def no_show(self, key: int) -> ResponseReturnValue:
         found = self._found(key)
         return self._simple(
@@ -158,7 +160,7 @@ class AppointmentCommandsView(ConsoleView):
             title="Note that nobody came",
         )
 
-    @command(f"{KEY}/resend")
+    @command(f"/{KEY}/resend")
     def resend(self, key: int) -> ResponseReturnValue:
         found = self._found(key)
         return self._simple(
@@ -179,7 +181,7 @@ class AppointmentCommandsView(ConsoleView):
         """A command whose plan needs nothing but the record."""
 
         def done(ctx: Ctx) -> str:
-            act(ctx, reason=_form("reason"), shown=_form("fingerprint"))
+            act(ctx, reason=form_text("reason"), shown=form_text("fingerprint"))
             return said
 
         return self._page(found, act=done, **parts).respond()
@@ -198,10 +200,6 @@ class BookingCommandsView(AppointmentCommandsView):
 
 class MeetingCommandsView(AppointmentCommandsView):
     kind = "meeting"
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")
 
 
 def _amount(quoted: Quote | None) -> int | None:

@@ -17,7 +17,7 @@ from admin_app.services.plans import Plan, fingerprint
 from admin_app.services.switch_words import WORDS
 from models import BulkRun, Switch
 from views.console import choosing
-from views.console.base import ConsoleView, command, console_unit_of_work
+from views.console.base import KEY, ConsoleView, command, console_unit_of_work
 from views.console.bulk.page import progress, wish_facts
 from views.console.clients import switch_form
 from views.console.clients.switch_form import SwitchForm
@@ -27,8 +27,6 @@ from views.console.sections.clients import ClientsView
 from views.console.viewer import viewer
 from views.reading import read_session
 
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "/<int(max=9223372036854775807):key>"
 COMMANDS = ("choose", "start", "discard", "stop", "undo")
 SWITCHES = {
     "pause-outbound": (Switch.OUTBOUND_PAUSED, True),
@@ -93,7 +91,7 @@ class BulkRunCommandsView(ConsoleView):
             more={"turns_on": turns_on, **switch_form.shown(sent)},
         ).respond()
 
-    @command(f"{KEY}/start")
+    @command(f"/{KEY}/start")
     def start(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             bulk_runs.start(ctx, run_id=key, shown=request.form.get("fingerprint", ""))
@@ -117,7 +115,7 @@ class BulkRunCommandsView(ConsoleView):
             },
         )
 
-    @command(f"{KEY}/discard")
+    @command(f"/{KEY}/discard")
     def discard(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             bulk_runs.discard(ctx, run_id=key)
@@ -132,7 +130,7 @@ class BulkRunCommandsView(ConsoleView):
             title=f"Discard run {key}?",
         )
 
-    @command(f"{KEY}/stop")
+    @command(f"/{KEY}/stop")
     def stop(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             bulk_runs.stop(ctx, run_id=key)
@@ -146,7 +144,7 @@ class BulkRunCommandsView(ConsoleView):
             title=f"Stop run {key}?",
         )
 
-    @command(f"{KEY}/undo")
+    @command(f"/{KEY}/undo")
     def undo(self, key: int) -> ResponseReturnValue:
         run = bulk_runs.found(read_session(), key)
 

@@ -12,15 +12,13 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import billing_asking, billing_overrides, trials
 from admin_app.services.plans import Plan
 from models import BillingOverride, Client
-from views.console.base import ConsoleView, command, page
+from views.console.base import KEY, ConsoleView, command, page
 from views.console.clients.billing_form import BillingForm
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.console.viewer import viewer
 from views.reading import read_session
 
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "<int(max=9223372036854775807):key>"
 FORM = "console/clients/billing_form.html"
 
 
@@ -53,8 +51,8 @@ class BillingCommandsView(ConsoleView):
                 client_id=key,
                 status=sent.status,
                 until=sent.until,
-                reason=_form("reason"),
-                shown=_form("fingerprint"),
+                reason=form_text("reason"),
+                shown=form_text("fingerprint"),
             )
             return f"The client counts as {made.status.value.replace('_', ' ')} now. This page shows until when."
 
@@ -72,7 +70,7 @@ class BillingCommandsView(ConsoleView):
     @command(f"/{KEY}/billing/lift")
     def lift(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            billing_overrides.lift(ctx, client_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            billing_overrides.lift(ctx, client_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return "The override is lifted."
 
         return self._page(
@@ -91,7 +89,9 @@ class BillingCommandsView(ConsoleView):
             return trials.plan_grant(ctx, client_id=key, until=sent.until) if sent.is_sent else None
 
         def act(ctx: Ctx) -> str:
-            trials.grant(ctx, client_id=key, until=sent.until, reason=_form("reason"), shown=_form("fingerprint"))
+            trials.grant(
+                ctx, client_id=key, until=sent.until, reason=form_text("reason"), shown=form_text("fingerprint")
+            )
             return "The trial runs."
 
         return self._page(
@@ -113,7 +113,9 @@ class BillingCommandsView(ConsoleView):
             return trials.plan_extend(ctx, client_id=key, until=sent.until) if sent.is_sent else None
 
         def act(ctx: Ctx) -> str:
-            trials.extend(ctx, client_id=key, until=sent.until, reason=_form("reason"), shown=_form("fingerprint"))
+            trials.extend(
+                ctx, client_id=key, until=sent.until, reason=form_text("reason"), shown=form_text("fingerprint")
+            )
             return "The trial is extended. One that Stripe runs is extended there in a moment."
 
         return self._page(
@@ -170,7 +172,3 @@ class BillingOverrideCommandsView(ConsoleView):
 
 def _sent() -> BillingForm:
     return BillingForm.of(request.values, viewer().zone)
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")

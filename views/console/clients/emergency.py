@@ -16,7 +16,7 @@ from admin_app.services.time_zones import time_zones
 from models import FlagChange, Switch
 from views.console import local_moments
 from views.console.base import ConsoleView, command, page
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.console.viewer import viewer, zone_of
 from views.reading import read_session
 
@@ -61,7 +61,7 @@ class EmergencyStopView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             until = local_moments.moment(typed or "", zone, "until", which)
-            emergency.start(ctx, reason=_form("reason"), until=until, shown=_form("fingerprint"))
+            emergency.start(ctx, reason=form_text("reason"), until=until, shown=form_text("fingerprint"))
             return "Everyone is stopped."
 
         return self._page(
@@ -83,7 +83,7 @@ class EmergencyStopView(ConsoleView):
     @command("/end")
     def end(self) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            emergency.end(ctx, reason=_form("reason"), shown=_form("fingerprint"))
+            emergency.end(ctx, reason=form_text("reason"), shown=form_text("fingerprint"))
             return "The emergency stop is ended. Every client is served again as their own switches say."
 
         return self._page(
@@ -95,7 +95,3 @@ class EmergencyStopView(ConsoleView):
 
     def _page(self, **parts: Any) -> ResponseReturnValue:
         return CommandPage(view=self, cancel=ADDRESS, done=ADDRESS, **parts).respond()
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from flask import request
 from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx
@@ -13,13 +12,10 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import onboarding
 from admin_app.services.plans import Plan
 from models import Client
-from views.console.base import ConsoleView, command
+from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.reading import read_session
-
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "<int(max=9223372036854775807):key>"
 
 
 class OnboardingCommandsView(ConsoleView):
@@ -31,7 +27,9 @@ class OnboardingCommandsView(ConsoleView):
     @command(f"/{KEY}/onboarding/complete")
     def complete(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            done = onboarding.complete_anyway(ctx, client_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            done = onboarding.complete_anyway(
+                ctx, client_id=key, reason=form_text("reason"), shown=form_text("fingerprint")
+            )
             return f"The onboarding of {done.name} is complete."
 
         title = "Complete the onboarding by hand"
@@ -40,7 +38,7 @@ class OnboardingCommandsView(ConsoleView):
     @command(f"/{KEY}/onboarding/reopen")
     def reopen(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            done = onboarding.reopen(ctx, client_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            done = onboarding.reopen(ctx, client_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return f"The onboarding of {done.name} is open again."
 
         title = "Reopen the onboarding"
@@ -64,7 +62,3 @@ class OnboardingCommandsView(ConsoleView):
             done=address,
             **more,
         ).respond()
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")

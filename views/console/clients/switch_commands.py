@@ -14,15 +14,13 @@ from admin_app.services.flags import Wish
 from admin_app.services.plans import Plan
 from admin_app.services.switch_words import WORDS
 from models import Client, FlagChange, Switch
-from views.console.base import ConsoleView, command
+from views.console.base import KEY, ConsoleView, command
 from views.console.clients.switch_form import SwitchForm, shown
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.console.viewer import viewer
 from views.reading import read_session
 
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "<int(max=9223372036854775807):key>"
 FLAG = "<any(outbound_paused,ai_disabled):flag>"
 
 
@@ -40,11 +38,11 @@ class SwitchCommandsView(ConsoleView):
         def plan(ctx: Ctx) -> Plan | None:
             if not sent.is_sent:
                 return None
-            return flags.plan_switch(ctx, client_id=key, wish=sent.wish(switch, _form("reason")))
+            return flags.plan_switch(ctx, client_id=key, wish=sent.wish(switch, form_text("reason")))
 
         def act(ctx: Ctx) -> str:
-            wish = sent.wish(switch, _form("reason"))
-            period = flags.switch(ctx, client_id=key, wish=wish, shown=_form("fingerprint"))
+            wish = sent.wish(switch, form_text("reason"))
+            period = flags.switch(ctx, client_id=key, wish=wish, shown=form_text("fingerprint"))
             later = "It is scheduled." if period.since > ctx.now else f"{WORDS[switch].on}."
             return f"{later} {name}’s page shows until when."
 
@@ -65,10 +63,10 @@ class SwitchCommandsView(ConsoleView):
         switch = Switch(flag)
 
         def wish() -> Wish:
-            return Wish(flag=switch, turns_on=False, reason=_form("reason"))
+            return Wish(flag=switch, turns_on=False, reason=form_text("reason"))
 
         def act(ctx: Ctx) -> str:
-            flags.switch(ctx, client_id=key, wish=wish(), shown=_form("fingerprint"))
+            flags.switch(ctx, client_id=key, wish=wish(), shown=form_text("fingerprint"))
             return f"{WORDS[switch].off} any more, as far as this switch goes."
 
         return self._page(
@@ -98,7 +96,7 @@ class FlagChangeCommandsView(ConsoleView):
             raise NotFound("There is no such period.")
 
         def act(ctx: Ctx) -> str:
-            flags.cancel(ctx, change_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            flags.cancel(ctx, change_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return "What was scheduled is canceled."
 
         address = record_address("clients", period.client_id)
@@ -120,7 +118,3 @@ def _name_of(client_id: int) -> str:
     if client is None:
         raise NotFound("There is no such client.")
     return client.name
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")

@@ -1,22 +1,15 @@
 """The form of a switch: from when, until when, what happens then, and who is told before."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from admin_app.errors import InvalidInput
 from admin_app.services.flags import Wish
-from admin_app.services.time_zones import time_zones
 from models import OnExpiry, Switch
 from views.console import local_moments
-from views.console.viewer import zone_of
+from views.console.local_moments import LocalForm
 
-FIELDS = (
-    "starts", "since", "since_which", "ends", "until", "until_which", "on_expiry", "tell_email", "tell_before", "zone",
-)  # fmt: skip
 STARTS = MappingProxyType({"now": "At once", "later": "Later, from"})
 ENDS = MappingProxyType({"at": "At a moment", "back": "When somebody switches it back"})
 AT_END = MappingProxyType(
@@ -34,27 +27,14 @@ TELL_BEFORE = MappingProxyType(
 MISSING = "The form did not arrive whole. Fill it in again."
 
 
-@dataclass(frozen=True)
-class SwitchForm:
-    """What was typed, and the zone in which it was."""
-
-    typed: Mapping[str, str]
-    zone: ZoneInfo
-
-    @classmethod
-    def of(cls, values: Mapping[str, str], zone: ZoneInfo) -> "SwitchForm":
-        named = values.get("zone", "")
-        typed = {name: values[name] for name in FIELDS if name in values}
-        return cls(typed, zone_of(named) if named in time_zones() else zone)
+class SwitchForm(LocalForm):
+    fields = (
+        "starts", "since", "since_which", "ends", "until", "until_which", "on_expiry", "tell_email", "tell_before",
+    )  # fmt: skip
 
     @property
     def is_sent(self) -> bool:
         return "ends" in self.typed or "starts" in self.typed
-
-    @property
-    def carried(self) -> dict[str, str]:
-        """What the form with the plan takes along, so that it means the same when it is sent."""
-        return dict(self.typed) | {"zone": self.zone.key}
 
     def shows_twice(self, field: str) -> bool:
         return local_moments.is_twice(self.typed.get(field, ""), self.zone)

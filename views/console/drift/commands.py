@@ -16,14 +16,11 @@ from admin_app.services.field_labels import label_of
 from admin_app.services.plans import Plan
 from models import DriftFinding
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, command
+from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.console.viewer import viewer
 from views.reading import read_session
-
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "<int(max=9223372036854775807):key>"
 
 
 class DriftRunCommandsView(ConsoleView):
@@ -63,7 +60,7 @@ class DriftFindingCommandsView(ConsoleView):
     @command(f"/{KEY}/adopt")
     def adopt(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            drift_resolving.adopt(ctx, finding_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            drift_resolving.adopt(ctx, finding_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return "Theirs is being taken over. Look again in a moment."
 
         return self._page(
@@ -77,7 +74,7 @@ class DriftFindingCommandsView(ConsoleView):
     @command(f"/{KEY}/push")
     def push(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            drift_resolving.push(ctx, finding_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            drift_resolving.push(ctx, finding_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return "Ours is being pushed. Look again in a moment."
 
         return self._page(
@@ -92,7 +89,7 @@ class DriftFindingCommandsView(ConsoleView):
     @command(f"/{KEY}/ignore")
     def ignore(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            drift_resolving.ignore(ctx, finding_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            drift_resolving.ignore(ctx, finding_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return "The difference stands, until one of the two values changes."
 
         return self._page(
@@ -112,7 +109,7 @@ class DriftFindingCommandsView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             drift_resolving.assign(
-                ctx, finding_id=key, email=typed or "", reason=_form("reason"), shown=_form("fingerprint")
+                ctx, finding_id=key, email=typed or "", reason=form_text("reason"), shown=form_text("fingerprint")
             )
             return f"{typed} takes care of it."
 
@@ -133,7 +130,3 @@ class DriftFindingCommandsView(ConsoleView):
         address = record_address("drift-findings", key)
         subtitle = f"Difference {key}: {label_of(found.field)} at {PROVIDERS[found.provider]}"
         return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")

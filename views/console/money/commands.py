@@ -17,13 +17,11 @@ from admin_app.services.refund_states import amount_of
 from admin_app.services.refunds import Quote
 from models import Payment, PaymentState, Refund, RefundReason, RefundState
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, command, page
+from views.console.base import KEY, ConsoleView, command, page
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.reading import read_session
 
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "<int(max=9223372036854775807):key>"
 REASONS = {
     RefundReason.REQUESTED_BY_CUSTOMER: "The client asked for it",
     RefundReason.CANCELED_BY_US: "We canceled the appointment",
@@ -114,7 +112,7 @@ class RefundCommandsView(ConsoleView):
     @command(f"/{KEY}/approve")
     def approve(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            made = approvals.approve(ctx, refund_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            made = approvals.approve(ctx, refund_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return f"The refund of {amount_of(made)} is approved and on its way."
 
         return self._page(
@@ -128,7 +126,7 @@ class RefundCommandsView(ConsoleView):
     @command(f"/{KEY}/decline")
     def decline(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            made = approvals.decline(ctx, refund_id=key, reason=_form("reason"), shown=_form("fingerprint"))
+            made = approvals.decline(ctx, refund_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return f"The refund of {amount_of(made)} is declined. Nothing was sent."
 
         return self._page(
@@ -162,10 +160,6 @@ class RefundCommandsView(ConsoleView):
         address = record_address("refunds", key)
         subtitle = f"Refund {key}, {amount_of(found)}"
         return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")
 
 
 def _limit() -> int:

@@ -15,16 +15,12 @@ from admin_app.services.plans import Plan
 from models import ExtraPurchase, Merge, PendingProfile, Profile
 from views.console.base import ConsoleView, command
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage, choices_of
+from views.console.plan_pages import CommandPage, choices_of, form_text
 from views.reading import read_session
 
 # Larger numbers would not fit the column, and the database would refuse the query.
 PURCHASE = "/<int(max=9223372036854775807):purchase_id>"
 EVENT = "/<int(max=9223372036854775807):event_id>"
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")
 
 
 def _address(purchase_id: int) -> str:
@@ -63,8 +59,8 @@ class PurchaseCommandsView(ConsoleView):
                 ctx,
                 pending_profile_id=purchase_id,
                 user_id=user_id,
-                reason=_form("reason"),
-                shown=_form("fingerprint"),
+                reason=form_text("reason"),
+                shown=form_text("fingerprint"),
                 choices=choices_of(request.form),
             )
             done = "merged into the profile of" if result.outcome == "merged" else "claimed for"
@@ -85,7 +81,7 @@ class PurchaseCommandsView(ConsoleView):
         purchase_id = _purchase_of(merge_id)
 
         def act(ctx: Ctx) -> str:
-            pending = undo.undo(ctx, merge_id=merge_id, reason=_form("reason"), shown=_form("fingerprint"))
+            pending = undo.undo(ctx, merge_id=merge_id, reason=form_text("reason"), shown=form_text("fingerprint"))
             return f"The claim is undone. The purchase of {pending.email} waits again."
 
         page = self._page(
@@ -109,7 +105,11 @@ class PurchaseCommandsView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             pending = pending_profiles.correct_email(
-                ctx, pending_profile_id=purchase_id, email=typed, reason=_form("reason"), shown=_form("fingerprint")
+                ctx,
+                pending_profile_id=purchase_id,
+                email=typed,
+                reason=form_text("reason"),
+                shown=form_text("fingerprint"),
             )
             return f"The purchase now waits under {pending.email}."
 
@@ -128,7 +128,7 @@ class PurchaseCommandsView(ConsoleView):
     def delete(self, purchase_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             pending_profiles.delete(
-                ctx, pending_profile_id=purchase_id, reason=_form("reason"), shown=_form("fingerprint")
+                ctx, pending_profile_id=purchase_id, reason=form_text("reason"), shown=form_text("fingerprint")
             )
             return "The purchase is deleted. What it held stays in the audit."
 
@@ -146,7 +146,7 @@ class PurchaseCommandsView(ConsoleView):
     @command(f"{PURCHASE}/mail")
     def mail(self, purchase_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            claim_mails.resend(ctx, pending_profile_id=purchase_id, reason=_form("reason"))
+            claim_mails.resend(ctx, pending_profile_id=purchase_id, reason=form_text("reason"))
             return "The claim mail is on its way. It shows below once it is handed over."
 
         page = self._page(
@@ -162,7 +162,7 @@ class PurchaseCommandsView(ConsoleView):
     def settle(self, extra_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             pending_profiles.settle_extra(
-                ctx, extra_id=extra_id, resolution=_form("resolution"), reason=_form("reason")
+                ctx, extra_id=extra_id, resolution=form_text("resolution"), reason=form_text("reason")
             )
             return "The extra purchase is off the worklist."
 
@@ -191,7 +191,7 @@ class InboxCommandsView(ConsoleView):
     @command(f"{EVENT}/attach-email")
     def attach_email(self, event_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            inbox.attach_email(ctx, event_id=event_id, email=_form("email"), reason=_form("reason"))
+            inbox.attach_email(ctx, event_id=event_id, email=form_text("email"), reason=form_text("reason"))
             return "The address is attached and the event goes on. Look again in a moment."
 
         return self._page(
@@ -206,7 +206,7 @@ class InboxCommandsView(ConsoleView):
     @command(f"{EVENT}/release")
     def release(self, event_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            inbox.release(ctx, event_id=event_id, reason=_form("reason"))
+            inbox.release(ctx, event_id=event_id, reason=form_text("reason"))
             return "The event is released and tried again. Look again in a moment."
 
         return self._page(

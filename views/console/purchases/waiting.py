@@ -12,7 +12,7 @@ from models import PaymentProvider, PendingProfile, PlanDuration
 from views.console.base import ConsoleModelView, page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, YesNo
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.purchases.page import purchase_page
 from views.console.searching import Search, part_of
 from views.console.sections.pending_profiles import WHOP_IDS

@@ -13,15 +13,13 @@ from admin_app.policies.permissions import Permission
 from admin_app.services import schedule, working_hours
 from admin_app.services.time_zones import time_zones
 from models import Practitioner, SessionType
-from views.console.base import ConsoleView, command
+from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address
 from views.console.filters import whole_number
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 from views.console.schedule.practitioners import practitioner_choices
 from views.reading import read_session
 
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "/<int(max=9223372036854775807):key>"
 COMMANDS = MappingProxyType(dict.fromkeys(("create", "edit", "activate", "deactivate"), Permission.SCHEDULE_MANAGE))
 
 
@@ -34,12 +32,12 @@ class PractitionerFormsView(ConsoleView):
     @command("/new")
     def create(self) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            row = schedule.create_practitioner(ctx, values=request.form, reason=_form("reason"))
+            row = schedule.create_practitioner(ctx, values=request.form, reason=form_text("reason"))
             return f"{row.name} is added. Add what can be booked next."
 
         empty = schedule.practitioner_form(None)
         usual = {f"hours_{day}": "09:00-12:00, 13:00-17:00" for day in working_hours.WEEKDAYS[:5]}
-        return self._form(
+        return self.form_text(
             empty | usual,
             act,
             cancel="/admin/practitioners/",
@@ -48,18 +46,18 @@ class PractitionerFormsView(ConsoleView):
             title="Add a practitioner",
         )
 
-    @command(f"{KEY}/edit")
+    @command(f"/{KEY}/edit")
     def edit(self, key: int) -> ResponseReturnValue:
         row = _row(Practitioner, key)
 
         def act(ctx: Ctx) -> str:
             kept = schedule.change_practitioner(
-                ctx, practitioner_id=key, values=request.form, version=_version(), reason=_form("reason")
+                ctx, practitioner_id=key, values=request.form, version=_version(), reason=form_text("reason")
             )
             return f"{kept.name} is saved."
 
         address = record_address("practitioners", key)
-        return self._form(
+        return self.form_text(
             schedule.practitioner_form(row),
             act,
             cancel=address,
@@ -70,15 +68,15 @@ class PractitionerFormsView(ConsoleView):
             hidden={"version": str(row.version)},
         )
 
-    def _form(self, form: Mapping[str, str], act: Callable[[Ctx], str], **parts: Any) -> ResponseReturnValue:
+    def form_text(self, form: Mapping[str, str], act: Callable[[Ctx], str], **parts: Any) -> ResponseReturnValue:
         more = {"zones": sorted(time_zones()), "days": working_hours.DAYS}
         return _form_page(self, "console/schedule/practitioner.html", form, act, more=more, **parts)
 
-    @command(f"{KEY}/activate")
+    @command(f"/{KEY}/activate")
     def activate(self, key: int) -> ResponseReturnValue:
         return self._use(key, active=True)
 
-    @command(f"{KEY}/deactivate")
+    @command(f"/{KEY}/deactivate")
     def deactivate(self, key: int) -> ResponseReturnValue:
         return self._use(key, active=False)
 
@@ -87,7 +85,7 @@ class PractitionerFormsView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             schedule.set_practitioner_use(
-                ctx, practitioner_id=key, active=active, reason=_form("reason"), shown=_form("fingerprint")
+                ctx, practitioner_id=key, active=active, reason=form_text("reason"), shown=form_text("fingerprint")
             )
             return f"{row.name} is {'in use again' if active else 'out of use'}."
 
@@ -112,12 +110,12 @@ class SessionTypeFormsView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             row = schedule.create_session_type(
-                ctx, practitioner_id=whole_number(chosen) or 0, values=request.form, reason=_form("reason")
+                ctx, practitioner_id=whole_number(chosen) or 0, values=request.form, reason=form_text("reason")
             )
             return f"“{row.title}” is added and can be booked."
 
         of_one = record_address("practitioners", whole_number(chosen) or 0) if whole_number(chosen) else ""
-        return self._form(
+        return self.form_text(
             schedule.session_type_form(None) | {"practitioner_id": chosen},
             act,
             cancel=of_one or "/admin/session-types/",
@@ -127,18 +125,18 @@ class SessionTypeFormsView(ConsoleView):
             more={"practitioners": practitioner_choices(read_session(), chosen)},
         )
 
-    @command(f"{KEY}/edit")
+    @command(f"/{KEY}/edit")
     def edit(self, key: int) -> ResponseReturnValue:
         row = _row(SessionType, key)
 
         def act(ctx: Ctx) -> str:
             kept = schedule.change_session_type(
-                ctx, session_type_id=key, values=request.form, version=_version(), reason=_form("reason")
+                ctx, session_type_id=key, values=request.form, version=_version(), reason=form_text("reason")
             )
             return f"“{kept.title}” is saved."
 
         address = record_address("session-types", key)
-        return self._form(
+        return self.form_text(
             schedule.session_type_form(row),
             act,
             cancel=address,
@@ -150,14 +148,14 @@ class SessionTypeFormsView(ConsoleView):
             more={"practitioners": ()},
         )
 
-    def _form(self, form: Mapping[str, str], act: Callable[[Ctx], str], **parts: Any) -> ResponseReturnValue:
+    def form_text(self, form: Mapping[str, str], act: Callable[[Ctx], str], **parts: Any) -> ResponseReturnValue:
         return _form_page(self, "console/schedule/session_type.html", form, act, **parts)
 
-    @command(f"{KEY}/activate")
+    @command(f"/{KEY}/activate")
     def activate(self, key: int) -> ResponseReturnValue:
         return self._use(key, active=True)
 
-    @command(f"{KEY}/deactivate")
+    @command(f"/{KEY}/deactivate")
     def deactivate(self, key: int) -> ResponseReturnValue:
         return self._use(key, active=False)
 
@@ -166,7 +164,7 @@ class SessionTypeFormsView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             schedule.set_session_type_use(
-                ctx, session_type_id=key, active=active, reason=_form("reason"), shown=_form("fingerprint")
+                ctx, session_type_id=key, active=active, reason=form_text("reason"), shown=form_text("fingerprint")
             )
             return f"“{row.title}” is {'in use again' if active else 'out of use'}."
 
@@ -209,10 +207,6 @@ def _row(model: type[Any], key: int) -> Any:
     return row
 
 
-def _form(name: str) -> str:
-    return request.form.get(name, "")
-
-
 def _version() -> int:
     """The record's version that the form was made from; a form without one is out of date."""
-    return whole_number(_form("version")) or 0
+    return whole_number(form_text("version")) or 0

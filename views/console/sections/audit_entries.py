@@ -10,7 +10,7 @@ from models import AuditEntry
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, Holds
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
 from views.reading import read_session

@@ -5,7 +5,7 @@ from models import BillingChange, BillingStatus, Client, Movement
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, LastBefore, UtcMonth
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 
 CLIENT = Column("Client", Client.name, through=BillingChange.client_id, link=("clients", BillingChange.client_id))

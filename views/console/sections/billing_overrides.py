@@ -7,7 +7,7 @@ from models import BillingOverride, Client
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Days, Exactly, OneOf
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec
 from views.console.searching import Search
 

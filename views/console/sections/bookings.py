@@ -10,7 +10,7 @@ from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, latest_
 from views.console.bookings.page import appointment_page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec, show_record
 from views.console.searching import Search, part_of
 from views.console.viewer import viewer

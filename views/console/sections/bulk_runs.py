@@ -9,7 +9,7 @@ from views.console.base import ConsoleModelView, reads
 from views.console.bulk.page import WHAT, progress, wish_facts
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.viewer import viewer
 from views.reading import read_session

@@ -9,7 +9,7 @@ from views.console.base import ConsoleModelView, reads
 from views.console.clients import billing_panel, gate_panel, onboarding_panel, switches_panel
 from views.console.columns import Column
 from views.console.filters import Choice, Days, YesNo
-from views.console.listing import BulkCommand, ListSpec, Sort
+from views.console.list_specs import BulkCommand, ListSpec, Sort
 from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 from views.console.viewer import viewer

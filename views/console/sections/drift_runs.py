@@ -11,7 +11,7 @@ from models import DriftRun
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec, Related
 from views.reading import read_session
 

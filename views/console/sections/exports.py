@@ -22,7 +22,8 @@ from views.console.base import SECTIONS, ConsoleModelView, console_unit_of_work,
 from views.console.columns import Column
 from views.console.exporting import ListTables, arguments_of
 from views.console.filters import Days, Exactly
-from views.console.listing import ListSpec, Sort, read_wish
+from views.console.list_specs import ListSpec, Sort
+from views.console.listing import read_wish
 from views.console.records import Group, RecordSpec
 from views.console.viewer import viewer
 from views.reading import read_session

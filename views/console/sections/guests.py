@@ -7,7 +7,7 @@ from models import Guest
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Days, Exactly, OneOf
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 

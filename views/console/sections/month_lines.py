@@ -6,7 +6,7 @@ from models import MonthClosing, MonthLine
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Exactly
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 
 MONTH = Column("Month", MonthClosing.month, through=MonthLine.closing_id, text=lambda month: f"{month:%Y-%m}")

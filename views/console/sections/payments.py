@@ -8,7 +8,7 @@ from models import Booking, Meeting, Payment, PaymentState
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, OneOf, UtcMonth
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 

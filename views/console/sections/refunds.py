@@ -9,7 +9,7 @@ from models import Payment, Refund, RefundOrigin, RefundState
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, UtcMonth
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.money.story import refund_story
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search

@@ -13,7 +13,7 @@ from models import SentEmail
 from views.console.base import ConsoleModelView, page
 from views.console.columns import Column, named_records
 from views.console.filters import Choice, Days, Exactly
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
 from views.reading import read_session

@@ -11,7 +11,7 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import service_keys
 from models import Scope, ServiceKey
-from views.console.base import ConsoleView, command
+from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address
 from views.console.local_moments import FIRST, moment
 from views.console.plan_pages import CommandPage
@@ -19,8 +19,6 @@ from views.console.sections.staff_commands import HandOverPage
 from views.console.viewer import viewer
 from views.reading import read_session
 
-# Larger numbers would not fit the column, and the database would refuse the query.
-KEY = "<int(max=9223372036854775807):key>"
 SCOPES = {
     Scope.CLIENTS_READ: "Read a client",
     Scope.GATE_ASK: "Ask the gate",

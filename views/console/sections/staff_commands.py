@@ -15,7 +15,7 @@ from admin_app.services.plans import Plan
 from models import Role, StaffMember
 from views.console.base import ConsoleView, command, console_unit_of_work
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage
+from views.console.plan_pages import CommandPage, form_text
 
 # Larger numbers would not fit the column, and the database would refuse the query.
 PERSON = "/<int(max=9223372036854775807):staff_id>"
@@ -51,7 +51,7 @@ class StaffCommandsView(ConsoleView):
     def create(self) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             _, password = staff.create_staff(
-                ctx, email=_form("email"), name=_form("name"), role=_role(), reason=_form("reason")
+                ctx, email=form_text("email"), name=form_text("name"), role=_role(), reason=form_text("reason")
             )
             return password or ""
 
@@ -71,7 +71,9 @@ class StaffCommandsView(ConsoleView):
     @command(f"{PERSON}/disable")
     def disable(self, staff_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            member = staff.disable_staff(ctx, staff_id=staff_id, reason=_form("reason"), shown=_form("fingerprint"))
+            member = staff.disable_staff(
+                ctx, staff_id=staff_id, reason=form_text("reason"), shown=form_text("fingerprint")
+            )
             return f"{member.name} is disabled and signed out everywhere."
 
         return self._page(
@@ -86,7 +88,9 @@ class StaffCommandsView(ConsoleView):
     @command(f"{PERSON}/enable")
     def enable(self, staff_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            member = staff.enable_staff(ctx, staff_id=staff_id, reason=_form("reason"), shown=_form("fingerprint"))
+            member = staff.enable_staff(
+                ctx, staff_id=staff_id, reason=form_text("reason"), shown=form_text("fingerprint")
+            )
             return f"{member.name} may sign in again."
 
         return self._page(
@@ -105,7 +109,7 @@ class StaffCommandsView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             member = staff.set_role(
-                ctx, staff_id=staff_id, role=_role(), reason=_form("reason"), shown=_form("fingerprint")
+                ctx, staff_id=staff_id, role=_role(), reason=form_text("reason"), shown=form_text("fingerprint")
             )
             return f"{member.name} has the role {member.role.value} now, from the next sign-in on."
 
@@ -123,7 +127,7 @@ class StaffCommandsView(ConsoleView):
     def password(self, staff_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             _, password = staff.reset_password(
-                ctx, staff_id=staff_id, reason=_form("reason"), shown=_form("fingerprint")
+                ctx, staff_id=staff_id, reason=form_text("reason"), shown=form_text("fingerprint")
             )
             return password or ""
 
@@ -140,7 +144,7 @@ class StaffCommandsView(ConsoleView):
     @command(f"{PERSON}/sign-out")
     def sign_out(self, staff_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            count = staff_sessions.revoke_all(ctx, staff_id=staff_id, reason=_form("reason"))
+            count = staff_sessions.revoke_all(ctx, staff_id=staff_id, reason=form_text("reason"))
             return f"Sessions ended: {count}."
 
         return self._page(
@@ -162,10 +166,6 @@ class StaffCommandsView(ConsoleView):
 def _member(staff_id: int) -> StaffMember:
     with console_unit_of_work() as ctx:
         return staff.get_staff(ctx, staff_id=staff_id)
-
-
-def _form(name: str) -> str:
-    return request.form.get(name, "")
 
 
 def _role() -> Role:

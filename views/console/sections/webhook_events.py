@@ -11,7 +11,7 @@ from models import EventState, WebhookEvent
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column, named_records
 from views.console.filters import Choice, Days, Exactly
-from views.console.listing import ListSpec, Sort
+from views.console.list_specs import ListSpec, Sort
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 from views.reading import read_session
