@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from admin_app.bounds import LAST_YEAR, is_reachable
+
 # What PostgreSQL text cannot hold (NUL, lone surrogates) and what has no place in one line of text.
 _UNSTORABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _EMAIL = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+\.[^@\s<>,;\".]+")
-_LATEST_SECONDS = 7_258_118_400  # the year 2200: beyond it a number is milliseconds
+# Beyond the last year a number is milliseconds.
+_LATEST_SECONDS = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp()
 _LONGEST = 500
 
 
@@ -73,6 +76,6 @@ def moment(value: Any) -> datetime | None:
         parsed = datetime.fromisoformat(value.strip())
     except ValueError:
         return None
-    if not 1970 <= parsed.year < 2200:
+    if not is_reachable(parsed):
         return None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

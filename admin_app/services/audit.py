@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from models.audit import AuditEntry
 CHAIN_LOCK = 0x6261636B  # one number known to all processes; the chain has one end, so appends take turns
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 GENESIS = b"\x00" * 32
+# Stands for a fact that an entry does not hold.
+NOT_KEPT = "—"
 
 
 @dataclass(frozen=True)
@@ -179,9 +182,11 @@ def as_history(entry: AuditEntry | Row[Any]) -> HistoryItem:
 
 
 def changes_of(kept: Iterable[Mapping[str, Any]]) -> tuple[HistoryChange, ...]:
-    """Changes as an entry keeps them, as people read them."""
+    """Changes as an entry keeps them, as people read them; what an older release did not keep is left open."""
     return tuple(
-        HistoryChange(label_of(change["field"]), _shown(change["before"]), _shown(change["after"])) for change in kept
+        HistoryChange(label_of(change["field"]), _shown(change.get("before")), _shown(change.get("after")))
+        for change in kept
+        if "field" in change
     )
 
 
@@ -191,11 +196,16 @@ def actor_name(kind: str, label: str) -> str:
 
 
 def sentence(event: str, actor_label: str, facts: Mapping[str, Any]) -> str:
-    """The entry in plain words; an event that is no longer declared is shown by its name."""
+    """The entry in plain words, whatever release wrote it.
+
+    An event that is no longer declared is shown by its name, and a fact that the event did not have then by a dash:
+    entries are never changed, but what is declared is.
+    """
     declared = EVENTS.get(event)
     if declared is None:
         return f"{actor_label}: {event}"
-    return declared.sentence.format_map({"actor": actor_label, **{name: _shown(v) or "—" for name, v in facts.items()}})
+    kept = {name: _shown(value) or NOT_KEPT for name, value in facts.items()}
+    return declared.sentence.format_map(defaultdict(lambda: NOT_KEPT, kept, actor=actor_label))
 
 
 def _shown(value: Any) -> str | datetime | None:

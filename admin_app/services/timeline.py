@@ -156,7 +156,7 @@ def _acts(rows: Iterable[Any], payments: Mapping[int, Mapping[str, Any]]) -> Ite
             who=_who(event, kept["actor_kind"], who),
             record=about,
             reason=kept["reason"],
-            changes=audit.changes_of(change for change in kept["changes"] if change["field"] in SHOWN_CHANGES),
+            changes=audit.changes_of(change for change in kept["changes"] if change.get("field") in SHOWN_CHANGES),
         )
 
 

@@ -187,6 +187,6 @@ def _who_changed(session: Session, merge: Merge, fields: list[str]) -> str:
     key = profile_key(merge.user_id)
     for entry in entries:
         own = entry.event == "purchase.claimed" and entry.at == merge.made_at
-        if not own and any(change["record"] == key and change["field"] in fields for change in entry.changes):
+        if not own and any(change.get("record") == key and change.get("field") in fields for change in entry.changes):
             return f" Last by this: {audit.as_history(entry).sentence} ({entry.at:%Y-%m-%d %H:%M} UTC)."
     return ""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-FIRST_YEAR, LAST_YEAR = 1970, 2999
+from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 
 
 def month_of(moment: datetime) -> date:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models import Booking, PendingProfile, Profile, WebhookEvent
 from tests.house import House
 from tests.integrations.signing import events
+from tests.outside import MOMENTS, WHOLE_NUMBERS
 from tests.public.test_webhooks import signed_like
 
 FUZZ = settings(
@@ -20,7 +21,7 @@ FUZZ = settings(
 NASTY = st.sampled_from(["\x00", "\ud800", "a\nb", "' OR 1=1", "%00", "\u202e", "ａ@example.com", "x" * 5000, ""])
 TEXTS = st.one_of(st.text(), NASTY, st.emails())
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), TEXTS),
+    st.one_of(st.none(), st.booleans(), WHOLE_NUMBERS, st.floats(), TEXTS, MOMENTS),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=6,
 )

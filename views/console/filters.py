@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, DateTime, bindparam, exists, tuple_
 from sqlalchemy.orm import aliased
 from werkzeug.datastructures import MultiDict
 
+from admin_app.bounds import BIGGEST, FIRST_YEAR, LAST_YEAR
 from admin_app.services.utc_months import begins, ends, read_month
-from views.console.keyset import BIGGEST
 
 Parameters = Mapping[str, Any]
 LONGEST = 500
@@ -300,7 +300,7 @@ def _day(text: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError as error:
         raise NotUnderstood from error
-    if not 1970 <= day.year <= 2999:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise NotUnderstood
     return day
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, inspect, literal, select, tuple_, union_all
 from sqlalchemy.orm import aliased
 
-BIGGEST = 2**63 - 1
+from admin_app.bounds import BIGGEST
+
 LONGEST_CURSOR = 600
 From = Literal["start", "value", "null"]
 

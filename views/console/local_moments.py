@@ -1,16 +1,19 @@
 """Moments that people type as their own clock shows them, and what to do where that clock is changed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import MAXYEAR, UTC, datetime
+from datetime import UTC, datetime
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
+from admin_app.bounds import is_reachable
 from admin_app.errors import InvalidInput
 from admin_app.services.time_zones import time_zones
 from views.console.viewer import zone_of
 
 FORM = "%Y-%m-%dT%H:%M"
+WRITTEN = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::\d\d(?:\.\d{1,6})?)?", re.ASCII)
 # Which of the two, where the clocks show a time twice.
 FIRST, SECOND = "first", "second"
 TOO_FAR = "This day is too far away. Choose another one."
@@ -44,10 +47,12 @@ def moment(text: str, zone: ZoneInfo, field: str, which: str = "") -> datetime:
     A time that the clocks skip names nothing. One that they show twice needs `which`, first or second.
     """
     try:
-        wall = datetime.strptime(text.strip()[:16], FORM)  # noqa: DTZ007  the zone is put on below
+        # Some browsers send the seconds too.
+        written = WRITTEN.fullmatch(text.strip())
+        wall = datetime.strptime(written[1] if written else "", FORM)  # noqa: DTZ007  the zone is put on below
     except ValueError:
         raise InvalidInput(fields={field: "Write day and time like 2026-11-30T09:00."}) from None
-    if wall.year == MAXYEAR:  # the end of it no clock east of here could show, and no page with it
+    if not is_reachable(wall):
         raise InvalidInput(fields={field: TOO_FAR})
     try:
         first, second = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))

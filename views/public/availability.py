@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from admin_app.bounds import BIGGEST, is_reachable
 from admin_app.errors import InvalidInput
 from admin_app.services import availability
 from admin_app.services.time_zones import time_zone
 from views.backdesk import backdesk
-from views.public.shapes import BIGGEST, AvailabilityAnswer, PractitionersAnswer
+from views.public.shapes import AvailabilityAnswer, PractitionersAnswer
 
 doors = Blueprint("availability", __name__)
 
@@ -80,6 +81,6 @@ def _moment(name: str, zone: ZoneInfo, *, whole_day: bool = False) -> datetime |
         found = found.astimezone(UTC)
     except (ValueError, OverflowError):
         found = datetime.min.replace(tzinfo=UTC)
-    if not 2000 <= found.year < 2200:
+    if not is_reachable(found):
         raise InvalidInput(fields={name: "Write a day like 2027-03-28, or a time like 2027-03-28T09:00:00+01:00."})
     return found

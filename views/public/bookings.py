@@ -3,12 +3,13 @@
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from admin_app.bounds import BIGGEST
 from admin_app.context import Guest
 from admin_app.services import website_bookings
 from admin_app.services.website_bookings import Wish
 from views.backdesk import backdesk, request_id
 from views.public import bodies
-from views.public.shapes import BIGGEST, BookingAnswer, BookingMade, BookingRequest, BookingShape
+from views.public.shapes import BookingAnswer, BookingMade, BookingRequest, BookingShape
 
 doors = Blueprint("booking", __name__)
 

@@ -4,6 +4,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from admin_app.bounds import BIGGEST
 from admin_app.errors import InvalidInput
 from admin_app.services import clients, gate, onboarding
 from admin_app.services.gate import ACTIONS, Action
@@ -11,7 +12,6 @@ from models import Scope
 from views.backdesk import backdesk, request_id
 from views.public import bodies, callers
 from views.public.client_shapes import ClientAnswer, GateAnswer, OnboardingReport
-from views.public.shapes import BIGGEST
 
 # The console's section has the name `clients`.
 doors = Blueprint("client", __name__)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from views.public.shapes import BIGGEST
+from admin_app.bounds import BIGGEST
 
 
 def json_of(shape: type[BaseModel]) -> dict[str, Any]:

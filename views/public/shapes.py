@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from admin_app.bounds import BIGGEST, is_reachable
 from admin_app.services.availability import Offer
 from models import Booking, Meeting, Practitioner, Profile, SessionType
 from views.public.bodies import plain_text
@@ -16,7 +17,6 @@ LONGEST_EMAIL = 254
 LONGEST_TOKEN = 200
 LONGEST_NAME = 200
 LONGEST_ZONE = 100
-BIGGEST = 2**63 - 1  # no record's number is larger
 
 
 def _address(value: str) -> str:
@@ -35,6 +35,8 @@ def _moment(value: object) -> datetime:
         utc = None
     if utc is None:
         raise ValueError("Write a time with its offset, like 2027-03-28T09:00:00+02:00.")
+    if not is_reachable(utc):
+        raise ValueError("This time is too far away. Choose another one.")
     return utc
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.errors import DomainError, InvalidInput
 from admin_app.integrations import fields
 from admin_app.integrations.calendar_ports import Slot
@@ -147,7 +148,7 @@ def _date(text: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         return None
-    return day if 1970 < day.year < 2999 else None
+    return day if FIRST_YEAR < day.year < LAST_YEAR else None
 
 
 def _clock(text: str) -> time | None:

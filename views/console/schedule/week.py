@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.services.week_calendar import Entry
 
 STEP = 5  # minutes per row of the grid; the style sheet has one class per row
@@ -72,7 +73,7 @@ def monday_of(year: int, week: int) -> date | None:
         monday = date.fromisocalendar(year, week, 1)
     except ValueError:
         return None
-    return monday if 1970 < monday.year < 2999 else None
+    return monday if FIRST_YEAR < monday.year < LAST_YEAR else None
 
 
 def name_of(monday: date) -> str:
