@@ -5,12 +5,14 @@ from procrastinate import App, PsycopgConnector
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
+from admin_app.integrations.job_order import SLOTS
 from admin_app.jobs import tasks
 from admin_app.jobs.bench import Bench
+from admin_app.jobs.manager import HeldJobs
 from admin_app.jobs.retry import BackOff
 
-CONCURRENCY = 4
-# A worker's own statements: fetching, marking, the heartbeat, and one connection that listens.
+CONCURRENCY = sum(SLOTS.values())
+# A worker's own statements: fetching, marking, the heartbeats. What listens has a connection of its own for each queue.
 QUEUE_CONNECTIONS = 4
 
 
@@ -30,6 +32,7 @@ def build(bench: Bench, *, back_off: BackOff | None = None) -> App:
         kwargs={"prepare_threshold": None, "application_name": "backdesk-worker"},
     )
     queue = App(connector=connector)
+    queue.job_manager = HeldJobs(connector)
     tasks.register(queue, bench, back_off or BackOff())
     return queue
 

@@ -105,7 +105,7 @@ STUCK = """
     WITH job AS (
       INSERT INTO procrastinate_jobs (queue_name, task_name, args, status, worker_id)
       SELECT 'default', 'process_event', jsonb_build_object('event_id', e.id), 'doing', w.id
-      FROM webhook_events e, procrastinate_workers w RETURNING id)
+      FROM webhook_events e, (SELECT id FROM procrastinate_workers LIMIT 1) w RETURNING id)
     INSERT INTO procrastinate_events (job_id, type, at) SELECT id, 'started', now() - interval '1 hour' FROM job
 """
 
