@@ -43,8 +43,9 @@ def _every(cron: str, queue: App, name: str, **options: Any) -> Callable[[Callab
 
     def register(do: Callable[..., Any]) -> object:
         # The key differs from the one of earlier releases, whose waiting twin may be in another queue.
-        kept = {"queue": place.queue, "priority": place.priority, "queueing_lock": f"recurring:{name}"}
-        return queue.periodic(cron=cron)(queue.task(name=name, **kept, **options)(do))  # type: ignore[no-untyped-call]
+        key = f"recurring:{name}"
+        task: Any = queue.task(name=name, queue=place.queue, priority=place.priority, queueing_lock=key, **options)
+        return queue.periodic(cron=cron)(task(do))
 
     return register
 

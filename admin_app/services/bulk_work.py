@@ -24,7 +24,7 @@ from models.staff import StaffMember
 AT_ONCE = 20
 
 # A set from a set, never a join: what a backlog of jobs makes the planner believe must not matter.
-_FORGOTTEN = text(
+FORGOTTEN = text(
     """
     SELECT lost.id FROM (
         SELECT r.id FROM bulk_runs r WHERE r.state = 'running' AND r.started_at < :before
@@ -39,7 +39,7 @@ _FORGOTTEN = text(
 
 def forgotten(session: Session, *, older_than: timedelta, now: datetime) -> list[int]:
     """Runs at work that no job is going to continue: their last one was given up."""
-    return list(session.scalars(_FORGOTTEN, {"before": now - older_than}))
+    return list(session.scalars(FORGOTTEN, {"before": now - older_than}))
 
 
 def next_clients(ctx: Ctx, *, run_id: int) -> bool:
