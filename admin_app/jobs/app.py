@@ -14,8 +14,8 @@ from admin_app.jobs.retry import BackOff
 CONCURRENCY = sum(SLOTS.values())
 # A worker's own statements: fetching, marking, the heartbeats. What listens has a connection of its own for each queue.
 QUEUE_CONNECTIONS = 4
-# Each of the queue's own statements finds its rows by an index and in its order. The planner does not always believe it:
-# a backlog grows faster than anything counts it, and then fetching one job sorts all that wait.
+# Each of the queue's own statements finds its rows by an index and in its order. The planner does not always believe
+# it: a backlog grows faster than anything counts it, and then fetching one job sorts all that wait.
 BY_INDEX = "-c enable_sort=off -c enable_seqscan=off -c enable_bitmapscan=off"
 
 

@@ -21,12 +21,17 @@ from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT, JobManager
 WAITS = (0.2, 1.0, 3.0)
 LANE_CONSTRAINT = "procrastinate_jobs_lock_idx_v1"
 
+# What failed for good stays on a list until the same is done after all.
 _FINISH: LiteralString = """
     WITH held AS MATERIALIZED (
-        SELECT id FROM procrastinate_jobs
+        SELECT id, task_name, args, queueing_lock FROM procrastinate_jobs
         WHERE id = %(job_id)s AND status = 'doing' AND attempts = %(attempts)s
           AND (worker_id IS NULL OR worker_id = %(worker_id)s::bigint)
-        FOR UPDATE)
+        FOR UPDATE),
+    made_good AS (
+        DELETE FROM procrastinate_jobs failed USING held
+        WHERE %(status)s = 'succeeded' AND failed.status = 'failed' AND failed.task_name = held.task_name
+          AND (failed.args = held.args OR failed.queueing_lock = held.queueing_lock))
     SELECT procrastinate_finish_job_v1(id, %(status)s::procrastinate_job_status, %(delete_job)s::boolean) FROM held
 """
 _RETRY: LiteralString = """
