@@ -1,15 +1,57 @@
 """Puts jobs into the queue in the caller's own transaction: the job exists exactly when its cause does."""
 
-from contextlib import suppress
+import json
 from datetime import datetime
 from typing import Any
 
-import procrastinate
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-# Never opened: jobs are inserted through the session's own connection, this object only knows the SQL.
-_queue = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+from admin_app.integrations.job_order import place_of
+
+# Of the two numbers of an advisory lock here the first is this, the second is of the key: apart from the locks by name.
+KEYS = 7301
+# Each time round, a worker has begun the job that was waiting the moment before.
+ROUNDS = 5
+
+# The queue's own statements know no ON CONFLICT, and one that fails would cost every caller a savepoint.
+_INSERT = text(
+    "INSERT INTO procrastinate_jobs (task_name, queue_name, priority, lock, args, scheduled_at)"
+    " VALUES (:task, :queue, :priority, :lane, CAST(:arguments AS jsonb), :at)"
+)
+# Two transactions that insert one key wait for each other, and crosswise for ever: who comes second inserts without it.
+_INSERT_ONCE = text(
+    """
+    INSERT INTO procrastinate_jobs (task_name, queue_name, priority, lock, args, scheduled_at, queueing_lock)
+    SELECT :task, :queue, :priority, :lane, CAST(:arguments AS jsonb), CAST(:at AS timestamptz),
+           CASE WHEN key.is_ours THEN CAST(:once_key AS text) END
+    FROM (SELECT pg_try_advisory_xact_lock(:keys, hashtext(:once_key)) AS is_ours OFFSET 0) key
+    ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
+    RETURNING id
+    """
+)
+# No worker can fetch a row that is locked, not even in this weakest way: fetching locks it FOR UPDATE SKIP LOCKED.
+# Whoever skipped it hears at our commit that it may be fetched now.
+_KEEP_WAITING = text(
+    """
+    WITH waiting AS MATERIALIZED (
+        SELECT id, queue_name FROM procrastinate_jobs
+        WHERE status = 'todo' AND queueing_lock = :once_key FOR KEY SHARE)
+    SELECT id, pg_notify('procrastinate_queue_v1#' || queue_name,
+                         json_build_object('type', 'job_inserted', 'job_id', id)::text)
+    FROM waiting
+    """
+)
+_ANEW = text(
+    """
+    UPDATE procrastinate_jobs
+    SET attempts = 0, priority = greatest(priority, :priority),
+        scheduled_at = CASE WHEN scheduled_at > coalesce(CAST(:at AS timestamptz), now())
+                            THEN CAST(:at AS timestamptz) ELSE scheduled_at END
+    WHERE id = :id AND (attempts > 0 OR priority < :priority
+                        OR scheduled_at > coalesce(CAST(:at AS timestamptz), now()))
+    """
+)
 _WAITS = text(
     # In two halves, each of which has an index of the queue's own.
     "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = :once_key)"
@@ -25,31 +67,40 @@ def defer(
     once_key: str | None = None,
     lane: str | None = None,
     at: datetime | None = None,
+    anew: bool = True,
     **arguments: Any,
 ) -> None:
     """Queue `task` for after the commit, or for the moment `at`. Arguments hold ids only, never anything personal.
 
-    With `once_key`, a second job with the same key is not queued while the first still waits. Jobs of one `lane` are
-    done one after the other, in the order in which they came.
+    With `once_key` a job that waits already is enough, and it will begin after this transaction has ended: once after
+    the last change. It begins as soon as the sooner of both asks for, with all its tries before it; with `anew` false,
+    for what only makes sure that there is a job, it keeps its time and its tries. Nobody waits for another transaction
+    here: of two that queue one key at the same moment, each has a job of its own. Jobs of one `lane` are done one after
+    the other, in the order in which they came. Which job goes first: `admin_app.integrations.job_order`.
     """
     session.flush()  # rows that the job is about must be in the transaction before the job is
-    connection = session.connection().connection.driver_connection
-    job = _queue.configure_task(
-        task,
-        allow_unknown=True,
-        queueing_lock=once_key,
-        lock=lane,
-        schedule_at=at,
-        # Thousands may be due at one moment: whatever somebody waits for goes before them.
-        priority=0 if at is None else -1,
-        connection=connection,
-    )
+    place = place_of(task, at_a_moment=at is not None)
+    job = {
+        "task": task,
+        "queue": place.queue,
+        "priority": place.priority,
+        "lane": lane,
+        "arguments": json.dumps(arguments),
+        "at": at,
+    }
     if once_key is None:
-        job.defer(**arguments)
+        session.execute(_INSERT, job)
         return
-    with suppress(procrastinate.exceptions.AlreadyEnqueued), session.begin_nested():
-        session.connection()  # the savepoint is only made once the session is used within it
-        job.defer(**arguments)
+    key = {"once_key": once_key}
+    for _ in range(ROUNDS):
+        if session.scalar(_INSERT_ONCE, job | key | {"keys": KEYS}) is not None:
+            return
+        waiting = session.scalar(_KEEP_WAITING, key)
+        if waiting is not None:
+            if anew:
+                session.execute(_ANEW, {"id": waiting, "priority": place.priority, "at": at})
+            return
+    session.execute(_INSERT, job)
 
 
 def waits(session: Session, once_key: str) -> bool:

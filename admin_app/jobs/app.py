@@ -5,13 +5,18 @@ from procrastinate import App, PsycopgConnector
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
+from admin_app.integrations.job_order import SLOTS
 from admin_app.jobs import tasks
 from admin_app.jobs.bench import Bench
+from admin_app.jobs.manager import HeldJobs
 from admin_app.jobs.retry import BackOff
 
-CONCURRENCY = 4
-# A worker's own statements: fetching, marking, the heartbeat, and one connection that listens.
+CONCURRENCY = sum(SLOTS.values())
+# A worker's own statements: fetching, marking, the heartbeats. What listens has a connection of its own for each queue.
 QUEUE_CONNECTIONS = 4
+# Each of the queue's own statements finds its rows by an index and in its order. The planner does not always believe
+# it: a backlog grows faster than anything counts it, and then fetching one job sorts all that wait.
+BY_INDEX = "-c enable_sort=off -c enable_seqscan=off -c enable_bitmapscan=off"
 
 
 def bench_for(settings: Settings) -> Bench:
@@ -27,9 +32,10 @@ def build(bench: Bench, *, back_off: BackOff | None = None) -> App:
         min_size=1,
         max_size=QUEUE_CONNECTIONS,
         # As in admin_app.db: nothing may outlive a transaction, so that a pooler may stand between.
-        kwargs={"prepare_threshold": None, "application_name": "backdesk-worker"},
+        kwargs={"prepare_threshold": None, "application_name": "backdesk-worker", "options": BY_INDEX},
     )
     queue = App(connector=connector)
+    queue.job_manager = HeldJobs(connector)
     tasks.register(queue, bench, back_off or BackOff())
     return queue
 

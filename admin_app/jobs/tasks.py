@@ -1,11 +1,13 @@
 """Every task by name, each a few lines over a service, and when the recurring ones run."""
 
-from asyncio import to_thread
+from collections.abc import Callable
+from typing import Any
 
 from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
 from admin_app.context import Job
+from admin_app.integrations.job_order import place_of
 from admin_app.jobs import (
     billing,
     bulk_runs,
@@ -33,6 +35,19 @@ OWNERS_AT_ONCE = 100
 def _stop_when_asked(context: JobContext) -> None:
     if context.should_abort():
         raise JobAborted
+
+
+def _every(cron: str, queue: App, name: str, **options: Any) -> Callable[[Callable[..., Any]], object]:
+    """Register a task on a schedule, at its place; it waits once at most."""
+    place = place_of(name)
+
+    def register(do: Callable[..., Any]) -> object:
+        # The key differs from the one of earlier releases, whose waiting twin may be in another queue.
+        key = f"recurring:{name}"
+        task: Any = queue.task(name=name, queue=place.queue, priority=place.priority, queueing_lock=key, **options)
+        return queue.periodic(cron=cron)(task(do))
+
+    return register
 
 
 def register(queue: App, bench: Bench, back_off: BackOff) -> None:
@@ -135,58 +150,47 @@ def _deferred_about_appointments(queue: App, bench: Bench, back_off: BackOff) ->
 def _recurring(queue: App, bench: Bench) -> None:
     """Tasks on a schedule: never tried again, because the next tick is the next try."""
 
-    @queue.periodic(cron="* * * * *")
-    @queue.task(name="sweep", queueing_lock="sweep")
+    @_every("* * * * *", queue, "sweep")
     async def sweep(timestamp: int) -> None:
-        await sweeper.requeue_stalled(queue)
-        await sweeper.requeue_forgotten(queue, bench)
-        await to_thread(failing_by_code(sweeper.requeue_events), bench)
+        await sweeper.sweep(queue, bench)
 
-    @queue.periodic(cron="17 * * * *")
-    @queue.task(name="reconcile_whop", queueing_lock="reconcile_whop", pass_context=True)
+    @_every("17 * * * *", queue, "reconcile_whop", pass_context=True)
     @failing_by_code
     def reconcile_whop(context: JobContext, timestamp: int) -> None:
         comparisons.compare(bench, "whop", seen=lambda _: _stop_when_asked(context))
 
-    @queue.periodic(cron="37 */6 * * *")
-    @queue.task(name="queue_comparisons", queueing_lock="queue_comparisons")
+    @_every("37 */6 * * *", queue, "queue_comparisons")
     @failing_by_code
     def queue_comparisons(timestamp: int) -> None:
         comparisons.queue_all(bench)
 
-    @queue.periodic(cron="*/5 * * * *")
-    @queue.task(name="queue_unfinished_comparisons", queueing_lock="queue_unfinished_comparisons")
+    @_every("*/5 * * * *", queue, "queue_unfinished_comparisons")
     @failing_by_code
     def queue_unfinished_comparisons(timestamp: int) -> None:
         comparisons.queue_unfinished(bench)
 
-    @queue.periodic(cron="*/10 * * * *")
-    @queue.task(name="refresh_owners", queueing_lock="refresh_owners")
+    @_every("*/10 * * * *", queue, "refresh_owners")
     @failing_by_code
     def refresh_owners(timestamp: int) -> None:
         with bench.db.unit_of_work(Job("refresh_owners")) as ctx:
             owners.refresh_stale(ctx, limit=OWNERS_AT_ONCE)
 
-    @queue.periodic(cron="*/2 * * * *")
-    @queue.task(name="queue_unfinished_refunds", queueing_lock="queue_unfinished_refunds")
+    @_every("*/2 * * * *", queue, "queue_unfinished_refunds")
     @failing_by_code
     def queue_unfinished_refunds(timestamp: int) -> None:
         refunds.queue_unfinished(bench)
 
-    @queue.periodic(cron="23 * * * *")
-    @queue.task(name="queue_pending_refunds", queueing_lock="queue_pending_refunds")
+    @_every("23 * * * *", queue, "queue_pending_refunds")
     @failing_by_code
     def queue_pending_refunds(timestamp: int) -> None:
         refunds.queue_pending(bench)
 
-    @queue.periodic(cron="29 * * * *")
-    @queue.task(name="expire_exports", queueing_lock="expire_exports")
+    @_every("29 * * * *", queue, "expire_exports")
     @failing_by_code
     def expire_exports(timestamp: int) -> None:
         exports.expire(bench)
 
-    @queue.periodic(cron="41 3 * * *")
-    @queue.task(name="forget_failed_jobs", queueing_lock="forget_failed_jobs")
+    @_every("41 3 * * *", queue, "forget_failed_jobs")
     async def forget_failed_jobs(timestamp: int) -> None:
         await queue.job_manager.delete_old_jobs(
             nb_hours=FAILED_JOBS_KEPT_HOURS, include_failed=True, include_cancelled=True, include_aborted=True
@@ -194,26 +198,22 @@ def _recurring(queue: App, bench: Bench) -> None:
 
 
 def _recurring_about_appointments(queue: App, bench: Bench) -> None:
-    @queue.periodic(cron="* * * * *")
-    @queue.task(name="expire_holds", queueing_lock="expire_holds")
+    @_every("* * * * *", queue, "expire_holds")
     @failing_by_code
     def expire_holds(timestamp: int) -> None:
         checkouts.expire_holds(bench)
 
-    @queue.periodic(cron="*/5 * * * *")
-    @queue.task(name="send_reminders", queueing_lock="send_reminders")
+    @_every("*/5 * * * *", queue, "send_reminders")
     @failing_by_code
     def send_reminders(timestamp: int) -> None:
         mails.send_reminders(bench)
 
-    @queue.periodic(cron="*/10 * * * *")
-    @queue.task(name="settle_calendars", queueing_lock="settle_calendars")
+    @_every("*/10 * * * *", queue, "settle_calendars")
     @failing_by_code
     def settle_calendars(timestamp: int) -> None:
         calendars.settle_calendars(bench)
 
-    @queue.periodic(cron="*/5 * * * *")
-    @queue.task(name="settle_calls", queueing_lock="settle_calls")
+    @_every("*/5 * * * *", queue, "settle_calls")
     @failing_by_code
     def settle_calls(timestamp: int) -> None:
         checkouts.settle_calls(bench)
@@ -230,8 +230,7 @@ def _about_switches(queue: App, bench: Bench, back_off: BackOff) -> None:
     def run_bulk(run_id: int) -> None:
         bulk_runs.run(bench, run_id)
 
-    @queue.periodic(cron="*/5 * * * *")
-    @queue.task(name="continue_bulk_runs", queueing_lock="continue_bulk_runs")
+    @_every("*/5 * * * *", queue, "continue_bulk_runs")
     @failing_by_code
     def continue_bulk_runs(timestamp: int) -> None:
         bulk_runs.continue_forgotten(bench)
@@ -241,8 +240,7 @@ def _about_switches(queue: App, bench: Bench, back_off: BackOff) -> None:
     def send_switch_mail(change_id: int) -> None:
         mails.send_switch_mail(bench, change_id)
 
-    @queue.periodic(cron="* * * * *")
-    @queue.task(name="follow_switches", queueing_lock="follow_switches")
+    @_every("* * * * *", queue, "follow_switches")
     @failing_by_code
     def follow_switches(timestamp: int) -> None:
         switches.follow_all(bench)
@@ -264,14 +262,12 @@ def _about_billing(queue: App, bench: Bench, back_off: BackOff) -> None:
     def extend_trial(subscription_id: str, until: str, key: str) -> None:
         billing.extend_trial(bench, subscription_id, until, key)
 
-    @queue.periodic(cron="* * * * *")
-    @queue.task(name="refresh_billing_due", queueing_lock="refresh_billing_due")
+    @_every("* * * * *", queue, "refresh_billing_due")
     @failing_by_code
     def refresh_billing_due(timestamp: int) -> None:
         billing.refresh_due(bench)
 
-    @queue.periodic(cron="*/5 * * * *")
-    @queue.task(name="renew_credits", queueing_lock="renew_credits")
+    @_every("*/5 * * * *", queue, "renew_credits")
     @failing_by_code
     def renew_credits(timestamp: int) -> None:
         billing.renew_credits(bench)

@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 from procrastinate import App
 
+from admin_app.integrations.job_order import SLOTS
 from admin_app.jobs import sweeper
 from admin_app.jobs.app import CONCURRENCY
 from admin_app.jobs.retry import frames_of
@@ -13,16 +15,19 @@ from admin_app.jobs.retry import frames_of
 RESTART_SECONDS = 3.0
 GRACE_SECONDS = 20.0
 POLL_SECONDS = 5.0
+SPARE_THREADS = 2
 
 log = structlog.get_logger("backdesk.jobs")
 
 
 async def run(queue: App, stop: asyncio.Event, *, poll_seconds: float = POLL_SECONDS) -> None:
     """Work until `stop` is set; running jobs may finish first. A lost database only means a pause."""
+    # Tasks run in threads. Python's own number of them follows the cores, and long jobs could hold all of those.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(CONCURRENCY + SPARE_THREADS))
     while not stop.is_set():
         try:
             async with queue.open_async():
-                await sweeper.requeue_stalled(queue)
+                await sweeper.begin(queue)
                 await _work(queue, stop, poll_seconds)
         except Exception as error:
             log.error("worker interrupted", kind=type(error).__name__, at=frames_of(error))
@@ -31,25 +36,32 @@ async def run(queue: App, stop: asyncio.Event, *, poll_seconds: float = POLL_SEC
 
 
 async def _work(queue: App, stop: asyncio.Event, poll_seconds: float) -> None:
-    working = asyncio.create_task(
-        queue.run_worker_async(
-            name="backdesk",
-            concurrency=CONCURRENCY,
-            listen_notify=True,
-            fetch_job_polling_interval=poll_seconds,
-            shutdown_graceful_timeout=GRACE_SECONDS,
-            delete_jobs="successful",
-            install_signal_handlers=False,
-        )
-    )
+    """Serve each queue with its own slots, until told to stop or until one of them ends by a failure."""
+    serving = [asyncio.create_task(_serve(queue, name, slots, poll_seconds)) for name, slots in SLOTS.items()]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set():
-            working.cancel()
-        await asyncio.gather(working, return_exceptions=stop.is_set())
+        await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
+        for one in serving:
+            one.cancel()
+        ended = await asyncio.gather(*serving, return_exceptions=True)
+    for end in ended:
+        if isinstance(end, Exception):
+            raise end
+
+
+async def _serve(queue: App, name: str, slots: int, poll_seconds: float) -> None:
+    await queue.run_worker_async(
+        name=name,
+        queues=[name],
+        concurrency=slots,
+        listen_notify=True,
+        fetch_job_polling_interval=poll_seconds,
+        shutdown_graceful_timeout=GRACE_SECONDS,
+        delete_jobs="successful",
+        install_signal_handlers=False,
+    )
 
 
 async def _pause(stop: asyncio.Event) -> None:
@@ -65,6 +77,6 @@ async def run_until_signalled(queue: App) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    log.info("worker started", concurrency=CONCURRENCY)
+    log.info("worker started", slots=SLOTS)
     await run(queue, stop)
     log.info("worker stopped")

@@ -43,6 +43,22 @@ PARKED_SENTENCES = {
     "membership_unknown": "No purchase of this membership is known yet. It goes on by itself once one arrives.",
 }
 
+# For the rest of the transaction. A backlog changes both tables faster than anything counts their rows.
+BY_INDEX = text("SET LOCAL enable_seqscan = off")
+# Nothing is joined: a set is taken from a set, which costs the sum of both and never their product, whatever the
+# planner believes. What waits in a backlog is seen in full each time, so that it never hides what is lost behind it.
+UNFINISHED = text(
+    """
+    SELECT lost.id FROM (
+        SELECT e.id FROM webhook_events e WHERE e.state IN ('received', 'failed') AND e.received_at < :before
+        EXCEPT
+        SELECT (j.args ->> 'event_id')::bigint FROM procrastinate_jobs j
+        WHERE j.status IN ('todo', 'doing') AND j.task_name = 'process_event'
+    ) lost
+    ORDER BY lost.id LIMIT :limit
+    """
+)
+
 
 def receive(
     ctx: Ctx,
@@ -182,20 +198,10 @@ def parked_because(session: Session, provider: str, subject: str) -> str | None:
 
 
 def unfinished(session: Session, *, older_than: timedelta, now: datetime | None = None, limit: int = 200) -> list[int]:
-    """Events that should have been processed by now and that no live job is going to process."""
-    query = text(
-        """
-        SELECT e.id FROM webhook_events e
-        WHERE e.state IN ('received', 'failed') AND e.received_at < :before
-          AND NOT EXISTS (
-            SELECT 1 FROM procrastinate_jobs j
-            WHERE j.task_name = 'process_event' AND j.status IN ('todo', 'doing')
-              AND (j.args ->> 'event_id')::bigint = e.id)
-        ORDER BY e.received_at LIMIT :limit
-        """
-    )
+    """Events that should have been processed by now and that no live job is going to process, the oldest first."""
+    session.execute(BY_INDEX)
     before = (now or datetime.now(UTC)) - older_than
-    return list(session.scalars(query, {"before": before, "limit": limit}))
+    return list(session.scalars(UNFINISHED, {"before": before, "limit": limit}))
 
 
 def requeue_unfinished(ctx: Ctx, *, event_id: int) -> None:

@@ -128,7 +128,7 @@ def queue_unfinished(ctx: Ctx) -> int:
     )
     lost = ctx.session.scalars(select(Refund).where(unsent).order_by(Refund.id).limit(MOST_AT_ONCE)).all()
     for refund in lost:
-        refunds.queue_sending(ctx, refund)
+        refunds.queue_sending(ctx, refund, anew=False)
     return len(asked) + len(lost)
 
 

@@ -244,6 +244,6 @@ def _write(ctx: Ctx, payment: Payment, amount: int, reason: RefundReason, note: 
     return refund
 
 
-def queue_sending(ctx: Ctx, refund: Refund) -> None:
-    """Have the refund sent after the commit; one job for it at a time."""
-    job_queue.defer(ctx.session, "send_refund", once_key=f"send_refund:{refund.id}", refund_id=refund.id)
+def queue_sending(ctx: Ctx, refund: Refund, *, anew: bool = True) -> None:
+    """Have the refund sent after the commit; one job for it at a time. `anew` as `job_queue.defer` has it."""
+    job_queue.defer(ctx.session, "send_refund", once_key=f"send_refund:{refund.id}", anew=anew, refund_id=refund.id)

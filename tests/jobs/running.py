@@ -1,9 +1,13 @@
-"""A worker in a thread, on a real database."""
+"""A worker in a thread or as a process, on a real database."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from procrastinate import App
@@ -15,7 +19,8 @@ from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff
 from tests.house import House
 
-PATIENCE_SECONDS = 20.0
+# Only against waiting for ever: on a busy machine a worker takes half a minute to start.
+PATIENCE_SECONDS = 90.0
 
 T = TypeVar("T")
 
@@ -72,3 +77,23 @@ def jobs(house: House) -> list[tuple[str, str, int]]:
     )
     with house.db.read_only() as session:
         return [(row.task_name, row.status, row.attempts) for row in session.execute(query)]
+
+
+@contextmanager
+def worker_process(house: House, program: Sequence[str] = ("admin_app.jobs",)) -> Iterator[subprocess.Popen[str]]:
+    """The worker as it is started in earnest, or by another program."""
+    settings = bench_of(house).settings
+    given = {name.upper(): str(value) for name, value in settings.model_dump().items() if isinstance(value, str)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", *program],
+        env=os.environ | given,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

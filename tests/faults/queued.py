@@ -1,0 +1,55 @@
+"""What the tests of the queue share: jobs as rows, and fetching as a worker does it."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from admin_app.db import Database
+from admin_app.jobs.app import BY_INDEX
+
+_FETCH = text("SELECT id, task_name, args FROM procrastinate_fetch_job_v2(:queues, NULL)")
+_WAITING = text(
+    "SELECT id, task_name, queue_name, priority, attempts, scheduled_at, queueing_lock FROM procrastinate_jobs"
+    " WHERE status = 'todo' ORDER BY id"
+)
+
+
+def fetch(db: Database, *queues: str) -> Any:
+    """The job that a worker of these queues (of all, without any) would begin now, marked as begun; None for none."""
+    with db.engine.begin() as connection:
+        row = connection.execute(_FETCH, {"queues": list(queues) or None}).one()
+    return row if row.id is not None else None
+
+
+def rows_read_by_fetching(db: Database, queue: str) -> int:
+    """How many rows of the queue's table a worker's own connection reads for one job."""
+    counted = text(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'procrastinate_jobs'"
+    )
+    with db.engine.begin() as connection:
+        for setting in BY_INDEX.split("-c ")[1:]:
+            connection.execute(text(f"SET LOCAL {setting}"))
+        connection.execute(_FETCH, {"queues": [queue]})
+        return int(connection.execute(counted).scalar_one())
+
+
+def waiting(db: Database) -> list[Any]:
+    with db.read_only() as session:
+        return list(session.execute(_WAITING))
+
+
+def execute(db: Database, statement: str, **values: Any) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(text(statement), values)
+
+
+def backlog(db: Database, count: int, *, task: str = "process_event", queue: str = "default") -> None:
+    """So many jobs, all older than what is queued from now on."""
+    execute(
+        db,
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args)"
+        " SELECT :queue, :task, jsonb_build_object('event_id', n) FROM generate_series(1, :count) n",
+        queue=queue,
+        task=task,
+        count=count,
+    )
