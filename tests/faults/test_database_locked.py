@@ -85,7 +85,7 @@ def test_while_a_frozen_process_holds_the_chain_pages_work_and_commands_are_refu
 
 @pytest.mark.parametrize(
     "statement",
-    [f"SELECT 1 FROM staff_members WHERE email = '{EMAIL}' FOR UPDATE", "LOCK TABLE staff_sessions IN EXCLUSIVE MODE"],
+    [f"SELECT 1 FROM staff WHERE email = '{EMAIL}' FOR UPDATE", "LOCK TABLE staff_sessions IN EXCLUSIVE MODE"],
 )
 def test_a_row_that_somebody_holds_is_said_to_be_in_use(
     place: tuple[Flask, Database], fresh_database_url: str, statement: str
