@@ -55,6 +55,8 @@ COMMIT_UNKNOWN = (
     "Look at the current state before you do it again."
 )
 RETRY_SECONDS = 5
+# For whoever raises a refusal without knowing when it ends.
+RETRY_AFTER = {503: RETRY_SECONDS, 429: 60}
 
 
 def register(app: Flask) -> None:
@@ -145,6 +147,7 @@ def note(error: BaseException) -> None:
 
 def _say_when(response: Response) -> Response:
     """Whoever is told to come later is told when, whichever page said so."""
-    if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers.setdefault("Retry-After", str(RETRY_SECONDS))
+    usual = RETRY_AFTER.get(response.status_code)
+    if usual is not None:
+        response.headers.setdefault("Retry-After", str(usual))
     return response

@@ -22,6 +22,7 @@ class DatabaseProxy:
         self._listener: socket.socket | None = None
         self._port = 0
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._stranded: set[tuple[socket.socket, socket.socket]] = set()
         self._flows = threading.Event()
         self._flows.set()
         self._over = threading.Event()
@@ -58,6 +59,10 @@ class DatabaseProxy:
     def hang(self) -> None:
         self._flows.clear()
 
+    def strand(self) -> None:
+        """What is open hangs for ever, what is new works: as after a failover that nobody told the client of."""
+        self._stranded |= self._pairs
+
     def mend(self) -> None:
         self.delay = 0.0
         self._flows.set()
@@ -86,6 +91,8 @@ class DatabaseProxy:
                 for end in select.select(pair, [], [])[0]:
                     block = end.recv(65536)
                     self._flows.wait()
+                    while pair in self._stranded and not self._over.wait(0.1):
+                        pass
                     if self.delay:
                         time.sleep(self.delay)
                     if not block or self._over.is_set():

@@ -17,6 +17,7 @@ from admin_app.config import Settings
 from admin_app.context import Ctx, Job
 from admin_app.db import Database
 from admin_app.db_limits import Limits
+from admin_app.integrations import job_queue
 from admin_app.jobs.app import bench_for
 from admin_app.outages import Outage, outage_of
 from admin_app.services import audit
@@ -207,6 +208,39 @@ def crosswise(database: Database) -> BaseException | None:
     with ThreadPoolExecutor(2) as crowd:
         tries = [crowd.submit(take, 1, 2), crowd.submit(take, 2, 1)]
         return next(failed for failed in (one.exception(30) for one in tries) if failed is not None)
+
+
+def test_a_page_does_not_wait_for_whoever_holds_its_session(
+    place: tuple[Flask, Database], fresh_database_url: str
+) -> None:
+    app, _ = place
+    client = app.test_client()
+    assert sign_in(client).status_code == 303
+    with psycopg.connect(fresh_database_url, autocommit=True) as connection:
+        connection.execute("UPDATE staff_sessions SET last_seen_at = last_seen_at - interval '30 minutes'")
+    with held(fresh_database_url, "SELECT 1 FROM staff_sessions FOR UPDATE"):
+        require_whole(client.get("/admin/staff/"), 200)
+    require_whole(client.get("/admin/staff/"), 200)
+    with psycopg.connect(fresh_database_url) as connection:
+        touched = "SELECT last_seen_at > now() - interval '5 minutes' FROM staff_sessions"
+        assert connection.execute(touched).fetchone() == (True,)
+
+
+def test_a_job_that_cannot_be_queued_over_a_lost_connection_is_the_databases_fault(
+    place: tuple[Flask, Database], fresh_database_url: str
+) -> None:
+    _, database = place
+
+    def queue() -> None:
+        with database.unit_of_work(ACTOR) as ctx:
+            process = ctx.session.scalar(text("SELECT pg_backend_pid()"))
+            with psycopg.connect(fresh_database_url, autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", [process])
+            job_queue.defer(ctx.session, "process_event", event_id=1)
+
+    with pytest.raises(Exception) as failed:  # noqa: PT011 - the queue's library wraps the driver's error in its own
+        queue()
+    assert outage_of(failed.value) is Outage.AWAY
 
 
 LIMITS_IN_FORCE = text(
