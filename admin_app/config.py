@@ -26,6 +26,26 @@ class Settings(BaseSettings):
         default=0, ge=0, description="How many proxies of ours stand before the web server and name the caller"
     )
 
+    database_connect_seconds: int = Field(default=3, ge=2, le=60, description="Opening a connection may take this long")
+    database_pool_seconds: float = Field(
+        default=3, gt=0, le=60, description="A request waits this long for a connection that others use"
+    )
+    database_silence_seconds: int = Field(
+        default=5, ge=1, le=60, description="A connection whose answer is overdue by this much is given up"
+    )
+    database_statement_seconds: int = Field(default=10, ge=1, description="The longest statement of the web server")
+    database_lock_seconds: int = Field(default=3, ge=1, description="The web server waits this long for a lock")
+    database_idle_seconds: int = Field(
+        default=30, ge=1, description="A transaction of the web server that does nothing for so long is ended"
+    )
+    worker_statement_seconds: int = Field(
+        default=600, ge=1, description="The longest statement of the worker and the operator's commands"
+    )
+    worker_lock_seconds: int = Field(default=10, ge=1, description="They wait this long for a lock")
+    worker_idle_seconds: int = Field(
+        default=120, ge=1, description="A transaction of theirs that does nothing for so long is ended"
+    )
+
     stripe_secret_key: str = ""
     stripe_webhook_secret: str = ""
     stripe_api_base: str = "https://api.stripe.com"

@@ -9,11 +9,13 @@ from typing import Any
 
 from psycopg.errors import InsufficientPrivilege, InvalidParameterValue
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from admin_app.config import Settings
 from admin_app.context import Actor, Ctx
+from admin_app.db_health import Pulse
+from admin_app.db_limits import BoundedConnection, Limits
 from admin_app.errors import DomainError
 
 # A connection that was used so recently is not asked first whether it still lives: that costs as much as a query.
@@ -21,6 +23,11 @@ RESTED_SECONDS = 2.0
 # Made by a migration; row level security shows it the rows of the guest that the transaction names.
 GUEST_ROLE = "backdesk_guest"
 _AS_GUEST = text("SELECT set_config('app.guest_workos_user_id', :guest, true), set_config('role', :role, true)")
+
+_PATIENTLY = text(
+    "SELECT set_config('statement_timeout', :statement, true),"
+    " set_config('idle_in_transaction_session_timeout', :idle, true)"
+)
 
 
 class GuestReadsNotAllowed(DomainError):
@@ -32,6 +39,10 @@ class GuestReadsNotAllowed(DomainError):
     )
 
 
+class CommitUnknown(OperationalError):
+    """The connection was lost while a transaction was being committed: it may be in force or not."""
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -40,30 +51,58 @@ class Database:
     """Opens sessions and units of work on one engine, or on the one connection of a test."""
 
     def __init__(
-        self, engine: Engine | Connection, *, clock: Callable[[], datetime] = utc_now, **session_options: Any
+        self,
+        engine: Engine | Connection,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        limits: Limits | None = None,
+        **session_options: Any,
     ) -> None:
         self.engine = engine
         self.clock = clock
+        self.limits = limits
+        self._pulse = Pulse(engine) if isinstance(engine, Engine) else None
         self._sessions = sessionmaker(engine, expire_on_commit=False, **session_options)
 
     @classmethod
-    def from_settings(cls, settings: Settings, **engine_options: Any) -> "Database":
+    def from_settings(cls, settings: Settings, *, limits: Limits | None = None, **engine_options: Any) -> "Database":
+        """For the address in the settings, with the web server's limits unless others are given."""
+        limits = limits or Limits.of_web(settings)
         options: dict[str, Any] = {
             "pool_size": 10,
             "max_overflow": 20,
+            "pool_timeout": limits.pool,
+            # An error's text would quote what a statement was given.
+            "hide_parameters": True,
             # PgBouncer in transaction mode must work: no prepared statements that outlive a transaction.
-            "connect_args": {"prepare_threshold": None, "options": "-c timezone=UTC"},
+            "connect_args": {"prepare_threshold": None, **limits.connection_options},
         }
         engine = create_engine(settings.sqlalchemy_url, **(options | engine_options))
-        _replace_dead_connections(engine)
-        return cls(engine)
+        _give_up_what_hangs(engine, limits)
+        _replace_dead_connections(engine, limits)
+        return cls(engine, limits=limits)
+
+    def with_limits(self, limits: Limits) -> "Database":
+        """The same database for another kind of work, by connections of its own; a test's one connection stays."""
+        if self.limits is None or not isinstance(self.engine, Engine):
+            return self
+        arguments = {"prepare_threshold": None, **limits.connection_options}
+        engine = create_engine(self.engine.url, pool_timeout=limits.pool, hide_parameters=True, connect_args=arguments)
+        _give_up_what_hangs(engine, limits)
+        _replace_dead_connections(engine, limits)
+        return type(self)(engine, clock=self.clock, limits=limits)
 
     @contextmanager
     def unit_of_work(self, actor: Actor, *, request_id: str | None = None) -> Iterator[Ctx]:
         """One transaction: committed when the block ends well, rolled back when it raises."""
         with self._sessions() as session:
             yield Ctx(session, actor, self.clock(), request_id or uuid.uuid4().hex)
-            session.commit()
+            try:
+                session.commit()
+            except DBAPIError as failed:
+                if not failed.connection_invalidated or failed.orig is None:
+                    raise
+                raise CommitUnknown(None, None, failed.orig, connection_invalidated=True) from failed
 
     @contextmanager
     def read_only(self) -> Iterator[Session]:
@@ -74,6 +113,18 @@ class Database:
                 session.connection(execution_options={"postgresql_readonly": True})
             else:
                 session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
+
+    @contextmanager
+    def stream(self, limits: Limits) -> Iterator[Session]:
+        """Like `read_only`, for rows that are read while somebody takes them, as slowly as their network is."""
+        with self.read_only() as session:
+            connection = session.connection().connection.driver_connection
+            if self.limits is not None and isinstance(connection, BoundedConnection):
+                # The transaction's own, so that a pooler's next user of the connection has the usual ones.
+                granted = {"statement": f"{limits.statement}s", "idle": f"{limits.idle}s"}
+                session.execute(_PATIENTLY, granted)
+                connection.answers_within = limits.answer
             yield session
 
     @contextmanager
@@ -104,11 +155,34 @@ class Database:
                 raise GuestReadsNotAllowed from None
             yield session
 
+    def revisions(self) -> frozenset[str]:
+        """The schema's revisions, or DatabaseFails within two seconds; needs no free connection of the pool's."""
+        if self._pulse is not None:
+            return self._pulse.revisions()
+        with self.read_only() as session:
+            return frozenset(session.scalars(text("SELECT version_num FROM alembic_version")))
+
     def dispose(self) -> None:
         self.engine.engine.dispose()
 
 
-def _replace_dead_connections(engine: Engine) -> None:
+def _give_up_what_hangs(engine: Engine, limits: Limits) -> None:
+    """Open connections that wait for no answer longer than the server may take, and a little more."""
+
+    class Bounded(BoundedConnection):
+        answers_within = limits.answer
+
+    @event.listens_for(engine, "do_connect")
+    def connects(_dialect: Any, _record: Any, arguments: Any, options: Any) -> BoundedConnection:
+        return Bounded.connect(*arguments, **options)
+
+    @event.listens_for(engine, "checkin")
+    def rests(connection: Any, _record: Any) -> None:
+        if connection is not None:
+            connection.answers_within = limits.answer  # whoever was granted more has given it back
+
+
+def _replace_dead_connections(engine: Engine, limits: Limits) -> None:
     """Ask a connection that has rested whether it still lives, and open another one when it does not."""
 
     @event.listens_for(engine, "checkin")
@@ -121,6 +195,8 @@ def _replace_dead_connections(engine: Engine) -> None:
         if since is None or time.monotonic() - since < RESTED_SECONDS:
             return
         try:
+            connection.answers_within = limits.connect
             engine.dialect.do_ping(connection)
+            connection.answers_within = limits.answer
         except engine.dialect.loaded_dbapi.Error as dead:
             raise DisconnectionError from dead

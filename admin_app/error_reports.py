@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
 
 
+FRAMES_SHOWN = 8
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Where it happened, innermost last, without what was said: a message may hold values of a row."""
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return frames[-FRAMES_SHOWN:]
+
+
 def start(settings: Settings) -> None:
     """Begin to report; without a DSN `report` does nothing."""
     if settings.sentry_dsn:
@@ -33,6 +45,9 @@ def only_the_kind(event: "Event", _hint: "Hint") -> "Event":
     """Take off what may hold values of a row or a link's token: the text, the address, the crumbs before it."""
     for kind in event.get("exception", {}).get("values", []):
         kind["value"] = ""
-    event.pop("request", None)
-    event.pop("breadcrumbs", None)
+    said = event.get("logentry")
+    if said is not None:
+        event["logentry"] = {"message": str(said.get("message", "")).partition(":")[0]}
+    for part in ("request", "breadcrumbs", "extra", "user"):
+        event.pop(part, None)  # type: ignore[misc]
     return event

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import structlog
 from flask import Flask, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from admin_app import cli, error_reports
+from admin_app import cli, error_reports, logs
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
@@ -20,6 +20,7 @@ from admin_app.jobs.bench import Bench
 from views import errors, public, request_log, security, static_files
 from views.backdesk import EXTENSION, Backdesk
 from views.console import pages, sign_in
+from views.last_resort import LastResort
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST_REQUEST = 1024 * 1024
@@ -27,9 +28,15 @@ LARGEST_REQUEST = 1024 * 1024
 CHECK_THEIR_OWN_FORMS = frozenset({"claim_page"})
 
 
+class _Product(Flask):
+    def log_exception(self, exc_info: Any) -> None:
+        # Flask's own would write the request's address and the exception's text.
+        errors.note(exc_info[1])
+
+
 def create_app(settings: Settings, *, database: Database | None = None, providers: Providers | None = None) -> Flask:
     """The application, ready to serve; nothing is contacted yet."""
-    app = Flask("backdesk", root_path=str(ROOT), static_folder="static", template_folder="views/templates")
+    app = _Product("backdesk", root_path=str(ROOT), static_folder="static", template_folder="views/templates")
     _configure(app, settings)
     parts = Backdesk(
         database or Database.from_settings(settings),
@@ -37,6 +44,7 @@ def create_app(settings: Settings, *, database: Database | None = None, provider
         registry.from_settings(settings) if providers is None else providers,
     )
     app.extensions[EXTENSION] = parts
+    logs.own_lines()
     error_reports.start(settings)
     request_log.register(app)
     security.register(app, settings)
@@ -48,6 +56,8 @@ def create_app(settings: Settings, *, database: Database | None = None, provider
     public.register(app)
     cli.register(app)
     app.add_url_rule("/", "root", _to_console)
+    # Outermost, so that nothing gets past it to the server, which would log addresses with their queries.
+    app.wsgi_app = LastResort(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app
 
 
@@ -59,6 +69,8 @@ def bench_for_worker(settings: Settings) -> Bench:
 def _configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         SECRET_KEY=settings.secret_key,
+        # Whatever fails is answered by us, in tests too.
+        PROPAGATE_EXCEPTIONS=False,
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         MAX_FORM_MEMORY_SIZE=LARGEST_REQUEST,
         SESSION_COOKIE_NAME="backdesk_forms",
@@ -74,15 +86,6 @@ def _configure(app: Flask, settings: Settings) -> None:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(),
-        ],
-        cache_logger_on_first_use=False,
-    )
 
 
 def _protect_forms(app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""Every refusal and failure, rendered in the manner of the door it came through.
+"""Every refusal and failure, rendered in the manner of the door it came through, without asking the database.
 
 Under `/api` an RFC 9457 problem document, elsewhere a page with the sentence. What nobody foresaw shows a
 reference only: the text of an exception never leaves the log.
@@ -10,12 +10,12 @@ import structlog
 from flask import Flask, Response, jsonify, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from werkzeug.exceptions import HTTPException
 
 from admin_app import error_reports
+from admin_app.db import CommitUnknown
 from admin_app.errors import DomainError, NotSignedIn
+from admin_app.outages import Outage, outage_of
 from views.backdesk import request_id
 
 log = structlog.get_logger("backdesk.errors")
@@ -46,15 +46,24 @@ FORM_EXPIRED = (
 )
 UNFORESEEN = "Something went wrong on our side and was noted. Try again; if it stays, pass the reference on."
 NO_DATABASE = "The database does not answer at the moment. Nothing was changed. Try again in a minute."
+DATABASE_BUSY = (
+    "Somebody else is changing this at the moment, or it took too long. Nothing was changed. "
+    "Try again in a few seconds."
+)
+COMMIT_UNKNOWN = (
+    "The database went away while this was being saved, so it may have been done or not. "
+    "Look at the current state before you do it again."
+)
+RETRY_SECONDS = 5
+# For whoever raises a refusal without knowing when it ends.
+RETRY_AFTER = {503: RETRY_SECONDS, 429: 60}
 
 
 def register(app: Flask) -> None:
     app.register_error_handler(DomainError, _refused)
     app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(OperationalError, _database_away)
-    app.register_error_handler(InterfaceError, _database_away)
-    app.register_error_handler(NoFreeConnection, _database_away)
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, failed)
+    app.after_request(_say_when)
 
 
 def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str] | None = None) -> Response:
@@ -87,7 +96,10 @@ def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str
 def _refused(error: DomainError) -> ResponseReturnValue:
     if isinstance(error, NotSignedIn) and request.path.startswith("/admin"):
         return redirect("/login")
-    return render_error(error.status, error.code, error.sentence, fields=error.fields)
+    response = render_error(error.status, error.code, error.sentence, fields=error.fields)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _http(error: HTTPException) -> ResponseReturnValue:
@@ -104,19 +116,38 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     return response
 
 
-def _database_away(error: OperationalError | InterfaceError | NoFreeConnection) -> ResponseReturnValue:
+def failed(error: Exception) -> ResponseReturnValue:
+    """What is no refusal: noted, and answered with what may be said of it."""
+    note(error)
+    return render_error(*answer_to(error))
+
+
+def answer_to(error: BaseException) -> tuple[int, str, str]:
+    """Status, code and sentence for what nobody foresaw, or for a database that is away or busy."""
+    outage = outage_of(error)
+    if outage is None:
+        return 500, "internal_error", UNFORESEEN
+    if isinstance(error, CommitUnknown):
+        return 503, "commit_unknown", COMMIT_UNKNOWN
+    if outage is Outage.BUSY:
+        return 503, "database_busy", DATABASE_BUSY
+    return 503, "database_unavailable", NO_DATABASE
+
+
+def note(error: BaseException) -> None:
+    """Log a failure by its kind and where it happened; its message may hold values of a row."""
+    if outage_of(error) is None:
+        kind = type(error).__name__
+        log.error("unforeseen", request_id=request_id(), kind=kind, at=error_reports.frames_of(error))
+        error_reports.report(error, reference=request_id())
+        return
     kind = type(getattr(error, "orig", None) or error).__name__
     log.error("database failed", request_id=request_id(), kind=kind)
-    return render_error(503, "database_unavailable", NO_DATABASE)
 
 
-def _unforeseen(error: Exception) -> ResponseReturnValue:
-    # Where it happened, but not the message: it may hold values of a row.
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        frames.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    log.error("unforeseen", request_id=request_id(), kind=type(error).__name__, at=frames[-8:])
-    error_reports.report(error, reference=request_id())
-    return render_error(500, "internal_error", UNFORESEEN)
+def _say_when(response: Response) -> Response:
+    """Whoever is told to come later is told when, whichever page said so."""
+    usual = RETRY_AFTER.get(response.status_code)
+    if usual is not None:
+        response.headers.setdefault("Retry-After", str(usual))
+    return response

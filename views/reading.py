@@ -1,8 +1,10 @@
 """The one session that a request reads by: who asks is looked up in it, and so is what the page shows."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
+import psycopg
 from flask import g
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from views.backdesk import backdesk
@@ -22,4 +24,6 @@ def close_read_session(_error: BaseException | None = None) -> None:
     g.pop("read_session", None)
     reads_open = g.pop("reads_open", None)
     if reads_open is not None:
-        reads_open.close()
+        # What was read is read; a connection that died since is not given back, and the next request takes another.
+        with suppress(SQLAlchemyError, psycopg.Error):
+            reads_open.close()

@@ -6,6 +6,8 @@ import uuid
 import structlog
 from flask import Flask, Response, g, request
 
+# In the environment of a request, where no header can put it.
+REFERENCE = "backdesk.request_id"
 log = structlog.get_logger("backdesk.request")
 
 
@@ -16,7 +18,7 @@ def register(app: Flask) -> None:
 
 def _begin() -> None:
     # Never taken from outside: a caller could otherwise forge the reference that the audit shows.
-    g.request_id = uuid.uuid4().hex
+    g.request_id = request.environ.get(REFERENCE) or uuid.uuid4().hex
     g.request_began = time.perf_counter()
 
 

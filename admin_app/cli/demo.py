@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
+from admin_app.cli import operator
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.demo import fill as filling
@@ -52,7 +53,7 @@ def _refusals_as_sentences(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def _database() -> Database:
-    database: Database = current_app.extensions["backdesk"].db
+    database: Database = operator.database()
     return database
 
 

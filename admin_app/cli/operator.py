@@ -11,15 +11,22 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from admin_app.context import Ctx, Job
 from admin_app.db import Database
+from admin_app.db_limits import Limits
 from admin_app.errors import DomainError
 from admin_app.integrations.registry import Providers
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+PATIENT = "backdesk.operators_database"
+
 
 def database() -> Database:
-    found: Database = current_app.extensions["backdesk"].db
+    """The application's database with the patience of a worker: nobody waits for a page meanwhile."""
+    parts = current_app.extensions["backdesk"]
+    if PATIENT not in current_app.extensions:
+        current_app.extensions[PATIENT] = parts.db.with_limits(Limits.of_worker(parts.settings))
+    found: Database = current_app.extensions[PATIENT]
     return found
 
 

@@ -11,9 +11,9 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Integer, Row, bindparam, event, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 from sqlalchemy.sql import cast
 
 from admin_app.context import Ctx
@@ -26,6 +26,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")
 GENESIS = b"\x00" * 32
 # Stands for a fact that an entry does not hold.
 NOT_KEPT = "—"
+_COLLECTED, _LISTENS = "audit.collected", "audit.listens"
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,12 @@ def record(
     reason: str | None = None,
     changes: Iterable[Change] = (),
     facts: Mapping[str, Any] | None = None,
-) -> AuditEntry:
-    """Append one entry in the caller's transaction; `records` are `type:id`, the main one first."""
+) -> None:
+    """Add one entry to the caller's transaction; `records` are `type:id`, the main one first.
+
+    It is written right before the commit (`write`), so that the chain's lock is taken last and held shortly. An entry
+    of a savepoint that is rolled back is gone with it. Raises UnknownEvent at once for what is not declared.
+    """
     facts = {name: plain(value) for name, value in (facts or {}).items()}
     declared = EVENTS.get(event)
     if declared is None or declared.facts != facts.keys():
@@ -109,13 +114,78 @@ def record(
         facts=facts,
         request_id=ctx.request_id,
     )
-    ctx.session.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
-    last = ctx.session.scalar(select(AuditEntry.hash).order_by(AuditEntry.id.desc()).limit(1))
-    entry.prev_hash = last or GENESIS
-    entry.hash = _digest(entry)
-    ctx.session.add(entry)
-    ctx.session.flush()  # the next append of this transaction must see this one as the end of the chain
-    return entry
+    _collected(ctx.session).append((entry, _enclosing(ctx.session)))
+
+
+def write(session: Session) -> None:
+    """Append to the chain what this transaction recorded so far; asked for by whoever reads the audit back in it.
+
+    From here to the transaction's end nobody else's entry can be written: nothing but the commit should follow.
+    """
+    if not session.info.get(_COLLECTED):
+        return
+    entries = [entry for entry, _ in session.info.pop(_COLLECTED)]
+    session.flush()  # whatever else may wait for a lock does so before the chain is held
+    session.execute(select(func.pg_advisory_xact_lock(CHAIN_LOCK)))
+    # A statement of its own: only one that begins after the lock sees the newest end of the chain.
+    last = session.scalar(select(AuditEntry.hash).order_by(AuditEntry.id.desc()).limit(1)) or GENESIS
+    for entry in entries:
+        entry.prev_hash = last
+        entry.hash = last = _digest(entry)
+    session.add_all(entries)
+    session.flush()
+
+
+def is_told(session: Session, record_key: str, *, event: str | None = None, since: datetime | None = None) -> bool:
+    """Whether an entry about this record exists, those that this transaction has yet to write included."""
+    for entry, _ in session.info.get(_COLLECTED, ()):
+        if record_key in entry.records and event in {None, entry.event} and (since is None or entry.at >= since):
+            return True
+    found = select(AuditEntry.id).where(about(record_key))
+    if event is not None:
+        found = found.where(AuditEntry.event == event)
+    if since is not None:
+        found = found.where(AuditEntry.at >= since)
+    # By the connection: what was collected is known already and need not be written for this.
+    return session.connection().execute(found.limit(1)).first() is not None
+
+
+def _collected(session: Session) -> list[tuple[AuditEntry, frozenset[SessionTransaction]]]:
+    """What this session's transaction recorded and has not written yet, each with the savepoints it belongs to."""
+    if _COLLECTED not in session.info:
+        session.info[_COLLECTED] = []
+    if not session.info.get(_LISTENS):
+        session.info[_LISTENS] = True
+        event.listen(session, "before_commit", _write_last)
+        event.listen(session, "after_soft_rollback", _forget)
+        event.listen(session, "do_orm_execute", _write_what_is_asked_for)
+    found: list[tuple[AuditEntry, frozenset[SessionTransaction]]] = session.info[_COLLECTED]
+    return found
+
+
+def _enclosing(session: Session) -> frozenset[SessionTransaction]:
+    inner, around = session.get_nested_transaction(), set()
+    while inner is not None:
+        around.add(inner)
+        inner = inner.parent
+    return frozenset(around)
+
+
+def _write_last(session: Session) -> None:
+    if not session.in_nested_transaction():  # the end of a savepoint is announced as a commit, too
+        write(session)
+
+
+def _forget(session: Session, ended: SessionTransaction) -> None:
+    """Drop what was recorded within the savepoint, or the whole transaction, that was rolled back."""
+    if _COLLECTED in session.info:
+        kept = [(entry, around) for entry, around in session.info[_COLLECTED] if ended.parent and ended not in around]
+        session.info[_COLLECTED] = kept
+
+
+def _write_what_is_asked_for(asked: ORMExecuteState) -> None:
+    if asked.session.info.get(_COLLECTED) and any(found.class_ is AuditEntry for found in asked.all_mappers):
+        write(asked.session)
 
 
 def _digest(entry: AuditEntry) -> bytes:
@@ -161,6 +231,7 @@ _HISTORY = (
 
 def history(session: Session, record_key: str, *, limit: int = 50) -> list[HistoryItem]:
     """The newest entries about a record, newest first."""
+    write(session)
     # By the connection: plain rows are read here, and every record's page waits for them.
     rows = session.connection().execute(_HISTORY, {"records": [record_key], "limit": limit})
     return [as_history(row) for row in rows]

@@ -15,11 +15,11 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import OperationalError
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, NotFound
 from admin_app.integrations import job_queue
+from admin_app.outages import outage_of
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, drift
 from admin_app.services.drift import PROVIDERS, RECORD, Compared, Difference, Progress, Side, Thing
@@ -245,11 +245,11 @@ class _Run:
             if thing is None:
                 return drift.missing_there(ctx, self._side, external_id)
             return drift.take_in(ctx, self._side, thing)
-        except OperationalError:
-            raise  # the database is away: that says nothing about the object
         except DomainError as refused:
             raise _Refused(refused.code) from refused
         except Exception as error:
+            if outage_of(error) is not None:
+                raise  # the database is away or busy: that says nothing about the object
             # One object that we cannot read must not keep all that come after it from being compared.
             log.warning("not taken in", provider=self._side.provider, kind=type(error).__name__)
             raise _Refused(UNEXPECTED) from error

@@ -14,7 +14,6 @@ from admin_app.context import Ctx
 from admin_app.services import audit, legacy
 from admin_app.services.audit import Change
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
-from models.audit import AuditEntry
 from models.people import ExtraPurchase, PendingProfile, Profile
 
 Holder = Profile | PendingProfile
@@ -121,15 +120,12 @@ def shown(session: Session, membership_id: str) -> Holder | None:
 
 def was_held(session: Session, membership_id: str) -> bool:
     """Whether this membership was here before: the audit remembers what no row holds any more."""
-    return session.scalar(select(AuditEntry.id).where(audit.about(membership_key(membership_id))).limit(1)) is not None
+    return audit.is_told(session, membership_key(membership_id))
 
 
 def deleted_since(session: Session, membership_id: str, moment: datetime) -> bool:
     """Whether staff deleted the purchase of this membership at this moment or later."""
-    query = select(AuditEntry.id).where(
-        audit.about(membership_key(membership_id)), AuditEntry.event == "purchase.deleted", AuditEntry.at >= moment
-    )
-    return session.scalar(query.limit(1)) is not None
+    return audit.is_told(session, membership_key(membership_id), event="purchase.deleted", since=moment)
 
 
 def put_aside(ctx: Ctx, holder: Holder, membership_id: str) -> None:

@@ -154,15 +154,18 @@ def authenticate(session: Session, token: str, *, now: datetime, limits: Limits)
 
 
 def touch(ctx: Ctx, *, session_id: int) -> None:
-    """Note that the session is in use; one that was ended meanwhile stays ended."""
+    """Note that the session is in use; one that was ended meanwhile stays ended.
+
+    A page must not wait for whoever holds the session at this moment: the next one notes it.
+    """
+    free = select(StaffSession.id).where(
+        StaffSession.id == session_id, StaffSession.revoked_at.is_(None), StaffSession.last_seen_at < ctx.now
+    )
     ctx.session.execute(
         update(StaffSession)
-        .where(
-            StaffSession.id == session_id,
-            StaffSession.revoked_at.is_(None),
-            StaffSession.last_seen_at < ctx.now,
-        )
+        .where(StaffSession.id.in_(free.with_for_update(skip_locked=True)))
         .values(last_seen_at=ctx.now)
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -5,6 +5,7 @@ A trial that Stripe runs is extended at Stripe (`trial_sending`), and known here
 """
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from sqlalchemy import select
 
@@ -98,9 +99,9 @@ def extend(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, sho
         raise Conflict(refusal)
     require_same(shown, _fingerprint(client, end))
     changes = [Change("trial_ends_at", client.trial_ends_at, end)]
-    entry_id = _note(ctx, client, "client.trial_extended", reason, changes, end)
+    _note(ctx, client, "client.trial_extended", reason, changes, end)
     if at_stripe is not None:
-        _leave(ctx, at_stripe, entry_id, end)
+        _leave(ctx, at_stripe, end)
         return client
     client.trial_granted_until = end
     client.trial_used_at = client.trial_used_at or ctx.now  # a client of old may have begun one that nobody noted
@@ -109,9 +110,9 @@ def extend(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, sho
     return client
 
 
-def _leave(ctx: Ctx, at_stripe: Subscription, entry_id: int, end: datetime) -> None:
+def _leave(ctx: Ctx, at_stripe: Subscription, end: datetime) -> None:
     """Note the call before it leaves; every extension has a key of its own, for the same end may be asked for again."""
-    key = f"extend_trial:{entry_id}"
+    key = f"extend_trial:{uuid4().hex}"
     provider_calls.intend(ctx, provider="stripe", operation=OPERATION, subject=subscription_key(at_stripe.id), key=key)
     job_queue.defer(
         ctx.session, "extend_trial", subscription_id=at_stripe.stripe_subscription_id, until=end.isoformat(), key=key
@@ -181,15 +182,15 @@ def _client(ctx: Ctx, client_id: int) -> Client:
     return client
 
 
-def _note(ctx: Ctx, client: Client, event: str, reason: str, changes: list[Change], end: datetime) -> int:
-    return audit.record(
+def _note(ctx: Ctx, client: Client, event: str, reason: str, changes: list[Change], end: datetime) -> None:
+    audit.record(
         ctx,
         event,
         records=[client_key(client.id)],
         reason=reason,
         changes=changes,
         facts={"name": client.name, "until": end},
-    ).id
+    )
 
 
 def _fingerprint(client: Client, end: datetime) -> str:

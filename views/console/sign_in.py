@@ -70,7 +70,8 @@ def register(app: Flask) -> None:
     manager = LoginManager()
     manager.session_protection = None
     manager.request_loader(_load)
-    manager.init_app(app)
+    # No `current_user` in templates: an error's page would ask the database for it.
+    manager.init_app(app, add_context_processor=False)
     app.register_blueprint(blueprint)
 
 

@@ -6,14 +6,17 @@ The link's token is the proof here, so nothing may carry it on: no referrer, no 
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import validate_csrf
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from wtforms import ValidationError
 
 from admin_app.errors import AlreadyClaimed, DomainError, InvalidToken, NotSignedIn, ProviderUnavailable
+from admin_app.outages import outage_of
 from admin_app.services import claim_links, claims
 from admin_app.services.claim_links import ClaimPreview
+from views import errors
 from views.backdesk import backdesk, request_id
 from views.public.customers import SignInNotConfigured, clerk, customer
 from views.public.pages import page
@@ -30,10 +33,12 @@ class FormTooOld(DomainError):
     sentence = "This page was open for too long. Nothing was done yet: press the button again."
 
 
-@doors.errorhandler(OperationalError)
-@doors.errorhandler(InterfaceError)
+@doors.errorhandler(DBAPIError)
 @doors.errorhandler(NoFreeConnection)
-def database_away(_error: Exception) -> Response:
+def database_away(error: Exception) -> ResponseReturnValue:
+    if outage_of(error) is None:
+        return errors.failed(error)
+    errors.note(error)
     return page("public/claim_unavailable.html", 503)
 
 

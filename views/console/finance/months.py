@@ -10,6 +10,7 @@ from flask import Response, request, stream_with_context
 from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx
+from admin_app.db_limits import Limits
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import audit, month_adjustments, months
@@ -129,7 +130,7 @@ class MonthsView(ConsoleView):
 
 def _rows(closing_id: int) -> Iterator[tuple[Any, ...]]:
     """The kept lines, read while the file is sent."""
-    with backdesk().db.read_only() as session:
+    with backdesk().db.stream(Limits.of_worker(backdesk().settings)) as session:
         yield from months.export_rows(session, closing_id)
 
 

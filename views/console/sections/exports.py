@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import IO, Any
@@ -11,6 +12,7 @@ from flask import Response, current_app, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from admin_app.db_limits import Limits
 from admin_app.errors import InvalidInput
 from admin_app.policies.permissions import Permission
 from admin_app.services import exports
@@ -154,7 +156,8 @@ class ExportsView(ConsoleModelView):
         """A kept file. Asked for by a form, because every download is noted."""
         with console_unit_of_work() as ctx:
             export = exports.take(ctx, export_id=export_id, lists=self._lists())
-        return _file(_kept(backdesk().db.read_only, export_id), export)
+        house = backdesk()
+        return _file(_kept(partial(house.db.stream, Limits.of_worker(house.settings)), export_id), export)
 
     def _lists(self) -> ListTables:
         return ListTables(current_app.extensions[SECTIONS])
