@@ -59,8 +59,8 @@ class MailState(StrEnum):
     """What became of a mail.
 
     `queued` was certainly not handed over yet; `sending` is being handed over; `kept` had no mail server to go to;
-    `failed` was certainly not taken; `unknown` may have gone out, and nobody noted it; `superseded` was not sent because
-    something newer holds; `settled` did not go out or may not have, and a person said that this is dealt with.
+    `failed` was certainly not taken; `unknown` may have gone out, and nobody noted it; `superseded` was not sent, as
+    something newer holds; `settled` failed or is unknown, and a person said that this is dealt with.
     """
 
     QUEUED = "queued"

@@ -206,6 +206,12 @@ def _recurring_about_appointments(queue: App, bench: Bench) -> None:
     def send_reminders(timestamp: int) -> None:
         mails.send_reminders(bench)
 
+    @queue.periodic(cron="*/2 * * * *")
+    @queue.task(name="settle_mails", queueing_lock="settle_mails")
+    @failing_by_code
+    def settle_mails(timestamp: int) -> None:
+        mails.settle(bench)
+
     @queue.periodic(cron="*/10 * * * *")
     @queue.task(name="settle_calendars", queueing_lock="settle_calendars")
     @failing_by_code

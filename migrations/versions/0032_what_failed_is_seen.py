@@ -44,7 +44,8 @@ def downgrade() -> None:
     ops.drop_index("ix_sent_emails_open")
     ops.drop_index("ix_provider_calls_attention_since")
     ops.execute(
-        "UPDATE sent_emails SET state = 'queued', last_error = NULL WHERE state = 'unknown' AND last_error = 'never_noted'"
+        "UPDATE sent_emails SET state = 'queued', last_error = NULL "
+        "WHERE state = 'unknown' AND last_error = 'never_noted'"
     )
     for table, columns in ADDED.items():
         retired.retire_columns(table, revision, [column.name for column in columns])
