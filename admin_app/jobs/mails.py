@@ -64,7 +64,7 @@ def send_switch_mail(bench: Bench, change_id: int) -> None:
 
 def settle(bench: Bench) -> None:
     """Bring to an end what a process left when it died, each kind on its own."""
-    for step in (mail_states.note_lost, mail_states.queue_waiting):
+    for step in (mail_states.note_lost, mail_states.end_claimed, mail_states.queue_waiting):
         with bench.db.unit_of_work(SETTLES) as ctx:
             step(ctx, limit=SETTLED_AT_ONCE)
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
@@ -12,6 +12,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, outbox
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from models.inbox import MailState, SentEmail
+from models.people import PendingProfile
 
 # A mail waits for its job alone; by then the job is lost, or far behind and queued once more beside itself.
 WAITED = timedelta(minutes=10)
@@ -39,6 +40,21 @@ def note_lost(ctx: Ctx, *, limit: int) -> int:
     for mail in lost:
         outbox.give_up(mail)
     return len(lost)
+
+
+def end_claimed(ctx: Ctx, *, limit: int) -> int:
+    """Claim mails that did not leave and have nothing to say any more wait for nobody; returns how many there were."""
+    claimed = exists().where(PendingProfile.id == SentEmail.pending_profile_id, PendingProfile.claimed)
+    ended = ctx.session.scalars(
+        select(SentEmail)
+        .where(SentEmail.state == MailState.FAILED, claimed)
+        .order_by(SentEmail.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for mail in ended:
+        mail.state, mail.last_error = MailState.SUPERSEDED, "claimed"
+    return len(ended)
 
 
 def queue_waiting(ctx: Ctx, *, limit: int) -> int:

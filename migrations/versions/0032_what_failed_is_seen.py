@@ -29,6 +29,11 @@ def upgrade() -> None:
         "UPDATE sent_emails SET state = 'unknown', last_error = 'never_noted' "
         "WHERE state = 'queued' AND handed_over_at IS NULL"
     )
+    # These were tried again every ten minutes; from now on only what says when.
+    ops.execute(
+        "UPDATE provider_calls SET next_try_at = now() WHERE state = 'failed' AND error_code = 'provider_unavailable' "
+        "AND provider IN ('calendly', 'calcom') AND created_at > now() - interval '7 days' AND next_try_at IS NULL"
+    )
     ops.create_index(
         "ix_sent_emails_open", "sent_emails", "state, id", where="state IN ('queued', 'sending', 'failed', 'unknown')"
     )

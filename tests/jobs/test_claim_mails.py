@@ -25,6 +25,7 @@ class MailServer(ThreadingTCPServer):
 
     def __init__(self) -> None:
         self.received: list[EmailMessage] = []
+        self.hangs_up = False
         super().__init__(("127.0.0.1", 0), Talk)
 
 
@@ -41,6 +42,8 @@ class Talk(StreamRequestHandler):
                 while (line := self.rfile.readline()) != b".\r\n":
                     body += line
                 self.server.received.append(message_from_bytes(body, policy=policy.default))
+                if self.server.hangs_up:
+                    return
             self.wfile.write(b"221 bye\r\n" if command == b"QUIT" else b"250 fine\r\n")
             if command == b"QUIT":
                 return
