@@ -160,7 +160,12 @@ def close_checkout(ctx: Ctx, appointment: Appointment) -> None:
     """Have a page on which it could still be paid closed at Stripe."""
     if appointment.costs:
         subject = appointment.subject
-        job_queue.defer(ctx.session, "expire_checkout", once_key=f"expire_checkout:{subject}", subject=subject)
+        job_queue.defer(ctx.session, "expire_checkout", once_key=closing_key(subject), subject=subject)
+
+
+def closing_key(subject: str) -> str:
+    """By which the job that closes the pages of this appointment is queued once."""
+    return f"expire_checkout:{subject}"
 
 
 def at(moment: datetime) -> str:

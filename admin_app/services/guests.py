@@ -200,6 +200,8 @@ def _send(
         key=key,
         call=lambda: call(key),
         name=name,
+        # A user without the rest is half a guest, whoever asked for it.
+        attention=operation != "user.create",
     )
 
 

@@ -128,10 +128,12 @@ def send(
     key: str,
     call: Callable[[], Answer],
     name: Callable[[Answer], str | None],
+    attention: bool = False,
 ) -> Answer:
     """Note the intent, make the call outside of any transaction, note the outcome; `name` is the answer's id there.
 
-    Raises what the port raises, after noting it.
+    With `attention` one that fails waits for a person, until it is tried again under its key and succeeds. Raises what
+    the port raises, after noting it.
     """
     with work() as ctx:
         intend(ctx, provider=provider, operation=operation, subject=subject, key=key)
@@ -139,7 +141,8 @@ def send(
         answer = call()
     except DomainError as error:
         with work() as ctx:
-            finish(ctx, key=key, state=state_after(error), error_code=code_after(error))
+            state, code = state_after(error), code_after(error)
+            finish(ctx, key=key, state=state, error_code=code, attention=attention)
         raise
     with work() as ctx:
         finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=name(answer))
