@@ -142,13 +142,17 @@ class OutcomeUnknown(ProviderUnavailable):
 
 
 class ProviderRefused(DomainError):
-    """A provider said no, and why; asking again the same way does not help. `reason` is its own stable code."""
+    """A provider said no, and why. `reason` is its own stable code.
+
+    Asking again the same way does not help, except where `passing` says that it was about who asks and not about what
+    was asked for: once a key is put right, the same is taken.
+    """
 
     code = "provider_refused"
     status = 502
 
-    def __init__(self, provider: str, reason: str) -> None:
-        self.provider, self.reason = provider, reason
+    def __init__(self, provider: str, reason: str, *, passing: bool = False) -> None:
+        self.provider, self.reason, self.passing = provider, reason, passing
         super().__init__(f"{provider.capitalize()} refused this ({reason}). Nothing was changed there.")
 
 

@@ -15,7 +15,7 @@ from models.clients import BillingStatus, Client, OnboardingState
 from models.drift import DriftFinding, DriftRun, DriftState
 from models.exports import Export, ExportChunk, ExportFormat, ExportState
 from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
-from models.inbox import EventState, SentEmail, WebhookEvent
+from models.inbox import EventState, MailState, SentEmail, WebhookEvent
 from models.merges import Merge, MergeKind
 from models.money import (
     RESERVING,
@@ -89,6 +89,7 @@ __all__ = [
     "ExtraPurchase",
     "FlagChange",
     "Guest",
+    "MailState",
     "Meeting",
     "Membership",
     "MembershipStatus",

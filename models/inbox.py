@@ -55,6 +55,24 @@ class WebhookEvent(Base):
     version: Mapped[Version]
 
 
+class MailState(StrEnum):
+    """What became of a mail.
+
+    `queued` was certainly not handed over yet; `sending` is being handed over; `kept` had no mail server to go to;
+    `failed` was certainly not taken; `unknown` may have gone out, and nobody noted it; `superseded` was not sent, as
+    something newer holds; `settled` failed or is unknown, and a person said that this is dealt with.
+    """
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    KEPT = "kept"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUPERSEDED = "superseded"
+    SETTLED = "settled"
+
+
 class SentEmail(Base):
     """A mail as it was handed over, or kept when no mail server is configured."""
 
@@ -64,6 +82,12 @@ class SentEmail(Base):
         Index("ix_sent_emails_pending_profile_id", "pending_profile_id"),
         Index("ix_sent_emails_booking_id", "booking_id"),
         Index("ix_sent_emails_meeting_id", "meeting_id"),
+        Index(
+            "ix_sent_emails_open",
+            "state",
+            "id",
+            postgresql_where=text("state IN ('queued', 'sending', 'failed', 'unknown')"),
+        ),
     )
 
     id: Mapped[BigId]
@@ -77,7 +101,8 @@ class SentEmail(Base):
     meeting_id: Mapped[int | None] = mapped_column(ForeignKey("meetings.id", ondelete="SET NULL"))
     calendar_body: Mapped[str | None] = mapped_column(doc="the .ics file that went with it")
     once_key: Mapped[str | None] = mapped_column(unique=True, doc="what this mail is sent for, once")
-    state: Mapped[str] = mapped_column(server_default=text("'queued'"), doc="queued, sent, kept or failed")
-    last_error: Mapped[str | None]
+    state: Mapped[str] = mapped_column(server_default=text("'queued'"), doc="a MailState")
+    last_error: Mapped[str | None] = mapped_column(doc="stable code: why it failed, is unknown or was not sent")
     created_at: Mapped[CreatedAt]
+    handed_over_at: Mapped[datetime | None] = mapped_column(doc="when the last try to hand it over began")
     sent_at: Mapped[datetime | None]

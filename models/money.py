@@ -193,6 +193,12 @@ class ProviderCall(Base):
         Index("ix_provider_calls_state", "state", "created_at", "id"),
         Index("ix_provider_calls_state_id", "state", "id"),
         Index("ix_provider_calls_subject", "subject", "id"),
+        Index(
+            "ix_provider_calls_attention_since",
+            "attention_since",
+            "id",
+            postgresql_where=text("attention_since IS NOT NULL"),
+        ),
     )
 
     id: Mapped[BigId]
@@ -206,3 +212,5 @@ class ProviderCall(Base):
     attempts: Mapped[Count]
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
+    next_try_at: Mapped[datetime | None] = mapped_column(doc="when it is tried or asked about again by itself")
+    attention_since: Mapped[datetime | None] = mapped_column(doc="since when it waits for a person; null: it does not")

@@ -130,6 +130,7 @@ class Booking(Base):
     canceled_because: Mapped[CanceledBecause | None] = mapped_column(text_enum(CanceledBecause, "canceled_because"))
     canceled_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
+    told_version: Mapped[int | None] = mapped_column(doc="the version of the last change that the client is told of")
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -170,6 +171,7 @@ class Meeting(Base):
     canceled_because: Mapped[CanceledBecause | None] = mapped_column(text_enum(CanceledBecause, "canceled_because"))
     canceled_at: Mapped[datetime | None]
     reminded_at: Mapped[datetime | None]
+    told_version: Mapped[int | None] = mapped_column(doc="the version of the last change that the client is told of")
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]

@@ -16,13 +16,20 @@ SWITCHES = frozenset({"clients: switch", "clients: stop everyone", "onboarding: 
 KEEPS_BILLING = frozenset({"billing: override", "trials: grant", "providers: ask"})
 
 AREAS: dict[Role, frozenset[str]] = {
-    Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask"},
+    Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask", "failures: settle"},
     Role.OPS: LOOKS_AT
     | SWITCHES
-    | {"providers: ask", "drift: run", "appointments: manage", "guests: resolve", "schedule: manage"},
+    | {
+        "providers: ask",
+        "drift: run",
+        "appointments: manage",
+        "guests: resolve",
+        "schedule: manage",
+        "failures: settle",
+    },
     Role.FINANCE: LOOKS_AT
     | KEEPS_BILLING
-    | {"refunds: ask", "refunds: decide", "months: close", "drift: run", "drift: resolve"},
+    | {"refunds: ask", "refunds: decide", "months: close", "drift: run", "drift: resolve", "failures: settle"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
     | SWITCHES
@@ -35,6 +42,7 @@ AREAS: dict[Role, frozenset[str]] = {
         "months: close",
         "drift: run",
         "drift: resolve",
+        "failures: settle",
         "staff",
         "staff: manage",
         "service keys",
@@ -142,6 +150,7 @@ CONSOLE: dict[str, Row] = {
     **commands("payment-commands", "refunds: ask", "refund"),
     "payment-commands.of_booking": Row("refunds: ask", {"GET": 404}),
     "payment-commands.of_meeting": Row("refunds: ask", {"GET": 404}),
+    **commands("provider-call-commands", "failures: settle", "retry", "settle"),
     **commands("refund-commands", "refunds: ask", "ask"),
     **commands("refund-commands", "refunds: decide", "approve", "decline"),
     **section("drift-findings", "drift"),
@@ -152,6 +161,7 @@ CONSOLE: dict[str, Row] = {
     "inbox.attach_email": Row("inbox: release", {"GET": 200, "POST": 422}),
     "inbox.release": Row("inbox: release", {"GET": 200, "POST": 422}),
     **section("sent-emails", "mails"),
+    **commands("sent-email-commands", "failures: settle", "again", "settle"),
     "sent-emails.html_view": Row("mails", {"GET": 404}),
     "sent-emails.calendar_view": Row("mails", {"GET": 404}),
     **commands("onboarding-commands", "onboarding: decide", "complete", "reopen"),

@@ -58,7 +58,7 @@ class CalcomApi:
         self, *, event_type_id: str, starts_at: datetime, name: str, email: str, time_zone: str, booking_id: int
     ) -> CalcomBooking:
         if not event_type_id.isdecimal():
-            raise ProviderRefused(PROVIDER, "event_type_is_no_number")
+            raise ProviderRefused(PROVIDER, "event_type_is_no_number", passing=True)
         content = {
             "eventTypeId": int(event_type_id),
             "start": _text(starts_at),

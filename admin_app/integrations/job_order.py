@@ -58,6 +58,7 @@ PLACES: dict[str, Place] = {
     "queue_unfinished_refunds": _SAFETY,
     "queue_pending_refunds": _SAFETY,
     "settle_calls": _SAFETY,
+    "settle_mails": _SAFETY,
     "settle_calendars": _SAFETY,
     "continue_bulk_runs": _SAFETY,
     "follow_switches": _SAFETY,

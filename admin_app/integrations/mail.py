@@ -2,15 +2,18 @@
 
 import smtplib
 import ssl
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from admin_app.config import Settings
-from admin_app.errors import ProviderUnavailable
+from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations.ports import MailPort
 
 _TIMEOUT_SECONDS = 10
+_REFUSED = 400
 
 
 def client(settings: Settings) -> MailPort:
@@ -23,7 +26,16 @@ class NoDelivery:
 
     delivers = False
 
-    def send(self, to: str, subject: str, text: str, html: str, calendar: str | None = None) -> None:
+    def send(
+        self,
+        to: str,
+        subject: str,
+        text: str,
+        html: str,
+        calendar: str | None = None,
+        *,
+        message_id: str | None = None,
+    ) -> None:
         return
 
 
@@ -43,21 +55,39 @@ class SmtpMail:
         self._password = unquote(parts.password or "")
         self._sender = sender
 
-    def send(self, to: str, subject: str, text: str, html: str, calendar: str | None = None) -> None:
+    def send(
+        self,
+        to: str,
+        subject: str,
+        text: str,
+        html: str,
+        calendar: str | None = None,
+        *,
+        message_id: str | None = None,
+    ) -> None:
+        server: _Server | None = None
         try:
-            message = self._message(to, subject, text, html, calendar)
-            with self._connection() as server:
-                if self._user:
-                    server.login(self._user, self._password)
-                server.send_message(message)
-        except (OSError, smtplib.SMTPException, ValueError):
+            message = self._message(to, subject, text, html, calendar, message_id)
+            server = self._connection()
+            if self._user:
+                server.login(self._user, self._password)
+            server.send_message(message)
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= _REFUSED
+            if server is not None and server.had_all and not refused:
+                raise OutcomeUnknown("mail") from None
             # The server's own words may quote the address: they go nowhere.
             raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
+        finally:
+            if server is not None:
+                _leave(server)
 
-    def _message(self, to: str, subject: str, text: str, html: str, calendar: str | None) -> EmailMessage:
+    def _message(
+        self, to: str, subject: str, text: str, html: str, calendar: str | None, message_id: str | None
+    ) -> EmailMessage:
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self._sender, to, subject
-        message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="backdesk.invalid")
+        message["Date"], message["Message-ID"] = formatdate(), message_id or make_msgid(domain="backdesk.invalid")
         message.set_content(text)
         message.add_alternative(html, subtype="html")
         if calendar is not None:
@@ -68,11 +98,11 @@ class SmtpMail:
             )
         return message
 
-    def _connection(self) -> smtplib.SMTP:
+    def _connection(self) -> "_Server":
         trusted = ssl.create_default_context()
         if self._secure:
-            return smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT_SECONDS, context=trusted)
-        server = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+            return _SecureServer(self._host, self._port, timeout=_TIMEOUT_SECONDS, context=trusted)
+        server = _Server(self._host, self._port, timeout=_TIMEOUT_SECONDS)
         try:
             server.ehlo()
             if server.has_extn("starttls"):
@@ -82,3 +112,25 @@ class SmtpMail:
             server.close()
             raise
         return server
+
+
+class _Server(smtplib.SMTP):
+    """Knows whether the server had the mail's last byte: what breaks then says nothing about what became of it."""
+
+    had_all = False
+
+    def send(self, s: Any) -> None:
+        super().send(s)
+        # Commands are text; a mail's content alone is bytes, and comes in one piece.
+        self.had_all = isinstance(s, bytes)
+
+
+class _SecureServer(_Server, smtplib.SMTP_SSL):
+    """The same from the first byte behind TLS."""
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    """Whatever the server says to this, it has said what becomes of the mail."""
+    with suppress(OSError, smtplib.SMTPException):
+        server.quit()
+    server.close()

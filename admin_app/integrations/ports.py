@@ -114,6 +114,18 @@ class MailPort(Protocol):
     def delivers(self) -> bool:
         """False when no mail server is configured: the mail is only kept, not sent."""
 
-    def send(self, to: str, subject: str, text: str, html: str, calendar: str | None = None) -> None:
-        """Hand one mail over, with a calendar file if it has one; raises ProviderUnavailable when the server does not
-        take it."""
+    def send(
+        self,
+        to: str,
+        subject: str,
+        text: str,
+        html: str,
+        calendar: str | None = None,
+        *,
+        message_id: str | None = None,
+    ) -> None:
+        """Hand one mail over, with a calendar file if it has one.
+
+        Raises OutcomeUnknown when the server had all of it and did not say whether it took it, and ProviderUnavailable
+        when it certainly did not.
+        """

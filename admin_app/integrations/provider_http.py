@@ -22,6 +22,8 @@ from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailabl
 from admin_app.integrations import local
 from admin_app.integrations.circuit import Circuit
 
+# The key is wrong or may not, or whoever answers was not ready: a later try may be taken.
+_ABOUT_WHO_ASKS = frozenset({401, 402, 403, 408, 425})
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{1,60}")
 _BEFORE_ANYTHING_LEFT = (
     httpx.ConnectError,
@@ -138,7 +140,8 @@ class ProviderHttp:
         except ValueError:
             body = None
         if 400 <= answer.status_code < 500:
-            raise ProviderRefused(self._provider, self._reason(answer.status_code, body))
+            reason = self._reason(answer.status_code, body)
+            raise ProviderRefused(self._provider, reason, passing=answer.status_code in _ABOUT_WHO_ASKS)
         if body is None or not answer.is_success:
             raise unreadable
         return body

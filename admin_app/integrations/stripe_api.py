@@ -181,7 +181,7 @@ class StripeApi:
             # Stripe keeps a call's answer under its key: had a lost try done it, this one would have been told so.
             raise ProviderRefused("stripe", _code(error)) from None
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
-            raise self._unless_lost(ProviderRefused("stripe", _code(error))) from None
+            raise self._unless_lost(ProviderRefused("stripe", _code(error), passing=True)) from None
         except (stripe.RateLimitError, stripe.APIConnectionError):
             raise self._unless_lost(ProviderUnavailable("stripe")) from None
         except (stripe.StripeError, *_UNREADABLE):

@@ -25,15 +25,23 @@ def refresh(bench: Bench, client_id: int) -> None:
         billing.refresh_by_the_clock(ctx, client_id=client_id)
 
 
-def refresh_due(bench: Bench) -> None:
+def refresh_due(bench: Bench, *, limit: int = AT_ONCE) -> None:
     """The safety net: a client that fails does not hold up the others."""
+    tried: set[int] = set()
+    while due := _due(bench, tried, limit):
+        for client_id in due:
+            try:
+                refresh(bench, client_id)
+            except Exception as error:
+                log.warning("billing not refreshed", client_id=client_id, code=code_of(error))
+        tried.update(due)
+
+
+def _due(bench: Bench, tried: set[int], limit: int) -> list[int]:
+    """Clients that are due and were not tried in this run: those that fail come up every time."""
     with bench.db.read_only() as session:
-        due = billing.due(session, bench.db.clock(), limit=AT_ONCE)
-    for client_id in due:
-        try:
-            refresh(bench, client_id)
-        except Exception as error:
-            log.warning("billing not refreshed", client_id=client_id, code=code_of(error))
+        due = billing.due(session, bench.db.clock(), limit=limit + len(tried))
+    return [client_id for client_id in due if client_id not in tried]
 
 
 def ask(bench: Bench, client_id: int) -> None:

@@ -2,7 +2,7 @@
 
 from admin_app.context import Job
 from admin_app.jobs.bench import Bench
-from admin_app.services import calendar_sync
+from admin_app.services import calendar_calls, calendar_sync
 
 AT_ONCE = 200
 
@@ -12,5 +12,9 @@ def sync_calendar(bench: Bench, booking_id: int) -> None:
 
 
 def settle_calendars(bench: Bench) -> int:
+    """What is next comes first, and what is past ends; neither waits for the other."""
     with bench.db.unit_of_work(Job("settle_calendars")) as ctx:
-        return calendar_sync.queue_unsettled(ctx, limit=AT_ONCE)
+        queued = calendar_calls.queue_unsettled(ctx, limit=AT_ONCE)
+    with bench.db.unit_of_work(Job("settle_calendars")) as ctx:
+        calendar_calls.end_past(ctx, limit=AT_ONCE)
+    return queued

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from admin_app.context import Ctx, Job
 from admin_app.jobs.bench import Bench
-from admin_app.services import appointments, checkout, holds, settlement
+from admin_app.services import appointments, checkout, holds, provider_calls, settlement
 
 AT_ONCE = 200
 
@@ -20,8 +20,12 @@ def expire_checkout(bench: Bench, subject: str) -> None:
 
 
 def settle_calls(bench: Bench) -> int:
+    """Have Stripe asked about what it did not answer, and a person told of what stays unknown."""
     with bench.db.unit_of_work(Job("settle_calls")) as ctx:
-        return checkout.queue_unanswered(ctx, limit=AT_ONCE)
+        queued = checkout.queue_unanswered(ctx, limit=AT_ONCE)
+    with bench.db.unit_of_work(Job("settle_calls")) as ctx:
+        provider_calls.note_stuck(ctx, limit=AT_ONCE)
+    return queued
 
 
 def settle_call(bench: Bench, call_id: int) -> None:

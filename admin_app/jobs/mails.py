@@ -1,22 +1,24 @@
-"""Sends mails: each is kept first, then handed over, then marked."""
+"""Sends mails: each is kept and noted as being handed over, then handed over, then marked."""
 
 from collections.abc import Callable
 
 from admin_app.context import Ctx, Job
-from admin_app.errors import ProviderUnavailable
+from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.jobs.bench import Bench
-from admin_app.services import appointment_mails, claim_mails, outbox, switch_mails
+from admin_app.services import appointment_mails, claim_mails, mail_states, outbox, switch_mails
 from admin_app.services.outbox import OutgoingMail
 
 CLAIMS = Job("send_claim_mail")
 APPOINTMENTS = Job("send_appointment_mail")
 REMINDERS = Job("send_reminders")
 SWITCHES = Job("send_switch_mail")
+SETTLES = Job("settle_mails")
 REMINDERS_AT_ONCE = 200
+SETTLED_AT_ONCE = 200
 
 
 def send_claim_mail(bench: Bench, pending_profile_id: int) -> None:
-    """Every try makes a new link and a new mail; the link before it stops working."""
+    """Every try makes a new link; the link before it stops working. Nothing once the mail went out, or may have."""
     with bench.db.unit_of_work(CLAIMS) as ctx:
         mail = claim_mails.prepare(ctx, pending_profile_id=pending_profile_id, base_url=bench.settings.base_url)
     if mail is not None:
@@ -60,13 +62,25 @@ def send_switch_mail(bench: Bench, change_id: int) -> None:
         )
 
 
+def settle(bench: Bench) -> None:
+    """Bring to an end what a process left when it died, each kind on its own."""
+    for step in (mail_states.note_lost, mail_states.end_claimed, mail_states.queue_waiting):
+        with bench.db.unit_of_work(SETTLES) as ctx:
+            step(ctx, limit=SETTLED_AT_ONCE)
+
+
 def _hand_over(bench: Bench, actor: Job, mail: OutgoingMail, mark_sent: Callable[[Ctx, bool], None]) -> None:
-    server = bench.providers.mail
+    server, number = bench.providers.mail, mail.sent_email_id
     try:
-        server.send(mail.to, mail.subject, mail.text, mail.html, mail.calendar)
+        server.send(mail.to, mail.subject, mail.text, mail.html, mail.calendar, message_id=mail.message_id)
+    except OutcomeUnknown as error:
+        # Not tried again: it may be there already.
+        with bench.db.unit_of_work(actor) as ctx:
+            outbox.mark_unknown(ctx, sent_email_id=number, error_code=error.code)
+        return
     except ProviderUnavailable as error:
         with bench.db.unit_of_work(actor) as ctx:
-            outbox.mark_failed(ctx, sent_email_id=mail.sent_email_id, error_code=error.code)
+            outbox.mark_failed(ctx, sent_email_id=number, error_code=error.code)
         raise
     with bench.db.unit_of_work(actor) as ctx:
         mark_sent(ctx, not server.delivers)

@@ -19,14 +19,22 @@ def follow(bench: Bench, change_id: int) -> None:
         switch_following.follow(ctx, change_id=change_id)
 
 
-def follow_all(bench: Bench) -> None:
+def follow_all(bench: Bench, *, limit: int = AT_ONCE) -> None:
     """The safety net: a switch that fails does not hold up the others."""
-    with bench.db.read_only() as session:
-        due = switch_following.due(session, bench.db.clock(), limit=AT_ONCE)
-    for change_id in due:
-        try:
-            follow(bench, change_id)
-        except Exception as error:
-            log.warning("switch not followed", change_id=change_id, code=code_of(error))
+    tried: set[int] = set()
+    while due := _due(bench, tried, limit):
+        for change_id in due:
+            try:
+                follow(bench, change_id)
+            except Exception as error:
+                log.warning("switch not followed", change_id=change_id, code=code_of(error))
+        tried.update(due)
     with bench.db.unit_of_work(ACTOR) as ctx:
-        switch_mails.queue_untold(ctx, limit=AT_ONCE)
+        switch_mails.queue_untold(ctx, limit=limit)
+
+
+def _due(bench: Bench, tried: set[int], limit: int) -> list[int]:
+    """Periods that are due and were not tried in this run: those that fail come up every time."""
+    with bench.db.read_only() as session:
+        due = switch_following.due(session, bench.db.clock(), limit=limit + len(tried))
+    return [change_id for change_id in due if change_id not in tried]

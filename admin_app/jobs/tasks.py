@@ -208,6 +208,11 @@ def _recurring_about_appointments(queue: App, bench: Bench) -> None:
     def send_reminders(timestamp: int) -> None:
         mails.send_reminders(bench)
 
+    @_every("*/2 * * * *", queue, "settle_mails")
+    @failing_by_code
+    def settle_mails(timestamp: int) -> None:
+        mails.settle(bench)
+
     @_every("*/10 * * * *", queue, "settle_calendars")
     @failing_by_code
     def settle_calendars(timestamp: int) -> None:

@@ -53,6 +53,7 @@ class Permission(StrEnum):
     INBOX_READ = "inbox:read"
     INBOX_RELEASE = "inbox:release"
     MAILS_READ = "mails:read"
+    FAILURES_SETTLE = "failures:settle"
     AUDIT_READ = "audit:read"
     STAFF_READ = "staff:read"
     STAFF_MANAGE = "staff:manage"
@@ -97,16 +98,16 @@ SWITCHES_CLIENTS = frozenset({P.CLIENTS_SWITCH, P.EMERGENCY_STOP, P.ONBOARDING_O
 KEEPS_THE_BOOKS = frozenset({P.BILLING_OVERRIDE, P.TRIALS_GRANT, P.MONTHS_CLOSE, P.DRIFT_RUN, P.DRIFT_RESOLVE})
 
 GRANTS: dict[Role, frozenset[Permission]] = {
-    Role.SUPPORT: READS | RESOLVES_PURCHASES | RUNS_THE_CALENDAR | {P.REFUNDS_REQUEST},
-    Role.OPS: READS | RUNS_THE_CALENDAR | SWITCHES_CLIENTS | {P.SCHEDULE_MANAGE, P.DRIFT_RUN},
-    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS,
+    Role.SUPPORT: READS | RESOLVES_PURCHASES | RUNS_THE_CALENDAR | {P.REFUNDS_REQUEST, P.FAILURES_SETTLE},
+    Role.OPS: READS | RUNS_THE_CALENDAR | SWITCHES_CLIENTS | {P.SCHEDULE_MANAGE, P.DRIFT_RUN, P.FAILURES_SETTLE},
+    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS | {P.FAILURES_SETTLE},
     Role.ADMIN: READS
     | RESOLVES_PURCHASES
     | RUNS_THE_CALENDAR
     | MOVES_MONEY
     | SWITCHES_CLIENTS
     | KEEPS_THE_BOOKS
-    | {P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN}
+    | {P.FAILURES_SETTLE, P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN}
     | {P.SERVICE_KEYS_READ, P.SERVICE_KEYS_MANAGE, P.EXPORTS_SEE_ALL, P.EXPORTS_TAKE_ANY},
     Role.AUDITOR: READS | {P.STAFF_READ, P.SERVICE_KEYS_READ, P.EXPORTS_SEE_ALL},
 }
@@ -129,6 +130,7 @@ REFUSALS: dict[Permission, str] = {
     P.SCHEDULE_MANAGE: "Only ops and administrators change practitioners and session types.",
     P.REFUNDS_REQUEST: "Only support, finance and administrators ask for refunds.",
     P.REFUNDS_APPROVE: "Only finance and administrators decide on refunds that wait for a second person.",
+    P.FAILURES_SETTLE: "Only support, ops, finance and administrators settle what failed.",
     P.INBOX_RELEASE: "Only support and administrators release parked events.",
     P.CLIENTS_SWITCH: "Only ops and administrators switch clients off and on.",
     P.EMERGENCY_STOP: "Only ops and administrators stop everyone.",

@@ -1,7 +1,8 @@
 """The mails of an appointment: confirmed, moved, called off, and the day before.
 
-A mail is for one occasion, which its `once_key` names: however often its job runs, it goes out once. It says what holds
-when it is written, and one that does not hold any more is not written.
+A mail is for one occasion, which its `once_key` names with the version that the appointment had then: however often
+its job runs, it goes out once. It says what holds when it leaves. One that was overtaken by a later occasion, or does
+not hold any more, does not leave at all, and the mails about one appointment leave one after the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from admin_app.config import Settings
 from admin_app.context import Ctx
@@ -20,11 +21,11 @@ from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Appointment
 from admin_app.services.calendar_files import calendar_file
 from admin_app.services.cancellations import TOLD_BY
-from admin_app.services.outbox import OutgoingMail
+from admin_app.services.outbox import MailUnderWay, OutgoingMail
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names
 from admin_app.services.time_zones import time_zones
-from models.inbox import SentEmail
+from models.inbox import MailState, SentEmail
 from models.money import Payment, Refund, RefundState
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting
 
@@ -81,7 +82,7 @@ def resend_confirmation(ctx: Ctx, *, subject: str, reason: str, shown: str) -> A
     require_same(shown, plan.fingerprint)
     bookings.touch(ctx, appointment)
     bookings.record(ctx, appointment, "booking.mail_requested", reason=reason, mail="confirmation")
-    bookings.send_mail(ctx, appointment, "confirmation", once=f"again-{appointment.row.version}")
+    bookings.send_mail(ctx, appointment, "confirmation", once="again")
     return appointment
 
 
@@ -104,20 +105,41 @@ def _plan(appointment: Appointment) -> Plan:
 
 
 def prepare(ctx: Ctx, *, subject: str, kind: Kind, once: str, settings: Settings) -> OutgoingMail | None:
-    """The mail, written and kept; None when it went out already or does not hold any more."""
+    """The mail, written and noted as being handed over.
+
+    None when it went out already or may have, was overtaken, or does not hold any more. Raises MailUnderWay while a
+    mail about the same appointment is being handed over.
+    """
     key = ":".join(filter(None, (kind, subject, once)))
-    lock_names(ctx.session, f"mail:{key}")
-    kept = ctx.session.scalar(select(SentEmail).where(SentEmail.once_key == key))
+    lock_names(ctx.session, f"mail:{subject}")
+    query = select(SentEmail).where(SentEmail.once_key == key).with_for_update()
+    kept = ctx.session.scalar(query.execution_options(populate_existing=True))
     appointment = appointments.find(ctx.session, subject)
     if appointment is None or appointment.email is None or not _holds(ctx, appointment, kind, once):
+        outbox.supersede(ctx, "overtaken", SentEmail.once_key == key)
         return None
-    if kept is None:
-        kept = _write(ctx, appointment, kind, key, settings)
-    elif kept.state in ("sent", "kept"):
+    if kept is not None and not outbox.may_leave(ctx, kept):
         return None
+    _wait_for_others(ctx, appointment)
+    mail = _write(ctx, appointment, kind, kept or SentEmail(once_key=key, created_at=ctx.now), settings)
+    message_id = outbox.hand_over(ctx, mail)
+    if kind != "reminder":
+        outbox.supersede(ctx, "overtaken", _about(appointment), SentEmail.id != mail.id)
     return OutgoingMail(
-        kept.id, kept.to_email, kept.subject, kept.text_body, kept.html_body, calendar=kept.calendar_body
+        mail.id, mail.to_email, mail.subject, mail.text_body, mail.html_body, message_id, calendar=mail.calendar_body
     )
+
+
+def _about(appointment: Appointment) -> ColumnElement[bool]:
+    column = SentEmail.booking_id if appointment.kind == "booking" else SentEmail.meeting_id
+    return column == appointment.number
+
+
+def _wait_for_others(ctx: Ctx, appointment: Appointment) -> None:
+    """So that what is told later comes later."""
+    busy = select(SentEmail).where(_about(appointment), SentEmail.state == MailState.SENDING)
+    if any(outbox.is_under_way(ctx, mail) for mail in ctx.session.scalars(busy)):
+        raise MailUnderWay
 
 
 def remind(ctx: Ctx, *, limit: int) -> int:
@@ -159,8 +181,10 @@ def mark_sent(ctx: Ctx, *, sent_email_id: int, subject: str, kept: bool) -> None
 
 
 def _holds(ctx: Ctx, appointment: Appointment, kind: Kind, once: str) -> bool:
-    """Whether what the mail says is still so."""
+    """Whether what the mail says is still so, and nothing was told of since that makes it old."""
     row = appointment.row
+    if kind != "reminder" and _is_overtaken(row, once):
+        return False
     match kind:
         case "cancellation":
             return row.status in ENDED
@@ -174,30 +198,27 @@ def _holds(ctx: Ctx, appointment: Appointment, kind: Kind, once: str) -> bool:
             return row.status is BookingStatus.CONFIRMED
 
 
-def _write(ctx: Ctx, appointment: Appointment, kind: Kind, key: str, settings: Settings) -> SentEmail:
+def _is_overtaken(row: Booking | Meeting, once: str) -> bool:
+    """Whether the client is told of a later change; a mail without a version was asked for before there were any."""
+    version = once.rpartition("-")[2]
+    return version.isdecimal() and row.told_version is not None and int(version) < row.told_version
+
+
+def _write(ctx: Ctx, appointment: Appointment, kind: Kind, mail: SentEmail, settings: Settings) -> SentEmail:
+    """The mail as it reads now: one that has not left yet is written anew, or it would tell what was."""
     words = Words.of(appointment)
-    text, html = outbox.render(kind, _facts(ctx, appointment, words))
     when = f"{words.day}, {words.clock.split()[0]} ({words.zone})"
-    mail = SentEmail(
-        template=kind,
-        to_email=appointment.email,
-        subject=SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when),
-        text_body=text,
-        html_body=html,
-        calendar_body=calendar_file(
-            appointment,
-            now=ctx.now,
-            base_url=settings.base_url,
-            sender=settings.mail_from,
-            called_off=kind == "cancellation",
-        ),
-        once_key=key,
-        state="queued",
-        created_at=ctx.now,
+    mail.template, mail.to_email = kind, appointment.email or ""
+    mail.subject = SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when)
+    mail.text_body, mail.html_body = outbox.render(kind, _facts(ctx, appointment, words))
+    mail.calendar_body = calendar_file(
+        appointment,
+        now=ctx.now,
+        base_url=settings.base_url,
+        sender=settings.mail_from,
+        called_off=kind == "cancellation",
     )
     setattr(mail, f"{appointment.kind}_id", appointment.number)
-    ctx.session.add(mail)
-    ctx.session.flush()  # its id is needed to mark the outcome
     return mail
 
 

@@ -77,6 +77,11 @@ EVENTS: dict[str, EventKind] = {
     "booking.calendar": EventKind("{actor} {done} {what} {number} at {provider}"),
     "booking.joined": EventKind("{actor} found that booking {other} is booking {number}, moved in {provider}"),
     "booking.brought_in": EventKind("{actor} brought in booking {number} of {email} from {provider}"),
+    # mails and calls that failed
+    "mail.resent": EventKind("{actor} had the {mail} mail to {email} sent again"),
+    "mail.settled": EventKind("{actor} noted that the {mail} mail to {email} is dealt with"),
+    "provider_call.retried": EventKind("{actor} had {operation} at {provider} tried again"),
+    "provider_call.settled": EventKind("{actor} noted that {operation} at {provider} is dealt with"),
     # money
     "payment.paid": EventKind("{actor} took in the payment of {what} {number}"),
     "payment.failed": EventKind("{actor} noted that the payment of {what} {number} failed: {because}"),

@@ -59,8 +59,7 @@ def cancel(
     record(ctx, appointment, "booking.canceled", changes=changes, reason=reason, because=BECAUSE[because])
     close_checkout(ctx, appointment)
     if tell:
-        # Each time is an occasion of its own: a calendar may bring it back in between.
-        send_mail(ctx, appointment, "cancellation", once=str(appointment.row.version))
+        send_mail(ctx, appointment, "cancellation")
     sync_calendar(ctx, appointment)
 
 
@@ -72,7 +71,7 @@ def move(
     remind_later(ctx, appointment)
     touch(ctx, appointment)
     record(ctx, appointment, "booking.rescheduled", changes=changes, reason=reason)
-    send_mail(ctx, appointment, "rescheduled", once=f"{at(starts_at)}-{appointment.row.version}")
+    send_mail(ctx, appointment, "rescheduled", once=at(starts_at))
     sync_calendar(ctx, appointment)
 
 
@@ -135,9 +134,18 @@ def record(
 
 
 def send_mail(ctx: Ctx, appointment: Appointment, kind: str, *, once: str = "") -> None:
-    """Have the client written to; one who booked in Calendly or Cal.com hears of it from there."""
-    if appointment.source is BookingSource.WEBSITE:
-        job_queue.defer(ctx.session, "send_appointment_mail", subject=appointment.subject, kind=kind, once=once)
+    """Have the client written to; one who booked in Calendly or Cal.com hears of it from there.
+
+    Each change is an occasion of its own, known by the appointment's version: what was asked for before and has not
+    left is overtaken by it. A reminder is no change; its occasion is the time it reminds of.
+    """
+    if appointment.source is not BookingSource.WEBSITE:
+        return
+    if kind != "reminder":
+        row = appointment.row
+        row.told_version = row.version
+        once = f"{once}-{row.version}" if once else str(row.version)
+    job_queue.defer(ctx.session, "send_appointment_mail", subject=appointment.subject, kind=kind, once=once)
 
 
 def sync_calendar(ctx: Ctx, appointment: Appointment) -> None:
@@ -152,7 +160,12 @@ def close_checkout(ctx: Ctx, appointment: Appointment) -> None:
     """Have a page on which it could still be paid closed at Stripe."""
     if appointment.costs:
         subject = appointment.subject
-        job_queue.defer(ctx.session, "expire_checkout", once_key=f"expire_checkout:{subject}", subject=subject)
+        job_queue.defer(ctx.session, "expire_checkout", once_key=closing_key(subject), subject=subject)
+
+
+def closing_key(subject: str) -> str:
+    """By which the job that closes the pages of this appointment is queued once."""
+    return f"expire_checkout:{subject}"
 
 
 def at(moment: datetime) -> str:

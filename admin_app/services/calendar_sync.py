@@ -3,20 +3,23 @@
 Each run reads what is wanted, looks at what is there, and makes the one change that is missing; doing it again changes
 nothing. An intent is stored before a call leaves. A call that nobody answered is looked for before it is sent again,
 and a run that meets the fresh intent of another one leaves it alone.
+
+What fails in passing is tried again until the appointment's time, and what was refused for good waits for a person; so
+does what a look that failed keeps from being changed. After the appointment's time no calendar is told anything.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 
 from admin_app.context import Ctx
-from admin_app.errors import Conflict, DomainError, ProviderRefused
-from admin_app.integrations import job_queue
+from admin_app.errors import Conflict, DomainError, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.calendar_ports import CalcomBooking, CalcomPort, CalendlyPort
 from admin_app.integrations.registry import Providers
-from admin_app.services import appointments, audit, booking_links, calcom_mapping, provider_calls
+from admin_app.services import appointments, audit, booking_links, calcom_mapping, calendar_calls, provider_calls
 from admin_app.services.calendar_entries import SPOKEN
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import booking_key, lock_names, practitioner_key
@@ -24,14 +27,13 @@ from models.money import CallState, ProviderCall
 from models.scheduling import Booking, BookingSource, BookingStatus
 
 CREATE, MOVE, CANCEL = "booking.create", "booking.move", "booking.cancel"
+# Asking what is there. It is noted when it fails, because a change that is wanted may hang on it.
+LOOK = "booking.look"
 _OFF = (BookingStatus.CANCELED, BookingStatus.REFUNDED)
 _DONE = {CREATE: "made", MOVE: "moved", CANCEL: "canceled"}
 _NOT_DONE = {CREATE: "could not make", MOVE: "could not move", CANCEL: "could not cancel"}
 _REASON = "Changed in Backdesk"
 _CALCOM, _CALENDLY = BookingSource.CALCOM, BookingSource.CALENDLY
-# Longer than any call takes: until then somebody waits for the answer to an intent.
-ANSWERED_WITHIN = timedelta(minutes=2)
-ASKED_FOR = timedelta(days=7)
 
 
 class SomebodyIsAtIt(Conflict):
@@ -44,6 +46,7 @@ class Wanted:
     """What the calendars should have of a booking, under which ids they have it, and what nobody knows the end of."""
 
     booking_id: int
+    version: int
     is_on: bool
     is_off: bool
     starts_at: datetime
@@ -62,6 +65,8 @@ class Wanted:
     def key(self, provider: BookingSource, operation: str) -> str:
         """One per change: trying it again is the same call."""
         to = f"-{self.starts_at:%Y%m%dT%H%M%SZ}" if operation == MOVE else ""
+        if operation == LOOK:
+            return f"{provider.value}-{operation}-{self.booking_id}-{self.version}"
         of = "" if operation == CREATE else f"-{self.uid if provider is _CALCOM else self.event_uri}"
         return f"{provider.value}-{operation}-{self.booking_id}{of}{to}"
 
@@ -71,13 +76,21 @@ class Calendars:
 
     def __init__(self, work: Work, providers: Providers, booking_id: int) -> None:
         self._work, self._providers, self._booking_id = work, providers, booking_id
+        self._refused = False
 
     def sync(self) -> None:
         """Make the changes that are missing; raises what must be tried again later."""
         with self._work() as ctx:
             wanted = self._wanted(ctx)
+            waits = calendar_calls.is_waiting(ctx, self._booking_id)
         if wanted is None:
             return
+        self._bring_in_line(wanted)
+        if waits and not self._refused:
+            with self._work() as ctx:
+                calendar_calls.end_waiting(ctx, self._booking_id)
+
+    def _bring_in_line(self, wanted: Wanted) -> None:
         calendly, calcom = self._providers.calendly, self._providers.calcom
         if calendly is not None and wanted.is_off and wanted.event_uri:
             self._cancel_event(calendly, wanted, wanted.event_uri)
@@ -96,6 +109,7 @@ class Calendars:
         ended_there = booking_links.ended(ctx, booking, _CALENDLY)
         return Wanted(
             booking_id=booking.id,
+            version=booking.version,
             is_on=booking.status is BookingStatus.CONFIRMED,
             is_off=booking.status in _OFF,
             starts_at=booking.starts_at,
@@ -143,19 +157,19 @@ class Calendars:
             self._find_made(calcom, wanted)
 
     def _find_made(self, calcom: CalcomPort, wanted: Wanted) -> bool:
-        made = calcom.find_booking(email=wanted.email, booking_id=wanted.booking_id)
+        made = self._look(wanted, lambda: calcom.find_booking(email=wanted.email, booking_id=wanted.booking_id))
         if made is not None:
             self._note(wanted, CREATE, made)
         return made is not None
 
     def _follow(self, calcom: CalcomPort, wanted: Wanted, uid: str) -> None:
-        there = calcom.booking(uid)
+        there = self._look(wanted, lambda: calcom.booking(uid))
         if CREATE in wanted.unanswered:
             self._settle(wanted, CREATE, succeeded=True)
         if MOVE in wanted.unanswered:
             # Cal.com names the booking that an unanswered move of ours made of it.
             followed = there.rescheduled_to_uid if there else None
-            there = calcom.booking(followed) if followed else there
+            there = self._look(wanted, lambda: calcom.booking(followed)) if followed else there
             if followed and there is not None:
                 self._note(wanted, MOVE, there)
             else:
@@ -182,18 +196,15 @@ class Calendars:
         provider: BookingSource = _CALCOM,
         about: CalcomBooking | None = None,
     ) -> bool:
-        """Note the intent, call, note the outcome. A refusal is noted too and no reason to try again."""
+        """Note the intent, call, note the outcome. A refusal is noted too, and no reason for the job to try again."""
         key = wanted.key(provider, operation)
         with self._work() as ctx:
             self._intend(ctx, wanted, provider, operation, key)
         try:
             made = call() or about
         except DomainError as error:
-            state, code = provider_calls.state_after(error), provider_calls.code_after(error)
             with self._work() as ctx:
-                provider_calls.finish(ctx, key=key, state=state, error_code=code)
-                if isinstance(error, ProviderRefused):
-                    _tell(ctx, wanted, provider, f"{_NOT_DONE[operation]} ({code})")
+                self._note_failure(ctx, wanted, provider, operation, error)
             if isinstance(error, ProviderRefused):
                 return False
             raise
@@ -202,6 +213,43 @@ class Calendars:
             _keep_id(ctx, wanted, operation, made)
             _tell(ctx, wanted, provider, _DONE[operation])
         return True
+
+    def _note_failure(
+        self, ctx: Ctx, wanted: Wanted, provider: BookingSource, operation: str, error: DomainError
+    ) -> None:
+        """What may be taken later is tried again; a refusal for good waits for a person, and is told once."""
+        code, passing = provider_calls.code_after(error), provider_calls.is_passing(error)
+        call = provider_calls.finish(
+            ctx,
+            key=wanted.key(provider, operation),
+            state=provider_calls.state_after(error),
+            error_code=code,
+            again=passing,
+            attention=not passing,
+        )
+        if isinstance(error, ProviderRefused):
+            self._refused = True
+            if call.attempts == 1 or not passing:
+                _tell(ctx, wanted, provider, f"{_NOT_DONE[operation]} ({code})")
+
+    def _look(self, wanted: Wanted, ask: Callable[[], CalcomBooking | None]) -> CalcomBooking | None:
+        """What Cal.com has. That it could not be asked is noted, so that it is asked again when no job is left."""
+        try:
+            return ask()
+        except (ProviderRefused, ProviderUnavailable) as error:
+            with self._work() as ctx:
+                key = wanted.key(_CALCOM, LOOK)
+                provider_calls.intend(ctx, provider=_CALCOM.value, operation=LOOK, subject=wanted.subject, key=key)
+                passing = provider_calls.is_passing(error)
+                provider_calls.finish(
+                    ctx,
+                    key=key,
+                    state=CallState.FAILED,
+                    error_code=provider_calls.code_after(error),
+                    again=passing,
+                    attention=not passing,
+                )
+            raise
 
     def _intend(self, ctx: Ctx, wanted: Wanted, provider: BookingSource, operation: str, key: str) -> None:
         lock_names(ctx.session, f"calendar:{wanted.subject}")
@@ -224,28 +272,12 @@ class Calendars:
 
 
 def sync(work: Work, providers: Providers, *, booking_id: int) -> None:
-    """Tell the calendars what they do not know yet of this booking; raises what the job must be tried again for."""
-    Calendars(work, providers, booking_id).sync()
+    """Tell the calendars what they do not know yet of this booking.
 
-
-def queue_unsettled(ctx: Ctx, *, limit: int) -> int:
-    """Queue the bookings with a call whose answer nobody heard, or that could not leave while nobody answered."""
-    waited = ProviderCall.created_at < ctx.now - ANSWERED_WITHIN
-    unsettled = or_(
-        ProviderCall.state == CallState.UNKNOWN,
-        and_(ProviderCall.state == CallState.INTENDED, waited),
-        and_(ProviderCall.state == CallState.FAILED, ProviderCall.error_code == "provider_unavailable"),
-    )
-    rows = select(ProviderCall.subject).where(
-        unsettled,
-        ProviderCall.created_at > ctx.now - ASKED_FOR,
-        ProviderCall.provider.in_([provider.value for provider in SPOKEN]),
-    )
-    subjects = dict.fromkeys(ctx.session.scalars(rows.order_by(ProviderCall.id).limit(limit)))
-    for subject in subjects:
-        _, number = appointments.subject_parts(subject)
-        job_queue.defer(ctx.session, "sync_calendar", once_key=f"sync_calendar:{number}", booking_id=number)
-    return len(subjects)
+    Raises what the job must be tried again for. A refusal is noted, and not worth the job's next tries.
+    """
+    with suppress(ProviderRefused):
+        Calendars(work, providers, booking_id).sync()
 
 
 def _calls(ctx: Ctx, booking_id: int) -> Iterable[ProviderCall]:
@@ -264,7 +296,10 @@ def _calls(ctx: Ctx, booking_id: int) -> Iterable[ProviderCall]:
 def _unanswered(ctx: Ctx, booking_id: int) -> frozenset[str]:
     """Their operations; refused while one of them may still be under way."""
     calls = list(_calls(ctx, booking_id))
-    if any(call.state is CallState.INTENDED and call.created_at > ctx.now - ANSWERED_WITHIN for call in calls):
+    if any(
+        call.state is CallState.INTENDED and call.created_at > ctx.now - calendar_calls.ANSWERED_WITHIN
+        for call in calls
+    ):
         raise SomebodyIsAtIt
     return frozenset(call.operation for call in calls)
 

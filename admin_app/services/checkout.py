@@ -20,11 +20,14 @@ from admin_app.services.settlement import Told
 from models.money import CallState, Payment, PaymentState, ProviderCall
 from models.scheduling import BookingStatus
 
-OPERATION = "checkout.create"
+OPERATION, EXPIRE = "checkout.create", "checkout.expire"
+# Calls without an answer that a job settles, each by asking Stripe under its own key.
+SETTLED_BY_ASKING = (OPERATION, EXPIRE)
 # The SDK's tries with their time-outs are over by then: whoever made the call is gone.
 ANSWERED_WITHIN = timedelta(minutes=5)
 # Stripe forgets keys after a day: by then the call is refused as a new one, and so known not to have been carried out.
 ASKED_FOR = timedelta(days=3)
+_EXPIRES = "expire-"
 
 
 class NotPayable(Conflict):
@@ -69,11 +72,15 @@ def close(work: Work, stripe: PaymentsPort | None, *, subject: str) -> None:
         session_ids = _unsettled_sessions(ctx, subject)
     if stripe is not None:
         for session_id in session_ids:
-            told = _closed(work, stripe, subject, session_id)
-            with work() as ctx:
-                settlement.take_in(ctx, told)
+            _close_page(work, stripe, subject, session_id)
     with work() as ctx:
         holds.release(ctx, subject=subject, only_lapsed=True)
+
+
+def _close_page(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> None:
+    told = _closed(work, stripe, subject, session_id)
+    with work() as ctx:
+        settlement.take_in(ctx, told)
 
 
 def _unsettled_sessions(ctx: Ctx, subject: str) -> list[str]:
@@ -87,9 +94,9 @@ def _closed(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> 
         session = provider_calls.send(
             work,
             provider="stripe",
-            operation="checkout.expire",
+            operation=EXPIRE,
             subject=subject,
-            key=f"expire-{session_id}",
+            key=f"{_EXPIRES}{session_id}",
             call=lambda: stripe.expire_checkout(session_id),
             name=lambda closed: closed.id,
         )
@@ -99,29 +106,42 @@ def _closed(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> 
 
 
 def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
-    """Queue the calls whose answer nobody heard: the process died, or Stripe did not say."""
+    """Queue the calls whose answer nobody heard: the process died, or Stripe did not say.
+
+    Those come first that were not asked about for longest, so that what is never answered keeps nobody waiting.
+    """
     unanswered = or_(
         ProviderCall.state == CallState.UNKNOWN,
         and_(ProviderCall.state == CallState.INTENDED, ProviderCall.created_at < ctx.now - ANSWERED_WITHIN),
     )
-    recent = ProviderCall.created_at > ctx.now - ASKED_FOR
-    calls = select(ProviderCall.id).where(unanswered, recent, ProviderCall.operation == OPERATION)
-    found = ctx.session.scalars(calls.order_by(ProviderCall.id).limit(limit)).all()
-    for call_id in found:
-        _queue_settling(ctx, call_id)
+    recent = and_(ProviderCall.created_at > ctx.now - ASKED_FOR, ProviderCall.finished_at.is_(None))
+    calls = select(ProviderCall).where(unanswered, recent, ProviderCall.operation.in_(SETTLED_BY_ASKING))
+    oldest = calls.order_by(ProviderCall.next_try_at.nulls_first(), ProviderCall.id).limit(limit)
+    found = ctx.session.scalars(oldest.with_for_update(skip_locked=True)).all()
+    provider_calls.postpone(ctx, found)
+    for call in found:
+        _queue_settling(ctx, call.id)
     return len(found)
 
 
 def settle(work: Work, stripe: PaymentsPort | None, *, call_id: int, return_url: str) -> None:
     """Learn what became of a call without an answer, by the same call under the same key, and undo what came of it.
 
-    Nobody was given the page that it may have made, so the page is closed and the time released.
+    Nobody was given the page that it may have made, so the page is closed and the time released. A page that was to be
+    closed is closed once more.
     """
     with work() as ctx:
-        asked = _unanswered(ctx, call_id, return_url)
-    if asked is None or stripe is None:
+        call = _still_unanswered(ctx, call_id)
+        expires = call is not None and call.operation == EXPIRE
+        subject, key = (call.subject, call.idempotency_key) if call is not None else ("", "")
+        asked = None if call is None or expires else _as_it_left(ctx, call, return_url)
+    if stripe is None:
         return
-    key, payment_id, wish = asked
+    if expires:
+        _close_page(work, stripe, subject, key.removeprefix(_EXPIRES))
+    if asked is None:
+        return
+    payment_id, wish = asked
     try:
         made = stripe.create_checkout(wish, idempotency_key=key)
     except ProviderRefused as refused:
@@ -136,13 +156,14 @@ def settle(work: Work, stripe: PaymentsPort | None, *, call_id: int, return_url:
         bookings.close_checkout(ctx, appointments.get(ctx.session, wish.subject))
 
 
-def _unanswered(ctx: Ctx, call_id: int, return_url: str) -> tuple[str, int, CheckoutWish] | None:
+def _still_unanswered(ctx: Ctx, call_id: int) -> ProviderCall | None:
     call = ctx.session.get(ProviderCall, call_id)
-    if call is None or call.state not in (CallState.UNKNOWN, CallState.INTENDED):
-        return None
+    return call if call is not None and call.state in provider_calls.OPEN else None
+
+
+def _as_it_left(ctx: Ctx, call: ProviderCall, return_url: str) -> tuple[int, CheckoutWish]:
     payment_id, expires_at = _parts_of(call.idempotency_key)
-    wish = wish_for(appointments.get(ctx.session, call.subject), expires_at, return_url)
-    return call.idempotency_key, payment_id, wish
+    return payment_id, wish_for(appointments.get(ctx.session, call.subject), expires_at, return_url)
 
 
 def _never_was(ctx: Ctx, key: str, payment_id: int, subject: str, reason: str) -> None:

@@ -7,6 +7,8 @@ copy of the mail that staff can read has the link blotted out.
 import secrets
 from datetime import timedelta
 
+from sqlalchemy import select
+
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
@@ -17,12 +19,13 @@ from admin_app.services.outbox import OutgoingMail
 from admin_app.services.pending_profiles import unclaimed
 from admin_app.services.plans import Plan, fingerprint, require_reason
 from admin_app.services.records import pending_key
-from models.inbox import SentEmail
+from models.inbox import MailState, SentEmail
 from models.people import PendingProfile
 
 VALID_FOR = timedelta(days=14)
 BLOTTED = "[link in the mail only]"
 SUBJECT = "Claim your membership"
+TEMPLATE = "claim"
 
 
 def plan_resend(ctx: Ctx, *, pending_profile_id: int) -> Plan:
@@ -56,34 +59,55 @@ def resend(ctx: Ctx, *, pending_profile_id: int, reason: str) -> None:
         reason=reason,
         facts={"email": pending.email},
     )
+    _write(ctx, pending)
     job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
 
 
 def prepare(ctx: Ctx, *, pending_profile_id: int, base_url: str) -> OutgoingMail | None:
-    """Make a fresh link and the mail around it; None when the purchase is claimed or gone meanwhile."""
+    """Make a fresh link and the mail around it, noted as being handed over.
+
+    None when the purchase is claimed or gone meanwhile, and when its last mail went out or may have: another one is
+    only sent when somebody asks for it.
+    """
     pending = ctx.session.get(PendingProfile, pending_profile_id, with_for_update=True)
     if pending is None or pending.claimed:
+        outbox.supersede(ctx, "claimed", SentEmail.pending_profile_id == pending_profile_id)
         return None
+    newest = select(SentEmail).where(SentEmail.pending_profile_id == pending.id).order_by(SentEmail.id.desc()).limit(1)
+    mail = ctx.session.scalar(newest.with_for_update().execution_options(populate_existing=True))
+    if mail is None:
+        mail = _write(ctx, pending)
+    elif not outbox.may_leave(ctx, mail):
+        return None
+    outbox.supersede(ctx, "overtaken", SentEmail.pending_profile_id == pending.id, SentEmail.id != mail.id)
     token = secrets.token_urlsafe(32)
     pending.token = token_digest(token)
     pending.token_expires_at = ctx.now + VALID_FOR
     pending.version += 1
-    link = f"{base_url}/claim?token={token}"
-    kept_text, kept_html = _render(pending, BLOTTED)
+    mail.to_email = pending.email
+    mail.text_body, mail.html_body = _render(pending, BLOTTED)
+    # Each try has a link of its own, so it is another mail to whoever gets both.
+    message_id = outbox.hand_over(ctx, mail).replace("@", f"-{int(ctx.now.timestamp())}@")
+    text, html = _render(pending, f"{base_url}/claim?token={token}")
+    return OutgoingMail(mail.id, pending.email, SUBJECT, text, html, message_id)
+
+
+def _write(ctx: Ctx, pending: PendingProfile) -> SentEmail:
+    """A mail that waits to be handed over, without the link: that is made when it leaves."""
+    text, html = _render(pending, BLOTTED)
     mail = SentEmail(
-        template="claim",
+        template=TEMPLATE,
         to_email=pending.email,
         subject=SUBJECT,
-        text_body=kept_text,
-        html_body=kept_html,
+        text_body=text,
+        html_body=html,
         pending_profile_id=pending.id,
-        state="queued",
+        state=MailState.QUEUED,
         created_at=ctx.now,
     )
     ctx.session.add(mail)
-    ctx.session.flush()  # its id is needed to mark the outcome
-    text, html = _render(pending, link)
-    return OutgoingMail(mail.id, pending.email, SUBJECT, text, html)
+    ctx.session.flush()
+    return mail
 
 
 def _render(pending: PendingProfile, link: str) -> tuple[str, str]:
@@ -93,7 +117,7 @@ def _render(pending: PendingProfile, link: str) -> tuple[str, str]:
         "plan": pending.plan_duration.value if pending.plan_duration else None,
         "credits": pending.usage_credits,
     }
-    return outbox.render("claim", facts)
+    return outbox.render(TEMPLATE, facts)
 
 
 def mark_sent(ctx: Ctx, *, sent_email_id: int, kept: bool) -> None:

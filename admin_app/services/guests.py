@@ -200,6 +200,8 @@ def _send(
         key=key,
         call=lambda: call(key),
         name=name,
+        # A user without the rest is half a guest, whoever asked for it.
+        attention=operation != "user.create",
     )
 
 
@@ -222,9 +224,11 @@ def send_code_once(work: Work, workos: WorkosPort, *, guest_id: int, email: str,
         _note(work, key, CallState.SUCCEEDED)
 
 
-def _note(work: Work, key: str, state: CallState, **found: str) -> None:
+def _note(
+    work: Work, key: str, state: CallState, *, external_id: str | None = None, error_code: str | None = None
+) -> None:
     with work() as ctx:
-        provider_calls.finish(ctx, key=key, state=state, **found)
+        provider_calls.finish(ctx, key=key, state=state, external_id=external_id, error_code=error_code)
 
 
 def _settle(

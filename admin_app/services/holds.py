@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, column, exists, func, literal_column, select, table
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,8 @@ from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting, 
 HOLD_FOR = timedelta(minutes=31)
 FURTHEST = timedelta(days=366)
 LONGEST_NAME = 200
+
+_JOBS = table("procrastinate_jobs", column("status"), column("queueing_lock"))
 
 Held = TypeVar("Held", Booking, Meeting)
 
@@ -189,7 +191,10 @@ def end_lapsed(ctx: Ctx, *, limit: int) -> int:
 
 
 def _lapsed(ctx: Ctx, model: type[Held], limit: int) -> Sequence[Held]:
-    lapsed = select(model).where(appointments.lapsed(model, ctx.now))
+    # Whose page is being closed has its job: it takes nobody's place here, however long Stripe does not answer.
+    key = func.concat(bookings.closing_key("booking:" if model is Booking else "meeting:"), model.id)
+    is_closed = exists().where(_JOBS.c.status == literal_column("'todo'"), _JOBS.c.queueing_lock == key)
+    lapsed = select(model).where(appointments.lapsed(model, ctx.now), ~is_closed)
     return ctx.session.scalars(lapsed.order_by(model.hold_expires_at).limit(limit)).all()
 
 

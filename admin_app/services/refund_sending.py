@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -22,7 +22,7 @@ from admin_app.services.plans import Plan, PlanLine, fingerprint
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import refund_key
 from admin_app.services.refund_states import amount_of, records_of, sending_key
-from models.money import CallState, Payment, Refund, RefundState
+from models.money import CallState, Payment, ProviderCall, Refund, RefundState
 
 # A call that has not shown at Stripe by then never arrived; and it is short enough for the key to be remembered there.
 LATE_ENOUGH = timedelta(minutes=2)
@@ -114,31 +114,48 @@ def ask_soon(ctx: Ctx, *, refund_id: int) -> Refund:
     return refund
 
 
-def queue_unfinished(ctx: Ctx) -> int:
+def queue_unfinished(ctx: Ctx, *, limit: int = MOST_AT_ONCE) -> int:
     """Queue again what no job has brought to an end: refunds whose answer never came, and those that never left."""
     unanswered = or_(
         Refund.state == RefundState.UNKNOWN,
         and_(Refund.state == RefundState.REQUESTED, Refund.sent_at < ctx.now - LATE_ENOUGH),
     )
-    asked = ctx.session.scalars(select(Refund.id).where(unanswered).order_by(Refund.id).limit(MOST_AT_ONCE)).all()
-    for refund_id in asked:
-        _queue_asking(ctx.session, refund_id)
+    asked = _longest_left_alone(ctx, unanswered, limit)
+    for refund in asked:
+        _queue_asking(ctx.session, refund.id)
     unsent = and_(
         Refund.state == RefundState.REQUESTED, Refund.sent_at.is_(None), Refund.updated_at < ctx.now - UNSENT_FOR
     )
-    lost = ctx.session.scalars(select(Refund).where(unsent).order_by(Refund.id).limit(MOST_AT_ONCE)).all()
+    lost = _longest_left_alone(ctx, unsent, limit)
     for refund in lost:
         refunds.queue_sending(ctx, refund, anew=False)
     return len(asked) + len(lost)
 
 
-def queue_pending(ctx: Ctx, *, older_than: timedelta) -> int:
+def queue_pending(ctx: Ctx, *, older_than: timedelta, limit: int = MOST_AT_ONCE) -> int:
     """Have Stripe asked about refunds that have been with the bank for long, in case its word was lost."""
-    waiting = (Refund.state == RefundState.SENT, Refund.sent_at < ctx.now - older_than)
-    ids = ctx.session.scalars(select(Refund.id).where(*waiting).order_by(Refund.id).limit(MOST_AT_ONCE)).all()
-    for refund_id in ids:
-        _queue_asking(ctx.session, refund_id)
-    return len(ids)
+    waiting = and_(Refund.state == RefundState.SENT, Refund.sent_at < ctx.now - older_than)
+    found = _longest_left_alone(ctx, waiting, limit)
+    for refund in found:
+        _queue_asking(ctx.session, refund.id)
+    return len(found)
+
+
+def _longest_left_alone(ctx: Ctx, which: ColumnElement[bool], limit: int) -> Sequence[Refund]:
+    """Some of these refunds, those first whose call was not queued for longest: what never ends keeps nobody waiting.
+
+    One that was given up before it left has no call, and comes first.
+    """
+    call_of = ProviderCall.idempotency_key == func.concat(sending_key(""), Refund.id)
+    found = ctx.session.execute(
+        select(Refund, ProviderCall)
+        .outerjoin(ProviderCall, call_of)
+        .where(which)
+        .order_by(ProviderCall.next_try_at.nulls_first(), Refund.id)
+        .limit(limit)
+    ).all()
+    provider_calls.postpone(ctx, [call for _, call in found if call is not None])
+    return [refund for refund, _ in found]
 
 
 def _queue_asking(session: Session, refund_id: int) -> None:
@@ -213,4 +230,5 @@ def _note_failure(ctx: Ctx, refund_id: int, error: DomainError) -> None:
         state = CallState.UNKNOWN  # the call before this one is still open
     else:
         refund.sent_at = None
-    provider_calls.finish(ctx, key=sending_key(refund.id), state=state, error_code=code)
+    refused = isinstance(error, ProviderRefused)
+    provider_calls.finish(ctx, key=sending_key(refund.id), state=state, error_code=code, attention=refused)

@@ -60,7 +60,7 @@ class RefundNews:
     all_given_back: bool
 
 
-def sending_key(refund_id: int) -> str:
+def sending_key(refund_id: int | str) -> str:
     """The idempotency key of a refund: its row's number, so that however often it is sent it is one refund."""
     return f"refund-{refund_id}"
 

@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import exists, func, select
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
@@ -14,7 +14,7 @@ from admin_app.services.switch_words import ON_EXPIRY, WORDS
 from admin_app.services.time_zones import time_zones
 from models.clients import Client
 from models.flags import FlagChange
-from models.inbox import SentEmail
+from models.inbox import MailState, SentEmail
 from models.staff import StaffMember
 
 TEMPLATE = "switch_ending"
@@ -22,9 +22,15 @@ TEMPLATE = "switch_ending"
 
 def queue_untold(ctx: Ctx, *, limit: int) -> None:
     """Queue once more what is due and was not sent, such as after a lost job."""
+    # What was written before and did not leave is its own job's, and then a person's: it takes nobody's place here.
+    written = exists().where(
+        SentEmail.once_key == func.concat(f"{TEMPLATE}:flag_change:", FlagChange.id),
+        SentEmail.state.not_in((MailState.QUEUED, MailState.SENDING)),
+    )
     query = (
         select(FlagChange)
         .where(
+            ~written,
             FlagChange.value,
             FlagChange.lifted_at.is_(None),
             FlagChange.until > ctx.now,
@@ -46,13 +52,14 @@ def prepare(ctx: Ctx, *, change_id: int, base_url: str) -> OutgoingMail | None:
     lock_names(ctx.session, f"mail:{key}")
     period = ctx.session.get(FlagChange, change_id, populate_existing=True)
     if period is None or period.client_id is None or not _holds(ctx, period):
+        outbox.supersede(ctx, "does_not_hold", SentEmail.once_key == key)
         return None
-    kept = ctx.session.scalar(select(SentEmail).where(SentEmail.once_key == key))
-    if kept is None:
-        kept = _write(ctx, period, key, base_url)
-    elif kept.state in ("sent", "kept"):
+    mail = _kept(ctx, key)
+    if mail is not None and not outbox.may_leave(ctx, mail):
         return None
-    return OutgoingMail(kept.id, kept.to_email, kept.subject, kept.text_body, kept.html_body)
+    mail = _write(ctx, period, mail or SentEmail(once_key=key, created_at=ctx.now), base_url)
+    message_id = outbox.hand_over(ctx, mail)
+    return OutgoingMail(mail.id, mail.to_email, mail.subject, mail.text_body, mail.html_body, message_id)
 
 
 def mark_sent(ctx: Ctx, *, sent_email_id: int, change_id: int, kept: bool) -> None:
@@ -79,7 +86,13 @@ def _holds(ctx: Ctx, period: FlagChange) -> bool:
     return due and switch_clock.is_open(period) and period.until is not None and ctx.now < period.until
 
 
-def _write(ctx: Ctx, period: FlagChange, key: str, base_url: str) -> SentEmail:
+def _kept(ctx: Ctx, key: str) -> SentEmail | None:
+    query = select(SentEmail).where(SentEmail.once_key == key).with_for_update()
+    return ctx.session.scalar(query.execution_options(populate_existing=True))
+
+
+def _write(ctx: Ctx, period: FlagChange, mail: SentEmail, base_url: str) -> SentEmail:
+    """The mail with what holds now; one that has not left is written anew."""
     client = ctx.session.get_one(Client, period.client_id)
     words = WORDS[period.flag]
     when = _in_zone_of(ctx, period)
@@ -92,17 +105,9 @@ def _write(ctx: Ctx, period: FlagChange, key: str, base_url: str) -> SentEmail:
         "by": period.by,
         "address": f"{base_url.rstrip('/')}/admin/clients/{client.id}",
     }
-    text, html = outbox.render(TEMPLATE, facts)
-    mail = SentEmail(
-        template=TEMPLATE,
-        to_email=period.tell_email,
-        subject=f"{client.name}: {words.on.lower()} until {when}",
-        text_body=text,
-        html_body=html,
-        once_key=key,
-    )
-    ctx.session.add(mail)
-    ctx.session.flush()
+    mail.template, mail.to_email = TEMPLATE, period.tell_email or ""
+    mail.subject = f"{client.name}: {words.on.lower()} until {when}"
+    mail.text_body, mail.html_body = outbox.render(TEMPLATE, facts)
     return mail
 
 

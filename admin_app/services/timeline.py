@@ -17,7 +17,14 @@ from admin_app.services import audit, records
 from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Kind
 from admin_app.services.audit import HistoryChange
-from admin_app.services.timeline_words import CALL_WORDS, SAID_BY_OTHERS, SHOWN_CHANGES, provider_name, words_for
+from admin_app.services.timeline_words import (
+    CALL_WORDS,
+    MAIL_WORDS,
+    SAID_BY_OTHERS,
+    SHOWN_CHANGES,
+    provider_name,
+    words_for,
+)
 from models import AuditEntry, Payment, ProviderCall, Refund, SentEmail, WebhookEvent
 
 MOST = 300
@@ -203,13 +210,13 @@ def _unrecorded(
 
 def _mail(row: Any) -> Moment:
     kept = row.kept
-    words = {"failed": "could not be sent to", "queued": "is about to go to"}.get(kept["state"], "went to")
+    words = MAIL_WORDS.get(kept["state"], "went to")
     return Moment(
         at=row.at,
         kind="mail",
         title=f"The mail “{kept['subject']}” {words} {kept['to_email']}",
         record=f"sent_email:{row.id}",
-        state=kept["state"] if kept["state"] in ("failed", "queued", "kept") else "",
+        state=kept["state"] if kept["state"] != "sent" else "",
     )
 
 

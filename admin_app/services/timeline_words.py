@@ -17,6 +17,10 @@ WORDS = {
     "booking.no_show": "Noted that nobody came",
     "booking.refunded": "Ended, because all of the money went back",
     "booking.mail_requested": "The {mail} mail was asked for once more",
+    "mail.resent": "The {mail} mail was asked for once more",
+    "mail.settled": "The {mail} mail that failed is dealt with",
+    "provider_call.retried": "{operation} at {provider} is tried again",
+    "provider_call.settled": "{operation} at {provider}, which failed, is dealt with",
     "payment.paid": "Paid {amount}",
     "payment.failed": "The payment failed: {because}",
     "payment.expired": "The page to pay on expired",
@@ -43,6 +47,15 @@ SHOWN_CHANGES = frozenset({"starts_at", "ends_at", "guest_workos_user_id", "gues
 CALL_WORDS = {
     "checkout.create": "A page to pay on was opened at Stripe",
     "checkout.expire": "The page to pay on was closed at Stripe",
+}
+# What became of a mail that did not simply go out.
+MAIL_WORDS = {
+    "queued": "is about to go to",
+    "sending": "is on its way to",
+    "failed": "could not be sent to",
+    "unknown": "may have gone to",
+    "superseded": "was overtaken before it went to",
+    "settled": "may not have gone to",
 }
 NAMES = {"stripe": "Stripe", "workos": "WorkOS", "calendly": "Calendly", "calcom": "Cal.com", "whop": "Whop"}
 

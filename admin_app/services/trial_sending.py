@@ -42,5 +42,9 @@ def send(work: Work, stripe: StripePort, *, subscription_id: str, until: datetim
 def _finish(
     work: Work, key: str, state: CallState, *, external_id: str | None = None, error_code: str | None = None
 ) -> None:
+    """Whoever granted it counts on it: while it has not come to be, the call is on the list of what waits."""
+    failed = state is not CallState.SUCCEEDED
     with work() as ctx:
-        provider_calls.finish(ctx, key=key, state=state, external_id=external_id, error_code=error_code)
+        provider_calls.finish(
+            ctx, key=key, state=state, external_id=external_id, error_code=error_code, attention=failed
+        )

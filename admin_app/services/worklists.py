@@ -12,8 +12,8 @@ from models.audit import AuditEntry
 from models.billing import Subscription
 from models.drift import DriftFinding, DriftState
 from models.flags import FlagChange, OnExpiry
-from models.inbox import EventState, SentEmail, WebhookEvent
-from models.money import Approval, Payment, Refund, RefundOrigin, RefundState
+from models.inbox import EventState, MailState, SentEmail, WebhookEvent
+from models.money import Approval, Payment, ProviderCall, Refund, RefundOrigin, RefundState
 from models.people import ExtraPurchase, PendingProfile
 
 LATE_PAYMENTS_SHOWN = timedelta(days=7)
@@ -32,6 +32,9 @@ class Waiting:
     failed_events: int
     extra_purchases: int
     failed_mails: int
+    unknown_mails: int
+    calls: int
+    oldest_call: datetime | None
 
 
 def waiting(session: Session) -> Waiting:
@@ -50,8 +53,17 @@ def waiting(session: Session) -> Waiting:
         ).where(WebhookEvent.state.in_([EventState.PARKED, EventState.FAILED]))
     ).one()
     extra = session.scalar(select(func.count()).select_from(ExtraPurchase).where(ExtraPurchase.resolved_at.is_(None)))
-    mails = session.scalar(select(func.count()).select_from(SentEmail).where(SentEmail.state == "failed"))
-    return Waiting(unclaimed, likely, oldest, parked, failed, extra or 0, mails or 0)
+    failed_mails, unknown_mails = session.execute(
+        select(
+            func.count().filter(SentEmail.state == MailState.FAILED),
+            func.count().filter(SentEmail.state == MailState.UNKNOWN),
+        ).where(SentEmail.state.in_([MailState.FAILED, MailState.UNKNOWN]))
+    ).one()
+    since = ProviderCall.attention_since
+    calls, oldest_call = session.execute(select(func.count(), func.min(since)).where(since.is_not(None))).one()
+    return Waiting(
+        unclaimed, likely, oldest, parked, failed, extra or 0, failed_mails, unknown_mails, calls, oldest_call
+    )
 
 
 def differences_waiting(session: Session) -> tuple[int, datetime | None]:

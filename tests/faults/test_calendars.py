@@ -292,7 +292,7 @@ class TestCalcom:
         control.fault(house.simulator, "calcom", "apply-then-drop")
         with pytest.raises(OutcomeUnknown):
             sync(house, booking)
-        later(house)
+        later(house, timedelta(minutes=6))
         assert calendars.settle_calendars(house.bench) == 1
         house.work()
         assert len(active(house, booking)) == 1

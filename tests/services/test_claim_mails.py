@@ -80,6 +80,8 @@ def test_the_outcome_is_kept(db: Database) -> None:
             assert mail is not None
             claim_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, kept=kept)
             assert ctx.session.get_one(SentEmail, mail.sent_email_id).state == state
+            assert claim_mails.prepare(ctx, pending_profile_id=pending.id, base_url="https://b.test") is None
+            claim_mails.resend(ctx, pending_profile_id=pending.id, reason="lost it")
     with db.unit_of_work(OPERATOR) as ctx:
         outbox.mark_failed(ctx, sent_email_id=mail.sent_email_id, error_code="refused")
         assert ctx.session.get_one(SentEmail, mail.sent_email_id).last_error == "refused"

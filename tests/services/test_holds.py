@@ -43,7 +43,7 @@ def test_what_costs_nothing_is_confirmed_at_once(db: Database, clock: Clock) -> 
     subject = held(db, offered(db, price=0), tomorrow(clock.now))
     row = appointment(db, subject).row
     assert (row.status, row.hold_expires_at, row.reminded_at) == (BookingStatus.CONFIRMED, None, None)
-    assert jobs(db, "send_appointment_mail") == [{"subject": subject, "kind": "confirmation", "once": ""}]
+    assert jobs(db, "send_appointment_mail") == [{"subject": subject, "kind": "confirmation", "once": "2"}]
     assert jobs(db, "sync_calendar") == [{"booking_id": row.id}]
 
 

@@ -26,10 +26,10 @@ MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oc
 TONES = {
     "good": "new expansion likely active confirmed completed processed sent pro paid created succeeded approved won "
     "changed",
-    "warn": "pending parked trial past_due queued received no_show kept merged awaiting_approval processing "
+    "warn": "pending parked trial past_due queued sending received no_show kept merged awaiting_approval processing "
     "contraction needs_response warning_needs_response appeal_needs_response moved stopped",
     "bad": "churn failed canceled inactive unknown lost",
-    "info": "refunded team superseded running",
+    "info": "refunded team superseded running settled",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 

@@ -72,6 +72,19 @@ def _tiles(work: Waiting, now: datetime) -> list[Tile]:
     broken = [
         Tile(work.failed_events, "events could not be processed", "/admin/webhook-events/?state=failed", tone="bad"),
         Tile(work.failed_mails, "mails could not be sent", "/admin/sent-emails/?state=failed", tone="bad"),
+        Tile(
+            work.unknown_mails,
+            "mails may or may not have gone out",
+            "/admin/sent-emails/?state=unknown",
+            tone="bad",
+        ),
+        Tile(
+            work.calls,
+            "calls at providers need attention",
+            "/admin/provider-calls/?attention=yes",
+            f"the oldest for {age_text(now - work.oldest_call)}" if work.oldest_call else "",
+            "bad",
+        ),
     ]
     return tiles + [tile for tile in broken if tile.count]
 

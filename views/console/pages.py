@@ -49,9 +49,9 @@ from views.console.sections.payments import PaymentsView
 from views.console.sections.pending_profiles import PendingProfilesView
 from views.console.sections.practitioners import PractitionersView
 from views.console.sections.profiles import ProfilesView
-from views.console.sections.provider_calls import ProviderCallsView
+from views.console.sections.provider_calls import ProviderCallCommandsView, ProviderCallsView
 from views.console.sections.refunds import RefundsView
-from views.console.sections.sent_emails import SentEmailsView
+from views.console.sections.sent_emails import SentEmailCommandsView, SentEmailsView
 from views.console.sections.service_key_commands import ServiceKeyCommandsView
 from views.console.sections.service_keys import ServiceKeysView
 from views.console.sections.session_types import SessionTypesView
@@ -121,6 +121,8 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MeetingGuestView,
     PaymentCommandsView,
     RefundCommandsView,
+    ProviderCallCommandsView,
+    SentEmailCommandsView,
     BulkRunCommandsView,
     DriftRunCommandsView,
     DriftFindingCommandsView,

@@ -17,7 +17,15 @@ from views.console.viewer import Viewer, zone_of
 
 SIGNS = {"act": "user", "mail": "mail", "event": "inbox", "call": "send"}
 MONEY_SIGNS = {"payment": "credit-card", "refund": "arrow-back-up"}
-TONES = {"failed": "bad", "unknown": "bad", "parked": "warn", "intended": "warn", "queued": "warn", "received": "warn"}
+TONES = {
+    "failed": "bad",
+    "unknown": "bad",
+    "parked": "warn",
+    "intended": "warn",
+    "queued": "warn",
+    "sending": "warn",
+    "received": "warn",
+}
 
 
 def appointment_page(

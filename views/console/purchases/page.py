@@ -166,7 +166,14 @@ def _mails(session: Session, pending: PendingProfile) -> list[SentEmail]:
 
 
 def _mail(mail: SentEmail, zone: ZoneInfo) -> dict[str, Any]:
-    tone = {"sent": "good", "kept": "plain", "failed": "bad"}.get(mail.state, "warn")
+    tone = {
+        "sent": "good",
+        "kept": "plain",
+        "failed": "bad",
+        "unknown": "bad",
+        "superseded": "plain",
+        "settled": "plain",
+    }.get(mail.state, "warn")
     return {
         "href": record_address("sent-emails", mail.id),
         "subject": mail.subject,

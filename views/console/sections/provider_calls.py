@@ -1,18 +1,36 @@
-"""Provider calls: everything that was changed at a provider, with the calls first whose answer never came."""
+"""Provider calls: everything that was changed at a provider, with the calls first whose answer never came.
 
+What failed for good, or stays unknown, needs attention until somebody tries it again with success or settles it.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
+from admin_app.services import call_settling
 from models import CallState, ProviderCall
-from views.console.base import ConsoleModelView, reads
-from views.console.columns import Column
-from views.console.filters import Choice, Days, Exactly
+from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
+from views.console.columns import Column, record_address
+from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
-from views.console.records import Group, RecordSpec
+from views.console.plan_pages import CommandPage, form_text
+from views.console.records import Command, Group, RecordSpec
 from views.console.searching import Search
+from views.reading import read_session
 
 STATE = Column("State", ProviderCall.state, "badge", sort="state")
 ABOUT = Column("About", ProviderCall.subject, "records", text=lambda subject: (subject,))
 OPERATION = Column("Operation", ProviderCall.operation, "code")
 PROVIDER = Column("Provider", ProviderCall.provider)
+
+
+def _needs_attention(values: Mapping[str, Any]) -> bool:
+    return values["attention_since"] is not None
 
 
 class ProviderCallsView(ConsoleModelView):
@@ -22,7 +40,8 @@ class ProviderCallsView(ConsoleModelView):
         title="Provider calls",
         one="provider call",
         model=ProviderCall,
-        lead="What Backdesk changed at Stripe and elsewhere. Unknown: it left, and no answer came; it is being asked.",
+        lead="What Backdesk changed at Stripe and elsewhere. Unknown: it left, and no answer came; it is being asked. "
+        "What failed for good, or stays unknown, needs attention.",
         columns=(
             Column("Number", ProviderCall.id, link=("provider-calls", ProviderCall.id)),
             PROVIDER,
@@ -32,6 +51,7 @@ class ProviderCallsView(ConsoleModelView):
             Column("Error", ProviderCall.error_code, "badge"),
             Column("Tries", ProviderCall.attempts, "number"),
             Column("Noted", ProviderCall.created_at, "time", sort="created"),
+            Column("Needs attention for", ProviderCall.attention_since, "age"),
         ),
         sorts={
             # By the word: unknown, succeeded, intended, failed.
@@ -39,6 +59,7 @@ class ProviderCallsView(ConsoleModelView):
             "created": Sort("Noted", ProviderCall.created_at, descending=True),
         },
         filters=(
+            YesNo("attention", "Needs attention", ProviderCall.attention_since.is_not(None)),
             Choice.of("state", "State", ProviderCall.state, CallState),
             Days("created", "Noted", ProviderCall.created_at),
             Exactly("about", "About", ProviderCall.subject),
@@ -71,7 +92,77 @@ class ProviderCallsView(ConsoleModelView):
                     Column("Made there", ProviderCall.external_id, "code"),
                     Column("Error", ProviderCall.error_code, "badge"),
                     Column("Tries", ProviderCall.attempts, "number"),
+                    Column("Tried again by itself", ProviderCall.next_try_at, "time"),
+                    Column("Needs attention since", ProviderCall.attention_since, "time"),
                 ),
             ),
         ),
+        commands=(
+            Command(
+                label="Try it again",
+                permission=Permission.FAILURES_SETTLE,
+                address=lambda key: f"/admin/provider-calls/{key}/retry",
+                when=_needs_attention,
+                tone="primary",
+            ),
+            Command(
+                label="It is dealt with",
+                permission=Permission.FAILURES_SETTLE,
+                address=lambda key: f"/admin/provider-calls/{key}/settle",
+                when=_needs_attention,
+            ),
+        ),
+        audited_as="provider_call",
     )
+
+
+class ProviderCallCommandsView(ConsoleView):
+    """What is done about a call that needs attention."""
+
+    permissions = MappingProxyType(dict.fromkeys(("retry", "settle"), Permission.FAILURES_SETTLE))
+
+    def __init__(self) -> None:
+        super().__init__(name="Provider call commands", endpoint="provider-call-commands", url="/admin/provider-calls")
+
+    @command(f"/{KEY}/retry")
+    def retry(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            call_settling.retry(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
+            return "It is being tried again. Look again in a moment."
+
+        found, address = _found(key), record_address("provider-calls", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: call_settling.plan_retry(ctx, call_id=key),
+            act=act,
+            button="Try it again",
+            title="Try it again",
+            subtitle=f"Call {key}, {found.operation}",
+            cancel=address,
+            done=address,
+        ).respond()
+
+    @command(f"/{KEY}/settle")
+    def settle(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            call_settling.settle(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
+            return "It needs no attention any more."
+
+        found, address = _found(key), record_address("provider-calls", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: call_settling.plan_settle(ctx, call_id=key),
+            act=act,
+            button="It is dealt with",
+            title="It is dealt with",
+            subtitle=f"Call {key}, {found.operation}",
+            cancel=address,
+            done=address,
+        ).respond()
+
+
+def _found(key: int) -> ProviderCall:
+    call = read_session().get(ProviderCall, key)
+    if call is None:
+        raise NotFound("There is no such call.")
+    return call

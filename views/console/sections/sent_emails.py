@@ -1,5 +1,6 @@
 """The mails that went out, or were kept because no mail server is configured."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -7,18 +8,21 @@ from flask import Response, make_response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
+from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from models import SentEmail
-from views.console.base import ConsoleModelView, page
-from views.console.columns import Column, named_records
+from admin_app.services import mail_states
+from models import MailState, SentEmail
+from views.console.base import KEY, ConsoleModelView, ConsoleView, command, page
+from views.console.columns import Column, named_records, record_address
 from views.console.filters import Choice, Days, Exactly
 from views.console.list_specs import ListSpec, Sort
-from views.console.records import Group, RecordSpec
+from views.console.plan_pages import CommandPage, form_text
+from views.console.records import Command, Group, RecordSpec
 from views.console.searching import Search
 from views.reading import read_session
 
-STATES = ("queued", "sent", "kept", "failed")
+STATES = tuple(state.value for state in MailState)
 STATE = Column("State", SentEmail.state, "badge")
 ABOUT = Column(
     "About",
@@ -29,6 +33,10 @@ ABOUT = Column(
 )
 # A mail is a page of its own: its styles are inline, its scripts and anything from elsewhere stay off.
 MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
+
+
+def _is_open(values: Mapping[str, Any]) -> bool:
+    return values["state"] in mail_states.OPEN
 
 
 class SentEmailsView(ConsoleModelView):
@@ -80,8 +88,24 @@ class SentEmailsView(ConsoleModelView):
                     STATE,
                     Column("Written", SentEmail.created_at, "time"),
                     Column("Sent", SentEmail.sent_at, "time"),
-                    Column("Last error", SentEmail.last_error),
+                    Column("Handed over", SentEmail.handed_over_at, "time"),
+                    Column("Because", SentEmail.last_error, "badge"),
                 ),
+            ),
+        ),
+        commands=(
+            Command(
+                label="Send again",
+                permission=Permission.FAILURES_SETTLE,
+                address=lambda key: f"/admin/sent-emails/{key}/again",
+                when=_is_open,
+                tone="primary",
+            ),
+            Command(
+                label="It is dealt with",
+                permission=Permission.FAILURES_SETTLE,
+                address=lambda key: f"/admin/sent-emails/{key}/settle",
+                when=_is_open,
             ),
         ),
         audited_as="sent_email",
@@ -121,3 +145,55 @@ class SentEmailsView(ConsoleModelView):
         response.headers["Content-Type"] = "text/calendar; charset=utf-8"
         response.headers["Content-Disposition"] = f'attachment; filename="appointment-{key}.ics"'
         return response
+
+
+class SentEmailCommandsView(ConsoleView):
+    """What is done about a mail that failed, or that may have gone out."""
+
+    permissions = MappingProxyType(dict.fromkeys(("again", "settle"), Permission.FAILURES_SETTLE))
+
+    def __init__(self) -> None:
+        super().__init__(name="Mail commands", endpoint="sent-email-commands", url="/admin/sent-emails")
+
+    @command(f"/{KEY}/again")
+    def again(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            mail_states.resend(ctx, sent_email_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
+            return "The mail is on its way again, as things stand now."
+
+        found, address = _found(key), record_address("sent-emails", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: mail_states.plan_resend(ctx, sent_email_id=key),
+            act=act,
+            button="Send again",
+            title="Send the mail again",
+            subtitle=found.subject,
+            cancel=address,
+            done=address,
+        ).respond()
+
+    @command(f"/{KEY}/settle")
+    def settle(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            mail_states.settle(ctx, sent_email_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
+            return "The mail waits for nobody any more."
+
+        found, address = _found(key), record_address("sent-emails", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: mail_states.plan_settle(ctx, sent_email_id=key),
+            act=act,
+            button="It is dealt with",
+            title="It is dealt with",
+            subtitle=found.subject,
+            cancel=address,
+            done=address,
+        ).respond()
+
+
+def _found(key: int) -> SentEmail:
+    mail = read_session().get(SentEmail, key)
+    if mail is None:
+        raise NotFound("There is no such mail.")
+    return mail

@@ -1,0 +1,135 @@
+"""What a person does about a call at a provider that failed for good or stays unknown: try it again, or settle it."""
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.errors import Conflict, NotFound
+from admin_app.integrations import job_queue
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit, calendar_calls, checkout
+from admin_app.services.appointments import subject_parts
+from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+from admin_app.services.provider_calls import OPEN
+from models.money import ProviderCall
+
+NOTHING_OPEN = "It waits for nobody: it succeeded, is tried again by itself, or was settled."
+ONLY_SETTLED = "It cannot be tried again from here. Look at the record that it is about."
+
+
+def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
+    """What trying a call again does."""
+    require(ctx, Permission.PAYMENTS_READ)
+    call = _found(ctx, call_id)
+    return Plan(
+        title="Try it again",
+        outcome="tried",
+        lines=(),
+        consequences=(
+            what_happened(call),
+            "It is tried in a moment, as the record is now: what is not wanted any more is not done.",
+            "If it fails again, it stands here again.",
+        ),
+        fingerprint=_fingerprint(call),
+        refusal=_refusal(call) or (None if _again(call) else ONLY_SETTLED),
+    )
+
+
+def retry(ctx: Ctx, *, call_id: int, reason: str, shown: str) -> ProviderCall:
+    """Have a call that waits for a person tried again, or asked about; it stays on the list until that helped."""
+    call, reason = _open(ctx, call_id, reason, shown)
+    again = _again(call)
+    if again is None:
+        raise Conflict(ONLY_SETTLED)
+    again(ctx, call)
+    _record(ctx, call, "provider_call.retried", reason)
+    return call
+
+
+def plan_settle(ctx: Ctx, *, call_id: int) -> Plan:
+    """What it means to say that a call is dealt with."""
+    require(ctx, Permission.PAYMENTS_READ)
+    call = _found(ctx, call_id)
+    return Plan(
+        title="It is dealt with",
+        outcome="settled",
+        lines=(),
+        consequences=(what_happened(call), "It waits for nobody any more, and is not tried again by itself."),
+        fingerprint=_fingerprint(call),
+        refusal=_refusal(call),
+    )
+
+
+def settle(ctx: Ctx, *, call_id: int, reason: str, shown: str) -> ProviderCall:
+    """Note that nothing is left to do about a call: it was done by hand, or is not wanted."""
+    call, reason = _open(ctx, call_id, reason, shown)
+    call.attention_since = call.next_try_at = None
+    call.finished_at = call.finished_at or ctx.now
+    _record(ctx, call, "provider_call.settled", reason)
+    return call
+
+
+def what_happened(call: ProviderCall) -> str:
+    """One sentence about why a call waits for a person."""
+    if call.state in OPEN:
+        return "It left, and nobody knows whether it had its effect: no answer came."
+    if call.next_try_at is not None:
+        return (
+            f"It was refused or not answered {call.attempts} times ({call.error_code}), and is tried again by itself."
+        )
+    return f"It was refused for good ({call.error_code}), and is not tried again by itself."
+
+
+def _open(ctx: Ctx, call_id: int, reason: str, shown: str) -> tuple[ProviderCall, str]:
+    require(ctx, Permission.FAILURES_SETTLE)
+    reason = require_reason(reason)
+    locked = select(ProviderCall).where(ProviderCall.id == call_id).with_for_update()
+    call = ctx.session.scalar(locked.execution_options(populate_existing=True))
+    if call is None:
+        raise NotFound("There is no such call.")
+    if refusal := _refusal(call):
+        raise Conflict(refusal)
+    require_same(shown, _fingerprint(call))
+    return call, reason
+
+
+def _found(ctx: Ctx, call_id: int) -> ProviderCall:
+    call = ctx.session.get(ProviderCall, call_id)
+    if call is None:
+        raise NotFound("There is no such call.")
+    return call
+
+
+def _refusal(call: ProviderCall) -> str | None:
+    return NOTHING_OPEN if call.attention_since is None else None
+
+
+def _again(call: ProviderCall) -> Callable[[Ctx, ProviderCall], None] | None:
+    if call.provider in CALENDARS:
+        return _sync
+    if call.operation in checkout.SETTLED_BY_ASKING and call.state in OPEN:
+        return _ask
+    return None
+
+
+def _sync(ctx: Ctx, call: ProviderCall) -> None:
+    _, number = subject_parts(call.subject)
+    calendar_calls.queue(ctx, number)
+
+
+def _ask(ctx: Ctx, call: ProviderCall) -> None:
+    job_queue.defer(ctx.session, "settle_call", once_key=f"settle_call:{call.id}", call_id=call.id)
+
+
+def _fingerprint(call: ProviderCall) -> str:
+    return fingerprint(call.id, call.state, call.attempts, call.attention_since)
+
+
+def _record(ctx: Ctx, call: ProviderCall, event: str, reason: str) -> None:
+    records = [f"provider_call:{call.id}", call.subject]
+    facts: Mapping[str, str] = {"operation": call.operation, "provider": call.provider}
+    audit.record(ctx, event, records=records, reason=reason, facts=facts)
+
+
+CALENDARS = ("calcom", "calendly")

@@ -1,0 +1,105 @@
+"""What failed for good in the console: counted on the first page, listed, and tried again or settled with a reason."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from admin_app.db import Database
+from models import AuditEntry, CallState, MailState, ProviderCall, Role, SentEmail
+from tests.console.conftest import SETUP
+from tests.console.page_checks import CheckedClient
+from tests.services.diary import jobs
+
+ClientFor = Callable[[Role], CheckedClient]
+
+
+@pytest.fixture
+def call(db: Database) -> int:
+    with db.unit_of_work(SETUP) as ctx:
+        since = ctx.now - timedelta(hours=3)
+        shared = {"provider": "calcom", "subject": "booking:12", "operation": "booking.create", "attempts": 1}
+        waits = ProviderCall(
+            **shared,
+            idempotency_key="k1",
+            state=CallState.FAILED,
+            error_code="no_available_users_found_error",
+            attention_since=since,
+        )
+        ctx.session.add_all([waits, ProviderCall(**shared, idempotency_key="k2", state=CallState.SUCCEEDED)])
+        ctx.session.flush()
+        return waits.id
+
+
+@pytest.fixture
+def mail(db: Database) -> int:
+    with db.unit_of_work(SETUP) as ctx:
+        lost = SentEmail(
+            template="confirmation",
+            to_email="ada@example.com",
+            subject="Confirmed: Consultation",
+            text_body="t",
+            html_body="h",
+            state=MailState.UNKNOWN,
+            last_error="worker_died",
+            once_key="confirmation:booking:12:3",
+        )
+        ctx.session.add(lost)
+        ctx.session.flush()
+        return lost.id
+
+
+def form_on(client: CheckedClient, page: str) -> dict[str, str]:
+    found = client.get(page).text
+    form = found[found.index('method="post" action="/admin/') :]
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
+def test_a_call_is_counted_listed_and_settled(db: Database, call: int, client_for: ClientFor) -> None:
+    client = client_for(Role.OPS)
+    home = client.get("/admin/").text
+    assert "calls at providers need attention" in home
+    assert "the oldest for 3 h" in home
+    listed = client.get("/admin/provider-calls/?attention=yes").text
+    assert "no available users found error" in listed
+    assert "succeeded</span>" not in listed
+    page = client.get(f"/admin/provider-calls/{call}").text
+    assert f'href="/admin/provider-calls/{call}/retry"' in page
+    address = f"/admin/provider-calls/{call}/settle"
+    assert "It was refused for good (no_available_users_found_error)" in client.get(address).text
+    given = form_on(client, address)
+    assert client.post(address, data=given | {"reason": ""}).status_code == 422
+    assert client.post(address, data=given | {"reason": "made by hand"}).status_code == 303
+    assert "need attention" not in client.get("/admin/").text
+    with db.read_only() as session:
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.event == "provider_call.settled")).one()
+    assert (entry.reason, entry.records) == ("made by hand", [f"provider_call:{call}", "booking:12"])
+    assert "dealt with" in client.get(f"/admin/provider-calls/{call}").text
+
+
+def test_a_call_is_tried_again(db: Database, call: int, client_for: ClientFor) -> None:
+    client, address = client_for(Role.SUPPORT), f"/admin/provider-calls/{call}/retry"
+    assert client.post(address, data=form_on(client, address) | {"reason": "freed"}).status_code == 303
+    assert jobs(db, "sync_calendar") == [{"booking_id": 12}]
+
+
+def test_a_mail_is_counted_listed_and_settled(db: Database, mail: int, client_for: ClientFor) -> None:
+    client = client_for(Role.SUPPORT)
+    assert "mails may or may not have gone out" in client.get("/admin/").text
+    assert "Confirmed: Consultation" in client.get("/admin/sent-emails/?state=unknown").text
+    page = client.get(f"/admin/sent-emails/{mail}").text
+    assert f'href="/admin/sent-emails/{mail}/settle"' in page
+    again = client.get(f"/admin/sent-emails/{mail}/again").text
+    assert "What it was about is not here any more." in again
+    address = f"/admin/sent-emails/{mail}/settle"
+    assert client.post(address, data=form_on(client, address) | {"reason": "told by phone"}).status_code == 303
+    assert "mails may or may not" not in client.get("/admin/").text
+
+
+def test_who_may_not_is_refused(call: int, mail: int, client_for: ClientFor) -> None:
+    client = client_for(Role.AUDITOR)
+    for address in (f"/admin/provider-calls/{call}", f"/admin/sent-emails/{mail}"):
+        assert "/settle" not in client.get(address).text
+        assert client.get(f"{address}/settle").status_code == 403
