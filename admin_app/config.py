@@ -26,6 +26,10 @@ class Settings(BaseSettings):
         default=0, ge=0, description="How many proxies of ours stand before the web server and name the caller"
     )
 
+    provider_seconds: float = Field(
+        default=12, gt=0, le=60, description="How long one web request waits for providers at most, with all its calls"
+    )
+
     stripe_secret_key: str = ""
     stripe_webhook_secret: str = ""
     stripe_api_base: str = "https://api.stripe.com"

@@ -1,21 +1,31 @@
 """Mail over SMTP, or nowhere: every mail is kept by the product itself, delivered or not."""
 
 import smtplib
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
 from admin_app.config import Settings
 from admin_app.errors import ProviderUnavailable
+from admin_app.integrations import deadline
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.ports import MailPort
 
-_TIMEOUT_SECONDS = 10
+TOTAL_SECONDS = 30.0
+_STEP_SECONDS = 10.0
+_ANSWERED = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, smtplib.SMTPNotSupportedError)
 
 
-def client(settings: Settings) -> MailPort:
+def client(settings: Settings, limits: Limits = WEB) -> MailPort:
     """The configured mail server, or none."""
-    return SmtpMail(settings.smtp_url, settings.mail_from) if settings.smtp_url else NoDelivery()
+    if not settings.smtp_url:
+        return NoDelivery()
+    return SmtpMail(settings.smtp_url, settings.mail_from, Guard("mail", limits))
 
 
 class NoDelivery:
@@ -32,7 +42,7 @@ class SmtpMail:
 
     delivers = True
 
-    def __init__(self, url: str, sender: str) -> None:
+    def __init__(self, url: str, sender: str, guard: Guard | None = None, *, seconds: float = TOTAL_SECONDS) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
             raise ValueError("SMTP_URL must look like smtp://user:password@host:port or smtps://…")
@@ -42,17 +52,22 @@ class SmtpMail:
         self._user = unquote(parts.username or "")
         self._password = unquote(parts.password or "")
         self._sender = sender
+        self._guard, self._seconds = guard or Guard("mail"), seconds
 
     def send(self, to: str, subject: str, text: str, html: str, calendar: str | None = None) -> None:
-        try:
-            message = self._message(to, subject, text, html, calendar)
-            with self._connection() as server:
-                if self._user:
-                    server.login(self._user, self._password)
-                server.send_message(message)
-        except (OSError, smtplib.SMTPException, ValueError):
-            # The server's own words may quote the address: they go nowhere.
-            raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
+        with self._guard.call(self._seconds) as call:
+            try:
+                message = self._message(to, subject, text, html, calendar)
+                with self._connection() as server, _ended_in_time(server):
+                    if self._user:
+                        server.login(self._user, self._password)
+                    server.send_message(message)
+            except (OSError, smtplib.SMTPException, ValueError) as error:
+                # A server that answers is well, whatever it says of one mail.
+                if isinstance(error, OSError) and not isinstance(error, _ANSWERED):
+                    call.failed()
+                # The server's own words may quote the address: they go nowhere.
+                raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
 
     def _message(self, to: str, subject: str, text: str, html: str, calendar: str | None) -> EmailMessage:
         message = EmailMessage()
@@ -71,14 +86,38 @@ class SmtpMail:
     def _connection(self) -> smtplib.SMTP:
         trusted = ssl.create_default_context()
         if self._secure:
-            return smtplib.SMTP_SSL(self._host, self._port, timeout=_TIMEOUT_SECONDS, context=trusted)
-        server = smtplib.SMTP(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+            return smtplib.SMTP_SSL(self._host, self._port, timeout=_seconds_a_step(), context=trusted)
+        server = smtplib.SMTP(self._host, self._port, timeout=_seconds_a_step())
         try:
-            server.ehlo()
-            if server.has_extn("starttls"):
-                server.starttls(context=trusted)
+            with _ended_in_time(server):
                 server.ehlo()
+                if server.has_extn("starttls"):
+                    server.starttls(context=trusted)
+                    server.ehlo()
         except BaseException:
             server.close()
             raise
         return server
+
+
+def _seconds_a_step() -> float:
+    return max(0.1, deadline.clipped(_STEP_SECONDS) or 0)
+
+
+@contextmanager
+def _ended_in_time(server: smtplib.SMTP) -> Iterator[None]:
+    """Break the connection off at the deadline: the time-out of smtplib bounds one read, not a server that drips."""
+    timer = threading.Timer(max(0.1, deadline.remaining() or TOTAL_SECONDS), _break_off, [server])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _break_off(server: smtplib.SMTP) -> None:
+    with suppress(OSError):
+        if server.sock is not None:
+            # Not that of the TLS socket, which takes away what another thread is reading from.
+            socket.socket.shutdown(server.sock, socket.SHUT_RDWR)

@@ -5,6 +5,7 @@ from procrastinate import App, PsycopgConnector
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
+from admin_app.integrations.guard import WORKER
 from admin_app.jobs import tasks
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff
@@ -17,7 +18,7 @@ QUEUE_CONNECTIONS = 4
 def bench_for(settings: Settings) -> Bench:
     """The database and providers of one worker process."""
     db = Database.from_settings(settings, pool_size=CONCURRENCY + 2, max_overflow=CONCURRENCY)
-    return Bench(db, settings, registry.from_settings(settings))
+    return Bench(db, settings, registry.from_settings(settings, WORKER))
 
 
 def build(bench: Bench, *, back_off: BackOff | None = None) -> App:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services import appointment_mails, claim_mails, outbox, switch_mails
 from admin_app.services.outbox import OutgoingMail
@@ -60,6 +61,7 @@ def send_switch_mail(bench: Bench, change_id: int) -> None:
         )
 
 
+@deadline.short_task
 def _hand_over(bench: Bench, actor: Job, mail: OutgoingMail, mark_sent: Callable[[Ctx, bool], None]) -> None:
     server = bench.providers.mail
     try:
