@@ -104,7 +104,9 @@ class ProviderTransport(httpx.BaseTransport):
                 answer: httpx.Response = self._tries(patience, repeats)(exchange.once)
             except _Trouble as trouble:
                 if trouble.counts:
-                    call.failed(asked_to_wait=trouble.wait)
+                    # A wait that calls keep by themselves is no reason to refuse the next one.
+                    long = trouble.wait is not None and trouble.wait > patience.longest_pause
+                    call.failed(asked_to_wait=trouble.wait if long else None)
                 raise self._meaning(exchange.lost and not reads, trouble) from None
         answer.extensions[LOST] = exchange.lost
         return answer

@@ -25,7 +25,8 @@ from admin_app.integrations.signed_tokens import JwksKeys, SignedTokens
 from admin_app.integrations.transport import Patience, Rules
 
 _PROVIDER = "workos"
-RULES = Rules(reads=Patience(seconds=12, seconds_per_try=10), writes=Patience(seconds=15, seconds_per_try=10))
+_TWICE = Patience(tries=2, seconds=12, seconds_per_try=10)
+RULES = Rules(reads=_TWICE, writes=_TWICE)
 _ALREADY_A_MEMBER = frozenset({"organization_membership_already_exists", "entity_already_exists"})
 _NOT_THIS_CODE = frozenset(
     {
