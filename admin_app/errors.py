@@ -16,6 +16,8 @@ class DomainError(Exception):
     code = "refused"
     status = 400
     sentence = "That could not be done."
+    # Seconds after which trying again may help, where that is known.
+    retry_after: int | None = None
 
     def __init__(
         self, sentence: str | None = None, *, code: str | None = None, fields: Mapping[str, str] | None = None

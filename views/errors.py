@@ -87,7 +87,10 @@ def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str
 def _refused(error: DomainError) -> ResponseReturnValue:
     if isinstance(error, NotSignedIn) and request.path.startswith("/admin"):
         return redirect("/login")
-    return render_error(error.status, error.code, error.sentence, fields=error.fields)
+    response = render_error(error.status, error.code, error.sentence, fields=error.fields)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _http(error: HTTPException) -> ResponseReturnValue:

@@ -27,8 +27,8 @@ class Limits:
     seconds_for_room: float
 
 
-# A web process keeps a thread free whatever one provider does, so this must stay below its threads.
-WEB = Limits(calls=3, seconds_for_room=0.1)
+# Far fewer than a web process has threads: one provider takes a part of them and never all.
+WEB = Limits(calls=4, seconds_for_room=0.25)
 # A job that finds no room costs one of its tries: it waits while the calls before it are over, if they are quick.
 WORKER = Limits(calls=3, seconds_for_room=2)
 

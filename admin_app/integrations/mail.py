@@ -4,10 +4,10 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from admin_app.config import Settings
@@ -58,7 +58,7 @@ class SmtpMail:
         with self._guard.call(self._seconds) as call:
             try:
                 message = self._message(to, subject, text, html, calendar)
-                with self._connection() as server, _ended_in_time(server):
+                with self._connection() as server:
                     if self._user:
                         server.login(self._user, self._password)
                     server.send_message(message)
@@ -86,14 +86,13 @@ class SmtpMail:
     def _connection(self) -> smtplib.SMTP:
         trusted = ssl.create_default_context()
         if self._secure:
-            return smtplib.SMTP_SSL(self._host, self._port, timeout=_seconds_a_step(), context=trusted)
-        server = smtplib.SMTP(self._host, self._port, timeout=_seconds_a_step())
+            return _TimedTls(self._host, self._port, timeout=_seconds_a_step(), context=trusted)
+        server = _Timed(self._host, self._port, timeout=_seconds_a_step())
         try:
-            with _ended_in_time(server):
+            server.ehlo()
+            if server.has_extn("starttls"):
+                server.starttls(context=trusted)
                 server.ehlo()
-                if server.has_extn("starttls"):
-                    server.starttls(context=trusted)
-                    server.ehlo()
         except BaseException:
             server.close()
             raise
@@ -104,20 +103,32 @@ def _seconds_a_step() -> float:
     return max(0.1, deadline.clipped(_STEP_SECONDS) or 0)
 
 
-@contextmanager
-def _ended_in_time(server: smtplib.SMTP) -> Iterator[None]:
-    """Break the connection off at the deadline: the time-out of smtplib bounds one read, not a server that drips."""
-    timer = threading.Timer(max(0.1, deadline.remaining() or TOTAL_SECONDS), _break_off, [server])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+class _Timed(smtplib.SMTP):
+    """Broken off at the deadline: the time-out of smtplib bounds one read, not a server that drips."""
+
+    _timer: threading.Timer | None = None
+
+    def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
+        self._timer = threading.Timer(max(0.1, deadline.clipped(TOTAL_SECONDS) or 0), self._break_off)
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            return super().connect(host, port, source_address)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().close()
+
+    def _break_off(self) -> None:
+        with suppress(OSError):
+            if self.sock is not None:
+                # Not that of the TLS socket, which takes away what another thread is reading from.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
-def _break_off(server: smtplib.SMTP) -> None:
-    with suppress(OSError):
-        if server.sock is not None:
-            # Not that of the TLS socket, which takes away what another thread is reading from.
-            socket.socket.shutdown(server.sock, socket.SHUT_RDWR)
+class _TimedTls(_Timed, smtplib.SMTP_SSL):
+    """The same over TLS from the start."""

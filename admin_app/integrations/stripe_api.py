@@ -50,8 +50,8 @@ stripe.enable_telemetry = False
 class StripeApi:
     """`StripePort` over HTTP."""
 
-    def __init__(self, secret_key: str, api_base: str, guard: Guard, rules: Rules = RULES) -> None:
-        self._http = _Http(transport.client(guard, api_base, rules))
+    def __init__(self, secret_key: str, api_base: str, guard: Guard, rules: Rules | None = None) -> None:
+        self._http = _Http(transport.client(guard, api_base, rules or RULES))
         self._v1 = stripe.StripeClient(
             secret_key,
             base_addresses={"api": api_base},
