@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations import deadline
-from admin_app.integrations.circuit import Circuit
+from admin_app.integrations.circuit import FAILURES, REST_SECONDS, Circuit
 
 # When to come again after there was no room or no time: the calls that are out are over by then.
 SOON_SECONDS = 10
@@ -21,10 +21,15 @@ LEAST_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Limits:
-    """How many calls of one process wait for one provider at once, and how long one more waits for room."""
+    """How many calls of one process wait for one provider at once, and how long one more waits for room.
+
+    After so many failures in a row the provider is left alone for `rest_seconds`.
+    """
 
     calls: int
     seconds_for_room: float
+    failures: int = FAILURES
+    rest_seconds: float = REST_SECONDS
 
 
 # Far fewer than a web process has threads: one provider takes a part of them and never all.
@@ -50,7 +55,7 @@ class Guard:
 
     def __init__(self, provider: str, limits: Limits = WEB, *, circuit: Circuit | None = None) -> None:
         self.provider, self._limits = provider, limits
-        self._circuit = circuit or Circuit()
+        self._circuit = circuit or Circuit(failures=limits.failures, rest_seconds=limits.rest_seconds)
         self._room = threading.BoundedSemaphore(limits.calls)
 
     @contextmanager
