@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     worker_idle_seconds: int = Field(
         default=120, ge=1, description="A transaction of theirs that does nothing for so long is ended"
     )
+    provider_seconds: float = Field(
+        default=12, gt=0, le=60, description="How long one web request waits for providers at most, with all its calls"
+    )
 
     stripe_secret_key: str = ""
     stripe_webhook_secret: str = ""

@@ -6,6 +6,7 @@ what happened and what to do, and the HTTP status that fits. The doors render it
 as a reference only.
 """
 
+import math
 from collections.abc import Mapping
 
 
@@ -122,13 +123,18 @@ class MalformedEvent(DomainError):
 
 
 class ProviderUnavailable(DomainError):
-    """A provider did not answer, or not in a way that can be used."""
+    """A provider did not answer, or not in a way that can be used. `retry_after` is when to come again, in seconds."""
 
     code = "provider_unavailable"
     status = 503
+    retry_after = 30
 
-    def __init__(self, provider: str = "provider", sentence: str | None = None) -> None:
+    def __init__(
+        self, provider: str = "provider", sentence: str | None = None, *, retry_after: float | None = None
+    ) -> None:
         self.provider = provider
+        if retry_after is not None:
+            self.retry_after = max(1, math.ceil(retry_after))
         super().__init__(sentence or f"{provider.capitalize()} does not answer at the moment. Try again in a minute.")
 
 
@@ -137,8 +143,12 @@ class OutcomeUnknown(ProviderUnavailable):
 
     code = "outcome_unknown"
 
-    def __init__(self, provider: str = "provider") -> None:
-        super().__init__(provider, f"{provider.capitalize()} did not say whether it was done. It is being asked.")
+    def __init__(self, provider: str = "provider", *, retry_after: float | None = None) -> None:
+        super().__init__(
+            provider,
+            f"{provider.capitalize()} did not say whether it was done. It is being asked.",
+            retry_after=retry_after,
+        )
 
 
 class ProviderRefused(DomainError):

@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from admin_app import cli, error_reports, logs
 from admin_app.config import Settings
 from admin_app.db import Database
-from admin_app.integrations import registry
+from admin_app.integrations import deadline, registry
 from admin_app.integrations.registry import Providers
 from admin_app.jobs.app import bench_for
 from admin_app.jobs.bench import Bench
@@ -84,6 +84,7 @@ def _configure(app: Flask, settings: Settings) -> None:
     if hops := settings.trusted_proxies:
         # Otherwise every caller has the proxy's address, and the sign-in brake stops all of them at once.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.wsgi_app = deadline.per_request(app.wsgi_app, settings.provider_seconds)  # type: ignore[assignment, method-assign]
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

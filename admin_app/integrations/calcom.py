@@ -11,6 +11,7 @@ from admin_app.errors import BadSignature, MalformedEvent
 from admin_app.integrations import calcom_api, deliveries, fields
 from admin_app.integrations.calcom_api import CalcomApi
 from admin_app.integrations.calendar_ports import CalcomEvent, CalcomPort, CalendarEventKind
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.provider_http import ProviderHttp
 
 # What stands in the header when the webhook was set up without a secret: nobody vouches for such a delivery.
@@ -24,11 +25,10 @@ _KINDS: Mapping[str, CalendarEventKind] = {
 }
 
 
-def client(settings: Settings) -> CalcomPort:
+def client(settings: Settings, limits: Limits = WEB) -> CalcomPort:
     """Cal.com as configured."""
-    http = ProviderHttp(
-        calcom_api.PROVIDER, settings.calcom_api_url, settings.calcom_api_key, reason_of=calcom_api.reason_of
-    )
+    guard = Guard(calcom_api.PROVIDER, limits)
+    http = ProviderHttp(guard, settings.calcom_api_url, settings.calcom_api_key, reason_of=calcom_api.reason_of)
     return CalcomApi(http)
 
 

@@ -10,17 +10,17 @@ from admin_app.errors import MalformedEvent
 from admin_app.integrations import calendly_api, calendly_shapes, deliveries, fields
 from admin_app.integrations.calendar_ports import CalendarEventKind, CalendlyEvent, CalendlyPort
 from admin_app.integrations.calendly_api import CalendlyApi
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.provider_http import ProviderHttp
 
 TOLERANCE_SECONDS = 180
 _KINDS: Mapping[str, CalendarEventKind] = {"invitee.created": "created", "invitee.canceled": "canceled"}
 
 
-def client(settings: Settings) -> CalendlyPort:
+def client(settings: Settings, limits: Limits = WEB) -> CalendlyPort:
     """Calendly as configured."""
-    http = ProviderHttp(
-        calendly_api.PROVIDER, settings.calendly_api_base, settings.calendly_token, reason_of=calendly_api.reason_of
-    )
+    guard = Guard(calendly_api.PROVIDER, limits)
+    http = ProviderHttp(guard, settings.calendly_api_base, settings.calendly_token, reason_of=calendly_api.reason_of)
     return CalendlyApi(http)
 
 

@@ -10,41 +10,47 @@ from svix.webhooks import Webhook
 
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn, ProviderUnavailable
-from admin_app.integrations import fields, local
+from admin_app.integrations import fields, transport
 from admin_app.integrations.clerk_tokens import SessionTokens
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.memory import Memory
 from admin_app.integrations.ports import ClerkEmail, ClerkEvent, ClerkPort, ClerkSession, ClerkUser
-from admin_app.integrations.signed_tokens import JwksKeys, pem_keys
+from admin_app.integrations.signed_tokens import JwksKeys, KeysFor, pem_keys
+from admin_app.integrations.transport import Patience, Rules
 
-_TIMEOUT_SECONDS = 5
-_ATTEMPTS = 2
+_PROVIDER = "clerk"
+RULES = Rules(reads=Patience(tries=2, seconds=8, seconds_per_try=5))
 _CACHE_SECONDS = 30
 _CACHE_SIZE = 1000
 _LONGEST_ID = 200
 
 
-def client(settings: Settings) -> ClerkPort:
+def client(settings: Settings, limits: Limits = WEB) -> ClerkPort:
     """Clerk as configured: networkless with a PEM, else by the issuer's published keys."""
-    return ClerkApi(session_tokens(settings), settings.clerk_api_base, settings.clerk_secret_key)
+    tokens = session_tokens(settings, limits)
+    return ClerkApi(tokens, settings.clerk_api_base, settings.clerk_secret_key, Guard(_PROVIDER, limits))
 
 
-def session_tokens(settings: Settings) -> SessionTokens:
-    keys = pem_keys(settings.clerk_jwt_key) if settings.clerk_jwt_key else JwksKeys("clerk", settings.jwks_url)
+def session_tokens(settings: Settings, limits: Limits = WEB) -> SessionTokens:
+    keys: KeysFor
+    if settings.clerk_jwt_key:
+        keys = pem_keys(settings.clerk_jwt_key)
+    else:
+        keys = JwksKeys(_PROVIDER, settings.jwks_url, limits=limits)
     return SessionTokens(settings.clerk_issuer, keys, settings.clerk_authorized_parties)
 
 
 class ClerkApi:
     """`ClerkPort` over HTTP; a person is kept for half a minute, so that a page of calls asks once."""
 
-    def __init__(self, tokens: SessionTokens, api_base: str, secret_key: str) -> None:
+    def __init__(
+        self, tokens: SessionTokens, api_base: str, secret_key: str, guard: Guard, rules: Rules = RULES
+    ) -> None:
         self._tokens = tokens
         self._users_url = f"{api_base}/users"
         self._authorized = bool(secret_key)
-        self._http = httpx.Client(
-            timeout=_TIMEOUT_SECONDS,
-            headers={"Authorization": f"Bearer {secret_key}"},
-            trust_env=not local.serves(api_base),
-        )
+        self._http = transport.client(guard, api_base, rules)
+        self._http.headers["Authorization"] = f"Bearer {secret_key}"
         self._known: Memory[str, ClerkUser] = Memory(seconds=_CACHE_SECONDS, size=_CACHE_SIZE)
 
     def verify_session_token(self, token: str) -> ClerkSession:
@@ -56,29 +62,24 @@ class ClerkApi:
             return known
         user = read_user(self._fetch(user_id))
         if user is None:
-            raise ProviderUnavailable("clerk")
+            raise ProviderUnavailable(_PROVIDER)
         self._known.put(user_id, user)
         return user
 
     def _fetch(self, user_id: str) -> Mapping[str, Any]:
         if not self._authorized:
-            raise ProviderUnavailable("clerk")
-        for _ in range(_ATTEMPTS):
-            try:
-                answer = self._http.get(f"{self._users_url}/{quote(user_id, safe='')}")
-                if answer.status_code < 500:
-                    break
-            except (httpx.HTTPError, httpx.InvalidURL):
-                continue
-        else:
-            raise ProviderUnavailable("clerk")
+            raise ProviderUnavailable(_PROVIDER)
+        try:
+            answer = self._http.get(f"{self._users_url}/{quote(user_id, safe='')}")
+        except httpx.InvalidURL:
+            raise ProviderUnavailable(_PROVIDER) from None
         if answer.status_code == 404:
             raise NotSignedIn
         try:
             answer.raise_for_status()
             return fields.mapping(answer.json())
         except (httpx.HTTPError, ValueError):
-            raise ProviderUnavailable("clerk") from None
+            raise ProviderUnavailable(_PROVIDER) from None
 
 
 def read_user(data: Mapping[str, Any]) -> ClerkUser | None:

@@ -1,7 +1,9 @@
 """Mail over SMTP, or nowhere: every mail is kept by the product itself, delivered or not."""
 
 import smtplib
+import socket
 import ssl
+import threading
 from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -10,15 +12,21 @@ from urllib.parse import unquote, urlsplit
 
 from admin_app.config import Settings
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
+from admin_app.integrations import deadline
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.ports import MailPort
 
-_TIMEOUT_SECONDS = 10
+TOTAL_SECONDS = 30.0
+_STEP_SECONDS = 10.0
 _REFUSED = 400
+_ANSWERED = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, smtplib.SMTPNotSupportedError)
 
 
-def client(settings: Settings) -> MailPort:
+def client(settings: Settings, limits: Limits = WEB) -> MailPort:
     """The configured mail server, or none."""
-    return SmtpMail(settings.smtp_url, settings.mail_from) if settings.smtp_url else NoDelivery()
+    if not settings.smtp_url:
+        return NoDelivery()
+    return SmtpMail(settings.smtp_url, settings.mail_from, Guard("mail", limits))
 
 
 class NoDelivery:
@@ -44,7 +52,7 @@ class SmtpMail:
 
     delivers = True
 
-    def __init__(self, url: str, sender: str) -> None:
+    def __init__(self, url: str, sender: str, guard: Guard | None = None, *, seconds: float = TOTAL_SECONDS) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
             raise ValueError("SMTP_URL must look like smtp://user:password@host:port or smtps://…")
@@ -54,6 +62,7 @@ class SmtpMail:
         self._user = unquote(parts.username or "")
         self._password = unquote(parts.password or "")
         self._sender = sender
+        self._guard, self._seconds = guard or Guard("mail"), seconds
 
     def send(
         self,
@@ -66,21 +75,25 @@ class SmtpMail:
         message_id: str | None = None,
     ) -> None:
         server: _Server | None = None
-        try:
-            message = self._message(to, subject, text, html, calendar, message_id)
-            server = self._connection()
-            if self._user:
-                server.login(self._user, self._password)
-            server.send_message(message)
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= _REFUSED
-            if server is not None and server.had_all and not refused:
-                raise OutcomeUnknown("mail") from None
-            # The server's own words may quote the address: they go nowhere.
-            raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
-        finally:
-            if server is not None:
-                _leave(server)
+        with self._guard.call(self._seconds) as call:
+            try:
+                message = self._message(to, subject, text, html, calendar, message_id)
+                server = self._connection()
+                if self._user:
+                    server.login(self._user, self._password)
+                server.send_message(message)
+            except (OSError, smtplib.SMTPException, ValueError) as error:
+                # A server that answers is well, whatever it says of one mail.
+                if isinstance(error, OSError) and not isinstance(error, _ANSWERED):
+                    call.failed()
+                refused = isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= _REFUSED
+                if server is not None and server.had_all and not refused:
+                    raise OutcomeUnknown("mail") from None
+                # The server's own words may quote the address: they go nowhere.
+                raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
+            finally:
+                if server is not None:
+                    _leave(server)
 
     def _message(
         self, to: str, subject: str, text: str, html: str, calendar: str | None, message_id: str | None
@@ -101,8 +114,8 @@ class SmtpMail:
     def _connection(self) -> "_Server":
         trusted = ssl.create_default_context()
         if self._secure:
-            return _SecureServer(self._host, self._port, timeout=_TIMEOUT_SECONDS, context=trusted)
-        server = _Server(self._host, self._port, timeout=_TIMEOUT_SECONDS)
+            return _SecureServer(self._host, self._port, timeout=_seconds_a_step(), context=trusted)
+        server = _Server(self._host, self._port, timeout=_seconds_a_step())
         try:
             server.ehlo()
             if server.has_extn("starttls"):
@@ -114,15 +127,44 @@ class SmtpMail:
         return server
 
 
+def _seconds_a_step() -> float:
+    return max(0.1, deadline.clipped(_STEP_SECONDS) or 0)
+
+
 class _Server(smtplib.SMTP):
-    """Knows whether the server had the mail's last byte: what breaks then says nothing about what became of it."""
+    """Broken off at the deadline, for smtplib's time-out bounds one read and not a server that drips.
+
+    Knows whether the server had the mail's last byte: what breaks then says nothing about what became of it.
+    """
 
     had_all = False
+    _timer: threading.Timer | None = None
+
+    def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
+        self._timer = threading.Timer(max(0.1, deadline.clipped(TOTAL_SECONDS) or 0), self._break_off)
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            return super().connect(host, port, source_address)
+        except BaseException:
+            self.close()
+            raise
 
     def send(self, s: Any) -> None:
         super().send(s)
         # Commands are text; a mail's content alone is bytes, and comes in one piece.
         self.had_all = isinstance(s, bytes)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().close()
+
+    def _break_off(self) -> None:
+        with suppress(OSError):
+            if self.sock is not None:
+                # Not that of the TLS socket, which takes away what another thread is reading from.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
 class _SecureServer(_Server, smtplib.SMTP_SSL):

@@ -6,8 +6,8 @@ Anything that is not a three-part JWT is refused before any key is looked at.
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -18,7 +18,9 @@ from joserfc.jws import JWSRegistry, extract_compact
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 
 from admin_app.errors import NotSignedIn, ProviderUnavailable
-from admin_app.integrations import fields, local
+from admin_app.integrations import deadline, fields, transport
+from admin_app.integrations.guard import WEB, Guard, Limits
+from admin_app.integrations.transport import Patience, Rules
 
 _JWT = re.compile(r"[A-Za-z0-9_-]{1,2000}\.[A-Za-z0-9_-]{1,16000}\.[A-Za-z0-9_-]{1,2000}")
 _LEEWAY_SECONDS = 5
@@ -47,13 +49,16 @@ class JwksKeys:
         url: str,
         *,
         timeout: float = _JWKS_TIMEOUT_SECONDS,
+        limits: Limits = WEB,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._provider = provider
         self._url = url
-        self._timeout = timeout
         self._clock = clock
+        once = Rules(reads=Patience(tries=1, seconds=timeout, seconds_per_try=timeout))
+        self._http = transport.client(Guard(provider, limits), url, once)
         self._lock = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(limits.calls)
         self._keys: list[tuple[str | None, RSAKey]] = []
         self._fetched_at = self._failed_at = float("-inf")
 
@@ -63,10 +68,26 @@ class JwksKeys:
             return known
         if known:
             return self._renewed(kid, known)
-        with self._lock:
+        with self._a_turn():
             if not self._matching(kid) and self._age() > _UNKNOWN_KEY_PAUSE_SECONDS:
                 self._fetch_or_raise()
         return self._matching(kid)
+
+    @contextmanager
+    def _a_turn(self) -> Iterator[None]:
+        """One caller fetches and a few wait for what it brings; more of them are refused at once."""
+        if not self._waiting.acquire(blocking=False):
+            raise ProviderUnavailable(self._provider, retry_after=_JWKS_TIMEOUT_SECONDS)
+        try:
+            left = deadline.remaining()
+            if not self._lock.acquire(timeout=-1 if left is None else max(0.0, left)):
+                raise ProviderUnavailable(self._provider, retry_after=_JWKS_TIMEOUT_SECONDS)
+            try:
+                yield
+            finally:
+                self._lock.release()
+        finally:
+            self._waiting.release()
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at
@@ -91,11 +112,11 @@ class JwksKeys:
         if self._clock() - self._failed_at < _FAILURE_PAUSE_SECONDS:
             raise ProviderUnavailable(self._provider)
         try:
-            answer = httpx.get(self._url, timeout=self._timeout, trust_env=not local.serves(self._url))
+            answer = self._http.get(self._url)
             answer.raise_for_status()
             self._keys = _read_jwks(answer.json())
             self._fetched_at = self._clock()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        except (ProviderUnavailable, httpx.HTTPError, httpx.InvalidURL, ValueError):
             self._failed_at = self._clock()
             raise ProviderUnavailable(self._provider) from None
 

@@ -9,17 +9,18 @@ import stripe
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, ForeignMode, MalformedEvent
 from admin_app.integrations import deliveries, fields, stripe_shapes, stripe_subscriptions
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.money_ports import StripeEvent, StripePort
-from admin_app.integrations.stripe_api import StripeApi
+from admin_app.integrations.stripe_api import PROVIDER, StripeApi
 
 TOLERANCE_SECONDS = 300
 _TIMESTAMP = re.compile(r"t=([0-9]{1,12})")
 _LONGEST_ID = 200
 
 
-def client(settings: Settings) -> StripePort:
+def client(settings: Settings, limits: Limits = WEB) -> StripePort:
     """Stripe's API by its own SDK."""
-    return StripeApi(settings.stripe_secret_key, settings.stripe_api_base)
+    return StripeApi(settings.stripe_secret_key, settings.stripe_api_base, Guard(PROVIDER, limits))
 
 
 def verify(raw: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> None:

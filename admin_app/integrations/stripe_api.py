@@ -1,7 +1,8 @@
 """Stripe's API through its SDK.
 
-The SDK tries a call up to three times with one idempotency key. What a failure means depends on all of its tries: when
-an earlier one left and was lost, a plain "not now" to the last one does not say that nothing happened.
+A change is tried up to three times with one idempotency key, by our transport and not by the SDK. What a failure means
+depends on all of its tries: when an earlier one left and was lost, a plain "not now" to the last one does not say that
+nothing happened.
 """
 
 import threading
@@ -9,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-import requests
+import httpx
 import stripe
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations import fields, local, stripe_shapes, stripe_subscriptions
+from admin_app.integrations import fields, stripe_shapes, stripe_subscriptions, transport
+from admin_app.integrations.guard import Guard
 from admin_app.integrations.money_ports import (
     CheckoutWish,
     StripeDispute,
@@ -23,9 +24,17 @@ from admin_app.integrations.money_ports import (
     StripeSession,
     StripeSubscription,
 )
+from admin_app.integrations.transport import LOST, Patience, Rules
 
-_TIMEOUT_SECONDS = 10
-_RETRIES = 2
+PROVIDER = "stripe"
+# A conflict is a try that is still running; 424 may come after the effect. Stripe says itself when to try no more.
+RULES = Rules(
+    reads=Patience(seconds=20, seconds_per_try=10),
+    writes=Patience(seconds=30, seconds_per_try=10),
+    keys_repeat=True,
+    lost_statuses=frozenset({409, 424}),
+    advice="stripe-should-retry",
+)
 _PAGE_SIZE = 100
 _REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 # What the SDK lets through when an answer is JSON but no object of Stripe's.
@@ -41,12 +50,12 @@ stripe.enable_telemetry = False
 class StripeApi:
     """`StripePort` over HTTP."""
 
-    def __init__(self, secret_key: str, api_base: str) -> None:
-        self._http = _Http(trust_environment=not local.serves(api_base))
+    def __init__(self, secret_key: str, api_base: str, guard: Guard, rules: Rules | None = None) -> None:
+        self._http = _Http(transport.client(guard, api_base, rules or RULES))
         self._v1 = stripe.StripeClient(
             secret_key,
             base_addresses={"api": api_base},
-            max_network_retries=_RETRIES,
+            max_network_retries=0,
             http_client=self._http,
         ).v1
 
@@ -174,68 +183,55 @@ class StripeApi:
 
     def _write(self, call: Callable[[], Any], read: "Read[Found]") -> Found:
         """Make something happen at Stripe, and say of a failure whether it may have happened."""
-        self._http.lost_a_try = False
         try:
             found = read(call().to_dict())
         except (stripe.InvalidRequestError, stripe.CardError, stripe.IdempotencyError) as error:
             # Stripe keeps a call's answer under its key: had a lost try done it, this one would have been told so.
-            raise ProviderRefused("stripe", _code(error)) from None
+            raise ProviderRefused(PROVIDER, _code(error)) from None
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
-            raise self._unless_lost(ProviderRefused("stripe", _code(error), passing=True)) from None
-        except (stripe.RateLimitError, stripe.APIConnectionError):
-            raise self._unless_lost(ProviderUnavailable("stripe")) from None
+            raise self._unless_lost(ProviderRefused(PROVIDER, _code(error), passing=True)) from None
+        except stripe.RateLimitError:
+            raise self._unless_lost(ProviderUnavailable(PROVIDER)) from None
         except (stripe.StripeError, *_UNREADABLE):
-            raise OutcomeUnknown("stripe") from None
+            raise OutcomeUnknown(PROVIDER) from None
         if found is None:
-            raise OutcomeUnknown("stripe")
+            raise OutcomeUnknown(PROVIDER)
         return found
 
     def _unless_lost(self, error: DomainError) -> DomainError:
         """The last try's answer holds for the call only when no try before it was lost."""
-        return OutcomeUnknown("stripe") if self._http.lost_a_try else error
+        return OutcomeUnknown(PROVIDER) if self._http.lost_a_try else error
 
 
-class _Http(stripe.RequestsClient):
-    """The SDK's own client, which also notes whether a try of this thread's call may have had an unseen effect."""
+class _Http(stripe.HTTPClient):
+    """The SDK's HTTP over ours, which also notes whether a try of this thread's call may have had an unseen effect."""
 
-    def __init__(self, *, trust_environment: bool) -> None:
-        session = requests.Session()
-        session.trust_env = trust_environment
-        super().__init__(timeout=_TIMEOUT_SECONDS, session=session)
+    name = "httpx"
+
+    def __init__(self, http: httpx.Client) -> None:
+        super().__init__()
+        self._http = http
         self._call = threading.local()
 
     @property
     def lost_a_try(self) -> bool:
         return bool(getattr(self._call, "lost_a_try", False))
 
-    @lost_a_try.setter
-    def lost_a_try(self, value: bool) -> None:
-        self._call.lost_a_try = value
-
     def request(  # type: ignore[override]  # the SDK's own clients narrow it the same way
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
+        self._call.lost_a_try = False
+        # The SDK leaves the brackets of `expand[0]` as they are, which a query may not have.
+        encoded = url.replace("[", "%5B").replace("]", "%5D")
         try:
-            body, status, answered = super().request(method, url, headers, post_data)
-        except stripe.APIConnectionError as error:
-            if not _never_left(error.__cause__):
-                self.lost_a_try = True
-            raise
-        # A conflict is a try that is still running; 424 and 5xx may come after the effect.
-        if status in {409, 424} or status >= 500:
-            self.lost_a_try = True
-        return body, status, answered
+            answer = self._http.request(method, encoded, headers=headers, content=post_data)
+        except httpx.InvalidURL:
+            raise ProviderUnavailable(PROVIDER) from None
+        self._call.lost_a_try = answer.extensions[LOST]
+        return answer.content, answer.status_code, answer.headers
 
-
-def _never_left(cause: BaseException | None) -> bool:
-    """Whether no connection was made, so that Stripe cannot have seen the call."""
-    if isinstance(cause, requests.exceptions.ConnectTimeout):
-        return True
-    if isinstance(cause, requests.exceptions.ConnectionError) and cause.args:
-        reason = cause.args[0].reason if isinstance(cause.args[0], MaxRetryError) else cause.args[0]
-        return isinstance(reason, NewConnectionError | ConnectTimeoutError)
-    # An address that is none.
-    return isinstance(cause, ValueError)
+    def close(self) -> None:
+        self._http.close()
 
 
 def _code(error: stripe.StripeError) -> str:
@@ -253,11 +249,11 @@ def _read(identity: str, call: Callable[[str], Any], read: "Read[Found]") -> Fou
     except stripe.StripeError as error:
         if error.http_status == 404:
             return None
-        raise ProviderUnavailable("stripe") from None
+        raise ProviderUnavailable(PROVIDER) from None
     except _UNREADABLE:
-        raise ProviderUnavailable("stripe") from None
+        raise ProviderUnavailable(PROVIDER) from None
     if found is None:
-        raise ProviderUnavailable("stripe")
+        raise ProviderUnavailable(PROVIDER)
     return found
 
 
@@ -286,11 +282,11 @@ def _each(
                 continue
             found = read(data)
             if found is None:
-                raise ProviderUnavailable("stripe")
+                raise ProviderUnavailable(PROVIDER)
             yield found
     except stripe.StripeError as error:
         # Once begun, the item after which the next page follows is gone: what comes then is not known.
         if not of_something or begun or error.http_status != 404:
-            raise ProviderUnavailable("stripe") from None
+            raise ProviderUnavailable(PROVIDER) from None
     except _UNREADABLE:
-        raise ProviderUnavailable("stripe") from None
+        raise ProviderUnavailable(PROVIDER) from None

@@ -11,8 +11,9 @@ from typing import Any
 from admin_app.config import Settings
 from admin_app.errors import BadSignature, MalformedEvent
 from admin_app.integrations import deliveries, fields, whop_shapes
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.ports import EventKind, WhopEvent, WhopPort
-from admin_app.integrations.whop_api import WhopApi
+from admin_app.integrations.whop_api import PROVIDER, WhopApi
 
 TOLERANCE_SECONDS = 300
 _LONGEST_ID = 200
@@ -26,9 +27,9 @@ _KINDS: Mapping[str, EventKind] = {
 }
 
 
-def client(settings: Settings) -> WhopPort:
+def client(settings: Settings, limits: Limits = WEB) -> WhopPort:
     """Whop's API by its own SDK."""
-    return WhopApi(settings.whop_api_key, settings.whop_api_base)
+    return WhopApi(settings.whop_api_key, settings.whop_api_base, Guard(PROVIDER, limits))
 
 
 def verify(raw: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> None:

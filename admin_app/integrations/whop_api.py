@@ -15,24 +15,28 @@ from whop_sdk.core.parse_error import ParsingError
 from whop_sdk.environment import WhopEnvironment
 
 from admin_app.errors import ProviderUnavailable
-from admin_app.integrations import fields, local, whop_shapes
+from admin_app.integrations import fields, transport, whop_shapes
+from admin_app.integrations.guard import Guard
 from admin_app.integrations.ports import WhopMembership
+from admin_app.integrations.transport import Patience, Rules
 
+PROVIDER = "whop"
 API_VERSION_DATE = "2026-10-15-1"
-_TIMEOUT_SECONDS = 10
+# Lists of a hundred take their time; only jobs ask.
+RULES = Rules(reads=Patience(seconds=20, seconds_per_try=10))
 _PAGE_SIZE = 100
 
 
 class WhopApi:
     """`WhopPort` over HTTP."""
 
-    def __init__(self, api_key: str, api_base: str) -> None:
+    def __init__(self, api_key: str, api_base: str, guard: Guard, rules: Rules = RULES) -> None:
         self._sdk = Whop(
             token=api_key,
             environment=WhopEnvironment(api=api_base, vault=api_base),
-            httpx_client=httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=not local.serves(api_base)),
+            httpx_client=transport.client(guard, api_base, rules),
             api_version_date=API_VERSION_DATE,
-            max_retries=1,
+            max_retries=0,
         )
 
     def membership(self, membership_id: str) -> WhopMembership | None:
@@ -69,7 +73,7 @@ class WhopApi:
     def _page(self, cursor: str | None) -> Mapping[str, Any]:
         page = _answer(lambda: self._sdk.memberships.list(first=_PAGE_SIZE, after=cursor).response)
         if page is None or not isinstance(page.get("data"), list):
-            raise ProviderUnavailable("whop")
+            raise ProviderUnavailable(PROVIDER)
         return page
 
 
@@ -87,10 +91,10 @@ def _answer(call: Callable[[], Any]) -> Mapping[str, Any] | None:
         if error.status_code == 404:
             return None
         if error.status_code == 403:
-            raise _NotAllowed("whop") from None
-        raise ProviderUnavailable("whop") from None
+            raise _NotAllowed(PROVIDER) from None
+        raise ProviderUnavailable(PROVIDER) from None
     except (httpx.HTTPError, ValueError):
-        raise ProviderUnavailable("whop") from None
+        raise ProviderUnavailable(PROVIDER) from None
     if not isinstance(body, dict):
-        raise ProviderUnavailable("whop")
+        raise ProviderUnavailable(PROVIDER)
     return body

@@ -1,36 +1,32 @@
 """WorkOS through its SDK: guests as users with an organization of their own, codes by mail, access tokens.
 
 The SDK's own retries are off: it would wait as long as WorkOS asks for, and send a magic code twice. What certainly
-did nothing is tried once more here; whether a change without an answer was made, the caller must find out.
+did nothing is tried again by our transport; whether a change without an answer was made, the caller must find out.
 """
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol, TypeVar
 
-import httpx
 from workos import WorkOSClient
 from workos._errors import (
     APIError,
     AuthenticationFlowError,
     OrganizationSelectionRequiredError,
-    RateLimitExceededError,
-    ServerError,
-    WorkOSConnectionError,
     WorkOSError,
 )
 
 from admin_app.config import Settings
 from admin_app.errors import Forbidden, NotSignedIn, OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations import fields, local
+from admin_app.integrations import fields, transport
+from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.guest_ports import GuestSession, WorkosPort, WorkosUser
 from admin_app.integrations.signed_tokens import JwksKeys, SignedTokens
+from admin_app.integrations.transport import Patience, Rules
 
 _PROVIDER = "workos"
-_TIMEOUT_SECONDS = 10
-_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 2.0
+_TWICE = Patience(tries=2, seconds=12, seconds_per_try=10)
+RULES = Rules(reads=_TWICE, writes=_TWICE)
 _ALREADY_A_MEMBER = frozenset({"organization_membership_already_exists", "entity_already_exists"})
 _NOT_THIS_CODE = frozenset(
     {
@@ -44,7 +40,6 @@ _NOT_THIS_CODE = frozenset(
         "user_not_found",
     }
 )
-_DID_NOTHING = (RateLimitExceededError, WorkOSConnectionError)
 Answer = TypeVar("Answer")
 
 
@@ -57,28 +52,36 @@ class _Person(Protocol):
     last_name: str | None
 
 
-def client(settings: Settings) -> WorkosPort:
-    keys = JwksKeys(_PROVIDER, f"{settings.workos_api_base}/sso/jwks/{settings.workos_client_id}")
+def client(settings: Settings, limits: Limits = WEB) -> WorkosPort:
+    keys = JwksKeys(_PROVIDER, f"{settings.workos_api_base}/sso/jwks/{settings.workos_client_id}", limits=limits)
     return WorkosApi(
         settings.workos_api_key,
         settings.workos_client_id,
         settings.workos_api_base,
         SignedTokens(settings.workos_issuers, keys),
+        Guard(_PROVIDER, limits),
     )
 
 
 class WorkosApi:
     """`WorkosPort` over HTTP."""
 
-    def __init__(self, api_key: str, client_id: str, api_base: str, tokens: SignedTokens) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        client_id: str,
+        api_base: str,
+        tokens: SignedTokens,
+        guard: Guard,
+        rules: Rules | None = None,
+    ) -> None:
         self._tokens = tokens
         self._sdk = WorkOSClient(
             api_key=api_key,
             client_id=client_id,
             base_url=api_base,
-            request_timeout=_TIMEOUT_SECONDS,
             max_retries=0,
-            http_client=httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=not local.serves(api_base)),
+            http_client=transport.client(guard, api_base, rules or RULES),
         )
 
     def find_user(self, email: str) -> WorkosUser | None:
@@ -211,57 +214,26 @@ def _user(person: _Person) -> WorkosUser:
 
 
 def _read(call: Callable[[], Answer]) -> Answer:
-    return _call(call, repeats=_passes, on_silence=ProviderUnavailable(_PROVIDER))
+    return _call(call, unreadable=ProviderUnavailable(_PROVIDER))
 
 
 def _change(call: Callable[[], Answer]) -> Answer:
-    return _call(call, repeats=_did_nothing, on_silence=OutcomeUnknown(_PROVIDER))
+    return _call(call, unreadable=OutcomeUnknown(_PROVIDER))
 
 
-def _did_nothing(failure: WorkOSError) -> bool:
-    return isinstance(failure, _DID_NOTHING)
-
-
-def _passes(failure: WorkOSError) -> bool:
-    """Worth a second look; a time-out has been waited for long enough. The SDK has no class for a broken connection."""
-    return isinstance(failure, (*_DID_NOTHING, ServerError)) or type(failure) is WorkOSError
-
-
-def _call(
-    call: Callable[[], Answer], *, repeats: Callable[[WorkOSError], bool], on_silence: ProviderUnavailable
-) -> Answer:
-    """The answer in WorkOS's shape; `on_silence` is raised when it may have acted although none came."""
+def _call(call: Callable[[], Answer], *, unreadable: ProviderUnavailable) -> Answer:
+    """The answer in WorkOS's shape; `unreadable` is raised for one that is not: it may have acted."""
     try:
-        try:
-            answer = call()
-        except WorkOSError as failure:
-            if not repeats(failure):
-                raise
-            _pause(failure)
-            answer = call()
+        answer = call()
     except AuthenticationFlowError as step:
         raise _AnotherStep(step) from None
-    except _DID_NOTHING:
-        raise ProviderUnavailable(_PROVIDER) from None
-    except ServerError:
-        raise on_silence from None
     except APIError as refused:
         _refuse(refused)
     except (WorkOSError, AttributeError, TypeError, ValueError, LookupError):
-        # No answer, half of one, or one that is not in WorkOS's shape.
-        raise on_silence from None
+        raise unreadable from None
     if answer is None:
-        raise on_silence
+        raise unreadable
     return answer
-
-
-def _pause(refused: WorkOSError) -> None:
-    """Wait before the second try; a web request does not wait for as long as a limit may ask."""
-    wanted = getattr(refused, "retry_after", None)
-    seconds = _PAUSE_SECONDS if wanted is None else float(wanted)
-    if seconds > _LONGEST_PAUSE_SECONDS:
-        raise ProviderUnavailable(_PROVIDER)
-    time.sleep(seconds)
 
 
 def _refuse(error: APIError) -> NoReturn:

@@ -9,6 +9,7 @@ from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.db_limits import BoundedAsyncConnection, Limits
 from admin_app.integrations import registry
+from admin_app.integrations.guard import WORKER
 from admin_app.integrations.job_order import SLOTS
 from admin_app.jobs import tasks
 from admin_app.jobs.bench import Bench
@@ -27,7 +28,7 @@ def bench_for(settings: Settings) -> Bench:
     """The database and providers of one worker process."""
     limits = Limits.of_worker(settings)
     db = Database.from_settings(settings, limits=limits, pool_size=CONCURRENCY + 2, max_overflow=CONCURRENCY)
-    return Bench(db, settings, registry.from_settings(settings))
+    return Bench(db, settings, registry.from_settings(settings, WORKER))
 
 
 def build(bench: Bench, *, back_off: BackOff | None = None) -> App:

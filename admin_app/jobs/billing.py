@@ -5,6 +5,7 @@ from datetime import datetime
 import structlog
 
 from admin_app.context import Job
+from admin_app.integrations import deadline
 from admin_app.integrations.money_ports import StripePort
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import code_of
@@ -19,6 +20,7 @@ RENEWED_AT_ONCE = 50
 log = structlog.get_logger("backdesk.jobs")
 
 
+@deadline.short_task
 def refresh(bench: Bench, client_id: int) -> None:
     """One client, in a transaction of its own."""
     with bench.db.unit_of_work(FOLLOWS) as ctx:
@@ -44,12 +46,14 @@ def _due(bench: Bench, tried: set[int], limit: int) -> list[int]:
     return [client_id for client_id in due if client_id not in tried]
 
 
+@deadline.short_task
 def ask(bench: Bench, client_id: int) -> None:
     billing_asking.take_in_all(
         lambda: bench.db.unit_of_work(Job("ask_about_billing")), _stripe(bench), client_id=client_id
     )
 
 
+@deadline.short_task
 def extend_trial(bench: Bench, subscription_id: str, until: str, key: str) -> None:
     trial_sending.send(
         lambda: bench.db.unit_of_work(Job("extend_trial")),

@@ -1,12 +1,14 @@
 """Tells Cal.com and Calendly what became of a booking here."""
 
 from admin_app.context import Job
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services import calendar_calls, calendar_sync
 
 AT_ONCE = 200
 
 
+@deadline.short_task
 def sync_calendar(bench: Bench, booking_id: int) -> None:
     calendar_sync.sync(lambda: bench.db.unit_of_work(Job("sync_calendar")), bench.providers, booking_id=booking_id)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from admin_app.context import Ctx, Job
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services import appointments, checkout, holds, provider_calls, settlement
 
@@ -15,6 +16,7 @@ def expire_holds(bench: Bench) -> int:
         return holds.end_lapsed(ctx, limit=AT_ONCE)
 
 
+@deadline.short_task
 def expire_checkout(bench: Bench, subject: str) -> None:
     checkout.close(_work(bench, "expire_checkout"), bench.providers.stripe, subject=subject)
 
@@ -28,6 +30,7 @@ def settle_calls(bench: Bench) -> int:
     return queued
 
 
+@deadline.short_task
 def settle_call(bench: Bench, call_id: int) -> None:
     work, stripe = _work(bench, "settle_calls"), bench.providers.stripe
     checkout.settle(work, stripe, call_id=call_id, return_url=bench.settings.payer_return_url)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from admin_app.context import Ctx, Job
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services import drift_runs, drift_settling
 from admin_app.services.drift import Progress
@@ -35,6 +36,7 @@ def queue_unfinished(bench: Bench) -> int:
         return drift_runs.queue_unfinished(ctx)
 
 
+@deadline.short_task
 def settle_finding(bench: Bench, provider: str, finding_id: int, *, last_try: bool = True) -> None:
     """Carry out what was decided about a difference; where that cannot be, it waits for a person again."""
 

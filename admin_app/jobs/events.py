@@ -2,6 +2,7 @@
 
 from admin_app.context import Job
 from admin_app.errors import ProviderUnavailable
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import code_of
 from admin_app.services import inbox
@@ -10,6 +11,7 @@ from admin_app.services.event_handling import NotConfigured
 ACTOR = Job("process_event")
 
 
+@deadline.short_task
 def process(bench: Bench, event_id: int, *, last_try: bool) -> None:
     """Apply the event, or note why not and leave it for the next try."""
     try:

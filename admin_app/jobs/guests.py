@@ -4,14 +4,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from admin_app.context import Ctx, Job
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services import guest_resolution, guest_sign_in
 
 
+@deadline.short_task
 def send_code(bench: Bench, guest_id: int, asking: str) -> None:
     guest_sign_in.send_code(_work(bench, "send_guest_code"), bench.providers.workos, guest_id=guest_id, asking=asking)
 
 
+@deadline.short_task
 def register(bench: Bench, meeting_id: int) -> None:
     guest_resolution.register_for(_work(bench, "register_guest"), bench.providers.workos, meeting_id=meeting_id)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from admin_app.context import Ctx, Job
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services import appointment_mails, claim_mails, mail_states, outbox, switch_mails
 from admin_app.services.outbox import OutgoingMail
@@ -69,6 +70,7 @@ def settle(bench: Bench) -> None:
             step(ctx, limit=SETTLED_AT_ONCE)
 
 
+@deadline.short_task
 def _hand_over(bench: Bench, actor: Job, mail: OutgoingMail, mark_sent: Callable[[Ctx, bool], None]) -> None:
     server, number = bench.providers.mail, mail.sent_email_id
     try:

@@ -1,12 +1,14 @@
 """Compares one membership with Whop, out of turn."""
 
 from admin_app.context import Job
+from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services import reconcile
 
 ACTOR = Job("compare_membership")
 
 
+@deadline.short_task
 def compare(bench: Bench, membership_id: str) -> None:
     """Make what is held of this membership agree with Whop; nothing to do where Whop is not configured."""
     whop = bench.providers.whop

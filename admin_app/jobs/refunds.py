@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from admin_app.context import Job
+from admin_app.integrations import deadline
 from admin_app.integrations.money_ports import StripePort
 from admin_app.jobs.bench import Bench
 from admin_app.services import refund_sending
@@ -12,10 +13,12 @@ from admin_app.services.event_handling import NotConfigured
 PENDING_FOR = timedelta(hours=1)
 
 
+@deadline.short_task
 def send(bench: Bench, refund_id: int) -> None:
     refund_sending.send(lambda: bench.db.unit_of_work(Job("send_refund")), _stripe(bench), refund_id=refund_id)
 
 
+@deadline.short_task
 def ask(bench: Bench, refund_id: int) -> None:
     refund_sending.ask(lambda: bench.db.unit_of_work(Job("ask_about_refund")), _stripe(bench), refund_id=refund_id)
 

@@ -10,7 +10,7 @@ from migrations import ops, retired
 from migrations.ops import Column
 
 revision = "0032"
-down_revision = "0030"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 

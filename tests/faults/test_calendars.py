@@ -13,7 +13,9 @@ from sqlalchemy import select
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations import calcom_api
 from admin_app.integrations.calcom_api import CalcomApi
-from admin_app.integrations.provider_http import Patience, ProviderHttp
+from admin_app.integrations.guard import Guard
+from admin_app.integrations.provider_http import ProviderHttp
+from admin_app.integrations.transport import Patience
 from admin_app.jobs import calendars
 from admin_app.services import appointments, audit, bookings, calendar_sync
 from admin_app.services.calendar_sync import SomebodyIsAtIt
@@ -225,7 +227,7 @@ class TestCalcom:
 
     def hasty(self, house: House) -> Any:
         http = ProviderHttp(
-            "calcom",
+            Guard("calcom"),
             f"{house.simulator}/calcom",
             CALCOM_API_KEY,
             reason_of=calcom_api.reason_of,

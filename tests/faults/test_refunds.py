@@ -1,6 +1,7 @@
 """Refunds over HTTP while Stripe misbehaves: one refund there, and here an end or a visible `unknown`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.errors import ProviderUnavailable
+from admin_app.integrations import stripe_api
 from admin_app.integrations.money_ports import CheckoutWish
+from admin_app.integrations.transport import Patience
 from admin_app.jobs import refunds
 from admin_app.services import payments, settlement
 from admin_app.simulator import control, control_stripe
@@ -118,7 +121,8 @@ def test_every_answer_lost_is_unknown_until_stripe_is_asked(
 def test_no_answer_in_time_is_unknown_and_no_second_refund(
     house: House, payment: Payment, refund: Refund, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("admin_app.integrations.stripe_api._TIMEOUT_SECONDS", 0.4)
+    hasty_rules = replace(stripe_api.RULES, writes=Patience(seconds=3, seconds_per_try=0.4))
+    monkeypatch.setattr("admin_app.integrations.stripe_api.RULES", hasty_rules)
     hasty = houses.build(house.simulator, house.db)
     control.fault(house.simulator, "stripe", "slow", times=SDK_TRIES, seconds=1)
     refunds.send(hasty.bench, refund.id)

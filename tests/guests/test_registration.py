@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from admin_app.context import Guest as Visitor
 from admin_app.errors import Forbidden, GuestUserCreationError
+from admin_app.integrations.transport import Patience, Rules
 from admin_app.services import audit, guests
 from admin_app.services.guests import Registered
 from admin_app.simulator import control, control_workos
@@ -210,7 +211,8 @@ def test_without_workos_nobody_is_registered(house: House, email: str) -> None:
 def test_a_slow_workos_ends_in_an_unknown_call_that_is_asked_about(
     house: House, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("admin_app.integrations.workos_api._TIMEOUT_SECONDS", 1)
+    a_second = Patience(seconds=1, seconds_per_try=1)
+    monkeypatch.setattr("admin_app.integrations.workos_api.RULES", Rules(reads=a_second, writes=a_second))
     impatient = build(house.simulator, house.db)
     control.fault(house.simulator, "workos", "slow", after=1, seconds=2)
     with pytest.raises(GuestUserCreationError):

@@ -8,6 +8,7 @@ import pytest
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.calcom_api import CalcomApi, reason_of
 from admin_app.integrations.calendar_ports import Slot
+from admin_app.integrations.guard import Guard
 from admin_app.integrations.memory import Memory
 from admin_app.integrations.provider_http import ProviderHttp
 from tests.integrations.conftest import ScriptedProvider
@@ -48,7 +49,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def calcom(provider: ScriptedProvider, clock: Clock) -> CalcomApi:
-    http = ProviderHttp("calcom", provider.url, "cal_1", reason_of=reason_of, sleep=lambda _: None)
+    http = ProviderHttp(Guard("calcom"), provider.url, "cal_1", reason_of=reason_of, sleep=lambda _: None)
     return CalcomApi(http, Memory(seconds=600, size=10, clock=clock))
 
 

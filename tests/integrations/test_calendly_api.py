@@ -7,6 +7,7 @@ import pytest
 
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.calendly_api import CalendlyApi, reason_of
+from admin_app.integrations.guard import Guard
 from admin_app.integrations.provider_http import ProviderHttp
 from tests.integrations.conftest import ScriptedProvider
 
@@ -39,7 +40,7 @@ def calendly(provider: ScriptedProvider) -> CalendlyApi:
     provider.answers["/scheduled_events/E1/invitees/I1"] = (200, {"resource": PERSON})
     provider.answers["/scheduled_events/E1"] = (200, {"resource": WHEN})
     provider.answers["/users/me"] = (200, {"resource": {"uri": f"{API}/users/U", "current_organization": f"{API}/o/O"}})
-    return CalendlyApi(ProviderHttp("calendly", provider.url, "t", reason_of=reason_of, sleep=lambda _: None))
+    return CalendlyApi(ProviderHttp(Guard("calendly"), provider.url, "t", reason_of=reason_of, sleep=lambda _: None))
 
 
 def kind(number: int, **more: Any) -> dict[str, Any]:

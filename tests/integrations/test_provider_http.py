@@ -9,8 +9,10 @@ import pytest
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.circuit import LONGEST_REST_SECONDS, Circuit
+from admin_app.integrations.guard import Guard
 from admin_app.integrations.memory import Memory
-from admin_app.integrations.provider_http import Patience, ProviderHttp
+from admin_app.integrations.provider_http import ProviderHttp
+from admin_app.integrations.transport import Patience
 from tests.integrations.conftest import ScriptedProvider
 
 HASTY = Patience(seconds=1, seconds_per_try=0.2)
@@ -30,9 +32,8 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def http(provider: ScriptedProvider, waits: list[float]) -> ProviderHttp:
-    return ProviderHttp(
-        "calcom", provider.url, "key_1", reason_of=lambda body: (body or {}).get("code"), sleep=waits.append
-    )
+    reason_of = lambda body: (body or {}).get("code")  # noqa: E731
+    return ProviderHttp(Guard("calcom"), provider.url, "key_1", reason_of=reason_of, sleep=waits.append)
 
 
 def failure(call: Any) -> DomainError:
@@ -77,9 +78,8 @@ def test_retry_after_is_waited_for(http, provider, waits):
 def test_nobody_waits_for_a_minute_and_nobody_asks_meanwhile(provider, waits, as_date):
     clock = Clock()
     stated = format_datetime(datetime.now(UTC) + timedelta(seconds=70), usegmt=True) if as_date else "60"
-    http = ProviderHttp(
-        "calcom", provider.url, "k", reason_of=lambda _: None, sleep=waits.append, circuit=Circuit(clock=clock)
-    )
+    guard = Guard("calcom", circuit=Circuit(clock=clock))
+    http = ProviderHttp(guard, provider.url, "k", reason_of=lambda _: None, sleep=waits.append)
     provider.answers["/x"] = [(429, {}, {"Retry-After": stated}), (200, {"ok": True})]
     failure(lambda: http.get("/x"))
     assert (waits, len(provider.requests)) == ([], 1)
@@ -98,7 +98,7 @@ def test_a_retry_after_that_says_nothing_is_none(http, provider, waits, stated):
 
 
 def test_a_slow_provider_is_left_in_time(provider):
-    http = ProviderHttp("calcom", provider.url, "k", reason_of=lambda _: None, reads=HASTY, writes=HASTY)
+    http = ProviderHttp(Guard("calcom"), provider.url, "k", reason_of=lambda _: None, reads=HASTY, writes=HASTY)
     provider.answers["/x"], provider.delay = (200, {}), 1
     started = time.monotonic()
     assert type(failure(lambda: http.get("/x"))) is ProviderUnavailable
@@ -127,14 +127,14 @@ def test_a_write_is_sent_again_only_when_nothing_happened(http, provider, answer
 
 
 def test_a_server_that_is_off_is_certain(waits):
-    http = ProviderHttp("calcom", "http://127.0.0.1:9", "k", reason_of=lambda _: None, sleep=waits.append)
+    http = ProviderHttp(Guard("calcom"), "http://127.0.0.1:9", "k", reason_of=lambda _: None, sleep=waits.append)
     assert type(failure(lambda: http.post("/x", {}))) is ProviderUnavailable
     assert type(failure(lambda: http.get("/x"))) is ProviderUnavailable
 
 
 @pytest.mark.parametrize("base", ["", "nowhere", "http://[", "ftp://127.0.0.1"])
 def test_an_address_that_is_none_is_no_bug(base, waits):
-    http = ProviderHttp("calcom", base, "k", reason_of=lambda _: None, sleep=waits.append)
+    http = ProviderHttp(Guard("calcom"), base, "k", reason_of=lambda _: None, sleep=waits.append)
     assert type(failure(lambda: http.get("/x"))) is ProviderUnavailable
 
 
@@ -160,7 +160,8 @@ def test_a_refusal_has_a_code_and_never_a_sentence_of_theirs(http, provider, bod
 def test_the_circuit_opens_and_lets_one_try_after_a_rest(provider, waits):
     clock = Clock()
     circuit = Circuit(failures=2, rest_seconds=30, clock=clock)
-    http = ProviderHttp("calcom", provider.url, "k", reason_of=lambda _: None, sleep=waits.append, circuit=circuit)
+    guard = Guard("calcom", circuit=circuit)
+    http = ProviderHttp(guard, provider.url, "k", reason_of=lambda _: None, sleep=waits.append)
     provider.answers["/x"] = (500, {})
     for _ in range(5):
         failure(lambda: http.get("/x"))
@@ -173,26 +174,43 @@ def test_the_circuit_opens_and_lets_one_try_after_a_rest(provider, waits):
     provider.answers["/x"] = (200, {})
     for _ in range(3):
         assert http.get("/x") == {}
-    assert circuit.admits()
+    assert circuit.resting() == 0
 
 
 def test_while_one_tries_the_others_are_kept_out():
     clock = Clock()
     circuit = Circuit(failures=1, rest_seconds=30, clock=clock)
-    circuit.failed()
-    assert not circuit.admits()
+    circuit.failed(circuit.admit())
+    assert circuit.admit() is None
     clock.now += 30
-    assert [circuit.admits(), circuit.admits()] == [True, False]
-    circuit.succeeded()
-    assert [circuit.admits(), circuit.admits()] == [True, True]
+    probe = circuit.admit()
+    assert probe is not None
+    assert circuit.admit() is None
+    circuit.succeeded(probe)
+    assert None not in (circuit.admit(), circuit.admit())
 
 
 def test_a_rest_has_an_end():
     clock = Clock()
     circuit = Circuit(clock=clock)
-    circuit.failed(asked_to_wait=10_000_000)
+    circuit.failed(circuit.admit(), asked_to_wait=10_000_000)
     clock.now += LONGEST_REST_SECONDS
-    assert circuit.admits()
+    assert circuit.admit() is not None
+
+
+def test_what_left_before_it_opened_does_not_close_it():
+    clock = Clock()
+    circuit = Circuit(failures=1, rest_seconds=30, clock=clock)
+    early, bad = circuit.admit(), circuit.admit()
+    circuit.failed(bad)
+    circuit.succeeded(early)
+    assert circuit.admit() is None
+    clock.now += 30
+    probe = circuit.admit()
+    circuit.succeeded(early)
+    assert circuit.admit() is None
+    circuit.succeeded(probe)
+    assert circuit.admit() is not None
 
 
 def test_a_refusal_does_not_open_the_circuit(http, provider):

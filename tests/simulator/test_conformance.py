@@ -76,7 +76,7 @@ class TestWhop:
     @pytest.mark.parametrize("mode", ["500", "apply-then-drop"])
     def test_lasting_failures_are_a_passing_trouble(self, simulator, providers, mode):
         made = control.purchase(simulator, email="ada@example.com", deliver=False)
-        control.fault(simulator, "whop", mode, times=2)
+        control.fault(simulator, "whop", mode, times=3)
         with pytest.raises(ProviderUnavailable):
             providers.whop.membership(made["membership_id"])
 

@@ -10,6 +10,7 @@ import pytest
 
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import stripe
+from admin_app.integrations.guard import Limits
 from admin_app.integrations.money_ports import CheckoutWish, StripePort, StripeSession
 from admin_app.simulator import control, control_stripe
 from tests.integrations.signing import STRIPE_SECRET
@@ -157,7 +158,9 @@ class TestRefunds:
             (None, "canceled_by_us"),
         ]
 
-    def test_fifty_at_once_give_back_no_more_than_was_taken(self, port, paid):
+    def test_fifty_at_once_give_back_no_more_than_was_taken(self, settings, paid):
+        port = stripe.client(settings, Limits(calls=10, seconds_for_room=1))
+
         def ask(number: int) -> str:
             try:
                 return refund(port, paid, 4_500, number).status
@@ -295,7 +298,7 @@ class TestFaults:
             control.fault(simulator, "stripe", "off")
 
     def test_too_many_requests_changed_nothing(self, simulator, port, paid):
-        control.fault(simulator, "stripe", "429")
+        control.fault(simulator, "stripe", "429", times=3)
         with pytest.raises(ProviderUnavailable) as trouble:
             refund(port, paid, 100)
         assert not isinstance(trouble.value, OutcomeUnknown)
