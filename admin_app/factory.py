@@ -17,7 +17,7 @@ from admin_app.integrations import registry
 from admin_app.integrations.registry import Providers
 from admin_app.jobs.app import bench_for
 from admin_app.jobs.bench import Bench
-from views import errors, public, request_log, security, static_files
+from views import errors, middleware, public, request_log, security, static_files
 from views.backdesk import EXTENSION, Backdesk
 from views.console import pages, sign_in
 
@@ -48,6 +48,7 @@ def create_app(settings: Settings, *, database: Database | None = None, provider
     public.register(app)
     cli.register(app)
     app.add_url_rule("/", "root", _to_console)
+    middleware.register(app, settings, largest_request=LARGEST_REQUEST)
     return app
 
 
