@@ -1,8 +1,8 @@
 """How many requests work at once in one process.
 
 More requests than connections and processors only wait for each other, and what waits in them holds every thread. So a
-request that finds no place waits a moment and is then told to come again; where nothing has moved for a while it is told
-so at once. Deliveries of providers have places of their own: no page, however slow, makes one fail; and more patience,
+request that finds no place waits a moment and is then told to come again; where nothing has moved for a while, at once.
+Deliveries of providers have places of their own: no page, however slow, makes one fail. They also have more patience,
 because they are short and come in bursts. What needs no database needs no place.
 """
 
