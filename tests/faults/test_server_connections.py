@@ -99,6 +99,15 @@ def test_half_a_body_is_answered_and_nothing_is_done_by_it(server: Server) -> No
     assert b"content-security-policy" in head
 
 
+def test_chunks_that_are_none_are_answered_and_end_the_connection(server: Server) -> None:
+    with server.connect() as line:
+        line.sendall(b"POST /api/bookings HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nnot a length\r\n")
+        head = line.recv(65536).partition(b"\r\n\r\n")[0].lower()
+    assert head.startswith(b"http/1.1 400 ")
+    assert b"\r\nconnection: close" in head
+    assert b"content-security-policy" in head
+
+
 # -- reload and stop ------------------------------------------------------------------------------------------------
 
 

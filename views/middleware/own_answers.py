@@ -25,7 +25,7 @@ PAGE = """<!doctype html>
 <body><main><h1>{title}</h1><p>{sentence}</p><p>Reference: <code>{reference}</code></p></main></body>
 </html>
 """
-TITLES = {408: "It did not arrive", 503: "Busy at the moment"}
+TITLES = {400: "That could not be read", 408: "It did not arrive", 503: "Busy at the moment"}
 
 
 def own_answer(
@@ -42,7 +42,8 @@ def own_answer(
 
     `retry_after` is in seconds. One log line says that the request went no further.
     """
-    reference = uuid.uuid4().hex
+    # What stands outside of us may have given the request one.
+    reference = environ.get("backdesk.request_id") or uuid.uuid4().hex
     phrase = HTTPStatus(status).phrase
     if environ.get("PATH_INFO", "").startswith("/api/"):
         kind = "application/problem+json"

@@ -21,13 +21,14 @@ PIECE = 64 * 1024
 MOST_DISCARDED = 8 * 1024 * 1024
 DISCARD_SECONDS = 5.0
 NOT_COMPLETE = "The body of this request did not arrive completely, so nothing was done. Send it again."
+NOT_READABLE = "The body of this request is not sent as HTTP has it, so nothing was done."
 
 
 class ReadBodyFirst:
     """Hands the application bodies of at most `largest` bytes, complete and in memory.
 
     A larger one is not handed over; asking for it is refused by Flask, which knows the same limit. One that stops half
-    way is answered with 408.
+    way is answered with 408, one in chunks that are none with 400.
     """
 
     def __init__(self, app: "WSGIApplication", *, largest: int, secure: bool) -> None:
@@ -37,24 +38,39 @@ class ReadBodyFirst:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         source = environ["wsgi.input"]
-        declared, has_end = _declared_length(environ), True
-        if declared is None and "HTTP_TRANSFER_ENCODING" in environ:
-            # One byte more than is taken, by which Flask sees that it is too large.
-            body = source.read(self._largest + 1)
-            has_end = len(body) <= self._largest or _discard(source)
-        elif declared is not None and declared <= self._largest:
-            body = source.read(declared) if declared else b""
-            has_end = len(body) == declared
-        else:
-            body = b""
-            has_end = declared is None or _discard(source, declared)
+        refused: tuple[int, str, str] | None = None
+        body, has_end = b"", False
+        try:
+            body, has_end = self._read(source, environ)
+        except (OSError, EOFError):
+            # gunicorn's "no more data" is one of them.
+            refused = 408, "request_timeout", NOT_COMPLETE
+        except Exception:
+            # Each server has its own words for chunks that are none.
+            refused = 400, "bad_request", NOT_READABLE
         _on_connection(source, "arrived")
         if not has_end:
             _on_connection(source, "close_after_answer")
-            if declared is not None and declared <= self._largest:
-                return own_answer(environ, start_response, 408, "request_timeout", NOT_COMPLETE, secure=self._secure)
+        if refused is not None:
+            return own_answer(environ, start_response, *refused, secure=self._secure)
         environ["wsgi.input"] = BytesIO(body)
         return self._app(environ, start_response)
+
+    def _read(self, source: Any, environ: "WSGIEnvironment") -> tuple[bytes, bool]:
+        """The body as far as it is handed over, and whether its end was reached."""
+        declared = _declared_length(environ)
+        if declared is None:
+            if "HTTP_TRANSFER_ENCODING" not in environ:
+                return b"", True
+            # One byte more than is taken, by which Flask sees that it is too large.
+            body = source.read(self._largest + 1)
+            return body, len(body) <= self._largest or _discard(source)
+        if declared > self._largest:
+            return b"", _discard(source, declared)
+        body = source.read(declared) if declared else b""
+        if len(body) < declared:
+            raise EOFError
+        return body, True
 
 
 def _declared_length(environ: "WSGIEnvironment") -> int | None:
