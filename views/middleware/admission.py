@@ -144,7 +144,7 @@ class _Kept:
             self.close()
             raise
         self._file.seek(0)
-        self._pieces: Iterator[bytes] = iter(lambda: self._file.read(PIECE), b"")
+        self._pieces = self._from_file()
         if rest is not None:
             held.kept = True
             self._pieces = chain(self._pieces, rest)
@@ -156,6 +156,10 @@ class _Kept:
             if self._file.tell() > MOST_KEPT:
                 return pieces
         return None
+
+    def _from_file(self) -> Iterator[bytes]:
+        with self._file as file:
+            yield from iter(lambda: file.read(PIECE), b"")
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
