@@ -4,6 +4,7 @@ Why each is as it is: docs/decisions/0067-the-web-server.md. What stands in fron
 docs/runbooks/running-in-production.md.
 """
 
+import gc
 import os
 
 from admin_app.config import WebServerSettings
@@ -53,3 +54,9 @@ logger_class = JsonLogger
 # The sign of life is a file that is touched; on a disk that may take long.
 _MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes a file without a name in it
 worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+
+
+def when_ready(_arbiter: object) -> None:
+    """What was loaded stays: the workers share it and look through it for garbage no more."""
+    gc.collect()
+    gc.freeze()

@@ -82,6 +82,14 @@ def test_an_early_answer_leaves_the_connection_usable(
     client.close()
 
 
+def test_a_body_without_length_is_measured_by_the_same_limit(server: Server) -> None:
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        largest = client.post("/api/bookings", content=iter([b"x" * (MIB - 1), b"x"]), headers=JSON)
+        assert largest.json()["code"] == "not_json"
+        one_more = client.post("/api/bookings", content=iter([b"x" * MIB, b"x"]), headers=JSON)
+        assert one_more.status_code == 413
+
+
 def test_a_body_without_length_that_is_too_large_is_refused_as_well(server: Server) -> None:
     with httpx.Client(base_url=server.url, timeout=20) as client:
         answer = client.post("/api/bookings", content=iter([b"x" * MIB, b"x" * MIB]), headers=JSON)

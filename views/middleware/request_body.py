@@ -54,6 +54,9 @@ class ReadBodyFirst:
         if refused is not None:
             return own_answer(environ, start_response, *refused, secure=self._secure)
         environ["wsgi.input"] = BytesIO(body)
+        if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
+            # It is no longer in chunks, and who asks for its length is told.
+            environ["CONTENT_LENGTH"] = str(len(body))
         return self._app(environ, start_response)
 
     def _read(self, source: Any, environ: "WSGIEnvironment") -> tuple[bytes, bool]:
