@@ -35,6 +35,9 @@ graceful_timeout = 30
 # Longer than a proxy keeps its connections, so that it is the proxy that closes them. They wait outside of threads.
 keepalive = 75
 
+# The system's own way of sending a file knows no end of waiting for who does not fetch it.
+sendfile = False
+
 # Bytes and number. Bodies: 1 MiB, by the application.
 limit_request_line = 8190
 limit_request_fields = 100

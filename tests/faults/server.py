@@ -94,7 +94,7 @@ def web_server(database_url: str, folder: Path, *options: str, **settings: str) 
         yield server
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(45)
 
 
 def _answers(server: Server) -> bool:

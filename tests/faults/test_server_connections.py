@@ -177,6 +177,7 @@ def test_the_settings_are_those_that_were_decided(monkeypatch: pytest.MonkeyPatc
     assert given["graceful_timeout"] > 0
     assert 0 < given["limit_request_line"] <= 8190
     assert given["accesslog"] is None
+    assert given["sendfile"] is False
 
 
 def test_too_few_threads_for_what_may_be_at_work_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
