@@ -4,23 +4,58 @@ A secret that is missing or empty closes its endpoint: nothing has a default tha
 """
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
-class Settings(BaseSettings):
-    """Every setting of the product; the environment variable is the upper-case name."""
+class WebServerSettings(BaseSettings):
+    """How the web server runs; apart from the rest, because it is read before the application is loaded.
+
+    One process answers `web_requests_at_once` requests that need the database, half as many deliveries beside them, and
+    has threads left for whatever needs none: `/health`, static files, people whose line is slow.
+    """
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, env_nested_delimiter="_"
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        env_nested_delimiter="_",
+        # A refused value may be a secret, and what a start complains about ends up in a log.
+        hide_input_in_errors=True,
     )
+
+    port: int = Field(default=8000, description="Port that the web server listens on, on the loopback address")
+    web_workers: int = Field(default=2, ge=1, description="Processes of the web server")
+    web_threads: int = Field(default=128, ge=4, description="Connections that one process serves at once")
+    web_requests_at_once: int = Field(
+        default=12, ge=1, description="Requests that one process lets use the database and the providers at once"
+    )
+
+    @property
+    def web_deliveries_at_once(self) -> int:
+        """Webhook deliveries that one process takes at once, in places that no page can occupy."""
+        return max(1, self.web_requests_at_once // 2)
+
+    @model_validator(mode="after")
+    def _threads_are_left(self) -> Self:
+        busy = self.web_requests_at_once + self.web_deliveries_at_once
+        if self.web_threads < busy + 2:
+            raise ValueError(
+                f"WEB_THREADS is {self.web_threads}; it has to be at least {busy + 2}, so that /health is answered "
+                f"while WEB_REQUESTS_AT_ONCE ({self.web_requests_at_once}) and half as many deliveries are at work."
+            )
+        return self
+
+
+class Settings(WebServerSettings):
+    """Every setting of the product; the environment variable is the upper-case name."""
 
     database_url: str = Field(description="PostgreSQL address, e.g. postgresql://user:secret@host/backdesk")
     secret_key: str = Field(min_length=32, description="Signs form tokens; at least 32 characters")
     base_url: str = Field(default="http://127.0.0.1:8000", description="Where people and providers reach this server")
-    port: int = Field(default=8000, description="Port that `make run` listens on")
 
     trusted_proxies: int = Field(
         default=0, ge=0, description="How many proxies of ours stand before the web server and name the caller"

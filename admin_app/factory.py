@@ -17,7 +17,7 @@ from admin_app.integrations import deadline, registry
 from admin_app.integrations.registry import Providers
 from admin_app.jobs.app import bench_for
 from admin_app.jobs.bench import Bench
-from views import errors, public, request_log, security, static_files
+from views import errors, middleware, public, request_log, security, static_files
 from views.backdesk import EXTENSION, Backdesk
 from views.console import pages, sign_in
 from views.last_resort import LastResort
@@ -56,6 +56,7 @@ def create_app(settings: Settings, *, database: Database | None = None, provider
     public.register(app)
     cli.register(app)
     app.add_url_rule("/", "root", _to_console)
+    middleware.register(app, settings, largest_request=LARGEST_REQUEST)
     # Outermost, so that nothing gets past it to the server, which would log addresses with their queries.
     app.wsgi_app = LastResort(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app

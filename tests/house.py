@@ -153,6 +153,9 @@ def settings_for(simulator: str, **changed: Any) -> Settings:
         "database_url": "postgresql://nowhere/none",
         "secret_key": "s" * 32,
         "base_url": BASE_URL,
+        # Tests that let hundreds act at once are about what they do; no server of so many threads stands before them.
+        "web_threads": 1000,
+        "web_requests_at_once": 500,
         "whop_api_key": WHOP_KEY,
         "whop_webhook_secret": WHOP_SECRET,
         "whop_api_base": f"{simulator}/whop/api/v1",

@@ -65,7 +65,7 @@ def _running(database_url: str, folder: Path) -> Iterator[Programs]:
     listens = ["--port", str(simulator), "--smtp-port", str(smtp)]
     commands = [
         ["admin_app.simulator", *listens, "--state", str(folder / "simulator.sqlite")],
-        ["gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{web}", "--threads", "4", "--graceful-timeout", "1"],
+        ["gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{web}", "--graceful-timeout", "1"],
         ["admin_app.jobs"],
     ]
     with (folder / "log").open("wb") as log:
@@ -90,6 +90,7 @@ def _settings(place: Programs, smtp_url: str) -> dict[str, str]:
     return {
         "DATABASE_URL": place.database,
         "SECRET_KEY": "s" * 32,
+        "WEB_WORKERS": "1",
         "BASE_URL": place.url,
         "WHOP_API_KEY": "apik_way",
         "WHOP_WEBHOOK_SECRET": WHOP_SECRET,

@@ -6,26 +6,23 @@ import argparse
 import http.client
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
-from admin_app.launcher import demo_settings, ports, spawn
+from admin_app.launcher import demo_settings, interrupts, ports, spawn
 from admin_app.launcher.children import LaunchError
+from admin_app.launcher.interrupts import Stop
 from admin_app.launcher.postgres import Server
 from admin_app.launcher.supervise import Child, FolderLock, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8000
 HEALTH_SECONDS = 60.0
-
-
-class Stop(BaseException):
-    """Somebody asked us to end. Not an Exception, so that no handler on the way swallows it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +71,7 @@ class Run:
         self.is_demo = not self.given.get("DATABASE_URL")
         self.env: dict[str, str] = {}
         self.supervisor: Supervisor | None = None
+        self.postgres: Server | None = None
 
     def __call__(self) -> None:
         """Start everything and stay until it is asked to end or a part of it fails."""
@@ -85,7 +83,7 @@ class Run:
                 f"Port {self.port} is taken by another program. Choose another one: "
                 f"PORT={self._another_port()} make run"
             )
-        self.supervisor = supervisor = Supervisor(lock)
+        self.supervisor = supervisor = Supervisor(lock, tell=say)
         try:
             begun = time.monotonic()
             self._start(supervisor)
@@ -94,8 +92,11 @@ class Run:
             supervisor.wait_until(terminal_closed, every=0.3)
             raise Stop
         finally:
-            with _undisturbed():
+            with interrupts.ignored():
                 supervisor.stop()
+                if self.postgres:
+                    # One that was just being started, when nobody else knew of it yet.
+                    self.postgres.stop()
 
     def _start(self, supervisor: Supervisor) -> None:
         self._rotate_logs()
@@ -114,6 +115,8 @@ class Run:
             self._fill_once(supervisor)
         with step("Starting the web server"):
             self._wait_for_health(supervisor, web or self._start_web(supervisor))
+        # Until here the end of one was somebody's mistake; what ends from now on is started again.
+        supervisor.revives = True
         # After the web server, for which somebody is waiting.
         self._start_program(supervisor, "The worker", "worker", self.commands.worker)
 
@@ -131,6 +134,7 @@ class Run:
         self._start_program(supervisor, "The provider simulator", "simulator", command)
         # If we are killed, SIGTERM lets the others leave the database first; the guardian then insists.
         server = Server(self.var / "postgres", log=self._log("postgres"), death_signal=signal.SIGTERM)
+        self.postgres = server
         with step("Starting PostgreSQL"):
             server.start()
         if server.process:
@@ -141,9 +145,27 @@ class Run:
                 stop_signal=signal.SIGINT,
                 grace=20,
                 is_base=True,
+                again=lambda: self._postgres_again(server),
             )
         self._set_env({"DATABASE_URL": server.url(), **chosen})
         demo_settings.write_env_file(self.var / "demo.env", {"DATABASE_URL": server.url(), **chosen})
+
+    def _postgres_again(self, server: Server) -> subprocess.Popen[bytes]:
+        """It recovers by itself what was not written yet; the others find it where it was."""
+        address = server.url()
+        try:
+            server.start()
+            if server.url() != address:
+                raise LaunchError(
+                    "PostgreSQL cannot be started again at its address, because another program took its port "
+                    "meanwhile. Nothing is lost: run the command again."
+                )
+        except BaseException:
+            server.stop()
+            raise
+        if server.process is None:
+            raise LaunchError("PostgreSQL did not start again. Run the command again.")
+        return server.process
 
     def _use_given_database(self) -> None:
         defaults = {"PORT": str(self.port), "BASE_URL": f"http://{ports.HOST}:{self.port}"}
@@ -180,8 +202,8 @@ class Run:
 
     def _web_command(self) -> tuple[str, ...]:
         bind = ("--bind", f"{ports.HOST}:{self.port}")
-        return (*self.commands.web, *bind, "--workers", "2", "--threads", "4", "--graceful-timeout", "5",
-                "--preload", "--no-control-socket")  # fmt: skip
+        # The rest is in gunicorn.conf.py. Whoever presses Ctrl-C here waits for nobody's download.
+        return (*self.commands.web, *bind, "--graceful-timeout", "5")
 
     def _wait_for_health(self, supervisor: Supervisor, web: Child) -> None:
         deadline = time.monotonic() + HEALTH_SECONDS
@@ -262,29 +284,11 @@ def _terminal_watch() -> Callable[[], bool]:
     return lambda: had_one and not os.isatty(1)
 
 
-def _on_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Under nohup the loss of the terminal is to be survived.
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not break off the orderly end; each part of it has its own time limit."""
-    _on_signals(signal.SIG_IGN)
-    yield
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stop
-
-
 def main(*, root: Path = ROOT, commands: Commands = PROGRAMS) -> int:
     parser = argparse.ArgumentParser(description="Run Backdesk: web server, worker and what they need.")
     parser.add_argument("--die-with-parent", action="store_true", help="stop when the calling make is gone")
     arguments = parser.parse_args()
-    _on_signals(_stop)
+    interrupts.watch()
     try:
         if arguments.die_with_parent:
             spawn.end_with_parent(signal.SIGTERM)

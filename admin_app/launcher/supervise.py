@@ -1,4 +1,4 @@
-"""Runs a handful of long-lived programs as one: all up or all down."""
+"""Runs a handful of long-lived programs as one: what ends is started again, and what cannot live ends them all."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from admin_app.launcher import children
 from admin_app.launcher.children import LaunchError
-from admin_app.launcher.guardian import lives
+from admin_app.launcher.guardian import lives, signal_group
+from admin_app.launcher.interrupts import held
+from admin_app.launcher.restarts import MOST_ENDS, Restarts
 
 GUARDIAN = Path(__file__).with_name("guardian.py")
 GRACE_SECONDS = 8.0
 HAND_OVER_SECONDS = 30.0
 STOPPING = "stopping"
+Start = Callable[[], "subprocess.Popen[bytes]"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Child:
     """One supervised program. The base outlives the others, which need it to finish their work."""
 
@@ -33,6 +36,11 @@ class Child:
     stop_signal: signal.Signals
     grace: float
     is_base: bool
+    # How it is started again; without it, its end is everybody's.
+    again: Start | None = None
+    restarts: Restarts = field(default_factory=Restarts)
+    # When it is to be started again, while it is down.
+    due: float | None = None
 
 
 class FolderLock:
@@ -82,9 +90,15 @@ class FolderLock:
 
 
 class Supervisor:
-    """Starts programs, notices when one ends, and stops them all; a guardian stops them if we are killed."""
+    """Starts programs, notices when one ends, and stops them all; a guardian stops them if we are killed.
 
-    def __init__(self, lock: FolderLock | None = None) -> None:
+    Once `revives` is set, a program that ends is started again after a pause, and `tell` says so in a sentence. Before,
+    and when it ends again and again, its end is a `LaunchError`.
+    """
+
+    def __init__(self, lock: FolderLock | None = None, *, tell: Callable[[str], None] = print) -> None:
+        self.revives = False
+        self._tell = tell
         self._children: list[Child] = []
         self._lock = lock
         self._guardian = subprocess.Popen(
@@ -97,7 +111,11 @@ class Supervisor:
         )
 
     def start(self, name: str, command: Sequence[str], log: Path | None, env: Mapping[str, str]) -> Child:
-        return self.adopt(name, children.start(command, log=log, env=env), log=log)
+        def start() -> subprocess.Popen[bytes]:
+            return children.start(command, log=log, env=env)
+
+        with held():
+            return self.adopt(name, start(), log=log, again=start)
 
     def adopt(
         self,
@@ -108,9 +126,10 @@ class Supervisor:
         stop_signal: signal.Signals = signal.SIGTERM,
         grace: float = GRACE_SECONDS,
         is_base: bool = False,
+        again: Start | None = None,
     ) -> Child:
-        """Take over a process that somebody else started in a session of its own."""
-        child = Child(name, process, log, stop_signal, grace, is_base)
+        """Take over a process that somebody else started in a session of its own, and can start `again`."""
+        child = Child(name, process, log, stop_signal, grace, is_base, again)
         self._children.append(child)
         self._tell_guardian(child, stop_signal)
         return child
@@ -125,12 +144,49 @@ class Supervisor:
             raise LaunchError(_obituary(child))
 
     def wait_until(self, condition: Callable[[], bool], *, finite: Child | None = None, every: float = 0.03) -> None:
-        """Wait for a condition; a program that ends first is an error."""
+        """Wait for a condition; look after the programs meanwhile."""
         while not condition():
             for child in self._children:
-                if child is not finite and child.process.poll() is not None:
-                    raise LaunchError(_obituary(child))
+                if child is not finite:
+                    self._look_after(child)
             time.sleep(every)
+
+    def _look_after(self, child: Child) -> None:
+        if child.due is not None:
+            if time.monotonic() >= child.due:
+                self._revive(child)
+        elif child.process.poll() is not None:
+            if not self.revives or child.again is None:
+                raise LaunchError(_obituary(child))
+            self._note_end(child)
+
+    def _note_end(self, child: Child) -> None:
+        # What it leaves behind, such as the processes of a web server whose master was killed, may finish its work.
+        signal_group(child.process.pid, child.stop_signal)
+        pause = child.restarts.pause()
+        if pause is None:
+            raise LaunchError(
+                f"{child.name} ended {MOST_ENDS} times within a minute: it cannot live. {_obituary(child)}"
+            )
+        child.due = time.monotonic() + pause
+        self._tell(f"{child.name} {_end(child)}. It is started again in {pause:.0f} s. Its log: {child.log}")
+
+    def _revive(self, child: Child) -> None:
+        assert child.again is not None  # noqa: S101 - for the type checker
+        signal_group(child.process.pid, signal.SIGKILL)
+        self._tell_guardian(child, 0)
+        if child.is_base:
+            # Takes its time, and leaves nothing behind when it is broken off.
+            process = child.again()
+            self._replace(child, process)
+        else:
+            with held():
+                self._replace(child, child.again())
+
+    def _replace(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+        child.process, child.due = process, None
+        child.restarts.began()
+        self._tell_guardian(child, child.stop_signal)
 
     def stop(self) -> None:
         """Stop everything, the base last, and dismiss the guardian."""
@@ -158,9 +214,12 @@ class Supervisor:
                 self._guardian.stdin.flush()
 
 
-def _obituary(child: Child) -> str:
+def _end(child: Child) -> str:
     status = child.process.returncode
-    end = f"was killed by signal {-status}" if status < 0 else f"stopped with status {status}"
+    return f"was killed by signal {-status}" if status < 0 else f"stopped with status {status}"
+
+
+def _obituary(child: Child) -> str:
     if child.log is None:
-        return f"{child.name} {end}; what it said stands above."
-    return f"{child.name} {end}. The end of {child.log}:\n\n{children.tail(child.log)}"
+        return f"{child.name} {_end(child)}; what it said stands above."
+    return f"{child.name} {_end(child)}. The end of {child.log}:\n\n{children.tail(child.log)}"

@@ -92,6 +92,9 @@ def serving(contender: str, database_url: str, log: Path, *, workers: int = 1) -
         str(workers),
         "--worker-class",
         "sync",
+        # Not the product's, with its threads and its loading before the processes part.
+        "--config",
+        str(Path(__file__).with_name("gunicorn.conf.py")),
         "--no-control-socket",
     ]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "warning", f"tests.bench.serve:app({contender!r})"]

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -132,11 +132,17 @@ class SmallRun:
         path = self.folder / f"{role}.ran"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def wait_until_ran(self, role: str) -> None:
+    def wait_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + UP_SECONDS
-        while not self.noted_by(role):
-            assert time.monotonic() < deadline
+        while not condition():
+            assert time.monotonic() < deadline, self.said
             time.sleep(0.02)
+
+    def wait_until_ran(self, role: str, *, times: int = 1) -> None:
+        self.wait_until(lambda: len(self.noted_by(role)) >= times)
+
+    def wait_until_said(self, text: str) -> None:
+        self.wait_until(lambda: text in self.said)
 
     def demo_env(self) -> dict[str, str]:
         lines = (self.folder / "var" / "demo.env").read_text().splitlines()

@@ -9,6 +9,7 @@ import socket
 import stat
 import sys
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -110,22 +111,91 @@ def test_a_second_run_in_the_same_folder_is_refused(folder: Path) -> None:
     assert first.process.poll() is None
 
 
-def test_a_program_that_fails_ends_all_and_shows_its_last_words(folder: Path) -> None:
+def test_a_program_that_fails_again_and_again_ends_all_and_shows_its_last_words(folder: Path) -> None:
     (folder / "worker.fails").touch()
     run = SmallRun(folder, PORT=str(free_port()))
-    assert run.process.wait(30) == 1
-    assert "The worker stopped with status 1" in run.said
+    assert run.process.wait(60) == 1
+    assert [f"It is started again in {pause} s" in run.said for pause in (1, 2, 4, 8, 16)] == [True] * 4 + [False]
+    assert "The worker ended 5 times within a minute: it cannot live. The worker stopped with status 1" in run.said
     assert "the cause of the failure" in run.said
+    assert len(run.noted_by("worker")) == 5
     assert processes_of(folder) == []
 
 
-def test_a_program_killed_later_ends_all(folder: Path) -> None:
-    run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
-    web = next(pid for pid in processes_of(folder) if b"--bind" in Path(f"/proc/{pid}/cmdline").read_bytes())
-    os.kill(web, signal.SIGKILL)
+def test_one_that_fails_while_everything_starts_ends_all_at_once(folder: Path) -> None:
+    (folder / "simulator.fails").touch()
+    run = SmallRun(folder, PORT=str(free_port()))
     assert run.process.wait(30) == 1
-    assert "The web server was killed by signal 9" in run.said
+    assert "The provider simulator stopped with status 1" in run.said
+    assert len(run.noted_by("simulator")) == 1
     assert processes_of(folder) == []
+
+
+@pytest.mark.parametrize("role", ["web", "worker", "simulator"])
+def test_a_program_killed_later_is_started_again(folder: Path, role: str) -> None:
+    run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
+    run.wait_until_ran(role)
+    os.kill(pid_of(folder, role), signal.SIGKILL)
+    run.wait_until_ran(role, times=2)
+    first, second = run.noted_by(role)
+    assert second == first
+    assert "was killed by signal 9. It is started again in 1 s. Its log: " in run.said
+    assert run.process.poll() is None
+    assert run.end(signal.SIGINT) == 0
+    assert processes_of(folder) == []
+
+
+def test_a_killed_database_recovers_at_its_address(folder: Path) -> None:
+    run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
+    url = run.demo_env()["DATABASE_URL"]
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    server = int((folder / "var" / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(server, signal.SIGKILL)
+    run.wait_until_said("PostgreSQL was killed by signal 9. It is started again in 1 s.")
+
+    def kept() -> bool:
+        with suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
+            return connection.execute("SELECT one FROM kept").fetchone() == (1,)
+        return False
+
+    run.wait_until(kept)
+    assert run.end(signal.SIGINT) == 0
+    assert processes_of(folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_it_ends_at_once_while_a_program_waits_for_its_restart(folder: Path, number: signal.Signals) -> None:
+    run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
+    run.wait_until_ran("worker")
+    (folder / "worker.fails").touch()
+    os.kill(pid_of(folder, "worker"), signal.SIGKILL)
+    run.wait_until_said("It is started again in 4 s")
+    assert run.end(number) == (0 if number is signal.SIGINT else -number)
+    assert wait_until_none(folder) == []
+
+
+def test_it_ends_in_the_middle_of_restarts_and_leaves_nothing(folder: Path) -> None:
+    run = SmallRun(folder, PORT=str(free_port())).wait_until_up()
+    run.wait_until_ran("worker")
+    for role in ("web", "worker", "simulator"):
+        os.kill(pid_of(folder, role), signal.SIGKILL)
+    os.kill(int((folder / "var" / "postgres" / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    # Each of them is being started about now.
+    run.wait_until_ran("simulator", times=2)
+    assert run.end(signal.SIGINT) == 0
+    assert processes_of(folder) == []
+
+
+def pid_of(folder: Path, role: str) -> int:
+    """The one that `programs.py <role>` runs as."""
+    wanted = [b"programs.py", role.encode()]
+
+    def is_it(pid: int) -> bool:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return any([Path(os.fsdecode(one)).name.encode(), two] == wanted for one, two in pairwise(words))
+
+    return next(pid for pid in processes_of(folder) if is_it(pid))
 
 
 def test_a_killed_run_leaves_nothing_and_the_next_one_starts_at_once(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""How gunicorn serves Backdesk: its worker and its log; `gunicorn.conf.py` names both."""

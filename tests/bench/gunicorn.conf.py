@@ -1,0 +1,1 @@
+"""Nothing: the contenders are compared in a server without the settings of the product."""
