@@ -1,5 +1,6 @@
 """Puts jobs into the queue in the caller's own transaction: the job exists exactly when its cause does."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,12 @@ _WAITS = text(
     "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = :once_key)"
     " OR EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'doing' AND worker_id IS NOT NULL"
     " AND queueing_lock = :once_key)"
+)
+
+# The function that procrastinate's own `defer` calls.
+_WITHIN = (
+    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(job_queue)s, %(job_task)s, %(job_priority)s, NULL, NULL, {arguments}, NULL)"
+    "::procrastinate_job_to_defer_v1])"
 )
 
 
@@ -50,6 +57,16 @@ def defer(
     with suppress(procrastinate.exceptions.AlreadyEnqueued), session.begin_nested():
         session.connection()  # the savepoint is only made once the session is used within it
         job.defer(**arguments)
+
+
+def deferred_within(task: str, arguments: str) -> tuple[str, Mapping[str, Any]]:
+    """A SQL expression that queues `task` for now, for a statement that makes job and cause at once, and its values.
+
+    `arguments` is the SQL of the job's arguments, a jsonb. Values are named as psycopg does it, `%(job_…)s`.
+    """
+    job = _queue.configure_task(task, allow_unknown=True).job
+    values = {"job_queue": job.queue, "job_task": job.task_name, "job_priority": job.priority}
+    return _WITHIN.format(arguments=arguments), values
 
 
 def waits(session: Session, once_key: str) -> bool:
