@@ -18,10 +18,9 @@ _WAITS = text(
     " AND queueing_lock = :once_key)"
 )
 
-# The function that procrastinate's own `defer` calls.
-_WITHIN = (
-    "procrastinate_defer_jobs_v1(ARRAY[ROW(%(job_queue)s, %(job_task)s, %(job_priority)s, NULL, NULL, {arguments}, NULL)"
-    "::procrastinate_job_to_defer_v1])"
+_INSERT_FROM = (
+    "INSERT INTO procrastinate_jobs (task_name, queue_name, priority, args)"
+    " SELECT %(job_task)s, %(job_queue)s, %(job_priority)s, {arguments} FROM {source}"
 )
 
 
@@ -59,14 +58,14 @@ def defer(
         job.defer(**arguments)
 
 
-def deferred_within(task: str, arguments: str) -> tuple[str, Mapping[str, Any]]:
-    """A SQL expression that queues `task` for now, for a statement that makes job and cause at once, and its values.
+def insert_from(source: str, task: str, arguments: str) -> tuple[str, Mapping[str, Any]]:
+    """SQL that queues `task` for each row of `source`, for a statement that makes cause and job at once; its values.
 
-    `arguments` is the SQL of the job's arguments, a jsonb. Values are named as psycopg does it, `%(job_…)s`.
+    `arguments` is a jsonb expression over the source's columns. Values are named as psycopg does it: `%(job_…)s`.
     """
     job = _queue.configure_task(task, allow_unknown=True).job
-    values = {"job_queue": job.queue, "job_task": job.task_name, "job_priority": job.priority}
-    return _WITHIN.format(arguments=arguments), values
+    values = {"job_task": job.task_name, "job_queue": job.queue, "job_priority": job.priority}
+    return _INSERT_FROM.format(source=source, arguments=arguments), values
 
 
 def waits(session: Session, once_key: str) -> bool:

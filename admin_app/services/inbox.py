@@ -43,15 +43,16 @@ PARKED_SENTENCES = {
 }
 
 
-_DEFERRED, _JOB = job_queue.deferred_within("process_event", "jsonb_build_object('event_id', id)")
-# Job and event stand or fall together, because they are one statement; no row comes back for a delivery known before.
+_QUEUE, _JOB = job_queue.insert_from("stored", "process_event", "jsonb_build_object('event_id', id)")
+# Event and job stand or fall together, because they are one statement; no row comes back for what was known before.
 _RECEIVE = f"""
 WITH stored AS (
     INSERT INTO webhook_events (provider, external_id, type, body, received_at, occurred_at, subject)
     VALUES (%(provider)s, %(external_id)s, %(type)s, %(body)b, %(received_at)s, %(occurred_at)s, %(subject)s)
-    ON CONFLICT DO NOTHING RETURNING id)
-SELECT id, {_DEFERRED} FROM stored
-"""
+    ON CONFLICT DO NOTHING RETURNING id
+), queued AS ({_QUEUE})
+SELECT id FROM stored
+"""  # noqa: S608 - constants only
 
 
 def receipt(
