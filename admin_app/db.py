@@ -77,8 +77,7 @@ class Database:
             with self.engine.begin_nested():
                 return self.engine.exec_driver_sql(statement.sql, dict(statement.values)).first()
         pooled = self.engine.raw_connection()
-        driver = pooled.driver_connection
-        assert isinstance(driver, psycopg.Connection)
+        driver: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         try:
             driver.autocommit = True
             row: Sequence[Any] | None = driver.execute(statement.sql.encode(), statement.values).fetchone()

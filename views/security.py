@@ -58,7 +58,7 @@ def register(app: Flask, settings: Settings) -> None:
     @app.after_request
     def set_headers(response: Response) -> Response:
         # Looked through once: `setdefault` would go through all of them for each.
-        own = {name.lower() for name in response.headers.keys()}
+        own = {name.lower() for name, _ in response.headers}
         wanted = page if request.endpoint != "static" else always
         response.headers.extend([(name, value) for name, value in wanted if name.lower() not in own])
         return response
