@@ -1,8 +1,9 @@
 """Who acts, when, and in which transaction: what every service function receives first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -103,3 +104,11 @@ class Ctx:
     actor: Actor
     now: datetime
     request_id: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement that is a whole transaction: the driver's own notation, `%(name)s` where a value goes."""
+
+    sql: str
+    values: Mapping[str, Any]

@@ -2,18 +2,19 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 from psycopg.errors import InsufficientPrivilege, InvalidParameterValue
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from admin_app.config import Settings
-from admin_app.context import Actor, Ctx
+from admin_app.context import Actor, Ctx, Statement
 from admin_app.db_health import Pulse
 from admin_app.db_limits import BoundedConnection, Limits
 from admin_app.errors import DomainError
@@ -103,6 +104,29 @@ class Database:
                 if not failed.connection_invalidated or failed.orig is None:
                     raise
                 raise CommitUnknown(None, None, failed.orig, connection_invalidated=True) from failed
+
+    def run_alone(self, statement: Statement) -> Sequence[Any] | None:
+        """Run one statement as a transaction by itself and answer its first row, None when it has none.
+
+        Committed when this returns; nothing is left of it when it raises, which it does as a session would. It costs
+        one round trip, where a unit of work costs one each to begin and to commit, and it asks the driver directly:
+        for what comes by the hundred each second. See docs/decisions/0068-a-delivery-is-one-statement.md.
+        """
+        if isinstance(self.engine, Connection):
+            with self.engine.begin_nested():
+                return self.engine.exec_driver_sql(statement.sql, dict(statement.values)).first()
+        pooled = self.engine.raw_connection()
+        driver: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
+        try:
+            driver.autocommit = True
+            row: Sequence[Any] | None = driver.execute(statement.sql.encode(), statement.values).fetchone()
+            driver.autocommit = False
+        except psycopg.Error as error:
+            pooled.invalidate(error)
+            raise DBAPIError.instance(None, None, error, psycopg.Error, dialect=self.engine.dialect) from error
+        finally:
+            pooled.close()
+        return row
 
     @contextmanager
     def read_only(self) -> Iterator[Session]:

@@ -1,7 +1,8 @@
 """What every answer says to the browser: a strict content policy, and nothing kept that is personal."""
 
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from admin_app.config import Settings
 
@@ -42,17 +43,30 @@ def headers(*, secure: bool) -> dict[str, str]:
     return always | {"Strict-Transport-Security": HSTS} if secure else always
 
 
+class FormSessions(SecureCookieSessionInterface):
+    """The forms' own session, which callers of the API do not have: nothing is read, kept or sent for them."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        # None stands for Flask's empty session that refuses to be written to.
+        return None if request.path.startswith("/api/") else super().open_session(app, request)
+
+
 def register(app: Flask, settings: Settings) -> None:
     """Set the headers on every answer that has not set its own, and take reports of what the policy stopped."""
 
+    always = [*HEADERS.items()]
+    if settings.secure_cookies:
+        always.append(("Strict-Transport-Security", HSTS))
+    page = [*always, ("Cache-Control", "no-store")]
+
+    app.session_interface = FormSessions()
+
     @app.after_request
     def set_headers(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if settings.secure_cookies:
-            response.headers.setdefault("Strict-Transport-Security", HSTS)
-        if request.endpoint != "static":
-            response.headers.setdefault("Cache-Control", "no-store")
+        # Looked through once: `setdefault` would go through all of them for each.
+        own = {name.lower() for name, _ in response.headers}
+        wanted = page if request.endpoint != "static" else always
+        response.headers.extend([(name, value) for name, value in wanted if name.lower() not in own])
         return response
 
     app.add_url_rule("/csp-reports", REPORTS, _take_report, methods=["POST"])

@@ -41,6 +41,8 @@ def email(value: Any) -> str | None:
     address = text(value)
     if address is None or len(address) > 254 or not _EMAIL.fullmatch(address):
         return None
+    if address.isascii():
+        return address
     return None if any(map(_turns_into_ascii, address)) else unicodedata.normalize("NFC", address)
 
 

@@ -1,6 +1,7 @@
 """Puts jobs into the queue in the caller's own transaction: the job exists exactly when its cause does."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +60,11 @@ _WAITS = text(
     " AND queueing_lock = :once_key)"
 )
 
+_INSERT_FROM = (
+    "INSERT INTO procrastinate_jobs (task_name, queue_name, priority, args)"
+    " SELECT %(job_task)s, %(job_queue)s, %(job_priority)s, {arguments} FROM {source}"
+)
+
 
 def defer(
     session: Session,
@@ -101,6 +107,16 @@ def defer(
                 session.execute(_ANEW, {"id": waiting, "priority": place.priority, "at": at})
             return
     session.execute(_INSERT, job)
+
+
+def insert_from(source: str, task: str, arguments: str) -> tuple[str, Mapping[str, Any]]:
+    """SQL that queues `task` for each row of `source`, for a statement that makes cause and job at once; its values.
+
+    `arguments` is a jsonb expression over the source's columns. Values are named as psycopg does it: `%(job_…)s`.
+    """
+    place = place_of(task)
+    values = {"job_task": task, "job_queue": place.queue, "job_priority": place.priority}
+    return _INSERT_FROM.format(source=source, arguments=arguments), values
 
 
 def waits(session: Session, once_key: str) -> bool:

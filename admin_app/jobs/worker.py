@@ -14,7 +14,9 @@ from admin_app.jobs.retry import frames_of
 
 RESTART_SECONDS = 3.0
 GRACE_SECONDS = 20.0
-POLL_SECONDS = 5.0
+# Deliveries are stored without a notification, because those would make all of them wait for each other; see decision
+# 0068. So this is also how long one waits at most for a worker that has nothing else to do.
+POLL_SECONDS = 1.0
 SPARE_THREADS = 2
 
 log = structlog.get_logger("backdesk.jobs")

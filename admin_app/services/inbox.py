@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from admin_app.context import Ctx
+from admin_app.context import Ctx, Statement
 from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.integrations.registry import Providers
@@ -60,6 +59,41 @@ UNFINISHED = text(
 )
 
 
+_QUEUE, _JOB = job_queue.insert_from("stored", "process_event", "jsonb_build_object('event_id', id)")
+# Event and job stand or fall together, because they are one statement; no row comes back for what was known before.
+_RECEIVE = f"""
+WITH stored AS (
+    INSERT INTO webhook_events (provider, external_id, type, body, received_at, occurred_at, subject)
+    VALUES (%(provider)s, %(external_id)s, %(type)s, %(body)b, %(received_at)s, %(occurred_at)s, %(subject)s)
+    ON CONFLICT DO NOTHING RETURNING id
+), queued AS ({_QUEUE})
+SELECT id FROM stored
+"""  # noqa: S608 - constants only
+
+
+def receipt(
+    *,
+    provider: str,
+    external_id: str,
+    type: str,
+    body: bytes,
+    received_at: datetime,
+    occurred_at: datetime | None,
+    subject: str | None,
+) -> Statement:
+    """What stores a verified delivery and queues its processing; answers the event's id, or no row when it is known."""
+    values = {
+        "provider": provider,
+        "external_id": external_id,
+        "type": type,
+        "body": body,
+        "received_at": received_at,
+        "occurred_at": occurred_at,
+        "subject": subject,
+    }
+    return Statement(_RECEIVE, {**values, **_JOB})
+
+
 def receive(
     ctx: Ctx,
     *,
@@ -70,24 +104,18 @@ def receive(
     occurred_at: datetime | None,
     subject: str | None,
 ) -> int | None:
-    """Store a verified delivery and queue its processing; None when it was stored before."""
-    event_id = ctx.session.scalar(
-        insert(WebhookEvent)
-        .values(
-            provider=provider,
-            external_id=external_id,
-            type=type,
-            body=body,
-            received_at=ctx.now,
-            occurred_at=occurred_at,
-            subject=subject,
-        )
-        .on_conflict_do_nothing()
-        .returning(WebhookEvent.id)
+    """Store a delivery within a greater change and queue its processing; None when it was stored before."""
+    statement = receipt(
+        provider=provider,
+        external_id=external_id,
+        type=type,
+        body=body,
+        received_at=ctx.now,
+        occurred_at=occurred_at,
+        subject=subject,
     )
-    if event_id is not None:
-        job_queue.defer(ctx.session, "process_event", event_id=event_id)
-    return event_id
+    stored = ctx.session.connection().exec_driver_sql(statement.sql, dict(statement.values)).first()
+    return None if stored is None else stored.id
 
 
 def lookup_needed(ctx: Ctx, *, event_id: int) -> Question | None:

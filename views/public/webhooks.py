@@ -11,11 +11,10 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from admin_app.config import Settings
-from admin_app.context import Provider
 from admin_app.errors import NotFound
 from admin_app.integrations import calcom, calendly, clerk, stripe, whop
 from admin_app.services import inbox
-from views.backdesk import backdesk, request_id
+from views.backdesk import backdesk
 from views.public import bodies
 
 doors = Blueprint("webhooks", __name__)
@@ -97,15 +96,17 @@ def receive(provider: str) -> ResponseReturnValue:
     if reader is None or not getattr(house.settings, reader.secret):
         raise NoSuchWebhook
     raw = bodies.raw()
-    delivery = reader.read(raw, dict(request.headers), house.settings, house.db.clock())
-    with house.db.unit_of_work(Provider(provider), request_id=request_id()) as ctx:
-        event_id = inbox.receive(
-            ctx,
+    now = house.db.clock()
+    delivery = reader.read(raw, dict(request.headers), house.settings, now)
+    stored = house.db.run_alone(
+        inbox.receipt(
             provider=provider,
             external_id=delivery.external_id,
             type=delivery.type,
             body=raw,
+            received_at=now,
             occurred_at=delivery.occurred_at,
             subject=delivery.subject,
         )
-    return {"status": "duplicate" if event_id is None else "ok"}, 200
+    )
+    return {"status": "duplicate" if stored is None else "ok"}, 200
