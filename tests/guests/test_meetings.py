@@ -73,7 +73,7 @@ def test_a_meeting_of_no_session_type_is_half_an_hour_and_free(
     assert (row.status, row.guest_time_zone, row.guest_name) == (BookingStatus.CONFIRMED, "Europe/Berlin", "Mona Meier")
     assert counted(house, email) == (1, 1, 1, 1)
     subject = f"meeting:{row.id}"
-    assert diary.jobs(house.db, "send_appointment_mail") == [{"subject": subject, "kind": "confirmation", "once": "1"}]
+    assert diary.jobs(house.db, "send_appointment_mail") == [{"subject": subject, "kind": "confirmation", "once": "2"}]
 
 
 def test_a_paid_meeting_is_held_for_the_checkout(house: House, clock: Clock, kind: SessionType, email: str) -> None:

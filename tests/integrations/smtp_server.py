@@ -17,6 +17,8 @@ from cryptography.x509.oid import NameOID
 class Inbox:
     port: int = 0
     refuse: str = ""
+    hang_up_after: str = ""
+    leaves: str = "221 bye"
     certificate: Path | None = None
     implicit_tls: bool = False
     said: list[str] = field(default_factory=list)
@@ -63,10 +65,14 @@ class _Session(socketserver.StreamRequestHandler):
                 self._say("235 fine")
             elif verb == "DATA":
                 self._say("354 go on")
+                if self.inbox.hang_up_after == "DATA":
+                    return
                 self.inbox.mails.append(self._mail())
+                if self.inbox.hang_up_after == "mail":
+                    return
                 self._say("250 taken")
             elif verb == "QUIT":
-                self._say("221 bye")
+                self._say(self.inbox.leaves)
                 return
             else:
                 self._say("250 fine")

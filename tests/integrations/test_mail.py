@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from admin_app.errors import ProviderUnavailable
+from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations import mail
 from tests.integrations import smtp_server
 from tests.integrations.smtp_server import Inbox
@@ -113,3 +113,31 @@ def test_without_a_server_nothing_is_sent(settings):
 def test_a_url_that_is_none_is_said_at_the_start(settings, url):
     with pytest.raises(ValueError, match="SMTP_URL"):
         mail.client(settings(smtp_url=url))
+
+
+def test_a_line_that_breaks_after_the_last_byte_says_nothing(settings, inbox):
+    inbox.hang_up_after = "mail"
+    with pytest.raises(OutcomeUnknown):
+        mail.client(settings(smtp_url=f"smtp://127.0.0.1:{inbox.port}")).send("ada@example.com", "s", "t", "h")
+    assert len(inbox.mails) == 1
+
+
+@pytest.mark.parametrize("verb", ["MAIL", "DATA"])
+def test_a_line_that_breaks_before_it_says_no(settings, inbox, verb):
+    inbox.refuse, inbox.hang_up_after = ("MAIL", "") if verb == "MAIL" else ("", "DATA")
+    with pytest.raises(ProviderUnavailable) as broken:
+        # More than fits on its way unread: the server is gone before it has the end.
+        mail.client(settings(smtp_url=f"smtp://127.0.0.1:{inbox.port}")).send(
+            "ada@example.com", "s", "t" * 9_000_000, "h"
+        )
+    assert not isinstance(broken.value, OutcomeUnknown)
+    assert inbox.mails == []
+
+
+def test_what_the_server_says_at_the_end_does_not_undo_that_it_took_the_mail(settings, inbox):
+    inbox.leaves = "421 too busy to part"
+    mail.client(settings(smtp_url=f"smtp://127.0.0.1:{inbox.port}")).send(
+        "ada@example.com", "s", "t", "h", message_id="<mail-7@backdesk.invalid>"
+    )
+    (taken,) = inbox.mails
+    assert b"Message-ID: <mail-7@backdesk.invalid>" in taken
