@@ -41,13 +41,14 @@ def queue_unsettled(ctx: Ctx, *, limit: int) -> int:
         ctx, ctx.session.scalars(select(ProviderCall).where(ProviderCall.subject.in_(subjects), due))
     )
     for number, _ in bookings:
-        queue(ctx, number)
+        queue(ctx, number, anew=False)
     return len(bookings)
 
 
-def queue(ctx: Ctx, booking_id: int) -> None:
-    """Have the calendars brought in line with this booking."""
-    job_queue.defer(ctx.session, "sync_calendar", once_key=f"sync_calendar:{booking_id}", booking_id=booking_id)
+def queue(ctx: Ctx, booking_id: int, *, anew: bool = True) -> None:
+    """Have the calendars brought in line with this booking. `anew` as `job_queue.defer` has it."""
+    once_key = f"sync_calendar:{booking_id}"
+    job_queue.defer(ctx.session, "sync_calendar", once_key=once_key, anew=anew, booking_id=booking_id)
 
 
 def end_past(ctx: Ctx, *, limit: int) -> int:

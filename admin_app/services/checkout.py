@@ -233,4 +233,4 @@ def took_place(ctx: Ctx, key: str, payment_id: int, made: StripeSession) -> None
 
 
 def _queue_settling(ctx: Ctx, call_id: int) -> None:
-    job_queue.defer(ctx.session, "settle_call", once_key=f"settle_call:{call_id}", call_id=call_id)
+    job_queue.defer(ctx.session, "settle_call", once_key=f"settle_call:{call_id}", anew=False, call_id=call_id)

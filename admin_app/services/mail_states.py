@@ -74,7 +74,7 @@ def queue_waiting(ctx: Ctx, *, limit: int) -> int:
         mail.handed_over_at = ctx.now  # whoever waits longest comes first the next time, whatever became of this one
         if job := _job_of(mail):
             task, once_key, arguments = job
-            job_queue.defer(ctx.session, task, once_key=once_key, **arguments)
+            job_queue.defer(ctx.session, task, once_key=once_key, anew=False, **arguments)
         else:
             mail.state, mail.last_error = MailState.SUPERSEDED, "gone"
     return len(waiting)
