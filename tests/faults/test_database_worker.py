@@ -23,7 +23,7 @@ def plain(house: House) -> str:
 
 def impatient(house: House, url: str) -> House:
     """The same with the product's own connections, which wait for nothing long."""
-    return replace(house, bench=replace(house.bench, db=Database.from_settings(settings(url))))
+    return replace(house, bench=replace(house.bench, db=Database.from_settings(settings(url, database_idle_seconds=2))))
 
 
 def test_a_job_that_meets_a_lock_is_tried_again(real_house: House) -> None:
@@ -49,6 +49,7 @@ def test_the_worker_outlives_a_database_that_hangs(real_house: House) -> None:
         with RunningWorker(house):
             real_house.whop(ACTIVATED)
             wait_until(lambda: real_house.count(PendingProfile) == 1)
+            # The server ends what was stranded half way, and with it the locks, once it was idle for too long.
             proxy.strand()
             real_house.whop(PINNED, delivery="msg_2")
             wait_until(lambda: jobs(real_house) == [], 60)
