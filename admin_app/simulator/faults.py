@@ -1,5 +1,6 @@
 """Makes a simulated provider misbehave for the next few calls."""
 
+import os
 import socket
 import struct
 import threading
@@ -11,17 +12,8 @@ from typing import Any
 
 from flask import Request, Response, jsonify
 
-MODES = (
-    "slow",
-    "reset",
-    "429",
-    "500",
-    "apply-then-drop",
-    "apply-then-500",
-    "apply-then-garbage",
-    "apply-then-drip",
-    "off",
-)
+_AFTER_ACTING = ("apply-then-drop", "apply-then-500", "apply-then-garbage", "apply-then-drip")
+MODES = ("slow", "reset", "429", "500", *_AFTER_ACTING, "off")
 PROVIDERS = ("whop", "clerk", "stripe", "workos", "calendly", "calcom")
 _SLOW_SECONDS = 30.0
 _AFTERWARDS = "simulator.afterwards"
@@ -77,7 +69,7 @@ class Faults:
             _reset(request)
             # Nobody hears this; what was asked for is not done.
             return _failure(provider, 500, request.path)
-        elif fault.mode.startswith("apply-then-"):
+        elif fault.mode in _AFTER_ACTING:
             request.environ[_AFTERWARDS] = (provider, fault)
         else:
             return _failure(provider, int(fault.mode), request.path)
@@ -139,11 +131,13 @@ def _dripping(response: Response, seconds: float) -> Response:
 
 
 def _reset(request: Request) -> None:
-    """End the connection as a crashed machine does: by a reset."""
+    """End the connection as a crashed machine does: by a reset. What the server still writes goes nowhere."""
     connection: socket.socket | None = request.environ.get("werkzeug.socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
+        nowhere, other_end = socket.socketpair()
+        with nowhere, other_end:
+            os.dup2(nowhere.fileno(), connection.fileno())
 
 
 def _hang_up(request: Request) -> None:

@@ -149,11 +149,16 @@ def all_book(site: Site, kind: SessionType, times: list[datetime]) -> list[Asked
     return answers
 
 
-def others(site: Site) -> Watch:
+@pytest.fixture
+def browser(site: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def others(site: Site, browser: httpx.Client) -> Watch:
     """Health, a page of the console, and a webhook that is new each time."""
     with site.house.db.unit_of_work(OPERATOR) as ctx:
         staff.create_staff(ctx, email="kim@example.com", name="Kim", role=Role.ADMIN, password=PASSWORD)
-    browser = httpx.Client(base_url=site.url, timeout=60, trust_env=False)
     token = browser.get("/login").text.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
     signed_in = browser.post("/login", data={"csrf_token": token, "email": "kim@example.com", "password": PASSWORD})
     assert signed_in.status_code in (302, 303), signed_in.text
@@ -181,12 +186,12 @@ def others(site: Site) -> Watch:
     )
 
 
-def test_ten_bookings_while_stripe_is_slow_hold_up_nobody_and_lose_nothing(site: Site) -> None:
+def test_ten_bookings_while_stripe_is_slow_hold_up_nobody_and_lose_nothing(site: Site, browser: httpx.Client) -> None:
     house = site.house
     kind = offered(house.db, minutes=60, working_hours=ALWAYS)
     first = tomorrow(utc_now())
     times = [first + timedelta(hours=2 * number) for number in range(CROWD)]
-    watch = others(site)
+    watch = others(site, browser)
     usual = as_usual(site, watch, offered(house.db, minutes=60, working_hours=ALWAYS), times)
 
     control.fault(house.simulator, "stripe", "slow", times=1000, seconds=SLOW_SECONDS)
