@@ -1,15 +1,19 @@
 """Makes a simulated provider misbehave for the next few calls."""
 
+import os
 import socket
+import struct
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Request, Response, jsonify
 
-MODES = ("slow", "429", "500", "apply-then-drop", "apply-then-500", "off")
+_AFTER_ACTING = ("apply-then-drop", "apply-then-500", "apply-then-garbage", "apply-then-drip")
+MODES = ("slow", "reset", "429", "500", *_AFTER_ACTING, "off")
 PROVIDERS = ("whop", "clerk", "stripe", "workos", "calendly", "calcom")
 _SLOW_SECONDS = 30.0
 _AFTERWARDS = "simulator.afterwards"
@@ -61,8 +65,12 @@ class Faults:
             return None
         if fault.mode == "slow":
             time.sleep(fault.seconds)
-        elif fault.mode.startswith("apply-then-"):
-            request.environ[_AFTERWARDS] = (provider, fault.mode)
+        elif fault.mode == "reset":
+            _reset(request)
+            # Nobody hears this; what was asked for is not done.
+            return _failure(provider, 500, request.path)
+        elif fault.mode in _AFTER_ACTING:
+            request.environ[_AFTERWARDS] = (provider, fault)
         else:
             return _failure(provider, int(fault.mode), request.path)
         return None
@@ -70,10 +78,14 @@ class Faults:
     @staticmethod
     def after(request: Request, response: Response) -> Response:
         match request.environ.get(_AFTERWARDS):
-            case (_, "apply-then-drop"):
+            case (_, Fault(mode="apply-then-drop")):
                 _hang_up(request)
-            case (str(provider), "apply-then-500"):
+            case (str(provider), Fault(mode="apply-then-500")):
                 return _failure(provider, 500, request.path)
+            case (_, Fault(mode="apply-then-garbage")):
+                return Response("<html>It works!</html>", content_type="text/html")
+            case (_, Fault(mode="apply-then-drip", seconds=seconds)):
+                return _dripping(response, seconds)
         return response
 
 
@@ -103,6 +115,29 @@ def _failure(provider: str, status: int, path: str) -> Response:
     if status == 429:
         response.headers["Retry-After"] = "1"
     return response
+
+
+def _dripping(response: Response, seconds: float) -> Response:
+    """The same answer, one byte after the other, which takes so many seconds in all."""
+    body = response.get_data()
+
+    def parts() -> Iterator[bytes]:
+        for place in range(len(body)):
+            time.sleep(seconds / len(body))
+            yield body[place : place + 1]
+
+    headers = {name: value for name, value in response.headers.items() if name.lower() != "content-length"}
+    return Response(parts(), response.status_code, headers)
+
+
+def _reset(request: Request) -> None:
+    """End the connection as a crashed machine does: by a reset. What the server still writes goes nowhere."""
+    connection: socket.socket | None = request.environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        nowhere, other_end = socket.socketpair()
+        with nowhere, other_end:
+            os.dup2(nowhere.fileno(), connection.fileno())
 
 
 def _hang_up(request: Request) -> None:

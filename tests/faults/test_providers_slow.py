@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from admin_app.config import Settings
 from admin_app.db import Database, utc_now
@@ -32,10 +32,10 @@ from tests.services.factories import OPERATOR
 
 CROWD = 10
 PASSWORD = "a long enough pass phrase"
-TOTAL_SECONDS = 8.0
+TOTAL_SECONDS = 4.0
 SLOW_SECONDS = 25
-# Half of what waiting for Stripe takes here, so that a busy machine is told from a thread that waits.
-PROMPT_SECONDS = TOTAL_SECONDS / 2
+# How much longer anything may take than on the same machine while Stripe is well.
+PROMPT_SECONDS = 2.0
 
 
 @dataclass
@@ -121,7 +121,7 @@ class Watch:
                 thread.join()
 
     def _ask(self, name: str, ask: Callable[[], httpx.Response], over: threading.Event) -> None:
-        while not over.wait(0.1):
+        while not over.wait(0.3):
             began = time.monotonic()
             answer = ask()
             self.longest[name] = max(self.longest.get(name, 0.0), time.monotonic() - began)
@@ -149,11 +149,16 @@ def all_book(site: Site, kind: SessionType, times: list[datetime]) -> list[Asked
     return answers
 
 
-def others(site: Site) -> Watch:
+@pytest.fixture
+def browser(site: Site) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site.url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+def others(site: Site, browser: httpx.Client) -> Watch:
     """Health, a page of the console, and a webhook that is new each time."""
     with site.house.db.unit_of_work(OPERATOR) as ctx:
         staff.create_staff(ctx, email="kim@example.com", name="Kim", role=Role.ADMIN, password=PASSWORD)
-    browser = httpx.Client(base_url=site.url, timeout=60, trust_env=False)
     token = browser.get("/login").text.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
     signed_in = browser.post("/login", data={"csrf_token": token, "email": "kim@example.com", "password": PASSWORD})
     assert signed_in.status_code in (302, 303), signed_in.text
@@ -181,12 +186,13 @@ def others(site: Site) -> Watch:
     )
 
 
-def test_ten_bookings_while_stripe_is_slow_hold_up_nobody_and_lose_nothing(site: Site) -> None:
+def test_ten_bookings_while_stripe_is_slow_hold_up_nobody_and_lose_nothing(site: Site, browser: httpx.Client) -> None:
     house = site.house
     kind = offered(house.db, minutes=60, working_hours=ALWAYS)
     first = tomorrow(utc_now())
     times = [first + timedelta(hours=2 * number) for number in range(CROWD)]
-    watch = others(site)
+    watch = others(site, browser)
+    usual = as_usual(site, watch, offered(house.db, minutes=60, working_hours=ALWAYS), times)
 
     control.fault(house.simulator, "stripe", "slow", times=1000, seconds=SLOW_SECONDS)
     with watch.running():
@@ -195,20 +201,31 @@ def test_ten_bookings_while_stripe_is_slow_hold_up_nobody_and_lose_nothing(site:
 
     assert {answer.status for answer in answers} == {503}
     assert all(int(answer.retry_after) > 0 for answer in answers)
-    assert max(answer.seconds for answer in answers) < TOTAL_SECONDS + PROMPT_SECONDS
+    assert max(answer.seconds for answer in answers) < TOTAL_SECONDS + usual + PROMPT_SECONDS
     waited = [answer for answer in answers if answer.code == "outcome_unknown"]
     at_once = [answer for answer in answers if answer.code == "provider_unavailable"]
-    assert (len(waited), len(at_once)) == (WEB.calls, CROWD - WEB.calls)
-    assert max(answer.seconds for answer in at_once) < PROMPT_SECONDS
+    assert len(waited) + len(at_once) == CROWD
+    # On a busy machine one may come only when the first ones have gone.
+    assert WEB.calls <= len(waited) < CROWD
+    assert max(answer.seconds for answer in at_once) < usual + PROMPT_SECONDS
     assert watch.wrong == []
     assert set(watch.longest) == set(watch.asks)
-    assert max(watch.longest.values()) < PROMPT_SECONDS, watch.longest
+    assert max(watch.longest.values()) < usual + PROMPT_SECONDS, watch.longest
 
     # Nobody holds a time that they cannot pay for, and what nobody heard of is known to be unknown.
-    assert set(house.rows(select(Booking.status))) == {BookingStatus.CANCELED}
-    states = house.rows(select(ProviderCall.state))
-    assert (states.count(CallState.UNKNOWN), states.count(CallState.FAILED)) == (WEB.calls, CROWD - WEB.calls)
+    ours = select(Booking.status).where(Booking.practitioner_id == kind.practitioner_id)
+    assert set(house.rows(ours)) == {BookingStatus.CANCELED}
+    assert house.rows(select(ProviderCall.state)).count(CallState.UNKNOWN) == len(waited)
     everybody_books_after_all(site, kind, times)
+
+
+def as_usual(site: Site, watch: Watch, kind: SessionType, times: list[datetime]) -> float:
+    """The longest that anything takes while the same crowd books and Stripe is well; who finds no room is not asked."""
+    with watch.running():
+        answers = all_book(site, kind, times)
+    longest = max(*watch.longest.values(), *(answer.seconds for answer in answers))
+    watch.longest.clear()
+    return longest
 
 
 def everybody_books_after_all(site: Site, kind: SessionType, times: list[datetime]) -> None:
@@ -218,12 +235,15 @@ def everybody_books_after_all(site: Site, kind: SessionType, times: list[datetim
         assert wait_for(lambda who=who, starts=starts: coming_again(site, kind, starts, who), f"booking {who}")
     checkouts.settle_calls(house.bench)
     house.work()
-    held = house.rows(select(Booking).where(Booking.status == BookingStatus.PENDING))
+    ours = (Booking.practitioner_id == kind.practitioner_id, Booking.status == BookingStatus.PENDING)
+    held = house.rows(select(Booking).where(*ours))
     assert sorted(booking.starts_at for booking in held) == times
-    assert house.rows(select(func.count()).select_from(Payment).where(Payment.state == PaymentState.OPEN)) == [CROWD]
-    assert set(house.rows(select(ProviderCall.state))) == {CallState.SUCCEEDED, CallState.FAILED}
-    open_there = [one for one in control_stripe.sessions(house.simulator) if one["status"] == "open"]
-    assert {one["id"] for one in open_there} == {booking.stripe_checkout_session_id for booking in held}
+    payable = select(Payment.stripe_checkout_session_id).where(Payment.state == PaymentState.OPEN)
+    assert set(house.rows(select(ProviderCall.state))) <= {CallState.SUCCEEDED, CallState.FAILED}
+    # At Stripe nothing can be paid but what is held here.
+    open_there = {one["id"] for one in control_stripe.sessions(house.simulator) if one["status"] == "open"}
+    assert open_there == set(house.rows(payable))
+    assert open_there >= {booking.stripe_checkout_session_id for booking in held}
 
 
 def coming_again(site: Site, kind: SessionType, starts: datetime, who: int) -> bool:

@@ -17,6 +17,7 @@ from joserfc.jws import JWSRegistry
 
 from admin_app.config import Settings
 from admin_app.errors import NotSignedIn, ProviderUnavailable
+from admin_app.integrations import deadline
 from admin_app.integrations.clerk import session_tokens
 from admin_app.integrations.clerk_tokens import SessionTokens
 from admin_app.integrations.ports import ClerkSession
@@ -369,6 +370,38 @@ class TestPublishedKeys:
             thread.join()
         assert len(failures) == 10
         assert time.monotonic() - started < 2.5
+
+    def test_a_flood_of_unknown_keys_asks_a_hanging_issuer_once_and_holds_up_a_few(self, port, provider, clock):
+        """Those with a known key go on meanwhile, with keys that are as old as may be."""
+        assert port.verify(signed())
+        clock.now += 3600
+        provider.delay = 3
+        told: list[tuple[float, Exception]] = []
+
+        def ask() -> None:
+            began = time.monotonic()
+            try:
+                port.verify(signed(key=OTHER_KEY, kid="ins_9"))
+            except (ProviderUnavailable, NotSignedIn) as error:
+                told.append((time.monotonic() - began, error))
+
+        threads = [threading.Thread(target=ask) for _ in range(30)]
+        for thread in threads:
+            thread.start()
+        for _ in range(10):
+            assert port.verify(signed())
+        for thread in threads:
+            thread.join()
+        assert len(told) == 30
+        assert {type(error) for _, error in told} == {ProviderUnavailable}
+        assert len(provider.requests) <= 3
+
+    def test_a_request_whose_time_is_up_does_not_wait_for_the_keys(self, port, provider):
+        provider.delay = 3
+        began = time.monotonic()
+        with deadline.within(0.1), pytest.raises(ProviderUnavailable):
+            port.verify(signed())
+        assert time.monotonic() - began < 1
 
     def test_garbage_never_reaches_the_issuer(self, port, provider):
         for token in ("ak_1", "a.b.c.d", "", "x"):

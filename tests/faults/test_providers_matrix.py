@@ -1,0 +1,309 @@
+"""Every method of every provider's port, with every fault, at every call that it makes: what it says of it afterwards.
+
+A row names the calls that a method makes, G for a look and P for a change. A look that fails is ProviderUnavailable. A
+change that failed is that too where it certainly was not made, and else OutcomeUnknown. A method without a row fails.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from admin_app.errors import OutcomeUnknown, ProviderUnavailable
+from admin_app.integrations import calcom_api, calendly_api, clerk, stripe_api
+from admin_app.integrations.calcom_api import CalcomApi
+from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
+from admin_app.integrations.calendly_api import CalendlyApi
+from admin_app.integrations.clerk import ClerkApi
+from admin_app.integrations.guard import Guard
+from admin_app.integrations.guest_ports import WorkosPort
+from admin_app.integrations.money_ports import CheckoutWish, StripePort
+from admin_app.integrations.ports import ClerkPort, WhopPort
+from admin_app.integrations.provider_http import ProviderHttp
+from admin_app.integrations.signed_tokens import JwksKeys, SignedTokens
+from admin_app.integrations.stripe_api import StripeApi
+from admin_app.integrations.transport import Patience, Rules
+from admin_app.integrations.whop_api import WhopApi
+from admin_app.integrations.workos_api import WorkosApi
+from admin_app.simulator import control, control_calcom, control_calendly, control_stripe, control_workos, faults
+from tests.house import settings_for
+
+SLOW = ("slow", "apply-then-drip")
+MODES = [mode for mode in faults.MODES if mode != "off"]
+# What certainly did nothing; all the others may have had an effect.
+DID_NOTHING = {"429"}
+NUMBERS = count(700_000)
+PORTS: dict[str, Any] = {
+    "stripe": StripePort,
+    "whop": WhopPort,
+    "clerk": ClerkPort,
+    "workos": WorkosPort,
+    "calcom": CalcomPort,
+    "calendly": CalendlyPort,
+}
+
+
+def rules(mode: str) -> Rules:
+    """Enough for a busy machine to make the calls before the one that goes wrong; the slow ones take much longer."""
+    once = Patience(tries=2, seconds=3, seconds_per_try=1.5, longest_pause=0)
+    return Rules(reads=once, writes=once, keys_repeat=True, lost_statuses=stripe_api.RULES.lost_statuses, advice=None)
+
+
+def adapter(provider: str, simulator: str, mode: str = "") -> Any:
+    """The provider's adapter as the product builds it, but for its patience."""
+    settings, guard, how = settings_for(simulator), Guard(provider), rules(mode)
+    once = {"reads": how.reads, "writes": how.writes}
+    match provider:
+        case "stripe":
+            return StripeApi(settings.stripe_secret_key, settings.stripe_api_base, guard, how)
+        case "whop":
+            return WhopApi(settings.whop_api_key, settings.whop_api_base, guard, how)
+        case "clerk":
+            tokens = clerk.session_tokens(settings)
+            return ClerkApi(tokens, settings.clerk_api_base, settings.clerk_secret_key, guard, how)
+        case "workos":
+            jwks = JwksKeys(provider, f"{settings.workos_api_base}/sso/jwks/{settings.workos_client_id}")
+            signed = SignedTokens(settings.workos_issuers, jwks)
+            twice = Rules(how.reads, how.writes)
+            base, key = settings.workos_api_base, settings.workos_api_key
+            return WorkosApi(key, settings.workos_client_id, base, signed, guard, twice)
+        case "calcom":
+            key, base = settings.calcom_api_key, settings.calcom_api_url
+            return CalcomApi(ProviderHttp(guard, base, key, reason_of=calcom_api.reason_of, **once))
+    key, base = settings.calendly_token, settings.calendly_api_base
+    return CalendlyApi(ProviderHttp(guard, base, key, reason_of=calendly_api.reason_of, **once))
+
+
+@dataclass(frozen=True)
+class Row:
+    """`make` prepares what the method needs and answers the call of it."""
+
+    calls: str
+    make: Callable[[str, Any], Callable[[], object]]
+
+
+def read(method: str, *given: Any, calls: str = "G", **named: Any) -> Row:
+    """A method that asks for something, whether it is there or not."""
+
+    def make(_: str, port: Any) -> Callable[[], object]:
+        def call() -> object:
+            answer = getattr(port, method)(*given, **named)
+            return list(answer) if isinstance(answer, Iterator) else answer
+
+        return call
+
+    return Row(calls, make)
+
+
+SINCE = datetime.now(UTC) - timedelta(days=1)
+COMING = (datetime.now(UTC) + timedelta(days=30)).replace(hour=9, minute=0, second=0, microsecond=0)
+
+
+def number() -> int:
+    return next(NUMBERS)
+
+
+def a_wish() -> CheckoutWish:
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=40)
+    back = "https://shop.example/"
+    return CheckoutWish(f"booking:{number()}", "Session", 15_000, "EUR", "ada@example.com", back, back, ends)
+
+
+def a_session(simulator: str) -> str:
+    return str(adapter("stripe", simulator).create_checkout(a_wish(), idempotency_key=f"matrix-{number()}").id)
+
+
+def a_payment(simulator: str) -> str:
+    return str(control_stripe.pay(simulator, a_session(simulator), deliver=False)["payment_intent"])
+
+
+def a_disputed_payment(simulator: str) -> str:
+    payment = a_payment(simulator)
+    control_stripe.dispute(simulator, payment)
+    return payment
+
+
+def a_subscription(simulator: str, trial_days: int | None = None) -> str:
+    email = f"matrix{number()}@example.com"
+    return str(control_stripe.subscribe(simulator, email=email, trial_days=trial_days, deliver=False)["id"])
+
+
+def refunded(simulator: str, port: StripePort) -> Callable[[], object]:
+    payment, ours = a_payment(simulator), number()
+    return lambda: port.create_refund(
+        payment, amount=500, reason="other", refund_id=ours, idempotency_key=f"refund-{ours}"
+    )
+
+
+def extended(simulator: str, port: StripePort) -> Callable[[], object]:
+    subscription, key = a_subscription(simulator, trial_days=7), f"trial-{number()}"
+    until = datetime.now(UTC) + timedelta(days=20)
+    return lambda: port.extend_trial(subscription, until, idempotency_key=key)
+
+
+def a_user(simulator: str) -> dict[str, Any]:
+    return control_workos.create_user(simulator, email=f"matrix{number()}@example.com")
+
+
+def signed_in(simulator: str, port: WorkosPort) -> Callable[[], object]:
+    email = a_user(simulator)["email"]
+    adapter("workos", simulator).send_magic_code(email)
+    code = control_workos.codes(simulator, email)[-1]
+    return lambda: port.authenticate(email, code)
+
+
+def member(simulator: str, port: WorkosPort) -> Callable[[], object]:
+    user = a_user(simulator)["id"]
+    home = adapter("workos", simulator).ensure_organization(user, idempotency_key=f"org-{number()}")
+    return lambda: port.ensure_membership(user, home, idempotency_key=f"member-{number()}")
+
+
+def calcom_type(simulator: str) -> str:
+    kind = number()
+    control_calcom.seed_event_types(simulator, [{"id": str(kind), "minutes": 60, "host_id": kind}])
+    return str(kind)
+
+
+def calcom_booking(simulator: str, port: CalcomPort) -> Callable[[], Any]:
+    kind, ours = calcom_type(simulator), number()
+    return lambda: port.create_booking(
+        event_type_id=kind,
+        starts_at=COMING,
+        name="Ada",
+        email="ada@example.com",
+        time_zone="UTC",
+        booking_id=ours,
+    )
+
+
+def booked_there(simulator: str) -> str:
+    return str(calcom_booking(simulator, adapter("calcom", simulator))().uid)
+
+
+def an_invitee(simulator: str) -> dict[str, Any]:
+    kind = f"EM{number()}"
+    control_calendly.seed_event_types(simulator, [{"id": kind, "minutes": 60}])
+    return control_calendly.book(simulator, event_type=kind, starts_at=COMING, email="ada@example.com", deliver=False)
+
+
+def with_(calls: str, given: Callable[[str], Any], method: str, *more: Any, **named: Any) -> Row:
+    """A method that is given something which has to be there first."""
+
+    def make(simulator: str, port: Any) -> Callable[[], object]:
+        made = given(simulator)
+        named_now = {
+            name: f"{value}-{number()}" if name == "idempotency_key" else value for name, value in named.items()
+        }
+        return lambda: getattr(port, method)(made, *more, **named_now)
+
+    return Row(calls, make)
+
+
+ROWS: dict[tuple[str, str], Row] = {
+    ("stripe", "create_checkout"): with_("P", lambda _: a_wish(), "create_checkout", idempotency_key="matrix"),
+    ("stripe", "checkout"): read("checkout", "cs_test_none"),
+    ("stripe", "expire_checkout"): with_("P", a_session, "expire_checkout"),
+    ("stripe", "payment"): with_("GG", a_disputed_payment, "payment"),
+    ("stripe", "create_refund"): Row("P", refunded),
+    ("stripe", "refund"): read("refund", "re_none"),
+    ("stripe", "refunds_of"): with_("G", a_payment, "refunds_of"),
+    ("stripe", "sessions_since"): read("sessions_since", SINCE),
+    ("stripe", "refunds_since"): read("refunds_since", SINCE),
+    ("stripe", "disputes_since"): read("disputes_since", SINCE),
+    ("stripe", "subscription"): with_("G", a_subscription, "subscription"),
+    ("stripe", "subscriptions_of"): read("subscriptions_of", "cus_none"),
+    ("stripe", "subscriptions"): read("subscriptions"),
+    ("stripe", "set_cancel_at_period_end"): with_(
+        "P", a_subscription, "set_cancel_at_period_end", True, idempotency_key="ends"
+    ),
+    ("stripe", "extend_trial"): Row("P", extended),
+    ("whop", "membership"): with_(
+        "GG",
+        lambda simulator: control.purchase(simulator, email="ada@example.com", deliver=False)["membership_id"],
+        "membership",
+    ),
+    ("whop", "memberships"): read("memberships"),
+    ("clerk", "user"): read("user", "user_none"),
+    ("workos", "find_user"): read("find_user", "nobody@example.com"),
+    ("workos", "create_user"): with_(
+        "P", lambda _: f"matrix{number()}@example.com", "create_user", "Gina Guest", idempotency_key="user"
+    ),
+    ("workos", "find_organization"): read("find_organization", "user_none"),
+    ("workos", "ensure_organization"): with_(
+        "GP", lambda simulator: a_user(simulator)["id"], "ensure_organization", idempotency_key="org"
+    ),
+    ("workos", "ensure_membership"): Row("P", member),
+    ("workos", "send_magic_code"): with_("P", lambda simulator: a_user(simulator)["email"], "send_magic_code"),
+    ("workos", "authenticate"): Row("P", signed_in),
+    ("calcom", "slots"): with_("G", calcom_type, "slots", COMING, COMING + timedelta(days=1)),
+    ("calcom", "create_booking"): Row("P", calcom_booking),
+    ("calcom", "booking"): read("booking", "none"),
+    ("calcom", "find_booking"): read("find_booking", email="ada@example.com", booking_id=1),
+    ("calcom", "bookings_from"): read("bookings_from", COMING),
+    ("calcom", "cancel_booking"): with_("P", booked_there, "cancel_booking", "as agreed"),
+    ("calcom", "reschedule_booking"): with_(
+        "P", booked_there, "reschedule_booking", COMING + timedelta(days=7), "as agreed"
+    ),
+    ("calendly", "event_types"): read("event_types", calls="GG"),
+    ("calendly", "invitee"): with_("GG", lambda simulator: an_invitee(simulator)["uri"], "invitee"),
+    ("calendly", "invitees_from"): read("invitees_from", COMING + timedelta(days=300), calls="GG"),
+    ("calendly", "cancel_event"): with_(
+        "P", lambda simulator: an_invitee(simulator)["event_uri"], "cancel_event", "as agreed"
+    ),
+}
+# They look at keys that were published, and at nothing else: tests/integrations/test_clerk_tokens.py.
+BY_KEYS_ALONE = {("clerk", "verify_session_token"), ("workos", "verify_access_token")}
+
+
+def methods(port: Any) -> set[str]:
+    return {
+        name for kind in port.__mro__ for name in vars(kind) if not name.startswith("_") and callable(vars(kind)[name])
+    }
+
+
+def test_every_method_of_every_port_has_a_row() -> None:
+    every = {(provider, name) for provider, port in PORTS.items() for name in methods(port)}
+    assert set(ROWS) | BY_KEYS_ALONE == every
+
+
+@pytest.fixture(autouse=True)
+def well_again(simulator: str) -> Iterator[None]:
+    yield
+    for provider in PORTS:
+        control.fault(simulator, provider, "off")
+
+
+@pytest.mark.parametrize(("provider", "method"), ROWS, ids=lambda part: str(part))
+def test_without_a_fault_it_makes_the_calls_of_its_row(simulator: str, provider: str, method: str) -> None:
+    row = ROWS[provider, method]
+    call = row.make(simulator, adapter(provider, simulator))
+    control.fault(simulator, provider, "500", times=1, after=len(row.calls))
+    try:
+        call()
+    except ProviderUnavailable:
+        pytest.fail(f"{method} makes more calls than {row.calls}")
+    except Exception as refused:  # nobody is there by this id, which is an answer too
+        assert type(refused).__name__ in {"NotSignedIn"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("provider", "method", "place"),
+    [(*key, place) for key, row in ROWS.items() for place in range(len(row.calls))],
+    ids=str,
+)
+def test_a_fault_at_any_call_is_told_as_what_it_is(
+    simulator: str, provider: str, method: str, place: int, mode: str
+) -> None:
+    row = ROWS[provider, method]
+    call = row.make(simulator, adapter(provider, simulator, mode))
+    control.fault(simulator, provider, mode, times=20, after=place, seconds=8)
+    with pytest.raises(ProviderUnavailable) as told:
+        call()
+    unsure = row.calls[place] == "P" and mode not in DID_NOTHING
+    assert type(told.value) is (OutcomeUnknown if unsure else ProviderUnavailable)
+    assert told.value.status == 503
+    assert told.value.retry_after
