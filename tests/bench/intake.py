@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,15 +136,15 @@ class People:
 
     def __enter__(self) -> "People":
         self._over.clear()
-        self._threads = [threading.Thread(target=work) for work in (self._open_pages, self._download)]
-        for thread in self._threads:
-            thread.start()
+        self._pool = ThreadPoolExecutor(2)
+        self._work = [self._pool.submit(work) for work in (self._open_pages, self._download)]
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        with self._pool:
+            for work in self._work:
+                work.result()
 
     def _open_pages(self) -> None:
         while not self._over.wait(LOOKS_SECONDS):
