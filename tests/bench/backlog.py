@@ -1,9 +1,9 @@
 """What a backlog of purchases does to the worker: `python -m tests.bench.backlog`.
 
 A worker (`python -m admin_app.jobs`) stands idle beside the simulator when thousands of purchases come in at once.
-Measured: from the first purchase's arrival to the first claim mail's departure, and how many events the worker processes
-in a second of its processor time. Then, with the worker gone, what the sweep's look for forgotten events costs with
-tens of thousands waiting, once with statistics that know them and once with statistics of an empty table.
+Measured: from the first purchase's arrival to the first claim mail's departure, and how many events the worker
+processes in a second of its processor time. Then, with the worker gone, what the sweep's look for forgotten events
+costs with tens of thousands waiting, once with statistics that know them and once with statistics of an empty table.
 """
 
 import argparse
