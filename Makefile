@@ -20,7 +20,7 @@ help: ## show this list
 	@echo "make test         every check and every test, browser included"
 	@echo "make check        format, lint, types, import rule, templates"
 	@echo "make format       let the tools put the format right"
-	@echo "make bench        fill a large database and compare the console's speed"
+	@echo "make bench        fill a large database and compare the console's, the intake's and the worker's speed"
 	@echo "make soak         every test again and again in random order, for MINUTES=30"
 	@echo "make migrate      bring the database of DATABASE_URL up to date"
 	@echo "make routes       every address with its methods"
@@ -52,6 +52,8 @@ format: setup-dev
 bench: setup-dev
 	@$(PY) -m tests.bench.run
 	@$(PY) -m tests.bench.exports
+	@$(PY) -m tests.bench.intake
+	@$(PY) -m tests.bench.backlog
 
 soak: setup-dev chromium
 	@end=$$(( $$(date +%s) + 60 * $${MINUTES:-30} )); \

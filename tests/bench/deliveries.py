@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,11 +52,16 @@ def purchase(number: int, at: datetime, run: str) -> dict[str, Any]:
     }
 
 
+def body_of(number: int, at: datetime, run: str) -> tuple[bytes, dict[str, Any]]:
+    """The purchase as it is sent, and what it says."""
+    event = purchase(number, at, run)
+    return json.dumps(event).encode(), event
+
+
 def request_of(number: int, run: str) -> bytes:
     """The whole HTTP request, signed now; good for five minutes."""
     now = datetime.now(UTC)
-    event = purchase(number, now, run)
-    raw = json.dumps(event).encode()
+    raw, event = body_of(number, now, run)
     delivery, timestamp = event["id"], str(int(now.timestamp()))
     signed = b".".join((delivery.encode(), timestamp.encode(), raw))
     mac = base64.b64encode(hmac.new(WHOP_SECRET.encode(), signed, hashlib.sha256).digest()).decode()
@@ -163,12 +168,7 @@ def at_rate(port: int, requests: Sequence[bytes], *, callers: int, rate: float, 
     return waited
 
 
-def _all(call: Any, callers: int) -> None:
+def _all(call: Callable[[int], None], callers: int) -> None:
     with ThreadPoolExecutor(callers) as pool:
         for finished in [pool.submit(call, number) for number in range(callers)]:
             finished.result()
-
-
-def batches(requests: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    for start in range(0, len(requests), size):
-        yield requests[start : start + size]

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from tests.bench.place import ROOT
 from tests.bench.serve import INSIDE_HEADER, QUERIES_HEADER
 
-START_SECONDS = 30
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)
