@@ -100,7 +100,7 @@ def token(simulator: str, user_id: str, *, ttl: int = 60, azp: str | None = None
 
 
 def fault(simulator: str, provider: str, mode: str, *, times: int = 1, seconds: float = 30, after: int = 0) -> None:
-    """The provider's next calls, `after` some more, go wrong: slow, 429, 500, apply-then-drop, apply-then-500, off."""
+    """The provider's next calls, `after` some more, go wrong, as `faults.MODES` names it; `off` ends it."""
     wanted = {"provider": provider, "mode": mode, "times": times, "seconds": seconds, "after": after}
     post(simulator, "faults", wanted)
 

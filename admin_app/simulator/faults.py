@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Request, Response, jsonify
 
-MODES = ("slow", "429", "500", "apply-then-drop", "apply-then-500", "off")
+MODES = ("slow", "reset", "429", "500", "apply-then-drop", "apply-then-500", "off")
 PROVIDERS = ("whop", "clerk", "stripe", "workos", "calendly", "calcom")
 _SLOW_SECONDS = 30.0
 _AFTERWARDS = "simulator.afterwards"
@@ -61,6 +61,9 @@ class Faults:
             return None
         if fault.mode == "slow":
             time.sleep(fault.seconds)
+        elif fault.mode == "reset":
+            _hang_up(request)
+            return _failure(provider, 500, request.path)
         elif fault.mode.startswith("apply-then-"):
             request.environ[_AFTERWARDS] = (provider, fault.mode)
         else:
