@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +10,6 @@ __all__ = ["house", "own_simulator", "real_house", "simulator"]
 
 
 @pytest.fixture(scope="session")
-def runs(template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Runs of journeys that may be killed; what a journey is undisturbed is found out once per worker."""
-    yield Runs(lambda: contextmanager(_clone)(template_database), tmp_path_factory.mktemp("runs"))
+    return Runs(lambda: contextmanager(_clone)(template_database), tmp_path_factory.mktemp("runs"))

@@ -1,5 +1,7 @@
 """Runs a journey undisturbed, killed at one point, or with one call gone wrong, and compares how it ended."""
 
+import itertools
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -38,6 +40,8 @@ class Ended:
     ended: dict[str, list[str]]
     left_over: dict[str, list[str]]
     broken: tuple[str, ...]
+    mails: Counter[str]
+    listed_mails: int
     crashed: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
@@ -49,6 +53,10 @@ class Ended:
             for name, wanted in undisturbed.ended.items()
             if self.ended[name] != wanted
         ]
+        if doubled := self.mails - undisturbed.mails:
+            said.append(f"mails sent twice: {sorted(doubled)}")
+        if (missing := undisturbed.mails - self.mails).total() > self.listed_mails:
+            said.append(f"mails not sent, and on no list: {sorted(missing)}")
         said += [f"left over, {name}: {found}" for name, found in self.left_over.items()]
         return said + [f"does not hold: {sentence}" for sentence in self.broken]
 
@@ -59,7 +67,7 @@ class Runs:
     def __init__(self, fresh: Fresh, folder: Path) -> None:
         self._fresh, self._folder = fresh, folder
         self._undisturbed: dict[str, Ended] = {}
-        self._number = 0
+        self._numbers = itertools.count(1)
 
     def undisturbed(self, journey: Journey) -> Ended:
         if journey.name not in self._undisturbed:
@@ -81,9 +89,8 @@ class Runs:
         return self._run(journey, fault=fault).amiss(wanted)
 
     def _run(self, journey: Journey, *, crash_at: str = "", fault: CallFault | None = None) -> Ended:
-        self._number += 1
         with self._fresh() as database_url:
-            return run(journey, database_url, self._folder / str(self._number), crash_at=crash_at, fault=fault)
+            return run(journey, database_url, self._folder / str(next(self._numbers)), crash_at=crash_at, fault=fault)
 
 
 def run(
@@ -107,6 +114,8 @@ def run(
             ended=endings.of(stage),
             left_over=endings.left_over(stage),
             broken=_broken(stage),
+            mails=endings.mails(stage),
+            listed_mails=endings.listed_mails(stage),
             crashed=tuple(stage.crashed),
             points=tuple(dict.fromkeys(point for point, _ in passed)),
             calls=tuple(about for point, about in passed if about and point.endswith(":before")),

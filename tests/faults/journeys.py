@@ -72,7 +72,7 @@ def _support_merges(stage: Stage) -> None:
 
 
 def _booking_prepared(stage: Stage) -> None:
-    hours = dict.fromkeys(ALWAYS, [["10:00", "10:50"]])
+    hours = {day: [["10:00", "10:50"]] for day in ALWAYS}
     control_calcom.seed_event_types(stage.simulator, [{"id": "77", "minutes": 50, "host_id": 7, "hours": hours}])
     with stage.rows() as db:
         kind = offered(db, working_hours=ALWAYS, calcom_event_type_id="77")

@@ -23,7 +23,7 @@ from admin_app.integrations.mail import NoDelivery
 from admin_app.integrations.registry import Providers
 from admin_app.jobs.app import build
 from admin_app.jobs.bench import Bench
-from tests.faults import crashing
+from tests.faults import crashing, environment
 from tests.house import free_port, settings_for, simulated_providers
 from tests.integrations.signing import stripe_headers, whop_headers
 
@@ -65,10 +65,11 @@ class Stage:
     # -- processes -------------------------------------------------------------------------------------------------
 
     def _start(self, what: str, **arguments: Any) -> ForkServerProcess:
-        given = {
-            name.upper(): str(value) for name, value in self.settings.model_dump().items() if isinstance(value, str)
+        given = environment.of(self.settings) | {
+            "CRASH_AT": self.crash_at,
+            "CRASH_TRACE": self.trace,
+            "CRASH_CLOCK_AHEAD": str(self.ahead),
         }
-        given |= {"CRASH_AT": self.crash_at, "CRASH_TRACE": self.trace, "CRASH_CLOCK_AHEAD": str(self.ahead)}
         log = str(self.folder / f"{what}.log")
         process = _nursery.Process(target=crashing.start, args=(what, given, arguments, log), daemon=True)
         process.start()
