@@ -23,9 +23,9 @@ from tests.services.factories import OPERATOR
 BACKLOG = 5_000
 NOBODY = 1_000_000_000
 COPIES = """
-    INSERT INTO procrastinate_jobs (queue_name, task_name, args, priority)
-    SELECT queue_name, task_name, args, priority FROM procrastinate_jobs, generate_series(1, :copies)
-    WHERE id = (SELECT max(id) FROM procrastinate_jobs WHERE args ->> 'client_id' = :nobody)
+    INSERT INTO procrastinate_jobs (queue_name, task_name, args, priority, scheduled_at)
+    SELECT queue_name, task_name, args, priority, scheduled_at FROM procrastinate_jobs, generate_series(1, :copies)
+    WHERE id = (SELECT max(id) FROM procrastinate_jobs WHERE args ->> 'change_id' = :nobody)
 """
 PROVIDERS = ("whop", "clerk", "stripe", "calcom")
 Inject = Callable[[Product, random.Random], AbstractContextManager[None]]
@@ -142,9 +142,9 @@ def _poisoned(product: Product, _chance: random.Random) -> Iterator[None]:
 
 @contextmanager
 def _backlog(product: Product, _chance: random.Random) -> Iterator[None]:
-    """Jobs of the kind that no person waits for, before everything that comes now."""
+    """As many switches end at one moment: before everything that comes now, and nobody waits for them."""
     with product.database() as database, database.unit_of_work(OPERATOR) as ctx:
-        job_queue.defer(ctx.session, "refresh_billing", client_id=NOBODY)
+        job_queue.defer(ctx.session, "follow_switch", at=ctx.now, change_id=NOBODY)
         ctx.session.execute(text(COPIES), {"copies": BACKLOG - 1, "nobody": str(NOBODY)})
     yield
 
@@ -152,7 +152,7 @@ def _backlog(product: Product, _chance: random.Random) -> Iterator[None]:
 @contextmanager
 def _provider(product: Product, chance: random.Random, *, mode: str) -> Iterator[None]:
     for provider in PROVIDERS:
-        control.fault(product.simulator, provider, mode, times=30, seconds=chance.uniform(2, 8))
+        control.fault(product.simulator, provider, mode, times=30, seconds=chance.randint(2, 8))
     try:
         yield
     finally:

@@ -60,6 +60,10 @@ class Stage:
         self.facts: dict[str, Any] = {}
         self._web: ForkServerProcess | None = None
         self._worker: ForkServerProcess | None = None
+        # A connection for each request: none outlives the server that it was made to.
+        self._client = httpx.Client(
+            timeout=45, verify=False, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        )
         self.connection = psycopg.connect(database_url, autocommit=True, row_factory=dict_row)
 
     # -- processes -------------------------------------------------------------------------------------------------
@@ -93,6 +97,11 @@ class Stage:
         # Whoever looks at heartbeats is to see at once that it is gone.
         self.connection.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '5 minutes'")
 
+    def close(self) -> None:
+        self.end()
+        self._client.close()
+        self.connection.close()
+
     def command(self, name: str, **arguments: Any) -> None:
         """What somebody does in the console; a process that dies at it is followed by another try."""
         while True:
@@ -111,7 +120,7 @@ class Stage:
             if self._web is None:
                 self._web = self._start("web", port=self.port)
             try:
-                answer = httpx.request(method, f"http://127.0.0.1:{self.port}{path}", timeout=45, **options)
+                answer = self._client.request(method, f"http://127.0.0.1:{self.port}{path}", **options)
             except httpx.TransportError:
                 if self._web.exitcode is not None:
                     self._noticed(self._web, "web")
@@ -205,5 +214,4 @@ def staged(database_url: str, folder: Path) -> Iterator[Stage]:
         try:
             yield stage
         finally:
-            stage.end()
-            stage.connection.close()
+            stage.close()

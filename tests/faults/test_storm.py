@@ -1,4 +1,4 @@
-"""A short storm: the whole product as programs, under traffic, with one fault of each kind. `make soak` has them all."""
+"""A short storm: the whole product as programs, under traffic, with faults of each kind. `make soak` has them all."""
 
 import random
 import time

@@ -1,11 +1,11 @@
 """Asks /health all the time, and keeps what it took to answer."""
 
+import http.client
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Self
-
-import httpx
+from urllib.parse import urlsplit
 
 BOUND_SECONDS = 2.0
 EVERY_SECONDS = 0.2
@@ -33,7 +33,7 @@ class HealthWatch:
     """A caller with a connection of its own each time, as a load balancer is. `well`: what it heard last was 200."""
 
     def __init__(self, url: str) -> None:
-        self._url, self._seen, self._lock = f"{url}/health", Seen(), threading.Lock()
+        self._host, self._seen, self._lock = urlsplit(url).netloc, Seen(), threading.Lock()
         self.well = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
@@ -63,12 +63,16 @@ class HealthWatch:
 
     def _ask(self) -> int | None:
         """The status, 0 for a bound that was passed, None where nothing listens."""
+        connection = http.client.HTTPConnection(self._host, timeout=BOUND_SECONDS)
         try:
-            return httpx.get(self._url, timeout=BOUND_SECONDS).status_code
-        except httpx.TimeoutException:
+            connection.request("GET", "/health")
+            return connection.getresponse().status
+        except TimeoutError:
             return 0
-        except httpx.TransportError:
+        except (OSError, http.client.HTTPException):
             return None
+        finally:
+            connection.close()
 
     def _note(self, status: int | None, taken: float) -> None:
         if status is None:
