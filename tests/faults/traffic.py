@@ -24,8 +24,8 @@ from tests.faults import business, whop
 from tests.faults.product import Product
 from tests.integrations.signing import stripe_headers, whop_headers
 
-PURCHASES_A_SECOND, CUSTOMERS_A_SECOND = 3.0, 0.7
-SENDERS = 3
+PURCHASES_A_SECOND, CUSTOMERS_A_SECOND = 3.0, 0.5
+SENDERS = CUSTOMERS = 3
 ANSWER_SECONDS = 15.0
 NO_ANSWER_WAIT_SECONDS = 0.5
 
@@ -69,7 +69,7 @@ class Traffic:
         self._run = f"{seed}-{int(time.time())}"
         self._waiting: queue.Queue[Delivery] = queue.Queue()
         self._lock, self._over, self._paused = threading.Lock(), threading.Event(), threading.Event()
-        makers = [self._purchases, self._customers, self._mailbox, *[self._send] * SENDERS]
+        makers = [self._purchases, self._mailbox, *[self._customers] * CUSTOMERS, *[self._send] * SENDERS]
         self._threads = [threading.Thread(target=self._guarded, args=(work,), daemon=True) for work in makers]
         self.broke: list[str] = []
 
