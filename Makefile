@@ -21,7 +21,7 @@ help: ## show this list
 	@echo "make check        format, lint, types, import rule, templates"
 	@echo "make format       let the tools put the format right"
 	@echo "make bench        fill a large database and compare the console's, the intake's and the worker's speed"
-	@echo "make soak         every test again and again in random order, for MINUTES=30"
+	@echo "make soak         traffic and faults of every kind, for MINUTES=10; says whether anything was lost"
 	@echo "make migrate      bring the database of DATABASE_URL up to date"
 	@echo "make routes       every address with its methods"
 	@echo "make screenshots  draw the README's pictures anew"
@@ -55,9 +55,8 @@ bench: setup-dev
 	@$(PY) -m tests.bench.intake
 	@$(PY) -m tests.bench.backlog
 
-soak: setup-dev chromium
-	@end=$$(( $$(date +%s) + 60 * $${MINUTES:-30} )); \
-	while [ $$(date +%s) -lt $$end ]; do $(PY) -m pytest -n 2 --dist worksteal -q tests || exit 1; done
+soak: setup-dev
+	@$(PY) -m tests.faults.soak
 
 migrate: setup
 	@$(PY) -m alembic -c migrations/alembic.ini upgrade head

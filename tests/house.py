@@ -35,7 +35,7 @@ from admin_app.jobs import (
 )
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
-from admin_app.simulator import control
+from admin_app.simulator import control, mail_server
 from admin_app.simulator.settings import SimulatorSettings
 from models import Base
 from tests.contracts import WATCH
@@ -90,8 +90,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def simulated_providers(folder: Path, base_url: str = BASE_URL) -> Iterator[str]:
-    """The address of a simulator that runs while the block does; it tells the product at `base_url`."""
+def simulated_providers(folder: Path, base_url: str = BASE_URL, *, smtp_port: int | None = None) -> Iterator[str]:
+    """The address of a simulator that runs while the block does; it tells the product at `base_url`.
+
+    With `smtp_port` it takes mail there too.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = SimulatorSettings(
@@ -113,8 +116,11 @@ def simulated_providers(folder: Path, base_url: str = BASE_URL) -> Iterator[str]
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
     WATCH.over(app)
+    mails = mail_server.start(app.extensions["world"].store, smtp_port) if smtp_port else None
     with served(app, port):
         yield url
+    if mails is not None:
+        mails.stop()
     simulated.close(app)
 
 

@@ -1,0 +1,61 @@
+"""Bookings, meetings and runs over many clients: no time is sold twice or held for nobody, and no run stands still."""
+
+from admin_app.services.invariants.rule import Invariant, by_query
+
+# Everything that takes a practitioner's time at the moment.
+_TAKEN = """
+    SELECT 'booking:' || id AS record, practitioner_id, starts_at, ends_at FROM bookings
+    WHERE status = 'confirmed' OR (status = 'pending' AND hold_expires_at > :now)
+    UNION ALL
+    SELECT 'meeting:' || id, practitioner_id, starts_at, ends_at FROM meetings
+    WHERE status = 'confirmed' OR (status = 'pending' AND hold_expires_at > :now)
+"""
+
+
+def _lapsed(table: str, kind: str) -> str:
+    return f"""
+        SELECT '{kind}:' || b.id FROM {table} b
+        WHERE b.status = 'pending' AND (b.hold_expires_at IS NULL OR (b.hold_expires_at < :late AND NOT EXISTS (
+          SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing')
+          AND j.task_name = 'expire_checkout' AND j.args ->> 'subject' = '{kind}:' || b.id)))
+    """  # noqa: S608 - our own names
+
+
+INVARIANTS = (
+    Invariant(
+        "no-overlap",
+        "No practitioner has two appointments at one time.",
+        by_query(f"""
+            SELECT record || ' and ' || former FROM (
+              SELECT record, starts_at, lag(record) OVER every AS former,
+                max(ends_at) OVER (every ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS taken_until
+              FROM ({_TAKEN}) AS taken WINDOW every AS (PARTITION BY practitioner_id ORDER BY starts_at, record)
+            ) AS in_order WHERE starts_at < taken_until
+        """),  # noqa: S608 - our own names
+    ),
+    Invariant(
+        "lapsed-hold-is-ended",
+        "A held time whose hold is over is free again, or a job is about to free it.",
+        by_query(f"{_lapsed('bookings', 'booking')} UNION ALL {_lapsed('meetings', 'meeting')}"),
+    ),
+    Invariant(
+        "running-bulk-run-has-job",
+        "A run over many clients that is not finished has a job.",
+        by_query("""
+            SELECT 'bulk_run:' || r.id FROM bulk_runs r
+            WHERE r.state = 'running' AND r.started_at < :late AND NOT EXISTS (
+              SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing')
+              AND j.task_name = 'run_bulk' AND (j.args ->> 'run_id')::bigint = r.id)
+        """),
+    ),
+    Invariant(
+        "waiting-export-has-job",
+        "An export that is not made yet has a job.",
+        by_query("""
+            SELECT 'export:' || x.id FROM exports x
+            WHERE x.state IN ('queued', 'running') AND x.created_at < :late AND NOT EXISTS (
+              SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing')
+              AND j.task_name = 'make_export' AND (j.args ->> 'export_id')::bigint = x.id)
+        """),
+    ),
+)

@@ -1,0 +1,141 @@
+"""Every invariant holds in a healthy database, and finds the row that breaks it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from admin_app.context import Job
+from admin_app.db import Database
+from admin_app.services import invariants
+from tests.house import House
+from tests.services import factories
+from tests.services.money import add_paid, add_payment
+from tests.services.schedule import add_booking, add_meeting, add_practitioner, add_session_type
+
+# By name: how it is broken. Rows are put in by hand, where the product would never put them; what the database itself
+# refuses is allowed for the test's transaction.
+EVENT = "INSERT INTO webhook_events (provider, external_id, type, body, state, received_at, processed_at, outcome) "
+JOB = "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) "
+CALL = "INSERT INTO provider_calls (provider, operation, idempotency_key, subject, state, created_at) "
+MAIL = "INSERT INTO sent_emails (template, to_email, subject, text_body, html_body, state, created_at, booking_id) "
+OLD = "now() - interval '1 hour'"
+BREAKS = {
+    "settled-event-has-outcome": f"{EVENT} VALUES ('whop', 'm', 't', '', 'processed', {OLD}, {OLD}, NULL)",
+    "settled-event-has-no-job": f"""
+        WITH e AS ({EVENT} VALUES ('whop', 'm', 't', '', 'processed', {OLD}, {OLD}, 'done') RETURNING id)
+        {JOB} SELECT 'default', 'process_event', jsonb_build_object('event_id', id), 'todo' FROM e""",
+    "received-event-has-job": f"{EVENT} VALUES ('whop', 'm', 't', '', 'received', {OLD}, NULL, NULL)",
+    "parked-event-says-why": f"{EVENT} VALUES ('whop', 'm', 't', '', 'parked', {OLD}, NULL, NULL)",
+    "running-job-has-living-worker": f"""
+        WITH w AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '2 minutes')
+          RETURNING id),
+        j AS (INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id)
+          SELECT 'default', 'x', 'doing', id FROM w RETURNING id)
+        INSERT INTO procrastinate_events (job_id, type, at) SELECT id, 'started', {OLD} FROM j""",
+    "one-mail-per-occasion": f"{MAIL} SELECT 'reminder', 'a@b.example', 's', '', '', 'sent', now(), id FROM bookings",
+    "queued-mail-has-job": f"{MAIL} VALUES ('claim', 'a@b.example', 's', '', '', 'queued', {OLD}, NULL)",
+    "unanswered-call-has-job": f"{CALL} VALUES ('workos', 'code.send', 'k', 'guest:1', 'intended', {OLD})",
+    "audit-chain-unbroken": """
+        ALTER TABLE audit_entries DISABLE TRIGGER USER; UPDATE audit_entries SET event = 'other.event'""",
+    "one-purchase-per-address": """
+        ALTER TABLE pending_profiles DROP CONSTRAINT uq_pending_profiles_email;
+        INSERT INTO pending_profiles (email) VALUES ('BUYER@example.com')""",
+    "claimed-purchase-has-record": """
+        UPDATE pending_profiles SET claimed = true, claimed_by_user_id = 'user_a'""",
+    "claimed-by-existing-profile": """
+        INSERT INTO merges (kind, user_id, after, made_by) VALUES ('created', 'user_gone', '{}', 'test')""",
+    "credits-once-per-period": """
+        ALTER TABLE credit_renewals DROP CONSTRAINT uq_credit_renewals_user_id_due_at;
+        INSERT INTO credit_renewals (user_id, due_at, renewed_at, credits, used_before)
+        SELECT 'user_a', '2026-11-01', now(), 1000, 0 FROM generate_series(1, 2)""",
+    "never-refunded-more-than-captured": """
+        INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state)
+        SELECT id, 1, 'eur', 'other', 'test', 'succeeded' FROM payments WHERE state = 'paid'""",
+    "requested-refund-has-job": f"""
+        WITH r AS (INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state, updated_at)
+          SELECT id, 1, 'eur', 'other', 'test', 'requested', {OLD} FROM payments WHERE state = 'paid' RETURNING 1)
+        UPDATE payments SET reserved_amount = 1 WHERE state = 'paid'""",
+    "paid-means-captured": "UPDATE payments SET paid_at = NULL WHERE state = 'paid'",
+    "no-overlap": """
+        INSERT INTO meetings (practitioner_id, starts_at, ends_at, status)
+        SELECT practitioner_id, starts_at + interval '1 minute', ends_at, 'confirmed' FROM bookings
+        WHERE client_email = 'bea@example.com'""",
+    "lapsed-hold-is-ended": f"""
+        UPDATE meetings SET status = 'pending', hold_expires_at = {OLD}""",
+    "running-bulk-run-has-job": f"""
+        WITH s AS (INSERT INTO staff (email, name, role, password_hash)
+          VALUES ('o@b.example', 'O', 'ops', '-') RETURNING id)
+        INSERT INTO bulk_runs (flag, turns_on, wish, chosen_by, state, by, by_id, started_at)
+        SELECT 'outbound_paused', true, '{{}}', 'all', 'running', 'o', id, {OLD} FROM s""",
+    "waiting-export-has-job": f"""
+        WITH s AS (INSERT INTO staff (email, name, role, password_hash)
+          VALUES ('o@b.example', 'O', 'ops', '-') RETURNING id)
+        INSERT INTO exports (section, arguments, filter_words, format, time_zone, by_id, created_at)
+        SELECT 'clients', '[]', '', 'csv', 'UTC', id, {OLD} FROM s""",
+}
+
+
+@pytest.fixture
+def healthy(db: Database) -> Database:
+    """A purchase that waits, money that was paid, an appointment to come, and what nobody needs to look at."""
+    factories.buy(db)
+    add_paid(db)
+    add_payment(db)
+    practitioner = add_practitioner(db)
+    kind = add_session_type(db, practitioner)
+    starts = db.clock() + timedelta(days=3)
+    add_booking(db, kind, starts)
+    add_meeting(db, practitioner, starts + timedelta(hours=2))
+    with db.unit_of_work(Job("test")) as ctx:
+        # The factories hold times without an end, as no door does.
+        ctx.session.execute(text("UPDATE bookings SET hold_expires_at = now() WHERE status = 'pending'"))
+    return db
+
+
+def broken(db: Database) -> dict[str, tuple[str, ...]]:
+    with db.read_only() as session:
+        return {found.invariant.name: found.records for found in invariants.broken(session, now=db.clock())}
+
+
+def test_a_healthy_database_breaks_none(healthy: Database) -> None:
+    assert broken(healthy) == {}
+
+
+def test_the_demo_breaks_none(demo: Database) -> None:
+    assert broken(demo) == {}
+
+
+def test_every_invariant_is_shown_to_find_something() -> None:
+    assert {invariant.name for invariant in invariants.INVARIANTS} == BREAKS.keys()
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_it_finds_what_breaks_it(healthy: Database, name: str) -> None:
+    with healthy.unit_of_work(Job("test")) as ctx:
+        for statement in BREAKS[name].split(";"):
+            ctx.session.execute(text(statement))
+    found = broken(healthy)
+    assert name in found
+    assert all(":" in record for record in found[name])
+    assert found.keys() == {name}
+
+
+def test_what_is_under_way_is_given_time(healthy: Database) -> None:
+    with healthy.unit_of_work(Job("test")) as ctx:
+        ctx.session.execute(text(BREAKS["received-event-has-job"]))
+    with healthy.read_only() as session:
+        now = healthy.clock()
+        assert invariants.broken(session, now=now, patience=timedelta(hours=2)) == []
+
+
+def test_the_command_says_each_rule_and_ends_badly_when_one_is_broken(house: House) -> None:
+    run = house.app.test_cli_runner().invoke
+    whole = run(args=["verify"])
+    assert whole.exit_code == 0, whole.output
+    assert f"All {len(invariants.INVARIANTS)} rules hold." in whole.output
+    with house.db.unit_of_work(Job("test")) as ctx:
+        ctx.session.execute(text(BREAKS["parked-event-says-why"]))
+    told = run(args=["verify"])
+    assert told.exit_code == 1
+    assert "BROKEN  A delivery that waits for a person says what it waits for.\n          webhook_event:" in told.output
