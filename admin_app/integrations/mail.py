@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import formatdate, make_msgid
 from urllib.parse import unquote, urlsplit
 
@@ -11,6 +12,28 @@ from admin_app.errors import ProviderUnavailable
 from admin_app.integrations.ports import MailPort
 
 _TIMEOUT_SECONDS = 10
+# Narrower than this, words of ordinary length would be cut to pieces.
+_NARROWEST = 40
+
+
+class _NameAndValueTogether(EmailPolicy):
+    """Folds long headers (RFC 5322, 2.2.3), but not directly after their name.
+
+    `Subject:` alone on its line is legal, and is what Python makes of a subject of 70 to 77 characters; mail programs
+    show it with a leading space or as no subject at all. A value without any place to fold may still stand below.
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        folded = super().fold_binary(name, value)
+        alone = f"{name}:{self.linesep}".encode()
+        for length in range((self.max_line_length or 78) - 1, _NARROWEST, -1):
+            if not folded.startswith(alone):
+                break
+            folded = EmailPolicy.fold_binary(self.clone(max_line_length=length), name, value)
+        return folded
+
+
+_POLICY = _NameAndValueTogether()
 
 
 def client(settings: Settings) -> MailPort:
@@ -55,7 +78,7 @@ class SmtpMail:
             raise ProviderUnavailable("mail", "The mail server did not take the mail. Try again later.") from None
 
     def _message(self, to: str, subject: str, text: str, html: str, calendar: str | None) -> EmailMessage:
-        message = EmailMessage()
+        message = EmailMessage(_POLICY)
         message["From"], message["To"], message["Subject"] = self._sender, to, subject
         message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="backdesk.invalid")
         message.set_content(text)
