@@ -2,7 +2,7 @@
 # Paths are relative and programs run as modules, so that the folder may have any name and may be moved.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak migrate routes screenshots setup setup-dev chromium
+.PHONY: help run test check format bench soak days migrate routes screenshots setup setup-dev chromium
 
 PY := .venv/bin/python
 
@@ -22,6 +22,7 @@ help: ## show this list
 	@echo "make format       let the tools put the format right"
 	@echo "make bench        fill a large database and compare the console's, the intake's and the worker's speed"
 	@echo "make soak         traffic and faults of every kind, for MINUTES=10; says whether anything was lost"
+	@echo "make days         the tests that depend on the day, on 23 other days (DAYS=2028-02-29 for one, FILES=tests for all)"
 	@echo "make migrate      bring the database of DATABASE_URL up to date"
 	@echo "make routes       every address with its methods"
 	@echo "make screenshots  draw the README's pictures anew"
@@ -57,6 +58,9 @@ bench: setup-dev
 
 soak: setup-dev
 	@$(PY) -m tests.faults.soak
+
+days: setup-dev chromium
+	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m tests.days
 
 migrate: setup
 	@$(PY) -m alembic -c migrations/alembic.ini upgrade head

@@ -30,6 +30,8 @@ TEMPLATE_LOCK = 7_250_301
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 # Autovacuum would hold a template open while it is being cloned; tests analyze what they measure.
 OPTIONS = {"max_connections": "400", "autovacuum": "off", "shared_buffers": "128MB"}
+# What sets the clock of a program to another day; now() must say the same as the tests' own clock. See tests/days.py.
+CLOCK = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT")
 
 _running: list[tuple[Server, Path]] = []
 
@@ -52,7 +54,8 @@ def pytest_unconfigure() -> None:
 
 def _start_server(programs: Path | None = None) -> Server:
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
-    server = Server(folder, log=folder / "log", programs=programs, durable=False, options=OPTIONS)
+    clock = {name: os.environ[name] for name in CLOCK if name in os.environ}
+    server = Server(folder, log=folder / "log", programs=programs, durable=False, options=OPTIONS, environment=clock)
     _running.append((server, folder))
     server.start()
     return server

@@ -6,6 +6,7 @@ import ssl
 import threading
 from contextlib import suppress
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,28 @@ TOTAL_SECONDS = 30.0
 _STEP_SECONDS = 10.0
 _REFUSED = 400
 _ANSWERED = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, smtplib.SMTPNotSupportedError)
+# Narrower than this, words of ordinary length would be cut to pieces.
+_NARROWEST = 40
+
+
+class _NameAndValueTogether(EmailPolicy):
+    """Folds long headers (RFC 5322, 2.2.3), but not directly after their name.
+
+    `Subject:` alone on its line is legal, and is what Python makes of a subject of 70 to 77 characters; mail programs
+    show it with a leading space or as no subject at all. A value without any place to fold may still stand below.
+    """
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        folded = super().fold_binary(name, value)
+        alone = f"{name}:{self.linesep}".encode()
+        for length in range((self.max_line_length or 78) - 1, _NARROWEST, -1):
+            if not folded.startswith(alone):
+                break
+            folded = EmailPolicy.fold_binary(self.clone(max_line_length=length), name, value)
+        return folded
+
+
+_POLICY = _NameAndValueTogether()
 
 
 def client(settings: Settings, limits: Limits = WEB) -> MailPort:
@@ -98,7 +121,7 @@ class SmtpMail:
     def _message(
         self, to: str, subject: str, text: str, html: str, calendar: str | None, message_id: str | None
     ) -> EmailMessage:
-        message = EmailMessage()
+        message = EmailMessage(_POLICY)
         message["From"], message["To"], message["Subject"] = self._sender, to, subject
         message["Date"], message["Message-ID"] = formatdate(), message_id or make_msgid(domain="backdesk.invalid")
         message.set_content(text)

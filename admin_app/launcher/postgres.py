@@ -29,6 +29,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 IN_USE = "Address already in use"
 STILL_HELD = "pre-existing shared memory block"
+# Only what the server needs: PG* variables and secrets of ours must not reach it.
+_ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
 def embedded_programs() -> Path:
@@ -49,6 +51,7 @@ class Server:
         log: Path,
         programs: Path | None = None,
         options: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
         durable: bool = True,
         death_signal: signal.Signals = signal.SIGINT,
     ) -> None:
@@ -68,6 +71,7 @@ class Server:
             }
         )
         self.options |= options or {}
+        self.environment = _ENVIRONMENT | (environment or {})
         self.port = 0
         self.password = ""
         self.process: subprocess.Popen[bytes] | None = None
@@ -186,7 +190,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=_environment(),
+            env=self.environment,
         )
         if done.returncode != 0:
             raise LaunchError(f"{program} failed with status {done.returncode}:\n{done.stdout.strip()}")
@@ -268,7 +272,7 @@ class Server:
         self.process = children.start(
             command,
             log=self.log,
-            env=_environment(),
+            env=self.environment,
             death_signal=signal.SIGINT,
             run_as=run_as,
         )
@@ -289,11 +293,6 @@ class Server:
                 return True
             time.sleep(0.01)
         return False
-
-
-def _environment() -> dict[str, str]:
-    """Only what the server needs: PG* variables and secrets of ours must not reach it."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _open_to_others(path: Path) -> bool:

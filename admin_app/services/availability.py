@@ -72,7 +72,7 @@ def find(
     until: datetime,
     now: datetime,
 ) -> Offer:
-    """The free slots that begin from since to before until and not in the past. `read` opens a reading session."""
+    """The free slots that begin from since to before until and are still to come. `read` opens a reading session."""
     if not since < until:
         raise InvalidInput(fields={"to": "The end must be after the start."})
     if until - since > LONGEST:
@@ -80,8 +80,8 @@ def find(
     with read() as session:
         practice = _practice(session, providers, practitioner_id, session_type_id, since, until, now)
     source, possible = _possible(providers, practice, since, until)
-    begins = max(since, now)
-    slots = [slot for slot in possible if begins <= slot.starts_at < until]
+    # What begins at this very moment cannot be held any more (`holds.require_coming`).
+    slots = [slot for slot in possible if since <= slot.starts_at < until and now < slot.starts_at]
     return Offer(source, practice.time_zone.key, tuple(without(slots, practice.busy)))
 
 

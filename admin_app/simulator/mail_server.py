@@ -1,10 +1,14 @@
 """The mail server of the demo: takes every mail, delivers none, and keeps the latest for its pages."""
 
+import re
 import secrets
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
-from email.policy import default
+from email.parser import BytesHeaderParser
+from email.policy import compat32, default
 from typing import Protocol
 
 from aiosmtpd.controller import Controller
@@ -48,18 +52,37 @@ def keep(store: Store, raw: bytes, recipients: list[str]) -> None:
     """The mail as its pages show it; the oldest one goes when there are too many."""
     message = message_from_bytes(raw, _class=EmailMessage, policy=default)
     with store.lock:
-        store.put("mail", _document(message, recipients))
+        store.put("mail", _document(message, _headers(raw), recipients))
         for old in store.all("mail")[:-KEPT]:
             store.delete("mail", old["id"])
 
 
-def _document(message: EmailMessage, recipients: list[str]) -> Document:
+def _headers(raw: bytes) -> dict[str, str]:
+    """From and Subject as a mail program shows them: unfolded (RFC 5322, 2.2.3), encoded words decoded (RFC 2047, 6.2).
+
+    Not by the message's own policy: older Pythons keep the space of a fold directly after the name, and put one between
+    the encoded words of a long name.
+    """
+    found = BytesHeaderParser(policy=compat32).parsebytes(raw)
+    return {name: _shown(found.get(name, "")) for name in ("From", "Subject")}
+
+
+def _shown(value: str | Header) -> str:
+    unfolded = re.sub(r"\r?\n", "", value) if isinstance(value, str) else value
+    try:
+        text = str(make_header(decode_header(unfolded)))
+    except (HeaderParseError, LookupError, UnicodeError):  # encoded words that are none
+        text = str(unfolded)
+    return _clean(text).strip()
+
+
+def _document(message: EmailMessage, headers: dict[str, str], recipients: list[str]) -> Document:
     return {
         "id": f"mail_{secrets.token_hex(8)}",
         "received_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "from": _clean(str(message.get("From", ""))),
+        "from": headers["From"],
         "to": _clean(", ".join(recipients)),
-        "subject": _clean(str(message.get("Subject", ""))),
+        "subject": headers["Subject"],
         "text": _body(message, "plain"),
         "html": _body(message, "html"),
     }

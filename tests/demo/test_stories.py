@@ -163,7 +163,7 @@ def test_the_simulated_stripe_has_the_same_money(own_demo: Database, own_simulat
 def test_the_simulated_calendars_know_what_is_coming(own_demo: Database, own_simulator: str) -> None:
     with own_demo.read_only() as session:
         simulated_calendars.seed(session, own_simulator)
-        coming = select(Booking).where(Booking.status == BookingStatus.CONFIRMED, Booking.starts_at > func.now())
+        coming = select(Booking).where(Booking.status == BookingStatus.CONFIRMED, Booking.starts_at > NOW)
         soonest = coming.order_by(Booking.starts_at)
         ours = session.scalars(
             soonest.where(Booking.calcom_booking_uid.is_not(None), Booking.source == BookingSource.WEBSITE)

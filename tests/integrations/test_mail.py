@@ -1,8 +1,10 @@
 """Mail handed to a mail server, or to none."""
 
 import base64
+import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
 
 import pytest
 
@@ -35,6 +37,34 @@ def test_a_mail_arrives_with_both_bodies(settings, inbox):
     assert bodies == ["plain – text", "<p>html</p>"]
     assert message["Date"]
     assert message["Message-ID"]
+
+
+LONG_DAY = "Wednesday, 30 September 2026, 16:00 (America/Argentina/Buenos_Aires)"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"Canceled: First consultation with Dr. Ingrid Solheim on {LONG_DAY} ",
+        f"Canceled: Erstgespräch mit Dr. Zoë Übermäßig-Schönfärber on {LONG_DAY} ",
+        "Überraschungspaarberatungsgespräch",
+        "Donaudampfschifffahrtsgesellschaft",
+    ],
+)
+@pytest.mark.parametrize("length", range(60, 140))
+def test_a_subject_of_any_length_begins_beside_its_name(settings, words, length):
+    """Folded directly after `Subject:`, mail programs show it with a leading space, or none."""
+    subject = (words * 6)[:length].strip()
+    port = mail.client(settings(smtp_url="smtp://nobody.example", mail_from="Praxis für Überlegtes <b@example.com>"))
+    assert isinstance(port, mail.SmtpMail)
+    sent = port._message("ada@example.com", subject, "t", "h", None)
+    raw = sent.as_bytes(policy=sent.policy.clone(linesep="\r\n"))
+    head = raw.split(b"\r\n\r\n")[0]
+    assert max(len(line) for line in head.split(b"\r\n")) <= 78
+    assert not re.search(rb"^\S+:\s*$", head, re.MULTILINE)
+    for name, wanted in {"Subject": subject, "From": "Praxis für Überlegtes <b@example.com>"}.items():
+        folded = str(message_from_bytes(raw)[name])
+        assert str(make_header(decode_header(folded.replace("\r\n", "")))) == wanted
 
 
 def test_name_and_password_of_the_url_sign_in(settings, inbox):

@@ -58,6 +58,44 @@ def test_a_mail_is_kept_whole(simulator, mailer):
     assert mail["html"].strip() == HTML
 
 
+LONG_SUBJECT = "Canceled: First consultation on Wednesday, 2 December 2026, 08:00 (UTC)"
+LONG_NAME = "Praxis für Psychotherapie und Persönlichkeitsentwicklung"
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        LONG_SUBJECT,
+        f"{LONG_SUBJECT} and once more at 09:00 for everybody who could not come",
+        "Canceled: Erstgespräch mit Zoë Übermäßig-Schönfärber on Wednesday, 30 September 2026",
+        "ü" * 300,
+    ],
+)
+def test_long_headers_are_shown_as_they_were_written(simulator, ports, browser, subject):
+    SmtpMail(f"smtp://127.0.0.1:{ports[1]}", f"{LONG_NAME} <backdesk@example.com>").send(
+        "a@b.example", subject, "t", "h"
+    )
+    (mail,) = control.mails(simulator)
+    assert (mail["subject"], mail["from"]) == (subject, f"{LONG_NAME} <backdesk@example.com>")
+    assert f">{subject}</a>" in browser.get("/_sim/mails").text
+    assert f"<h1>{subject}</h1>" in browser.get(f"/_sim/mails/{mail['id']}").text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Subject:\r\n Hello there\r\n\r\n",
+        b"Subject:\n\tHello\n there\n\n",
+        b"Subject:  Hello there \r\n\r\n",
+        b"Subject:\r\n =?utf-8?q?Hello_t?=\r\n =?utf-8?q?here?=\r\n\r\n",
+    ],
+)
+def test_a_fold_is_no_part_of_the_subject(simulator, ports, raw):
+    with smtplib.SMTP("127.0.0.1", ports[1]) as server:
+        server.sendmail("a@example.com", ["b@example.com"], raw)
+    assert [mail["subject"] for mail in control.mails(simulator)] == ["Hello there"]
+
+
 def test_its_link_can_be_followed_from_the_text_and_from_a_window_of_the_html(simulator, mailer, browser):
     mailer.send("ada@example.com", "Claim", f"Open {LINK} now", HTML)
     (mail,) = control.mails(simulator)
@@ -98,6 +136,7 @@ def test_without_a_head_the_links_of_a_mail_still_open_outside(simulator, mailer
         b"",
         b"no header at all",
         b"Subject: =?utf-8?b?////?=\n\n\xff\xfe",
+        b"Subject: =?utf-8?b?a?= =?no-such?q?b?=\n\n",
         b"Content-Type: multipart/alternative; boundary=x\n\n--x\n\n--x",
         b'Content-Type: text/plain; charset="no-such"\n\n\xff text',
         b"Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: base64\n\n/////w==",
