@@ -81,6 +81,7 @@ EVENTS: dict[str, EventKind] = {
     "mail.resent": EventKind("{actor} had the {mail} mail to {email} sent again"),
     "mail.settled": EventKind("{actor} noted that the {mail} mail to {email} is dealt with"),
     "provider_call.retried": EventKind("{actor} had {operation} at {provider} tried again"),
+    "job.retried": EventKind("{actor} had the failed job {task} done again"),
     "provider_call.settled": EventKind("{actor} noted that {operation} at {provider} is dealt with"),
     # money
     "payment.paid": EventKind("{actor} took in the payment of {what} {number}"),

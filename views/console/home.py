@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
 from admin_app.services import worklists
+from admin_app.services.core import failed_jobs
 from admin_app.services.worklists import MoneyWaiting, Waiting
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page
@@ -36,7 +37,7 @@ class HomeView(ConsoleView):
     @page("/")
     def index(self) -> ResponseReturnValue:
         session, now, person = read_session(), backdesk().db.clock(), viewer()
-        tiles = _tiles(worklists.waiting(session), now)
+        tiles = _tiles(worklists.waiting(session), now) + _job_tiles(failed_jobs.waiting(session))
         if person.may(Permission.PAYMENTS_READ):
             money = _money_tiles(worklists.money_waiting(session, now), now, person)
             # Whoever decides about money finds it first.
@@ -87,6 +88,10 @@ def _tiles(work: Waiting, now: datetime) -> list[Tile]:
         ),
     ]
     return tiles + [tile for tile in broken if tile.count]
+
+
+def _job_tiles(failed: int) -> list[Tile]:
+    return [Tile(failed, "background jobs failed for good", "/admin/failed-jobs/", tone="bad")] if failed else []
 
 
 def _difference_tiles(count: int, oldest: datetime | None, now: datetime) -> list[Tile]:

@@ -90,6 +90,7 @@ GROUPS: tuple[Group, ...] = (
             Item("Differences", "/admin/drift-findings/", "arrows-sort", P.DRIFT_READ),
             Item("Comparisons", "/admin/drift-runs/", "refresh", P.DRIFT_READ),
             Item("Mails", "/admin/sent-emails/", "mail", P.MAILS_READ),
+            Item("Failed jobs", "/admin/failed-jobs/", "refresh", P.INBOX_READ),
         ),
     ),
     Group(

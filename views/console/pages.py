@@ -15,6 +15,7 @@ from views.console.exporting import ListTables
 from views.console.finance.home import FinanceView
 from views.console.finance.months import MonthsView
 from views.console.home import HomeView
+from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
@@ -122,6 +123,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     PaymentCommandsView,
     RefundCommandsView,
     ProviderCallCommandsView,
+    FailedJobsView,
     SentEmailCommandsView,
     BulkRunCommandsView,
     DriftRunCommandsView,

@@ -8,15 +8,34 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-_FAILED = text(
-    """
-    SELECT j.id, j.task_name AS task, j.args AS arguments, j.attempts AS tries,
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.integrations import job_queue
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import audit
+from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+
+# What these were about stands on a list of its own until it is done: the inbox, mails, exports.
+ON_OTHER_LISTS = ("process_event", "send_claim_mail", "send_appointment_mail", "send_switch_mail", "make_export")
+# The clock queues these anew, with the moment as their argument.
+BY_THE_CLOCK = "timestamp"
+
+_COLUMNS = """
+    SELECT j.id, j.task_name AS task, j.args AS arguments, j.attempts AS tries, j.queueing_lock AS once_key,
+           j.lock AS lane,
            (SELECT max(e.at) FROM procrastinate_events e WHERE e.job_id = j.id AND e.type = 'failed') AS failed_at
     FROM procrastinate_jobs j
+"""
+_FAILED = text(
+    _COLUMNS
+    + """
     WHERE j.status = 'failed' AND (CAST(:before_id AS bigint) IS NULL OR j.id < :before_id)
     ORDER BY j.id DESC LIMIT :limit
     """
 )
+_ONE = text(f"{_COLUMNS} WHERE j.status = 'failed' AND j.id = :id")
+_LOCK = text("SELECT id FROM procrastinate_jobs WHERE status = 'failed' AND id = :id FOR UPDATE")
+_FORGET = text("DELETE FROM procrastinate_jobs WHERE status = 'failed' AND id = :id")
 _COUNTED = text("SELECT task_name, count(*) AS jobs FROM procrastinate_jobs WHERE status = 'failed' GROUP BY task_name")
 
 
@@ -28,7 +47,14 @@ class FailedJob:
     task: str
     arguments: dict[str, Any]
     tries: int
+    once_key: str | None
+    lane: str | None
     failed_at: datetime | None
+
+    @property
+    def comes_by_itself(self) -> bool:
+        """Whether the clock queues the same again."""
+        return self.arguments.keys() == {BY_THE_CLOCK}
 
 
 def failed(session: Session, *, limit: int, before_id: int | None = None) -> Sequence[FailedJob]:
@@ -40,3 +66,51 @@ def failed(session: Session, *, limit: int, before_id: int | None = None) -> Seq
 def counted(session: Session) -> dict[str, int]:
     """How many there are of each task that has any."""
     return {row.task_name: row.jobs for row in session.execute(_COUNTED)}
+
+
+def waiting(session: Session) -> int:
+    """How many no other list speaks of."""
+    return sum(jobs for task, jobs in counted(session).items() if task not in ON_OTHER_LISTS)
+
+
+def plan_retry(ctx: Ctx, *, job_id: int) -> Plan:
+    """What having a failed job done again means."""
+    require(ctx, Permission.INBOX_READ)
+    job = _found(ctx, job_id)
+    return Plan(
+        title="Do it again",
+        outcome="queued",
+        lines=(),
+        consequences=(
+            f"It was tried {job.tries} times and failed each time. Why is in the log, by its number.",
+            "It is done in a moment, as the record is now, with all its tries before it.",
+            "If it fails again, it stands here again.",
+        ),
+        fingerprint=_fingerprint(job),
+        refusal="It runs by the clock and comes by itself." if job.comes_by_itself else None,
+    )
+
+
+def retry(ctx: Ctx, *, job_id: int, reason: str, shown: str) -> None:
+    """Queue a failed job anew in place of the failed one; raises NotFound when somebody did so meanwhile."""
+    require(ctx, Permission.FAILURES_SETTLE)
+    reason = require_reason(reason)
+    ctx.session.execute(_LOCK, {"id": job_id})
+    job = _found(ctx, job_id)
+    require_same(shown, _fingerprint(job))
+    if job.comes_by_itself:
+        raise NotFound("It runs by the clock and comes by itself.")
+    job_queue.defer(ctx.session, job.task, once_key=job.once_key, lane=job.lane, **job.arguments)
+    ctx.session.execute(_FORGET, {"id": job_id})
+    audit.record(ctx, "job.retried", records=[f"job:{job.id}"], reason=reason, facts={"task": job.task})
+
+
+def _found(ctx: Ctx, job_id: int) -> FailedJob:
+    row = ctx.session.execute(_ONE, {"id": job_id}).mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no such failed job: it was done again, or more than thirty days have passed.")
+    return FailedJob(**row)
+
+
+def _fingerprint(job: FailedJob) -> str:
+    return fingerprint(job.id, job.tries, job.failed_at)

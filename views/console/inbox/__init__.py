@@ -1,0 +1,1 @@
+"""Pages about what comes in and what is done about it."""
