@@ -65,8 +65,8 @@ class Rules:
     A read is tried again after any passing trouble, a write only when certainly nothing happened, or, where the
     provider promises that an `Idempotency-Key` makes it the same call (`keys_repeat`), also when it was lost.
     `lost_statuses` may come after an effect like those of 500 and more; `advice` names a header of the provider's that
-    says `false` when trying again is pointless. With `answers_are_json` a success without a JSON object is none, for an SDK
-    that does not notice.
+    says `false` when trying again is pointless. With `answers_are_json` a success without a JSON object is none, for an
+    SDK that does not notice.
     """
 
     reads: Patience = READS

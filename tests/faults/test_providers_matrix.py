@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from admin_app.errors import NotSignedIn, OutcomeUnknown, ProviderUnavailable
-from admin_app.integrations import calcom_api, calendly_api, clerk, stripe_api
+from admin_app.integrations import calcom_api, calendly_api, clerk, stripe_api, workos_api
 from admin_app.integrations.calcom_api import CalcomApi
 from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
 from admin_app.integrations.calendly_api import CalendlyApi
