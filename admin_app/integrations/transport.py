@@ -65,7 +65,8 @@ class Rules:
     A read is tried again after any passing trouble, a write only when certainly nothing happened, or, where the
     provider promises that an `Idempotency-Key` makes it the same call (`keys_repeat`), also when it was lost.
     `lost_statuses` may come after an effect like those of 500 and more; `advice` names a header of the provider's that
-    says `false` when trying again is pointless.
+    says `false` when trying again is pointless. With `answers_are_json` a success without a JSON object is none, for an
+    SDK that does not notice.
     """
 
     reads: Patience = READS
@@ -73,6 +74,7 @@ class Rules:
     keys_repeat: bool = False
     lost_statuses: frozenset[int] = frozenset()
     advice: str | None = None
+    answers_are_json: bool = False
 
 
 class _Trouble(Exception):
@@ -171,6 +173,8 @@ class _Exchange:
             raise _Trouble(left=False, wait=_retry_after(answer), again=again)
         if answer.status_code >= 500:
             raise _Trouble(left=True, wait=_retry_after(answer), again=again)
+        if self._rules.answers_are_json and answer.is_success and not _holds_an_object(answer):
+            raise _Trouble(left=True, counts=False)
         if answer.status_code in self._rules.lost_statuses:
             raise _Trouble(left=True, wait=_retry_after(answer), counts=False, again=again)
 
@@ -179,6 +183,13 @@ def _speaks_of_it(error: Exception, began: float, patience: Patience) -> bool:
     """Whether a failure tells of the provider's health: no time-out does when there was hardly any time."""
     waited = time.monotonic() - began
     return not isinstance(error, httpx.TimeoutException) or waited >= min(_FAIR_SECONDS, patience.seconds_per_try) * 0.9
+
+
+def _holds_an_object(answer: httpx.Response) -> bool:
+    try:
+        return isinstance(answer.json(), dict)
+    except ValueError:
+        return False
 
 
 def _whole(answer: httpx.Response) -> httpx.Response:

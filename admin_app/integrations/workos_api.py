@@ -26,7 +26,8 @@ from admin_app.integrations.transport import Patience, Rules
 
 _PROVIDER = "workos"
 _TWICE = Patience(tries=2, seconds=12, seconds_per_try=10)
-RULES = Rules(reads=_TWICE, writes=_TWICE)
+# The SDK makes an empty list of an answer that is none, and nobody by that address is not what was said.
+RULES = Rules(reads=_TWICE, writes=_TWICE, answers_are_json=True)
 _ALREADY_A_MEMBER = frozenset({"organization_membership_already_exists", "entity_already_exists"})
 _NOT_THIS_CODE = frozenset(
     {
