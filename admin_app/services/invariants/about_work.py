@@ -86,10 +86,12 @@ INVARIANTS = (
     ),
     Invariant(
         "unanswered-call-has-job",
-        "A call that was not answered is being asked about by a job, or stands as unknown in the list of calls.",
+        "A call that was not answered is being asked about by a job, or needs attention in the list of calls.",
         by_query("""
             SELECT 'provider_call:' || c.id || ' ' || c.operation || ' about ' || c.subject FROM provider_calls c
-            WHERE c.state = 'intended' AND c.created_at < :late AND NOT EXISTS (
+            WHERE c.state = 'intended' AND c.finished_at IS NULL AND c.attention_since IS NULL
+            AND c.created_at < LEAST(:late, CAST(:now AS timestamptz) - interval '75 minutes')
+            AND coalesce(c.next_try_at, :late) <= :late AND NOT EXISTS (
               SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing') AND (
                 (j.args ->> 'call_id')::bigint = c.id OR j.args ->> 'subject' = c.subject
                 OR c.subject = 'booking:' || (j.args ->> 'booking_id')
