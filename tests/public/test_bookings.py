@@ -158,7 +158,7 @@ def test_nothing_is_left_when_stripe_certainly_did_nothing(
 ) -> None:
     starts = tomorrow(clock.now)
     if trouble == "429":
-        control.fault(simulator, "stripe", "429")
+        control.fault(simulator, "stripe", "429", times=3)
         answer = book(house, kind, starts)
     else:
         answer = book(build(simulator, house.db, stripe_api_base=f"http://127.0.0.1:{free_port()}"), kind, starts)
