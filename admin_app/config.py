@@ -29,7 +29,7 @@ class WebServerSettings(BaseSettings):
 
     port: int = Field(default=8000, description="Port that the web server listens on, on the loopback address")
     web_workers: int = Field(default=2, ge=1, description="Processes of the web server")
-    web_threads: int = Field(default=128, ge=4, description="Connections that one process serves at once")
+    web_threads: int = Field(default=256, ge=4, description="Connections that one process serves at once")
     web_requests_at_once: int = Field(
         default=12, ge=1, description="Requests that one process lets use the database and the providers at once"
     )
@@ -38,6 +38,13 @@ class WebServerSettings(BaseSettings):
     def web_deliveries_at_once(self) -> int:
         """Webhook deliveries that one process takes at once, in places that no page can occupy."""
         return max(1, self.web_requests_at_once // 2)
+
+    @property
+    def web_waiting(self) -> int:
+        """How many pages, and as many deliveries, may wait in one process for a place; threads stay free beside."""
+        busy = self.web_requests_at_once + self.web_deliveries_at_once
+        free = max(2, self.web_threads // 8)
+        return max(2, (self.web_threads - busy - free) // 2)
 
     @model_validator(mode="after")
     def _threads_are_left(self) -> Self:

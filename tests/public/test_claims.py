@@ -35,6 +35,8 @@ def claim_token(house: House, pending: PendingProfile) -> str:
     with house.db.unit_of_work(OPERATOR) as ctx:
         mail = claim_mails.prepare(ctx, pending_profile_id=pending.id, base_url=BASE_URL)
     assert mail is not None
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        claim_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, kept=False)
     return mail.text.split("/claim?token=")[1].split()[0]
 
 

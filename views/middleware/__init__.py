@@ -7,13 +7,7 @@ From outside in: a request's body is read to its end (`request_body`), then the 
 from flask import Flask
 
 from admin_app.config import Settings
-from views.middleware.admission import (
-    DELIVERY_WAITS_SECONDS,
-    PAGE_WAITS_SECONDS,
-    Admission,
-    Places,
-    note_complete_answers,
-)
+from views.middleware.admission import WAITS_SECONDS, Admission, Places, note_complete_answers
 from views.middleware.request_body import ReadBodyFirst
 
 
@@ -22,13 +16,8 @@ def register(app: Flask, settings: Settings, *, largest_request: int) -> None:
     note_complete_answers(app)
     admitted = Admission(
         app.wsgi_app,
-        pages=Places(
-            settings.web_requests_at_once, waiting=2 * settings.web_requests_at_once, seconds=PAGE_WAITS_SECONDS
-        ),
-        # As many as the server has threads: a burst is over in a moment.
-        deliveries=Places(
-            settings.web_deliveries_at_once, waiting=settings.web_threads, seconds=DELIVERY_WAITS_SECONDS
-        ),
+        pages=Places(settings.web_requests_at_once, waiting=settings.web_waiting, seconds=WAITS_SECONDS),
+        deliveries=Places(settings.web_deliveries_at_once, waiting=settings.web_waiting, seconds=WAITS_SECONDS),
         secure=settings.secure_cookies,
     )
     app.wsgi_app = ReadBodyFirst(  # type: ignore[method-assign]

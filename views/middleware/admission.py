@@ -2,8 +2,8 @@
 
 More requests than connections and processors only wait for each other, and what waits in them holds every thread. So a
 request that finds no place waits a moment and is then told to come again; where nothing has moved for a while, at once.
-Deliveries of providers have places of their own: no page, however slow, makes one fail. They also have more patience,
-because they are short and come in bursts. What needs no database needs no place.
+Deliveries of providers have places of their own: no page, however slow, makes one fail. What needs no database needs no
+place.
 """
 
 import threading
@@ -20,9 +20,8 @@ from views.middleware.own_answers import own_answer
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PAGE_WAITS_SECONDS = 1.0
-# Providers give an answer at least ten seconds; who waits is served as long as something moves.
-DELIVERY_WAITS_SECONDS = 5.0
+# A burst is over by then, and providers give an answer at least ten seconds; who waits is served while something moves.
+WAITS_SECONDS = 5.0
 STUCK_SECONDS = 1.0
 RETRY_AFTER_SECONDS = 5
 BUSY = "The server has more to do at the moment than it can. Nothing was done. Try again in a few seconds."

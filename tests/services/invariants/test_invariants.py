@@ -19,7 +19,7 @@ EVENT = "INSERT INTO webhook_events (provider, external_id, type, body, state, r
 JOB = "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) "
 CALL = "INSERT INTO provider_calls (provider, operation, idempotency_key, subject, state, created_at) "
 MAIL = "INSERT INTO sent_emails (template, to_email, subject, text_body, html_body, state, created_at, booking_id) "
-OLD = "now() - interval '1 hour'"
+OLD = "now() - interval '2 hours'"
 BREAKS = {
     "settled-event-has-outcome": f"{EVENT} VALUES ('whop', 'm', 't', '', 'processed', {OLD}, {OLD}, NULL)",
     "settled-event-has-no-job": f"""
