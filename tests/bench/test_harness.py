@@ -106,11 +106,11 @@ def test_the_intake_takes_what_the_callers_signed_and_so_does_the_floor(
 def test_the_intakes_section_says_what_was_missed_and_replaces_the_earlier_one() -> None:
     taken = [intake.Taken("ours", [300.0, 90.0, 200.0]), intake.Taken("floor", [500.0, 100.0, 500.0])]
     taken.append(intake.Taken("earlier", [100.0, 40.0, 100.0]))
-    results = intake.Results(taken, 150.0, [[0.001] * 100], [[0.003] * 100])
+    results = intake.Results(taken, 150.0, [[0.001] * 100], [[0.003] * 100], [[0.001] * 100])
     assert [bar.holds for bar in intake.bars(results)] == [True, False, True, False]
-    old = f"# Benchmarks\n\n{intake.HEADING}\nold\n\n## Bars\n\nkept\n"
+    old = f"# Benchmarks\n\n{intake.HEADING}\nof last week\n\n## Bars\n\nkept\n"
     text = page.put(old, intake.HEADING, intake.section(results))
-    assert "old" not in text
+    assert "of last week" not in text
     assert text.count(intake.HEADING) == text.count("kept") == 1
     assert text.count("MISSED") == 2
 
