@@ -89,6 +89,8 @@ class Results:
     rate: float = 0.0
     quiet: list[list[float]] = field(default_factory=list)
     with_people: list[list[float]] = field(default_factory=list)
+    # The floor's at the same rate: what of ours is the machine's.
+    floor: list[list[float]] = field(default_factory=list)
     pages: int = 0
     files: int = 0
 
@@ -192,17 +194,21 @@ def _require(holds: bool, otherwise: str) -> None:
         raise SystemExit(otherwise)
 
 
-def wait_for_half(results: Results, site: Site, people: People, *, rounds: int, seconds: float) -> None:
-    """At half of our rate, quiet and beside people in turns."""
+def wait_for_half(results: Results, ours: int, floor: int, people: People, *, rounds: int, seconds: float) -> None:
+    """At half of our rate, quiet, beside people, and the floor, in turns; given are the ports."""
     results.rate = next(taken.median for taken in results.taken if taken.contender == "ours") / 2
     for _ in range(rounds):
-        for waits, company in ((results.quiet, False), (results.with_people, True)):
+        for waits, port, company in (
+            (results.quiet, ours, False),
+            (results.with_people, ours, True),
+            (results.floor, floor, False),
+        ):
             supply = deliveries.signed(int(results.rate * seconds) + 1)
             with ExitStack() as beside:
                 if company:
                     beside.enter_context(people)
                     time.sleep(LOOKS_SECONDS)
-                waits.append(at_rate(site.port, supply, callers=4 * CALLERS, rate=results.rate, seconds=seconds))
+                waits.append(at_rate(port, supply, callers=4 * CALLERS, rate=results.rate, seconds=seconds))
     results.pages, results.files = people.pages, people.files
 
 
@@ -231,7 +237,8 @@ def run(server_url: str, log: Path, *, rounds: int, seconds: float) -> Results:
         two = [Site("ours", sites["ours"].port) for _ in range(2)]
         for person in two:
             person.sign_in(STAFF_EMAIL, password)
-        wait_for_half(results, sites["ours"], People(*two), rounds=PEOPLE_ROUNDS, seconds=AT_RATE_SECONDS)
+        ports = sites["ours"].port, sites["floor"].port
+        wait_for_half(results, *ports, People(*two), rounds=PEOPLE_ROUNDS, seconds=AT_RATE_SECONDS)
     return results
 
 
@@ -294,7 +301,7 @@ def section(results: Results) -> Iterator[str]:
     yield f"| at {results.rate:.0f} a second | p50 ms | p99 ms | p99 of each round |"
     yield "|---|--:|--:|---|"
     beside = f"beside {results.pages} finance pages and {results.files} exports of {BOOKINGS:,} rows"
-    for name, rounds in (("quiet", results.quiet), (beside, results.with_people)):
+    for name, rounds in (("quiet", results.quiet), (beside, results.with_people), ("floor, quiet", results.floor)):
         p50 = statistics.median(percentile(waits, 0.5) for waits in rounds)
         each = " ".join(f"{percentile(waits, 0.99):.0f}" for waits in rounds)
         yield f"| {name} | {p50:.1f} | {p99(rounds):.1f} | {each} |"

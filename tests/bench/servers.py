@@ -118,6 +118,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_SECONDS)
             connection.request("GET", "/is-it-up")
             connection.getresponse().read()
+            connection.close()
         except OSError:
             time.sleep(0.1)
         else:

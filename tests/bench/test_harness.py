@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import fill, gate, report, rows, run, verdict
+from tests.bench import backlog, deliveries, fill, gate, intake, page, report, rows, run, verdict
 from tests.bench.measure import Place, Series, measure
 from tests.bench.serve import CONTENDERS
 
@@ -89,6 +89,30 @@ def test_the_gate_is_asked_at_a_rate_and_costs_the_key_and_one_query(
     assert "old" not in page
     assert page.count("## The gate") == page.count("kept") == 1
     assert page.index("| floor | 20 |") < page.index("## Bars")
+
+
+def test_the_intake_takes_what_the_callers_signed_and_so_does_the_floor(
+    module_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "WORKERS", 1)
+    for app in ("wsgi:app", "tests.bench.bare_intake:app"):
+        with intake.serving(app, module_database_url, tmp_path / "log") as site:
+            waits = deliveries.at_rate(site.port, deliveries.signed(20), callers=4, rate=200, seconds=0.1)
+        assert len(waits) == 20
+    assert backlog.one(module_database_url, "SELECT count(*) FROM webhook_events") == 40
+    assert backlog.one(module_database_url, "SELECT count(*) FROM procrastinate_jobs") == 20
+
+
+def test_the_intakes_section_says_what_was_missed_and_replaces_the_earlier_one() -> None:
+    taken = [intake.Taken("ours", [300.0, 90.0, 200.0]), intake.Taken("floor", [500.0, 100.0, 500.0])]
+    taken.append(intake.Taken("earlier", [100.0, 40.0, 100.0]))
+    results = intake.Results(taken, 150.0, [[0.001] * 100], [[0.003] * 100], [[0.001] * 100])
+    assert [bar.holds for bar in intake.bars(results)] == [True, False, True, False]
+    old = f"# Benchmarks\n\n{intake.HEADING}\nof last week\n\n## Bars\n\nkept\n"
+    text = page.put(old, intake.HEADING, intake.section(results))
+    assert "of last week" not in text
+    assert text.count(intake.HEADING) == text.count("kept") == 1
+    assert text.count("MISSED") == 2
 
 
 def series(bookings: int, scenario: str, contender: str, seconds: float) -> Series:
