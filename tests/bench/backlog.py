@@ -32,7 +32,9 @@ from tests.bench.servers import _free_port
 
 HEADING = "## A backlog"
 ABOUT = """A worker (`python -m admin_app.jobs`) stands idle beside the simulator when {purchases:,} purchases come
-in at once; each becomes a pending profile and a claim mail. {when}; this benchmark alone makes about 2.
+in at once; each becomes a pending profile and a claim mail.
+
+{when}; this benchmark alone makes about 2.
 """
 DATABASE = "backdesk_bench_backlog"
 PURCHASES, WAITING = 5_000, 20_000

@@ -34,7 +34,9 @@ take turns of a few seconds in one run, and each round's ratio is taken by itsel
 inserts and commits the same row over a connection of its own, behind the same server settings. *earlier*: the build
 {earlier} as it was served then, two synchronous workers. The database waits for its disk. *At half that rate*:
 deliveries are due by the clock, and waits count from then; both people look at what they got for half a second before
-they ask again. {when}; this benchmark alone makes about 3.
+they ask again. Where the floor itself is slow at that rate, the machine is.
+
+{when}; this benchmark alone makes about 3.
 
 Where a delivery's time goes, in milliseconds of processor time, measured in one process with warm caches (with cold
 ones, on a busy machine, all of it takes up to twice as long):
