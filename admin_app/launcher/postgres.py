@@ -71,7 +71,7 @@ class Server:
             }
         )
         self.options |= options or {}
-        self.environment = _ENVIRONMENT | (environment or {})
+        self.environment = {**_ENVIRONMENT, **(environment or {})}
         self.port = 0
         self.password = ""
         self.process: subprocess.Popen[bytes] | None = None
