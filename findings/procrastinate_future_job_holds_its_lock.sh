@@ -22,6 +22,7 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
+umask 022
 chmod 755 "$work"
 
 python3 -m venv "$work/venv"
