@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # whop-sdk 2.6.0
 #
-# Usual guess: the client's `idempotency_key=` (the one place of the client that takes a key, shown in the examples of
-#   its methods) seeds or prefixes the keys of the requests, or is used for writing calls, each with its own.
+# Usual guess: the client's `idempotency_key=` (the only parameter that sets the header, shown in the examples of the
+#   SDK's methods) seeds or prefixes the keys of the requests, or is used for writing calls, each with its own.
 # Behaviour: it is a fixed header. Every request of the client carries the same Idempotency-Key: two different
 #   creations, and reading calls too. To a server that honours the header the second creation is a repeat of the first.
 #
