@@ -48,7 +48,9 @@ def library_lines() -> None:
     warnings.showwarning = _warned
     # Gunicorn has handlers of its own, made before it loads the application.
     for theirs in logging.getLogger("gunicorn.error").handlers:
-        theirs.setFormatter(_formatter())
+        # The ones of gunicorn.conf.py say more about the server and no more about requests.
+        if not getattr(theirs.formatter, "quotes_no_request", False):
+            theirs.setFormatter(_formatter())
     # An access log's lines are request lines, with their queries; `views.request_log` writes one without.
     logging.getLogger("gunicorn.access").disabled = True
 

@@ -33,7 +33,7 @@ class Limits:
 
 
 # Far fewer than a web process has threads: one provider takes a part of them and never all.
-WEB = Limits(calls=4, seconds_for_room=0.25)
+WEB = Limits(calls=6, seconds_for_room=1.0)
 # A job that finds no room costs one of its tries: it waits while the calls before it are over, if they are quick.
 WORKER = Limits(calls=3, seconds_for_room=2)
 

@@ -119,7 +119,7 @@ class SmtpMail:
                     _leave(server)
 
     def _message(
-        self, to: str, subject: str, text: str, html: str, calendar: str | None, message_id: str | None
+        self, to: str, subject: str, text: str, html: str, calendar: str | None, message_id: str | None = None
     ) -> EmailMessage:
         message = EmailMessage(_POLICY)
         message["From"], message["To"], message["Subject"] = self._sender, to, subject

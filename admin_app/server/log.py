@@ -33,6 +33,8 @@ CLIENT_WENT = (BlockingIOError, TimeoutError, ConnectionError)
 class JsonLines(logging.Formatter):
     """One line for each message."""
 
+    quotes_no_request = True
+
     def format(self, record: logging.LogRecord) -> str:
         template = str(record.msg)
         line: dict[str, Any] = {"logger": "gunicorn", "process": record.process}

@@ -17,7 +17,7 @@ from tests.faults.stage import Stage, staged
 # What waits for an answer is asked about by then, in each of the product's own patiences.
 A_WHILE = timedelta(minutes=7)
 MODES = ("slow", "reset", "apply-then-drop", "apply-then-500", "429")
-SLOW_SECONDS = 5.0
+SLOW_SECONDS = 5
 Fresh = Callable[[], AbstractContextManager[str]]
 
 

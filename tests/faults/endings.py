@@ -34,8 +34,9 @@ ROWS = {
 LISTED_MAILS = "SELECT id FROM sent_emails WHERE state IN ('failed', 'unknown')"
 # Nothing may be under way any more, and nothing may have been given up where nobody sees it.
 LEFT_OVER = {
+    # A mail's job gives up while nobody knows whether the mail went out; the mail itself is on a list then.
     "jobs": "SELECT task_name, status::text FROM procrastinate_jobs WHERE status <> 'succeeded'"
-    " AND (scheduled_at IS NULL OR scheduled_at < now())",
+    " AND (scheduled_at IS NULL OR scheduled_at < now()) AND NOT (status = 'failed' AND task_name LIKE 'send_%_mail')",
     "mails under way": "SELECT template, state FROM sent_emails WHERE state IN ('queued', 'sending')",
 }
 

@@ -50,7 +50,7 @@ TABLES: tuple[type[Base], ...] = (
     *(Client, Subscription),
 )
 # What tells rows apart that are the same, or says when something was noticed.
-LEFT_OUT = {"id", "version", "token", "likely_owners", "legacy_user_id"}
+LEFT_OUT = {"id", "version", "told_version", "token", "likely_owners", "legacy_user_id"}
 
 # The simulators tell these by their own clocks.
 SIMULATED_TIMES = {"trial_end", "current_period_start", "current_period_end", "past_due_since", "next_payment_attempt"}

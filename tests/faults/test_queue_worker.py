@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +38,12 @@ def simulator(own_simulator: str) -> str:
     return own_simulator
 
 
+def run_apart(what: Coroutine[None, None, T]) -> T:
+    """In a thread of its own: a browser's tests leave their loop running in this one."""
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(asyncio.run, what).result()
+
+
 def by_queue(house: House, what: Callable[[App, HeldJobs], Coroutine[None, None, T]]) -> T:
     """Something with the queue as a worker has it, but without a worker."""
 
@@ -46,7 +53,7 @@ def by_queue(house: House, what: Callable[[App, HeldJobs], Coroutine[None, None,
             assert isinstance(queue.job_manager, HeldJobs)
             return await what(queue, queue.job_manager)
 
-    return asyncio.run(do())
+    return run_apart(do())
 
 
 def add(
@@ -366,7 +373,7 @@ def test_the_end_of_a_job_is_noted_although_a_connection_breaks(impatient: None,
     manager = HeldJobs(Flaky(times))  # type: ignore[arg-type]
     ending = manager.finish_job(job, Status.SUCCEEDED, delete_job=True)
     if noted:
-        asyncio.run(ending)
+        run_apart(ending)
     else:
         with pytest.raises(ConnectorException):
-            asyncio.run(ending)
+            run_apart(ending)

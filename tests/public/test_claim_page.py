@@ -7,11 +7,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import create_engine, select
 
 from admin_app.db import Database
+from admin_app.services import claim_mails
 from admin_app.simulator import control
 from models import PendingProfile, Profile
 from tests.house import House, build
 from tests.public.test_claims import claim_token
-from tests.services.factories import OPERATOR, buy
+from tests.services.factories import OPERATOR, SUPPORT, buy
 
 
 @pytest.fixture
@@ -135,6 +136,8 @@ def test_wrong_links_are_explained(house: House, token: str, wrong: str) -> None
 
 def test_a_newer_link_and_time_end_a_link(house: House, token: str) -> None:
     (pending,) = house.rows(select(PendingProfile))
+    with house.db.unit_of_work(SUPPORT) as ctx:
+        claim_mails.resend(ctx, pending_profile_id=pending.id, reason="They asked for another one")
     newer = claim_token(house, pending)
     assert visitor(house).get("/claim", query_string={"token": token}).status_code == 403
     assert visitor(house).get("/claim", query_string={"token": newer}).status_code == 200

@@ -23,7 +23,8 @@ Answer = tuple[int, str]
 def site(simulator: str, fresh_database_url: str) -> Iterator[tuple[House, str]]:
     """The product on a real port with the connection pool that it has in production."""
     db = Database.from_settings(settings_for(simulator, database_url=fresh_database_url))
-    house, port = build(simulator, db), free_port()
+    # As many at once as the shipped server lets through.
+    house, port = build(simulator, db, web_requests_at_once=12), free_port()
     with served(house.app, port):
         yield house, f"http://127.0.0.1:{port}"
     db.dispose()

@@ -126,7 +126,7 @@ def test_what_is_under_way_is_given_time(healthy: Database) -> None:
         ctx.session.execute(text(BREAKS["received-event-has-job"]))
     with healthy.read_only() as session:
         now = healthy.clock()
-        assert invariants.broken(session, now=now, patience=timedelta(hours=2)) == []
+        assert invariants.broken(session, now=now, patience=timedelta(hours=3)) == []
 
 
 def test_the_command_says_each_rule_and_ends_badly_when_one_is_broken(house: House) -> None:
