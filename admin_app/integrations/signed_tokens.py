@@ -58,7 +58,7 @@ class JwksKeys:
         once = Rules(reads=Patience(tries=1, seconds=timeout, seconds_per_try=timeout))
         self._http = transport.client(Guard(provider, limits), url, once)
         self._lock = threading.Lock()
-        self._waiting = threading.BoundedSemaphore(limits.calls)
+        self._waiting, self._room_within = threading.BoundedSemaphore(limits.calls), limits.seconds_for_room
         self._keys: list[tuple[str | None, RSAKey]] = []
         self._fetched_at = self._failed_at = float("-inf")
 
@@ -75,8 +75,8 @@ class JwksKeys:
 
     @contextmanager
     def _a_turn(self) -> Iterator[None]:
-        """One caller fetches and a few wait for what it brings; more of them are refused at once."""
-        if not self._waiting.acquire(blocking=False):
+        """One caller fetches and a few wait for what it brings; more of them are refused when no room comes soon."""
+        if not self._waiting.acquire(timeout=max(0.0, deadline.clipped(self._room_within) or 0.0)):
             raise ProviderUnavailable(self._provider, retry_after=_JWKS_TIMEOUT_SECONDS)
         try:
             left = deadline.remaining()
