@@ -169,7 +169,8 @@ def _run(day: Day, files: Sequence[str]) -> tuple[bool, str]:
     for line in run.stdout:
         print(line, end="", flush=True)
         last = line.strip() or last
-    return run.wait() == 0, re.sub(r" in .*$|=", "", last).strip()
+    status = run.wait()
+    return status == 0, re.sub(r" in .*$|=", "", last).strip() if status in (0, 1) else f"no result: status {status}"
 
 
 if __name__ == "__main__":
