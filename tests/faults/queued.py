@@ -29,8 +29,10 @@ def rows_read_by_fetching(db: Database, queue: str) -> int:
     with db.engine.begin() as connection:
         for setting in BY_INDEX.split("-c ")[1:]:
             connection.execute(text(f"SET LOCAL {setting}"))
+        # What earlier transactions of this connection read may not have been handed on yet, and is shown here too.
+        before = int(connection.execute(counted).scalar_one())
         connection.execute(_FETCH, {"queues": [queue]})
-        return int(connection.execute(counted).scalar_one())
+        return int(connection.execute(counted).scalar_one()) - before
 
 
 def waiting(db: Database) -> list[Any]:
