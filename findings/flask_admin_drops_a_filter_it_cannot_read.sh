@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Flask-Admin 2.2.1 (Flask 3.1.3, Flask-SQLAlchemy 3.1.1, SQLAlchemy 2.1.9)
+# Version: Flask-Admin 2.2.1 (Flask 3.1.3, Flask-SQLAlchemy 3.1.1, SQLAlchemy 2.1.9)
 #
 # Usual guess: a filter whose value cannot be read (a bookmark with a typing error, `flt0_0=abc` for a number), or
 #   which no longer exists, gives an error, or no rows.

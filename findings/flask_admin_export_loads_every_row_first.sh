@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Flask-Admin 2.2.1 (Flask 3.1.3, Flask-SQLAlchemy 3.1.1, SQLAlchemy 2.1.9)
+# Version: Flask-Admin 2.2.1 (Flask 3.1.3, Flask-SQLAlchemy 3.1.1, SQLAlchemy 2.1.9)
 #
 # Usual guess: the CSV export is a streamed answer made by a generator, so its rows come from the database as they are
 #   sent, and a table of a million rows needs little memory and answers at once.

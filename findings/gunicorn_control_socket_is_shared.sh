@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gunicorn 27.0.1
+# Version: gunicorn 27.0.1
 #
 # Usual guess: a server opens no control interface unless one is configured; or each server has its own.
 # Behaviour: every server opens one, and all servers of a user share ONE path ($XDG_RUNTIME_DIR/gunicorn.ctl, else

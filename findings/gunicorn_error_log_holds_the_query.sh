@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gunicorn 27.0.1
+# Version: gunicorn 27.0.1
 #
 # Usual guess: only the access log holds addresses of requests; while it is off (the default), or its format leaves
 #   the query out, no query string reaches the logs.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gunicorn 27.0.1
+# Version: gunicorn 27.0.1
 #
 # Usual guess: an application that answers with `Connection: close` (say, because it drains before a restart, or wants
 #   a client away after a refused upload) ends the connection with that answer.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gunicorn 27.0.1
+# Version: gunicorn 27.0.1
 #
 # Usual guess: `--timeout 2` ends a request that takes longer than two seconds, whatever the worker class, so that a
 #   slow provider cannot hold a thread for longer than that.

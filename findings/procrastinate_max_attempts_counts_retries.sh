@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# procrastinate 3.10.0
+# Version: procrastinate 3.10.0
 #
 # Usual guess: `RetryStrategy(max_attempts=3)` runs a failing job three times in all, as the name says.
 # Behaviour: the first run is not counted: the job runs four times. max_attempts=1 means two runs.

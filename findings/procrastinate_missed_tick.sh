@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# procrastinate 3.10.0
+# Version: procrastinate 3.10.0
 #
 # Usual guess: a periodic task whose time passed while no worker ran is either always made up for at the next start
 #   (its last run is in the database), or never (as with cron).

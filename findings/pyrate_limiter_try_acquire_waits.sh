@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pyrate-limiter 4.5.1
+# Version: pyrate-limiter 4.5.1
 #
 # Usual guess: `try_acquire` tries: with the rate used up it returns False (or raises, as releases before did) at once,
 #   and the caller may answer 429.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# standardwebhooks 1.1.0, svix 2.9.1
+# Version: standardwebhooks 1.1.0, svix 2.9.1
 #
 # Usual guess: svix's Webhook is the same as the one of standardwebhooks, which it is built upon: the same signature,
 #   the same headers but for their prefix, so that one can take the place of the other, and verify() gives the event.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# stripe 16.1.0
+# Version: stripe 16.1.0
 #
 # Usual guess: with max_network_retries=2 the client waits and tries again when it is told to slow down (429 with
 #   Retry-After), as it does after 500 and 409.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# whop-sdk 2.6.0
+# Version: whop-sdk 2.6.0
 #
 # Usual guess: the client's `idempotency_key=` (the only parameter that sets the header, shown in the examples of the
 #   SDK's methods) seeds or prefixes the keys of the requests, or is used for writing calls, each with its own.

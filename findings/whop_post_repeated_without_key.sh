@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# whop-sdk 2.6.0
+# Version: whop-sdk 2.6.0
 #
 # Usual guess: a creation (POST) without an idempotency key is sent once, or the client makes a key before it repeats
 #   it (as Stripe's client does); and a 409 (conflict) is an answer, not a reason to repeat.

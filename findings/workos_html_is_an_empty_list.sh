@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# workos 10.8.0
+# Version: workos 10.8.0
 #
 # Usual guess: an answer that is no JSON (a proxy's or a sign-in page with status 200) raises an error of the client.
 # Behaviour: nothing is raised. A list call gives an empty page that says there is nothing more, exactly as if no

@@ -3,7 +3,8 @@
 from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
-from admin_app.services import calendar_calls, calendar_sync
+from admin_app.services import calendar_sync
+from admin_app.services.calendars import calendar_calls
 
 AT_ONCE = 200
 

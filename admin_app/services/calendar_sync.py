@@ -19,8 +19,9 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.calendar_ports import CalcomBooking, CalcomPort, CalendlyPort
 from admin_app.integrations.registry import Providers
-from admin_app.services import appointments, audit, booking_links, calcom_mapping, calendar_calls, provider_calls
+from admin_app.services import appointments, audit, booking_links, calcom_mapping, provider_calls
 from admin_app.services.calendar_entries import SPOKEN
+from admin_app.services.calendars import calendar_calls
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import booking_key, lock_names, practitioner_key
 from models.money import CallState, ProviderCall

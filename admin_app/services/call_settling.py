@@ -8,8 +8,9 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, calendar_calls, checkout
+from admin_app.services import audit, checkout
 from admin_app.services.appointments import subject_parts
+from admin_app.services.calendars import calendar_calls
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.provider_calls import OPEN
 from models.money import ProviderCall

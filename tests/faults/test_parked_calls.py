@@ -9,8 +9,9 @@ from sqlalchemy import select, text
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden
 from admin_app.jobs import billing, calendars, checkouts, switches
-from admin_app.services import calendar_calls, call_settling, checkout, holds, provider_calls, refund_sending, worklists
+from admin_app.services import call_settling, checkout, holds, provider_calls, refund_sending, worklists
 from admin_app.services.calendar_sync import CANCEL, CREATE, LOOK
+from admin_app.services.calendars import calendar_calls
 from admin_app.simulator import control, control_calcom
 from models import BillingStatus, Booking, BookingStatus, CallState, Client, ProviderCall, Refund, RefundState
 from tests.faults.test_calendars import (
