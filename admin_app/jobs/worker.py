@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 from procrastinate import App
+from procrastinate.worker import Worker
 
 from admin_app.integrations.job_order import SLOTS
 from admin_app.jobs import sweeper
@@ -39,22 +40,28 @@ async def run(queue: App, stop: asyncio.Event, *, poll_seconds: float = POLL_SEC
 
 async def _work(queue: App, stop: asyncio.Event, poll_seconds: float) -> None:
     """Serve each queue with its own slots, until told to stop or until one of them ends by a failure."""
-    serving = [asyncio.create_task(_serve(queue, name, slots, poll_seconds)) for name, slots in SLOTS.items()]
+    over = asyncio.Event()
+    serving = [asyncio.create_task(_serve(queue, name, slots, poll_seconds, over)) for name, slots in SLOTS.items()]
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-        for one in serving:
-            one.cancel()
+        over.set()
         ended = await asyncio.gather(*serving, return_exceptions=True)
     for end in ended:
         if isinstance(end, Exception):
             raise end
 
 
-async def _serve(queue: App, name: str, slots: int, poll_seconds: float) -> None:
-    await queue.run_worker_async(
+async def _serve(queue: App, name: str, slots: int, poll_seconds: float, over: asyncio.Event) -> None:
+    """Work on one queue until it is over; what runs then has `GRACE_SECONDS`.
+
+    Not by `App.run_worker_async` and its cancellation: one that comes while the worker registers gets lost in the
+    connection's own `asyncio.wait_for` (Python 3.11), and the worker would go on for ever.
+    """
+    one = Worker(
+        queue,
         name=name,
         queues=[name],
         concurrency=slots,
@@ -64,6 +71,11 @@ async def _serve(queue: App, name: str, slots: int, poll_seconds: float) -> None
         delete_jobs="successful",
         install_signal_handlers=False,
     )
+    running, ending = asyncio.create_task(one.run()), asyncio.create_task(over.wait())
+    await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    one.stop()
+    await running
 
 
 async def _pause(stop: asyncio.Event) -> None:

@@ -23,14 +23,22 @@ SECOND = Patience(tries=3, seconds=1, seconds_per_try=1)
 LONG = Patience(tries=3, seconds=30, seconds_per_try=20)
 
 
+_clients = ExitStack()
+
+
 @pytest.fixture
 def server() -> Iterator[SlowServer]:
-    with slow_server() as found:
+    with slow_server() as found, _clients:
         yield found
 
 
 def client(server: SlowServer, patience: Patience = SECOND, guard: Guard | None = None) -> httpx.Client:
-    return transport.client(guard or Guard("stripe"), server.url, Rules(reads=patience, writes=patience))
+    """One that keeps its connection until the test is over."""
+    return opened(transport.client(guard or Guard("stripe"), server.url, Rules(reads=patience, writes=patience)))
+
+
+def opened(one: httpx.Client) -> httpx.Client:
+    return _clients.enter_context(one)
 
 
 def took(call: Any) -> tuple[float, type[DomainError]]:
@@ -149,7 +157,7 @@ def test_an_inner_end_is_never_later_than_the_outer_one():
 def test_a_name_that_is_looked_up_for_ever_ends_in_time(server, monkeypatch):
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(20))
-    through = transport.client(Guard("stripe"), "http://slow.example", Rules(writes=SECOND))
+    through = opened(transport.client(Guard("stripe"), "http://slow.example", Rules(writes=SECOND)))
     seconds, error = took(lambda: through.post("http://slow.example/x", json={}))
     over.set()
     assert (error, seconds < 3) == (ProviderUnavailable, True)
@@ -160,7 +168,7 @@ def test_a_name_with_several_addresses_is_tried_at_each(server, monkeypatch):
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.9", "127.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", _only("two.example", found))
     server.way = "answers"
-    through = transport.client(Guard("stripe"), "http://two.example", Rules(reads=SECOND))
+    through = opened(transport.client(Guard("stripe"), "http://two.example", Rules(reads=SECOND)))
     assert through.get(f"http://two.example:{port}/x").json() == {"ok": True}
 
 

@@ -1,5 +1,6 @@
 """The worker on a real queue: it applies, retries, gives up readably, and survives what crashes around it."""
 
+import asyncio
 import json
 import signal
 import time
@@ -7,12 +8,13 @@ import time
 import pytest
 from sqlalchemy import select
 
-from admin_app.jobs import sweeper
+from admin_app.jobs import sweeper, worker
+from admin_app.jobs.app import build
 from admin_app.simulator import control
 from models import EventState, PendingProfile, SentEmail, WebhookEvent
 from tests.house import House
 from tests.integrations.signing import events
-from tests.jobs.running import RunningWorker, bench_of, execute, jobs, wait_until, worker_process
+from tests.jobs.running import PATIENCE_SECONDS, RunningWorker, bench_of, execute, jobs, wait_until, worker_process
 
 ACTIVATED = next(path for path in events("whop") if path.name == "membership.activated.v1.json").read_bytes()
 PINNED = next(path for path in events("whop") if path.name == "membership.activated.pinned.json").read_bytes()
@@ -124,3 +126,17 @@ def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_its_job(real_house
     told = [json.loads(line) for line in log.splitlines()]
     assert {"worker started", "worker stopped"} <= {line["event"] for line in told}
     assert "@" not in log
+
+
+def test_a_worker_that_is_told_to_stop_while_it_starts_stops(real_house: House) -> None:
+    """At any moment: before it registers, while it waits for a connection, once it works."""
+
+    async def begin_and_stop(seconds: float) -> None:
+        stop = asyncio.Event()
+        working = asyncio.create_task(worker.run(build(bench_of(real_house)), stop))
+        await asyncio.sleep(seconds)
+        stop.set()
+        await asyncio.wait_for(working, PATIENCE_SECONDS)
+
+    for milliseconds in range(0, 100, 5):
+        asyncio.run(begin_and_stop(milliseconds / 1000))

@@ -106,10 +106,11 @@ def test_one_time_for_those_who_book_move_and_meet(real_db: Database, clock: Clo
 
 
 def test_a_lapsed_hold_is_paid_and_taken_at_once(real_db: Database, clock: Clock, kind: SessionType) -> None:
-    subject = held(real_db, kind, tomorrow(clock.now))
+    wanted = tomorrow(clock.now)
+    subject = held(real_db, kind, wanted)
     told = paid(pay_page(real_db, subject))
     clock.forward(minutes=31)
-    takers = [lambda: held(real_db, kind, tomorrow(clock.now), client_email="quick@example.com")] * 5
+    takers = [lambda: held(real_db, kind, wanted, client_email="quick@example.com")] * 5
     counted = at_once([lambda: hear(real_db, told), *takers, lambda: hear(real_db, told)])
     with real_db.read_only() as session:
         standing = list(session.scalars(select(Booking.id).where(Booking.status.in_(appointments.OCCUPYING))))
@@ -122,12 +123,12 @@ def test_a_lapsed_hold_is_paid_and_taken_at_once(real_db: Database, clock: Clock
 def test_holds_end_and_are_taken_crosswise_without_a_deadlock(
     real_db: Database, clock: Clock, kind: SessionType
 ) -> None:
-    for number in range(6):
-        held(real_db, kind, tomorrow(clock.now) + timedelta(hours=number))
+    times = [tomorrow(clock.now) + timedelta(hours=number) for number in range(6)]
+    for starts in times:
+        held(real_db, kind, starts)
     clock.forward(minutes=31)
     calls: list[Callable[[], object]] = []
-    for number in range(6):
-        starts = tomorrow(clock.now) + timedelta(hours=number)
+    for number, starts in enumerate(times):
         calls.append(lambda at=starts: held(real_db, kind, at, client_email="next@example.com"))  # type: ignore[misc]
         calls.append(lambda n=number + 1: _release(real_db, f"booking:{n}"))  # type: ignore[misc]
     assert at_once(calls) == {"done": 12}
