@@ -22,7 +22,7 @@ help: ## show this list
 	@echo "make format       let the tools put the format right"
 	@echo "make bench        fill a large database and compare the console's, the intake's and the worker's speed"
 	@echo "make soak         traffic and faults of every kind, for MINUTES=10; says whether anything was lost"
-	@echo "make days         the tests that depend on the day, on 23 other days (DAYS=2028-02-29 for one, FILES=tests for all)"
+	@echo "make days         the tests that depend on the day, on 24 other days (DAYS=2028-02-29 for one, FILES=tests for all)"
 	@echo "make migrate      bring the database of DATABASE_URL up to date"
 	@echo "make routes       every address with its methods"
 	@echo "make screenshots  draw the README's pictures anew"

@@ -50,6 +50,7 @@ DAYS = (
     _day("2026-10-25T00:58:00", "Europe's clocks go back at 01:00 UTC"),
     _day("2026-11-30T23:57:00", "the last minutes of a month; a Monday"),
     _day("2026-12-01T00:00:10", "the first minute of a month; a Tuesday"),
+    _day("2026-12-30T23:24:00", "what is half an hour ahead is tomorrow"),
     _day("2026-12-31T23:57:00", "the last minutes of a year"),
     _day("2027-01-01T00:00:10", "the first minute of a year; a Friday"),
     _day("2027-01-31T12:00:00", "in a month there is no such day; a Sunday"),

@@ -21,6 +21,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.integrations import registry
+from admin_app.integrations.guard import Limits
 from admin_app.jobs import (
     billing,
     bulk_runs,
@@ -259,9 +260,13 @@ class House:
             return session.query(table).count()
 
 
+# A race on a busy machine is about the race; who finds no room at a provider is tests/faults/test_providers_slow.py.
+CROWD = Limits(calls=6, seconds_for_room=60)
+
+
 def build(simulator: str, db: Database, **changed: Any) -> House:
     settings = settings_for(simulator, **changed)
-    providers = registry.from_settings(settings)
+    providers = registry.from_settings(settings, CROWD)
     return House(create_app(settings, database=db, providers=providers), Bench(db, settings, providers), simulator)
 
 

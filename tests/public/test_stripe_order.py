@@ -97,6 +97,7 @@ def kind(house: House) -> SessionType:
 
 
 def bought(house: House, kind: SessionType, clock: Clock, days: int = 3) -> Booking:
+    clock.catch_up()
     answer = book(house, kind, tomorrow(clock.now, days=days))
     assert answer.status_code == 201
     return booking_of(house, answer.json["booking"]["id"])
