@@ -71,10 +71,11 @@ async def _serve(queue: App, name: str, slots: int, poll_seconds: float, over: a
         delete_jobs="successful",
         install_signal_handlers=False,
     )
-    running, ending = asyncio.create_task(one.run()), asyncio.create_task(over.wait())
+    running = asyncio.create_task(one.run())  # type: ignore[no-untyped-call]  # procrastinate states no type here
+    ending = asyncio.create_task(over.wait())
     await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
-    one.stop()
+    one.stop()  # type: ignore[no-untyped-call]
     await running
 
 
