@@ -6,7 +6,6 @@ from types import MappingProxyType
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission
 from admin_app.services.core import failed_jobs
 from admin_app.services.core.failed_jobs import FailedJob
@@ -14,7 +13,7 @@ from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page
 from views.console.columns import age_text
 from views.console.filters import whole_number
-from views.console.plan_pages import CommandPage, form_text
+from views.console.plan_pages import CommandPage, with_reason
 from views.console.viewer import viewer
 from views.reading import read_session
 
@@ -60,14 +59,10 @@ class FailedJobsView(ConsoleView):
 
     @command(f"/{KEY}/retry")
     def retry(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            failed_jobs.retry(ctx, job_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "It is being done again. Look again in a moment."
-
         return CommandPage(
             view=self,
             plan=lambda ctx: failed_jobs.plan_retry(ctx, job_id=key),
-            act=act,
+            act=with_reason(failed_jobs.retry, "It is being done again. Look again in a moment.", job_id=key),
             button="Do it again",
             title="Do it again",
             subtitle=f"Job {key}",

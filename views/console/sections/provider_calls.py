@@ -9,7 +9,6 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import call_settling
@@ -18,9 +17,10 @@ from views.console.base import KEY, ConsoleModelView, ConsoleView, command, read
 from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
-from views.console.plan_pages import CommandPage, form_text
-from views.console.records import Command, Group, RecordSpec
+from views.console.plan_pages import CommandPage, with_reason
+from views.console.records import Group, RecordSpec
 from views.console.searching import Search
+from views.console.sections.failures import SETTLED, failure_commands
 from views.reading import read_session
 
 STATE = Column("State", ProviderCall.state, "badge", sort="state")
@@ -97,21 +97,7 @@ class ProviderCallsView(ConsoleModelView):
                 ),
             ),
         ),
-        commands=(
-            Command(
-                label="Try it again",
-                permission=Permission.FAILURES_SETTLE,
-                address=lambda key: f"/admin/provider-calls/{key}/retry",
-                when=_needs_attention,
-                tone="primary",
-            ),
-            Command(
-                label="It is dealt with",
-                permission=Permission.FAILURES_SETTLE,
-                address=lambda key: f"/admin/provider-calls/{key}/settle",
-                when=_needs_attention,
-            ),
-        ),
+        commands=failure_commands("provider-calls", again="Try it again", word="retry", when=_needs_attention),
         audited_as="provider_call",
     )
 
@@ -126,43 +112,27 @@ class ProviderCallCommandsView(ConsoleView):
 
     @command(f"/{KEY}/retry")
     def retry(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            call_settling.retry(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "It is being tried again. Look again in a moment."
-
-        found, address = _found(key), record_address("provider-calls", key)
-        return CommandPage(
-            view=self,
+        return self._page(
+            key,
             plan=lambda ctx: call_settling.plan_retry(ctx, call_id=key),
-            act=act,
+            act=with_reason(call_settling.retry, "It is being tried again. Look again in a moment.", call_id=key),
             button="Try it again",
             title="Try it again",
-            subtitle=f"Call {key}, {found.operation}",
-            cancel=address,
-            done=address,
-        ).respond()
+        )
 
     @command(f"/{KEY}/settle")
     def settle(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            call_settling.settle(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "It needs no attention any more."
-
-        found, address = _found(key), record_address("provider-calls", key)
-        return CommandPage(
-            view=self,
+        return self._page(
+            key,
             plan=lambda ctx: call_settling.plan_settle(ctx, call_id=key),
-            act=act,
-            button="It is dealt with",
-            title="It is dealt with",
-            subtitle=f"Call {key}, {found.operation}",
-            cancel=address,
-            done=address,
-        ).respond()
+            act=with_reason(call_settling.settle, "It needs no attention any more.", call_id=key),
+            button=SETTLED,
+            title=SETTLED,
+        )
 
-
-def _found(key: int) -> ProviderCall:
-    call = read_session().get(ProviderCall, key)
-    if call is None:
-        raise NotFound("There is no such call.")
-    return call
+    def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
+        call = read_session().get(ProviderCall, key)
+        if call is None:
+            raise NotFound("There is no such call.")
+        subtitle, address = f"Call {key}, {call.operation}", record_address("provider-calls", key)
+        return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
