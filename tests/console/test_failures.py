@@ -1,6 +1,5 @@
 """What failed for good in the console: counted on the first page, listed, and tried again or settled with a reason."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,6 +9,7 @@ from sqlalchemy import select
 from admin_app.db import Database
 from models import AuditEntry, CallState, MailState, ProviderCall, Role, SentEmail
 from tests.console.conftest import SETUP
+from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 from tests.services.diary import jobs
 
@@ -49,12 +49,6 @@ def mail(db: Database) -> int:
         ctx.session.add(lost)
         ctx.session.flush()
         return lost.id
-
-
-def form_on(client: CheckedClient, page: str) -> dict[str, str]:
-    found = client.get(page).text
-    form = found[found.index('method="post" action="/admin/') :]
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
 
 
 def test_a_call_is_counted_listed_and_settled(db: Database, call: int, client_for: ClientFor) -> None:
