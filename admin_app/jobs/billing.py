@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
+import structlog
+
 from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.integrations.money_ports import StripePort
 from admin_app.jobs.bench import Bench
-from admin_app.jobs.each_once import each_once
+from admin_app.jobs.retry import code_of
 from admin_app.services import billing, billing_asking, credit_renewals, trial_sending
 from admin_app.services.event_handling import NotConfigured
 
@@ -14,6 +16,8 @@ FOLLOWS = Job("refresh_billing")
 AT_ONCE = 500
 # Small, because the audit's one chain is held while a batch is written.
 RENEWED_AT_ONCE = 50
+
+log = structlog.get_logger("backdesk.jobs")
 
 
 @deadline.short_task
@@ -25,7 +29,21 @@ def refresh(bench: Bench, client_id: int) -> None:
 
 def refresh_due(bench: Bench, *, limit: int = AT_ONCE) -> None:
     """The safety net: a client that fails does not hold up the others."""
-    each_once(bench, billing.due, refresh, limit=limit, failed="billing not refreshed", about="client_id")
+    tried: set[int] = set()
+    while due := _due(bench, tried, limit):
+        for client_id in due:
+            try:
+                refresh(bench, client_id)
+            except Exception as error:
+                log.warning("billing not refreshed", client_id=client_id, code=code_of(error))
+        tried.update(due)
+
+
+def _due(bench: Bench, tried: set[int], limit: int) -> list[int]:
+    """Clients that are due and were not tried in this run: those that fail come up every time."""
+    with bench.db.read_only() as session:
+        due = billing.due(session, bench.db.clock(), limit=limit + len(tried))
+    return [client_id for client_id in due if client_id not in tried]
 
 
 @deadline.short_task
