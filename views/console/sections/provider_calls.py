@@ -16,11 +16,11 @@ from models import CallState, ProviderCall
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
+from views.console.inbox.failures import SETTLED, failure_commands
 from views.console.list_specs import ListSpec, Sort
 from views.console.plan_pages import CommandPage, with_reason
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
-from views.console.sections.failures import SETTLED, failure_commands
 from views.reading import read_session
 
 STATE = Column("State", ProviderCall.state, "badge", sort="state")

@@ -15,11 +15,11 @@ from models import MailState, SentEmail
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, page
 from views.console.columns import Column, named_records, record_address
 from views.console.filters import Choice, Days, Exactly
+from views.console.inbox.failures import SETTLED, failure_commands
 from views.console.list_specs import ListSpec, Sort
 from views.console.plan_pages import CommandPage, with_reason
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
-from views.console.sections.failures import SETTLED, failure_commands
 from views.reading import read_session
 
 STATES = tuple(state.value for state in MailState)
