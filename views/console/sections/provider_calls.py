@@ -13,6 +13,7 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import call_settling
+from admin_app.services.timeline_words import provider_name
 from models import CallState, ProviderCall
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address
@@ -33,6 +34,16 @@ def _needs_attention(values: Mapping[str, Any]) -> bool:
     return values["attention_since"] is not None
 
 
+def _attention(values: Mapping[str, Any]) -> str | None:
+    if not _needs_attention(values):
+        return None
+    provider = values["provider"]
+    happened = call_settling.what_happened(
+        provider, values["state"], values["error_code"], values["attempts"], values["next_try_at"]
+    )
+    return f"{happened} {call_settling.WHAT_TO_DO.format(name=provider_name(provider))}"
+
+
 class ProviderCallsView(ConsoleModelView):
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
@@ -40,8 +51,8 @@ class ProviderCallsView(ConsoleModelView):
         title="Provider calls",
         one="provider call",
         model=ProviderCall,
-        lead="What Backdesk changed at Stripe and elsewhere. Unknown: it left, and no answer came; it is being asked. "
-        "What failed for good, or stays unknown, needs attention.",
+        lead="What Backdesk changed or tried to change at Stripe, Cal.com and the others. Unknown means that no "
+        "answer came; Backdesk asks by itself. What failed for good, or stays unknown, needs attention (see Filters).",
         columns=(
             Column("Number", ProviderCall.id, link=("provider-calls", ProviderCall.id)),
             PROVIDER,
@@ -99,20 +110,21 @@ class ProviderCallsView(ConsoleModelView):
         ),
         commands=(
             Command(
-                label="Try it again",
+                label="Try again",
                 permission=Permission.FAILURES_SETTLE,
                 address=lambda key: f"/admin/provider-calls/{key}/retry",
                 when=_needs_attention,
                 tone="primary",
             ),
             Command(
-                label="It is dealt with",
+                label="Mark as settled",
                 permission=Permission.FAILURES_SETTLE,
                 address=lambda key: f"/admin/provider-calls/{key}/settle",
                 when=_needs_attention,
             ),
         ),
         audited_as="provider_call",
+        attention=_attention,
     )
 
 
@@ -128,15 +140,15 @@ class ProviderCallCommandsView(ConsoleView):
     def retry(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             call_settling.retry(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "It is being tried again. Look again in a moment."
+            return "It is being tried again. Reload this page in a moment to see whether it helped."
 
         found, address = _found(key), record_address("provider-calls", key)
         return CommandPage(
             view=self,
             plan=lambda ctx: call_settling.plan_retry(ctx, call_id=key),
             act=act,
-            button="Try it again",
-            title="Try it again",
+            button="Try again",
+            title="Try again",
             subtitle=f"Call {key}, {found.operation}",
             cancel=address,
             done=address,
@@ -146,15 +158,15 @@ class ProviderCallCommandsView(ConsoleView):
     def settle(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             call_settling.settle(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "It needs no attention any more."
+            return "It is settled and needs no attention any more."
 
         found, address = _found(key), record_address("provider-calls", key)
         return CommandPage(
             view=self,
             plan=lambda ctx: call_settling.plan_settle(ctx, call_id=key),
             act=act,
-            button="It is dealt with",
-            title="It is dealt with",
+            button="Mark as settled",
+            title="Mark as settled",
             subtitle=f"Call {key}, {found.operation}",
             cancel=address,
             done=address,

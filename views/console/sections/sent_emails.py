@@ -39,6 +39,12 @@ def _is_open(values: Mapping[str, Any]) -> bool:
     return values["state"] in mail_states.OPEN
 
 
+def _attention(values: Mapping[str, Any]) -> str | None:
+    """What happened to a mail that needs attention, and what is to be done."""
+    state = values["state"]
+    return f"{mail_states.WHAT_HAPPENED[state]} {mail_states.WHAT_TO_DO[state]}" if _is_open(values) else None
+
+
 class SentEmailsView(ConsoleModelView):
     permissions = MappingProxyType(
         dict.fromkeys(("index_view", "details_view", "html_view", "calendar_view"), Permission.MAILS_READ),
@@ -89,7 +95,7 @@ class SentEmailsView(ConsoleModelView):
                     Column("Written", SentEmail.created_at, "time"),
                     Column("Sent", SentEmail.sent_at, "time"),
                     Column("Handed over", SentEmail.handed_over_at, "time"),
-                    Column("Because", SentEmail.last_error, "badge"),
+                    Column("Error", SentEmail.last_error, "badge"),
                 ),
             ),
         ),
@@ -102,13 +108,14 @@ class SentEmailsView(ConsoleModelView):
                 tone="primary",
             ),
             Command(
-                label="It is dealt with",
+                label="Mark as settled",
                 permission=Permission.FAILURES_SETTLE,
                 address=lambda key: f"/admin/sent-emails/{key}/settle",
                 when=_is_open,
             ),
         ),
         audited_as="sent_email",
+        attention=_attention,
     )
 
     def more(self, record_id: str) -> dict[str, Any]:
@@ -159,7 +166,7 @@ class SentEmailCommandsView(ConsoleView):
     def again(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             mail_states.resend(ctx, sent_email_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The mail is on its way again, as things stand now."
+            return "The mail is being sent again. Reload this page in a moment to see whether it was accepted."
 
         found, address = _found(key), record_address("sent-emails", key)
         return CommandPage(
@@ -167,7 +174,7 @@ class SentEmailCommandsView(ConsoleView):
             plan=lambda ctx: mail_states.plan_resend(ctx, sent_email_id=key),
             act=act,
             button="Send again",
-            title="Send the mail again",
+            title="Send again",
             subtitle=found.subject,
             cancel=address,
             done=address,
@@ -177,15 +184,15 @@ class SentEmailCommandsView(ConsoleView):
     def settle(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             mail_states.settle(ctx, sent_email_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The mail waits for nobody any more."
+            return "The mail is settled and needs no attention any more."
 
         found, address = _found(key), record_address("sent-emails", key)
         return CommandPage(
             view=self,
             plan=lambda ctx: mail_states.plan_settle(ctx, sent_email_id=key),
             act=act,
-            button="It is dealt with",
-            title="It is dealt with",
+            button="Mark as settled",
+            title="Mark as settled",
             subtitle=found.subject,
             cancel=address,
             done=address,
