@@ -32,7 +32,10 @@ MOST = 300
 
 @dataclass(frozen=True)
 class Moment:
-    """One thing that happened. `record` names what there is more to see of; `quiet` is how it came about."""
+    """One thing that happened. `record` names what there is more to see of; `quiet` is how it came about.
+
+    `attention` says that it failed, or may have, and waits for a person to settle it.
+    """
 
     at: datetime
     kind: str  # act, mail, event or call
@@ -42,6 +45,7 @@ class Moment:
     state: str = ""
     reason: str | None = None
     quiet: bool = False
+    attention: bool = False
     changes: tuple[HistoryChange, ...] = ()
 
 
@@ -107,7 +111,7 @@ def _statement(kind: Kind) -> Select[*tuple[Any, ...]]:
         ),
         _part("mail", m, m.created_at, getattr(m, mine) == number, "subject state to_email template"),
         _part("event", e, e.received_at, getattr(e, mine) == number, "provider type state"),
-        _part("call", c, c.created_at, c.subject == subject, "provider operation state error_code"),
+        _part("call", c, c.created_at, c.subject == subject, "provider operation state error_code attention_since"),
         _part(
             "payment",
             p,
@@ -217,6 +221,7 @@ def _mail(row: Any) -> Moment:
         title=f"The mail “{kept['subject']}” {words} {kept['to_email']}",
         record=f"sent_email:{row.id}",
         state=kept["state"] if kept["state"] != "sent" else "",
+        attention=kept["state"] in ("failed", "unknown"),
     )
 
 
@@ -253,4 +258,5 @@ def _calls(rows: Iterable[Any]) -> Iterator[Moment]:
             record=f"provider_call:{row.id}",
             state="" if went_well else kept["state"],
             quiet=went_well,
+            attention=kept["attention_since"] is not None,
         )

@@ -1,4 +1,4 @@
-"""What failed for good, or stays unknown, waits for a person: who has it done again, or says that it is dealt with."""
+"""What failed for good, or stays unknown, waits for a person: who has it done again, or marks it as settled."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from admin_app.policies.permissions import Permission
 from views.console.records import Command
 
-SETTLED = "It is dealt with"
+SETTLED = "Mark as settled"
 
 
 def failure_commands(

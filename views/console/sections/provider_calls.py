@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import call_settling
+from admin_app.services.timeline_words import provider_name
 from models import CallState, ProviderCall
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address
@@ -33,6 +34,16 @@ def _needs_attention(values: Mapping[str, Any]) -> bool:
     return values["attention_since"] is not None
 
 
+def _attention(values: Mapping[str, Any]) -> str | None:
+    if not _needs_attention(values):
+        return None
+    provider = values["provider"]
+    happened = call_settling.what_happened(
+        provider, values["state"], values["error_code"], values["attempts"], values["next_try_at"]
+    )
+    return f"{happened} {call_settling.WHAT_TO_DO.format(name=provider_name(provider))}"
+
+
 class ProviderCallsView(ConsoleModelView):
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
@@ -40,8 +51,8 @@ class ProviderCallsView(ConsoleModelView):
         title="Provider calls",
         one="provider call",
         model=ProviderCall,
-        lead="What Backdesk changed at Stripe and elsewhere. Unknown: it left, and no answer came; it is being asked. "
-        "What failed for good, or stays unknown, needs attention.",
+        lead="What Backdesk changed or tried to change at Stripe, Cal.com and the others. Unknown means that no "
+        "answer came; Backdesk asks by itself. What failed for good, or stays unknown, needs attention (see Filters).",
         columns=(
             Column("Number", ProviderCall.id, link=("provider-calls", ProviderCall.id)),
             PROVIDER,
@@ -97,8 +108,9 @@ class ProviderCallsView(ConsoleModelView):
                 ),
             ),
         ),
-        commands=failure_commands("provider-calls", again="Try it again", word="retry", when=_needs_attention),
+        commands=failure_commands("provider-calls", again="Try again", word="retry", when=_needs_attention),
         audited_as="provider_call",
+        attention=_attention,
     )
 
 
@@ -115,9 +127,13 @@ class ProviderCallCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: call_settling.plan_retry(ctx, call_id=key),
-            act=with_reason(call_settling.retry, "It is being tried again. Look again in a moment.", call_id=key),
-            button="Try it again",
-            title="Try it again",
+            act=with_reason(
+                call_settling.retry,
+                "It is being tried again. Reload this page in a moment to see whether it helped.",
+                call_id=key,
+            ),
+            button="Try again",
+            title="Try again",
         )
 
     @command(f"/{KEY}/settle")
@@ -125,7 +141,7 @@ class ProviderCallCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: call_settling.plan_settle(ctx, call_id=key),
-            act=with_reason(call_settling.settle, "It needs no attention any more.", call_id=key),
+            act=with_reason(call_settling.settle, "It is settled and needs no attention any more.", call_id=key),
             button=SETTLED,
             title=SETTLED,
         )

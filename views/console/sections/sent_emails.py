@@ -39,6 +39,12 @@ def _is_open(values: Mapping[str, Any]) -> bool:
     return values["state"] in mail_states.OPEN
 
 
+def _attention(values: Mapping[str, Any]) -> str | None:
+    """What happened to a mail that needs attention, and what is to be done."""
+    state = values["state"]
+    return f"{mail_states.WHAT_HAPPENED[state]} {mail_states.WHAT_TO_DO[state]}" if _is_open(values) else None
+
+
 class SentEmailsView(ConsoleModelView):
     permissions = MappingProxyType(
         dict.fromkeys(("index_view", "details_view", "html_view", "calendar_view"), Permission.MAILS_READ),
@@ -89,12 +95,13 @@ class SentEmailsView(ConsoleModelView):
                     Column("Written", SentEmail.created_at, "time"),
                     Column("Sent", SentEmail.sent_at, "time"),
                     Column("Handed over", SentEmail.handed_over_at, "time"),
-                    Column("Because", SentEmail.last_error, "badge"),
+                    Column("Error", SentEmail.last_error, "badge"),
                 ),
             ),
         ),
         commands=failure_commands("sent-emails", again="Send again", word="again", when=_is_open),
         audited_as="sent_email",
+        attention=_attention,
     )
 
     def more(self, record_id: str) -> dict[str, Any]:
@@ -147,10 +154,12 @@ class SentEmailCommandsView(ConsoleView):
             key,
             plan=lambda ctx: mail_states.plan_resend(ctx, sent_email_id=key),
             act=with_reason(
-                mail_states.resend, "The mail is on its way again, as things stand now.", sent_email_id=key
+                mail_states.resend,
+                "The mail is being sent again. Reload this page in a moment to see whether it was accepted.",
+                sent_email_id=key,
             ),
             button="Send again",
-            title="Send the mail again",
+            title="Send again",
         )
 
     @command(f"/{KEY}/settle")
@@ -158,7 +167,9 @@ class SentEmailCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: mail_states.plan_settle(ctx, sent_email_id=key),
-            act=with_reason(mail_states.settle, "The mail waits for nobody any more.", sent_email_id=key),
+            act=with_reason(
+                mail_states.settle, "The mail is settled and needs no attention any more.", sent_email_id=key
+            ),
             button=SETTLED,
             title=SETTLED,
         )
