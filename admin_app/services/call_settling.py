@@ -14,22 +14,12 @@ from admin_app.services.appointments import subject_parts
 from admin_app.services.calendars import calendar_calls
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.provider_calls import OPEN
-from admin_app.services.timeline_words import provider_name
+from admin_app.services.timeline_words import provider_name, why
 from models.money import CallState, ProviderCall
 
 NOTHING_OPEN = "It needs no attention any more: it succeeded, is tried again by itself, or was settled."
 ONLY_SETTLED = "It cannot be tried again from here. Look at the record that it is about."
 WHAT_TO_DO = "Mend what it names and try again; or do it by hand at {name} and mark it as settled."
-# What a provider's code means to whoever has to do something about it.
-MEANINGS = {
-    "no_available_users_found_error": "nobody is free there at that time",
-    "provider_unavailable": "it did not answer or had an error of its own",
-    "outcome_unknown": "no answer came",
-    "http_401": "it does not accept our key",
-    "http_403": "our key does not allow this",
-    "http_404": "what this is about is not there any more",
-    "http_429": "too many requests in a short time",
-}
 
 
 def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
@@ -37,7 +27,7 @@ def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
     require(ctx, Permission.PAYMENTS_READ)
     call = _found(ctx, call_id)
     return Plan(
-        title="What will happen",
+        title="What happened, and what comes next",
         outcome="tried",
         lines=(),
         consequences=(
@@ -66,7 +56,7 @@ def plan_settle(ctx: Ctx, *, call_id: int) -> Plan:
     require(ctx, Permission.PAYMENTS_READ)
     call = _found(ctx, call_id)
     return Plan(
-        title="What will happen",
+        title="What happened, and what comes next",
         outcome="settled",
         lines=(),
         consequences=(
@@ -98,13 +88,6 @@ def what_happened(
         times = "once" if attempts == 1 else f"{attempts} times"
         return f"{name} refused it or did not answer, {times} so far: {reason}. It is tried again by itself."
     return f"{name} refused it for good: {reason}. It is not tried again by itself."
-
-
-def why(error_code: str | None) -> str:
-    """A call's error in words, with the provider's code behind it; a code that has no words here speaks for itself."""
-    code = error_code or "no reason given"
-    meaning = MEANINGS.get(code)
-    return f"{meaning} ({code})" if meaning else code.replace("_", " ")
 
 
 def _what_happened(call: ProviderCall) -> str:

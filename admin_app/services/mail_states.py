@@ -95,7 +95,7 @@ def plan_resend(ctx: Ctx, *, sent_email_id: int) -> Plan:
         said.append("If the first one did arrive, it arrives twice.")
     said.append("If it is not true any more, it is not sent.")
     return Plan(
-        title="What will happen",
+        title="What happened, and what comes next",
         outcome="sent",
         lines=(),
         consequences=(WHAT_HAPPENED.get(MailState(mail.state), ""), *said),
@@ -122,7 +122,7 @@ def plan_settle(ctx: Ctx, *, sent_email_id: int) -> Plan:
     require(ctx, Permission.MAILS_READ)
     mail = _found(ctx, sent_email_id)
     return Plan(
-        title="What will happen",
+        title="What happened, and what comes next",
         outcome="settled",
         lines=(),
         consequences=(

@@ -18,11 +18,13 @@ from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Kind
 from admin_app.services.audit import HistoryChange
 from admin_app.services.timeline_words import (
+    ASKED_WORDS,
     CALL_WORDS,
     MAIL_WORDS,
     SAID_BY_OTHERS,
     SHOWN_CHANGES,
     provider_name,
+    why,
     words_for,
 )
 from models import AuditEntry, Payment, ProviderCall, Refund, SentEmail, WebhookEvent
@@ -245,10 +247,10 @@ def _calls(rows: Iterable[Any]) -> Iterator[Moment]:
         if went_well and words is None:
             continue  # an act tells of it
         provider = provider_name(kept["provider"])
-        done = words or f"{provider} was asked: {kept['operation']}"
+        done = words or f"{provider} was asked to {ASKED_WORDS.get(kept['operation'], kept['operation'])}"
         ends = {
             "unknown": "; no answer came",
-            "failed": f"; it said no ({kept['error_code']})",
+            "failed": f"; it refused: {why(kept['error_code'])}",
             "intended": "; under way",
         }
         yield Moment(

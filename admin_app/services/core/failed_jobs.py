@@ -64,6 +64,12 @@ def failed(session: Session, *, limit: int, before_id: int | None = None) -> Seq
     return [FailedJob(**row) for row in rows]
 
 
+def find(session: Session, job_id: int) -> FailedJob | None:
+    """The failed job with this number, as long as it is one."""
+    row = session.execute(_ONE, {"id": job_id}).mappings().one_or_none()
+    return FailedJob(**row) if row else None
+
+
 def counted(session: Session) -> dict[str, int]:
     """How many there are of each task that has any."""
     return {row.task_name: row.jobs for row in session.execute(_COUNTED)}
@@ -79,7 +85,7 @@ def plan_retry(ctx: Ctx, *, job_id: int) -> Plan:
     require(ctx, Permission.INBOX_READ)
     job = _found(ctx, job_id)
     return Plan(
-        title="What will happen",
+        title="What happened, and what comes next",
         outcome="queued",
         lines=(),
         consequences=(
@@ -106,7 +112,7 @@ def plan_settle(ctx: Ctx, *, job_id: int) -> Plan:
     require(ctx, Permission.INBOX_READ)
     job = _found(ctx, job_id)
     return Plan(
-        title="What will happen",
+        title="What happened, and what comes next",
         outcome="settled",
         lines=(),
         consequences=(
@@ -146,12 +152,12 @@ def _forget(ctx: Ctx, job: FailedJob, event: str, reason: str) -> None:
 
 
 def _found(ctx: Ctx, job_id: int) -> FailedJob:
-    row = ctx.session.execute(_ONE, {"id": job_id}).mappings().one_or_none()
-    if row is None:
+    job = find(ctx.session, job_id)
+    if job is None:
         raise NotFound(
             "There is no such failed job any more: it was tried again or settled, or it is older than thirty days."
         )
-    return FailedJob(**row)
+    return job
 
 
 def _fingerprint(job: FailedJob) -> str:

@@ -92,6 +92,12 @@ def _row(job: FailedJob, now: datetime, may: bool) -> Row:
     )
 
 
+def _name(number: int) -> str:
+    """A job by its number and what it was for."""
+    job = failed_jobs.find(read_session(), number)
+    return f"Job {number}: {WORDS.get(job.task, job.task)}" if job else f"Job {number}"
+
+
 def _named(name: str, value: Any) -> tuple[str, str]:
     """An argument as the record that it is about, with the address of its page, or as it is."""
     if name == "subject":
@@ -147,4 +153,4 @@ class FailedJobsView(ConsoleView):
         )
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
-        return CommandPage(view=self, subtitle=f"Job {key}", cancel=ADDRESS, done=ADDRESS, **parts).respond()
+        return CommandPage(view=self, subtitle=_name(key), cancel=ADDRESS, done=ADDRESS, **parts).respond()
