@@ -92,6 +92,7 @@ FILES = (
     "tests/faults/test_drift.py",
     "tests/guests/test_meetings.py",
     "tests/guests/test_sign_in.py",
+    "tests/integrations/test_clerk_keys.py",
     "tests/integrations/test_clerk_tokens.py",
     "tests/integrations/test_provider_http.py",
     "tests/jobs/test_appointments.py",

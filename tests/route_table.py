@@ -151,7 +151,7 @@ CONSOLE: dict[str, Row] = {
     "payment-commands.of_booking": Row("refunds: ask", {"GET": 404}),
     "payment-commands.of_meeting": Row("refunds: ask", {"GET": 404}),
     "failed-jobs.index": Row("inbox", {"GET": 200}),
-    **commands("failed-jobs", "failures: settle", "retry"),
+    **commands("failed-jobs", "failures: settle", "retry", "settle"),
     **commands("provider-call-commands", "failures: settle", "retry", "settle"),
     **commands("refund-commands", "refunds: ask", "ask"),
     **commands("refund-commands", "refunds: decide", "approve", "decline"),

@@ -2,10 +2,12 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import structlog
-from procrastinate import App
+from procrastinate import App, JobContext
 from procrastinate.worker import Worker
 
 from admin_app.integrations.job_order import SLOTS
@@ -70,6 +72,7 @@ async def _serve(queue: App, name: str, slots: int, poll_seconds: float, over: a
         shutdown_graceful_timeout=GRACE_SECONDS,
         delete_jobs="successful",
         install_signal_handlers=False,
+        worker_middleware=[_by_its_number],
     )
     running = asyncio.create_task(one.run())  # type: ignore[no-untyped-call]  # procrastinate states no type here
     ending = asyncio.create_task(over.wait())
@@ -77,6 +80,12 @@ async def _serve(queue: App, name: str, slots: int, poll_seconds: float, over: a
     ending.cancel()
     one.stop()  # type: ignore[no-untyped-call]
     await running
+
+
+async def _by_its_number(job: Callable[[], Awaitable[Any]], context: JobContext, _worker: Worker) -> Any:
+    """Whatever is logged while a job runs carries its number: the list of failed jobs names no other trace."""
+    with structlog.contextvars.bound_contextvars(job=context.job.id):
+        return await job()
 
 
 async def _pause(stop: asyncio.Event) -> None:

@@ -79,10 +79,11 @@ EVENTS: dict[str, EventKind] = {
     "booking.brought_in": EventKind("{actor} brought in booking {number} of {email} from {provider}"),
     # mails and calls that failed
     "mail.resent": EventKind("{actor} had the {mail} mail to {email} sent again"),
-    "mail.settled": EventKind("{actor} noted that the {mail} mail to {email} is dealt with"),
+    "mail.settled": EventKind("{actor} marked the {mail} mail to {email} as settled"),
     "provider_call.retried": EventKind("{actor} had {operation} at {provider} tried again"),
-    "job.retried": EventKind("{actor} had the failed job {task} done again"),
-    "provider_call.settled": EventKind("{actor} noted that {operation} at {provider} is dealt with"),
+    "job.retried": EventKind("{actor} had the failed job {task} tried again"),
+    "job.settled": EventKind("{actor} marked the failed job {task} as settled"),
+    "provider_call.settled": EventKind("{actor} marked {operation} at {provider} as settled"),
     # money
     "payment.paid": EventKind("{actor} took in the payment of {what} {number}"),
     "payment.failed": EventKind("{actor} noted that the payment of {what} {number} failed: {because}"),

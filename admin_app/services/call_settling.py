@@ -1,6 +1,7 @@
 """What a person does about a call at a provider that failed for good or stays unknown: try it again, or settle it."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -13,10 +14,12 @@ from admin_app.services.appointments import subject_parts
 from admin_app.services.calendars import calendar_calls
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.provider_calls import OPEN
-from models.money import ProviderCall
+from admin_app.services.timeline_words import provider_name, why
+from models.money import CallState, ProviderCall
 
-NOTHING_OPEN = "It waits for nobody: it succeeded, is tried again by itself, or was settled."
+NOTHING_OPEN = "It needs no attention any more: it succeeded, is tried again by itself, or was settled."
 ONLY_SETTLED = "It cannot be tried again from here. Look at the record that it is about."
+WHAT_TO_DO = "Mend what it names and try again; or do it by hand at {name} and mark it as settled."
 
 
 def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
@@ -24,13 +27,13 @@ def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
     require(ctx, Permission.PAYMENTS_READ)
     call = _found(ctx, call_id)
     return Plan(
-        title="Try it again",
+        title="What happened, and what comes next",
         outcome="tried",
         lines=(),
         consequences=(
-            what_happened(call),
-            "It is tried in a moment, as the record is now: what is not wanted any more is not done.",
-            "If it fails again, it stands here again.",
+            _what_happened(call),
+            "It is tried again in a moment, with the record as it is then: what is not wanted any more is not done.",
+            "It needs attention until that succeeds.",
         ),
         fingerprint=_fingerprint(call),
         refusal=_refusal(call) or (None if _again(call) else ONLY_SETTLED),
@@ -49,14 +52,17 @@ def retry(ctx: Ctx, *, call_id: int, reason: str, shown: str) -> ProviderCall:
 
 
 def plan_settle(ctx: Ctx, *, call_id: int) -> Plan:
-    """What it means to say that a call is dealt with."""
+    """What it means to mark a call as settled."""
     require(ctx, Permission.PAYMENTS_READ)
     call = _found(ctx, call_id)
     return Plan(
-        title="It is dealt with",
+        title="What happened, and what comes next",
         outcome="settled",
         lines=(),
-        consequences=(what_happened(call), "It waits for nobody any more, and is not tried again by itself."),
+        consequences=(
+            _what_happened(call),
+            f"It needs no attention and is not tried again; nothing changes at {provider_name(call.provider)}.",
+        ),
         fingerprint=_fingerprint(call),
         refusal=_refusal(call),
     )
@@ -71,15 +77,21 @@ def settle(ctx: Ctx, *, call_id: int, reason: str, shown: str) -> ProviderCall:
     return call
 
 
-def what_happened(call: ProviderCall) -> str:
-    """One sentence about why a call waits for a person."""
-    if call.state in OPEN:
-        return "It left, and nobody knows whether it had its effect: no answer came."
-    if call.next_try_at is not None:
-        return (
-            f"It was refused or not answered {call.attempts} times ({call.error_code}), and is tried again by itself."
-        )
-    return f"It was refused for good ({call.error_code}), and is not tried again by itself."
+def what_happened(
+    provider: str, state: CallState, error_code: str | None, attempts: int, next_try_at: datetime | None
+) -> str:
+    """One sentence or two about why a call needs attention."""
+    name, reason = provider_name(provider), why(error_code)
+    if state in OPEN:
+        return f"It went to {name}, and no answer came: nobody knows whether it had its effect."
+    if next_try_at is not None:
+        times = "once" if attempts == 1 else f"{attempts} times"
+        return f"{name} refused it or did not answer, {times} so far: {reason}. It is tried again by itself."
+    return f"{name} refused it for good: {reason}. It is not tried again by itself."
+
+
+def _what_happened(call: ProviderCall) -> str:
+    return what_happened(call.provider, call.state, call.error_code, call.attempts, call.next_try_at)
 
 
 def _open(ctx: Ctx, call_id: int, reason: str, shown: str) -> tuple[ProviderCall, str]:

@@ -19,12 +19,16 @@ WAITED = timedelta(minutes=10)
 # What waits for a person.
 OPEN = (MailState.FAILED, MailState.UNKNOWN)
 WHAT_HAPPENED = {
-    MailState.FAILED: "The mail server did not take it, so it certainly did not go out.",
-    MailState.UNKNOWN: "It may have gone out: its worker died between handing it over and noting it, or the mail "
-    "server had it and did not answer.",
+    MailState.FAILED: "The mail server did not accept it, so it was certainly not sent.",
+    MailState.UNKNOWN: "It may have been sent: the mail server had it and did not answer, or the worker died before it "
+    "noted the answer.",
 }
-NOTHING_OPEN = "It waits for nobody: it went out, is about to, or was settled."
-GONE = "What it was about is not here any more."
+WHAT_TO_DO = {
+    MailState.FAILED: "Backdesk tries again by itself for some 45 minutes. After that, send it again from here.",
+    MailState.UNKNOWN: "Ask the recipient or look at the mail server; then send it again, or mark it as settled.",
+}
+NOTHING_OPEN = "It needs no attention any more: it was sent, is about to be, or was settled."
+GONE = "What it was about is not here any more, so it cannot be written again."
 NEWER = "A newer mail was written for this purchase, with a link of its own."
 
 
@@ -84,12 +88,14 @@ def plan_resend(ctx: Ctx, *, sent_email_id: int) -> Plan:
     """To whom the mail would go, and that it may be the second one."""
     require(ctx, Permission.MAILS_READ)
     mail = _found(ctx, sent_email_id)
-    said = [f"It is written as things stand now, and goes to whom it concerns now; this one was for {mail.to_email}."]
+    said = [
+        f"It is written from the record as it is now and goes to its present address; this one was for {mail.to_email}."
+    ]
     if mail.state == MailState.UNKNOWN:
-        said.append("If the first one did arrive, it is there twice.")
-    said.append("If it does not hold any more, it is not sent.")
+        said.append("If the first one did arrive, it arrives twice.")
+    said.append("If it is not true any more, it is not sent.")
     return Plan(
-        title="Send the mail again",
+        title="What happened, and what comes next",
         outcome="sent",
         lines=(),
         consequences=(WHAT_HAPPENED.get(MailState(mail.state), ""), *said),
@@ -112,16 +118,16 @@ def resend(ctx: Ctx, *, sent_email_id: int, reason: str, shown: str) -> SentEmai
 
 
 def plan_settle(ctx: Ctx, *, sent_email_id: int) -> Plan:
-    """What it means to say that a mail is dealt with."""
+    """What it means to mark a mail as settled."""
     require(ctx, Permission.MAILS_READ)
     mail = _found(ctx, sent_email_id)
     return Plan(
-        title="It is dealt with",
+        title="What happened, and what comes next",
         outcome="settled",
         lines=(),
         consequences=(
             WHAT_HAPPENED.get(MailState(mail.state), ""),
-            "It waits for nobody any more, and is not sent again.",
+            "It needs no attention any more, and is not sent again.",
         ),
         fingerprint=_fingerprint(mail),
         refusal=_refusal(mail),

@@ -18,11 +18,13 @@ from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Kind
 from admin_app.services.audit import HistoryChange
 from admin_app.services.timeline_words import (
+    ASKED_WORDS,
     CALL_WORDS,
     MAIL_WORDS,
     SAID_BY_OTHERS,
     SHOWN_CHANGES,
     provider_name,
+    why,
     words_for,
 )
 from models import AuditEntry, Payment, ProviderCall, Refund, SentEmail, WebhookEvent
@@ -32,7 +34,10 @@ MOST = 300
 
 @dataclass(frozen=True)
 class Moment:
-    """One thing that happened. `record` names what there is more to see of; `quiet` is how it came about."""
+    """One thing that happened. `record` names what there is more to see of; `quiet` is how it came about.
+
+    `attention` says that it failed, or may have, and waits for a person to settle it.
+    """
 
     at: datetime
     kind: str  # act, mail, event or call
@@ -42,6 +47,7 @@ class Moment:
     state: str = ""
     reason: str | None = None
     quiet: bool = False
+    attention: bool = False
     changes: tuple[HistoryChange, ...] = ()
 
 
@@ -107,7 +113,7 @@ def _statement(kind: Kind) -> Select[*tuple[Any, ...]]:
         ),
         _part("mail", m, m.created_at, getattr(m, mine) == number, "subject state to_email template"),
         _part("event", e, e.received_at, getattr(e, mine) == number, "provider type state"),
-        _part("call", c, c.created_at, c.subject == subject, "provider operation state error_code"),
+        _part("call", c, c.created_at, c.subject == subject, "provider operation state error_code attention_since"),
         _part(
             "payment",
             p,
@@ -217,6 +223,7 @@ def _mail(row: Any) -> Moment:
         title=f"The mail “{kept['subject']}” {words} {kept['to_email']}",
         record=f"sent_email:{row.id}",
         state=kept["state"] if kept["state"] != "sent" else "",
+        attention=kept["state"] in ("failed", "unknown"),
     )
 
 
@@ -240,10 +247,10 @@ def _calls(rows: Iterable[Any]) -> Iterator[Moment]:
         if went_well and words is None:
             continue  # an act tells of it
         provider = provider_name(kept["provider"])
-        done = words or f"{provider} was asked: {kept['operation']}"
+        done = words or f"{provider} was asked to {ASKED_WORDS.get(kept['operation'], kept['operation'])}"
         ends = {
             "unknown": "; no answer came",
-            "failed": f"; it said no ({kept['error_code']})",
+            "failed": f"; it refused: {why(kept['error_code'])}",
             "intended": "; under way",
         }
         yield Moment(
@@ -253,4 +260,5 @@ def _calls(rows: Iterable[Any]) -> Iterator[Moment]:
             record=f"provider_call:{row.id}",
             state="" if went_well else kept["state"],
             quiet=went_well,
+            attention=kept["attention_since"] is not None,
         )

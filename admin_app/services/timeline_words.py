@@ -18,9 +18,9 @@ WORDS = {
     "booking.refunded": "Ended, because all of the money went back",
     "booking.mail_requested": "The {mail} mail was asked for once more",
     "mail.resent": "The {mail} mail was asked for once more",
-    "mail.settled": "The {mail} mail that failed is dealt with",
+    "mail.settled": "The {mail} mail was marked as settled",
     "provider_call.retried": "{operation} at {provider} is tried again",
-    "provider_call.settled": "{operation} at {provider}, which failed, is dealt with",
+    "provider_call.settled": "{operation} at {provider} was marked as settled",
     "payment.paid": "Paid {amount}",
     "payment.failed": "The payment failed: {because}",
     "payment.expired": "The page to pay on expired",
@@ -48,6 +48,22 @@ CALL_WORDS = {
     "checkout.create": "A page to pay on was opened at Stripe",
     "checkout.expire": "The page to pay on was closed at Stripe",
 }
+# What a provider was asked to do, where the call's own name would say less.
+ASKED_WORDS = {
+    "booking.create": "enter the booking",
+    "booking.move": "move the booking",
+    "booking.cancel": "cancel the booking",
+}
+# What a provider's code means to whoever has to do something about it.
+MEANINGS = {
+    "no_available_users_found_error": "nobody is free there at that time",
+    "provider_unavailable": "it did not answer or had an error of its own",
+    "outcome_unknown": "no answer came",
+    "http_401": "it does not accept our key",
+    "http_403": "our key does not allow this",
+    "http_404": "what this is about is not there any more",
+    "http_429": "too many requests in a short time",
+}
 # What became of a mail that did not simply go out.
 MAIL_WORDS = {
     "queued": "is about to go to",
@@ -62,6 +78,13 @@ NAMES = {"stripe": "Stripe", "workos": "WorkOS", "calendly": "Calendly", "calcom
 
 def provider_name(name: str) -> str:
     return NAMES.get(name, name.capitalize())
+
+
+def why(error_code: str | None) -> str:
+    """A call's error in words, with the provider's code behind it; a code that has no words here speaks for itself."""
+    code = error_code or "no reason given"
+    meaning = MEANINGS.get(code)
+    return f"{meaning} ({code})" if meaning else code.replace("_", " ")
 
 
 def words_for(event: str, facts: Mapping[str, Any], who: str) -> str:

@@ -1,10 +1,12 @@
 """What waits for a person right now, counted for the first page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from admin_app.services import audit
 from admin_app.services.audit import HistoryItem
@@ -46,24 +48,20 @@ def waiting(session: Session) -> Waiting:
             func.min(PendingProfile.created_at),
         ).where(~PendingProfile.claimed)
     ).one()
-    parked, failed = session.execute(
-        select(
-            func.count().filter(WebhookEvent.state == EventState.PARKED),
-            func.count().filter(WebhookEvent.state == EventState.FAILED),
-        ).where(WebhookEvent.state.in_([EventState.PARKED, EventState.FAILED]))
-    ).one()
+    parked, failed = _in_states(session, WebhookEvent.state, EventState.PARKED, EventState.FAILED)
     extra = session.scalar(select(func.count()).select_from(ExtraPurchase).where(ExtraPurchase.resolved_at.is_(None)))
-    failed_mails, unknown_mails = session.execute(
-        select(
-            func.count().filter(SentEmail.state == MailState.FAILED),
-            func.count().filter(SentEmail.state == MailState.UNKNOWN),
-        ).where(SentEmail.state.in_([MailState.FAILED, MailState.UNKNOWN]))
-    ).one()
+    failed_mails, unknown_mails = _in_states(session, SentEmail.state, MailState.FAILED, MailState.UNKNOWN)
     since = ProviderCall.attention_since
     calls, oldest_call = session.execute(select(func.count(), func.min(since)).where(since.is_not(None))).one()
     return Waiting(
         unclaimed, likely, oldest, parked, failed, extra or 0, failed_mails, unknown_mails, calls, oldest_call
     )
+
+
+def _in_states(session: Session, state: InstrumentedAttribute[Any], *wanted: str) -> Sequence[int]:
+    """How many are in each of these states; they are named together, which is what the partial index is over."""
+    each = [func.count().filter(state == one) for one in wanted]
+    return session.execute(select(*each).where(state.in_(wanted))).one()
 
 
 def differences_waiting(session: Session) -> tuple[int, datetime | None]:

@@ -35,6 +35,11 @@
     paint();
   };
 
+  // The menu is longer than the window: where one is in it should be seen.
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelector(".sidebar [aria-current]")?.scrollIntoView({ block: "nearest" });
+  });
+
   const open = (dialog) => {
     if (dialog && !dialog.open) dialog.showModal();
   };

@@ -28,7 +28,7 @@ from admin_app.services import inbox
 from tests.bench import deliveries, page, place
 from tests.bench.intake import Bar, server
 from tests.bench.serve import settings
-from tests.bench.servers import _free_port
+from tests.bench.servers import free_port
 
 HEADING = "## A backlog"
 ABOUT = """A worker (`python -m admin_app.jobs`) stands idle beside the simulator when {purchases:,} purchases come
@@ -92,7 +92,7 @@ def _receipt(number: int, run: str, at: datetime) -> Statement:
 @contextmanager
 def simulator(log: Path) -> Iterator[dict[str, str]]:
     """What a worker must know to speak to the simulator, its mail server included."""
-    port, smtp = _free_port(), _free_port()
+    port, smtp = free_port(), free_port()
     state = log.parent / "simulator.sqlite"
     state.unlink(missing_ok=True)
     command = ["admin_app.simulator", "--port", str(port), "--smtp-port", str(smtp), "--state", str(state)]

@@ -10,7 +10,6 @@ import argparse
 import os
 import re
 import statistics
-import subprocess
 import sys
 import threading
 import time
@@ -26,7 +25,7 @@ from admin_app.launcher.postgres import Server
 from tests.bench import builds, deliveries, fill, page, place
 from tests.bench.deliveries import as_fast_as_answered, at_rate
 from tests.bench.gate import percentile
-from tests.bench.servers import Site, _free_port, _wait_until_up
+from tests.bench.servers import Site, free_port, started
 
 HEADING = "## Taking deliveries in"
 ABOUT = """Four callers with connections that stay open post signed purchases of Whop to two web workers; contenders
@@ -117,18 +116,12 @@ def environment(url: str) -> dict[str, str]:
 @contextmanager
 def serving(app: str, url: str, log: Path, *, tree: Path = place.ROOT, settings: Sequence[str] = ()) -> Iterator[Site]:
     """A server of that application for the time of the block, by the settings that the product ships."""
-    port = _free_port()
+    port = free_port()
     flags = settings or (("--config", str(SHIPPED)) if SHIPPED.exists() else THREADED)
     command = [sys.executable, "-m", "gunicorn", *flags, "--workers", str(WORKERS)]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "warning", app]
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, cwd=tree, env=environment(url), stdout=output, stderr=output)
-    try:
-        _wait_until_up(process, port, log)
+    with started(command, port, log, tree=tree, environment=environment(url), grace_seconds=40):
         yield Site(app, port)
-    finally:
-        process.terminate()
-        process.wait(40)
 
 
 def empty(url: str) -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,7 @@ class Site:
 @contextmanager
 def serving(contender: str, database_url: str, log: Path, *, workers: int = 1) -> Iterator[Site]:
     """The contender's server for the time of the block."""
-    port = _free_port()
+    port = free_port()
     command = [
         sys.executable,
         "-m",
@@ -99,14 +99,23 @@ def serving(contender: str, database_url: str, log: Path, *, workers: int = 1) -
     ]
     command += ["--bind", f"127.0.0.1:{port}", "--log-level", "warning", f"tests.bench.serve:app({contender!r})"]
     environment = {**os.environ, "BENCH_DATABASE_URL": database_url}
+    with started(command, port, log, tree=ROOT, environment=environment, grace_seconds=10):
+        yield Site(contender, port)
+
+
+@contextmanager
+def started(
+    command: Sequence[str], port: int, log: Path, *, tree: Path, environment: Mapping[str, str], grace_seconds: int
+) -> Iterator[None]:
+    """A server that answers on that port for the time of the block."""
     with log.open("ab") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=tree, env=environment, stdout=output, stderr=output)
     try:
         _wait_until_up(process, port, log)
-        yield Site(contender, port)
+        yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(grace_seconds)
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -126,7 +135,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
     raise SystemExit(f"A server did not come up. It said:\n{log.read_text()[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

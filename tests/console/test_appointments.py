@@ -168,7 +168,7 @@ def test_the_story_is_told_newest_first_and_each_part_leads_on(
     assert told[0].startswith("The mail “Confirmed” went to ann@example.com")
     for part in ("Confirmed by", "Made, and its time held", "Paid 95.00 USD", "A refund of 20.00 USD was asked for"):
         assert any(item.startswith(part) for item in told), part
-    assert any("Cal.com was asked: booking.create; no answer came unknown" in item for item in told)
+    assert any("Cal.com was asked to enter the booking; no answer came unknown" in item for item in told)
     assert any("Stripe told about checkout.session.completed received" in item for item in told)
     page = BeautifulSoup(html, "html5lib")
     assert found <= {str(link["href"]) for link in page.select("main a")}
@@ -460,3 +460,27 @@ def test_what_is_not_there_is_not_found(diary: Diary, client_for: ClientFor) -> 
     for word in ("cancel", "reschedule", "complete", "no-show", "resend"):
         assert client.get(f"/admin/bookings/999999/{word}").status_code == 404
         assert client.get(f"/admin/meetings/9223372036854775807/{word}").status_code == 404
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_calendar_that_was_not_told_stands_at_the_top_until_it_is_settled(
+    diary: Diary, db: Database, client_for: ClientFor, waits: bool
+) -> None:
+    booking_id = diary.book(soon(db), BookingStatus.CONFIRMED)
+    with db.unit_of_work(SETUP) as ctx:
+        call = m.ProviderCall(
+            provider="calcom",
+            operation="booking.create",
+            subject=f"booking:{booking_id}",
+            idempotency_key="k1",
+            state=m.CallState.FAILED,
+            error_code="no_available_users_found_error",
+            attention_since=ctx.now if waits else None,
+        )
+        ctx.session.add(call)
+        ctx.session.flush()
+        number = call.id
+    html = client_for(Role.SUPPORT).get(f"/admin/bookings/{booking_id}").text
+    assert "it refused: nobody is free there at that time" in " ".join(story_of(html))
+    assert (f"Call {number}" in state_of(html)) is waits
+    assert ("now-bad" in html) is waits

@@ -1,6 +1,5 @@
 """The pages of comparisons and differences: what is shown, and what is decided from there."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +12,7 @@ from sqlalchemy import select
 from admin_app.db import Database
 from models import DriftFinding, DriftRun, DriftState, Role
 from tests.console.conftest import SETUP
+from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 
 ClientFor = Callable[[Role], CheckedClient]
@@ -46,10 +46,8 @@ def now(db: Database) -> DriftFinding:
 
 
 def post(client: CheckedClient, page: str, **typed: str) -> Any:
-    found = client.get(page, query_string={"email": typed["email"]} if "email" in typed else None).text
-    form = found[found.index('method="post" action="/admin/') :]
-    carried = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
-    return client.post(page, data=carried | typed)
+    asked = {"email": typed["email"]} if "email" in typed else {}
+    return client.post(page, data=form_on(client, page, **asked) | typed)
 
 
 def test_a_difference_is_seen_from_the_first_page_on_and_decided(

@@ -1,6 +1,5 @@
 """What failed for good in the console: counted on the first page, listed, and tried again or settled with a reason."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,6 +9,7 @@ from sqlalchemy import select
 from admin_app.db import Database
 from models import AuditEntry, CallState, MailState, ProviderCall, Role, SentEmail
 from tests.console.conftest import SETUP
+from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 from tests.services.diary import jobs
 
@@ -51,12 +51,6 @@ def mail(db: Database) -> int:
         return lost.id
 
 
-def form_on(client: CheckedClient, page: str) -> dict[str, str]:
-    found = client.get(page).text
-    form = found[found.index('method="post" action="/admin/') :]
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
-
-
 def test_a_call_is_counted_listed_and_settled(db: Database, call: int, client_for: ClientFor) -> None:
     client = client_for(Role.OPS)
     home = client.get("/admin/").text
@@ -68,7 +62,9 @@ def test_a_call_is_counted_listed_and_settled(db: Database, call: int, client_fo
     page = client.get(f"/admin/provider-calls/{call}").text
     assert f'href="/admin/provider-calls/{call}/retry"' in page
     address = f"/admin/provider-calls/{call}/settle"
-    assert "It was refused for good (no_available_users_found_error)" in client.get(address).text
+    assert "Cal.com refused it for good: nobody is free there at that time (no_available_users_found_error)" in page
+    assert "do it by hand at Cal.com and mark it as settled" in page
+    assert "nothing changes at Cal.com" in client.get(address).text
     given = form_on(client, address)
     assert client.post(address, data=given | {"reason": ""}).status_code == 422
     assert client.post(address, data=given | {"reason": "made by hand"}).status_code == 303
@@ -76,7 +72,9 @@ def test_a_call_is_counted_listed_and_settled(db: Database, call: int, client_fo
     with db.read_only() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.event == "provider_call.settled")).one()
     assert (entry.reason, entry.records) == ("made by hand", [f"provider_call:{call}", "booking:12"])
-    assert "dealt with" in client.get(f"/admin/provider-calls/{call}").text
+    page = client.get(f"/admin/provider-calls/{call}").text
+    assert "marked booking.create at calcom as settled" in page
+    assert "refused it for good" not in page, "nothing is left to do"
 
 
 def test_a_call_is_tried_again(db: Database, call: int, client_for: ClientFor) -> None:
@@ -91,8 +89,9 @@ def test_a_mail_is_counted_listed_and_settled(db: Database, mail: int, client_fo
     assert "Confirmed: Consultation" in client.get("/admin/sent-emails/?state=unknown").text
     page = client.get(f"/admin/sent-emails/{mail}").text
     assert f'href="/admin/sent-emails/{mail}/settle"' in page
+    assert "It may have been sent" in page
     again = client.get(f"/admin/sent-emails/{mail}/again").text
-    assert "What it was about is not here any more." in again
+    assert "What it was about is not here any more" in again
     address = f"/admin/sent-emails/{mail}/settle"
     assert client.post(address, data=form_on(client, address) | {"reason": "told by phone"}).status_code == 303
     assert "mails may or may not" not in client.get("/admin/").text

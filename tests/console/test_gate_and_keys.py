@@ -25,8 +25,8 @@ from models import (
     Switch,
 )  # fmt: skip
 from tests.console.conftest import SETUP, form_token
+from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
-from tests.console.test_money import form_on
 
 ClientFor = Callable[[Role], CheckedClient]
 KEY = "the key of the settings"

@@ -1,7 +1,6 @@
 """Putting a meeting's guest right in the console: linked to somebody whom WorkOS knows, or registered once more."""
 
 import itertools
-import re
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +13,7 @@ from admin_app.jobs.bench import Bench
 from admin_app.services import audit
 from admin_app.simulator import control, control_workos
 from models import Meeting, Role
+from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 from tests.house import settings_for, simulator
 from tests.services import diary
@@ -43,13 +43,6 @@ def meeting(db: Database, email: str) -> int:
 def now(db: Database, meeting: int) -> Meeting:
     with db.read_only() as session:
         return session.get_one(Meeting, meeting)
-
-
-def form_on(client: CheckedClient, page: str) -> dict[str, str]:
-    """What the act's form carries along."""
-    found = client.get(page).text
-    form = found[found.index('method="post" action="/admin/meetings') :]
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
 
 
 def test_a_guest_is_looked_up_then_linked(

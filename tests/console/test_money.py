@@ -11,6 +11,7 @@ from admin_app.db import Database
 from admin_app.services import payments, refund_states
 from models import Approval, Payment, Refund, RefundState, Role
 from tests.console.conftest import SETUP
+from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 from tests.services.money import (
     STRIPE,
@@ -29,13 +30,6 @@ ClientFor = Callable[[Role], CheckedClient]
 @pytest.fixture
 def payment(db: Database) -> Payment:
     return add_paid(db, amount=60_000)
-
-
-def form_on(client: CheckedClient, page: str) -> dict[str, str]:
-    """What the act's form carries along."""
-    found = client.get(page).text
-    form = found[found.index('method="post" action="/admin/') :]
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
 
 
 def ask_for(client: CheckedClient, payment: Payment, amount: str, **typed: str) -> Any:

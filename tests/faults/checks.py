@@ -1,7 +1,9 @@
 """Whether anything was lost or doubled: the ledger of the traffic beside database, providers and mailbox."""
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import TypeVar
 
 from admin_app.services import invariants
 from admin_app.simulator import control_calcom, control_stripe
@@ -9,6 +11,7 @@ from tests.faults.product import Product
 from tests.faults.traffic import Ledger
 
 SETTLED = ("processed", "ignored", "superseded")
+T = TypeVar("T")
 PERIOD = timedelta(seconds=90)
 # What failed and is tried again by itself is still under way.
 STATES = """
@@ -19,20 +22,23 @@ STATES = """
 """
 
 
+def _twice(found: Iterable[T]) -> list[T]:
+    return [each for each, times in Counter(found).items() if times > 1]
+
+
 def deliveries(product: Product, ledger: Ledger) -> tuple[Counter[str], list[str]]:
     """Acknowledged, stored, done with and listed; and what of it is amiss."""
     rows = product.rows(STATES)
-    stored = Counter((row["provider"], row["external_id"]) for row in rows)
     states = {(row["provider"], row["external_id"]): row["state"] for row in rows}
     acknowledged = list(ledger.acknowledged)
     counts = Counter[str](
         acknowledged=len(acknowledged),
-        stored=sum(key in stored for key in acknowledged),
+        stored=sum(key in states for key in acknowledged),
         processed=sum(states.get(key) in SETTLED for key in acknowledged),
         listed=sum(states.get(key) in ("parked", "failed") for key in acknowledged),
     )
-    lost = [key for key in acknowledged if key not in stored]
-    doubled = [key for key, times in stored.items() if times > 1]
+    lost = [key for key in acknowledged if key not in states]
+    doubled = _twice((row["provider"], row["external_id"]) for row in rows)
     amiss = [f"{len(lost)} deliveries were answered with 200 and are not stored: {lost[:3]}"] if lost else []
     return counts, amiss + ([f"stored twice: {doubled[:3]}"] if doubled else [])
 
@@ -46,17 +52,11 @@ def unfinished(product: Product, ledger: Ledger) -> int:
 def money(product: Product, ledger: Ledger) -> list[str]:
     """Nobody pays twice, gets more back than was paid, or pays for nothing."""
     amiss = []
-    refunds = Counter(
-        refund["metadata"].get("refundId") for refund in control_stripe.refunds(product.simulator)
-        if refund["metadata"].get("refundId")
-    )  # fmt: skip
-    if doubled := [number for number, times in refunds.items() if times > 1]:
+    refunds = (refund["metadata"].get("refundId") for refund in control_stripe.refunds(product.simulator))
+    if doubled := _twice(number for number in refunds if number):
         amiss.append(f"refunds that Stripe made twice: {doubled[:3]}")
-    paid = Counter(
-        page["metadata"].get("bookingId") for page in control_stripe.sessions(product.simulator)
-        if page["payment_status"] == "paid"
-    )  # fmt: skip
-    if doubled := [number for number, times in paid.items() if times > 1]:
+    paid = (page for page in control_stripe.sessions(product.simulator) if page["payment_status"] == "paid")
+    if doubled := _twice(page["metadata"].get("bookingId") for page in paid):
         amiss.append(f"bookings that were paid twice: {doubled[:3]}")
     rows = product.rows(
         "SELECT b.id, b.status FROM bookings b WHERE b.id = ANY(%s) AND status NOT IN ('confirmed', 'refunded')"
@@ -65,11 +65,8 @@ def money(product: Product, ledger: Ledger) -> list[str]:
     )
     if rows:
         amiss.append(f"{len(rows)} bookings were paid, and neither confirmed nor given back: {rows[:3]}")
-    there = Counter(
-        booking["metadata"].get("bookingId") for booking in control_calcom.bookings(product.simulator)
-        if booking["status"] == "accepted"
-    )  # fmt: skip
-    if doubled := [number for number, times in there.items() if times > 1]:
+    there = (one for one in control_calcom.bookings(product.simulator) if one["status"] == "accepted")
+    if doubled := _twice(one["metadata"].get("bookingId") for one in there):
         amiss.append(f"bookings that stand in Cal.com twice: {doubled[:3]}")
     return amiss
 
@@ -100,7 +97,7 @@ def purchases(product: Product, ledger: Ledger) -> list[str]:
 
 def mails(ledger: Ledger) -> list[str]:
     """Nobody gets a mail twice."""
-    twice = [mail for mail, times in Counter(ledger.mails.values()).items() if times > 1]
+    twice = _twice(ledger.mails.values())
     return [f"{len(twice)} mails were sent twice: {twice[:3]}"] if twice else []
 
 

@@ -254,7 +254,7 @@ ROWS: dict[tuple[str, str], Row] = {
         "P", lambda simulator: an_invitee(simulator)["event_uri"], "cancel_event", "as agreed"
     ),
 }
-# They look at keys that were published, and at nothing else: tests/integrations/test_clerk_tokens.py.
+# They look at keys that were published, and at nothing else: tests/integrations/test_clerk_keys.py.
 BY_KEYS_ALONE = {("clerk", "verify_session_token"), ("workos", "verify_access_token")}
 
 

@@ -6,8 +6,12 @@ import signal
 import time
 
 import pytest
-from sqlalchemy import select
+import structlog
+from sqlalchemy import select, text
+from structlog.testing import capture_logs
 
+from admin_app.context import Job
+from admin_app.integrations import job_queue
 from admin_app.jobs import sweeper, worker
 from admin_app.jobs.app import build
 from admin_app.simulator import control
@@ -73,6 +77,16 @@ def test_a_failure_of_ours_is_kept_by_code_and_heals(real_house: House) -> None:
         assert event_of(real_house).last_error == "IntegrityError"
         execute(real_house, "ALTER TABLE pending_profiles DROP CONSTRAINT never")
         wait_until(lambda: event_of(real_house).state is EventState.PROCESSED)
+
+
+def test_the_reason_of_a_failed_job_is_in_the_log_by_its_number(real_house: House) -> None:
+    with real_house.db.unit_of_work(Job("tests")) as ctx:
+        job_queue.defer(ctx.session, "ask_about_refund", refund_id=404)
+        number = ctx.session.scalar(text("SELECT max(id) FROM procrastinate_jobs"))
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as said, RunningWorker(real_house):
+        wait_until(lambda: [line for line in said if line["event"] == "task failed"])
+    (line,) = [line for line in said if line["event"] == "task failed"]
+    assert (line["task"], line["code"], line["job"]) == ("ask_about_refund", "not_found", number)
 
 
 def test_the_worker_outlives_its_connections(real_house: House) -> None:

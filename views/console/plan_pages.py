@@ -107,6 +107,16 @@ def form_text(name: str) -> str:
     return request.form.get(name, "")
 
 
+def with_reason(act: Callable[..., object], said: str, **record: int) -> Callable[[Ctx], str]:
+    """An act on that record that takes the reason and the plan's fingerprint of the form; then it says `said`."""
+
+    def done(ctx: Ctx) -> str:
+        act(ctx, **record, reason=form_text("reason"), shown=form_text("fingerprint"))
+        return said
+
+    return done
+
+
 def choices_of(form: Mapping[str, str]) -> dict[str, str]:
     """The choices per field that the form carries."""
     return {name.removeprefix(CHOICE_PREFIX): key for name, key in form.items() if name.startswith(CHOICE_PREFIX)}

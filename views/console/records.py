@@ -65,6 +65,8 @@ class RecordSpec:
     related: tuple[Related, ...] = ()
     audited_as: str | None = None
     commands: tuple[Command, ...] = ()
+    # What somebody has to know before anything else, from the values of the record; most records have nothing.
+    attention: Callable[[Mapping[str, Any]], str | None] = lambda values: None
 
     @cached_property
     def layout(self) -> tuple[tuple[Slots, ...], list[tuple[Any, Any]]]:
@@ -109,6 +111,7 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
         "groups": groups,
         "related": _related(session, view, dict(zip(spec.related, related, strict=True)), viewer),
         "commands": _commands(spec, key, values, viewer),
+        "attention": spec.attention(values),
         "values": values,
         "history": audit.history(session, f"{spec.audited_as}:{key}", limit=HISTORY_ROWS) if spec.audited_as else None,
         "zone": viewer.zone.key,

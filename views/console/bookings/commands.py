@@ -27,7 +27,7 @@ from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command
 from views.console.bookings import free_times
 from views.console.columns import record_address, time_text
-from views.console.plan_pages import CommandPage, form_text
+from views.console.plan_pages import CommandPage, form_text, with_reason
 from views.console.viewer import viewer
 from views.reading import read_session
 
@@ -179,12 +179,7 @@ class AppointmentCommandsView(ConsoleView):
         self, found: Appointment, *, act: Callable[..., Appointment], said: str, **parts: Any
     ) -> ResponseReturnValue:
         """A command whose plan needs nothing but the record."""
-
-        def done(ctx: Ctx) -> str:
-            act(ctx, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return said
-
-        return self._page(found, act=done, **parts).respond()
+        return self._page(found, act=with_reason(act, said), **parts).respond()
 
     def _page(self, found: Appointment, **parts: Any) -> CommandPage:
         address = record_address(f"{self.kind}s", found.number)

@@ -1,6 +1,6 @@
 """What the page of a booking or meeting shows besides its facts: its state in a sentence, its money, its story."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,12 +37,19 @@ def appointment_page(
     what = state.Appointment.of(values)
     return {
         "state": state.state_sentence(what, now, zone),
+        "failures": _failures(story.moments),
         "money": state.money_sentences(what, story.payments, story.refunds, now, zone),
         "story": [_shown(moment, viewer) for moment in story.moments],
         "cut": story.cut,
         "calendar": _calendar(values),
         "others": _others(kind, values),
     }
+
+
+def _failures(moments: Iterable[Moment]) -> list[state.Sentence]:
+    """What about this failed, or may have, and waits for a person: a calendar that was not told, a mail."""
+    waiting = (moment for moment in moments if moment.attention)
+    return [state.Sentence(f"{moment.title}.", "bad", *reversed(audited(moment.record))) for moment in waiting]
 
 
 def _calendar(values: Mapping[str, Any]) -> str:

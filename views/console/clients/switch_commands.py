@@ -17,7 +17,7 @@ from models import Client, FlagChange, Switch
 from views.console.base import KEY, ConsoleView, command
 from views.console.clients.switch_form import SwitchForm, shown
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage, form_text
+from views.console.plan_pages import CommandPage, form_text, with_reason
 from views.console.viewer import viewer
 from views.reading import read_session
 
@@ -95,15 +95,11 @@ class FlagChangeCommandsView(ConsoleView):
         if period is None or period.client_id is None or not period.value:
             raise NotFound("There is no such period.")
 
-        def act(ctx: Ctx) -> str:
-            flags.cancel(ctx, change_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "What was scheduled is canceled."
-
         address = record_address("clients", period.client_id)
         return CommandPage(
             view=self,
             plan=lambda ctx: flags.plan_cancel(ctx, change_id=key),
-            act=act,
+            act=with_reason(flags.cancel, "What was scheduled is canceled.", change_id=key),
             button="Cancel what is scheduled",
             title="Cancel what is scheduled",
             subtitle=f"{_name_of(period.client_id)}: {WORDS[period.flag].name}",

@@ -18,7 +18,7 @@ from models import DriftFinding
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address
-from views.console.plan_pages import CommandPage, form_text
+from views.console.plan_pages import CommandPage, form_text, with_reason
 from views.console.viewer import viewer
 from views.reading import read_session
 
@@ -59,28 +59,22 @@ class DriftFindingCommandsView(ConsoleView):
 
     @command(f"/{KEY}/adopt")
     def adopt(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            drift_resolving.adopt(ctx, finding_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "Theirs is being taken over. Look again in a moment."
-
         return self._page(
             key,
             plan=lambda ctx: drift_resolving.plan_adopt(ctx, finding_id=key),
-            act=act,
+            act=with_reason(
+                drift_resolving.adopt, "Theirs is being taken over. Look again in a moment.", finding_id=key
+            ),
             button="Take theirs over",
             title="Take theirs over",
         )
 
     @command(f"/{KEY}/push")
     def push(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            drift_resolving.push(ctx, finding_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "Ours is being pushed. Look again in a moment."
-
         return self._page(
             key,
             plan=lambda ctx: drift_resolving.plan_push(ctx, finding_id=key),
-            act=act,
+            act=with_reason(drift_resolving.push, "Ours is being pushed. Look again in a moment.", finding_id=key),
             button="Push ours",
             title="Push ours",
             danger=True,
@@ -88,14 +82,12 @@ class DriftFindingCommandsView(ConsoleView):
 
     @command(f"/{KEY}/ignore")
     def ignore(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            drift_resolving.ignore(ctx, finding_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The difference stands, until one of the two values changes."
-
         return self._page(
             key,
             plan=lambda ctx: drift_resolving.plan_ignore(ctx, finding_id=key),
-            act=act,
+            act=with_reason(
+                drift_resolving.ignore, "The difference stands, until one of the two values changes.", finding_id=key
+            ),
             button="Let it stand",
             title="Let the difference stand",
         )

@@ -9,17 +9,18 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import call_settling
+from admin_app.services.timeline_words import provider_name
 from models import CallState, ProviderCall
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
+from views.console.inbox.failures import SETTLED, failure_commands
 from views.console.list_specs import ListSpec, Sort
-from views.console.plan_pages import CommandPage, form_text
-from views.console.records import Command, Group, RecordSpec
+from views.console.plan_pages import CommandPage, with_reason
+from views.console.records import Group, RecordSpec
 from views.console.searching import Search
 from views.reading import read_session
 
@@ -33,6 +34,16 @@ def _needs_attention(values: Mapping[str, Any]) -> bool:
     return values["attention_since"] is not None
 
 
+def _attention(values: Mapping[str, Any]) -> str | None:
+    if not _needs_attention(values):
+        return None
+    provider = values["provider"]
+    happened = call_settling.what_happened(
+        provider, values["state"], values["error_code"], values["attempts"], values["next_try_at"]
+    )
+    return f"{happened} {call_settling.WHAT_TO_DO.format(name=provider_name(provider))}"
+
+
 class ProviderCallsView(ConsoleModelView):
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
@@ -40,8 +51,8 @@ class ProviderCallsView(ConsoleModelView):
         title="Provider calls",
         one="provider call",
         model=ProviderCall,
-        lead="What Backdesk changed at Stripe and elsewhere. Unknown: it left, and no answer came; it is being asked. "
-        "What failed for good, or stays unknown, needs attention.",
+        lead="What Backdesk changed or tried to change at Stripe, Cal.com and the others. Unknown means that no "
+        "answer came; Backdesk asks by itself. What failed for good, or stays unknown, needs attention (see Filters).",
         columns=(
             Column("Number", ProviderCall.id, link=("provider-calls", ProviderCall.id)),
             PROVIDER,
@@ -97,22 +108,9 @@ class ProviderCallsView(ConsoleModelView):
                 ),
             ),
         ),
-        commands=(
-            Command(
-                label="Try it again",
-                permission=Permission.FAILURES_SETTLE,
-                address=lambda key: f"/admin/provider-calls/{key}/retry",
-                when=_needs_attention,
-                tone="primary",
-            ),
-            Command(
-                label="It is dealt with",
-                permission=Permission.FAILURES_SETTLE,
-                address=lambda key: f"/admin/provider-calls/{key}/settle",
-                when=_needs_attention,
-            ),
-        ),
+        commands=failure_commands("provider-calls", again="Try again", word="retry", when=_needs_attention),
         audited_as="provider_call",
+        attention=_attention,
     )
 
 
@@ -126,43 +124,31 @@ class ProviderCallCommandsView(ConsoleView):
 
     @command(f"/{KEY}/retry")
     def retry(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            call_settling.retry(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "It is being tried again. Look again in a moment."
-
-        found, address = _found(key), record_address("provider-calls", key)
-        return CommandPage(
-            view=self,
+        return self._page(
+            key,
             plan=lambda ctx: call_settling.plan_retry(ctx, call_id=key),
-            act=act,
-            button="Try it again",
-            title="Try it again",
-            subtitle=f"Call {key}, {found.operation}",
-            cancel=address,
-            done=address,
-        ).respond()
+            act=with_reason(
+                call_settling.retry,
+                "It is being tried again. Reload this page in a moment to see whether it helped.",
+                call_id=key,
+            ),
+            button="Try again",
+            title="Try again",
+        )
 
     @command(f"/{KEY}/settle")
     def settle(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            call_settling.settle(ctx, call_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "It needs no attention any more."
-
-        found, address = _found(key), record_address("provider-calls", key)
-        return CommandPage(
-            view=self,
+        return self._page(
+            key,
             plan=lambda ctx: call_settling.plan_settle(ctx, call_id=key),
-            act=act,
-            button="It is dealt with",
-            title="It is dealt with",
-            subtitle=f"Call {key}, {found.operation}",
-            cancel=address,
-            done=address,
-        ).respond()
+            act=with_reason(call_settling.settle, "It is settled and needs no attention any more.", call_id=key),
+            button=SETTLED,
+            title=SETTLED,
+        )
 
-
-def _found(key: int) -> ProviderCall:
-    call = read_session().get(ProviderCall, key)
-    if call is None:
-        raise NotFound("There is no such call.")
-    return call
+    def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
+        call = read_session().get(ProviderCall, key)
+        if call is None:
+            raise NotFound("There is no such call.")
+        subtitle, address = f"Call {key}, {call.operation}", record_address("provider-calls", key)
+        return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()

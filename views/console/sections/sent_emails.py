@@ -8,7 +8,6 @@ from flask import Response, make_response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import mail_states
@@ -16,9 +15,10 @@ from models import MailState, SentEmail
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, page
 from views.console.columns import Column, named_records, record_address
 from views.console.filters import Choice, Days, Exactly
+from views.console.inbox.failures import SETTLED, failure_commands
 from views.console.list_specs import ListSpec, Sort
-from views.console.plan_pages import CommandPage, form_text
-from views.console.records import Command, Group, RecordSpec
+from views.console.plan_pages import CommandPage, with_reason
+from views.console.records import Group, RecordSpec
 from views.console.searching import Search
 from views.reading import read_session
 
@@ -37,6 +37,12 @@ MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; fra
 
 def _is_open(values: Mapping[str, Any]) -> bool:
     return values["state"] in mail_states.OPEN
+
+
+def _attention(values: Mapping[str, Any]) -> str | None:
+    """What happened to a mail that needs attention, and what is to be done."""
+    state = values["state"]
+    return f"{mail_states.WHAT_HAPPENED[state]} {mail_states.WHAT_TO_DO[state]}" if _is_open(values) else None
 
 
 class SentEmailsView(ConsoleModelView):
@@ -89,26 +95,13 @@ class SentEmailsView(ConsoleModelView):
                     Column("Written", SentEmail.created_at, "time"),
                     Column("Sent", SentEmail.sent_at, "time"),
                     Column("Handed over", SentEmail.handed_over_at, "time"),
-                    Column("Because", SentEmail.last_error, "badge"),
+                    Column("Error", SentEmail.last_error, "badge"),
                 ),
             ),
         ),
-        commands=(
-            Command(
-                label="Send again",
-                permission=Permission.FAILURES_SETTLE,
-                address=lambda key: f"/admin/sent-emails/{key}/again",
-                when=_is_open,
-                tone="primary",
-            ),
-            Command(
-                label="It is dealt with",
-                permission=Permission.FAILURES_SETTLE,
-                address=lambda key: f"/admin/sent-emails/{key}/settle",
-                when=_is_open,
-            ),
-        ),
+        commands=failure_commands("sent-emails", again="Send again", word="again", when=_is_open),
         audited_as="sent_email",
+        attention=_attention,
     )
 
     def more(self, record_id: str) -> dict[str, Any]:
@@ -157,43 +150,33 @@ class SentEmailCommandsView(ConsoleView):
 
     @command(f"/{KEY}/again")
     def again(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            mail_states.resend(ctx, sent_email_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The mail is on its way again, as things stand now."
-
-        found, address = _found(key), record_address("sent-emails", key)
-        return CommandPage(
-            view=self,
+        return self._page(
+            key,
             plan=lambda ctx: mail_states.plan_resend(ctx, sent_email_id=key),
-            act=act,
+            act=with_reason(
+                mail_states.resend,
+                "The mail is being sent again. Reload this page in a moment to see whether it was accepted.",
+                sent_email_id=key,
+            ),
             button="Send again",
-            title="Send the mail again",
-            subtitle=found.subject,
-            cancel=address,
-            done=address,
-        ).respond()
+            title="Send again",
+        )
 
     @command(f"/{KEY}/settle")
     def settle(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            mail_states.settle(ctx, sent_email_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The mail waits for nobody any more."
-
-        found, address = _found(key), record_address("sent-emails", key)
-        return CommandPage(
-            view=self,
+        return self._page(
+            key,
             plan=lambda ctx: mail_states.plan_settle(ctx, sent_email_id=key),
-            act=act,
-            button="It is dealt with",
-            title="It is dealt with",
-            subtitle=found.subject,
-            cancel=address,
-            done=address,
-        ).respond()
+            act=with_reason(
+                mail_states.settle, "The mail is settled and needs no attention any more.", sent_email_id=key
+            ),
+            button=SETTLED,
+            title=SETTLED,
+        )
 
-
-def _found(key: int) -> SentEmail:
-    mail = read_session().get(SentEmail, key)
-    if mail is None:
-        raise NotFound("There is no such mail.")
-    return mail
+    def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
+        mail = read_session().get(SentEmail, key)
+        if mail is None:
+            raise NotFound("There is no such mail.")
+        address = record_address("sent-emails", key)
+        return CommandPage(view=self, subtitle=mail.subject, cancel=address, done=address, **parts).respond()
