@@ -74,11 +74,11 @@ async def _serve(queue: App, name: str, slots: int, poll_seconds: float, over: a
         install_signal_handlers=False,
         worker_middleware=[_by_its_number],
     )
-    running = asyncio.create_task(one.run())  # type: ignore[no-untyped-call]  # procrastinate states no type here
+    running = asyncio.create_task(one.run())
     ending = asyncio.create_task(over.wait())
     await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
     ending.cancel()
-    one.stop()  # type: ignore[no-untyped-call]
+    one.stop()
     await running
 
 

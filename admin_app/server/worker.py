@@ -31,8 +31,8 @@ STANDSTILL_SECONDS = 60
 # What a client is still sending when it has its answer: thrown away, so that it reads the answer and not a reset.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 1024 * 1024
-# How long a thread that computes may keep the interpreter from one that was woken. A delivery asks for it some ten times,
-# after each wait of its own, and beside a page or a file in the making each of Python's 5 ms would be waited for.
+# How long a thread that computes may keep the interpreter from one that was woken. A delivery asks for it some ten
+# times, after each wait of its own, and beside a page or a file in the making it would wait Python's 5 ms each time.
 TURN_SECONDS = 0.0005
 
 
