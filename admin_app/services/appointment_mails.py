@@ -8,7 +8,7 @@ not hold any more, does not leave at all, and the mails about one appointment le
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, func, select
@@ -31,6 +31,7 @@ from models.inbox import MailState, SentEmail
 from models.money import Payment, Refund, RefundState
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting
 
+Row = TypeVar("Row", Booking, Meeting)
 Kind = Literal["confirmation", "rescheduled", "cancellation", "reminder"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SUBJECTS: Mapping[Kind, str] = {
@@ -155,9 +156,7 @@ def to_remind(session: Session, now: datetime, *, limit: int) -> list[str]:
 def remind(ctx: Ctx, *, subject: str) -> bool:
     """Queue the reminder of this appointment; False when none is due, or when somebody is working on it."""
     kind, number = appointments.subject_parts(subject)
-    model = appointments.MODELS[kind]
-    due = select(model).where(model.id == number, _is_due(model, ctx.now)).with_for_update(skip_locked=True)
-    row: Booking | Meeting | None = ctx.session.scalar(due.execution_options(populate_existing=True))
+    row = _due(ctx, Booking, number) if kind == "booking" else _due(ctx, Meeting, number)
     if row is None:
         return False
     row.reminded_at = ctx.now
@@ -166,7 +165,12 @@ def remind(ctx: Ctx, *, subject: str) -> bool:
     return True
 
 
-def _is_due(model: type[Booking] | type[Meeting], now: datetime) -> ColumnElement[bool]:
+def _due(ctx: Ctx, model: type[Row], number: int) -> Row | None:
+    due = select(model).where(model.id == number, _is_due(model, ctx.now)).with_for_update(skip_locked=True)
+    return ctx.session.scalar(due.execution_options(populate_existing=True))
+
+
+def _is_due(model: appointments.Model, now: datetime) -> ColumnElement[bool]:
     return and_(
         model.status == BookingStatus.CONFIRMED,
         model.starts_at > now,

@@ -192,10 +192,7 @@ def lapsed(session: Session, now: datetime, *, limit: int) -> list[str]:
 def end_lapsed(ctx: Ctx, *, subject: str) -> bool:
     """Have a hold ended whose time is over; what could be paid is asked about at Stripe first. False when it is not."""
     kind, number = appointments.subject_parts(subject)
-    model = appointments.MODELS[kind]
-    row: Booking | Meeting | None = ctx.session.scalar(
-        select(model).where(model.id == number, appointments.lapsed(model, ctx.now))
-    )
+    row = _lapsed(ctx, Booking, number) if kind == "booking" else _lapsed(ctx, Meeting, number)
     if row is None:
         return False
     appointment = appointments.of(ctx.session, row)
@@ -204,6 +201,10 @@ def end_lapsed(ctx: Ctx, *, subject: str) -> bool:
     else:
         release(ctx, subject=subject, only_lapsed=True)
     return True
+
+
+def _lapsed(ctx: Ctx, model: type[Held], number: int) -> Held | None:
+    return ctx.session.scalar(select(model).where(model.id == number, appointments.lapsed(model, ctx.now)))
 
 
 def clean_name(text: str, *, field: str = "client_name") -> str:
