@@ -19,7 +19,7 @@ from admin_app.jobs.retry import BackOff
 CONCURRENCY = sum(SLOTS.values())
 # A worker's own statements: fetching, marking, the heartbeats. What listens has a connection of its own for each queue.
 QUEUE_CONNECTIONS = 4
-# As long as opening waits. Attempts wait for each other ever longer: after this, whoever needs a connection begins anew.
+# As long as opening waits. Attempts wait for each other ever longer; after this, whoever needs one begins anew.
 RECONNECT_SECONDS = 30.0
 # Each of the queue's own statements finds its rows by an index and in its order. The planner does not always believe
 # it: a backlog grows faster than anything counts it, and then fetching one job sorts all that wait.
