@@ -148,7 +148,7 @@ def test_what_fails_around_a_page_is_answered_by_the_last_resort(
 
 def test_the_last_resort_answers_a_head_without_a_body(refused: Flask) -> None:
     """Which the connection's next reader would take for the beginning of the next answer."""
-    refused.after_request(fails)
+    refused.context_processor(fails)
     body, status, headers = run_wsgi_app(refused.wsgi_app, create_environ("/login", method="HEAD"))
     assert (b"".join(body), status[:3]) == (b"", "500")
     assert int(headers["Content-Length"]) > 0
