@@ -74,7 +74,7 @@ class LastResort:
             _note(error, reference)
             status, headers, page = self._answer(error, environ, reference)
             start_response(status, headers)
-            return [page]
+            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [page]
         start_response(*begun[0])
         return _Sent(chain(first, rest), body, reference)
 

@@ -7,8 +7,9 @@ priority goes first, then the older job.
 from dataclasses import dataclass
 
 # How many jobs of each queue one worker does at a time. `safety` is what finds and repairs: it must run under any
-# backlog. `long` may take minutes and `comparisons` hours: neither may hold the slots that a person's mail waits for.
-SLOTS = {"safety": 2, "default": 4, "long": 2, "comparisons": 1}
+# backlog. `clock` is what may be due for thousands at one moment. `long` may take minutes and `comparisons` hours: none
+# of them may hold the slots of safety, nor those that a person's mail waits for.
+SLOTS = {"safety": 2, "clock": 2, "default": 4, "long": 2, "comparisons": 1}
 
 # Thousands may be due at one moment: whatever comes of what somebody just did goes before them.
 AT_A_MOMENT = -1
@@ -29,6 +30,7 @@ _EVENTS = Place("default", 0)
 # Checks of what is probably right already.
 _CHECKS = Place("default", -10)
 _SAFETY = Place("safety", 0)
+_CLOCK = Place("clock", 0)
 # First in its queue is what somebody asked for or lives by; then what is cut into many short jobs.
 _LONG_FIRST, _LONG = Place("long", 10), Place("long", 0)
 _COMPARISONS = Place("comparisons", 0)
@@ -61,12 +63,13 @@ PLACES: dict[str, Place] = {
     "settle_mails": _SAFETY,
     "settle_calendars": _SAFETY,
     "continue_bulk_runs": _SAFETY,
-    "follow_switches": _SAFETY,
-    "refresh_billing_due": _SAFETY,
-    "send_reminders": _SAFETY,
     "queue_comparisons": _SAFETY,
     "queue_unfinished_comparisons": _SAFETY,
-    "refresh_owners": _SAFETY,
+    # Whoever is due, each in turn.
+    "follow_switches": _CLOCK,
+    "refresh_billing_due": _CLOCK,
+    "send_reminders": _CLOCK,
+    "refresh_owners": _CLOCK,
     # As long as there are members who are due, rows to write, files to delete.
     "renew_credits": _LONG_FIRST,
     "make_export": _LONG_FIRST,

@@ -82,7 +82,8 @@ def defer(
     the last change. It begins as soon as the sooner of both asks for, with all its tries before it; with `anew` false,
     for what only makes sure that there is a job, it keeps its time and its tries. Nobody waits for another transaction
     here: of two that queue one key at the same moment, each has a job of its own. Jobs of one `lane` are done one after
-    the other, in the order in which they came. Which job goes first: `admin_app.integrations.job_order`.
+    the other, in the order in which they came; one that failed is tried again beside them. Which job goes first:
+    `admin_app.integrations.job_order`.
     """
     session.flush()  # rows that the job is about must be in the transaction before the job is
     place = place_of(task, at_a_moment=at is not None)

@@ -19,6 +19,8 @@ from admin_app.jobs.retry import BackOff
 CONCURRENCY = sum(SLOTS.values())
 # A worker's own statements: fetching, marking, the heartbeats. What listens has a connection of its own for each queue.
 QUEUE_CONNECTIONS = 4
+# As long as opening waits. Attempts wait for each other ever longer; after this, whoever needs one begins anew.
+RECONNECT_SECONDS = 30.0
 # Each of the queue's own statements finds its rows by an index and in its order. The planner does not always believe
 # it: a backlog grows faster than anything counts it, and then fetching one job sorts all that wait.
 BY_INDEX = "-c enable_sort=off -c enable_seqscan=off -c enable_bitmapscan=off"
@@ -44,6 +46,8 @@ def build(bench: Bench, *, back_off: BackOff | None = None) -> App:
         conninfo=_plain_url(bench.settings.sqlalchemy_url),
         min_size=1,
         max_size=QUEUE_CONNECTIONS,
+        reconnect_timeout=RECONNECT_SECONDS,
+        timeout=limits.pool,
         # As in admin_app.db: nothing may outlive a transaction, so that a pooler may stand between.
         kwargs={"prepare_threshold": None, "application_name": "backdesk-worker", **_options_of(limits)},
     )

@@ -1,23 +1,21 @@
 """Has billing follow the clock, asks Stripe about it, and renews credits."""
 
+from collections.abc import Sequence
 from datetime import datetime
-
-import structlog
 
 from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.integrations.money_ports import StripePort
 from admin_app.jobs.bench import Bench
-from admin_app.jobs.retry import code_of
+from admin_app.jobs.one_by_one import until_none_is_due
 from admin_app.services import billing, billing_asking, credit_renewals, trial_sending
 from admin_app.services.event_handling import NotConfigured
 
 FOLLOWS = Job("refresh_billing")
+RENEWS = Job("renew_credits")
 AT_ONCE = 500
-# Small, because the audit's one chain is held while a batch is written.
-RENEWED_AT_ONCE = 50
-
-log = structlog.get_logger("backdesk.jobs")
+# The next tick is five minutes away.
+RENEWS_FOR_SECONDS = 240.0
 
 
 @deadline.short_task
@@ -29,21 +27,12 @@ def refresh(bench: Bench, client_id: int) -> None:
 
 def refresh_due(bench: Bench, *, limit: int = AT_ONCE) -> None:
     """The safety net: a client that fails does not hold up the others."""
-    tried: set[int] = set()
-    while due := _due(bench, tried, limit):
-        for client_id in due:
-            try:
-                refresh(bench, client_id)
-            except Exception as error:
-                log.warning("billing not refreshed", client_id=client_id, code=code_of(error))
-        tried.update(due)
 
+    def due(limit: int) -> Sequence[int]:
+        with bench.db.read_only() as session:
+            return billing.due(session, bench.db.clock(), limit=limit)
 
-def _due(bench: Bench, tried: set[int], limit: int) -> list[int]:
-    """Clients that are due and were not tried in this run: those that fail come up every time."""
-    with bench.db.read_only() as session:
-        due = billing.due(session, bench.db.clock(), limit=limit + len(tried))
-    return [client_id for client_id in due if client_id not in tried]
+    until_none_is_due("refresh_billing_due", due, lambda client_id: refresh(bench, client_id), limit=limit)
 
 
 @deadline.short_task
@@ -64,15 +53,18 @@ def extend_trial(bench: Bench, subscription_id: str, until: str, key: str) -> No
     )
 
 
-def renew_credits(bench: Bench) -> int:
-    """Batch after batch until nobody is due whom no other worker is at; how many members were renewed."""
-    renewed = 0
-    while True:
-        with bench.db.unit_of_work(Job("renew_credits")) as ctx:
-            some = credit_renewals.renew_due(ctx, limit=RENEWED_AT_ONCE)
-        renewed += some
-        if some == 0:
-            return renewed
+def renew_credits(bench: Bench, *, limit: int = AT_ONCE) -> int:
+    """One member after the other until nobody is due whom no other worker is at; how many there were."""
+
+    def due(limit: int) -> Sequence[str]:
+        with bench.db.read_only() as session:
+            return credit_renewals.due(session, bench.db.clock(), limit=limit)
+
+    def renew(user_id: str) -> bool:
+        with bench.db.unit_of_work(RENEWS) as ctx:
+            return credit_renewals.renew(ctx, user_id=user_id)
+
+    return until_none_is_due("renew_credits", due, renew, limit=limit, seconds=RENEWS_FOR_SECONDS)
 
 
 def _stripe(bench: Bench) -> StripePort:

@@ -6,14 +6,22 @@ from contextlib import AbstractContextManager
 from admin_app.context import Ctx, Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
+from admin_app.jobs.one_by_one import each_step, until_none_is_due
 from admin_app.services import appointments, checkout, holds, provider_calls, settlement
 
 AT_ONCE = 200
 
 
-def expire_holds(bench: Bench) -> int:
-    with bench.db.unit_of_work(Job("expire_holds")) as ctx:
-        return holds.end_lapsed(ctx, limit=AT_ONCE)
+def expire_holds(bench: Bench, *, limit: int = AT_ONCE) -> int:
+    def lapsed(limit: int) -> list[str]:
+        with bench.db.read_only() as session:
+            return holds.lapsed(session, bench.db.clock(), limit=limit)
+
+    def end(subject: str) -> bool:
+        with bench.db.unit_of_work(Job("expire_holds")) as ctx:
+            return holds.end_lapsed(ctx, subject=subject)
+
+    return until_none_is_due("expire_holds", lapsed, end, limit=limit)
 
 
 @deadline.short_task
@@ -22,12 +30,18 @@ def expire_checkout(bench: Bench, subject: str) -> None:
 
 
 def settle_calls(bench: Bench) -> int:
-    """Have Stripe asked about what it did not answer, and a person told of what stays unknown."""
-    with bench.db.unit_of_work(Job("settle_calls")) as ctx:
-        queued = checkout.queue_unanswered(ctx, limit=AT_ONCE)
-    with bench.db.unit_of_work(Job("settle_calls")) as ctx:
-        provider_calls.note_stuck(ctx, limit=AT_ONCE)
-    return queued
+    """Have Stripe asked about what it did not answer, and a person told of what stays unknown; how many are asked."""
+
+    def ask() -> int:
+        with bench.db.unit_of_work(Job("settle_calls")) as ctx:
+            return checkout.queue_unanswered(ctx, limit=AT_ONCE)
+
+    def tell() -> int:
+        with bench.db.unit_of_work(Job("settle_calls")) as ctx:
+            return provider_calls.note_stuck(ctx, limit=AT_ONCE)
+
+    asked, _ = each_step("settle_calls", ask, tell)
+    return asked
 
 
 @deadline.short_task

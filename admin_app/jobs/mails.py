@@ -1,11 +1,13 @@
 """Sends mails: each is kept and noted as being handed over, then handed over, then marked."""
 
 from collections.abc import Callable
+from functools import partial
 
 from admin_app.context import Ctx, Job
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
+from admin_app.jobs.one_by_one import each_step, until_none_is_due
 from admin_app.services import appointment_mails, claim_mails, mail_states, outbox, switch_mails
 from admin_app.services.outbox import OutgoingMail
 
@@ -43,10 +45,18 @@ def send_appointment_mail(bench: Bench, subject: str, kind: appointment_mails.Ki
         )
 
 
-def send_reminders(bench: Bench) -> int:
-    """Have those reminded whose appointment is within a day."""
-    with bench.db.unit_of_work(REMINDERS) as ctx:
-        return appointment_mails.remind(ctx, limit=REMINDERS_AT_ONCE)
+def send_reminders(bench: Bench, *, limit: int = REMINDERS_AT_ONCE) -> int:
+    """Have those reminded whose appointment is within a day; how many there were."""
+
+    def due(limit: int) -> list[str]:
+        with bench.db.read_only() as session:
+            return appointment_mails.to_remind(session, bench.db.clock(), limit=limit)
+
+    def remind(subject: str) -> bool:
+        with bench.db.unit_of_work(REMINDERS) as ctx:
+            return appointment_mails.remind(ctx, subject=subject)
+
+    return until_none_is_due("send_reminders", due, remind, limit=limit)
 
 
 def send_switch_mail(bench: Bench, change_id: int) -> None:
@@ -65,9 +75,13 @@ def send_switch_mail(bench: Bench, change_id: int) -> None:
 
 def settle(bench: Bench) -> None:
     """Bring to an end what a process left when it died, each kind on its own."""
-    for step in (mail_states.note_lost, mail_states.end_claimed, mail_states.queue_waiting):
+
+    def settle_some(what: Callable[..., int]) -> int:
         with bench.db.unit_of_work(SETTLES) as ctx:
-            step(ctx, limit=SETTLED_AT_ONCE)
+            return what(ctx, limit=SETTLED_AT_ONCE)
+
+    steps = (mail_states.note_lost, mail_states.end_claimed, mail_states.queue_waiting)
+    each_step("settle_mails", *(partial(settle_some, step) for step in steps))
 
 
 @deadline.short_task

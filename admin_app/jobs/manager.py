@@ -20,6 +20,7 @@ from procrastinate.manager import QUEUEING_LOCK_CONSTRAINT, JobManager
 # A connection that breaks while the end of a job is noted; where the database is away for longer, the worker ends too.
 WAITS = (0.2, 1.0, 3.0)
 LANE_CONSTRAINT = "procrastinate_jobs_lock_idx_v1"
+_BESIDE = "#"
 
 # What failed for good stays on a list until the same is done after all.
 _FINISH: LiteralString = """
@@ -130,10 +131,13 @@ class HeldJobs(JobManager):
         queue: str | None = None,
         lock: str | None = None,
     ) -> None:
-        """Have a job as it was read done again, whoever had it; nothing when it is another's by now."""
-        at = retry_at or utils.utcnow()
+        """Have a job as it was read done again, whoever had it; nothing when it is another's by now.
+
+        It waits beside its lane: those that stand behind it there do not wait for as long as it fails.
+        """
+        at, lane = retry_at or utils.utcnow(), lock or _beside(job)
         try:
-            again = await self._note(_RETRY, **_as_held(job), retry_at=at, priority=priority, queue=queue, lock=lock)
+            again = await self._note(_RETRY, **_as_held(job), retry_at=at, priority=priority, queue=queue, lock=lane)
         except UniqueViolation as error:
             if error.constraint_name != QUEUEING_LOCK_CONSTRAINT:
                 raise
@@ -142,6 +146,11 @@ class HeldJobs(JobManager):
         else:
             if not again:
                 _lost(job)
+
+
+def _beside(job: Job) -> str | None:
+    """A lane that no other job is in."""
+    return None if job.lock is None else f"{job.lock.partition(_BESIDE)[0]}{_BESIDE}{job.id}"
 
 
 def _as_held(job: Job) -> dict[str, int | None]:

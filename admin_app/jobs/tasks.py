@@ -6,7 +6,6 @@ from typing import Any
 from procrastinate import App, JobContext
 from procrastinate.exceptions import JobAborted
 
-from admin_app.context import Job
 from admin_app.integrations.job_order import place_of
 from admin_app.jobs import (
     billing,
@@ -19,17 +18,16 @@ from admin_app.jobs import (
     guests,
     mails,
     memberships,
+    purchases,
     refunds,
     sweeper,
     switches,
 )
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
-from admin_app.services import owners
 from admin_app.services.appointment_mails import Kind
 
 FAILED_JOBS_KEPT_HOURS = 24 * 30
-OWNERS_AT_ONCE = 100
 
 
 def _stop_when_asked(context: JobContext) -> None:
@@ -172,8 +170,7 @@ def _recurring(queue: App, bench: Bench) -> None:
     @_every("*/10 * * * *", queue, "refresh_owners")
     @failing_by_code
     def refresh_owners(timestamp: int) -> None:
-        with bench.db.unit_of_work(Job("refresh_owners")) as ctx:
-            owners.refresh_stale(ctx, limit=OWNERS_AT_ONCE)
+        purchases.refresh_owners(bench)
 
     @_every("*/2 * * * *", queue, "queue_unfinished_refunds")
     @failing_by_code

@@ -29,55 +29,48 @@ async def run(queue: App, stop: asyncio.Event, *, poll_seconds: float = POLL_SEC
     """Work until `stop` is set; running jobs may finish first. A lost database only means a pause."""
     # Tasks run in threads. Python's own number of them follows the cores, and long jobs could hold all of those.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(CONCURRENCY + SPARE_THREADS))
-    while not stop.is_set():
-        try:
-            async with queue.open_async():
-                await sweeper.begin(queue)
-                await _work(queue, stop, poll_seconds)
-        except Exception as error:
-            log.error("worker interrupted", kind=type(error).__name__, at=frames_of(error))
-        if not stop.is_set():
-            await _pause(stop)
+
+    async def work() -> None:
+        async with queue.open_async():
+            await sweeper.begin(queue)
+            await asyncio.gather(*(_serve(queue, name, slots, poll_seconds, stop) for name, slots in SLOTS.items()))
+
+    await _again_and_again(work, stop)
 
 
-async def _work(queue: App, stop: asyncio.Event, poll_seconds: float) -> None:
-    """Serve each queue with its own slots, until told to stop or until one of them ends by a failure."""
-    over = asyncio.Event()
-    serving = [asyncio.create_task(_serve(queue, name, slots, poll_seconds, over)) for name, slots in SLOTS.items()]
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        over.set()
-        ended = await asyncio.gather(*serving, return_exceptions=True)
-    for end in ended:
-        if isinstance(end, Exception):
-            raise end
+async def _serve(queue: App, name: str, slots: int, poll_seconds: float, stop: asyncio.Event) -> None:
+    """Work on one queue until told to stop.
+
+    It is begun anew by itself, because its jobs come to their end first: those of another queue may take an hour.
+    """
+
+    async def work() -> None:
+        one = Worker(
+            queue,
+            name=name,
+            queues=[name],
+            concurrency=slots,
+            listen_notify=True,
+            fetch_job_polling_interval=poll_seconds,
+            shutdown_graceful_timeout=GRACE_SECONDS,
+            delete_jobs="successful",
+            install_signal_handlers=False,
+            worker_middleware=[_by_its_number],
+        )
+        await _until_stopped(one, stop)
+
+    await _again_and_again(work, stop, queue=name)
 
 
-async def _serve(queue: App, name: str, slots: int, poll_seconds: float, over: asyncio.Event) -> None:
-    """Work on one queue until it is over; what runs then has `GRACE_SECONDS`.
+async def _until_stopped(one: Worker, stop: asyncio.Event) -> None:
+    """Have it run until it is told to stop, or ends by a failure; what runs then has `GRACE_SECONDS`.
 
     Not by `App.run_worker_async` and its cancellation: one that comes while the worker registers gets lost in the
     connection's own `asyncio.wait_for` (Python 3.11), and the worker would go on for ever.
     """
-    one = Worker(
-        queue,
-        name=name,
-        queues=[name],
-        concurrency=slots,
-        listen_notify=True,
-        fetch_job_polling_interval=poll_seconds,
-        shutdown_graceful_timeout=GRACE_SECONDS,
-        delete_jobs="successful",
-        install_signal_handlers=False,
-        worker_middleware=[_by_its_number],
-    )
-    running = asyncio.create_task(one.run())
-    ending = asyncio.create_task(over.wait())
-    await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
-    ending.cancel()
+    running, stopping = asyncio.create_task(one.run()), asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
     one.stop()
     await running
 
@@ -86,6 +79,17 @@ async def _by_its_number(job: Callable[[], Awaitable[Any]], context: JobContext,
     """Whatever is logged while a job runs carries its number: the list of failed jobs names no other trace."""
     with structlog.contextvars.bound_contextvars(job=context.job.id):
         return await job()
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]], stop: asyncio.Event, **what: str) -> None:
+    """Do it until told to stop; whatever ends it before only means a pause."""
+    while not stop.is_set():
+        try:
+            await work()
+        except Exception as error:
+            log.error("worker interrupted", kind=type(error).__name__, at=frames_of(error), **what)
+        if not stop.is_set():
+            await _pause(stop)
 
 
 async def _pause(stop: asyncio.Event) -> None:

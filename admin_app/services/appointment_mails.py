@@ -5,12 +5,14 @@ its job runs, it goes out once. It says what holds when it leaves. One that was 
 not hold any more, does not leave at all, and the mails about one appointment leave one after the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
 
 from admin_app.config import Settings
 from admin_app.context import Ctx
@@ -142,30 +144,39 @@ def _wait_for_others(ctx: Ctx, appointment: Appointment) -> None:
         raise MailUnderWay
 
 
-def remind(ctx: Ctx, *, limit: int) -> int:
-    """Queue a reminder for what begins within a day and has had none; returns how many."""
-    due: list[Booking | Meeting] = [*_due(ctx, Booking, limit), *_due(ctx, Meeting, limit)]
-    for row in due:
-        appointment = appointments.of(ctx.session, row)
-        row.reminded_at = ctx.now
-        bookings.send_mail(ctx, appointment, "reminder", once=bookings.at(row.starts_at))
-    return len(due)
+def to_remind(session: Session, now: datetime, *, limit: int) -> list[str]:
+    """Subjects of what begins within a day and had no reminder, so many of each kind, the next first."""
+    found: list[str] = []
+    for kind, model in appointments.MODELS.items():
+        next_first = select(model.id).where(_is_due(model, now)).order_by(model.starts_at, model.id)
+        found += [f"{kind}:{number}" for number in session.scalars(next_first.limit(limit))]
+    return found
 
 
-def _due(ctx: Ctx, model: type[Row], limit: int) -> Sequence[Row]:
-    """Rows that somebody is working on are left for the next time."""
-    return ctx.session.scalars(
-        select(model)
-        .where(
-            model.status == BookingStatus.CONFIRMED,
-            model.starts_at > ctx.now,
-            model.starts_at <= ctx.now + bookings.REMIND_BEFORE,
-            model.reminded_at.is_(None),
-        )
-        .order_by(model.starts_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
+def remind(ctx: Ctx, *, subject: str) -> bool:
+    """Queue the reminder of this appointment; False when none is due, or when somebody is working on it."""
+    kind, number = appointments.subject_parts(subject)
+    row = _due(ctx, Booking, number) if kind == "booking" else _due(ctx, Meeting, number)
+    if row is None:
+        return False
+    row.reminded_at = ctx.now
+    appointment = appointments.of(ctx.session, row)
+    bookings.send_mail(ctx, appointment, "reminder", once=bookings.at(row.starts_at))
+    return True
+
+
+def _due(ctx: Ctx, model: type[Row], number: int) -> Row | None:
+    due = select(model).where(model.id == number, _is_due(model, ctx.now)).with_for_update(skip_locked=True)
+    return ctx.session.scalar(due.execution_options(populate_existing=True))
+
+
+def _is_due(model: appointments.Model, now: datetime) -> ColumnElement[bool]:
+    return and_(
+        model.status == BookingStatus.CONFIRMED,
+        model.starts_at > now,
+        model.starts_at <= now + bookings.REMIND_BEFORE,
+        model.reminded_at.is_(None),
+    )
 
 
 def mark_sent(ctx: Ctx, *, sent_email_id: int, subject: str, kept: bool) -> None:

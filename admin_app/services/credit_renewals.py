@@ -5,11 +5,12 @@ UTC and know no clock changes. Whoever's paid cycle is over gets nothing until i
 then, or while no worker ran, is caught up with: a row per period, and the last one sets the credits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.services import audit
@@ -22,21 +23,28 @@ from models.people import Membership, MembershipStatus, Profile
 CREDITS = 1000
 
 
-def renew_due(ctx: Ctx, *, limit: int) -> int:
-    """Renew what is due of up to `limit` members whom nobody else is at; how many there were."""
-    due = (
-        select(Profile)
-        .where(Profile.membership == Membership.PRO, Profile.status == MembershipStatus.ACTIVE)
-        .where(Profile.next_credit_renewal <= ctx.now)
-        .where(or_(Profile.billing_cycle_end.is_(None), Profile.billing_cycle_end >= ctx.now))
-        .order_by(Profile.next_credit_renewal, Profile.user_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    profiles = ctx.session.scalars(due.execution_options(populate_existing=True)).all()
-    for profile in profiles:
+def due(session: Session, now: datetime, *, limit: int) -> Sequence[str]:
+    """The ids of members whose credits are to be renewed, those first who wait for longest."""
+    found = select(Profile.user_id).where(_is_due(now))
+    return session.scalars(found.order_by(Profile.next_credit_renewal, Profile.user_id).limit(limit)).all()
+
+
+def renew(ctx: Ctx, *, user_id: str) -> bool:
+    """Renew what is due of this member; False when nothing is, or when somebody else is at it."""
+    found = select(Profile).where(Profile.user_id == user_id, _is_due(ctx.now)).with_for_update(skip_locked=True)
+    profile = ctx.session.scalar(found.execution_options(populate_existing=True))
+    if profile is not None:
         _renew(ctx, profile)
-    return len(profiles)
+    return profile is not None
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        Profile.membership == Membership.PRO,
+        Profile.status == MembershipStatus.ACTIVE,
+        Profile.next_credit_renewal <= now,
+        or_(Profile.billing_cycle_end.is_(None), Profile.billing_cycle_end >= now),
+    )
 
 
 def periods(first: datetime, now: datetime) -> Iterator[datetime]:

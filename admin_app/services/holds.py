@@ -3,7 +3,6 @@
 The practitioner's name is locked by whoever takes time; for bookings the exclusion constraint stands behind that lock.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -178,24 +177,34 @@ def release(ctx: Ctx, *, subject: str, only_lapsed: bool = False) -> None:
         bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
 
 
-def end_lapsed(ctx: Ctx, *, limit: int) -> int:
-    """Have the holds ended whose time is over; what could be paid is asked about at Stripe first."""
-    found: list[Booking | Meeting] = [*_lapsed(ctx, Booking, limit), *_lapsed(ctx, Meeting, limit)]
-    for row in found:
-        appointment = appointments.of(ctx.session, row)
-        if appointment.costs:
-            bookings.close_checkout(ctx, appointment)
-        else:
-            release(ctx, subject=appointment.subject, only_lapsed=True)
-    return len(found)
+def lapsed(session: Session, now: datetime, *, limit: int) -> list[str]:
+    """Subjects of holds whose time is over, so many of each kind, the oldest first."""
+    found: list[str] = []
+    for kind, model in appointments.MODELS.items():
+        # Whose page is being closed has its job: it takes nobody's place here, however long Stripe does not answer.
+        key = func.concat(bookings.closing_key(f"{kind}:"), model.id)
+        is_closed = exists().where(_JOBS.c.status == literal_column("'todo'"), _JOBS.c.queueing_lock == key)
+        over = select(model.id).where(appointments.lapsed(model, now), ~is_closed)
+        found += [f"{kind}:{number}" for number in session.scalars(over.order_by(model.hold_expires_at).limit(limit))]
+    return found
 
 
-def _lapsed(ctx: Ctx, model: type[Held], limit: int) -> Sequence[Held]:
-    # Whose page is being closed has its job: it takes nobody's place here, however long Stripe does not answer.
-    key = func.concat(bookings.closing_key("booking:" if model is Booking else "meeting:"), model.id)
-    is_closed = exists().where(_JOBS.c.status == literal_column("'todo'"), _JOBS.c.queueing_lock == key)
-    lapsed = select(model).where(appointments.lapsed(model, ctx.now), ~is_closed)
-    return ctx.session.scalars(lapsed.order_by(model.hold_expires_at).limit(limit)).all()
+def end_lapsed(ctx: Ctx, *, subject: str) -> bool:
+    """Have a hold ended whose time is over; what could be paid is asked about at Stripe first. False when it is not."""
+    kind, number = appointments.subject_parts(subject)
+    row = _lapsed(ctx, Booking, number) if kind == "booking" else _lapsed(ctx, Meeting, number)
+    if row is None:
+        return False
+    appointment = appointments.of(ctx.session, row)
+    if appointment.costs:
+        bookings.close_checkout(ctx, appointment)
+    else:
+        release(ctx, subject=subject, only_lapsed=True)
+    return True
+
+
+def _lapsed(ctx: Ctx, model: type[Held], number: int) -> Held | None:
+    return ctx.session.scalar(select(model).where(model.id == number, appointments.lapsed(model, ctx.now)))
 
 
 def clean_name(text: str, *, field: str = "client_name") -> str:

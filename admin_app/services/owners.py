@@ -1,7 +1,7 @@
 """Who a waiting purchase probably belongs to, with the evidence for each; a person decides, never this module."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -96,18 +96,21 @@ def refresh(ctx: Ctx, pending: PendingProfile) -> None:
     )
 
 
-def refresh_stale(ctx: Ctx, *, limit: int = 100) -> int:
-    """Look again at unclaimed purchases whose last look is old; returns how many were looked at."""
-    due = or_(PendingProfile.owners_checked_at.is_(None), PendingProfile.owners_checked_at < ctx.now - REFRESH_AFTER)
-    stale = ctx.session.scalars(
-        select(PendingProfile)
-        .where(~PendingProfile.claimed, due)
-        .order_by(PendingProfile.owners_checked_at.nulls_first(), PendingProfile.id)
-        .limit(limit)
-    ).all()
-    for pending in stale:
-        refresh(ctx, pending)
-    return len(stale)
+def stale(session: Session, now: datetime, *, limit: int) -> Sequence[int]:
+    """The ids of unclaimed purchases whose last look is old, the oldest first."""
+    old = or_(PendingProfile.owners_checked_at.is_(None), PendingProfile.owners_checked_at < now - REFRESH_AFTER)
+    found = select(PendingProfile.id).where(~PendingProfile.claimed, old)
+    oldest_first = found.order_by(PendingProfile.owners_checked_at.nulls_first(), PendingProfile.id)
+    return session.scalars(oldest_first.limit(limit)).all()
+
+
+def refresh_one(ctx: Ctx, *, pending_profile_id: int) -> bool:
+    """Look again at a purchase; False when it is claimed or gone by now."""
+    pending = ctx.session.get(PendingProfile, pending_profile_id)
+    if pending is None or pending.claimed:
+        return False
+    refresh(ctx, pending)
+    return True
 
 
 def _names_at_address(session: Session, email: str) -> frozenset[str]:

@@ -23,7 +23,8 @@ def purchase(site: Site) -> int:
     for number in range(3):
         buy(db, f"buyer{number}@example.com", membership_id=f"mem_{number}", whop_user_id=None)
     with db.unit_of_work(OPERATOR) as ctx:
-        owners.refresh_stale(ctx, limit=10)
+        for number in owners.stale(ctx.session, ctx.now, limit=10):
+            owners.refresh_one(ctx, pending_profile_id=number)
         owners.refresh(ctx, ctx.session.merge(pending))
     return pending.id
 

@@ -9,6 +9,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event
 from werkzeug.routing import Rule
+from werkzeug.test import create_environ, run_wsgi_app
 
 from admin_app.db import Database
 from admin_app.errors import ProviderUnavailable
@@ -143,6 +144,14 @@ def test_what_fails_around_a_page_is_answered_by_the_last_resort(
     assert NEEDLE not in answer.text
     if address.startswith("/api/") and not whole:
         assert answer.headers["X-Request-Id"] == answer.json["request_id"]
+
+
+def test_the_last_resort_answers_a_head_without_a_body(refused: Flask) -> None:
+    """Which the connection's next reader would take for the beginning of the next answer."""
+    refused.context_processor(fails)
+    body, status, headers = run_wsgi_app(refused.wsgi_app, create_environ("/login", method="HEAD"))
+    assert (b"".join(body), status[:3]) == (b"", "500")
+    assert int(headers["Content-Length"]) > 0
 
 
 def test_a_file_that_breaks_off_while_it_is_made_is_answered_whole(refused: Flask) -> None:

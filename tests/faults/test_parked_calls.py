@@ -240,7 +240,8 @@ class TestCheckout:
         clock.forward(minutes=32)
         for _ in range(3):
             with house.db.unit_of_work(OPERATOR) as ctx:
-                holds.end_lapsed(ctx, limit=2)
+                for subject in holds.lapsed(ctx.session, ctx.now, limit=2):
+                    holds.end_lapsed(ctx, subject=subject)
         assert sorted(job["subject"] for job in jobs(house.db, "expire_checkout")) == sorted(subjects)
 
 

@@ -18,10 +18,10 @@ SAFETY = {
     "queue_unfinished_refunds",
     "settle_calls",
     "settle_calendars",
+    "settle_mails",
     "continue_bulk_runs",
-    "follow_switches",
-    "refresh_billing_due",
 }
+FOR_THOUSANDS = {"follow_switches", "refresh_billing_due", "send_reminders", "refresh_owners"}
 MAY_TAKE_LONG = {"make_export", "run_bulk", "compare_with", "reconcile_whop", "renew_credits"}
 
 
@@ -50,6 +50,10 @@ def test_what_finds_and_repairs_has_slots_that_nothing_else_takes(house: House) 
     for name, place in PLACES.items():
         if place.queue == "safety":
             assert (registered[name].queue, registered[name].queueing_lock) == ("safety", f"recurring:{name}")
+
+
+def test_what_may_be_due_for_thousands_cannot_hold_the_slots_of_what_repairs() -> None:
+    assert {name for name, place in PLACES.items() if place.queue == "clock"} == FOR_THOUSANDS
 
 
 def test_what_may_take_long_cannot_hold_the_slots_of_the_rest() -> None:

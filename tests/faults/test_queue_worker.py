@@ -179,6 +179,31 @@ def test_what_was_forgotten_comes_back_beside_its_twin(real_house: House) -> Non
     assert by_queue(real_house, forget) == 1
 
 
+# -- lanes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", [HeldJobs.retry_job, HeldJobs.put_back], ids=["it failed", "its worker died"])
+def test_a_job_that_is_tried_again_does_not_hold_up_those_behind_it_in_its_lane(
+    real_house: House, again: Callable[..., Coroutine[None, None, None]]
+) -> None:
+    """Such as the exports of one person, of which one cannot be made."""
+
+    async def come_next(queue: App, manager: HeldJobs) -> None:
+        bad, good = (add(real_house, key) for key in ("a", "b"))
+        execute(real_house.db, "UPDATE procrastinate_jobs SET lock = 'exports-of:1'")
+        worker = await manager.register_worker()
+        job = await manager.fetch_job(["default"], worker)
+        assert job is not None
+        assert job.id == bad
+        assert await manager.fetch_job(["default"], worker) is None, "one after the other"
+        await again(manager, job, retry_at=datetime.now(UTC) + timedelta(hours=1))
+        behind = await manager.fetch_job(["default"], worker)
+        assert behind is not None
+        assert behind.id == good
+
+    by_queue(real_house, come_next)
+
+
 # -- each step and each row alone ---------------------------------------------------------------------------------
 
 REFUSED = """

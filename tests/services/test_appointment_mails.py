@@ -166,7 +166,8 @@ def test_a_guest_without_an_address_is_not_written_to(db: Database, clock: Clock
 def remind(db: Database) -> list[str]:
     before = len(jobs(db, "send_appointment_mail"))
     with db.unit_of_work(OPERATOR) as ctx:
-        appointment_mails.remind(ctx, limit=100)
+        for subject in appointment_mails.to_remind(ctx.session, ctx.now, limit=100):
+            appointment_mails.remind(ctx, subject=subject)
     return [job["subject"] for job in jobs(db, "send_appointment_mail")[before:] if job["kind"] == "reminder"]
 
 

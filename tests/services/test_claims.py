@@ -294,7 +294,7 @@ def test_a_look_for_owners_in_the_background_is_no_move(db: Database) -> None:
         plan = claims.plan_for_user(ctx, pending_profile_id=pending.id, user_id="user_a")
     add_user(db, "user_b", email="buyer@example.com")
     with db.unit_of_work(OPERATOR) as ctx:
-        assert owners.refresh_stale(replace(ctx, now=ctx.now + timedelta(hours=1))) == 1
+        owners.refresh_one(replace(ctx, now=ctx.now + timedelta(hours=1)), pending_profile_id=pending.id)
     with db.unit_of_work(SUPPORT) as ctx:
         claims.claim_for_user(ctx, pending_profile_id=pending.id, user_id="user_a", reason="x", shown=plan.fingerprint)
     profile = profile_of(db, "user_a")

@@ -24,8 +24,17 @@ def member(db: Database, user_id: str = "user_1", **values: object) -> Profile:
 
 def renew(db: Database, at: datetime = NOW) -> int:
     db.clock = lambda: at
-    with db.unit_of_work(Job("renew_credits")) as ctx:
-        return credit_renewals.renew_due(ctx, limit=10)
+    return renew_some(db, 10)
+
+
+def renew_some(db: Database, limit: int) -> int:
+    with db.read_only() as session:
+        due = credit_renewals.due(session, db.clock(), limit=limit)
+    done = 0
+    for user_id in due:
+        with db.unit_of_work(Job("renew_credits")) as ctx:
+            done += credit_renewals.renew(ctx, user_id=user_id)
+    return done
 
 
 def renewals(db: Database) -> list[tuple[datetime, int]]:
@@ -107,8 +116,7 @@ def test_once_per_period_under_eight_workers(real_db: Database) -> None:
         renewed = 0
         together.wait()
         for _ in range(12):
-            with real_db.unit_of_work(Job("renew_credits")) as ctx:
-                renewed += credit_renewals.renew_due(ctx, limit=5)
+            renewed += renew_some(real_db, 5)
         return renewed
 
     with ThreadPoolExecutor(8) as crowd:

@@ -115,7 +115,7 @@ def test_nothing_is_ever_matched_silently(db: Database) -> None:
     person(db, email="buyer@example.com", name="Bea")
     pending = buy(db, whop_user_id="u1", name="Bea")
     with db.unit_of_work(OPERATOR) as ctx:
-        owners.refresh_stale(ctx)
+        assert owners.refresh_one(ctx, pending_profile_id=pending.id)
     row = pending_of(db, pending.id)
     assert row is not None
     assert (row.claimed, row.likely_owners) == (False, 1)
@@ -124,9 +124,11 @@ def test_nothing_is_ever_matched_silently(db: Database) -> None:
 def test_only_stale_looks_are_taken_again(db: Database) -> None:
     buy(db)
     with db.unit_of_work(OPERATOR) as ctx:
-        assert owners.refresh_stale(ctx) == 0  # looked at when it came in
+        assert owners.stale(ctx.session, ctx.now, limit=10) == []  # looked at when it came in
         ctx.session.execute(text("UPDATE pending_profiles SET owners_checked_at = owners_checked_at - interval '1 h'"))
-        assert owners.refresh_stale(ctx) == 1
+        (stale,) = owners.stale(ctx.session, ctx.now, limit=10)
+        assert owners.refresh_one(ctx, pending_profile_id=stale)
+        assert owners.stale(ctx.session, ctx.now, limit=10) == []
 
 
 def test_a_legacy_row_is_never_offered(db: Database) -> None:
