@@ -199,6 +199,7 @@ class ProviderCall(Base):
             "id",
             postgresql_where=text("attention_since IS NOT NULL"),
         ),
+        Index("ix_provider_calls_next_try_at", "next_try_at", "id", postgresql_where=text("next_try_at IS NOT NULL")),
     )
 
     id: Mapped[BigId]

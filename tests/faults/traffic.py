@@ -19,6 +19,7 @@ from typing import Any, Self
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
+from admin_app.errors import PlanMoved
 from admin_app.simulator import control, control_stripe
 from tests.faults import business, whop
 from tests.faults.product import Product
@@ -205,8 +206,8 @@ class Traffic:
             self._waiting.put(Delivery.of("stripe", event))
 
     def _refund(self) -> None:
-        """Finance works past the proxy: that a person's command may fail is no fault of the traffic's."""
-        with suppress(SQLAlchemyError):
+        """Finance works past the proxy: what fails or comes too late for a person is no fault of the traffic."""
+        with suppress(SQLAlchemyError, PlanMoved):
             self.ledger.counts["refund"] += business.refund_one(self._product)
 
     def _asked(

@@ -75,7 +75,10 @@ INVARIANTS = (
         "A mail that was written and not handed over has a job.",
         by_query("""
             SELECT 'sent_email:' || m.id FROM sent_emails m
-            WHERE m.state IN ('queued', 'sending') AND m.created_at < :late AND NOT EXISTS (
+            WHERE CASE m.state WHEN 'queued' THEN m.created_at < :late WHEN 'sending' THEN
+              coalesce(m.handed_over_at, m.created_at)
+                < LEAST(:late, CAST(:now AS timestamptz) - interval '10 minutes') END
+            AND NOT EXISTS (
               SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing') AND CASE j.task_name
                 WHEN 'send_claim_mail' THEN (j.args ->> 'pending_profile_id')::bigint = m.pending_profile_id
                 WHEN 'send_appointment_mail' THEN j.args ->> 'subject' IN

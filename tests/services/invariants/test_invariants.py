@@ -129,6 +129,18 @@ def test_what_is_under_way_is_given_time(healthy: Database) -> None:
         assert invariants.broken(session, now=now, patience=timedelta(hours=3)) == []
 
 
+@pytest.mark.parametrize(("ago", "holds"), [("8 minutes", True), ("11 minutes", False)])
+def test_a_mail_whose_worker_died_is_given_the_time_in_which_it_is_noted(
+    healthy: Database, ago: str, holds: bool
+) -> None:
+    with healthy.unit_of_work(Job("test")) as ctx:
+        ctx.session.execute(text(f"{MAIL} VALUES ('claim', 'a@b.example', 's', '', '', 'sending', {OLD}, NULL)"))
+        ctx.session.execute(text(f"UPDATE sent_emails SET handed_over_at = now() - interval '{ago}'"))
+    with healthy.read_only() as session:
+        found = invariants.broken(session, now=healthy.clock(), patience=timedelta(seconds=90))
+    assert [one.invariant.name for one in found] == ([] if holds else ["queued-mail-has-job"])
+
+
 def test_the_command_says_each_rule_and_ends_badly_when_one_is_broken(house: House) -> None:
     run = house.app.test_cli_runner().invoke
     whole = run(args=["verify"])
