@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import InternalError
@@ -376,6 +376,7 @@ def test_an_error_offers_what_may_help(
     client_for: ClientFor, method: str, address: str, status: int, shown: list[str], hidden: list[str]
 ) -> None:
     with client_for(Role.OPS).application.test_request_context(address, method=method):
-        page = render_error(status, "code", "A sentence.").text
+        g.request_id = "a reference"
+        page = render_error(status, "code", "A sentence.").get_data(as_text=True)
     assert [words for words in shown if words not in page] == []
     assert [words for words in hidden if words in page] == []
