@@ -39,7 +39,11 @@ TITLES = {
     413: "Too large",
     422: "Not quite right",
     429: "Too many requests",
+    500: "Something went wrong",
+    503: "Not available at the moment",
 }
+# What may work when it is asked for once more, as it was.
+PASSING = frozenset({429, 502, 503, 504})
 FORM_EXPIRED = (
     "The form was open for too long, or came from elsewhere, so nothing was done. "
     "Go back, copy what you typed, reload the page and send it again."
@@ -88,7 +92,14 @@ def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str
     title = TITLES.get(status, "This did not work")
     reference = request_id() if status >= 500 else None
     page = render_template(
-        "console/error.html", status=status, title=title, sentence=sentence, fields=fields or {}, reference=reference
+        "console/error.html",
+        title=title,
+        sentence=sentence,
+        fields=fields or {},
+        reference=reference,
+        try_again=status in PASSING and request.method == "GET",
+        # A customer has no console to go home to.
+        home=request.path.startswith(("/admin", "/login")),
     )
     return make_response(page, status)
 

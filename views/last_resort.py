@@ -27,17 +27,23 @@ _PAGE = """<!doctype html>
   <head>
     <meta charset="utf-8">
     <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
     <title>This did not work – Backdesk</title>
+    <link rel="stylesheet" href="/static/public/public.css">
   </head>
   <body>
-    <main>
+    <main class="column">
       <h1>This did not work</h1>
       <p>{sentence}</p>
-      <p>Reference: <code>{reference}</code></p>
+      <p>Reference: <code>{reference}</code></p>{again}
     </main>
   </body>
 </html>
 """
+
+# Where the same may work when it is asked for once more.
+_AGAIN = """
+      <p><a href="">Try again</a></p>"""
 
 _Headers = list[tuple[str, str]]
 
@@ -93,7 +99,9 @@ class LastResort:
             problem = {"type": "about:blank", "title": phrase, "status": status, "detail": sentence, "code": code}
             page, kind = dumps(problem | {"request_id": reference}), "application/problem+json"
         else:
-            page, kind = _PAGE.format(sentence=escape(sentence), reference=reference), "text/html; charset=utf-8"
+            again = _AGAIN if status == HTTPStatus.SERVICE_UNAVAILABLE and environ["REQUEST_METHOD"] == "GET" else ""
+            page = _PAGE.format(sentence=escape(sentence), reference=reference, again=again)
+            kind = "text/html; charset=utf-8"
         raw = page.encode()
         headers = [("Content-Type", kind), ("Content-Length", str(len(raw)))]
         if status == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -19,7 +19,6 @@ from models.money import CallState, ProviderCall
 
 NOTHING_OPEN = "It needs no attention any more: it succeeded, is tried again by itself, or was settled."
 ONLY_SETTLED = "It cannot be tried again from here. Look at the record that it is about."
-WHAT_TO_DO = "Mend what it names and try again; or do it by hand at {name} and mark it as settled."
 
 
 def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
@@ -32,7 +31,9 @@ def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
         lines=(),
         consequences=(
             _what_happened(call),
-            "It is tried again in a moment, with the record as it is then: what is not wanted any more is not done.",
+            f"{provider_name(call.provider)} is asked in a moment what became of it."
+            if call.state in OPEN
+            else "It is tried in a moment, with the record as it is then; what is not wanted any more is not done.",
             "It needs attention until that succeeds.",
         ),
         fingerprint=_fingerprint(call),
@@ -90,6 +91,21 @@ def what_happened(
     return f"{name} refused it for good: {reason}. It is not tried again by itself."
 
 
+def what_to_do(provider: str, operation: str, state: CallState) -> str:
+    """What helps with a call that needs attention; never a repetition by hand of what may have had its effect."""
+    name, again = provider_name(provider), may_be_retried(provider, operation, state)
+    if state in OPEN:
+        asks = f"Try again, and {name} is asked about it. " if again else ""
+        return f"{asks}Look at {name} before you repeat anything by hand; mark it as settled when it is in order."
+    by_hand = f"do it by hand at {name} and mark it as settled"
+    return f"Put right what it names and try again; or {by_hand}." if again else f"If it is still wanted, {by_hand}."
+
+
+def may_be_retried(provider: str, operation: str, state: CallState) -> bool:
+    """Whether trying again from the list of calls is possible; what it does depends on the provider."""
+    return provider in CALENDARS or (operation in checkout.SETTLED_BY_ASKING and state in OPEN)
+
+
 def _what_happened(call: ProviderCall) -> str:
     return what_happened(call.provider, call.state, call.error_code, call.attempts, call.next_try_at)
 
@@ -119,11 +135,9 @@ def _refusal(call: ProviderCall) -> str | None:
 
 
 def _again(call: ProviderCall) -> Callable[[Ctx, ProviderCall], None] | None:
-    if call.provider in CALENDARS:
-        return _sync
-    if call.operation in checkout.SETTLED_BY_ASKING and call.state in OPEN:
-        return _ask
-    return None
+    if not may_be_retried(call.provider, call.operation, call.state):
+        return None
+    return _sync if call.provider in CALENDARS else _ask
 
 
 def _sync(ctx: Ctx, call: ProviderCall) -> None:

@@ -83,6 +83,25 @@ def test_a_call_is_tried_again(db: Database, call: int, client_for: ClientFor) -
     assert jobs(db, "sync_calendar") == [{"booking_id": 12}]
 
 
+def test_a_call_without_an_answer_is_never_to_be_repeated_by_hand_unseen(db: Database, client_for: ClientFor) -> None:
+    with db.unit_of_work(SETUP) as ctx:
+        shared = {"provider": "stripe", "subject": "booking:12", "state": CallState.UNKNOWN, "attempts": 1}
+        asked, not_asked = (
+            ProviderCall(**shared, operation=operation, idempotency_key=operation, attention_since=ctx.now)
+            for operation in ("checkout.create", "trial.extend")
+        )
+        ctx.session.add_all([asked, not_asked])
+        ctx.session.flush()
+        first, second = asked.id, not_asked.id
+    client = client_for(Role.SUPPORT)
+    page = client.get(f"/admin/provider-calls/{first}").text
+    assert "Look at Stripe before you repeat anything by hand" in page
+    assert "Stripe is asked in a moment" in client.get(f"/admin/provider-calls/{first}/retry").text
+    page = client.get(f"/admin/provider-calls/{second}").text
+    assert f"/admin/provider-calls/{second}/settle" in page
+    assert f"/admin/provider-calls/{second}/retry" not in page, "it would be refused"
+
+
 def test_a_mail_is_counted_listed_and_settled(db: Database, mail: int, client_for: ClientFor) -> None:
     client = client_for(Role.SUPPORT)
     assert "mails may or may not have gone out" in client.get("/admin/").text

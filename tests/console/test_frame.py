@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.exc import InternalError
@@ -21,6 +21,7 @@ from tests.console.page_checks import CheckedClient
 from views.console.base import ConsoleModelView, ConsoleView, command, console_unit_of_work, page
 from views.console.navigation import GROUPS
 from views.console.pages import SECTIONS
+from views.errors import render_error
 from views.reading import read_session
 from views.security import CSP
 
@@ -360,3 +361,22 @@ def test_a_form_without_its_token_changes_nothing(client_for: ClientFor) -> None
 
 def test_the_address_itself_leads_to_the_console(app: Flask) -> None:
     assert app.test_client().get("/").location == "/admin/"
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status", "shown", "hidden"),
+    [
+        ("GET", "/admin/clients/", 503, ["Not available at the moment", "Try again", "Go to the home page"], []),
+        ("POST", "/admin/clients/", 503, ["Go to the home page"], ["Try again"]),
+        ("GET", "/admin/clients/", 404, ["Nothing here", "Go to the home page"], ["Try again"]),
+        ("GET", "/claim", 429, ["Too many requests", "Try again"], ["/admin/"]),
+    ],
+)
+def test_an_error_offers_what_may_help(
+    client_for: ClientFor, method: str, address: str, status: int, shown: list[str], hidden: list[str]
+) -> None:
+    with client_for(Role.OPS).application.test_request_context(address, method=method):
+        g.request_id = "a reference"
+        page = render_error(status, "code", "A sentence.").get_data(as_text=True)
+    assert [words for words in shown if words not in page] == []
+    assert [words for words in hidden if words in page] == []

@@ -100,7 +100,7 @@ class TestCalendars:
         assert listed(house) == 1
         call = only(house, CREATE)
         plan = planned(house, call)
-        assert "refused for good (no_available_users_found_error)" in plan.consequences[0]
+        assert "nobody is free there at that time (no_available_users_found_error)" in plan.consequences[0]
         with house.db.unit_of_work(SUPPORT) as ctx:
             call_settling.retry(ctx, call_id=call.id, reason="freed there", shown=plan.fingerprint)
         house.work()

@@ -133,3 +133,4 @@ def test_long_requests_leave_deliveries_static_files_and_health_alone(server: Se
     assert refused[0].headers["Content-Type"] == "application/problem+json"
     assert refused[0].json()["code"] == "server_busy"
     assert page.headers["Content-Type"].startswith("text/html")
+    assert '<a href="">Try again</a>' in page.text

@@ -20,11 +20,17 @@ PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
+<link rel="stylesheet" href="/static/public/public.css">
 </head>
-<body><main><h1>{title}</h1><p>{sentence}</p><p>Reference: <code>{reference}</code></p></main></body>
+<body>
+<main class="column"><h1>{title}</h1><p>{sentence}</p><p>Reference: <code>{reference}</code></p>{again}</main>
+</body>
 </html>
 """
+# Where the same may work when it is asked for once more.
+AGAIN = '<p><a href="">Try again</a></p>'
 TITLES = {400: "That could not be read", 408: "It did not arrive", 503: "Busy at the moment"}
 
 
@@ -52,7 +58,9 @@ def own_answer(
     else:
         kind = "text/html; charset=utf-8"
         title = TITLES.get(status, phrase)
-        body = PAGE.format(title=escape(title), sentence=escape(sentence), reference=reference).encode()
+        again = AGAIN if retry_after is not None and environ["REQUEST_METHOD"] == "GET" else ""
+        page = PAGE.format(title=escape(title), sentence=escape(sentence), reference=reference, again=again)
+        body = page.encode()
     headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("X-Request-Id", reference)]
     if retry_after is not None:
         headers.append(("Retry-After", str(retry_after)))

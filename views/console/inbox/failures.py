@@ -9,16 +9,22 @@ from views.console.records import Command
 SETTLED = "Mark as settled"
 
 
+Applies = Callable[[Mapping[str, Any]], bool]
+
+
 def failure_commands(
-    section: str, *, again: str, word: str, when: Callable[[Mapping[str, Any]], bool]
+    section: str, *, again: str, word: str, when: Applies, again_when: Applies | None = None
 ) -> tuple[Command, Command]:
-    """The two commands on the record's page; `again` is what the first is called, `word` what its address ends in."""
+    """The two commands on the record's page; `again` is what the first is called, `word` what its address ends in.
+
+    `again_when`: where doing it again applies to fewer records than settling.
+    """
     return (
         Command(
             label=again,
             permission=Permission.FAILURES_SETTLE,
             address=lambda key: f"/admin/{section}/{key}/{word}",
-            when=when,
+            when=again_when or when,
             tone="primary",
         ),
         Command(

@@ -12,7 +12,6 @@ from flask.typing import ResponseReturnValue
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import call_settling
-from admin_app.services.timeline_words import provider_name
 from models import CallState, ProviderCall
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address
@@ -37,11 +36,16 @@ def _needs_attention(values: Mapping[str, Any]) -> bool:
 def _attention(values: Mapping[str, Any]) -> str | None:
     if not _needs_attention(values):
         return None
-    provider = values["provider"]
+    provider, state = values["provider"], values["state"]
     happened = call_settling.what_happened(
-        provider, values["state"], values["error_code"], values["attempts"], values["next_try_at"]
+        provider, state, values["error_code"], values["attempts"], values["next_try_at"]
     )
-    return f"{happened} {call_settling.WHAT_TO_DO.format(name=provider_name(provider))}"
+    return f"{happened} {call_settling.what_to_do(provider, values['operation'], state)}"
+
+
+def _may_be_retried(values: Mapping[str, Any]) -> bool:
+    possible = call_settling.may_be_retried(values["provider"], values["operation"], values["state"])
+    return _needs_attention(values) and possible
 
 
 class ProviderCallsView(ConsoleModelView):
@@ -108,7 +112,9 @@ class ProviderCallsView(ConsoleModelView):
                 ),
             ),
         ),
-        commands=failure_commands("provider-calls", again="Try again", word="retry", when=_needs_attention),
+        commands=failure_commands(
+            "provider-calls", again="Try again", word="retry", again_when=_may_be_retried, when=_needs_attention
+        ),
         audited_as="provider_call",
         attention=_attention,
     )
