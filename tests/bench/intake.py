@@ -38,9 +38,9 @@ they ask again. Where the floor itself is slow at that rate, the machine is.
 {when}; this benchmark alone makes about 3.
 
 The bar of three times the earlier build cannot be reached on a machine that has nothing else to do: there the earlier
-build takes about a third of what the floor takes, so that the bar asks for the floor itself, and of the processor time
-below gunicorn and PostgreSQL alone need as much as the bar leaves for all of a delivery (a third of the earlier 2.39 ms).
-On busy machines ours was measured at 1.6 to 6.2 times the earlier one.
+build takes about a third of what the floor takes, so that the bar asks for the floor itself. Of the processor time below,
+gunicorn and PostgreSQL alone need what the bar leaves for all of a delivery: a third of the earlier 2.39 ms. On busy
+machines ours was measured at 1.6 to 6.2 times the earlier one.
 
 Where a delivery's time goes, in milliseconds of processor time, measured in one process with warm caches (with cold
 ones, on a busy machine, all of it takes up to twice as long):
