@@ -38,7 +38,7 @@ they ask again. Where the floor itself is slow at that rate, the machine is.
 {when}; this benchmark alone makes about 3.
 
 The bar of three times the earlier build cannot be reached on a machine that has nothing else to do: there the earlier
-build takes about a third of what the floor takes, so that the bar asks for the floor itself. Of the processor time below,
+build takes about a third of what the floor takes, so that the bar asks for the floor itself. Of the time below,
 gunicorn and PostgreSQL alone need what the bar leaves for all of a delivery: a third of the earlier 2.39 ms. On busy
 machines ours was measured at 1.6 to 6.2 times the earlier one.
 
