@@ -35,8 +35,8 @@ def test_a_job_that_meets_a_lock_is_tried_again(real_house: House) -> None:
         with RunningWorker(house):
             wait_until(lambda: any(tries > 0 for _, _, tries in jobs(real_house)))
             frozen.rollback()
-            wait_until(lambda: real_house.count(PendingProfile) == 1, 40)
-            wait_until(lambda: jobs(real_house) == [], 40)
+            wait_until(lambda: real_house.count(PendingProfile) == 1)
+            wait_until(lambda: jobs(real_house) == [])
     house.db.dispose()
 
 
@@ -52,5 +52,5 @@ def test_the_worker_outlives_a_database_that_hangs(real_house: House) -> None:
             # The server ends what was stranded half way, and with it the locks, once it was idle for too long.
             proxy.strand()
             real_house.whop(PINNED, delivery="msg_2")
-            wait_until(lambda: jobs(real_house) == [], 60)
+            wait_until(lambda: jobs(real_house) == [])
         house.db.dispose()

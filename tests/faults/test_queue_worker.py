@@ -145,7 +145,7 @@ def test_by_a_live_worker_nothing_stays_at_work(real_house: House) -> None:
             with house.db.unit_of_work(OPERATOR) as ctx:
                 bookings.sync_calendar(ctx, appointments.get(ctx.session, f"booking:{booking.id}"))
             wait_until(lambda: "doing" in _of_task(house, "sync_calendar") or not _of_task(house, "sync_calendar"))
-        wait_until(lambda: "doing" not in _of_task(house, "sync_calendar"), 40)
+        wait_until(lambda: "doing" not in _of_task(house, "sync_calendar"))
     assert _of_task(house, "sync_calendar") in (["todo"], [])
 
 
@@ -319,11 +319,11 @@ def test_a_frozen_worker_that_wakes_changes_nothing_of_what_another_did(real_hou
     house = real_house
     assert house.whop(ACTIVATED).status_code == 200
     with worker_process(house, FROZEN) as first:
-        wait_until(lambda: state_of(first.pid) == "T", 60)
+        wait_until(lambda: state_of(first.pid) == "T")
         assert _of_task(house, "process_event") == ["doing"]
         execute(house.db, OLD)
         with worker_process(house) as second:
-            wait_until(lambda: house.rows(select(SentEmail.state)) == ["kept"], 60)
+            wait_until(lambda: house.rows(select(SentEmail.state)) == ["kept"])
             wait_until(lambda: _of_task(house, "process_event") == [])
             first.send_signal(signal.SIGCONT)
             for process in (first, second):

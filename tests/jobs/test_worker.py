@@ -1,6 +1,5 @@
 """The worker on a real queue: it applies, retries, gives up readably, and survives what crashes around it."""
 
-import asyncio
 import json
 import signal
 import time
@@ -12,13 +11,12 @@ from structlog.testing import capture_logs
 
 from admin_app.context import Job
 from admin_app.integrations import job_queue
-from admin_app.jobs import sweeper, worker
-from admin_app.jobs.app import build
+from admin_app.jobs import sweeper
 from admin_app.simulator import control
 from models import EventState, PendingProfile, SentEmail, WebhookEvent
 from tests.house import House
 from tests.integrations.signing import events
-from tests.jobs.running import PATIENCE_SECONDS, RunningWorker, bench_of, execute, jobs, wait_until, worker_process
+from tests.jobs.running import RunningWorker, bench_of, execute, jobs, wait_until, worker_process
 
 ACTIVATED = next(path for path in events("whop") if path.name == "membership.activated.v1.json").read_bytes()
 PINNED = next(path for path in events("whop") if path.name == "membership.activated.pinned.json").read_bytes()
@@ -62,7 +60,7 @@ def test_after_ten_tries_the_event_is_parked_for_a_person(real_house: House) -> 
     real_house.whop(PINNED)
     try:
         with RunningWorker(real_house):
-            wait_until(lambda: event_of(real_house).state is EventState.PARKED, 60)
+            wait_until(lambda: event_of(real_house).state is EventState.PARKED)
     finally:
         control.fault(real_house.simulator, "whop", "off")
     event = event_of(real_house)
@@ -99,7 +97,7 @@ def test_the_worker_outlives_its_connections(real_house: House) -> None:
         )
         real_house.db.engine.dispose()
         real_house.whop(ACTIVATED)
-        wait_until(lambda: real_house.count(PendingProfile) == 1, 40)
+        wait_until(lambda: real_house.count(PendingProfile) == 1)
 
 
 def test_a_job_whose_end_could_not_be_noted_starts_again(real_house: House) -> None:
@@ -144,13 +142,6 @@ def test_a_killed_worker_loses_nothing_and_a_stopped_one_ends_its_job(real_house
 
 def test_a_worker_that_is_told_to_stop_while_it_starts_stops(real_house: House) -> None:
     """At any moment: before it registers, while it waits for a connection, once it works."""
-
-    async def begin_and_stop(seconds: float) -> None:
-        stop = asyncio.Event()
-        working = asyncio.create_task(worker.run(build(bench_of(real_house)), stop))
-        await asyncio.sleep(seconds)
-        stop.set()
-        await asyncio.wait_for(working, PATIENCE_SECONDS)
-
     for milliseconds in range(0, 100, 5):
-        asyncio.run(begin_and_stop(milliseconds / 1000))
+        with RunningWorker(real_house):
+            time.sleep(milliseconds / 1000)
