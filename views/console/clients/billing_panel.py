@@ -17,7 +17,10 @@ from views.console.columns import age_text, plain_text, record_address, time_tex
 from views.console.viewer import Viewer
 
 NO_SUBSCRIPTION = "no subscription"
-
+COUNTED = (
+    "A month is every item by Stripe’s own arithmetic, after discounts that last for ever. "
+    "Discounts that end, taxes and what is charged by use are not in it."
+)
 
 _OF_CLIENT = (
     select(Client, Subscription, BillingOverride)
@@ -141,6 +144,7 @@ def _subscription(found: Subscription | None, now: datetime, zone: ZoneInfo) -> 
         "facts": facts,
         "href": record_address("subscriptions", found.id),
         "name": found.stripe_subscription_id,
+        "counted": COUNTED,
     }
 
 
