@@ -79,9 +79,10 @@ def take_in(
         return owner if owner is not None and owner.id == row.client_id else former_owner
     seen_before = row.fetched_at if row.status != NOT_SEEN else None
     former_status = _write(ctx, row, found, owner, fetched_at)
-    # An event of long ago that is handled only now did not bring what was not there yet when Stripe was last asked.
-    told = max(filter(None, (told_at, seen_before))) if told_at else None
-    at = billing_mapping.happened_at(row, former_status) or told
+    at = billing_mapping.happened_at(row, former_status) or told_at
+    if at is not None and seen_before is not None:
+        # What was not there yet when Stripe was last asked came after that, whatever an old event or invoice says.
+        at = max(at, seen_before)
     if owner is not None:
         _link(ctx.session, owner, found)
         refresh(ctx, owner, cause=cause, at=at)

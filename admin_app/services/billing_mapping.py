@@ -27,6 +27,8 @@ NO_SUBSCRIPTION = (BillingStatus.NONE, False)
 OVER = frozenset({"canceled", "incomplete_expired"})
 # Whose monthly amount counts as recurring revenue: trials pay nothing yet, the unpaid and the paused nothing any more.
 PAYING = frozenset({"active", "past_due"})
+# Waiting for a payment that did not come; one of these words may follow another.
+LATE = frozenset({"past_due", "unpaid", "paused"})
 # What gives more access comes first; payment being active goes before all of it.
 MOST_ACCESS = (
     BillingStatus.ACTIVE,
@@ -140,11 +142,12 @@ def happened_at(found: SubscriptionFacts, former: str | None) -> datetime | None
         return None
     if is_over(found):
         return found.ended_at or found.canceled_at
+    is_first = former in (None, "incomplete")
     match found.status:
-        case "past_due" | "unpaid":
+        case "past_due" | "unpaid" if former not in LATE:
             return found.past_due_since
-        case "trialing":
-            return found.started_at
-        case "active" if former in (None, "trialing", "incomplete"):
-            return found.trial_end or found.started_at
+        case "trialing" if is_first:
+            return found.started_at  # one that is given later, a free month, begins when it is given
+        case "active" if is_first or former == "trialing":
+            return found.trial_end or (found.started_at if is_first else None)
     return None
