@@ -115,6 +115,14 @@ def live(subscriptions: Iterable[Subscription]) -> list[Subscription]:
     return [found for found in subscriptions if not billing_mapping.is_over(found)]
 
 
+def gave_way(client: Client, subscriptions: Sequence[Subscription]) -> bool:
+    """Whether a subscription took the place of the trial that staff granted, which is over and used then, for good."""
+    used_at = _trial_used_at(client, subscriptions)
+    if client.trial_granted_until is None or used_at is None:
+        return False
+    return billing_mapping.had_since(subscriptions, used_at)
+
+
 def refresh(
     ctx: Ctx, client: Client, *, cause: Cause, at: datetime | None = None, goes_back_to: Meaning | None = None
 ) -> bool:
@@ -183,7 +191,7 @@ def without_override(session: Session, client: Client, now: datetime) -> Meaning
 def _basis(client: Client, subscriptions: Sequence[Subscription], kept: Meaning, now: datetime) -> Meaning:
     """What is in force when nobody decided otherwise."""
     granted = client.trial_granted_until
-    if granted is not None and granted > now and not live(subscriptions):
+    if granted is not None and granted > now and not (live(subscriptions) or gave_way(client, subscriptions)):
         return Meaning(BillingStatus.TRIAL, True)
     counts = billing_mapping.most_access(subscriptions)
     if counts is not None:
@@ -229,15 +237,20 @@ def _facts(client: Client, subscriptions: Sequence[Subscription], now: datetime)
     counts = billing_mapping.most_access(subscriptions)
     if counts is None:
         return {} if granted is None else {"trial_ends_at": granted}
-    began = [client.trial_used_at, *(billing_mapping.trial_began_at(found) for found in subscriptions)]
-    ends_here = granted is not None and not live(subscriptions)
+    ends_here = granted is not None and not (live(subscriptions) or gave_way(client, subscriptions))
     return {
         "pending_cancellation": billing_mapping.pending_cancellation(counts, now),
         "cancellation_requested_at": billing_mapping.cancellation_requested_at(counts, now),
-        "trial_used_at": min((moment for moment in began if moment is not None), default=None),
+        "trial_used_at": _trial_used_at(client, subscriptions),
         "trial_ends_at": granted if ends_here else counts.trial_end,
         "stripe_subscription_id": counts.stripe_subscription_id,
     }
+
+
+def _trial_used_at(client: Client, subscriptions: Sequence[Subscription]) -> datetime | None:
+    """When the first trial began, here or at Stripe."""
+    began = [client.trial_used_at, *(billing_mapping.trial_began_at(found) for found in subscriptions)]
+    return min((moment for moment in began if moment is not None), default=None)
 
 
 def _word(status: BillingStatus) -> str:

@@ -25,6 +25,8 @@ UNHEARD_OF = (BillingStatus.PAST_DUE, False)
 NO_SUBSCRIPTION = (BillingStatus.NONE, False)
 # A subscription in one of these never comes back to life at Stripe.
 OVER = frozenset({"canceled", "incomplete_expired"})
+# Begun at the checkout and never paid for.
+NOT_BEGUN = frozenset({"incomplete", "incomplete_expired"})
 # Whose monthly amount counts as recurring revenue: trials pay nothing yet, the unpaid and the paused nothing any more.
 PAYING = frozenset({"active", "past_due"})
 # Waiting for a payment that did not come; one of these words may follow another.
@@ -114,6 +116,13 @@ def trial_began_at(found: SubscriptionFacts) -> datetime | None:
     if found.trial_end is None and found.status != "trialing":
         return None
     return found.started_at or found.current_period_start or found.trial_end
+
+
+def had_since(found: Collection[SubscriptionFacts], moment: datetime) -> bool:
+    """Whether any of them was running at some time after this moment; one whose checkout failed never was."""
+    begun = [each for each in found if each.status not in NOT_BEGUN]
+    ends = [each.ended_at or each.canceled_at or each.started_at for each in begun if is_over(each)]
+    return len(ends) < len(begun) or any(end is not None and end > moment for end in ends)
 
 
 def most_access(found: Collection[Facts]) -> Facts | None:
