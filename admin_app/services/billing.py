@@ -5,9 +5,10 @@ applied, never what a delivery says. What can change what is in force goes throu
 Locks: clients by number, then the subscription.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -33,6 +34,10 @@ FETCHED = (
 IN_FORCE = (
     *("billing_status", "payment_active", "pending_cancellation", "cancellation_requested_at"),
     *("trial_used_at", "trial_ends_at", "stripe_subscription_id"),
+)
+# What a subscription puts there and takes along when it goes to somebody else; a trial that began is used for good.
+OF_NO_SUBSCRIPTION: Mapping[str, Any] = MappingProxyType(
+    {"pending_cancellation": False, "cancellation_requested_at": None, "trial_ends_at": None}
 )
 BY_THE_CLOCK = "the clock"
 # A row's status between its making and its first writing, in one transaction.
@@ -88,7 +93,7 @@ def take_in(
         refresh(ctx, owner, cause=cause, at=at)
     if former_owner is not None:
         _nothing_of_before(ctx, former_owner)
-        refresh(ctx, former_owner, cause=cause, at=at, goes_back_to=WITHOUT_SUBSCRIPTION)
+        refresh(ctx, former_owner, cause=cause, at=at, goes_back_to=WITHOUT_SUBSCRIPTION, left=True)
     return owner
 
 
@@ -124,12 +129,19 @@ def gave_way(client: Client, subscriptions: Sequence[Subscription]) -> bool:
 
 
 def refresh(
-    ctx: Ctx, client: Client, *, cause: Cause, at: datetime | None = None, goes_back_to: Meaning | None = None
+    ctx: Ctx,
+    client: Client,
+    *,
+    cause: Cause,
+    at: datetime | None = None,
+    goes_back_to: Meaning | None = None,
+    left: bool = False,
 ) -> bool:
     """Work out anew what is in force for a locked client; whether anything changed.
 
     `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions, whose
-    override was just lifted, or whose last subscription is somebody else's now.
+    override was just lifted, or whose last subscription is somebody else's now. With `left` it is, and nothing that
+    came from it stays.
     """
     override = open_override(ctx.session, client.id)
     if override is not None and override.until <= ctx.now:
@@ -140,7 +152,8 @@ def refresh(
     subscriptions = subscriptions_of(ctx.session, client.id)
     basis = _basis(client, subscriptions, goes_back_to or Meaning.of(client), ctx.now)
     means = basis if override is None else Meaning.decided(override.status)
-    return _apply(ctx, client, subscriptions, means, cause, at)
+    facts = {**(OF_NO_SUBSCRIPTION if left else {}), **_facts(client, subscriptions, ctx.now)}
+    return _apply(ctx, client, subscriptions, means, facts, cause, at)
 
 
 def follow_at(ctx: Ctx, client_id: int, at: datetime) -> None:
@@ -204,11 +217,12 @@ def _apply(
     client: Client,
     subscriptions: Sequence[Subscription],
     means: Meaning,
+    facts: Mapping[str, Any],
     cause: Cause,
     at: datetime | None,
 ) -> bool:
     before = {name: getattr(client, name) for name in IN_FORCE}
-    after = before | _facts(client, subscriptions, ctx.now)
+    after = before | facts
     after |= {"billing_status": means.status, "payment_active": means.payment_active}
     billing_history.note(
         ctx, client.id, (client.billing_status, means.status), subscriptions, cause=cause, at=at or ctx.now

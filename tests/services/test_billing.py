@@ -15,6 +15,8 @@ from admin_app.services import billing, billing_mapping
 from models import AuditEntry, BillingStatus, Movement, Subscription
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE
+from tests.services.test_billing_overrides import follow_the_clock, lift, override
+from tests.services.test_trials import grant
 
 S = BillingStatus
 
@@ -93,6 +95,83 @@ def test_a_subscription_changes_hands(db: Database) -> None:
     assert (left.billing_status, left.payment_active) == (S.NONE, False)
     assert [step.movement for step in steps_of(db, first)] == [Movement.NEW, Movement.CHURN]
     assert [step.movement for step in steps_of(db, second)] == [Movement.NEW]
+
+
+@pytest.mark.parametrize("goes_to", ["another client", "nobody"])
+@pytest.mark.parametrize("overridden", [False, True])
+def test_nothing_of_a_subscription_stays_with_whom_it_leaves(db: Database, goes_to: str, overridden: bool) -> None:
+    first = add_client(db, stripe_customer_id="cus_1")
+    on_trial = subscription("trialing", trial_end=NOW + 9 * DAY, cancel_at_period_end=True, canceled_at=NOW)
+    take_in(db, on_trial)
+    left = client_now(db, first)
+    assert (left.pending_cancellation, left.cancellation_requested_at) == (True, NOW)
+    assert (left.trial_ends_at, left.stripe_subscription_id) == (NOW + 9 * DAY, "sub_1")
+    if overridden:
+        override(db, first, "active", NOW + 5 * DAY)
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.locked(ctx, first).stripe_customer_id = "cus_other"
+        billing.locked(ctx, first).stripe_subscription_id = None
+        ctx.session.flush()
+    second = add_client(db, stripe_customer_id="cus_1") if goes_to == "another client" else None
+    assert take_in(db, on_trial, at=NOW + DAY) == second
+    left = client_now(db, first)
+    assert (left.pending_cancellation, left.cancellation_requested_at) == (False, None)
+    assert (left.trial_ends_at, left.stripe_subscription_id) == (None, None)
+    assert left.trial_used_at == on_trial.started_at  # never emptied
+    assert left.billing_status is (S.ACTIVE if overridden else S.NONE)
+    if second is not None:
+        now = client_now(db, second)
+        assert (now.pending_cancellation, now.cancellation_requested_at) == (True, NOW)
+        assert (now.trial_ends_at, now.stripe_subscription_id) == (NOW + 9 * DAY, "sub_1")
+    with db.read_only() as session:
+        newest = select(AuditEntry).where(AuditEntry.event == "client.billing_changed").order_by(AuditEntry.id.desc())
+        told = [entry for entry in session.scalars(newest) if f"client:{first}" in str(entry.records)]
+        assert "pending_cancellation" in str(told[0].changes)
+    if overridden:
+        follow_the_clock(db, NOW + 6 * DAY)
+        assert client_now(db, first).billing_status is S.NONE
+
+
+def test_whom_another_subscription_stays_with_is_what_that_one_means(db: Database) -> None:
+    first = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(id="sub_2", customer_id="cus_1", current_period_end=NOW + 5 * DAY))
+    take_in(db, subscription(cancel_at_period_end=True, canceled_at=NOW))
+    assert client_now(db, first).pending_cancellation
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.locked(ctx, first).stripe_customer_id = "cus_2"
+        billing.locked(ctx, first).stripe_subscription_id = "sub_2"
+        ctx.session.flush()
+    second = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(cancel_at_period_end=True, canceled_at=NOW), at=NOW + DAY)
+    left, now = client_now(db, first), client_now(db, second)
+    assert (left.billing_status, left.pending_cancellation, left.stripe_subscription_id) == (S.ACTIVE, False, "sub_2")
+    assert (now.billing_status, now.pending_cancellation, now.stripe_subscription_id) == (S.ACTIVE, True, "sub_1")
+
+
+def test_a_granted_trial_stays_with_whom_a_subscription_leaves(db: Database) -> None:
+    """It was never theirs, so that it took no trial's place."""
+    db.clock = lambda: NOW
+    first = add_client(db, stripe_customer_id="cus_1")
+    grant(db, first)
+    take_in(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + DAY)
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.locked(ctx, first).stripe_customer_id = None
+        billing.locked(ctx, first).stripe_subscription_id = None
+        ctx.session.flush()
+    add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + 2 * DAY)
+    left = client_now(db, first)
+    assert (left.billing_status, left.pending_cancellation, left.trial_ends_at) == (S.TRIAL, False, NOW + 14 * DAY)
+
+
+def test_what_was_noted_of_old_stays_without_a_subscription(db: Database) -> None:
+    """A client who never had one is not one whom it left."""
+    db.clock = lambda: NOW
+    client_id = add_client(db, billing_status=S.ACTIVE, payment_active=True, pending_cancellation=True)
+    override(db, client_id, "past_due", NOW + 5 * DAY)
+    lift(db, client_id)
+    client = client_now(db, client_id)
+    assert (client.billing_status, client.pending_cancellation) == (S.ACTIVE, True)
 
 
 def test_the_same_again_does_nothing(db: Database) -> None:
