@@ -222,7 +222,7 @@ def _apply(
     at: datetime | None,
 ) -> bool:
     before = {name: getattr(client, name) for name in IN_FORCE}
-    after = before | facts
+    after = {**before, **facts}
     after |= {"billing_status": means.status, "payment_active": means.payment_active}
     billing_history.note(
         ctx, client.id, (client.billing_status, means.status), subscriptions, cause=cause, at=at or ctx.now
