@@ -69,13 +69,7 @@ def subscribe(
     metadata = {} if client_id is None else {"clientId": str(client_id)}
     granted = _grant(world, discounts, currency)
     begun = records.subscription(customer, *sold, metadata=metadata, trial_end=trial_end, discounts=granted)
-    begun = records.with_items(
-        begun,
-        [
-            each | {"quantity": of.get("quantity", 1), "discounts": _grant(world, of.get("discounts", ()), currency)}
-            for each, of in zip(records.items(begun), wanted, strict=True)
-        ],
-    )
+    begun = _with_wanted(world, begun, wanted)
     begun, invoice = _bill(world, begun, "subscription_create", paid=True)
     tell(world, "customer.subscription.created", begun, deliver=deliver)
     tell(world, "invoice.paid", invoice, deliver=deliver)
@@ -230,6 +224,15 @@ def _running(world: World, subscription_id: str) -> Document:
 def _open_invoice(world: World, found: Document) -> Document | None:
     invoice = world.store.get(INVOICE, found["latest_invoice"] or "")
     return dict(invoice) if invoice and invoice["status"] == "open" else None
+
+
+def _with_wanted(world: World, begun: Document, wanted: Sequence[Mapping[str, Any]]) -> Document:
+    """Its items in the quantities and with the discounts that are wanted of each."""
+    given = [
+        {"quantity": of.get("quantity", 1), "discounts": _grant(world, of.get("discounts", ()), begun["currency"])}
+        for of in wanted
+    ]
+    return records.with_items(begun, [each | of for each, of in zip(records.items(begun), given, strict=True)])
 
 
 def _all_with(found: Document, parts: Mapping[str, Any]) -> Document:
