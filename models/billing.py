@@ -34,7 +34,7 @@ class Subscription(Base):
     status: Mapped[str] = mapped_column(doc="Stripe's own word")
     collection_paused: Mapped[bool] = mapped_column(server_default=text("false"))
     currency: Mapped[str | None]
-    monthly_amount: Mapped[Count] = mapped_column(doc="all items, brought to one month")
+    monthly_amount: Mapped[Count] = mapped_column(doc="all items after discounts for ever, brought to one month")
     price_id: Mapped[str | None]
     trial_end: Mapped[datetime | None]
     current_period_start: Mapped[datetime | None]

@@ -42,7 +42,17 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
                     {"name": "limit", "in": "query", **_WHOLE},
                 ]
             }
-        }
+        },
+        "/v1/subscription_items": {
+            "get": {
+                "parameters": [
+                    {"name": "subscription", "in": "query", "required": True, **_TEXT},
+                    {"name": "expand", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}},
+                    {"name": "starting_after", "in": "query", **_TEXT},
+                    {"name": "limit", "in": "query", **_WHOLE},
+                ]
+            }
+        },
     }
 }
 _PART = re.compile(r"\[([^\[\]]*)\]")

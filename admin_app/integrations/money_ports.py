@@ -83,9 +83,10 @@ class StripeRefund:
 class StripeSubscription:
     """A subscription as Stripe has it now.
 
-    Amounts are minor units of `currency`; `monthly_amount` is every item brought to one month, before discounts and
-    taxes. `amount_due` is what is still open of its latest invoice, for somebody who is late of all of them, and
-    `past_due_since` is when the first of these was to be paid, empty while nothing is late.
+    Amounts are minor units of `currency`; `monthly_amount` is every item brought to one month, after discounts for ever
+    and before taxes, as `docs/billing.md` has it. `amount_due` is what is still open of its latest invoice, for
+    somebody who is late of all of them, and `past_due_since` is when the first of these was to be paid, empty while
+    nothing is late.
     """
 
     id: str
@@ -168,7 +169,10 @@ class StripePort(PaymentsPort, Protocol):
         """Every dispute that was opened then or later, newest first, page by page."""
 
     def subscription(self, subscription_id: str) -> StripeSubscription | None:
-        """The subscription as it is now, in one request; an ended one too, None when Stripe knows none by this id."""
+        """The subscription as it is now, an ended one too; None when Stripe knows none by this id.
+
+        In one request, and one more for each of: what is due of several invoices, many or stepped items, discounts.
+        """
 
     def subscriptions_of(self, customer_id: str) -> list[StripeSubscription]:
         """Every subscription of a customer in any status, newest first."""
@@ -177,7 +181,7 @@ class StripePort(PaymentsPort, Protocol):
         """Every subscription in any status, newest first, page by page."""
 
     def set_cancel_at_period_end(self, subscription_id: str, on: bool, *, idempotency_key: str) -> StripeSubscription:
-        """Let it end with the period that is paid for, or run on after all; answers how it is then."""
+        """Let it end with the period that is paid for, or run on after all; answers how it is then, unpriced."""
 
     def extend_trial(self, subscription_id: str, trial_end: datetime, *, idempotency_key: str) -> StripeSubscription:
-        """Let the trial end at this time, to the second, and nothing be charged for the change."""
+        """Let the trial end at this time, to the second, and nothing be charged for the change; answers alike."""

@@ -14,7 +14,7 @@ import httpx
 import stripe
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations import fields, stripe_shapes, stripe_subscriptions, transport
+from admin_app.integrations import fields, stripe_prices, stripe_shapes, stripe_subscriptions, transport
 from admin_app.integrations.guard import Guard
 from admin_app.integrations.money_ports import (
     CheckoutWish,
@@ -147,7 +147,8 @@ class StripeApi:
         return _each(self._list_subscriptions, self._subscription)
 
     def _subscription(self, data: Mapping[str, Any]) -> StripeSubscription | None:
-        """One question more for somebody who is late, and only for them."""
+        """One question more for somebody who is late, and for a price that needs it, and only for them."""
+        data = self._in_full(data)
         found = stripe_subscriptions.subscription(data)
         if found is None or not stripe_subscriptions.may_owe_more(found, data):
             return found
@@ -160,6 +161,23 @@ class StripeApi:
             if error.http_status in _REFUSALS:
                 return found
             raise
+
+    def _in_full(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With all items, steps of prices and coupons: Stripe cuts its inner lists, and tells the rest when asked."""
+        identity, told = fields.text(data.get("id")) or "", dict(data)
+        try:
+            if stripe_prices.lacks_items(data):
+                wanted: Any = {"subscription": identity, "limit": _PAGE_SIZE, "expand": [*stripe_prices.WITH_ITEMS]}
+                every = self._v1.subscription_items.list(params=wanted).auto_paging_iter()
+                told["items"] = {"data": [item.to_dict() for item in every]}
+            if stripe_prices.lacks_discounts(data):
+                expanded: Any = {"expand": [*stripe_prices.WITH_DISCOUNTS]}
+                asked = self._v1.subscriptions.retrieve(identity, params=expanded).to_dict()
+                told["discounts"] = asked.get("discounts")
+        except stripe.StripeError:
+            # The list price instead would be a wrong one that nobody sees.
+            raise ProviderUnavailable(PROVIDER) from None
+        return told
 
     def _list_subscriptions(self, **only: str) -> Any:
         expanded = [f"data.{path}" for path in stripe_subscriptions.EXPANDED]

@@ -3,15 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from fractions import Fraction
 from typing import Any
 
-from admin_app.integrations import fields
+from admin_app.integrations import fields, stripe_prices
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.integrations.stripe_shapes import number, reference, whole
 
-# How much of a month one of these is, in a year of 365 days, 52 weeks or 12 months.
-_MONTHS = {"day": Fraction(12, 365), "week": Fraction(12, 52), "month": Fraction(1), "year": Fraction(12)}
 # Whatever else Stripe says, paused or a word of another day, waits for a payment and is to be seen with what is due.
 _NOT_LATE = frozenset({"trialing", "active", "canceled", "incomplete", "incomplete_expired"})
 # To be asked for with the subscription, so that what is due needs no second question.
@@ -19,16 +16,17 @@ EXPANDED = ("latest_invoice",)
 
 
 def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
-    """With its latest invoice expanded; without, nothing is said of what is due."""
+    """With its latest invoice expanded and told in full; without, nothing is said of what is due, nor of discounts."""
     identity, customer = fields.text(data.get("id")), reference(data.get("customer"))
     status = fields.text(data.get("status"))
     if identity is None or customer is None or status is None:
         return None
-    items = [fields.mapping(item) for item in fields.items(fields.mapping(data.get("items")).get("data"))]
-    first = items[0] if items else {}
+    items = stripe_prices.items(data)
+    first = stripe_prices.price(items[0]) if items else {}
+    # Of items of different length the one that is paid for next; until API versions of 2025 it was the subscription's.
+    period = min(items, key=_ends, default={})
     invoice = _open(data.get("latest_invoice"))
-    # Until API versions of 2025 the period was the subscription's own.
-    period_start = fields.moment(first.get("current_period_start") or data.get("current_period_start"))
+    period_start = fields.moment(period.get("current_period_start") or data.get("current_period_start"))
     started_at = fields.moment(data.get("start_date") or data.get("created"))
     trial_end = fields.moment(data.get("trial_end"))
     # A pause begins where a trial ends; with neither invoice nor period told, it is late since it began.
@@ -38,12 +36,12 @@ def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
         customer_id=customer,
         status=status,
         collection_paused=bool(fields.mapping(data.get("pause_collection"))),
-        currency=fields.text(data.get("currency")) or fields.text(_price(first).get("currency")),
-        monthly_amount=round(sum(map(_monthly, items), Fraction(0))),
-        price_id=fields.text(_price(first).get("id")),
+        currency=fields.text(data.get("currency")) or fields.text(first.get("currency")),
+        monthly_amount=stripe_prices.monthly_amount(data),
+        price_id=fields.text(first.get("id")),
         trial_end=trial_end,
         current_period_start=period_start,
-        current_period_end=fields.moment(first.get("current_period_end") or data.get("current_period_end")),
+        current_period_end=fields.moment(period.get("current_period_end") or data.get("current_period_end")),
         cancel_at_period_end=data.get("cancel_at_period_end") is True,
         cancel_at=fields.moment(data.get("cancel_at")),
         canceled_at=fields.moment(data.get("canceled_at")),
@@ -87,6 +85,12 @@ def concerned(data: Mapping[str, Any]) -> str | None:
     return reference(details.get("subscription")) or reference(data.get("subscription"))
 
 
+def _ends(item: Mapping[str, Any]) -> tuple[float, float]:
+    """Which of the items that end at one time is the shortest: the one that began last."""
+    end, start = (fields.number(item.get(f"current_period_{name}")) for name in ("end", "start"))
+    return (float("inf") if end is None else end, -(start or 0))
+
+
 def _open(invoice: Any) -> Mapping[str, Any]:
     """The invoice while it waits to be paid; one that is only named is not known."""
     expanded = fields.mapping(invoice)
@@ -96,28 +100,3 @@ def _open(invoice: Any) -> Mapping[str, Any]:
 def _due(invoice: Mapping[str, Any]) -> datetime | None:
     """An invoice that is charged by itself has no due date: it is to be paid when it is made."""
     return fields.moment(invoice.get("due_date")) or fields.moment(invoice.get("created"))
-
-
-def _price(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The item's price, or the plan that older ones have in its place."""
-    return fields.mapping(item.get("price")) or fields.mapping(item.get("plan"))
-
-
-def _monthly(item: Mapping[str, Any]) -> Fraction:
-    """What one item brings a month; nothing where that depends on use or on steps, which the price does not tell."""
-    price = _price(item)
-    recurring = fields.mapping(price.get("recurring")) or price
-    months = _MONTHS.get(str(recurring.get("interval")))
-    count, quantity = whole(recurring.get("interval_count")), whole(item.get("quantity"))
-    if months is None or count == 0 or recurring.get("usage_type") == "metered":
-        return Fraction(0)
-    return _unit_amount(price) * (1 if quantity is None else quantity) / (months * (count or 1))
-
-
-def _unit_amount(price: Mapping[str, Any]) -> Fraction:
-    """In minor units; a price with parts of one is told as a decimal only."""
-    amount = whole(price.get("unit_amount", price.get("amount")))
-    if amount is not None:
-        return Fraction(amount)
-    exact = price.get("unit_amount_decimal", price.get("amount_decimal"))
-    return Fraction(str(fields.number(str(exact)) or 0))

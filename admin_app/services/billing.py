@@ -5,9 +5,10 @@ applied, never what a delivery says. What can change what is in force goes throu
 Locks: clients by number, then the subscription.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import exists, select
@@ -33,6 +34,10 @@ FETCHED = (
 IN_FORCE = (
     *("billing_status", "payment_active", "pending_cancellation", "cancellation_requested_at"),
     *("trial_used_at", "trial_ends_at", "stripe_subscription_id"),
+)
+# What a subscription puts there and takes along when it goes to somebody else; a trial that began is used for good.
+OF_NO_SUBSCRIPTION: Mapping[str, Any] = MappingProxyType(
+    {"pending_cancellation": False, "cancellation_requested_at": None, "trial_ends_at": None}
 )
 BY_THE_CLOCK = "the clock"
 # A row's status between its making and its first writing, in one transaction.
@@ -79,15 +84,16 @@ def take_in(
         return owner if owner is not None and owner.id == row.client_id else former_owner
     seen_before = row.fetched_at if row.status != NOT_SEEN else None
     former_status = _write(ctx, row, found, owner, fetched_at)
-    # An event of long ago that is handled only now did not bring what was not there yet when Stripe was last asked.
-    told = max(filter(None, (told_at, seen_before))) if told_at else None
-    at = billing_mapping.happened_at(row, former_status) or told
+    at = billing_mapping.happened_at(row, former_status) or told_at
+    if at is not None and seen_before is not None:
+        # What was not there yet when Stripe was last asked came after that, whatever an old event or invoice says.
+        at = max(at, seen_before)
     if owner is not None:
         _link(ctx.session, owner, found)
         refresh(ctx, owner, cause=cause, at=at)
     if former_owner is not None:
         _nothing_of_before(ctx, former_owner)
-        refresh(ctx, former_owner, cause=cause, at=at, goes_back_to=WITHOUT_SUBSCRIPTION)
+        refresh(ctx, former_owner, cause=cause, at=at, goes_back_to=WITHOUT_SUBSCRIPTION, left=True)
     return owner
 
 
@@ -114,13 +120,28 @@ def live(subscriptions: Iterable[Subscription]) -> list[Subscription]:
     return [found for found in subscriptions if not billing_mapping.is_over(found)]
 
 
+def gave_way(client: Client, subscriptions: Sequence[Subscription]) -> bool:
+    """Whether a subscription took the place of the trial that staff granted, which is over and used then, for good."""
+    used_at = _trial_used_at(client, subscriptions)
+    if client.trial_granted_until is None or used_at is None:
+        return False
+    return billing_mapping.had_since(subscriptions, used_at)
+
+
 def refresh(
-    ctx: Ctx, client: Client, *, cause: Cause, at: datetime | None = None, goes_back_to: Meaning | None = None
+    ctx: Ctx,
+    client: Client,
+    *,
+    cause: Cause,
+    at: datetime | None = None,
+    goes_back_to: Meaning | None = None,
+    left: bool = False,
 ) -> bool:
     """Work out anew what is in force for a locked client; whether anything changed.
 
     `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions, whose
-    override was just lifted, or whose last subscription is somebody else's now.
+    override was just lifted, or whose last subscription is somebody else's now. With `left` it is, and nothing that
+    came from it stays.
     """
     override = open_override(ctx.session, client.id)
     if override is not None and override.until <= ctx.now:
@@ -131,7 +152,8 @@ def refresh(
     subscriptions = subscriptions_of(ctx.session, client.id)
     basis = _basis(client, subscriptions, goes_back_to or Meaning.of(client), ctx.now)
     means = basis if override is None else Meaning.decided(override.status)
-    return _apply(ctx, client, subscriptions, means, cause, at)
+    facts = {**(OF_NO_SUBSCRIPTION if left else {}), **_facts(client, subscriptions, ctx.now)}
+    return _apply(ctx, client, subscriptions, means, facts, cause, at)
 
 
 def follow_at(ctx: Ctx, client_id: int, at: datetime) -> None:
@@ -182,7 +204,7 @@ def without_override(session: Session, client: Client, now: datetime) -> Meaning
 def _basis(client: Client, subscriptions: Sequence[Subscription], kept: Meaning, now: datetime) -> Meaning:
     """What is in force when nobody decided otherwise."""
     granted = client.trial_granted_until
-    if granted is not None and granted > now and not live(subscriptions):
+    if granted is not None and granted > now and not (live(subscriptions) or gave_way(client, subscriptions)):
         return Meaning(BillingStatus.TRIAL, True)
     counts = billing_mapping.most_access(subscriptions)
     if counts is not None:
@@ -195,11 +217,12 @@ def _apply(
     client: Client,
     subscriptions: Sequence[Subscription],
     means: Meaning,
+    facts: Mapping[str, Any],
     cause: Cause,
     at: datetime | None,
 ) -> bool:
     before = {name: getattr(client, name) for name in IN_FORCE}
-    after = before | _facts(client, subscriptions, ctx.now)
+    after = {**before, **facts}
     after |= {"billing_status": means.status, "payment_active": means.payment_active}
     billing_history.note(
         ctx, client.id, (client.billing_status, means.status), subscriptions, cause=cause, at=at or ctx.now
@@ -228,15 +251,20 @@ def _facts(client: Client, subscriptions: Sequence[Subscription], now: datetime)
     counts = billing_mapping.most_access(subscriptions)
     if counts is None:
         return {} if granted is None else {"trial_ends_at": granted}
-    began = [client.trial_used_at, *(billing_mapping.trial_began_at(found) for found in subscriptions)]
-    ends_here = granted is not None and not live(subscriptions)
+    ends_here = granted is not None and not (live(subscriptions) or gave_way(client, subscriptions))
     return {
         "pending_cancellation": billing_mapping.pending_cancellation(counts, now),
         "cancellation_requested_at": billing_mapping.cancellation_requested_at(counts, now),
-        "trial_used_at": min((moment for moment in began if moment is not None), default=None),
+        "trial_used_at": _trial_used_at(client, subscriptions),
         "trial_ends_at": granted if ends_here else counts.trial_end,
         "stripe_subscription_id": counts.stripe_subscription_id,
     }
+
+
+def _trial_used_at(client: Client, subscriptions: Sequence[Subscription]) -> datetime | None:
+    """When the first trial began, here or at Stripe."""
+    began = [client.trial_used_at, *(billing_mapping.trial_began_at(found) for found in subscriptions)]
+    return min((moment for moment in began if moment is not None), default=None)
 
 
 def _word(status: BillingStatus) -> str:

@@ -25,8 +25,12 @@ UNHEARD_OF = (BillingStatus.PAST_DUE, False)
 NO_SUBSCRIPTION = (BillingStatus.NONE, False)
 # A subscription in one of these never comes back to life at Stripe.
 OVER = frozenset({"canceled", "incomplete_expired"})
+# Begun at the checkout and never paid for.
+NOT_BEGUN = frozenset({"incomplete", "incomplete_expired"})
 # Whose monthly amount counts as recurring revenue: trials pay nothing yet, the unpaid and the paused nothing any more.
 PAYING = frozenset({"active", "past_due"})
+# Waiting for a payment that did not come; one of these words may follow another.
+LATE = frozenset({"past_due", "unpaid", "paused"})
 # What gives more access comes first; payment being active goes before all of it.
 MOST_ACCESS = (
     BillingStatus.ACTIVE,
@@ -114,6 +118,13 @@ def trial_began_at(found: SubscriptionFacts) -> datetime | None:
     return found.started_at or found.current_period_start or found.trial_end
 
 
+def had_since(found: Collection[SubscriptionFacts], moment: datetime) -> bool:
+    """Whether any of them was running at some time after this moment; one whose checkout failed never was."""
+    begun = [each for each in found if each.status not in NOT_BEGUN]
+    ends = [each.ended_at or each.canceled_at or each.started_at for each in begun if is_over(each)]
+    return len(ends) < len(begun) or any(end is not None and end > moment for end in ends)
+
+
 def most_access(found: Collection[Facts]) -> Facts | None:
     """The subscription that counts when a client has several: the one that opens most, then the one paid longest."""
     return max(found, key=_access, default=None)
@@ -140,11 +151,12 @@ def happened_at(found: SubscriptionFacts, former: str | None) -> datetime | None
         return None
     if is_over(found):
         return found.ended_at or found.canceled_at
+    is_first = former in (None, "incomplete")
     match found.status:
-        case "past_due" | "unpaid":
+        case "past_due" | "unpaid" if former not in LATE:
             return found.past_due_since
-        case "trialing":
-            return found.started_at
-        case "active" if former in (None, "trialing", "incomplete"):
-            return found.trial_end or found.started_at
+        case "trialing" if is_first:
+            return found.started_at  # one that is given later, a free month, begins when it is given
+        case "active" if is_first or former == "trialing":
+            return found.trial_end or (found.started_at if is_first else None)
     return None

@@ -162,10 +162,11 @@ class GateFacts:
 
 # Written out: it is asked before every call of every client. One row per open period, one at least. The emergency stop
 # is looked for by the client that it does not have: by its flag the planner walks the whole index of the constraint.
+# A granted trial that gave way to a subscription is none any more, as in `billing.gave_way`.
 _FACTS = text("""
 SELECT c.onboarding_complete, c.outbound_paused, c.ai_disabled,
        c.billing_status, c.payment_active, c.trial_ends_at, c.trial_used_at,
-       c.trial_granted_until,
+       CASE WHEN s.had_since THEN NULL ELSE c.trial_granted_until END AS trial_granted_until,
        o.status AS override_status, o.since AS override_since, o.until AS override_until,
        o.reason AS override_reason, o.by AS override_by,
        o.status_without, o.payment_active_without,
@@ -174,7 +175,13 @@ SELECT c.onboarding_complete, c.outbound_paused, c.ai_disabled,
 FROM clients c
 LEFT JOIN billing_overrides o ON o.client_id = c.id AND o.lifted_at IS NULL
 LEFT JOIN LATERAL (
-  SELECT status, collection_paused, trial_end, ended_at FROM subscriptions WHERE client_id = c.id
+  SELECT status, collection_paused, trial_end, ended_at,
+         bool_or(
+           status NOT IN ('incomplete', 'incomplete_expired')
+           AND ((status <> 'canceled' AND ended_at IS NULL)
+                OR coalesce(ended_at, canceled_at, started_at) > c.trial_used_at)
+         ) OVER () AS had_since
+  FROM subscriptions WHERE client_id = c.id
   ORDER BY stripe_subscription_id = c.stripe_subscription_id DESC NULLS LAST, ended_at IS NULL DESC,
            started_at DESC NULLS LAST, id DESC
   LIMIT 1

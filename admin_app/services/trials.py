@@ -1,6 +1,7 @@
 """Trials that staff grant, once per client, and extend.
 
-A granted trial needs no subscription: it is in force until its end, by the clock; what Stripe says holds afterwards.
+A granted trial needs no subscription: it is in force until its end, by the clock, or until a subscription takes its
+place, which ends it for good; what Stripe says holds afterwards.
 A trial that Stripe runs is extended at Stripe (`trial_sending`), and known here once Stripe says so.
 """
 
@@ -146,9 +147,7 @@ def _not_extendable(ctx: Ctx, client: Client, end: datetime, at_stripe: Subscrip
     has_live = bool(billing.live(subscriptions))
     basis = billing.without_override(ctx.session, client, ctx.now).status
     # Whoever subscribed since then had their trial: more of it, after they left, would be a second one.
-    began = client.trial_used_at
-    paid = [each.started_at for each in subscriptions if each.started_at and each.status != "incomplete_expired"]
-    subscribed = began is not None and any(started_at > began for started_at in paid)
+    subscribed = billing.gave_way(client, subscriptions)
     was_on_trial = basis is BillingStatus.TRIAL or (client.trial_granted_until is not None and not subscribed)
     if at_stripe is None and (has_live or not was_on_trial):
         return f"{client.name} has no trial that could be extended."

@@ -118,9 +118,14 @@ def subscribe(
     currency: str = "eur",
     interval: str = "month",
     trial_days: int | None = None,
+    items: Sequence[Mapping[str, Any]] = (),
+    discounts: Sequence[Mapping[str, Any]] = (),
     deliver: bool = True,
 ) -> dict[str, Any]:
-    """A customer, new or of this id, subscribes, paid or on trial; answers the subscription. Minor units."""
+    """A customer, new or of this id, subscribes, paid or on trial; answers the subscription. Minor units.
+
+    `items` in place of one of that amount, and `discounts`, are as in `stripe_price_records`.
+    """
     wanted = {
         "email": email,
         "customer_id": customer,
@@ -129,6 +134,8 @@ def subscribe(
         "currency": currency,
         "interval": interval,
         "trial_days": trial_days,
+        "items": [*items] or None,
+        "discounts": [*discounts] or None,
         "deliver": deliver,
     }
     made: dict[str, Any] = control.post(simulator, "stripe/subscriptions", wanted)
@@ -170,6 +177,11 @@ def end_trial(simulator: str, subscription_id: str, *, pays: bool = True, delive
 def pause(simulator: str, subscription_id: str, *, on: bool = True, deliver: bool = True) -> dict[str, Any]:
     """Its invoices are not collected for now, or again."""
     return _change(simulator, subscription_id, "pause", deliver=deliver, on=on)
+
+
+def rewind(simulator: str, subscription_id: str, *, days: int, deliver: bool = False) -> dict[str, Any]:
+    """So many days go by for it: what they bring, renewals or an end, happens at the times at which it was due."""
+    return _change(simulator, subscription_id, "rewind", deliver=deliver, days=days)
 
 
 def _change(simulator: str, subscription_id: str, act: str, **wanted: Any) -> dict[str, Any]:

@@ -4,15 +4,16 @@ A renewal happens when it is asked for, or when time has brought it: whatever lo
 what has become due. Each act tells the product what Stripe would.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from admin_app.simulator import stripe_billing_records as records
+from admin_app.simulator import stripe_price_records as prices
 from admin_app.simulator import stripe_records
 from admin_app.simulator.store import Document
 from admin_app.simulator.stripe_actions import alone, is_live, tell
-from admin_app.simulator.stripe_billing_records import INTERVALS
-from admin_app.simulator.stripe_records import CUSTOMER, INVOICE, SUBSCRIPTION
+from admin_app.simulator.stripe_price_records import INTERVALS
+from admin_app.simulator.stripe_records import COUPON, CUSTOMER, DISCOUNT, INVOICE, SUBSCRIPTION
 from admin_app.simulator.world import Refused, World
 
 # The tries of a card, after which a subscription is given up as unpaid.
@@ -47,9 +48,14 @@ def subscribe(
     currency: str = "eur",
     interval: str = "month",
     trial_days: int | None = None,
+    items: Sequence[Mapping[str, Any]] = (),
+    discounts: Sequence[Mapping[str, Any]] = (),
     deliver: bool = True,
 ) -> Document:
-    """A customer, new or known by id, begins a subscription, on trial or paid by a card that works."""
+    """A customer, new or known by id, begins a subscription, on trial or paid by a card that works.
+
+    `items` in place of one of this amount: what `prices.price` takes, with a quantity and discounts of their own.
+    """
     if interval not in INTERVALS or amount < 0 or (trial_days is not None and trial_days < 1):
         raise Refused(f"An amount, an interval ({', '.join(INTERVALS)}) and days of trial above nothing are needed.")
     customer = world.store.get(CUSTOMER, customer_id or "")
@@ -57,10 +63,13 @@ def subscribe(
         customer = records.customer(email=email, name=name, live=is_live(world))
         customer |= {"id": customer_id or customer["id"]}
         world.store.put(CUSTOMER, customer)
-    price = records.price(amount, currency, interval, live=is_live(world))
+    wanted = [*items] or [{"amount": amount, "interval": interval}]
+    sold = [prices.price(each, currency, live=is_live(world)) for each in wanted]
     trial_end = None if trial_days is None else stripe_records.now() + trial_days * INTERVALS["day"]
     metadata = {} if client_id is None else {"clientId": str(client_id)}
-    begun = records.subscription(customer, price, metadata=metadata, trial_end=trial_end)
+    granted = _grant(world, discounts, currency)
+    begun = records.subscription(customer, *sold, metadata=metadata, trial_end=trial_end, discounts=granted)
+    begun = _with_wanted(world, begun, wanted)
     begun, invoice = _bill(world, begun, "subscription_create", paid=True)
     tell(world, "customer.subscription.created", begun, deliver=deliver)
     tell(world, "invoice.paid", invoice, deliver=deliver)
@@ -118,14 +127,15 @@ def uncancel(world: World, subscription_id: str, *, deliver: bool = True) -> Doc
 def change_price(
     world: World, subscription_id: str, *, amount: int, interval: str | None = None, deliver: bool = True
 ) -> Document:
-    """Another price from now on."""
+    """Another price of its first item from now on."""
     found = _running(world, subscription_id)
-    held = records.only_item(found)["price"]
+    first, *others = records.items(found)
+    held = first["price"]
     wanted = interval or held["recurring"]["interval"]
     if wanted not in INTERVALS or amount < 0:
         raise Refused(f"An amount and an interval ({', '.join(INTERVALS)}) are needed.")
-    price = records.price(amount, held["currency"], wanted, live=is_live(world))
-    changed = records.with_item(found, price=price, plan=records.plan(price))
+    price = prices.price({"amount": amount, "interval": wanted}, held["currency"], live=is_live(world))
+    changed = records.with_items(found, [first | {"price": price, "plan": prices.plan(price)}, *others])
     return _change(world, found, {"items": changed["items"]}, deliver=deliver)
 
 
@@ -147,6 +157,24 @@ def pause(world: World, subscription_id: str, *, on: bool = True, deliver: bool 
 
 
 @alone
+def rewind(world: World, subscription_id: str, *, days: int, deliver: bool = True) -> Document:
+    """Everything of it began so many days earlier, as if they had gone by; what they bring follows."""
+    found, by = _running(world, subscription_id), days * INTERVALS["day"]
+    items = [
+        each | {name: each[name] - by for name in ("created", "current_period_start", "current_period_end")}
+        for each in records.items(found)
+    ]
+    earlier = {name: found[name] - by for name in ("created", "start_date", "trial_start", "trial_end") if found[name]}
+    for name in [*found["discounts"], *(name for each in items for name in each["discounts"])]:
+        discount = world.store.get(DISCOUNT, name) or {}
+        moved = {part: discount[part] - by for part in ("start", "end") if discount[part]}
+        world.store.put(DISCOUNT, discount | moved)
+    moved_back = records.with_items(found, items) | earlier
+    world.store.put(SUBSCRIPTION, moved_back)
+    return _catch_up(world, moved_back, deliver=deliver)
+
+
+@alone
 def change(
     world: World, found: Document, wanted: Mapping[str, Any], *, key: str | None = None, deliver: bool = True
 ) -> Document:
@@ -157,7 +185,7 @@ def change(
         begun = found["trial_start"] if found["status"] == "trialing" else now
         period = {"current_period_start": begun, "current_period_end": wanted["trial_end"]}
         parts |= {"status": "trialing", "trial_start": begun, "trial_end": wanted["trial_end"]}
-        parts |= {"billing_cycle_anchor": wanted["trial_end"], "items": records.with_item(found, **period)["items"]}
+        parts |= {"billing_cycle_anchor": wanted["trial_end"], "items": _all_with(found, period)["items"]}
     if "cancel_at_period_end" in wanted:
         parts |= _ending(found | parts, on=wanted["cancel_at_period_end"])
     return _change(world, found, parts, key=key, deliver=deliver)
@@ -178,7 +206,7 @@ def _ending(found: Document, *, on: bool) -> dict[str, Any]:
         return {}
     return {
         "cancel_at_period_end": on,
-        "cancel_at": records.only_item(found)["current_period_end"] if on else None,
+        "cancel_at": records.next_due(found) if on else None,
         "canceled_at": stripe_records.now() if on else None,
         "cancellation_details": records.cancellation("cancellation_requested" if on else None),
     }
@@ -198,20 +226,74 @@ def _open_invoice(world: World, found: Document) -> Document | None:
     return dict(invoice) if invoice and invoice["status"] == "open" else None
 
 
+def _with_wanted(world: World, begun: Document, wanted: Sequence[Mapping[str, Any]]) -> Document:
+    """Its items in the quantities and with the discounts that are wanted of each."""
+    given = [
+        {"quantity": of.get("quantity", 1), "discounts": _grant(world, of.get("discounts", ()), begun["currency"])}
+        for of in wanted
+    ]
+    return records.with_items(begun, [each | of for each, of in zip(records.items(begun), given, strict=True)])
+
+
+def _all_with(found: Document, parts: Mapping[str, Any]) -> Document:
+    return records.with_items(found, [each | dict(parts) for each in records.items(found)])
+
+
+def _grant(world: World, wanted: Sequence[Mapping[str, Any]], currency: str) -> list[str]:
+    """The ids of new discounts, each by a coupon of its own."""
+    made = [prices.discount(each, currency, live=is_live(world)) for each in wanted]
+    for coupon, discount in made:
+        world.store.put(COUPON, coupon)
+        world.store.put(DISCOUNT, discount)
+    return [discount["id"] for _, discount in made]
+
+
+def _still(world: World, names: Sequence[str], at: int, *, used: bool) -> list[str]:
+    """The discounts that are not over: one for a while by its end, one for once when an invoice has used it."""
+    return [
+        name
+        for name in names
+        if ((world.store.get(DISCOUNT, name) or {})["end"] or at + 1) > at
+        and not (used and _coupons(world, [name])[name]["duration"] == "once")
+    ]
+
+
+def _coupons(world: World, names: Sequence[str]) -> dict[str, Document]:
+    """By the ids of the discounts."""
+    discounts = {name: world.store.get(DISCOUNT, name) or {} for name in names}
+    return {name: world.store.get(COUPON, found["source"]["coupon"]) or {} for name, found in discounts.items()}
+
+
+def _with_discounts(world: World, found: Document, at: int, *, used: Sequence[str] = ()) -> Document:
+    """Without the discounts that are over; `used` are the items that were just billed for."""
+    left = [
+        each | {"discounts": _still(world, each["discounts"], at, used=each["id"] in used)}
+        for each in records.items(found)
+    ]
+    return records.with_items(found, left) | {"discounts": _still(world, found["discounts"], at, used=bool(used))}
+
+
 def _bill(
-    world: World, found: Document, reason: str, *, paid: bool, at: int | None = None
+    world: World, found: Document, reason: str, *, paid: bool, at: int | None = None, only: Sequence[str] = ()
 ) -> tuple[Document, Document]:
-    """The subscription, kept, with an invoice of the period that it is in."""
+    """The subscription, kept, with an invoice of the period that it, or `only` these items of it, is in."""
+    now = at or stripe_records.now()
+    found = _with_discounts(world, found, now)
+    billed_for = [each for each in records.items(found) if not only or each["id"] in only]
+    names = [*found["discounts"], *(name for each in billed_for for name in each["discounts"])]
     customer = world.store.get(CUSTOMER, found["customer"]) or {}
     invoice = records.invoice(
         found,
+        billed_for,
+        _coupons(world, names),
         number=world.store.count(INVOICE) + 1,
         email=customer.get("email"),
         reason=reason,
         paid=paid,
-        created=at or stripe_records.now(),
+        created=now,
     )
-    billed = found | {"latest_invoice": invoice["id"]}
+    used = [] if found["status"] == "trialing" else [each["id"] for each in billed_for]
+    billed = _with_discounts(world, found, now, used=used) | {"latest_invoice": invoice["id"]}
     world.store.put(INVOICE, invoice)
     world.store.put(SUBSCRIPTION, billed)
     return billed, invoice
@@ -219,15 +301,21 @@ def _bill(
 
 def _renew(world: World, found: Document, *, paid: bool, deliver: bool, start: int | None = None) -> Document:
     """The next period begins; the one that runs is cut short where it is not over yet."""
-    held, begun = records.only_item(found), start or stripe_records.now()
-    end = begun + INTERVALS[held["price"]["recurring"]["interval"]]
+    due, begun = records.next_due(found), start or stripe_records.now()
+    renewed_items = [each["id"] for each in records.items(found) if each["current_period_end"] == due]
+    moved = [
+        each | {"current_period_start": begun, "current_period_end": begun + prices.length(each["price"])}
+        if each["id"] in renewed_items
+        else each
+        for each in records.items(found)
+    ]
     parts = {
         "status": "active" if paid else "past_due",
-        "items": records.with_item(found, current_period_start=begun, current_period_end=end)["items"],
+        "items": records.with_items(found, moved)["items"],
         "trial_end": min(found["trial_end"], begun) if found["trial_end"] else None,
     }
     previous = {name: found[name] for name in parts if found[name] != parts[name]}
-    renewed, invoice = _bill(world, found | parts, "subscription_cycle", paid=paid, at=begun)
+    renewed, invoice = _bill(world, found | parts, "subscription_cycle", paid=paid, at=begun, only=renewed_items)
     tell(world, "invoice.paid" if paid else "invoice.payment_failed", invoice, deliver=deliver)
     previous["latest_invoice"] = found["latest_invoice"]
     tell(world, "customer.subscription.updated", renewed, deliver=deliver, previous=previous)
@@ -260,14 +348,14 @@ def _end(world: World, found: Document, reason: str, *, deliver: bool, at: int |
     return ended
 
 
-def _catch_up(world: World, found: Document) -> Document:
+def _catch_up(world: World, found: Document, *, deliver: bool = True) -> Document:
     """What time has brought since somebody last looked: an end, or the periods that came and were paid."""
     now = stripe_records.now()
     while not is_over(found) and found["status"] not in _LATE:
-        due = records.only_item(found)["current_period_end"]
+        due = records.next_due(found)
         if due > now:
             break
         if found["cancel_at_period_end"]:
-            return _end(world, found, "cancellation_requested", deliver=True, at=due)
-        found = _renew(world, found, paid=True, deliver=True, start=due)
+            return _end(world, found, "cancellation_requested", deliver=deliver, at=due)
+        found = _renew(world, found, paid=True, deliver=deliver, start=due)
     return found

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from admin_app.simulator import stripe_billing as billing
+from admin_app.simulator import stripe_billing_records as billing_records
 from admin_app.simulator import stripe_calls as calls
 from admin_app.simulator import stripe_records as records
 from admin_app.simulator.store import Document
@@ -45,6 +46,13 @@ def add(routes: Blueprint, world: World) -> None:
         billing.find(world, subscription_id)
         return calls.one(world, SUBSCRIPTION, subscription_id)
 
+    @routes.get("/subscription_items")
+    def subscription_items() -> Response:
+        found = billing.find(world, request.args.get("subscription", ""))
+        if found is None:
+            raise calls.missing("subscription", request.args.get("subscription", ""))
+        return jsonify(calls.page(world, "subscription_item", found=billing_records.items(found)))
+
     @routes.post("/subscriptions/<subscription_id>")
     def update(subscription_id: str) -> Response:
         return calls.once(world, lambda wanted: _update(world, subscription_id, wanted))
@@ -54,7 +62,7 @@ def add(routes: Blueprint, world: World) -> None:
         found = billing.find(world, subscription_id)
         if found is None or billing.is_over(found):
             raise calls.missing("subscription", subscription_id)
-        return jsonify(billing.end_now(world, found))
+        return jsonify(records.shown(billing.end_now(world, found)))
 
 
 def _of_subscription(world: World) -> list[Document]:

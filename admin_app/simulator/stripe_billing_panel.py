@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from admin_app.simulator import stripe_billing as billing
 from admin_app.simulator import stripe_billing_records as records
-from admin_app.simulator import stripe_billing_seed, stripe_records
+from admin_app.simulator import stripe_billing_seed, stripe_price_records, stripe_records
 from admin_app.simulator.store import Document
 from admin_app.simulator.stripe_records import CUSTOMER, SUBSCRIPTION
 from admin_app.simulator.world import Refused, World, text
@@ -22,8 +22,10 @@ ACTS: Mapping[str, tuple[Callable[..., Document], tuple[str, ...]]] = {
     "change-price": (billing.change_price, ("amount", "interval")),
     "end-trial": (billing.end_trial, ("pays",)),
     "pause": (billing.pause, ("on",)),
+    "rewind": (billing.rewind, ("days",)),
 }
-_NUMBERS, _FLAGS = frozenset({"amount", "client_id", "trial_days"}), frozenset({"at_period_end", "on", "pays"})
+_NUMBERS, _FLAGS = frozenset({"amount", "client_id", "days", "trial_days"}), frozenset({"at_period_end", "on", "pays"})
+_LISTS = frozenset({"items", "discounts"})
 # By the name of a button: what it does, with what.
 _BUTTONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "cancel-now": ("cancel", {"at_period_end": False}),
@@ -39,7 +41,7 @@ def controls(routes: Blueprint, world: World) -> None:
         given = _given(body if isinstance(body, dict) else {}, _TO_BEGIN)
         if "email" not in given:
             raise Refused("email is needed.")
-        return jsonify(billing.subscribe(world, deliver=_delivers(body), **given))
+        return jsonify(stripe_records.shown(billing.subscribe(world, deliver=_delivers(body), **given)))
 
     @routes.post("/stripe/subscriptions/seed")
     def subscriptions_seeded() -> Response:
@@ -52,7 +54,7 @@ def controls(routes: Blueprint, world: World) -> None:
         body = request.get_json(silent=True)
         do, takes = ACTS[act]
         given = _given(body if isinstance(body, dict) else {}, takes)
-        return jsonify(do(world, subscription_id, deliver=_delivers(body), **given))
+        return jsonify(stripe_records.shown(do(world, subscription_id, deliver=_delivers(body), **given)))
 
     @routes.post("/pages/stripe/subscribe")
     def subscribe_by_form() -> WerkzeugResponse:
@@ -80,7 +82,10 @@ def controls(routes: Blueprint, world: World) -> None:
         return redirect(url_for("panel.home"), 303)
 
 
-_TO_BEGIN = ("email", "name", "customer_id", "client_id", "amount", "currency", "interval", "trial_days")
+_TO_BEGIN = (
+    *("email", "name", "customer_id", "client_id", "amount", "currency", "interval", "trial_days"),
+    *("items", "discounts"),
+)
 
 
 def overview(world: World, shown: int) -> dict[str, Any]:
@@ -89,20 +94,23 @@ def overview(world: World, shown: int) -> dict[str, Any]:
     return {
         "subscriptions": [_row(world, found) for found in latest],
         "subscription_count": world.store.count(SUBSCRIPTION),
-        "intervals": tuple(records.INTERVALS),
+        "intervals": tuple(stripe_price_records.INTERVALS),
     }
 
 
 def _row(world: World, found: Document) -> dict[str, Any]:
-    price = records.only_item(found)["price"]
+    first, *others = records.items(found)
+    price = first["price"]
+    cost = stripe_records.money(stripe_price_records.asked(first), price["currency"])
+    more = f" and {len(others)} more" if others else ""
     customer = world.store.get(CUSTOMER, found["customer"]) or {}
     over, ends, trial = billing.is_over(found), found["cancel_at_period_end"], found["status"] == "trialing"
     paused, late = found["pause_collection"] is not None, found["status"] in {"past_due", "unpaid"}
     return {
         "id": found["id"],
         "payer": customer.get("email"),
-        "price": f"{stripe_records.money(price['unit_amount'], price['currency'])} a {price['recurring']['interval']}",
-        "whole_price": price["unit_amount"] // 100,
+        "price": f"{cost} a {price['recurring']['interval']}{more}",
+        "whole_price": (price["unit_amount"] or 0) // 100,
         "status": found["status"] + ", ends with its period" * (ends and not over) + ", collection paused" * paused,
         "is_over": over,
         "acts": [
@@ -133,7 +141,9 @@ def _given(body: Mapping[str, Any], takes: tuple[str, ...]) -> dict[str, Any]:
             raise Refused(f"{name} must be true or false.")
         if name in _NUMBERS and (not isinstance(value, int) or isinstance(value, bool)):
             raise Refused(f"{name} must be a whole number.")
-        given[name] = value if name in _FLAGS | _NUMBERS else text(body, name)
+        if name in _LISTS and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
+            raise Refused(f"{name} must be a list of objects.")
+        given[name] = value if name in _FLAGS | _NUMBERS | _LISTS else text(body, name)
     return given
 
 

@@ -1,12 +1,12 @@
 """Customers, subscriptions and invoices of the simulated Stripe, in the shape in which its API shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from admin_app.simulator.store import Document
+from admin_app.simulator.stripe_price_records import asked, length, plan, taken_off
 from admin_app.simulator.stripe_records import new_id, now
 
-INTERVALS = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "year": 365 * 86_400}
 _RETRY_AFTER = 3 * 86_400
 
 
@@ -27,7 +27,6 @@ _SUBSCRIPTION_UNPLAYED: dict[str, Any] = {
     "billing_schedules": [],
     "collection_method": "charge_automatically",
     "default_tax_rates": [],
-    "discounts": [],
     "invoice_settings": {
         **_nothing("account_tax_ids", "custom_fields", "description", "footer"),
         "issuer": {"type": "self"},
@@ -90,33 +89,10 @@ def customer(*, email: str | None, name: str | None, live: bool) -> Document:
     }
 
 
-def price(amount: int, currency: str, interval: str, *, live: bool) -> Document:
-    return {
-        "id": new_id("price"),
-        "object": "price",
-        **_nothing("custom_unit_amount", "lookup_key", "nickname", "tiers_mode", "transform_quantity"),
-        "active": True,
-        "billing_scheme": "per_unit",
-        "created": now(),
-        "currency": currency,
-        "livemode": live,
-        "metadata": {},
-        "product": "prod_agent",
-        "recurring": {
-            **_nothing("meter", "trial_period_days"),
-            "interval": interval,
-            "interval_count": 1,
-            "usage_type": "licensed",
-        },
-        "tax_behavior": "exclusive",
-        "type": "recurring",
-        "unit_amount": amount,
-        "unit_amount_decimal": str(amount),
-    }
-
-
-def item(subscription_id: str, of: Document, *, start: int, end: int) -> Document:
-    """One unit of a price."""
+def item(
+    subscription_id: str, of: Document, *, start: int, end: int, quantity: int = 1, discounts: Sequence[str] = ()
+) -> Document:
+    """So many units of a price."""
     return {
         "id": new_id("si"),
         "object": "subscription_item",
@@ -124,54 +100,44 @@ def item(subscription_id: str, of: Document, *, start: int, end: int) -> Documen
         "created": start,
         "current_period_start": start,
         "current_period_end": end,
-        "discounts": [],
+        "discounts": [*discounts],
         "metadata": {},
         "plan": plan(of),
         "price": of,
-        "quantity": 1,
+        "quantity": quantity,
         "subscription": subscription_id,
         "tax_rates": [],
     }
 
 
-def plan(of: Document) -> Document:
-    """A price in the older words, which items still carry beside it."""
-    return {
-        "id": of["id"],
-        "object": "plan",
-        **_nothing("meter", "nickname", "tiers_mode", "transform_usage", "trial_period_days"),
-        **{name: of[name] for name in ("active", "billing_scheme", "created", "currency", "livemode", "metadata")},
-        "amount": of["unit_amount"],
-        "amount_decimal": of["unit_amount_decimal"],
-        "interval": of["recurring"]["interval"],
-        "interval_count": 1,
-        "product": of["product"],
-        "usage_type": "licensed",
-    }
-
-
 def subscription(
-    of: Document, sold: Document, *, metadata: Mapping[str, str], trial_end: int | None, start: int | None = None
+    of: Document,
+    *sold: Document,
+    metadata: Mapping[str, str],
+    trial_end: int | None,
+    start: int | None = None,
+    discounts: Sequence[str] = (),
 ) -> Document:
     """Begun now, or at `start`, by this customer: on trial until then, or paid for one period."""
     identity, begun = new_id("sub"), start or now()
-    end = trial_end or begun + INTERVALS[sold["recurring"]["interval"]]
+    items = [item(identity, each, start=begun, end=trial_end or begun + length(each)) for each in sold]
     return {
         "id": identity,
         "object": "subscription",
         **_SUBSCRIPTION_UNPLAYED,
-        "billing_cycle_anchor": end,
+        "billing_cycle_anchor": min(each["current_period_end"] for each in items),
         "cancel_at": None,
         "cancel_at_period_end": False,
         "canceled_at": None,
         "cancellation_details": cancellation(None),
         "created": begun,
-        "currency": sold["currency"],
+        "currency": sold[0]["currency"],
         "customer": of["id"],
+        "discounts": [*discounts],
         "ended_at": None,
         "items": {
             "object": "list",
-            "data": [item(identity, sold, start=begun, end=end)],
+            "data": items,
             "has_more": False,
             "url": f"/v1/subscription_items?subscription={identity}",
         },
@@ -190,21 +156,41 @@ def cancellation(reason: str | None) -> dict[str, Any]:
     return {**_nothing("comment", "feedback", "feedback_option"), "reason": reason}
 
 
-def only_item(of: Document) -> Document:
-    found: Document = of["items"]["data"][0]
+def items(of: Document) -> list[Document]:
+    found: list[Document] = of["items"]["data"]
     return found
 
 
-def with_item(of: Document, **changed: Any) -> Document:
-    """The subscription with its one item changed."""
-    return of | {"items": {**of["items"], "data": [only_item(of) | changed]}}
+def next_due(of: Document) -> int:
+    """When the first of its items is to be paid for again."""
+    return min(int(each["current_period_end"]) for each in items(of))
 
 
-def invoice(of: Document, *, number: int, email: str | None, reason: str, paid: bool, created: int) -> Document:
-    """For the period that the subscription is in; a trial's costs nothing."""
-    identity, held = new_id("in"), only_item(of)
-    amount = 0 if of["status"] == "trialing" else held["price"]["unit_amount"] * held["quantity"]
-    start, end = held["current_period_start"], held["current_period_end"]
+def with_items(of: Document, changed: Sequence[Document]) -> Document:
+    return of | {"items": {**of["items"], "data": [*changed]}}
+
+
+def invoice(
+    of: Document,
+    billed: Sequence[Document],
+    coupons: Mapping[str, Document],
+    *,
+    number: int,
+    email: str | None,
+    reason: str,
+    paid: bool,
+    created: int,
+) -> Document:
+    """For the period that these items of the subscription are in; a trial's costs nothing.
+
+    `coupons` are those of all its discounts, by the ids of the discounts.
+    """
+    identity, on_trial = new_id("in"), of["status"] == "trialing"
+    lines = [_line(of, each, identity, 0 if on_trial else asked(each)) for each in billed]
+    subtotal = sum(line["amount"] for line in lines)
+    off = 0 if on_trial else sum(_discounts(of, billed, coupons))
+    amount, period = subtotal - off, min(billed, key=lambda each: int(each["current_period_end"]))
+    start, end = period["current_period_start"], period["current_period_end"]
     return {
         "id": identity,
         "object": "invoice",
@@ -223,7 +209,7 @@ def invoice(of: Document, *, number: int, email: str | None, reason: str, paid: 
         "invoice_pdf": None,
         "lines": {
             "object": "list",
-            "data": [_line(of, identity, amount, start, end)],
+            "data": lines,
             "has_more": False,
             "url": f"/v1/invoices/{identity}/lines",
         },
@@ -236,8 +222,8 @@ def invoice(of: Document, *, number: int, email: str | None, reason: str, paid: 
         },
         "period_end": end,
         "period_start": start,
-        "subtotal": amount,
-        "subtotal_excluding_tax": amount,
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
         "total": amount,
         "total_excluding_tax": amount,
         "webhooks_delivered_at": created,
@@ -260,15 +246,33 @@ def settled(amount: int, *, paid: bool, at: int) -> dict[str, Any]:
     }
 
 
-def _line(of: Document, invoice_id: str, amount: int, start: int, end: int) -> Document:
-    held = only_item(of)
+def _discounts(of: Document, billed: Collection[Document], coupons: Mapping[str, Document]) -> list[int]:
+    """What each discount takes off: those of an item off its line, then the subscription's off what is left."""
+    off, left = [], {each["id"]: asked(each) for each in billed}
+    for each in billed:
+        for name in each["discounts"]:
+            off.append(taken_off(coupons[name], left[each["id"]]))
+            left[each["id"]] -= off[-1]
+    for name in of["discounts"]:
+        products = coupons[name].get("_applies_to", {}).get("products")
+        meant = [each["id"] for each in billed if products is None or each["price"]["product"] in products]
+        total = sum(left[identity] for identity in meant)
+        off.append(taken_off(coupons[name], total))
+        rest = off[-1]
+        for identity in meant:
+            share = min(left[identity], rest if identity == meant[-1] else off[-1] * left[identity] // (total or 1))
+            left[identity], rest = left[identity] - share, rest - share
+    return off
+
+
+def _line(of: Document, held: Document, invoice_id: str, amount: int) -> Document:
     return {
         "id": new_id("il"),
         "object": "line_item",
         **_nothing("discount_amounts", "pretax_credit_amounts", "quantity_decimal", "taxes"),
         "amount": amount,
         "currency": of["currency"],
-        "description": "1 × Phone agent",
+        "description": f"{held['quantity']} × Phone agent",
         "discountable": False,
         "discounts": [],
         "invoice": invoice_id,
@@ -285,7 +289,7 @@ def _line(of: Document, invoice_id: str, amount: int, start: int, end: int) -> D
             },
             "type": "subscription_item_details",
         },
-        "period": {"end": end, "start": start},
+        "period": {"end": held["current_period_end"], "start": held["current_period_start"]},
         "pricing": {
             "price_details": {"price": held["price"]["id"], "product": held["price"]["product"]},
             "type": "price_details",

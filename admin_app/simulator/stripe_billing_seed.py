@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from admin_app.simulator import stripe_billing_records as records
+from admin_app.simulator import stripe_price_records as prices
 from admin_app.simulator.store import Document
 from admin_app.simulator.stripe_actions import is_live
 from admin_app.simulator.stripe_records import CUSTOMER, INVOICE, SUBSCRIPTION
@@ -29,7 +30,7 @@ def _add(world: World, item: Mapping[str, Any], number: int, found: dict[str, li
     live = is_live(world)
     customer = records.customer(email=item["email"], name=item["name"], live=live)
     customer |= {"id": item["customer_id"], "created": item["started_at"]}
-    price = records.price(item["amount"], item["currency"], item["interval"], live=live)
+    price = prices.price({"amount": item["amount"], "interval": item["interval"]}, item["currency"], live=live)
     # So that what is seeded twice, into two simulators, is the same.
     price |= {"id": item["price_id"], "created": item["started_at"]}
     metadata = {"clientId": str(item["client_id"])} if item["client_id"] else {}
@@ -53,7 +54,14 @@ def _add(world: World, item: Mapping[str, Any], number: int, found: dict[str, li
     }
     paid = not item["amount_due"]
     invoice = records.invoice(
-        made, number=number, email=item["email"], reason="subscription_cycle", paid=paid, created=item["invoice_at"]
+        made,
+        [held],
+        {},
+        number=number,
+        email=item["email"],
+        reason="subscription_cycle",
+        paid=paid,
+        created=item["invoice_at"],
     )
     if not paid:
         owed = records.settled(item["amount_due"], paid=False, at=item["invoice_at"])

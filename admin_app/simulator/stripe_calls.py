@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -16,6 +17,7 @@ from admin_app.simulator.world import World
 
 _KEY = "stripe_idempotency_key"
 _DEFAULT_PAGE, _LARGEST_PAGE = 10, 100
+_DEEPEST = 4  # levels of an expansion, the `data` of a list included
 _BOUNDS: Mapping[str, Callable[[int, int], bool]] = {
     "gte": lambda value, bound: value >= bound,
     "gt": lambda value, bound: value > bound,
@@ -98,21 +100,38 @@ def one(world: World, kind: str, identity: str) -> Response:
 
 
 def expanded(world: World, document: Document, paths: Any) -> Document:
-    """As the API shows it, with what is asked for in place of its id."""
-    answer = dict(records.shown(document))
+    """As the API shows it, with what is asked for in place of its id or beside what is told without asking."""
+    answer = deepcopy(document)
     for path in paths if isinstance(paths, list) else []:
+        if path.count(".") >= _DEEPEST:
+            raise invalid(
+                "parameter_invalid", "expand", f"You cannot expand more than {_DEEPEST} levels of a property."
+            )
         _expand(world, answer, path.split("."))
-    return answer
+    return records.shown(answer)
 
 
-def _expand(world: World, document: Document, path: list[str]) -> None:
-    value = document.get(path[0])
-    if isinstance(value, str):
-        target = world.store.get(KINDS.get(value.partition("_")[0], ""), value)
-        value = dict(records.shown(target)) if target else value
-        document[path[0]] = value
-    if path[1:] and isinstance(value, dict):
-        _expand(world, value, path[1:])
+def _expand(world: World, node: Any, path: list[str]) -> None:
+    if isinstance(node, list):
+        for each in node:
+            _expand(world, each, path)
+    if not isinstance(node, dict):
+        return
+    name, rest = path[0], path[1:]
+    if f"_{name}" in node:
+        node[name] = node.pop(f"_{name}")
+    if name in node:
+        node[name] = _found(world, node[name])
+        if rest:
+            _expand(world, node[name], rest)
+
+
+def _found(world: World, value: Any) -> Any:
+    """What an id, or each of several, leads to."""
+    if isinstance(value, list):
+        return [_found(world, each) for each in value]
+    target = world.store.get(KINDS.get(value.partition("_")[0], ""), value) if isinstance(value, str) else None
+    return value if target is None else deepcopy(target)
 
 
 def page(world: World, kind: str, *filters: str, found: Iterable[Document] | None = None) -> dict[str, Any]:
@@ -131,10 +150,10 @@ def page(world: World, kind: str, *filters: str, found: Iterable[Document] | Non
         raise missing(kind, after)
     rest = documents if after is None else documents[ids.index(after) + 1 :]
     size = min(number(asked.get("limit", _DEFAULT_PAGE), "limit"), _LARGEST_PAGE)
-    paths = [path.removeprefix("data.") for path in asked.get("expand") or []]
+    paths = asked.get("expand") or []
     return {
         "object": "list",
-        "data": [expanded(world, document, paths) for document in rest[:size]],
+        "data": [expanded(world, {"data": document}, paths)["data"] for document in rest[:size]],
         "has_more": len(rest) > size,
         "url": request.path.removeprefix("/stripe"),
     }

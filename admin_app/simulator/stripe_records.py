@@ -11,6 +11,7 @@ API_VERSION = "2026-10-28.endive"
 SESSION, PAYMENT, CHARGE, REFUND, DISPUTE = "checkout_session", "payment_intent", "charge", "refund", "dispute"
 MOVEMENT, EVENT = "balance_transaction", "stripe_event"
 CUSTOMER, SUBSCRIPTION, INVOICE = "customer", "subscription", "invoice"
+COUPON, DISCOUNT = "coupon", "discount"
 # Where an id leads to, for `expand`.
 KINDS = {
     "cs": SESSION,
@@ -22,7 +23,10 @@ KINDS = {
     "cus": CUSTOMER,
     "sub": SUBSCRIPTION,
     "in": INVOICE,
+    "co": COUPON,
+    "di": DISCOUNT,
 }
+_INNER = 10  # items of a list that is part of an object
 _FEE_PER_MILLE, _FEE_FIXED = 29, 30
 _NO_DECIMALS = frozenset({"jpy", "krw", "vnd", "clp", "xaf", "xof", "pyg", "ugx", "rwf", "kmf", "gnf", "djf", "bif"})
 
@@ -278,5 +282,15 @@ def event(
 
 
 def shown(document: Document) -> Document:
-    """Without what only the simulator knows."""
-    return {name: value for name, value in document.items() if not name.startswith("_")}
+    """Without what only the simulator knows or Stripe tells only when asked; lists within are cut, as Stripe's are."""
+    answer = {name: _shown(value) for name, value in document.items() if not name.startswith("_")}
+    if answer.get("object") == "list":
+        cut = len(answer["data"]) > _INNER
+        answer |= {"data": answer["data"][:_INNER], "has_more": answer["has_more"] or cut}
+    return answer
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shown(each) for each in value]
+    return shown(value) if isinstance(value, dict) else value

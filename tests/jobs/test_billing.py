@@ -51,6 +51,24 @@ def test_deliveries_in_any_order_come_to_what_stripe_has(house: House, order: st
     assert len(states) == len({str(event["id"]) for event in told})
 
 
+def test_what_recurs_is_what_the_invoices_ask_for(house: House) -> None:
+    """25 seats in packages of ten at 49.00 are 147.00; half of it for ever; and a second item that is paid by year."""
+    client_id = add_client(house.db)
+    packed = {"amount": 4_900, "quantity": 25, "packages": {"divide_by": 10, "round": "up"}}
+    made = control_stripe.subscribe(
+        house.simulator,
+        email="packages@example.com",
+        client_id=client_id,
+        items=[packed, {"amount": 12_000, "interval": "year"}],
+        discounts=[{"percent_off": 50}, {"percent_off": 50, "duration": "once"}],
+        deliver=False,
+    )
+    for event in control_stripe.events(house.simulator, str(made["id"])):
+        house.stripe(event)
+    house.work()
+    assert [step.monthly_after for step in steps_of(house.db, client_id)] == [7_850]
+
+
 def test_stripe_is_asked_when_no_delivery_came(house: House) -> None:
     client_id = add_client(house.db)
     made = control_stripe.subscribe(house.simulator, email="lost@example.com", deliver=False)

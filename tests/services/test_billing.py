@@ -11,10 +11,12 @@ from sqlalchemy import func, select
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing
+from admin_app.services import billing, billing_mapping
 from models import AuditEntry, BillingStatus, Movement, Subscription
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE
+from tests.services.test_billing_overrides import follow_the_clock, lift, override
+from tests.services.test_trials import grant
 
 S = BillingStatus
 
@@ -93,6 +95,83 @@ def test_a_subscription_changes_hands(db: Database) -> None:
     assert (left.billing_status, left.payment_active) == (S.NONE, False)
     assert [step.movement for step in steps_of(db, first)] == [Movement.NEW, Movement.CHURN]
     assert [step.movement for step in steps_of(db, second)] == [Movement.NEW]
+
+
+@pytest.mark.parametrize("goes_to", ["another client", "nobody"])
+@pytest.mark.parametrize("overridden", [False, True])
+def test_nothing_of_a_subscription_stays_with_whom_it_leaves(db: Database, goes_to: str, overridden: bool) -> None:
+    first = add_client(db, stripe_customer_id="cus_1")
+    on_trial = subscription("trialing", trial_end=NOW + 9 * DAY, cancel_at_period_end=True, canceled_at=NOW)
+    take_in(db, on_trial)
+    left = client_now(db, first)
+    assert (left.pending_cancellation, left.cancellation_requested_at) == (True, NOW)
+    assert (left.trial_ends_at, left.stripe_subscription_id) == (NOW + 9 * DAY, "sub_1")
+    if overridden:
+        override(db, first, "active", NOW + 5 * DAY)
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.locked(ctx, first).stripe_customer_id = "cus_other"
+        billing.locked(ctx, first).stripe_subscription_id = None
+        ctx.session.flush()
+    second = add_client(db, stripe_customer_id="cus_1") if goes_to == "another client" else None
+    assert take_in(db, on_trial, at=NOW + DAY) == second
+    left = client_now(db, first)
+    assert (left.pending_cancellation, left.cancellation_requested_at) == (False, None)
+    assert (left.trial_ends_at, left.stripe_subscription_id) == (None, None)
+    assert left.trial_used_at == on_trial.started_at  # never emptied
+    assert left.billing_status is (S.ACTIVE if overridden else S.NONE)
+    if second is not None:
+        now = client_now(db, second)
+        assert (now.pending_cancellation, now.cancellation_requested_at) == (True, NOW)
+        assert (now.trial_ends_at, now.stripe_subscription_id) == (NOW + 9 * DAY, "sub_1")
+    with db.read_only() as session:
+        newest = select(AuditEntry).where(AuditEntry.event == "client.billing_changed").order_by(AuditEntry.id.desc())
+        told = [entry for entry in session.scalars(newest) if f"client:{first}" in str(entry.records)]
+        assert "pending_cancellation" in str(told[0].changes)
+    if overridden:
+        follow_the_clock(db, NOW + 6 * DAY)
+        assert client_now(db, first).billing_status is S.NONE
+
+
+def test_whom_another_subscription_stays_with_is_what_that_one_means(db: Database) -> None:
+    first = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(id="sub_2", customer_id="cus_1", current_period_end=NOW + 5 * DAY))
+    take_in(db, subscription(cancel_at_period_end=True, canceled_at=NOW))
+    assert client_now(db, first).pending_cancellation
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.locked(ctx, first).stripe_customer_id = "cus_2"
+        billing.locked(ctx, first).stripe_subscription_id = "sub_2"
+        ctx.session.flush()
+    second = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(cancel_at_period_end=True, canceled_at=NOW), at=NOW + DAY)
+    left, now = client_now(db, first), client_now(db, second)
+    assert (left.billing_status, left.pending_cancellation, left.stripe_subscription_id) == (S.ACTIVE, False, "sub_2")
+    assert (now.billing_status, now.pending_cancellation, now.stripe_subscription_id) == (S.ACTIVE, True, "sub_1")
+
+
+def test_a_granted_trial_stays_with_whom_a_subscription_leaves(db: Database) -> None:
+    """It was never theirs, so that it took no trial's place."""
+    db.clock = lambda: NOW
+    first = add_client(db, stripe_customer_id="cus_1")
+    grant(db, first)
+    take_in(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + DAY)
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.locked(ctx, first).stripe_customer_id = None
+        billing.locked(ctx, first).stripe_subscription_id = None
+        ctx.session.flush()
+    add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + 2 * DAY)
+    left = client_now(db, first)
+    assert (left.billing_status, left.pending_cancellation, left.trial_ends_at) == (S.TRIAL, False, NOW + 14 * DAY)
+
+
+def test_what_was_noted_of_old_stays_without_a_subscription(db: Database) -> None:
+    """A client who never had one is not one whom it left."""
+    db.clock = lambda: NOW
+    client_id = add_client(db, billing_status=S.ACTIVE, payment_active=True, pending_cancellation=True)
+    override(db, client_id, "past_due", NOW + 5 * DAY)
+    lift(db, client_id)
+    client = client_now(db, client_id)
+    assert (client.billing_status, client.pending_cancellation) == (S.ACTIVE, True)
 
 
 def test_the_same_again_does_nothing(db: Database) -> None:
@@ -213,9 +292,87 @@ def test_several_subscriptions_count_as_one_client(db: Database) -> None:
 def test_a_step_is_never_dated_before_the_one_it_follows(db: Database) -> None:
     client_id = add_client(db, stripe_customer_id="cus_1")
     take_in(db, subscription(started_at=NOW - DAY), at=NOW)
-    take_in(db, subscription("past_due", past_due_since=NOW - 9 * DAY), at=NOW)
+    take_in(db, subscription(id="sub_2", started_at=NOW - 9 * DAY), at=NOW)
     take_in(db, subscription("canceled", ended_at=NOW + 9 * DAY), at=NOW + DAY)
     assert [step.at for step in steps_of(db, client_id)] == [NOW - DAY, NOW - DAY, NOW + DAY]
+
+
+def test_a_free_month_is_dated_when_it_was_given(db: Database) -> None:
+    """A subscription that is paid for since long becomes a trial: what was paid until then stays as it was."""
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(started_at=NOW - 90 * DAY), at=NOW)
+    given = NOW + 5 * DAY
+    take_in(db, subscription("trialing", started_at=NOW - 90 * DAY, trial_end=NOW + 35 * DAY), at=given, told_at=given)
+    take_in(db, subscription(started_at=NOW - 90 * DAY, trial_end=NOW + 35 * DAY), at=NOW + 36 * DAY)
+    assert [(step.at, step.status_after, step.monthly_after) for step in steps_of(db, client_id)] == [
+        (NOW - 90 * DAY, S.ACTIVE, 9_900),
+        (given, S.TRIAL, 0),
+        (NOW + 35 * DAY, S.ACTIVE, 9_900),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("former", "status"),
+    [
+        ("active", "trialing"),
+        ("past_due", "trialing"),
+        ("past_due", "unpaid"),
+        ("unpaid", "past_due"),
+        ("past_due", "paused"),
+        ("past_due", "active"),
+        ("unpaid", "active"),
+        ("brand_new", "active"),
+        ("brand_new", "trialing"),
+    ],
+)
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_step_from_what_was_seen_is_dated_when_it_happened(
+    db: Database, former: str, status: str, is_told: bool
+) -> None:
+    """By the event that told of it, or by when it was found: never by the beginning of what was before it."""
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    since = {"started_at": NOW - 90 * DAY, "past_due_since": NOW - 20 * DAY}
+    take_in(db, subscription(former, **since), at=NOW)
+    trial_end = NOW + 40 * DAY if status == "trialing" else None
+    found = subscription(status, trial_end=trial_end, monthly_amount=4_900, **since)
+    take_in(db, found, at=NOW + 10 * DAY, told_at=NOW + 9 * DAY if is_told else None)
+    _, *later = steps_of(db, client_id)
+    revenue_moves = billing_mapping.is_paying(former) or billing_mapping.is_paying(status)
+    status_moves = billing_mapping.meaning(former)[0] is not billing_mapping.meaning(status)[0]
+    assert bool(later) == (revenue_moves or status_moves)
+    assert {step.at for step in later} <= {NOW + (9 if is_told else 10) * DAY}
+
+
+@pytest.mark.parametrize(
+    ("status", "at"),
+    [
+        ("trialing", NOW - 40 * DAY),
+        ("active", NOW - 40 * DAY),
+        ("unpaid", NOW - 20 * DAY),
+        ("past_due", NOW - 20 * DAY),
+    ],
+)
+def test_what_is_seen_for_the_first_time_is_dated_from_its_beginning(db: Database, status: str, at: datetime) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    since = NOW - 20 * DAY if status in ("unpaid", "past_due") else None
+    take_in(db, subscription(status, past_due_since=since), told_at=NOW - DAY)
+    assert [step.at for step in steps_of(db, client_id)] == [at]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("past_due", {"past_due_since": NOW - 60 * DAY}),  # of an invoice that was open long before
+        ("canceled", {"ended_at": NOW - 60 * DAY}),
+    ],
+)
+def test_nothing_is_dated_before_an_answer_that_did_not_have_it(
+    db: Database, status: str, said: dict[str, datetime]
+) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    take_in(db, subscription(started_at=NOW - 90 * DAY), at=NOW)
+    take_in(db, subscription(status, started_at=NOW - 90 * DAY, **said), at=NOW + DAY)
+    assert [step.at for step in steps_of(db, client_id)][1:] == [NOW]
 
 
 def test_a_change_is_not_dated_before_the_last_answer_that_did_not_have_it(db: Database) -> None:

@@ -115,6 +115,7 @@ class Billing(RuleBasedStateMachine):
             return
         if not self.live():
             assert self.granted is not None
+            assert not self.subscribed_since()
             assert self.granted < self.now + until * DAY
             self.granted = self.now + until * DAY
 
@@ -152,8 +153,13 @@ class Billing(RuleBasedStateMachine):
     def live(self) -> list[StripeSubscription]:
         return [found for _, found in self.fetched.values() if not billing_mapping.is_over(found)]
 
+    def subscribed_since(self) -> bool:
+        """Any that ended after the trial began; what never began did not."""
+        ended = [found.ended_at for _, found in self.fetched.values() if found.status == "canceled"]
+        return any(moment is not None and moment > min(self.trial_began) for moment in ended)
+
     def basis(self) -> tuple[BillingStatus, bool]:
-        if self.granted is not None and self.granted > self.now and not self.live():
+        if self.granted is not None and self.granted > self.now and not self.live() and not self.subscribed_since():
             return S.TRIAL, True
         counts = billing_mapping.most_access([found for _, found in self.fetched.values()])
         return billing_mapping.meaning(counts.status if counts else None)

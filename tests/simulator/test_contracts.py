@@ -236,6 +236,43 @@ def test_stripe_subscriptions_through_their_life(simulator):
             check("stripe", kind, get(simulator, f"/stripe/v1/{kind}s/{one['id']}", STRIPE))
 
 
+def test_stripe_items_discounts_and_what_is_told_only_when_asked(simulator):
+    tiers = [{"up_to": 5, "unit_amount": 700}, {"unit_amount": 600, "flat_amount": 5}]
+    packed = {"amount": 900, "quantity": 7, "packages": {"divide_by": 5, "round": "up"}}
+    items = [{"tiers": tiers, "discounts": [{"amount_off": 5}]}, *[packed] * 10]
+    half = {"percent_off": 50, "products": ["prod_agent"]}
+    made = control_stripe.subscribe(
+        simulator, email="a@example.com", items=items, discounts=[half], interval="month", deliver=False
+    )
+    check("stripe", "subscription", made)
+    path = f"/stripe/v1/subscriptions/{made['id']}"
+    told = get(simulator, path, STRIPE)
+    check("stripe", "subscription", told)
+    assert (len(told["items"]["data"]), told["items"]["has_more"]) == (10, True)
+    assert "tiers" not in told["items"]["data"][0]["price"]
+    (invoice,) = control_stripe.invoices(simulator)
+    check("stripe", "invoice", invoice)
+    deep = get(simulator, path, STRIPE, **{"expand[0]": "discounts.source.coupon.applies_to"})
+    assert deep["discounts"][0]["source"]["coupon"]["applies_to"] == {"products": ["prod_agent"]}
+    shallow = get(simulator, path, STRIPE, **{"expand[0]": "discounts"})["discounts"][0]
+    assert shallow["source"]["coupon"].startswith("co_")
+    listed = {"subscription": made["id"], "expand[0]": "data.price.tiers", "expand[1]": "data.discounts.source.coupon"}
+    pages = [get(simulator, "/stripe/v1/subscription_items", STRIPE, limit=6, **listed)]
+    after = pages[0]["data"][-1]["id"]
+    pages.append(get(simulator, "/stripe/v1/subscription_items", STRIPE, limit=6, starting_after=after, **listed))
+    assert [page["has_more"] for page in pages] == [True, False]
+    every = [one for page in pages for one in page["data"]]
+    assert len({one["id"] for one in every}) == 11
+    (stepped,) = [one for one in every if one["price"]["billing_scheme"] == "tiered"]
+    assert stepped["price"]["tiers"][0]["up_to"] == 5
+    assert stepped["discounts"][0]["source"]["coupon"]["amount_off"] == 5
+    for one in get(simulator, "/stripe/v1/subscription_items", STRIPE, subscription=made["id"])["data"]:
+        check("stripe", "subscription_item", one)
+    # An expansion that reaches deeper than Stripe's.
+    for asked in ("items.data.discounts.source.coupon", "items.data.price.tiers.up_to"):
+        assert get(simulator, path, STRIPE, **{"expand[0]": asked})["error"]["param"] == "expand"
+
+
 def test_stripe_subscriptions_that_were_seeded(simulator):
     control_stripe.seed_subscriptions(simulator, [seeded("sub_1"), seeded("sub_2", status="past_due", amount_due=4900)])
     for one in get(simulator, "/stripe/v1/subscriptions", STRIPE, **{"expand[0]": "data.latest_invoice"})["data"]:

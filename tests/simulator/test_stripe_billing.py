@@ -15,6 +15,8 @@ from admin_app.simulator import control, control_stripe
 from tests.integrations.signing import STRIPE_SECRET
 from tests.simulator.test_stripe import wish
 
+# Stripe's own example: fonts at 7 USD, from the sixth at 6.50, from the eleventh at 6.
+FONTS = [{"up_to": 5, "unit_amount": 700}, {"up_to": 10, "unit_amount": 650}, {"unit_amount": 600}]
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
 STARTED = int(time.time()) - 40 * 86_400
 
@@ -89,6 +91,66 @@ class TestLife:
         assert given_up.past_due_since == late.past_due_since
         control_stripe.pay_invoice(simulator, active, deliver=False)
         assert (now_of(port, active).status, now_of(port, active).amount_due) == ("active", 0)
+
+    @pytest.mark.parametrize(
+        ("items", "discounts", "monthly"),
+        [
+            ([{"amount": 4_900, "quantity": 25, "packages": {"divide_by": 10, "round": "up"}}], [], 14_700),
+            ([{"amount": 4_900, "quantity": 25, "packages": {"divide_by": 10, "round": "down"}}], [], 9_800),
+            ([{"tiers": FONTS, "quantity": 6}], [], 4_150),
+            ([{"tiers": FONTS, "quantity": 20, "tiers_mode": "volume"}], [], 12_000),
+            ([{"tiers": [{"up_to": 5, "unit_amount": 500, "flat_amount": 1_000}, {}], "quantity": 7}], [], 3_500),
+            ([{"amount_decimal": "0.05", "quantity": 30}] * 3, [], 6),
+            ([{"amount": 4_900}] * 12, [], 58_800),
+            ([{"amount": 10_000}], [{"percent_off": 33.33}], 6_667),
+            ([{"amount": 10_000}], [{"percent_off": 20}, {"amount_off": 500}], 7_500),
+            ([{"amount": 10_000, "product": "prod_1"}, {}], [{"percent_off": 50, "products": ["prod_1"]}], 9_900),
+            (
+                [{"amount": 10_000, "discounts": [{"amount_off": 2_000}]}, {"amount": 2_000}],
+                [{"percent_off": 10}],
+                9_000,
+            ),
+        ],
+    )
+    def test_the_first_invoice_is_what_a_month_is_said_to_cost(self, simulator, port, items, discounts, monthly):
+        """Two computations of one price: the simulator's of its invoice, and the product's of what recurs."""
+        made = control_stripe.subscribe(
+            simulator, email="ada@example.com", items=items, discounts=discounts, deliver=False
+        )
+        (invoice,) = control_stripe.invoices(simulator)
+        found = now_of(port, made["id"])
+        assert (found.monthly_amount, invoice["total"]) == (monthly, monthly)
+        assert port.subscriptions_of(found.customer_id) == [found]
+        assert made["items"]["has_more"] == (len(items) > 10)
+
+    @pytest.mark.parametrize("of_item", [False, True])
+    @pytest.mark.parametrize(
+        ("duration", "paid"),
+        [
+            ({"duration": "once"}, [2_450, 4_900, 4_900, 4_900]),
+            ({"duration": "repeating", "duration_in_months": 2}, [2_450, 2_450, 4_900, 4_900]),
+            ({"duration": "forever"}, [2_450, 2_450, 2_450, 2_450]),
+        ],
+    )
+    def test_only_a_discount_for_ever_is_in_what_recurs(self, simulator, port, duration, paid, of_item):
+        half = [{"percent_off": 50} | duration]
+        wanted = {"items": [{"discounts": half}]} if of_item else {"discounts": half}
+        begun = control_stripe.subscribe(simulator, email="ada@example.com", deliver=False, **wanted)
+        recurs = 2_450 if duration["duration"] == "forever" else 4_900
+        assert now_of(port, begun["id"]).monthly_amount == recurs
+        control_stripe.rewind(simulator, begun["id"], days=91)
+        assert now_of(port, begun["id"]).monthly_amount == recurs
+        assert [invoice["total"] for invoice in control_stripe.invoices(simulator)] == paid
+
+    def test_items_of_different_length_are_paid_for_when_each_is_due(self, simulator, port):
+        items = [{"amount": 10_000, "interval_count": 3}, {"amount": 1_500}]
+        begun = control_stripe.subscribe(simulator, email="ada@example.com", items=items, deliver=False)
+        found = now_of(port, begun["id"])
+        assert found.monthly_amount == 4_833
+        assert found.current_period_end - found.current_period_start == timedelta(days=30)
+        control_stripe.rewind(simulator, begun["id"], days=91)
+        assert now_of(port, begun["id"]).current_period_end > datetime.now(UTC)
+        assert [each["total"] for each in control_stripe.invoices(simulator)] == [11_500, 1_500, 1_500, 11_500]
 
     @pytest.mark.parametrize(("pays", "status"), [(True, "active"), (False, "past_due")])
     def test_a_trial_ends(self, simulator, port, trialing, pays, status):
@@ -266,6 +328,8 @@ def test_each_act_is_told_by_a_signed_event(simulator, port, receiver):
         ("subscriptions", {"email": "a@example.com", "interval": "blue moon"}),
         ("subscriptions", {"email": "a@example.com", "amount": "much"}),
         ("subscriptions", {"email": "a@example.com", "trial_days": 0}),
+        ("subscriptions", {"email": "a@example.com", "items": "many"}),
+        ("subscriptions", {"email": "a@example.com", "items": [{"tiers": FONTS, "packages": {"divide_by": 2}}]}),
         ("subscriptions/sub_nobody/cancel", {}),
         ("subscriptions/sub_nobody/steal", {}),
         ("subscriptions/sub_nobody/cancel", {"at_period_end": "yes"}),

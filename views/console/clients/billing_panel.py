@@ -10,14 +10,17 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import billing_mapping
+from admin_app.services import billing, billing_mapping
 from admin_app.services.amounts import money_text
 from models import BillingOverride, BillingStatus, Client, Subscription
 from views.console.columns import age_text, plain_text, record_address, time_text
 from views.console.viewer import Viewer
 
 NO_SUBSCRIPTION = "no subscription"
-
+COUNTED = (
+    "A month is every item by Stripe’s own arithmetic, after discounts that last for ever. "
+    "Discounts that end, taxes and what is charged by use are not in it."
+)
 
 _OF_CLIENT = (
     select(Client, Subscription, BillingOverride)
@@ -50,12 +53,12 @@ def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> di
     counts = billing_mapping.most_access(subscriptions)
     return {
         "lines": _lines(client, counts, now, viewer.zone),
-        "why": _why(client, counts, override, now),
+        "why": _why(client, counts, override, now, gave_way=billing.gave_way(client, subscriptions)),
         "override": _override(override, now, viewer.zone),
         "subscription": _subscription(counts, now, viewer.zone),
         "others": max(0, len(subscriptions) - 1),
         "pages": _pages(client, counts),
-        "commands": list(_commands(client, counts, override, viewer)),
+        "commands": list(_commands(client, subscriptions, override, viewer)),
         "pending": _pending(counts, now, viewer.zone),
     }
 
@@ -86,17 +89,18 @@ def _lines(client: Client, counts: Subscription | None, now: datetime, zone: Zon
     ]
 
 
-def _why(client: Client, counts: Subscription | None, override: BillingOverride | None, now: datetime) -> str:
+def _why(
+    client: Client, counts: Subscription | None, override: BillingOverride | None, now: datetime, *, gave_way: bool
+) -> str:
     """Where what is in force comes from, in a sentence or two."""
-    if override is not None and override.until > now:
-        return f"Finance overrides this. {_basis_of(client, counts, now)}"
-    return _basis_of(client, counts, now)
+    basis = _basis_of(client, counts, now, gave_way=gave_way)
+    return f"Finance overrides this. {basis}" if override is not None and override.until > now else basis
 
 
-def _basis_of(client: Client, counts: Subscription | None, now: datetime) -> str:
+def _basis_of(client: Client, counts: Subscription | None, now: datetime, *, gave_way: bool) -> str:
     granted = client.trial_granted_until
     runs = client.billing_status is BillingStatus.TRIAL and granted is not None and granted > now
-    if runs and (counts is None or billing_mapping.is_over(counts)):
+    if runs and not gave_way and (counts is None or billing_mapping.is_over(counts)):
         return "A trial that staff granted runs."
     if counts is not None:
         word = counts.status.replace("_", " ")
@@ -141,6 +145,7 @@ def _subscription(found: Subscription | None, now: datetime, zone: ZoneInfo) -> 
         "facts": facts,
         "href": record_address("subscriptions", found.id),
         "name": found.stripe_subscription_id,
+        "counted": COUNTED,
     }
 
 
@@ -163,9 +168,10 @@ def _pages(client: Client, counts: Subscription | None) -> list[tuple[str, str]]
 
 
 def _commands(
-    client: Client, counts: Subscription | None, override: BillingOverride | None, viewer: Viewer
+    client: Client, subscriptions: Sequence[Subscription], override: BillingOverride | None, viewer: Viewer
 ) -> Sequence[tuple[str, str]]:
     """Labels and addresses of what this viewer may do."""
+    counts = billing_mapping.most_access(subscriptions)
     address, commands = f"{record_address('clients', client.id)}/billing", []
     if viewer.may(Permission.BILLING_OVERRIDE):
         commands.append(("Override the status" if override is None else "Change the override", f"{address}/override"))
@@ -174,7 +180,8 @@ def _commands(
     if viewer.may(Permission.TRIALS_GRANT):
         if client.trial_used_at is None and counts is None:
             commands.append(("Grant a trial", f"{address}/trial"))
-        if client.trial_granted_until is not None or (counts is not None and counts.status == "trialing"):
+        was_granted = client.trial_granted_until is not None and not billing.gave_way(client, subscriptions)
+        if was_granted or (counts is not None and counts.status == "trialing"):
             commands.append(("Extend the trial", f"{address}/extend"))
     known = client.stripe_customer_id or client.stripe_subscription_id or counts
     if known and viewer.may(Permission.DRIFT_RUN):
