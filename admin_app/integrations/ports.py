@@ -81,12 +81,16 @@ class ClerkUser:
 
 @dataclass(frozen=True)
 class ClerkEvent:
-    """A verified Clerk delivery; `user` is None when the event does not carry one (a deletion)."""
+    """A verified Clerk delivery; `user` is None when the event does not carry one (a deletion, a session).
+
+    `at` is when that which is no person was made; None when it does not say.
+    """
 
     external_id: str
     type: str
     user: ClerkUser | None
     user_id: str | None
+    at: datetime | None = None
 
 
 class WhopPort(Protocol):

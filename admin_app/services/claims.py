@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -52,15 +53,15 @@ def sign_in(ctx: Ctx) -> ClaimResult:
     return _sign_in(ctx, _customer(ctx))
 
 
-def sign_in_from_provider(ctx: Ctx, customer: Customer) -> ClaimResult:
-    """The same, told by the identity provider's own verified event."""
+def told_by_provider(ctx: Ctx, customer: Customer, *, since: datetime) -> ClaimResult:
+    """The same for a person whom the identity provider tells of; their account was made at `since`. No sign-in."""
     require(ctx, Permission.CUSTOMER_CLAIM)
-    return _sign_in(ctx, customer)
+    return _sign_in(ctx, customer, told_since=since)
 
 
-def _sign_in(ctx: Ctx, customer: Customer) -> ClaimResult:
+def _sign_in(ctx: Ctx, customer: Customer, *, told_since: datetime | None = None) -> ClaimResult:
     emails = users.verified_emails(customer)
-    owner = _come_in(ctx, customer, emails)
+    owner = _come_in(ctx, customer, emails, told_since=told_since)
     first: ClaimResult | None = None
     for email in emails:
         pending = _waiting(ctx, email)
@@ -108,9 +109,9 @@ def claim_by_token(ctx: Ctx, *, token: str) -> ClaimResult:
     return _settle(ctx, pending, owner, keep_email=not proven)
 
 
-def _come_in(ctx: Ctx, customer: Customer, emails: list[str]) -> Owner:
+def _come_in(ctx: Ctx, customer: Customer, emails: list[str], *, told_since: datetime | None = None) -> Owner:
     """Remember the person, and lock all that the claim may touch before it writes anything (see `holders`)."""
-    users.upsert(ctx, customer)
+    users.upsert(ctx, customer, told_since=told_since)
     owner = users.owner_of(customer)
     lock_names(ctx.session, *(f"email:{email.lower()}" for email in emails))
     _locked_profile(ctx, owner.user_id)
