@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from admin_app.addresses import comparable
+
 PlanDuration = Literal["monthly", "yearly"]
 EventKind = Literal["purchase", "ended", "cancellation", "ignored"]
 
@@ -75,8 +77,8 @@ class ClerkUser:
 
     @property
     def verified_emails(self) -> frozenset[str]:
-        """The verified addresses in lower case."""
-        return frozenset(email.address.lower() for email in self.emails if email.verified)
+        """The verified addresses in the form in which they are compared."""
+        return frozenset(comparable(email.address) for email in self.emails if email.verified)
 
 
 @dataclass(frozen=True)

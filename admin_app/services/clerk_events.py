@@ -5,6 +5,7 @@ Only a session that begins is a sign-in: a person is told of for many reasons.
 
 from typing import Any
 
+from admin_app.addresses import comparable
 from admin_app.context import Ctx, Customer
 from admin_app.errors import AlreadyClaimed
 from admin_app.integrations import clerk
@@ -48,5 +49,5 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
 
 def _primary_customer(user: ClerkUser) -> Customer | None:
     """Only the primary address, and only when verified: anything else could be someone else's."""
-    primary = next((email.address.lower() for email in user.emails if email.primary and email.verified), None)
+    primary = next((comparable(email.address) for email in user.emails if email.primary and email.verified), None)
     return Customer(user.id, frozenset({primary}), primary, user.name) if primary else None

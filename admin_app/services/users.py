@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import comparable
 from admin_app.context import Ctx, Customer
 from admin_app.errors import InvalidInput, NotFound
 from models.people import LEGACY_PREFIX, Profile, User
@@ -23,9 +24,9 @@ class Owner:
 
 
 def verified_emails(customer: Customer) -> list[str]:
-    """Lower case, the primary address first."""
-    primary = customer.email.lower() if customer.email else None
-    return sorted(customer.verified_emails, key=lambda email: (email != primary, email))
+    """In the form in which they are compared, the primary address first."""
+    primary = comparable(customer.email) if customer.email else None
+    return sorted({*map(comparable, customer.verified_emails)}, key=lambda email: (email != primary, email))
 
 
 def owner_of(customer: Customer) -> Owner:
