@@ -88,8 +88,14 @@ def likely_owners(session: Session, pending: PendingProfile, *, limit: int = SHO
 
 
 def refresh(ctx: Ctx, pending: PendingProfile) -> None:
-    """Remember on the purchase how many likely owners there are, so that lists need not look again."""
-    owners = likely_owners(ctx.session, pending)
+    """Remember on the purchase how many likely owners there are, so that lists need not look again.
+
+    For whoever holds the purchase's lock already, and changes it.
+    """
+    _remember(ctx, pending, likely_owners(ctx.session, pending))
+
+
+def _remember(ctx: Ctx, pending: PendingProfile, owners: Sequence[LikelyOwner]) -> None:
     ctx.session.execute(
         update(PendingProfile)
         .where(PendingProfile.id == pending.id)
@@ -106,11 +112,19 @@ def stale(session: Session, now: datetime, *, limit: int) -> Sequence[int]:
 
 
 def refresh_one(ctx: Ctx, *, pending_profile_id: int) -> bool:
-    """Look again at a purchase; False when it is claimed or gone by now."""
+    """Look again at a purchase; False when it is claimed or gone by now, or somebody is at it.
+
+    It waits for no lock, and holds its own from the last statement on: so it is in nobody's way, in whatever order rows
+    are looked at, and what was skipped is still due.
+    """
     pending = ctx.session.get(PendingProfile, pending_profile_id)
     if pending is None or pending.claimed:
         return False
-    refresh(ctx, pending)
+    owners = likely_owners(ctx.session, pending)
+    free = select(PendingProfile.id).where(PendingProfile.id == pending.id, ~PendingProfile.claimed)
+    if ctx.session.scalar(free.with_for_update(skip_locked=True, key_share=True)) is None:
+        return False
+    _remember(ctx, pending, owners)
     return True
 
 
