@@ -8,6 +8,7 @@ from models.billing import (
     CreditRenewal,
     MonthClosing,
     MonthLine,
+    MovedLine,
     Movement,
     Subscription,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "MergeKind",
     "MonthClosing",
     "MonthLine",
+    "MovedLine",
     "Movement",
     "OnExpiry",
     "OnboardingState",

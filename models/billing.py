@@ -181,3 +181,17 @@ class MonthLine(Base):
     currency: Mapped[str]
     amount: Mapped[int] = mapped_column(doc="minor units, negative for what went away")
     about: Mapped[str]
+
+
+class MovedLine(Base):
+    """A line of a month that was over when its record came, changed or went: it may differ from what a closing kept.
+
+    The database notes it with the change itself, whoever makes it; closing a month begins anew.
+    """
+
+    __tablename__ = "moved_lines"
+    __table_args__ = (UniqueConstraint("month", "line_key"),)
+
+    id: Mapped[BigId]
+    month: Mapped[date] = mapped_column(doc="its first day")
+    line_key: Mapped[str] = mapped_column(doc="the record: payment:12")

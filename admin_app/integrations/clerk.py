@@ -127,7 +127,8 @@ def parse_event(raw: bytes, headers: Mapping[str, str]) -> ClerkEvent:
         raise MalformedEvent
     data = fields.mapping(body.get("data"))
     if not kind.startswith("user."):
-        return ClerkEvent(external_id, kind, None, fields.text(data.get("user_id")))
+        made = fields.moment(data.get("created_at"))
+        return ClerkEvent(external_id, kind, None, fields.text(data.get("user_id")), made)
     user = read_user(data)
     if user is None:
         raise MalformedEvent

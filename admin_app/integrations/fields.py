@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from admin_app.addresses import in_letters
 from admin_app.bounds import LAST_YEAR, is_reachable
 
 # What PostgreSQL text cannot hold (NUL, lone surrogates) and what has no place in one line of text.
@@ -37,13 +38,13 @@ def identity(value: Any) -> str | None:
 
 
 def email(value: Any) -> str | None:
-    """An address as it was written, composed as keyboards do it; None for what cannot be one."""
+    """An address as it was written, composed as keyboards do it, its domain in letters; None for what cannot be one."""
     address = text(value)
     if address is None or len(address) > 254 or not _EMAIL.fullmatch(address):
         return None
     if address.isascii():
-        return address
-    return None if any(map(_turns_into_ascii, address)) else unicodedata.normalize("NFC", address)
+        return in_letters(address)
+    return None if any(map(_turns_into_ascii, address)) else in_letters(unicodedata.normalize("NFC", address))
 
 
 def _turns_into_ascii(sign: str) -> bool:

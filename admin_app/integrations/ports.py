@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from admin_app.addresses import comparable
+
 PlanDuration = Literal["monthly", "yearly"]
 EventKind = Literal["purchase", "ended", "cancellation", "ignored"]
 
@@ -75,18 +77,22 @@ class ClerkUser:
 
     @property
     def verified_emails(self) -> frozenset[str]:
-        """The verified addresses in lower case."""
-        return frozenset(email.address.lower() for email in self.emails if email.verified)
+        """The verified addresses in the form in which they are compared."""
+        return frozenset(comparable(email.address) for email in self.emails if email.verified)
 
 
 @dataclass(frozen=True)
 class ClerkEvent:
-    """A verified Clerk delivery; `user` is None when the event does not carry one (a deletion)."""
+    """A verified Clerk delivery; `user` is None when the event does not carry one (a deletion, a session).
+
+    `at` is when that which is no person was made; None when it does not say.
+    """
 
     external_id: str
     type: str
     user: ClerkUser | None
     user_id: str | None
+    at: datetime | None = None
 
 
 class WhopPort(Protocol):

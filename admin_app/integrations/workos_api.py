@@ -16,6 +16,7 @@ from workos._errors import (
     WorkOSError,
 )
 
+from admin_app.addresses import comparable, in_letters
 from admin_app.config import Settings
 from admin_app.errors import Forbidden, NotSignedIn, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import fields, transport
@@ -87,7 +88,7 @@ class WorkosApi:
 
     def find_user(self, email: str) -> WorkosUser | None:
         page = _read(lambda: self._sdk.user_management.list_users(email=email, limit=100))
-        found = (user for user in page.data if user.email.casefold() == email.casefold())
+        found = (user for user in page.data if comparable(user.email) == comparable(email))
         return next(map(_user, found), None)
 
     def create_user(self, email: str, name: str, *, idempotency_key: str) -> WorkosUser:
@@ -211,7 +212,7 @@ def _personal(user_id: str) -> str:
 
 def _user(person: _Person) -> WorkosUser:
     names = filter(None, map(fields.text, (person.first_name, person.last_name)))
-    return WorkosUser(id=person.id, email=person.email, name=" ".join(names) or None)
+    return WorkosUser(id=person.id, email=in_letters(person.email), name=" ".join(names) or None)
 
 
 def _read(call: Callable[[], Answer]) -> Answer:

@@ -3,6 +3,7 @@
 A run never takes away what somebody else arranged: it makes a switch stay on longer, never shorter.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from operator import itemgetter
 
@@ -41,9 +42,12 @@ def before(wish: Wish, state: SwitchState, billing: BillingStatus, now: datetime
     return (BulkOutcome.ALREADY, ON_AS_LONG) if covers else (BulkOutcome.EXCLUDED, CUTS_SHORT)
 
 
-def mark(state: SwitchState) -> str:
-    """What a run leaves behind: other than the fingerprint it stays the same when a period begins by the clock."""
-    periods = [(each.id, each.until, each.on_expiry) for each in (state.change, *state.scheduled) if each]
+def mark(state: SwitchState, ended: Iterable[FlagChange] = ()) -> str:
+    """What a run leaves behind: other than the fingerprint it stays the same when a period begins by the clock.
+
+    It does so too when a period ends by the clock, with those that have `ended` since.
+    """
+    periods = [(each.id, each.until, each.on_expiry) for each in (state.change, *state.scheduled, *ended) if each]
     return fingerprint(state.set_outside, sorted(periods, key=itemgetter(0)))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Select, Text, bindparam, func, insert, literal, select, text
+from sqlalchemy import ARRAY, BigInteger, Select, Text, and_, bindparam, func, insert, literal, or_, select, text
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx, Staff
@@ -19,10 +19,11 @@ from admin_app.services import audit, bulk_rules, flags
 from admin_app.services.flags import Wish
 from admin_app.services.plans import Plan, fingerprint, require_same
 from admin_app.services.records import bulk_run_key
+from admin_app.services.switch_periods import BY_THE_CLOCK
 from admin_app.services.switch_wishes import checked
 from admin_app.services.switch_words import WORDS
 from models.clients import BillingStatus, Client
-from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState
+from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry
 
 MOST_CLIENTS = 100_000
 GONE = "There is no such run. It may have been discarded."
@@ -51,11 +52,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Frozen:
-    """One client as the run found it: what decides whether it is in."""
+    """One client as the run found it: what decides whether it is in.
+
+    `ended`: for an undo, the periods beside the run's own that the clock alone has ended since the run.
+    """
 
     item: BulkItem
     billing: BillingStatus
     state: flags.SwitchState
+    ended: Sequence[FlagChange] = ()
 
 
 def choose(ctx: Ctx, *, wish: Wish, client_ids: Select[Any], chosen_by: str) -> BulkRun:
@@ -84,10 +89,13 @@ def freeze(ctx: Ctx, run: BulkRun, decide: Callable[[Frozen], bulk_rules.Decisio
     """Keep of each client how its switch is now, and whether the run is going to touch it; a thousand at a time."""
     last = size = 0
     while rows := _next(ctx.session, run, last):
-        states = flags.state(ctx.session, [item.client_id for item, _ in rows], run.flag, ctx.now)
+        ids = [item.client_id for item, _ in rows]
+        states = flags.state(ctx.session, ids, run.flag, ctx.now)
+        ended = _ended_since(ctx, run, ids) if run.undoes_id is not None else {}
         decided = [
-            (item.id, states[item.client_id].fingerprint, *decide(Frozen(item, billing, states[item.client_id])))
+            (item.id, state.fingerprint, *decide(Frozen(item, billing, state, ended.get(item.client_id, ()))))
             for item, billing in rows
+            for state in (states[item.client_id],)
         ]
         columns = (list(column) for column in zip(*decided, strict=True))
         ctx.session.execute(_DECIDED, dict(zip(("ids", "seen", "outcomes", "because"), columns, strict=True)))
@@ -99,6 +107,31 @@ def freeze(ctx: Ctx, run: BulkRun, decide: Callable[[Frozen], bulk_rules.Decisio
         raise InvalidInput(f"A run takes at most {MOST_CLIENTS:,} clients. Narrow the list with a filter.")
     run.size = size
     ctx.session.flush()
+
+
+def _ended_since(ctx: Ctx, run: BulkRun, client_ids: Sequence[int]) -> dict[int, list[FlagChange]]:
+    """What the clock has ended since the run that is undone, noted or not; all else that ended, somebody ended."""
+    by_the_clock = or_(
+        FlagChange.lifted_by == BY_THE_CLOCK,
+        and_(FlagChange.lifted_at.is_(None), FlagChange.on_expiry == OnExpiry.LIFT, FlagChange.until <= ctx.now),
+    )
+    query = (
+        select(FlagChange)
+        .join(BulkItem, BulkItem.client_id == FlagChange.client_id)
+        .where(
+            BulkItem.run_id == run.undoes_id,
+            FlagChange.client_id.in_(client_ids),
+            FlagChange.flag == run.flag,
+            FlagChange.value,
+            FlagChange.id.is_distinct_from(BulkItem.flag_change_id),
+            by_the_clock,
+            FlagChange.until > BulkItem.done_at,
+        )
+    )
+    found: dict[int, list[FlagChange]] = {}
+    for period in ctx.session.scalars(query):
+        found.setdefault(period.client_id or 0, []).append(period)
+    return found
 
 
 def _next(session: Session, run: BulkRun, after: int) -> Sequence[Any]:

@@ -67,7 +67,7 @@ def not_undoable(ctx: Ctx, run: BulkRun) -> str | None:
 
 
 def _still_as_left(frozen: Frozen) -> tuple[BulkOutcome, str | None]:
-    if mark(frozen.state) == frozen.item.seen:
+    if mark(frozen.state, frozen.ended) == frozen.item.seen:
         return BulkOutcome.WAITING, None
     return BulkOutcome.EXCLUDED, SWITCHED_SINCE
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations import calcom
 from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomBooking, CalcomEvent, CalcomPort
@@ -181,7 +182,7 @@ def _of(
 
 
 def _because(canceled_by: str | None, attendee_email: str) -> CanceledBecause:
-    by_client = canceled_by is not None and canceled_by.lower() == attendee_email.lower()
+    by_client = canceled_by is not None and comparable(canceled_by) == comparable(attendee_email)
     return CanceledBecause.BY_CLIENT if by_client else CanceledBecause.BY_PRACTITIONER
 
 

@@ -1,12 +1,17 @@
-"""What the page behind a claim mail's link may show before anybody has proved who they are."""
+"""The links of claim mails: which purchase one leads to, and what its page may show before anybody has proved who they
+are.
+"""
 
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import comparable, is_one_of
 from admin_app.errors import InvalidToken
-from admin_app.services.claims import token_digest
 from models.people import Membership, PendingProfile
 
 
@@ -22,17 +27,36 @@ class ClaimPreview:
     ended: bool
 
 
-def preview_by_token(session: Session, *, token: str) -> ClaimPreview:
-    """The purchase behind a link; refused when the link was replaced or is too old."""
-    digest = token_digest(token)
-    pending = session.scalar(
-        select(PendingProfile).where(
-            PendingProfile.token == digest,
-            PendingProfile.claimed
-            | PendingProfile.token_expires_at.is_(None)
-            | (PendingProfile.token_expires_at > func.now()),
-        )
-    )
+def token_digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def fits(pending: PendingProfile, token: str, now: datetime) -> bool:
+    """The link is good until it is replaced or expires; a claimed purchase keeps answering its own claimant."""
+    if pending.token != token_digest(token):
+        return False
+    return pending.claimed or pending.token_expires_at is None or pending.token_expires_at > now
+
+
+def purchase_behind(
+    session: Session, *, token: str, verified: Collection[str] = (), now: datetime
+) -> PendingProfile | None:
+    """The purchase that a link leads to. To whoever verified its address a link that is too old still leads to it,
+    and one that was replaced, whose purchase nobody knows any more, leads to what waits under their addresses.
+    """
+    by_token = select(PendingProfile).where(PendingProfile.token == token_digest(token))
+    pending = session.scalar(by_token.execution_options(populate_existing=True))
+    if pending is not None and (fits(pending, token, now) or comparable(pending.email) in verified):
+        return pending
+    if not verified:
+        return None
+    own = select(PendingProfile).where(is_one_of(PendingProfile.email, *verified), ~PendingProfile.claimed)
+    return session.scalar(own.order_by(PendingProfile.id).limit(1).execution_options(populate_existing=True))
+
+
+def preview_by_token(session: Session, *, token: str, verified: Collection[str] = (), now: datetime) -> ClaimPreview:
+    """The purchase behind a link; refused when the link was replaced or is too old for one who verified nothing."""
+    pending = purchase_behind(session, token=token, verified=verified, now=now)
     if pending is None:
         raise InvalidToken
     return ClaimPreview(

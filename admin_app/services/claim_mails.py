@@ -14,7 +14,7 @@ from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, outbox
-from admin_app.services.claims import token_digest
+from admin_app.services.claim_links import token_digest
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.pending_profiles import unclaimed
 from admin_app.services.plans import Plan, fingerprint, require_reason

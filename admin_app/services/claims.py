@@ -1,13 +1,14 @@
 """The claim: one function for every door (sign-in, claim endpoint, mail link, provider event, support)."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx, Customer
 from admin_app.errors import (
     AlreadyClaimed,
@@ -17,7 +18,7 @@ from admin_app.errors import (
     PendingProfileNotFound,
 )
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, holders, legacy, merge_fields, users
+from admin_app.services import audit, claim_links, holders, legacy, merge_fields, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.merge_fields import CARRIED, COPIED
@@ -39,10 +40,6 @@ class ClaimResult:
     merge_id: int | None = None
 
 
-def token_digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 # -- customers ---------------------------------------------------------------------------------------------------
 
 
@@ -52,15 +49,15 @@ def sign_in(ctx: Ctx) -> ClaimResult:
     return _sign_in(ctx, _customer(ctx))
 
 
-def sign_in_from_provider(ctx: Ctx, customer: Customer) -> ClaimResult:
-    """The same, told by the identity provider's own verified event."""
+def told_by_provider(ctx: Ctx, customer: Customer, *, since: datetime) -> ClaimResult:
+    """The same for a person whom the identity provider tells of; their account was made at `since`. No sign-in."""
     require(ctx, Permission.CUSTOMER_CLAIM)
-    return _sign_in(ctx, customer)
+    return _sign_in(ctx, customer, told_since=since)
 
 
-def _sign_in(ctx: Ctx, customer: Customer) -> ClaimResult:
+def _sign_in(ctx: Ctx, customer: Customer, *, told_since: datetime | None = None) -> ClaimResult:
     emails = users.verified_emails(customer)
-    owner = _come_in(ctx, customer, emails)
+    owner = _come_in(ctx, customer, emails, told_since=told_since)
     first: ClaimResult | None = None
     for email in emails:
         pending = _waiting(ctx, email)
@@ -76,46 +73,48 @@ def _sign_in(ctx: Ctx, customer: Customer) -> ClaimResult:
 
 
 def claim(ctx: Ctx, *, email: str, token: str | None = None) -> ClaimResult:
-    """A customer claims an address that is verified as theirs now, or with the token from the claim mail."""
+    """A customer claims an address that is verified as theirs now, or with the token from the claim mail.
+
+    Whoever verified the address needs no token, so one that is too old stands in nobody's way.
+    """
     require(ctx, Permission.CUSTOMER_CLAIM)
     customer = _customer(ctx)
-    address = email.strip().lower()
-    if token is None and address not in customer.verified_emails:
+    address = comparable(email)
+    verified = address in users.verified_emails(customer)
+    if token is None and not verified:
         raise EmailNotVerified
     owner = _come_in(ctx, customer, [address])
     pending = _waiting(ctx, address)
-    if token is not None:
-        if pending is None or not _token_fits(ctx, pending, token):
-            raise InvalidToken
-    elif pending is None:
+    if token is not None and not verified and (pending is None or not claim_links.fits(pending, token, ctx.now)):
+        raise InvalidToken
+    if pending is None:
         raise PendingProfileNotFound
-    return _settle(ctx, pending, owner, keep_email=address not in customer.verified_emails)
+    return _settle(ctx, pending, owner, keep_email=not verified)
 
 
 def claim_by_token(ctx: Ctx, *, token: str) -> ClaimResult:
     """The claim of the page that the mail leads to."""
     require(ctx, Permission.CUSTOMER_CLAIM)
     customer = _customer(ctx)
-    meant = select(PendingProfile).where(PendingProfile.token == token_digest(token))
-    pending = ctx.session.scalar(meant)
-    if pending is None:
+    verified = users.verified_emails(customer)
+    meant = claim_links.purchase_behind(ctx.session, token=token, verified=verified, now=ctx.now)
+    if meant is None:
         raise InvalidToken
-    owner = _come_in(ctx, customer, [pending.email])
-    pending = ctx.session.scalar(meant.execution_options(populate_existing=True))
-    if pending is None or not _token_fits(ctx, pending, token):
-        raise InvalidToken
-    proven = pending.email.lower() in customer.verified_emails
-    return _settle(ctx, pending, owner, keep_email=not proven)
+    owner = _come_in(ctx, customer, [meant.email])
+    pending = claim_links.purchase_behind(ctx.session, token=token, verified=verified, now=ctx.now)
+    if pending is None or pending.id != meant.id:
+        raise InvalidToken  # the link was replaced while we waited
+    return _settle(ctx, pending, owner, keep_email=comparable(pending.email) not in verified)
 
 
-def _come_in(ctx: Ctx, customer: Customer, emails: list[str]) -> Owner:
+def _come_in(ctx: Ctx, customer: Customer, emails: list[str], *, told_since: datetime | None = None) -> Owner:
     """Remember the person, and lock all that the claim may touch before it writes anything (see `holders`)."""
-    users.upsert(ctx, customer)
+    users.upsert(ctx, customer, told_since=told_since)
     owner = users.owner_of(customer)
-    lock_names(ctx.session, *(f"email:{email.lower()}" for email in emails))
+    lock_names(ctx.session, *(f"email:{comparable(email)}" for email in emails))
     _locked_profile(ctx, owner.user_id)
     legacy.lock(ctx, emails=emails)
-    waiting = select(PendingProfile.id).where(PendingProfile.email.in_(emails), ~PendingProfile.claimed)
+    waiting = select(PendingProfile.id).where(is_one_of(PendingProfile.email, *emails), ~PendingProfile.claimed)
     ctx.session.execute(waiting.order_by(PendingProfile.id).with_for_update())
     return owner
 
@@ -124,13 +123,6 @@ def _customer(ctx: Ctx) -> Customer:
     if not isinstance(ctx.actor, Customer):
         raise TypeError("only a customer's own door may call this")
     return ctx.actor
-
-
-def _token_fits(ctx: Ctx, pending: PendingProfile, token: str) -> bool:
-    """The link is good until it is replaced or expires; a claimed purchase keeps answering its own claimant."""
-    if pending.token != token_digest(token):
-        return False
-    return pending.claimed or pending.token_expires_at is None or pending.token_expires_at > ctx.now
 
 
 # -- staff -------------------------------------------------------------------------------------------------------
@@ -337,7 +329,13 @@ def _record(ctx: Ctx, pending: PendingProfile, profile: Profile, merge: Merge, c
 
 def _waiting(ctx: Ctx, email: str) -> PendingProfile | None:
     """The purchase under this address: the waiting ones first, then the legacy rows, which are moved on the way."""
-    query = select(PendingProfile).where(PendingProfile.email == email).execution_options(populate_existing=True)
+    query = (
+        select(PendingProfile)
+        .where(is_one_of(PendingProfile.email, email))
+        .order_by(PendingProfile.claimed, PendingProfile.id)
+        .limit(1)
+        .execution_options(populate_existing=True)
+    )
     pending = ctx.session.scalar(query)
     if pending is None:
         # A concurrent claim may have moved the legacy row while we waited for its lock: then it is found now.

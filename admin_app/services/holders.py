@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.services import audit, legacy
 from admin_app.services.audit import Change
@@ -41,7 +42,7 @@ def lock(ctx: Ctx, *, membership_id: str | None, email: str | None) -> None:
     """Two pieces of news of one purchase must not both make its holder, so its names are locked before any row."""
     names = [f"membership:{membership_id}"] if membership_id else []
     if email:
-        names.append(f"email:{email.lower()}")
+        names.append(f"email:{comparable(email)}")
     lock_names(ctx.session, *names)
 
 
@@ -72,7 +73,7 @@ def of_email(ctx: Ctx, email: str) -> Holder | None:
     session = ctx.session
     profile = session.scalar(
         select(Profile)
-        .where(Profile.email == email, ~legacy.IS_LEGACY)
+        .where(is_one_of(Profile.email, email), ~legacy.IS_LEGACY)
         .order_by(Profile.membership.desc(), Profile.updated_at.desc())
         .limit(1)
         .with_for_update()
@@ -80,7 +81,14 @@ def of_email(ctx: Ctx, email: str) -> Holder | None:
     )
     if profile is not None:
         return profile
-    waiting = select(PendingProfile).where(PendingProfile.email == email).execution_options(populate_existing=True)
+    # Two rows of before may spell one address differently: the one that waits comes first.
+    waiting = (
+        select(PendingProfile)
+        .where(is_one_of(PendingProfile.email, email))
+        .order_by(PendingProfile.claimed, PendingProfile.id)
+        .limit(1)
+        .execution_options(populate_existing=True)
+    )
     pending = session.scalar(waiting)
     if pending is None:
         return legacy.adopt(ctx, email=email) or session.scalar(waiting.with_for_update())

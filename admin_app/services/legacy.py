@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
 from admin_app.services import audit
 from admin_app.services.merge_fields import CARRIED, COPIED
@@ -35,7 +36,7 @@ class LegacyStatus:
 
 def adopt(ctx: Ctx, *, email: str | None = None, membership_id: str | None = None) -> PendingProfile | None:
     """Move the legacy row of this e-mail or membership to the waiting purchases; None when there is none to move."""
-    key = Profile.email == email if email else Profile.whop_membership_id == membership_id
+    key = is_one_of(Profile.email, email) if email else Profile.whop_membership_id == membership_id
     row = ctx.session.scalar(
         select(Profile)
         .where(IS_LEGACY, key, _CAN_MOVE)
@@ -48,7 +49,7 @@ def adopt(ctx: Ctx, *, email: str | None = None, membership_id: str | None = Non
 
 def lock(ctx: Ctx, *, emails: Sequence[str]) -> None:
     """Lock the legacy rows of these addresses before anything is written, so that moving one waits for nobody."""
-    rows = select(Profile.user_id).where(IS_LEGACY, Profile.email.in_(emails), _CAN_MOVE)
+    rows = select(Profile.user_id).where(IS_LEGACY, is_one_of(Profile.email, *emails), _CAN_MOVE)
     ctx.session.execute(rows.order_by(Profile.user_id).with_for_update())
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from admin_app.addresses import comparable
 from admin_app.errors import InvalidInput
 from admin_app.services.audit import plain
 from admin_app.services.plans import Choice, PlanLine
@@ -68,7 +69,7 @@ def _line(name: str, pending: PendingProfile, profile: Profile | None, owner: Ow
 def same(name: str, one: Any, other: Any) -> bool:
     """Equal as the database compares them: addresses without regard to case."""
     if name == "email" and one is not None and other is not None:
-        return bool(one.lower() == other.lower())
+        return comparable(one) == comparable(other)
     return bool(plain(one) == plain(other))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from admin_app.services import month_lines
 from admin_app.services.month_lines import Total
 from admin_app.services.utc_months import begins, ends
-from models.billing import MonthClosing, MonthLine
+from models.billing import MonthClosing, MonthLine, MovedLine
 
 
 @dataclass(frozen=True)
@@ -57,25 +57,28 @@ def adjusted_totals(session: Session, closing: MonthClosing) -> tuple[tuple[str,
 
 
 def adjustment_counts(session: Session, first: date, last: date) -> dict[date, int]:
-    """How many adjustments each closed month from one to another has; one query."""
-    differing = _differences(first, last).subquery()
+    """How many adjustments each closed month from one to another has; one query.
+
+    It reads the lines that have moved since they were kept and no others, however many there are.
+    """
+    moved = select(MovedLine.month, MovedLine.line_key).where(MovedLine.month.between(first, last)).cte("moved")
+    differing = _differences(first, last, moved).subquery()
     counted = select(differing.c.month, func.count()).group_by(differing.c.month)
     return {row[0]: row[1] for row in session.execute(counted)}
 
 
-def _differences(first: date, last: date) -> Select[Any]:
-    """The kept lines of these months beside the lines as they are now, only where they differ."""
+def _differences(first: date, last: date, moved: Any = None) -> Select[Any]:
+    """The kept lines of these months beside the lines as they are now, only where they differ; of `moved` ones."""
     closed = select(MonthClosing.id, MonthClosing.month).where(MonthClosing.month.between(first, last)).cte("closed")
-    lines = month_lines.lines_between(begins(first), ends(last)).subquery("line")
+    lines = month_lines.lines_between(begins(first), ends(last), only=moved).subquery("line")
     month = cast(func.date_trunc("month", func.timezone("UTC", lines.c.at)), Date)
     now = select(closed.c.month, *lines.c).select_from(lines).join(closed, closed.c.month == month).subquery("now_so")
     columns = (MonthLine.line_key, MonthLine.kind, MonthLine.at, MonthLine.currency, MonthLine.amount, MonthLine.about)
-    kept = (
-        select(closed.c.month, *columns)
-        .select_from(MonthLine)
-        .join(closed, closed.c.id == MonthLine.closing_id)
-        .subquery("kept")
-    )
+    all_kept = select(closed.c.month, *columns).select_from(MonthLine).join(closed, closed.c.id == MonthLine.closing_id)
+    if moved is not None:
+        here = (moved.c.month == closed.c.month) & (moved.c.line_key == MonthLine.line_key)
+        all_kept = all_kept.join(moved, here)
+    kept = all_kept.subquery("kept")
     same_line = (kept.c.month == now.c.month) & (kept.c.line_key == now.c.line_key)
     differs = (
         kept.c.line_key.is_(None)

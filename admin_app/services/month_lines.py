@@ -46,6 +46,15 @@ KIND_WORDS: Mapping[str, str] = MappingProxyType(
 )
 
 
+# The records of each branch of `lines_between`, in its order, as line keys name them.
+_SOURCES = (
+    ("payment", Payment.id),
+    ("refund", Refund.id),
+    ("dispute", Payment.id),
+    ("billing_change", BillingChange.id),
+)
+
+
 @dataclass(frozen=True)
 class Total:
     """The lines of one kind and currency: how many, and their sum in minor units."""
@@ -56,9 +65,21 @@ class Total:
     amount: int
 
 
-def lines_between(begin: datetime, end: datetime) -> CompoundSelect[Any]:
-    """The lines from one moment up to another as the records have them now, with when each record changed last."""
-    return union_all(
+def lines_between(begin: datetime, end: datetime, *, only: Any = None) -> CompoundSelect[Any]:
+    """The lines from one moment up to another as the records have them now, with when each record changed last.
+
+    `only`: a selection of line keys to which they are limited.
+    """
+    branches = _branches(begin, end)
+    if only is not None:
+        branches = [
+            found.where(_among(kind, only, number)) for found, (kind, number) in zip(branches, _SOURCES, strict=True)
+        ]
+    return union_all(*branches)
+
+
+def _branches(begin: datetime, end: datetime) -> list[Any]:
+    return [
         select(
             _key("payment", Payment.id).label("line_key"),
             literal(PAYMENT, Text).label("kind"),
@@ -100,7 +121,14 @@ def lines_between(begin: datetime, end: datetime) -> CompoundSelect[Any]:
             BillingChange.at >= begin,
             BillingChange.at < end,
         ),
-    )
+    ]
+
+
+def _among(kind: str, only: Any, number: Any) -> ColumnElement[bool]:
+    """Whether a record of this kind is among the line keys."""
+    name, key = func.split_part(only.c.line_key, ":", 1), func.split_part(only.c.line_key, ":", 2)
+    among: ColumnElement[bool] = number.in_(select(cast(key, BigInteger)).where(name == kind))
+    return among
 
 
 def _key(kind: str, column: Any) -> ColumnElement[str]:

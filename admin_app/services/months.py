@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Date, cast, func, insert, literal, select
+from sqlalchemy import Date, cast, delete, func, insert, literal, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -22,7 +22,7 @@ from admin_app.services.month_lines import KIND_WORDS, Total
 from admin_app.services.plans import MOST_REASON, Plan, PlanLine, fingerprint, require_same
 from admin_app.services.records import lock_names, month_key
 from admin_app.services.utc_months import begins, ends, following, month_of, month_text, month_words
-from models.billing import MonthClosing, MonthLine
+from models.billing import MonthClosing, MonthLine, MovedLine
 from models.money import Payment, PaymentState, Refund, RefundState
 
 CLOSING_LOCK = "months:closing"
@@ -148,6 +148,8 @@ def close(ctx: Ctx, *, month: date, note: str | None, shown: str) -> MonthClosin
     closing = MonthClosing(month=month, closed_at=ctx.now, closed_by=ctx.actor.label, note=note, totals={}, digest="")
     ctx.session.add(closing)
     ctx.session.flush()
+    # What moved before is kept as it is now; what moves from here on is noted anew, also while this runs.
+    ctx.session.execute(delete(MovedLine).where(MovedLine.month == month))
     ctx.session.execute(_keep(closing))
     # Read from what was kept and not from the records: they may move while this runs.
     kept = month_lines.kept_lines(closing.id)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import SQLColumnExpression, Text, cast, func, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.services.address_likeness import bare_local, compare, meant_provider
 from models.people import LEGACY_PREFIX, Membership, PendingProfile, Profile, User
@@ -87,8 +88,14 @@ def likely_owners(session: Session, pending: PendingProfile, *, limit: int = SHO
 
 
 def refresh(ctx: Ctx, pending: PendingProfile) -> None:
-    """Remember on the purchase how many likely owners there are, so that lists need not look again."""
-    owners = likely_owners(ctx.session, pending)
+    """Remember on the purchase how many likely owners there are, so that lists need not look again.
+
+    For whoever holds the purchase's lock already, and changes it.
+    """
+    _remember(ctx, pending, likely_owners(ctx.session, pending))
+
+
+def _remember(ctx: Ctx, pending: PendingProfile, owners: Sequence[LikelyOwner]) -> None:
     ctx.session.execute(
         update(PendingProfile)
         .where(PendingProfile.id == pending.id)
@@ -105,25 +112,33 @@ def stale(session: Session, now: datetime, *, limit: int) -> Sequence[int]:
 
 
 def refresh_one(ctx: Ctx, *, pending_profile_id: int) -> bool:
-    """Look again at a purchase; False when it is claimed or gone by now."""
+    """Look again at a purchase; False when it is claimed or gone by now, or somebody is at it.
+
+    It waits for no lock, and holds its own from the last statement on: so it is in nobody's way, in whatever order rows
+    are looked at, and what was skipped is still due.
+    """
     pending = ctx.session.get(PendingProfile, pending_profile_id)
     if pending is None or pending.claimed:
         return False
-    refresh(ctx, pending)
+    owners = likely_owners(ctx.session, pending)
+    free = select(PendingProfile.id).where(PendingProfile.id == pending.id, ~PendingProfile.claimed)
+    if ctx.session.scalar(free.with_for_update(skip_locked=True, key_share=True)) is None:
+        return False
+    _remember(ctx, pending, owners)
     return True
 
 
 def _names_at_address(session: Session, email: str) -> frozenset[str]:
     """Names under which this address booked or met."""
-    bookings = select(Booking.client_name).where(Booking.client_email == email).limit(20)
-    meetings = select(Meeting.guest_name).where(Meeting.guest_email == email).limit(20)
+    bookings = select(Booking.client_name).where(is_one_of(Booking.client_email, email)).limit(20)
+    meetings = select(Meeting.guest_name).where(is_one_of(Meeting.guest_email, email)).limit(20)
     found = [*session.scalars(bookings), *session.scalars(meetings)]
     return frozenset(name.strip().lower() for name in found if name and name.strip())
 
 
 def _candidates(session: Session, pending: PendingProfile, names: frozenset[str]) -> list[_Person]:
     ids: set[str] = set()
-    address = pending.email.lower()
+    address = comparable(pending.email)
     wanted_names = names | ({pending.name.strip().lower()} if pending.name else frozenset())
     session.execute(_INDEXES_ONLY, {"threshold": str(_threshold(address))})
     ids.update(_ids(session, Profile.user_id, _near(Profile.email, address), _likeness(Profile.email, address)))
@@ -182,7 +197,7 @@ def _people(session: Session, ids: set[str]) -> list[_Person]:
         people.append(
             _Person(
                 user_id=user_id,
-                emails=frozenset(email.lower() for email in emails),
+                emails=frozenset(map(comparable, emails)),
                 email=emails[0] if emails else None,
                 name=(user.name if user else None) or (profile.name if profile else None),
                 whop_user_id=profile.whop_user_id if profile else None,
@@ -197,7 +212,7 @@ def _people(session: Session, ids: set[str]) -> list[_Person]:
 def _weigh(pending: PendingProfile, person: _Person, names: frozenset[str]) -> Iterable[Evidence]:
     if pending.whop_user_id and person.whop_user_id == pending.whop_user_id:
         yield Evidence("whop_user", "Same Whop user id", 70)
-    likenesses = [found for email in person.emails if (found := compare(pending.email.lower(), email)) is not None]
+    likenesses = [found for email in person.emails if (found := compare(comparable(pending.email), email)) is not None]
     if likenesses:
         best = max(likenesses, key=lambda found: found.weight)
         yield Evidence(best.code, best.sentence, best.weight)

@@ -3,6 +3,7 @@
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 
+from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
@@ -58,7 +59,7 @@ def correct_email(ctx: Ctx, *, pending_profile_id: int, email: str, reason: str,
     require(ctx, Permission.PURCHASES_CORRECT)
     reason = require_reason(reason)
     address = clean_email(email)
-    lock_names(ctx.session, f"email:{address}")
+    lock_names(ctx.session, f"email:{comparable(address)}")
     pending = unclaimed(ctx, pending_profile_id)
     refusal = _email_refusal(ctx, pending, address)
     if refusal:
@@ -81,10 +82,10 @@ def correct_email(ctx: Ctx, *, pending_profile_id: int, email: str, reason: str,
 def _email_refusal(ctx: Ctx, pending: PendingProfile, address: str) -> str | None:
     if pending.claimed:
         return "This purchase is claimed. Undo the claim first."
-    if address == pending.email.lower():
+    if comparable(address) == comparable(pending.email):
         return "The purchase already has this address."
     other = ctx.session.scalar(
-        select(PendingProfile.id).where(PendingProfile.email == address, PendingProfile.id != pending.id)
+        select(PendingProfile.id).where(is_one_of(PendingProfile.email, address), PendingProfile.id != pending.id)
     )
     if other is not None:
         return f"Purchase {other} already waits under this address. Claim or delete that one first."
@@ -95,7 +96,7 @@ def _email_consequences(ctx: Ctx, pending: PendingProfile, address: str) -> tupl
     said = ["The person who verifies this address can claim the purchase at their next sign-in."]
     if pending.token is not None:
         said.append("The claim link that was sent before stops working.")
-    if ctx.session.scalar(select(Profile.user_id).where(Profile.email == address).limit(1)) is not None:
+    if ctx.session.scalar(select(Profile.user_id).where(is_one_of(Profile.email, address)).limit(1)) is not None:
         said.append("An account with this address exists: claiming it for that account may be what you want.")
     return (*said, "No mail is sent.", "No money moves.")
 

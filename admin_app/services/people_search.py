@@ -3,6 +3,7 @@
 from sqlalchemy import SQLColumnExpression, Text, cast, func, select
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import is_one_of, spellings
 from admin_app.services.users import Owner
 from models.people import LEGACY_PREFIX, Profile, User
 
@@ -20,6 +21,9 @@ def find_accounts(session: Session, text: str) -> list[Owner]:
     ids = set(_ids(session, User.open_id, func.lower(User.name).like(pattern)))
     ids.update(_ids(session, User.open_id, func.lower(cast(User.email, Text)).like(pattern)))
     ids.update(_ids(session, Profile.user_id, func.lower(cast(Profile.email, Text)).like(pattern)))
+    if len(spellings(wanted)) > 1:  # the other spelling has no part in common with what was typed
+        ids.update(_ids(session, User.open_id, is_one_of(User.email, wanted)))
+        ids.update(_ids(session, Profile.user_id, is_one_of(Profile.email, wanted)))
     ids.update(_ids(session, User.open_id, User.open_id == text.strip()))
     ids.update(_ids(session, Profile.user_id, Profile.user_id == text.strip()))
     users = {row.open_id: row for row in session.scalars(select(User).where(User.open_id.in_(ids)))}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -28,6 +29,8 @@ CREDITS_PER_PURCHASE = 1000
 CREDIT_PERIOD = timedelta(days=28)
 MONTHLY_CYCLE = timedelta(days=30)
 GUESSED_WITHIN = timedelta(days=1)
+# Some of a provider's times are of whole seconds: what happened within one has no order that anybody could tell.
+NO_ORDER_WITHIN = timedelta(seconds=1)
 ENDED_BY_ITSELF = "the provider ended it"
 
 
@@ -42,7 +45,10 @@ class Applied(StrEnum):
 
 @dataclass(frozen=True)
 class PurchaseFacts:
-    """What a provider says about one membership at one moment; None means that it does not say."""
+    """What a provider says about one membership at one moment; None means that it does not say.
+
+    `is_answer`: the provider was asked what the membership is, and did not just tell what happened to it.
+    """
 
     occurred_at: datetime
     membership_id: str | None
@@ -53,6 +59,7 @@ class PurchaseFacts:
     period_start: datetime | None = None
     period_end: datetime | None = None
     cancel_at_period_end: bool | None = None
+    is_answer: bool = False
 
     @classmethod
     def of(
@@ -68,6 +75,7 @@ class PurchaseFacts:
             period_start=source.period_start,
             period_end=source.period_end,
             cancel_at_period_end=source.cancel_at_period_end,
+            is_answer=isinstance(source, WhopMembership),
         )
 
 
@@ -90,6 +98,8 @@ def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
             return Applied.EMAIL_MISSING
         _create_pending(ctx, facts)
         return Applied.DONE
+    told = {"status": MembershipStatus.ACTIVE, "cancel_at_period_end": facts.cancel_at_period_end}
+    _ask_where_no_order(ctx, holder, facts, **told)
     if _is_older(holder, facts, purchase=True):
         return Applied.DONE if _fill_in(ctx, holder, facts) else Applied.SUPERSEDED
     if isinstance(holder, Profile):
@@ -139,17 +149,42 @@ def _change_state(ctx: Ctx, facts: PurchaseFacts, event: str, **values: object) 
     if holder is None:
         known = holders.was_held(ctx.session, facts.membership_id)
         return Applied.SUPERSEDED if known else Applied.MEMBERSHIP_UNKNOWN
+    _ask_where_no_order(ctx, holder, facts, **values)
     if _is_older(holder, facts, purchase=False):
         return Applied.DONE if _fill_in(ctx, holder, facts) else Applied.SUPERSEDED
-    changes = assign(ctx, holder, **_corrections(holder, facts) | values, provider_event_at=facts.occurred_at)
-    audit.record(
-        ctx,
-        event,
-        records=[holders.key(holder), membership_key(facts.membership_id)],
-        changes=changes,
-        facts={"membership_id": facts.membership_id},
-    )
+    changes = _take(ctx, holder, _corrections(holder, facts) | values | {"provider_event_at": facts.occurred_at})
+    if changes:
+        audit.record(
+            ctx,
+            event,
+            records=[holders.key(holder), membership_key(facts.membership_id)],
+            changes=changes,
+            facts={"membership_id": facts.membership_id},
+        )
     return Applied.DONE
+
+
+def _take(ctx: Ctx, holder: Holder, values: dict[str, Any]) -> list[Change]:
+    """Set what the news say. The same news again, only later, are nothing that anybody did: they move the time of the
+    newest news, so that what was before stays before, and make no entry and no new version.
+    """
+    moved = [name for name, value in values.items() if audit.plain(getattr(holder, name)) != audit.plain(value)]
+    if moved == ["provider_event_at"]:
+        holder.provider_event_at = values["provider_event_at"]
+        return []
+    return assign(ctx, holder, **values)
+
+
+def _ask_where_no_order(ctx: Ctx, holder: Holder, facts: PurchaseFacts, **told: object) -> None:
+    """News that contradict others of the same second: only the provider knows what it is now, so it is asked."""
+    known = holder.provider_event_at
+    if facts.is_answer or facts.membership_id is None or known is None:
+        return
+    if facts.membership_id != holder.whop_membership_id or abs(facts.occurred_at - known) >= NO_ORDER_WITHIN:
+        return
+    if any(told.get(name) not in (None, getattr(holder, name)) for name in ("status", "cancel_at_period_end")):
+        once = f"compare_membership:{facts.membership_id}"
+        job_queue.defer(ctx.session, "compare_membership", once_key=once, membership_id=facts.membership_id)
 
 
 def _gives_way(ctx: Ctx, holder: Holder, facts: PurchaseFacts) -> bool:
@@ -329,7 +364,7 @@ def _update_pending(ctx: Ctx, pending: PendingProfile, facts: PurchaseFacts) -> 
     values = _bought(pending, facts)
     if pending.usage_credits is None:
         values |= {"usage_credits": CREDITS_PER_PURCHASE, "used_credits": pending.used_credits or 0}
-    changes = assign(ctx, pending, **values)
+    changes = _take(ctx, pending, values)
     if changes:
         _audit_update(ctx, pending, facts, changes)
 
@@ -340,7 +375,7 @@ def _credit_profile(ctx: Ctx, profile: Profile, facts: PurchaseFacts) -> None:
     values = _bought(profile, facts)
     if profile.membership is not Membership.PRO:
         values |= {"usage_credits": CREDITS_PER_PURCHASE, "used_credits": 0}
-    changes = assign(ctx, profile, **values)
+    changes = _take(ctx, profile, values)
     if changes:
         _audit_update(ctx, profile, facts, changes)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, bindparam, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import is_one_of
 from admin_app.config import Settings
 from admin_app.context import Ctx, Staff
 from admin_app.errors import DomainError, Forbidden, NotFound
@@ -248,7 +249,7 @@ def _locked_member(ctx: Ctx, email: str) -> StaffMember | None:
         return None
     return ctx.session.scalar(
         select(StaffMember)
-        .where(StaffMember.email == address)
+        .where(is_one_of(StaffMember.email, address))
         .with_for_update()
         .execution_options(populate_existing=True)
     )

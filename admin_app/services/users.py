@@ -1,12 +1,14 @@
 """People known by sign-in, and which account a purchase may go to."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from admin_app.addresses import comparable
 from admin_app.context import Ctx, Customer
 from admin_app.errors import InvalidInput, NotFound
 from models.people import LEGACY_PREFIX, Profile, User
@@ -22,9 +24,9 @@ class Owner:
 
 
 def verified_emails(customer: Customer) -> list[str]:
-    """Lower case, the primary address first."""
-    primary = customer.email.lower() if customer.email else None
-    return sorted(customer.verified_emails, key=lambda email: (email != primary, email))
+    """In the form in which they are compared, the primary address first."""
+    primary = comparable(customer.email) if customer.email else None
+    return sorted({*map(comparable, customer.verified_emails)}, key=lambda email: (email != primary, email))
 
 
 def owner_of(customer: Customer) -> Owner:
@@ -32,18 +34,34 @@ def owner_of(customer: Customer) -> Owner:
     return Owner(customer.user_id, emails[0] if emails else None, customer.name)
 
 
-def upsert(ctx: Ctx, customer: Customer) -> None:
-    """Remember that this person signed in now. An unverified address is not kept: it may be someone else's."""
+def upsert(ctx: Ctx, customer: Customer, *, told_since: datetime | None = None) -> None:
+    """Remember that this person signed in now. An unverified address is not kept: it may be someone else's.
+
+    `told_since` is when the account was made, where the provider only tells of the person: nobody signed in by that,
+    and it dates nothing but a row that is new.
+    """
     owner = owner_of(customer)
+    moment = told_since or ctx.now
     row = insert(User).values(
-        open_id=owner.user_id, name=owner.name, email=owner.email, created_at=ctx.now, last_signed_in=ctx.now
+        open_id=owner.user_id, name=owner.name, email=owner.email, created_at=ctx.now, last_signed_in=moment
     )
-    fresh: dict[str, Any] = {"last_signed_in": ctx.now}
+    # Something must be set for the row to be locked; of two moments the later one counts.
+    fresh: dict[str, Any] = {"last_signed_in": User.last_signed_in if told_since else _later(moment)}
     if owner.name:
         fresh["name"] = row.excluded.name
     if owner.email:
         fresh["email"] = row.excluded.email
     ctx.session.execute(row.on_conflict_do_update(index_elements=[User.open_id], set_=fresh))
+
+
+def signed_in(ctx: Ctx, *, user_id: str, at: datetime) -> bool:
+    """Note a sign-in that the provider tells of, late or not; False when nobody here has this id."""
+    noted = update(User).where(User.open_id == user_id).values(last_signed_in=_later(at)).returning(User.id)
+    return ctx.session.scalar(noted) is not None
+
+
+def _later(moment: datetime) -> Any:
+    return func.greatest(User.last_signed_in, moment)
 
 
 def known_owner(session: Session, user_id: str) -> Owner:

@@ -90,6 +90,32 @@ def test_a_closed_month_stays(journey: Journey) -> None:
     assert journey.value("SELECT count(*) FROM month_lines") == 1
 
 
+def test_what_moved_in_closed_months_is_found_once_and_noted_from_then_on(journey: Journey) -> None:
+    journey.up("0034")
+    journey.run(
+        "INSERT INTO clients (name) VALUES ('Harbour Dental');"
+        "INSERT INTO billing_changes (client_id, at, status_before, status_after, currency, monthly_after, movement,"
+        " cause) SELECT 1, month, 'none', 'active', 'eur', 100, 'new', 'stripe' FROM generate_series("
+        " timestamptz '2025-01-01+00', timestamptz '2025-01-04+00', '1 day') month;"
+        "INSERT INTO month_closings (month, closed_at, closed_by, totals, digest)"
+        " VALUES ('2025-01-01', now(), 'fay', '{}', '');"
+        # 1 is as it was kept, 2 changed, 3 and 4 were not kept, 9 is gone
+        "INSERT INTO month_lines (closing_id, line_key, kind, at, currency, amount, about)"
+        " SELECT 1, 'billing_change:' || n, 'new', '2025-01-01+00', 'eur', CASE n WHEN 2 THEN 90 ELSE 100 END, 'c'"
+        " FROM unnest(ARRAY[1, 2, 9]) n"
+    )
+    journey.up()
+    moved = "SELECT array_agg(line_key ORDER BY line_key) FROM moved_lines WHERE month = '2025-01-01'"
+    assert journey.value(moved) == [f"billing_change:{number}" for number in (2, 3, 4, 9)]
+    journey.run("UPDATE billing_changes SET at = '2025-02-01+00' WHERE id = 1")
+    journey.run("DELETE FROM billing_changes WHERE id = 4")
+    assert journey.value(moved) == [f"billing_change:{number}" for number in (1, 2, 3, 4, 9)]
+    assert journey.value("SELECT line_key FROM moved_lines WHERE month = '2025-02-01'") == "billing_change:1"
+    journey.run("UPDATE billing_changes SET at = now() WHERE id = 2")
+    journey.run("UPDATE billing_changes SET cause = 'x', recorded_at = now()")
+    assert journey.value("SELECT count(*) FROM moved_lines") == 6
+
+
 def test_safe_defaults_come_from_the_server(journey: Journey) -> None:
     journey.up()
     journey.run("INSERT INTO clients (name) VALUES ('Harbour Dental')")

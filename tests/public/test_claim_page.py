@@ -136,14 +136,33 @@ def test_wrong_links_are_explained(house: House, token: str, wrong: str) -> None
 
 def test_a_newer_link_and_time_end_a_link(house: House, token: str) -> None:
     (pending,) = house.rows(select(PendingProfile))
-    with house.db.unit_of_work(SUPPORT) as ctx:
-        claim_mails.resend(ctx, pending_profile_id=pending.id, reason="They asked for another one")
-    newer = claim_token(house, pending)
+    newer = claim_token_again(house, pending)
     assert visitor(house).get("/claim", query_string={"token": token}).status_code == 403
     assert visitor(house).get("/claim", query_string={"token": newer}).status_code == 200
     with house.db.unit_of_work(OPERATOR) as ctx:
         ctx.session.get_one(PendingProfile, pending.id).token_expires_at = ctx.now.replace(year=2020)
     assert visitor(house).get("/claim", query_string={"token": newer}).status_code == 403
+
+
+def test_a_stale_link_leads_whoever_verified_the_address_to_the_purchase(house: House, token: str) -> None:
+    (pending,) = house.rows(select(PendingProfile))
+    newer = claim_token_again(house, pending)
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(PendingProfile, pending.id).token_expires_at = ctx.now.replace(year=2020)
+    _, stranger = house.customer("stranger@example.com")
+    _, owner = house.customer("paid.for@example.com")
+    for stale in (token, newer):
+        assert visitor(house).get("/claim", query_string={"token": stale}).status_code == 403
+        assert visitor(house, stranger).get("/claim", query_string={"token": stale}).status_code == 403
+        assert visitor(house, owner).get("/claim", query_string={"token": stale}).status_code == 200
+    status, page = press(visitor(house, owner), token)
+    assert (status, page.h1.text) == (200, "Done: the purchase is yours")
+
+
+def claim_token_again(house: House, pending: PendingProfile) -> str:
+    with house.db.unit_of_work(SUPPORT) as ctx:
+        claim_mails.resend(ctx, pending_profile_id=pending.id, reason="They asked for another one")
+    return claim_token(house, pending)
 
 
 def test_while_signing_in_is_not_possible_nothing_is_lost(house: House, token: str) -> None:

@@ -81,12 +81,34 @@ def test_sign_in_counts_an_address_that_was_verified_a_moment_ago(house: House) 
     assert house.post(SIGN_IN, token=token).json["outcome"] == "merged"
 
 
+def test_a_stale_token_stands_in_no_owners_way(house: House) -> None:
+    """Also of an address that was verified only a moment ago."""
+    pending = buy(house.db, "moment@example.com")
+    user_id, token = house.customer("moment@example.com", verified=False)
+    stale = claim_token(house, pending)
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(PendingProfile, pending.id).token_expires_at = ctx.now.replace(year=2020)
+    body = {"email": "moment@example.com", "token": stale}
+    assert house.post(CLAIM, token=token, json=body).json["code"] == "invalid_token"
+    control.verify_user(house.simulator, user_id)
+    answer = house.post(CLAIM, token=token, json=body)
+    assert (answer.status_code, answer.json["outcome"]) == (200, "created")
+
+
+def test_a_domain_in_letters_and_in_ascii_is_one(house: House) -> None:
+    buy(house.db, "x@bücher.example")
+    user_id, token = house.customer("X@xn--bcher-kva.example")
+    answer = house.post(CLAIM, token=token, json={"email": "x@XN--BCHER-KVA.example"})
+    assert answer.json["outcome"] == "created"
+    assert [(row.user_id, row.email) for row in house.rows(select(Profile))] == [(user_id, "x@bücher.example")]
+
+
 def test_refusals_of_the_claim(house: House) -> None:
     pending = buy(house.db, "wanted@example.com")
     _, owner = house.customer("wanted@example.com")
     _, stranger = house.customer("stranger@example.com")
     asked: list[tuple[str, dict[str, Any], int, str]] = [
-        (owner, {"email": "wanted@example.com", "token": "wrong"}, 403, "invalid_token"),
+        (stranger, {"email": "wanted@example.com", "token": "wrong"}, 403, "invalid_token"),
         (stranger, {"email": "wanted@example.com"}, 403, "email_not_verified"),
         (stranger, {"email": "stranger@example.com"}, 404, "pending_profile_not_found"),
         (stranger, {"email": "nobody@example.com", "token": "wrong"}, 403, "invalid_token"),

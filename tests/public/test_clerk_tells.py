@@ -1,11 +1,12 @@
 """What Clerk tells by webhook: a person with a verified primary address gets what waits under it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
-from models import EventState, PendingProfile, Profile, WebhookEvent
+from models import EventState, PendingProfile, Profile, User, WebhookEvent
 from tests.house import House
 from tests.integrations.signing import events
 from tests.services.factories import buy
@@ -57,3 +58,44 @@ def test_the_second_account_of_an_address_changes_nothing(house: House) -> None:
     pro = [row.user_id for row in house.rows(select(Profile)) if row.membership.value == "pro"]
     assert pro == ["user_first"]
     assert {event.state for event in house.rows(select(WebhookEvent))} == {EventState.PROCESSED}
+
+
+def last_signed_in(house: House, user_id: str) -> datetime:
+    (found,) = house.rows(select(User).where(User.open_id == user_id))
+    return found.last_signed_in
+
+
+def session_begun(user_id: str, at: datetime | None) -> bytes:
+    data = {"object": "session", "id": "sess_1", "user_id": user_id, "status": "active"}
+    if at is not None:
+        data |= {"created_at": int(at.timestamp() * 1000)}
+    return json.dumps({"object": "event", "type": "session.created", "data": data}).encode()
+
+
+def test_only_a_sign_in_sets_last_signed_in(house: House) -> None:
+    made = datetime.fromtimestamp(json.loads(CREATED)["data"]["created_at"] / 1000, UTC)
+    house.clerk(told("user_new", "a@example.com"), delivery="msg_1")
+    house.work()
+    assert last_signed_in(house, "user_new") == made
+    signed_in = made + timedelta(days=3)
+    house.clerk(session_begun("user_new", signed_in), delivery="msg_2")
+    house.work()
+    assert last_signed_in(house, "user_new") == signed_in
+    house.clerk(told("user_new", "b@example.com", kind="user.updated"), delivery="msg_3")
+    house.work()
+    assert last_signed_in(house, "user_new") == signed_in
+    (user,) = house.rows(select(User))
+    assert user.email == "b@example.com"
+
+
+def test_a_sign_in_that_is_told_late_takes_back_no_later_one(house: House) -> None:
+    house.clerk(told("user_new", "a@example.com"), delivery="msg_1")
+    house.clerk(session_begun("user_new", None), delivery="msg_2")
+    house.work()
+    at_the_door = last_signed_in(house, "user_new")
+    assert at_the_door == house.rows(select(WebhookEvent).order_by(WebhookEvent.id))[-1].received_at
+    house.clerk(session_begun("user_new", at_the_door - timedelta(days=1)), delivery="msg_3")
+    house.clerk(session_begun("user_stranger", at_the_door), delivery="msg_4")
+    house.work()
+    assert last_signed_in(house, "user_new") == at_the_door
+    assert [user.open_id for user in house.rows(select(User))] == ["user_new"]

@@ -22,7 +22,7 @@ from models import (
 from tests.console.conftest import counted_queries
 from tests.services import bulk
 from tests.services.factories import AUDITOR
-from tests.services.switches import NOW, OPS, add_client, at, boolean_of, changes, off, on, state_of, turn
+from tests.services.switches import NOW, OPS, add_client, at, boolean_of, changes, follow_all, off, on, state_of, turn
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -174,6 +174,35 @@ def test_a_scheduled_run_is_undone_before_and_after_it_began(db: Database, ops: 
     run = bulk.go(db, ops, on("Moving", since=NOW + DAY, until=NOW + 2 * DAY))
     bulk.undo(at(db, NOW + 25 * HOUR), ops, run.id)
     assert not any(state_of(db, client).is_on for client in clients)
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["the clock's end is noted", "not yet"])
+@pytest.mark.parametrize("hours", [12, 25], ids=["before it began", "when it has begun"])
+def test_the_undo_of_a_scheduled_run_gives_back_the_pauses_it_shortened(
+    db: Database, ops: Staff, hours: int, noted: bool
+) -> None:
+    shortened, short, none, lifted = (add_client(at(db, NOW), name) for name in ("A", "B", "C", "D"))
+    turn(db, shortened, on("Own pause", until=NOW + 30 * HOUR))
+    turn(db, short, on("Over before the run begins", until=NOW + 6 * HOUR))
+    turn(db, lifted, on("Own pause", until=NOW + 30 * HOUR))
+    run = bulk.go(db, ops, on("Holiday", since=NOW + DAY, until=NOW + 2 * DAY))
+    turn(at(db, NOW + HOUR), lifted, off())
+    later = at(db, NOW + hours * HOUR)
+    if noted:
+        follow_all(later)
+    inverse = bulk.undo(later, ops, run.id)
+    assert outcomes(db, inverse.id) == {
+        shortened: ("changed", None),
+        short: ("changed", None),
+        none: ("changed", None),
+        lifted: ("excluded", bulk_undo.SWITCHED_SINCE),
+    }
+    period = state_of(db, shortened).change
+    assert period is not None
+    assert (period.reason, period.until) == ("Own pause", NOW + 30 * HOUR)
+    for client in (short, none):
+        state = state_of(db, client)
+        assert (state.is_on, state.scheduled) == (False, ())
 
 
 def test_what_a_run_may_not_do(db: Database, ops: Staff) -> None:

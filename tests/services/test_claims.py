@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from admin_app.context import Ctx
 from admin_app.db import Database
 from admin_app.errors import (
     AlreadyClaimed,
@@ -16,7 +17,7 @@ from admin_app.errors import (
     PendingProfileNotFound,
     PlanMoved,
 )
-from admin_app.services import audit, claim_mails, claims, owners, purchases
+from admin_app.services import audit, claim_links, claim_mails, claims, owners, purchases
 from models import ExtraPurchase, Membership, MembershipStatus, Merge, PaymentProvider, PendingProfile, PlanDuration
 from tests.services.factories import (
     AUDITOR,
@@ -115,6 +116,36 @@ def test_the_mailed_token_claims_without_a_verified_address_and_only_once(db: Da
         claims.claim_by_token(ctx, token=token)
 
 
+def test_whoever_verified_the_address_claims_with_a_stale_token_too(db: Database) -> None:
+    pending = buy(db)
+    tokens = []
+    for _ in range(2):
+        with db.unit_of_work(OPERATOR) as ctx:
+            mail = claim_mails.prepare(ctx, pending_profile_id=pending.id, base_url="https://b.test")
+            assert mail is not None
+            tokens.append(mail.text.split("token=")[1].split()[0])
+            claim_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, kept=False)
+            claim_mails.resend(ctx, pending_profile_id=pending.id, reason="lost it")
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(PendingProfile, pending.id).token_expires_at = NOON - timedelta(days=1000)
+    for stale in tokens:  # replaced, and too old
+        for claimed in (
+            lambda ctx, t=stale: claims.claim_by_token(ctx, token=t),
+            lambda ctx, t=stale: by_address(ctx, t),
+        ):
+            with pytest.raises(InvalidToken), db.unit_of_work(customer("user_b", "other@example.com")) as ctx:
+                claimed(ctx)
+            with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+                assert claimed(ctx).outcome == "created"
+                ctx.session.rollback()
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        assert by_address(ctx, tokens[0]).profile.email == "buyer@example.com"
+
+
+def by_address(ctx: Ctx, token: str) -> claims.ClaimResult:
+    return claims.claim(ctx, email="buyer@example.com", token=token)
+
+
 def test_the_token_is_kept_hashed_and_not_in_the_mail_that_staff_reads(db: Database) -> None:
     pending = buy(db)
     with db.unit_of_work(OPERATOR) as ctx:
@@ -125,7 +156,7 @@ def test_the_token_is_kept_hashed_and_not_in_the_mail_that_staff_reads(db: Datab
         assert token not in kept.text_body + kept.html_body
     row = pending_of(db, pending.id)
     assert row is not None
-    assert row.token == claims.token_digest(token)
+    assert row.token == claim_links.token_digest(token)
 
 
 def test_a_fresh_mail_makes_the_former_link_useless(db: Database) -> None:

@@ -17,9 +17,11 @@ from admin_app.services import (
     appointments,
     audit,
     bookings,
+    claims,
     flags,
     guest_resolution,
     holds,
+    owners,
     provider_calls,
     switch_mails,
 )
@@ -27,7 +29,7 @@ from admin_app.services.calendar_sync import CREATE, Calendars
 from admin_app.services.guest_resolution import Person
 from models import BookingSource, BookingStatus, CanceledBecause, SessionType
 from tests.services.diary import Clock, appointment, held, meeting, offered, tomorrow
-from tests.services.factories import OPERATOR, SUPPORT
+from tests.services.factories import OPERATOR, SUPPORT, buy, customer
 from tests.services.switches import NOW, add_client, at, changes, off, on, state_of, turn
 
 GIL = Person("gil@example.com", "user_gil", "org_gil")
@@ -112,6 +114,32 @@ def test_a_guest_is_linked_while_the_time_of_their_lapsed_meeting_is_taken(
     with pytest.raises(PlanMoved):
         meanwhile(real_db, paid, link, take_back)
     assert appointment(real_db, lapsed).row.status is BookingStatus.CANCELED
+
+
+def test_somebody_signs_in_with_two_waiting_addresses_while_likely_owners_are_looked_for(real_db: Database) -> None:
+    first, second = (buy(real_db, f"{name}@example.com", membership_id=f"mem_{name}").id for name in ("a", "b"))
+    outcomes: list[str] = []
+
+    def sign_in() -> None:
+        with real_db.unit_of_work(customer("user_gil", "b@example.com", "a@example.com")) as ctx:
+            outcomes.append(claims.sign_in(ctx).outcome)
+
+    def look_again(ctx: Ctx) -> None:
+        assert not owners.refresh_one(ctx, pending_profile_id=first), "the sign-in has it"
+
+    meanwhile(real_db, lambda ctx: owners.refresh_one(ctx, pending_profile_id=second), sign_in, look_again)
+    assert outcomes == ["created"]
+
+
+def test_a_look_for_likely_owners_waits_for_no_claim(real_db: Database) -> None:
+    pending = buy(real_db, "a@example.com")
+    with real_db.unit_of_work(customer("user_gil", "a@example.com")) as ctx:
+        claims.sign_in(ctx)
+        with real_db.unit_of_work(OPERATOR) as look:
+            look.session.execute(text("SET LOCAL lock_timeout = '1ms'"))
+            assert not owners.refresh_one(look, pending_profile_id=pending.id)
+    with real_db.unit_of_work(OPERATOR) as ctx:
+        assert not owners.refresh_one(ctx, pending_profile_id=pending.id), "it is claimed"
 
 
 def test_a_switch_is_turned_while_its_mail_is_noted(real_db: Database) -> None:

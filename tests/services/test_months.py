@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
+from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx, Staff
 from admin_app.db import Database
@@ -14,11 +15,13 @@ from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMo
 from admin_app.services import month_adjustments, months
 from admin_app.services.month_lines import Total
 from admin_app.services.table_files import csv_bytes, xlsx_bytes
+from admin_app.services.utc_months import following
 from models import (
     BillingChange,
     BillingStatus,
     MonthClosing,
     MonthLine,
+    MovedLine,
     Payment,
     PaymentState,
     Refund,
@@ -226,6 +229,72 @@ def test_what_changes_later_is_an_adjustment(db: Database, october: dict[str, An
         assert lines_of(db, closing)[0].amount == 10_000
         state = next(state for state in months.months(read, on(15, month=11)) if state.month == OCTOBER)
         assert (state.adjustments, state.totals) == (4, months.totals_of(closing))
+
+
+def add_months_of_lines(db: Database, count: int) -> None:
+    """Payments over the year before November, all of whose months are closed."""
+    with db.unit_of_work(OPERATOR) as ctx:
+        booking = add_booking(ctx).id
+        ctx.session.execute(
+            text(
+                "INSERT INTO payments (booking_id, state, amount, currency, captured_amount, paid_at)"
+                " SELECT :booking, 'paid', 100, 'eur', 100,"
+                " timestamptz '2025-11-01 00:00Z' + n * interval '364 days' / :count"
+                " FROM generate_series(0, :count - 1) n"
+            ),
+            {"booking": booking, "count": count},
+        )
+    for back in range(12, 0, -1):
+        closed(db, following(NOVEMBER, -back))
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.execute(text("ANALYZE payments, month_lines, moved_lines"))
+
+
+def test_the_list_of_months_reads_no_line_that_has_not_moved(db: Database) -> None:
+    """However many lines were kept: what is read are rows of closings, and the lines that moved."""
+    add_months_of_lines(db, 6_000)
+    with db.unit_of_work(OPERATOR) as ctx:
+        moved = ctx.session.scalars(select(Payment).order_by(Payment.id).limit(3)).all()
+        for payment in moved:
+            payment.captured_amount = 150
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, values: Any, *___: Any) -> None:
+        asked.append((statement, values))
+
+    with db.read_only() as read:
+        event.listen(read.connection(), "before_cursor_execute", note)
+        states = months.months(read, on(15, month=11), size=13)
+        event.remove(read.connection(), "before_cursor_execute", note)
+        assert sum(state.adjustments for state in states) == 3
+        rows = [rows_read(read, statement, values) for statement, values in asked]
+    assert len(rows) <= 5
+    assert max(rows) < 100, "a year of lines is 6,000"
+
+
+def rows_read(session: Session, statement: str, values: Any) -> int:
+    """The most rows that any step of the statement's plan really gave or left out."""
+    found = session.connection().exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
+
+    def most(step: dict[str, Any]) -> int:
+        own = (step["Actual Rows"] + step.get("Rows Removed by Filter", 0)) * step["Actual Loops"]
+        return max([int(own), *map(most, step.get("Plans", ()))])
+
+    return most(found[0]["Plan"])
+
+
+def test_a_closing_begins_anew_with_what_has_moved(db: Database, october: dict[str, Any]) -> None:
+    with db.read_only() as read:
+        assert read.scalars(select(MovedLine.line_key).where(MovedLine.month == OCTOBER)).all()
+    closed(db)
+    with db.unit_of_work(OPERATOR) as ctx:
+        assert ctx.session.scalars(select(MovedLine).where(MovedLine.month == OCTOBER)).all() == []
+        ctx.session.get_one(Payment, october["first"]).captured_amount = 10_400
+    with db.unit_of_work(OPERATOR) as ctx:
+        assert month_adjustments.adjustment_counts(ctx.session, OCTOBER, OCTOBER) == {OCTOBER: 1}
+        ctx.session.get_one(Payment, october["first"]).captured_amount = 10_000
+    with db.read_only() as read:
+        assert month_adjustments.adjustment_counts(read, OCTOBER, OCTOBER) == {}, "it is as it was kept"
 
 
 def test_two_exports_are_the_same_bytes_whatever_changed_between(db: Database, october: dict[str, Any]) -> None:

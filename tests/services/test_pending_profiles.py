@@ -6,7 +6,7 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, InvalidToken, NotFound, PlanMoved
-from admin_app.services import audit, claims, pending_profiles
+from admin_app.services import audit, claim_links, claims, pending_profiles
 from models import ExtraPurchase, PendingProfile
 from tests.services.factories import AUDITOR, SUPPORT, add_profile, buy, customer, pending_of
 
@@ -31,7 +31,7 @@ def claim(db: Database, user_id: str, email: str = "buyer@example.com") -> None:
 
 def with_link(db: Database, pending_id: int) -> None:
     with db.unit_of_work(SUPPORT) as ctx:
-        ctx.session.get_one(PendingProfile, pending_id).token = claims.token_digest("secret-link")
+        ctx.session.get_one(PendingProfile, pending_id).token = claim_links.token_digest("secret-link")
 
 
 def test_a_corrected_address_is_claimed_and_the_old_link_is_dead(db: Database) -> None:
@@ -126,7 +126,7 @@ def test_a_deleted_purchase_is_kept_whole_in_the_audit_but_for_its_link(db: Data
         entry = session.query(audit.AuditEntry).filter_by(event="purchase.deleted").one()
         kept = {change["field"]: change["before"] for change in entry.changes}
         assert kept == {name: value for name, value in held.items() if value is not None and name != "token"}
-        assert claims.token_digest("secret-link") not in str(entry.changes)
+        assert claim_links.token_digest("secret-link") not in str(entry.changes)
         assert audit.history(session, "whop_membership:mem_1")[0].reason == "refunded"
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from admin_app.context import Actor
 from admin_app.db import Database
 from admin_app.errors import DomainError
-from admin_app.services import audit, claims, inbox, pending_profiles, purchases, undo
+from admin_app.services import audit, claims, inbox, owners, pending_profiles, purchases, undo
 from models import AuditEntry, ExtraPurchase, Membership, Merge, PendingProfile, Profile, WebhookEvent
 from tests.services import deliveries
 from tests.services.factories import (
@@ -190,6 +190,27 @@ def test_two_staff_merge_different_purchases_into_one_profile(real_db: Database)
     # whoever came second replaced the first one's membership, which then is on the worklist
     assert count(real_db, ExtraPurchase) == claimed - 1
     require_whole(real_db)
+
+
+def test_sign_ins_with_two_waiting_addresses_while_likely_owners_are_looked_for(real_db: Database) -> None:
+    pairs = [(f"a{n}@example.com", f"b{n}@example.com") for n in range(6)]
+    numbers = [buy(real_db, email, membership_id=f"mem_{email[:2]}").id for pair in pairs for email in pair]
+
+    def looking(in_order: list[int]) -> Callable[[], str]:
+        def call() -> str:
+            for _ in range(5):
+                with real_db.unit_of_work(OPERATOR) as ctx:
+                    for number in in_order:
+                        owners.refresh_one(ctx, pending_profile_id=number)
+            return "looked"
+
+        return call
+
+    crowd = [signing_in(real_db, f"user_{n}", *pair[:: (-1) ** n]) for n, pair in enumerate(pairs) for _ in range(2)]
+    looks = [looking(numbers), looking(numbers[::-1])]
+    assert at_once([*crowd, *looks]).keys() <= {"created", "already_claimed", "already_pro", "looked"}
+    require_whole(real_db)
+    assert count(real_db, Profile, Profile.membership == Membership.PRO) == len(pairs)
 
 
 def test_a_sign_in_and_a_purchase_of_the_same_address_lose_nothing(real_db: Database) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn, PlanMoved, UndoBlocked
-from admin_app.services import audit, claims, pending_profiles, purchases, undo
+from admin_app.services import audit, claim_links, claims, pending_profiles, purchases, undo
 from admin_app.services.plans import Plan, snapshot
 from models import ExtraPurchase, Merge, PendingProfile, Profile
 from tests.services.factories import (
@@ -136,7 +136,7 @@ def test_a_second_undo_is_refused(db: Database) -> None:
 def test_a_used_link_does_not_come_back_to_life(db: Database) -> None:
     pending = buy(db)
     with db.unit_of_work(SUPPORT) as ctx:
-        ctx.session.get_one(PendingProfile, pending.id).token = claims.token_digest("link")
+        ctx.session.get_one(PendingProfile, pending.id).token = claim_links.token_digest("link")
     with db.unit_of_work(customer("user_a")) as ctx:
         merge_id = claims.claim_by_token(ctx, token="link").merge_id
     assert merge_id is not None

@@ -46,8 +46,8 @@ def database_away(error: Exception) -> ResponseReturnValue:
 def show() -> Response:
     token = _well_formed(request.args.get("token", ""))
     try:
-        purchase = _preview(token)
         user_id = _user_id()
+        purchase = _preview(token, user_id)
     except DomainError as refused:
         return _refused(refused)
     return _offer(token, purchase, user_id)
@@ -57,8 +57,8 @@ def show() -> Response:
 def claim() -> Response:
     token = _well_formed(request.form.get("token", ""))
     try:
-        purchase = _preview(token)
         user_id = _user_id()
+        purchase = _preview(token, user_id)
         if user_id is None:
             return _offer(token, purchase, None, status=NotSignedIn.status)
         if not _sent_by_this_page():
@@ -76,11 +76,21 @@ def _claim(token: str, user_id: str) -> str:
     return outcome
 
 
-def _preview(token: str) -> ClaimPreview:
+def _preview(token: str, user_id: str | None) -> ClaimPreview:
+    """The purchase; the provider is only asked who somebody is where the link alone does not lead there any more."""
     if not token:
         raise InvalidToken
-    with backdesk().db.read_only() as session:
-        return claim_links.preview_by_token(session, token=token)
+    house = backdesk()
+    now = house.db.clock()
+    try:
+        with house.db.read_only() as session:
+            return claim_links.preview_by_token(session, token=token, now=now)
+    except InvalidToken:
+        if user_id is None:
+            raise
+    verified = customer(user_id, fresh=False).verified_emails
+    with house.db.read_only() as session:
+        return claim_links.preview_by_token(session, token=token, verified=verified, now=now)
 
 
 def _well_formed(token: str) -> str:

@@ -4,7 +4,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from admin_app.context import Customer
-from admin_app.errors import EmailNotVerified
+from admin_app.errors import EmailNotVerified, InvalidToken
 from admin_app.services import claims
 from admin_app.services.claims import ClaimResult
 from views.backdesk import backdesk, request_id
@@ -30,7 +30,7 @@ def claim() -> ResponseReturnValue:
     known = customer(user_id, fresh=False)
     try:
         return _claim(known, wanted)
-    except EmailNotVerified:
+    except (EmailNotVerified, InvalidToken):
         # Perhaps verified a moment ago, after the short memory of the provider's answer was made.
         now = customer(user_id, fresh=True)
         if now.verified_emails == known.verified_emails:

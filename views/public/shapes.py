@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from admin_app.addresses import in_letters
 from admin_app.bounds import BIGGEST, is_reachable
 from admin_app.services.availability import Offer
 from models import Booking, Meeting, Practitioner, Profile, SessionType
@@ -24,7 +25,7 @@ def _address(value: str) -> str:
     name, at, domain = address.rpartition("@")
     if not (name and at and domain) or any(character.isspace() for character in address):
         raise ValueError("This is not an e-mail address.")
-    return address
+    return in_letters(address)
 
 
 def _moment(value: object) -> datetime:
