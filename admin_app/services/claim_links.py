@@ -38,6 +38,11 @@ def fits(pending: PendingProfile, token: str, now: datetime) -> bool:
     return pending.claimed or pending.token_expires_at is None or pending.token_expires_at > now
 
 
+def leads(pending: PendingProfile, token: str, verified: bool, now: datetime) -> bool:
+    """Whether a link leads to its purchase: to whoever verified the address also one that is too old."""
+    return fits(pending, token, now) or (verified and pending.token == token_digest(token))
+
+
 def purchase_behind(
     session: Session, *, token: str, verified: Collection[str] = (), now: datetime
 ) -> PendingProfile | None:
@@ -46,7 +51,7 @@ def purchase_behind(
     """
     by_token = select(PendingProfile).where(PendingProfile.token == token_digest(token))
     pending = session.scalar(by_token.execution_options(populate_existing=True))
-    if pending is not None and (fits(pending, token, now) or comparable(pending.email) in verified):
+    if pending is not None and leads(pending, token, comparable(pending.email) in verified, now):
         return pending
     if not verified:
         return None

@@ -75,7 +75,7 @@ def _sign_in(ctx: Ctx, customer: Customer, *, told_since: datetime | None = None
 def claim(ctx: Ctx, *, email: str, token: str | None = None) -> ClaimResult:
     """A customer claims an address that is verified as theirs now, or with the token from the claim mail.
 
-    Whoever verified the address needs no token, so one that is too old stands in nobody's way.
+    To whoever verified the address a token that is too old stands in no way; one that is none is refused.
     """
     require(ctx, Permission.CUSTOMER_CLAIM)
     customer = _customer(ctx)
@@ -85,7 +85,7 @@ def claim(ctx: Ctx, *, email: str, token: str | None = None) -> ClaimResult:
         raise EmailNotVerified
     owner = _come_in(ctx, customer, [address])
     pending = _waiting(ctx, address)
-    if token is not None and not verified and (pending is None or not claim_links.fits(pending, token, ctx.now)):
+    if token is not None and (pending is None or not claim_links.leads(pending, token, verified, ctx.now)):
         raise InvalidToken
     if pending is None:
         raise PendingProfileNotFound

@@ -167,7 +167,7 @@ INSERT INTO export_chunks (export_id, number, body) VALUES (1, 0, '\\x61');
 INSERT INTO service_keys (name, hint, key_hash, scopes, created_by)
     VALUES ('Phone agent', 'bdk_ab12', '\\x01', '{gate:ask}', 'sue@backdesk.example');
 """,
-    "0036": """
+    "0035": """
 INSERT INTO moved_lines (month, line_key) VALUES ('2025-01-01', 'payment:77');
 """,
 }

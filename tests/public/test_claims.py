@@ -108,6 +108,7 @@ def test_refusals_of_the_claim(house: House) -> None:
     _, owner = house.customer("wanted@example.com")
     _, stranger = house.customer("stranger@example.com")
     asked: list[tuple[str, dict[str, Any], int, str]] = [
+        (owner, {"email": "wanted@example.com", "token": "wrong"}, 403, "invalid_token"),
         (stranger, {"email": "wanted@example.com", "token": "wrong"}, 403, "invalid_token"),
         (stranger, {"email": "wanted@example.com"}, 403, "email_not_verified"),
         (stranger, {"email": "stranger@example.com"}, 404, "pending_profile_not_found"),

@@ -6,7 +6,7 @@ Locks: making each trigger waits for the writers of its table and holds them up 
 from migrations import ops, retired
 from migrations.ops import Column
 
-revision = "0036"
+revision = "0035"
 down_revision = "0034"
 branch_labels = None
 depends_on = None
