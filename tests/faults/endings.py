@@ -32,6 +32,8 @@ ROWS = {
 }
 # Mails of which a person has to say whether they went out: nobody can know when a process dies at handing one over.
 LISTED_MAILS = "SELECT id FROM sent_emails WHERE state IN ('failed', 'unknown')"
+# Codes that WorkOS mails are asked for once; a call that was not answered stands on the list of calls within the hour.
+LISTED_CODES = "SELECT id FROM provider_calls WHERE operation = 'code.send' AND state IN ('intended', 'unknown')"
 # Nothing may be under way any more, and nothing may have been given up where nobody sees it.
 LEFT_OVER = {
     # A mail's job gives up while nobody knows whether the mail went out; the mail itself is on a list then.
@@ -44,7 +46,8 @@ LEFT_OVER = {
 def of(stage: Stage) -> dict[str, list[str]]:
     """Everything that this run ended in, each list in order."""
     ended = {name: _rows(stage, query) for name, query in ROWS.items()}
-    return ended | {name: sorted(map(str, found)) for name, found in _at_providers(stage.simulator).items()}
+    codes = len(_rows(stage, LISTED_CODES))
+    return ended | {name: sorted(map(str, found)) for name, found in _at_providers(stage.simulator, codes).items()}
 
 
 def left_over(stage: Stage) -> dict[str, list[str]]:
@@ -57,8 +60,9 @@ def _rows(stage: Stage, query: str) -> list[str]:
         return sorted(str(row) for row in cursor.execute(query.encode()))
 
 
-def _at_providers(simulator: str) -> dict[str, list[Any]]:
-    workos = control_workos.state(simulator)
+def _at_providers(simulator: str, listed_codes: int) -> dict[str, list[Any]]:
+    workos = {kind: len(found) for kind, found in control_workos.state(simulator).items()}
+    workos["codes"] = max(workos["codes"], listed_codes)
     return {
         "pages at Stripe": [
             (page["status"], page["payment_status"])
@@ -66,7 +70,7 @@ def _at_providers(simulator: str) -> dict[str, list[Any]]:
             if page["status"] != "expired"
         ],
         "refunds at Stripe": [(refund["amount"], refund["status"]) for refund in control_stripe.refunds(simulator)],
-        "WorkOS": [(kind, len(found)) for kind, found in workos.items()],
+        "WorkOS": list(workos.items()),
         "Cal.com": [booking["status"] for booking in control_calcom.bookings(simulator)],
     }
 
@@ -78,4 +82,4 @@ def mails(stage: Stage) -> Counter[str]:
 
 def listed_mails(stage: Stage) -> int:
     """How many mails stand where a person sees that they may not have gone out."""
-    return len(_rows(stage, LISTED_MAILS))
+    return len(_rows(stage, LISTED_MAILS)) + len(_rows(stage, LISTED_CODES))

@@ -119,7 +119,7 @@ def _refund_prepared(stage: Stage) -> None:
     stripe = registry.from_settings(stage.settings).stripe
     assert stripe is not None
     with stage.rows() as db:
-        payment = add_payment(db, starts_at=datetime.now(UTC) + timedelta(days=3))
+        payment = add_payment(db, starts_at=tomorrow(datetime.now(UTC)))
         wish = CheckoutWish(
             subject=payments.subject_of(payment),
             title="Consultation",
