@@ -28,9 +28,10 @@ def _twice(found: Iterable[T]) -> list[T]:
 
 def deliveries(product: Product, ledger: Ledger) -> tuple[Counter[str], list[str]]:
     """Acknowledged, stored, done with and listed; and what of it is amiss."""
+    # First, because more arrive while the rows are read.
+    acknowledged = list(ledger.acknowledged)
     rows = product.rows(STATES)
     states = {(row["provider"], row["external_id"]): row["state"] for row in rows}
-    acknowledged = list(ledger.acknowledged)
     counts = Counter[str](
         acknowledged=len(acknowledged),
         stored=sum(key in states for key in acknowledged),
