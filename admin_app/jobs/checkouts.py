@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from admin_app.context import Ctx, Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
-from admin_app.jobs.one_by_one import each_step, until_none_is_due
+from admin_app.jobs.one_by_one import each_service, until_none_is_due
 from admin_app.services import appointments, checkout, holds, provider_calls, settlement
 
 AT_ONCE = 200
@@ -31,16 +31,8 @@ def expire_checkout(bench: Bench, subject: str) -> None:
 
 def settle_calls(bench: Bench) -> int:
     """Have Stripe asked about what it did not answer, and a person told of what stays unknown; how many are asked."""
-
-    def ask() -> int:
-        with bench.db.unit_of_work(Job("settle_calls")) as ctx:
-            return checkout.queue_unanswered(ctx, limit=AT_ONCE)
-
-    def tell() -> int:
-        with bench.db.unit_of_work(Job("settle_calls")) as ctx:
-            return provider_calls.note_stuck(ctx, limit=AT_ONCE)
-
-    asked, _ = each_step("settle_calls", ask, tell)
+    services = (checkout.queue_unanswered, provider_calls.note_stuck)
+    asked, _ = each_service(bench, "settle_calls", *services, limit=AT_ONCE)
     return asked
 
 

@@ -1,13 +1,12 @@
 """Sends mails: each is kept and noted as being handed over, then handed over, then marked."""
 
 from collections.abc import Callable
-from functools import partial
 
 from admin_app.context import Ctx, Job
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
-from admin_app.jobs.one_by_one import each_step, until_none_is_due
+from admin_app.jobs.one_by_one import each_service, until_none_is_due
 from admin_app.services import appointment_mails, claim_mails, mail_states, outbox, switch_mails
 from admin_app.services.outbox import OutgoingMail
 
@@ -15,7 +14,6 @@ CLAIMS = Job("send_claim_mail")
 APPOINTMENTS = Job("send_appointment_mail")
 REMINDERS = Job("send_reminders")
 SWITCHES = Job("send_switch_mail")
-SETTLES = Job("settle_mails")
 REMINDERS_AT_ONCE = 200
 SETTLED_AT_ONCE = 200
 
@@ -75,13 +73,8 @@ def send_switch_mail(bench: Bench, change_id: int) -> None:
 
 def settle(bench: Bench) -> None:
     """Bring to an end what a process left when it died, each kind on its own."""
-
-    def settle_some(what: Callable[..., int]) -> int:
-        with bench.db.unit_of_work(SETTLES) as ctx:
-            return what(ctx, limit=SETTLED_AT_ONCE)
-
-    steps = (mail_states.note_lost, mail_states.end_claimed, mail_states.queue_waiting)
-    each_step("settle_mails", *(partial(settle_some, step) for step in steps))
+    services = (mail_states.note_lost, mail_states.end_claimed, mail_states.queue_waiting)
+    each_service(bench, "settle_mails", *services, limit=SETTLED_AT_ONCE)
 
 
 @deadline.short_task

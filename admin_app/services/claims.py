@@ -329,13 +329,7 @@ def _record(ctx: Ctx, pending: PendingProfile, profile: Profile, merge: Merge, c
 
 def _waiting(ctx: Ctx, email: str) -> PendingProfile | None:
     """The purchase under this address: the waiting ones first, then the legacy rows, which are moved on the way."""
-    query = (
-        select(PendingProfile)
-        .where(is_one_of(PendingProfile.email, email))
-        .order_by(PendingProfile.claimed, PendingProfile.id)
-        .limit(1)
-        .execution_options(populate_existing=True)
-    )
+    query = holders.purchase_under(email)
     pending = ctx.session.scalar(query)
     if pending is None:
         # A concurrent claim may have moved the legacy row while we waited for its lock: then it is found now.

@@ -6,7 +6,7 @@ entry locks, always last. Whoever keeps to this order waits for the others and n
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -68,6 +68,13 @@ def of_membership(ctx: Ctx, membership_id: str) -> Holder | None:
     return pending or legacy.adopt(ctx, membership_id=membership_id)
 
 
+def purchase_under(email: str) -> Select[PendingProfile]:
+    """The purchase under this address; two rows of before may spell one differently, and one that waits comes first."""
+    found = select(PendingProfile).where(is_one_of(PendingProfile.email, email))
+    first = found.order_by(PendingProfile.claimed, PendingProfile.id).limit(1)
+    return first.execution_options(populate_existing=True)
+
+
 def of_email(ctx: Ctx, email: str) -> Holder | None:
     """The profile or purchase under this address, locked; of a claimed purchase the profile that it went to."""
     session = ctx.session
@@ -81,14 +88,7 @@ def of_email(ctx: Ctx, email: str) -> Holder | None:
     )
     if profile is not None:
         return profile
-    # Two rows of before may spell one address differently: the one that waits comes first.
-    waiting = (
-        select(PendingProfile)
-        .where(is_one_of(PendingProfile.email, email))
-        .order_by(PendingProfile.claimed, PendingProfile.id)
-        .limit(1)
-        .execution_options(populate_existing=True)
-    )
+    waiting = purchase_under(email)
     pending = session.scalar(waiting)
     if pending is None:
         return legacy.adopt(ctx, email=email) or session.scalar(waiting.with_for_update())

@@ -10,8 +10,8 @@ import models as m
 from admin_app.db import Database
 from models import BookingStatus, PaymentState, Role
 from tests.console.conftest import SETUP
+from tests.console.diary import Diary, soon
 from tests.console.page_checks import CheckedClient
-from tests.console.test_appointments import Diary, soon
 
 ClientFor = Callable[[Role], CheckedClient]
 

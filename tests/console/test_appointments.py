@@ -6,103 +6,23 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
-from sqlalchemy.orm import Session
 
 import models as m
 from admin_app.db import Database
 from admin_app.services import appointments, bookings, holds
 from models import BookingStatus, PaymentState, RefundState, Role
 from tests.console.conftest import SETUP, counted_queries
+from tests.console.diary import Diary, soon, state_of, story_of
 from tests.console.page_checks import CheckedClient
 from tests.console.test_schedule_forms import fields_of, form_of
 
 ClientFor = Callable[[Role], CheckedClient]
-WEEK = {day: [["08:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
-
-
-def soon(db: Database, days: float = 3, hour: int = 9) -> datetime:
-    """A full hour some days ahead, or ago, by the practitioner's clock, which is UTC."""
-    return (db.clock() + timedelta(days=days)).replace(hour=hour, minute=0, second=0, microsecond=0)
-
-
-class Diary:
-    """One practitioner with one session type, and what is booked."""
-
-    def __init__(self, db: Database, session: Session) -> None:
-        self.db = db
-        person = m.Practitioner(name="Dr. Ingrid Solheim", email="i@practice.example", working_hours=WEEK)
-        session.add(person)
-        session.flush()
-        kind = m.SessionType(practitioner_id=person.id, title="Follow-up", minutes=60, price_amount=9500)
-        session.add(kind)
-        session.flush()
-        self.person, self.kind = person.id, kind.id
-
-    def book(self, starts_at: datetime, status: BookingStatus, **more: Any) -> int:
-        with self.db.unit_of_work(SETUP) as ctx:
-            booking = m.Booking(
-                practitioner_id=self.person,
-                session_type_id=self.kind,
-                client_name="Ann Client",
-                client_email="ann@example.com",
-                starts_at=starts_at,
-                ends_at=starts_at + timedelta(hours=1),
-                status=status,
-                price_amount=9500,
-                **more,
-            )
-            ctx.session.add(booking)
-            ctx.session.flush()
-            return booking.id
-
-    def meet(self, starts_at: datetime, status: BookingStatus, **more: Any) -> int:
-        with self.db.unit_of_work(SETUP) as ctx:
-            meeting = m.Meeting(
-                practitioner_id=self.person,
-                guest_name="Gus Guest",
-                guest_email="gus@example.com",
-                starts_at=starts_at,
-                ends_at=starts_at + timedelta(minutes=30),
-                status=status,
-                **more,
-            )
-            ctx.session.add(meeting)
-            ctx.session.flush()
-            return meeting.id
-
-    def pay(self, booking_id: int, **more: Any) -> int:
-        values: dict[str, Any] = {
-            "state": PaymentState.PAID,
-            "captured_amount": 9500,
-            "paid_at": self.db.clock(),
-            "stripe_payment_intent_id": f"pi_{booking_id}",
-        }
-        with self.db.unit_of_work(SETUP) as ctx:
-            payment = m.Payment(booking_id=booking_id, amount=9500, currency="usd", **(values | more))
-            ctx.session.add(payment)
-            ctx.session.flush()
-            return payment.id
-
-    def status(self, booking_id: int) -> BookingStatus:
-        with self.db.read_only() as session:
-            return session.get_one(m.Booking, booking_id).status
 
 
 @pytest.fixture
 def diary(db: Database) -> Diary:
     with db.unit_of_work(SETUP) as ctx:
         return Diary(db, ctx.session)
-
-
-def story_of(html: str) -> list[str]:
-    page = BeautifulSoup(html, "html5lib")
-    return [" ".join(item.get_text(" ").split()) for item in page.select("ol.story > li")]
-
-
-def state_of(html: str) -> str:
-    found = BeautifulSoup(html, "html5lib").select_one(".now-card")
-    assert found
-    return " ".join(found.get_text(" ").split())
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -460,27 +380,3 @@ def test_what_is_not_there_is_not_found(diary: Diary, client_for: ClientFor) -> 
     for word in ("cancel", "reschedule", "complete", "no-show", "resend"):
         assert client.get(f"/admin/bookings/999999/{word}").status_code == 404
         assert client.get(f"/admin/meetings/9223372036854775807/{word}").status_code == 404
-
-
-@pytest.mark.parametrize("waits", [True, False])
-def test_a_calendar_that_was_not_told_stands_at_the_top_until_it_is_settled(
-    diary: Diary, db: Database, client_for: ClientFor, waits: bool
-) -> None:
-    booking_id = diary.book(soon(db), BookingStatus.CONFIRMED)
-    with db.unit_of_work(SETUP) as ctx:
-        call = m.ProviderCall(
-            provider="calcom",
-            operation="booking.create",
-            subject=f"booking:{booking_id}",
-            idempotency_key="k1",
-            state=m.CallState.FAILED,
-            error_code="no_available_users_found_error",
-            attention_since=ctx.now if waits else None,
-        )
-        ctx.session.add(call)
-        ctx.session.flush()
-        number = call.id
-    html = client_for(Role.SUPPORT).get(f"/admin/bookings/{booking_id}").text
-    assert "it refused: nobody is free there at that time" in " ".join(story_of(html))
-    assert (f"Call {number}" in state_of(html)) is waits
-    assert ("now-bad" in html) is waits

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.db import Database
-from models import AuditEntry, CallState, MailState, ProviderCall, Role, SentEmail
+from models import AuditEntry, BookingStatus, CallState, MailState, ProviderCall, Role, SentEmail
 from tests.console.conftest import SETUP
+from tests.console.diary import Diary, soon, state_of, story_of
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 from tests.services.diary import jobs
@@ -121,3 +122,29 @@ def test_who_may_not_is_refused(call: int, mail: int, client_for: ClientFor) -> 
     for address in (f"/admin/provider-calls/{call}", f"/admin/sent-emails/{mail}"):
         assert "/settle" not in client.get(address).text
         assert client.get(f"{address}/settle").status_code == 403
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_calendar_that_was_not_told_stands_at_the_top_until_it_is_settled(
+    db: Database, client_for: ClientFor, waits: bool
+) -> None:
+    with db.unit_of_work(SETUP) as ctx:
+        diary = Diary(db, ctx.session)
+    booking_id = diary.book(soon(db), BookingStatus.CONFIRMED)
+    with db.unit_of_work(SETUP) as ctx:
+        call = ProviderCall(
+            provider="calcom",
+            operation="booking.create",
+            subject=f"booking:{booking_id}",
+            idempotency_key="k1",
+            state=CallState.FAILED,
+            error_code="no_available_users_found_error",
+            attention_since=ctx.now if waits else None,
+        )
+        ctx.session.add(call)
+        ctx.session.flush()
+        number = call.id
+    html = client_for(Role.SUPPORT).get(f"/admin/bookings/{booking_id}").text
+    assert "it refused: nobody is free there at that time" in " ".join(story_of(html))
+    assert (f"Call {number}" in state_of(html)) is waits
+    assert ("now-bad" in html) is waits

@@ -13,7 +13,7 @@ from admin_app.integrations.job_order import SLOTS, place_of
 from admin_app.jobs import billing, calendars, checkouts, mails, purchases
 from admin_app.jobs.one_by_one import each_step, until_none_is_due
 from models import Booking, BookingStatus, MailState, Meeting, PendingProfile, Profile, SentEmail
-from tests.faults.test_queue_worker import add, states
+from tests.faults.queued import add, states
 from tests.house import House
 from tests.jobs.running import RunningWorker, wait_until
 from tests.services.diary import Clock, held, meeting, offered, tomorrow

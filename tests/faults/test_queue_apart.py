@@ -3,15 +3,12 @@
 import threading
 
 import psycopg
-import pytest
 from sqlalchemy import select
 
-from admin_app.integrations import job_queue
 from models import EventState, WebhookEvent
 from tests.house import House
-from tests.jobs.running import RunningWorker, wait_until
+from tests.jobs.running import RunningWorker, execute, wait_until
 from tests.jobs.test_worker import ACTIVATED
-from tests.services.factories import OPERATOR
 
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND application_name = 'backdesk-worker'"
@@ -31,21 +28,21 @@ def cut_off(house: House, *, seconds: float) -> None:
             connection.execute(f'ALTER DATABASE "{url.database}" ALLOW_CONNECTIONS true'.encode())
 
 
-def test_a_long_job_does_not_keep_a_worker_from_coming_back_to_the_others(
-    real_house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every connection of the queue is cut and for a moment none can be opened, while an export takes its hour."""
+def test_a_long_job_does_not_keep_a_worker_from_coming_back_to_the_others(real_house: House) -> None:
+    """Every connection of the queue is cut and for a moment none can be opened, while a long job takes its hour."""
     begun, go_on = threading.Event(), threading.Event()
+    running = RunningWorker(real_house)
 
-    def make(*_: object, **__: object) -> None:
+    @running.queue.task(name="take_an_hour")
+    def take_an_hour() -> None:
         begun.set()
         assert go_on.wait(150)
 
-    monkeypatch.setattr("admin_app.jobs.exports.make", make)
     try:
-        with RunningWorker(real_house):
-            with real_house.db.unit_of_work(OPERATOR) as ctx:
-                job_queue.defer(ctx.session, "make_export", export_id=1)
+        with running:
+            execute(
+                real_house, "INSERT INTO procrastinate_jobs (queue_name, task_name) VALUES ('long', 'take_an_hour')"
+            )
             assert begun.wait(60)
             cut_off(real_house, seconds=5)
             assert real_house.whop(ACTIVATED).status_code == 200

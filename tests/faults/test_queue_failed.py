@@ -5,8 +5,7 @@ from procrastinate.jobs import Status
 from admin_app.integrations import job_queue
 from admin_app.jobs.manager import HeldJobs
 from admin_app.services.core import failed_jobs
-from tests.faults.queued import waiting
-from tests.faults.test_queue_worker import by_queue
+from tests.faults.queued import by_queue, waiting
 from tests.house import House
 from tests.services.factories import OPERATOR
 

@@ -1,12 +1,10 @@
 """Workers that die, freeze and wake, and what they leave behind: it never keeps anything from being done."""
 
-import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from procrastinate import App
@@ -15,20 +13,18 @@ from procrastinate.jobs import Job, Status
 from sqlalchemy import select, text
 
 from admin_app.jobs import sweeper
-from admin_app.jobs.app import build
 from admin_app.jobs.manager import HeldJobs
 from admin_app.jobs.retry import TRIES
 from admin_app.services import appointments, bookings
 from admin_app.simulator import control, control_calcom
 from models import Booking, BookingStatus, EventState, PendingProfile, SentEmail, WebhookEvent
-from tests.faults.queued import backlog, execute, waiting
+from tests.faults.queued import add, backlog, by_queue, execute, run_apart, states, waiting
 from tests.house import House
 from tests.jobs.running import RunningWorker, bench_of, wait_until, worker_process
 from tests.jobs.test_worker import ACTIVATED, PINNED
 from tests.services.factories import OPERATOR
 from tests.services.schedule import add_booking, add_practitioner, add_session_type
 
-T = TypeVar("T")
 OLD = "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'"
 
 
@@ -36,47 +32,6 @@ OLD = "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 min
 def simulator(own_simulator: str) -> str:
     """Faults are set for whole providers."""
     return own_simulator
-
-
-def run_apart(what: Coroutine[None, None, T]) -> T:
-    """In a thread of its own: a browser's tests leave their loop running in this one."""
-    with ThreadPoolExecutor(1) as apart:
-        return apart.submit(asyncio.run, what).result()
-
-
-def by_queue(house: House, what: Callable[[App, HeldJobs], Coroutine[None, None, T]]) -> T:
-    """Something with the queue as a worker has it, but without a worker."""
-
-    async def do() -> T:
-        queue = build(bench_of(house))
-        async with queue.open_async():
-            assert isinstance(queue.job_manager, HeldJobs)
-            return await what(queue, queue.job_manager)
-
-    return run_apart(do())
-
-
-def add(
-    house: House, key: str | None = "k", status: str = "todo", *, task: str = "sync_calendar", **values: Any
-) -> int:
-    given = {"task": task, "key": key, "status": status, "worker": None, "attempts": 0, "at": None} | values
-    with house.db.engine.begin() as connection:
-        added = connection.execute(
-            text(
-                "INSERT INTO procrastinate_jobs"
-                " (queue_name, task_name, queueing_lock, status, args, worker_id, attempts, scheduled_at) VALUES"
-                " ('default', :task, :key, CAST(:status AS procrastinate_job_status), '{\"booking_id\": 0}',"
-                " :worker, :attempts, :at) RETURNING id"
-            ),
-            given,
-        )
-        return int(added.scalar_one())
-
-
-def states(house: House) -> dict[int, str]:
-    with house.db.read_only() as session:
-        found = session.execute(text("SELECT id, status::text FROM procrastinate_jobs ORDER BY id"))
-        return {row.id: row.status for row in found}
 
 
 # -- a waiting twin -----------------------------------------------------------------------------------------------
@@ -247,7 +202,7 @@ def test_a_step_that_fails_keeps_no_other_from_running_and_no_worker_from_work(r
     execute(real_house.db, "DELETE FROM procrastinate_jobs")
     execute(real_house.db, "UPDATE webhook_events SET received_at = now() - interval '1 hour'")
     running = RunningWorker(real_house)
-    running._queue.job_manager = Broken(running._queue.connector)
+    running.queue.job_manager = Broken(running.queue.connector)
     with running:
         running.call(lambda queue: sweeper.sweep(queue, bench_of(real_house)))
         wait_until(lambda: real_house.rows(select(WebhookEvent.state)) != [EventState.RECEIVED])

@@ -33,19 +33,19 @@ def bench_of(house: House) -> Bench:
 
 class RunningWorker:
     def __init__(self, house: House, *, first_wait: float = 0) -> None:
-        self._queue = build(bench_of(house), back_off=BackOff(first_wait))
+        self.queue = build(bench_of(house), back_off=BackOff(first_wait))
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        self._loop.run_until_complete(worker.run(self._queue, self._stop, poll_seconds=0.1))
+        self._loop.run_until_complete(worker.run(self.queue, self._stop, poll_seconds=0.1))
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
     def call(self, what: Callable[[App], Coroutine[None, None, T]]) -> T:
         """Something with the queue, in the worker's own loop."""
-        return asyncio.run_coroutine_threadsafe(what(self._queue), self._loop).result(PATIENCE_SECONDS)
+        return asyncio.run_coroutine_threadsafe(what(self.queue), self._loop).result(PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
         self._thread.start()

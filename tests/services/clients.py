@@ -9,8 +9,10 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
+from admin_app.services import billing
 from models import BillingChange, Client
 from tests.services.factories import OPERATOR
+from tests.services.money import STRIPE
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -60,3 +62,11 @@ def steps_of(db: Database, client_id: int) -> list[BillingChange]:
     with db.read_only() as session:
         of_client = select(BillingChange).where(BillingChange.client_id == client_id).order_by(BillingChange.id)
         return list(session.scalars(of_client))
+
+
+def apply(db: Database, found: StripeSubscription, *, at: datetime = NOW, told_at: datetime | None = None) -> Any:
+    """At this time, with what was fetched just then."""
+    db.clock = lambda: at
+    with db.unit_of_work(STRIPE) as ctx:
+        client = billing.take_in(ctx, found, cause="stripe", fetched_at=at, told_at=told_at)
+        return None if client is None else client.id

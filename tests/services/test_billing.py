@@ -2,31 +2,21 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from admin_app.db import Database
-from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing, billing_mapping
+from admin_app.services import billing
 from models import AuditEntry, BillingStatus, Movement, Subscription
-from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
+from tests.services.clients import DAY, NOW, add_client, apply, client_now, steps_of, subscription
 from tests.services.money import STRIPE
 from tests.services.test_billing_overrides import follow_the_clock, lift, override
 from tests.services.test_trials import grant
 
 S = BillingStatus
-
-
-def take_in(db: Database, found: StripeSubscription, *, at: datetime = NOW, told_at: datetime | None = None) -> Any:
-    """At this time, with what was fetched just then."""
-    db.clock = lambda: at
-    with db.unit_of_work(STRIPE) as ctx:
-        client = billing.take_in(ctx, found, cause="stripe", fetched_at=at, told_at=told_at)
-        return None if client is None else client.id
 
 
 def state(db: Database, client_id: int) -> tuple[object, ...]:
@@ -53,7 +43,7 @@ def test_the_client_follows_the_subscription(
     db: Database, status: str, paused: bool, means: BillingStatus, payment_active: bool
 ) -> None:
     client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(status, collection_paused=paused))
+    apply(db, subscription(status, collection_paused=paused))
     client = client_now(db, client_id)
     assert (client.billing_status, client.payment_active) == (means, payment_active)
     assert client.stripe_subscription_id == "sub_1"
@@ -72,7 +62,7 @@ def test_the_client_follows_the_subscription(
 def test_whose_subscription_it_is(db: Database, client: dict[str, str], metadata: bool, is_found: bool) -> None:
     client_id = add_client(db, **client)
     found = subscription(client_id=client_id if metadata else None)
-    assert take_in(db, found) == (client_id if is_found else None)
+    assert apply(db, found) == (client_id if is_found else None)
     with db.read_only() as session:
         assert session.scalars(select(Subscription)).one().client_id == (client_id if is_found else None)
     if is_found:
@@ -83,13 +73,13 @@ def test_whose_subscription_it_is(db: Database, client: dict[str, str], metadata
 
 def test_a_subscription_changes_hands(db: Database) -> None:
     first = add_client(db)
-    take_in(db, subscription(client_id=first))
+    apply(db, subscription(client_id=first))
     with db.unit_of_work(STRIPE) as ctx:
         billing.locked(ctx, first).stripe_customer_id = None
         billing.locked(ctx, first).stripe_subscription_id = None
         ctx.session.flush()
     second = add_client(db, stripe_customer_id="cus_1")
-    assert take_in(db, subscription(), at=NOW + DAY) == second
+    assert apply(db, subscription(), at=NOW + DAY) == second
     assert client_now(db, second).billing_status is S.ACTIVE
     left = client_now(db, first)
     assert (left.billing_status, left.payment_active) == (S.NONE, False)
@@ -102,7 +92,7 @@ def test_a_subscription_changes_hands(db: Database) -> None:
 def test_nothing_of_a_subscription_stays_with_whom_it_leaves(db: Database, goes_to: str, overridden: bool) -> None:
     first = add_client(db, stripe_customer_id="cus_1")
     on_trial = subscription("trialing", trial_end=NOW + 9 * DAY, cancel_at_period_end=True, canceled_at=NOW)
-    take_in(db, on_trial)
+    apply(db, on_trial)
     left = client_now(db, first)
     assert (left.pending_cancellation, left.cancellation_requested_at) == (True, NOW)
     assert (left.trial_ends_at, left.stripe_subscription_id) == (NOW + 9 * DAY, "sub_1")
@@ -113,7 +103,7 @@ def test_nothing_of_a_subscription_stays_with_whom_it_leaves(db: Database, goes_
         billing.locked(ctx, first).stripe_subscription_id = None
         ctx.session.flush()
     second = add_client(db, stripe_customer_id="cus_1") if goes_to == "another client" else None
-    assert take_in(db, on_trial, at=NOW + DAY) == second
+    assert apply(db, on_trial, at=NOW + DAY) == second
     left = client_now(db, first)
     assert (left.pending_cancellation, left.cancellation_requested_at) == (False, None)
     assert (left.trial_ends_at, left.stripe_subscription_id) == (None, None)
@@ -134,15 +124,15 @@ def test_nothing_of_a_subscription_stays_with_whom_it_leaves(db: Database, goes_
 
 def test_whom_another_subscription_stays_with_is_what_that_one_means(db: Database) -> None:
     first = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(id="sub_2", customer_id="cus_1", current_period_end=NOW + 5 * DAY))
-    take_in(db, subscription(cancel_at_period_end=True, canceled_at=NOW))
+    apply(db, subscription(id="sub_2", customer_id="cus_1", current_period_end=NOW + 5 * DAY))
+    apply(db, subscription(cancel_at_period_end=True, canceled_at=NOW))
     assert client_now(db, first).pending_cancellation
     with db.unit_of_work(STRIPE) as ctx:
         billing.locked(ctx, first).stripe_customer_id = "cus_2"
         billing.locked(ctx, first).stripe_subscription_id = "sub_2"
         ctx.session.flush()
     second = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(cancel_at_period_end=True, canceled_at=NOW), at=NOW + DAY)
+    apply(db, subscription(cancel_at_period_end=True, canceled_at=NOW), at=NOW + DAY)
     left, now = client_now(db, first), client_now(db, second)
     assert (left.billing_status, left.pending_cancellation, left.stripe_subscription_id) == (S.ACTIVE, False, "sub_2")
     assert (now.billing_status, now.pending_cancellation, now.stripe_subscription_id) == (S.ACTIVE, True, "sub_1")
@@ -153,13 +143,13 @@ def test_a_granted_trial_stays_with_whom_a_subscription_leaves(db: Database) -> 
     db.clock = lambda: NOW
     first = add_client(db, stripe_customer_id="cus_1")
     grant(db, first)
-    take_in(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + DAY)
+    apply(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + DAY)
     with db.unit_of_work(STRIPE) as ctx:
         billing.locked(ctx, first).stripe_customer_id = None
         billing.locked(ctx, first).stripe_subscription_id = None
         ctx.session.flush()
     add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + 2 * DAY)
+    apply(db, subscription(started_at=NOW + DAY, cancel_at_period_end=True), at=NOW + 2 * DAY)
     left = client_now(db, first)
     assert (left.billing_status, left.pending_cancellation, left.trial_ends_at) == (S.TRIAL, False, NOW + 14 * DAY)
 
@@ -176,7 +166,7 @@ def test_what_was_noted_of_old_stays_without_a_subscription(db: Database) -> Non
 
 def test_the_same_again_does_nothing(db: Database) -> None:
     client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription())
+    apply(db, subscription())
 
     def kept() -> tuple[object, ...]:
         with db.read_only() as session:
@@ -185,14 +175,14 @@ def test_the_same_again_does_nothing(db: Database) -> None:
             return (client_now(db, client_id).version, len(steps_of(db, client_id)), entries, row.version)
 
     before = kept()
-    take_in(db, subscription(), at=NOW + DAY)
+    apply(db, subscription(), at=NOW + DAY)
     assert kept() == before
 
 
 def test_an_older_answer_never_overwrites_a_newer_one(db: Database) -> None:
     client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription("canceled", ended_at=NOW), at=NOW + DAY)
-    assert take_in(db, subscription(), at=NOW) == client_id
+    apply(db, subscription("canceled", ended_at=NOW), at=NOW + DAY)
+    assert apply(db, subscription(), at=NOW) == client_id
     assert client_now(db, client_id).billing_status is S.CANCELED
 
 
@@ -227,7 +217,7 @@ LIFE = (
 def test_the_steps_of_a_life(db: Database) -> None:
     client_id = add_client(db, stripe_customer_id="cus_1")
     for found, at in LIFE:
-        take_in(db, found, at=at, told_at=at)
+        apply(db, found, at=at, told_at=at)
     assert [
         (step.at, step.status_before, step.status_after, step.monthly_before, step.monthly_after, step.movement)
         for step in steps_of(db, client_id)
@@ -240,7 +230,7 @@ def test_the_steps_of_a_life(db: Database) -> None:
     ]
     assert client_now(db, client_id).trial_used_at == BEGUN
     back = replace(LIFE[2][0], id="sub_2", trial_end=None, started_at=NOW)
-    take_in(db, back, at=NOW + DAY)
+    apply(db, back, at=NOW + DAY)
     last = steps_of(db, client_id)[-1]
     assert (last.at, last.movement, last.status_after) == (NOW, Movement.NEW, S.ACTIVE)
     assert client_now(db, client_id).trial_used_at == BEGUN
@@ -263,141 +253,37 @@ def test_answers_in_any_order_come_to_one_end(db: Database) -> None:
 def test_a_cancellation_is_asked_for_and_taken_back(db: Database) -> None:
     client_id = add_client(db, stripe_customer_id="cus_1")
     asked = NOW - timedelta(hours=1)
-    take_in(db, subscription(cancel_at_period_end=True, canceled_at=asked))
+    apply(db, subscription(cancel_at_period_end=True, canceled_at=asked))
     client = client_now(db, client_id)
     assert (client.billing_status, client.pending_cancellation) == (S.ACTIVE, True)
     assert client.cancellation_requested_at == asked
-    take_in(db, subscription(), at=NOW + DAY)
+    apply(db, subscription(), at=NOW + DAY)
     client = client_now(db, client_id)
     assert (client.pending_cancellation, client.cancellation_requested_at) == (False, None)
 
 
 def test_several_subscriptions_count_as_one_client(db: Database) -> None:
     client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription("past_due", monthly_amount=1000))
-    take_in(db, subscription(id="sub_2", monthly_amount=500))
-    take_in(db, subscription("trialing", id="sub_3", monthly_amount=70_000, trial_end=NOW + DAY))
-    take_in(db, subscription(id="sub_4", currency="usd", monthly_amount=7))
+    apply(db, subscription("past_due", monthly_amount=1000))
+    apply(db, subscription(id="sub_2", monthly_amount=500))
+    apply(db, subscription("trialing", id="sub_3", monthly_amount=70_000, trial_end=NOW + DAY))
+    apply(db, subscription(id="sub_4", currency="usd", monthly_amount=7))
     client = client_now(db, client_id)
     assert (client.billing_status, client.payment_active) == (S.ACTIVE, True)
     amounts = {step.currency: step.monthly_after for step in steps_of(db, client_id)}
     assert amounts == {"eur": 1500, "usd": 7}
-    take_in(db, subscription("canceled", id="sub_2", ended_at=NOW, monthly_amount=500), at=NOW + DAY)
-    take_in(db, subscription("canceled", id="sub_4", ended_at=NOW, currency="usd"), at=NOW + DAY)
+    apply(db, subscription("canceled", id="sub_2", ended_at=NOW, monthly_amount=500), at=NOW + DAY)
+    apply(db, subscription("canceled", id="sub_4", ended_at=NOW, currency="usd"), at=NOW + DAY)
     assert client_now(db, client_id).billing_status is S.TRIAL
     moves = [(step.currency, step.movement) for step in steps_of(db, client_id)]
     assert moves[-3:] == [("usd", Movement.NEW), ("eur", Movement.CONTRACTION), ("usd", Movement.CHURN)]
-
-
-def test_a_step_is_never_dated_before_the_one_it_follows(db: Database) -> None:
-    client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(started_at=NOW - DAY), at=NOW)
-    take_in(db, subscription(id="sub_2", started_at=NOW - 9 * DAY), at=NOW)
-    take_in(db, subscription("canceled", ended_at=NOW + 9 * DAY), at=NOW + DAY)
-    assert [step.at for step in steps_of(db, client_id)] == [NOW - DAY, NOW - DAY, NOW + DAY]
-
-
-def test_a_free_month_is_dated_when_it_was_given(db: Database) -> None:
-    """A subscription that is paid for since long becomes a trial: what was paid until then stays as it was."""
-    client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(started_at=NOW - 90 * DAY), at=NOW)
-    given = NOW + 5 * DAY
-    take_in(db, subscription("trialing", started_at=NOW - 90 * DAY, trial_end=NOW + 35 * DAY), at=given, told_at=given)
-    take_in(db, subscription(started_at=NOW - 90 * DAY, trial_end=NOW + 35 * DAY), at=NOW + 36 * DAY)
-    assert [(step.at, step.status_after, step.monthly_after) for step in steps_of(db, client_id)] == [
-        (NOW - 90 * DAY, S.ACTIVE, 9_900),
-        (given, S.TRIAL, 0),
-        (NOW + 35 * DAY, S.ACTIVE, 9_900),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("former", "status"),
-    [
-        ("active", "trialing"),
-        ("past_due", "trialing"),
-        ("past_due", "unpaid"),
-        ("unpaid", "past_due"),
-        ("past_due", "paused"),
-        ("past_due", "active"),
-        ("unpaid", "active"),
-        ("brand_new", "active"),
-        ("brand_new", "trialing"),
-    ],
-)
-@pytest.mark.parametrize("is_told", [True, False])
-def test_a_step_from_what_was_seen_is_dated_when_it_happened(
-    db: Database, former: str, status: str, is_told: bool
-) -> None:
-    """By the event that told of it, or by when it was found: never by the beginning of what was before it."""
-    client_id = add_client(db, stripe_customer_id="cus_1")
-    since = {"started_at": NOW - 90 * DAY, "past_due_since": NOW - 20 * DAY}
-    take_in(db, subscription(former, **since), at=NOW)
-    trial_end = NOW + 40 * DAY if status == "trialing" else None
-    found = subscription(status, trial_end=trial_end, monthly_amount=4_900, **since)
-    take_in(db, found, at=NOW + 10 * DAY, told_at=NOW + 9 * DAY if is_told else None)
-    _, *later = steps_of(db, client_id)
-    revenue_moves = billing_mapping.is_paying(former) or billing_mapping.is_paying(status)
-    status_moves = billing_mapping.meaning(former)[0] is not billing_mapping.meaning(status)[0]
-    assert bool(later) == (revenue_moves or status_moves)
-    assert {step.at for step in later} <= {NOW + (9 if is_told else 10) * DAY}
-
-
-@pytest.mark.parametrize(
-    ("status", "at"),
-    [
-        ("trialing", NOW - 40 * DAY),
-        ("active", NOW - 40 * DAY),
-        ("unpaid", NOW - 20 * DAY),
-        ("past_due", NOW - 20 * DAY),
-    ],
-)
-def test_what_is_seen_for_the_first_time_is_dated_from_its_beginning(db: Database, status: str, at: datetime) -> None:
-    client_id = add_client(db, stripe_customer_id="cus_1")
-    since = NOW - 20 * DAY if status in ("unpaid", "past_due") else None
-    take_in(db, subscription(status, past_due_since=since), told_at=NOW - DAY)
-    assert [step.at for step in steps_of(db, client_id)] == [at]
-
-
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        ("past_due", {"past_due_since": NOW - 60 * DAY}),  # of an invoice that was open long before
-        ("canceled", {"ended_at": NOW - 60 * DAY}),
-    ],
-)
-def test_nothing_is_dated_before_an_answer_that_did_not_have_it(
-    db: Database, status: str, said: dict[str, datetime]
-) -> None:
-    client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(started_at=NOW - 90 * DAY), at=NOW)
-    take_in(db, subscription(status, started_at=NOW - 90 * DAY, **said), at=NOW + DAY)
-    assert [step.at for step in steps_of(db, client_id)][1:] == [NOW]
-
-
-def test_a_change_is_not_dated_before_the_last_answer_that_did_not_have_it(db: Database) -> None:
-    """An event of long ago that is replayed finds the price of today, which is not of that day."""
-    client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(), at=NOW)
-    take_in(db, subscription(monthly_amount=12_900), at=NOW + 40 * DAY, told_at=NOW - 30 * DAY)
-    take_in(db, subscription(monthly_amount=9_900), at=NOW + 42 * DAY, told_at=NOW + 41 * DAY)
-    assert [step.at for step in steps_of(db, client_id)][1:] == [NOW, NOW + 41 * DAY]
-
-
-def test_who_waited_for_the_client_still_comes_after_the_step_before(db: Database) -> None:
-    client_id = add_client(db, stripe_customer_id="cus_1")
-    take_in(db, subscription(started_at=NOW))
-    db.clock = lambda: NOW - timedelta(seconds=1)
-    with db.unit_of_work(STRIPE) as ctx:
-        billing.take_in(ctx, subscription(monthly_amount=1), cause="stripe", fetched_at=NOW + timedelta(seconds=1))
-    assert [step.at for step in steps_of(db, client_id)] == [NOW, NOW]
 
 
 def test_clients_are_found_by_what_is_unique(db: Database) -> None:
     """The number of a customer goes to one client only."""
     holder = add_client(db, stripe_customer_id="cus_1")
     by_subscription = add_client(db, stripe_subscription_id="sub_1")
-    assert take_in(db, subscription()) == by_subscription
+    assert apply(db, subscription()) == by_subscription
     assert client_now(db, holder).stripe_customer_id == "cus_1"
     assert client_now(db, by_subscription).stripe_customer_id is None
 

@@ -118,8 +118,8 @@ def test_the_mailed_token_claims_without_a_verified_address_and_only_once(db: Da
         claims.claim_by_token(ctx, token=token)
 
 
-def test_whoever_verified_the_address_claims_with_a_stale_token_too(db: Database) -> None:
-    pending = buy(db)
+def mailed_twice(db: Database, pending: PendingProfile) -> list[str]:
+    """The tokens of the first mail and of the one that support sent after it."""
     tokens = []
     for _ in range(2):
         with db.unit_of_work(OPERATOR) as ctx:
@@ -128,9 +128,14 @@ def test_whoever_verified_the_address_claims_with_a_stale_token_too(db: Database
             tokens.append(mail.text.split("token=")[1].split()[0])
             claim_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, kept=False)
             claim_mails.resend(ctx, pending_profile_id=pending.id, reason="lost it")
+    return tokens
+
+
+def test_whoever_verified_the_address_claims_with_a_stale_token_too(db: Database) -> None:
+    pending = buy(db)
+    replaced, too_old = mailed_twice(db, pending)
     with db.unit_of_work(OPERATOR) as ctx:
         ctx.session.get_one(PendingProfile, pending.id).token_expires_at = NOON - timedelta(days=1000)
-    replaced, too_old = tokens
     ways: list[Callable[[Ctx], claims.ClaimResult]] = [
         *(partial(claims.claim_by_token, token=stale) for stale in (replaced, too_old)),
         lambda ctx: by_address(ctx, too_old),
@@ -164,18 +169,11 @@ def test_the_token_is_kept_hashed_and_not_in_the_mail_that_staff_reads(db: Datab
 
 def test_a_fresh_mail_makes_the_former_link_useless(db: Database) -> None:
     pending = buy(db)
-    tokens = []
-    for _ in range(2):
-        with db.unit_of_work(OPERATOR) as ctx:
-            mail = claim_mails.prepare(ctx, pending_profile_id=pending.id, base_url="https://b.test")
-            assert mail is not None
-            tokens.append(mail.text.split("token=")[1].split()[0])
-            claim_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, kept=False)
-            claim_mails.resend(ctx, pending_profile_id=pending.id, reason="lost it")
+    former, fresh = mailed_twice(db, pending)
     with pytest.raises(InvalidToken), db.unit_of_work(customer("user_a")) as ctx:
-        claims.claim_by_token(ctx, token=tokens[0])
+        claims.claim_by_token(ctx, token=former)
     with db.unit_of_work(customer("user_a")) as ctx:
-        assert claims.claim_by_token(ctx, token=tokens[1]).outcome == "created"
+        assert claims.claim_by_token(ctx, token=fresh).outcome == "created"
 
 
 def test_an_existing_free_profile_is_merged_and_keeps_its_name(db: Database) -> None:
