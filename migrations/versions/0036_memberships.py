@@ -67,7 +67,8 @@ SELECT {COLUMNS}, NULL, NULL, h.user_id, NULL, h.provider_event_at, h.created_at
     ON CONFLICT DO NOTHING
 """
 OF_PURCHASES = f"""{INTO}
-SELECT {COLUMNS}, h.email, h.name, NULL, h.id, h.provider_event_at, h.created_at, h.updated_at
+SELECT {COLUMNS}, CASE WHEN h.legacy_user_id IS NULL THEN h.email END, h.name, NULL, h.id, h.provider_event_at,
+    h.created_at, h.updated_at
   FROM pending_profiles h {COUNTS}
  WHERE NOT h.claimed AND (h.membership = 'pro' OR e.external_id IS NOT NULL) AND (%s)
    AND NOT EXISTS (SELECT FROM memberships m WHERE m.pending_profile_id = h.id)
