@@ -252,8 +252,7 @@ def _take_over(
     for row in sides.bought:
         hand_over(row, profile)
         row.updated_at = ctx.now
-        if row.id is None:
-            ctx.session.add(row)
+    ctx.session.add_all(sides.bought)
     ctx.session.flush()
     for row in sides.bought:
         if not row.is_live and not sides.bought_is_live:

@@ -83,10 +83,10 @@ def _change_state(ctx: Ctx, facts: PurchaseFacts, event: str, values: dict[str, 
     if news.is_older(row, facts, purchase=False):
         return _fill_in(ctx, row, holder, facts)
     rows = memberships.of(ctx, holder)
-    open_or_guessed = {n: v for n, v in news.current(row, facts).items() if n == "provider_status"}
-    open_or_guessed |= {n: v for n, v in news.current(row, facts).items() if getattr(row, n) is None}
-    open_or_guessed |= news.corrected(ctx, row, facts)
-    own = put(ctx, row, **open_or_guessed, **values, provider_event_at=facts.occurred_at)
+    told = news.current(row, facts)
+    told = {n: v for n, v in told.items() if n == "provider_status" or getattr(row, n) is None}
+    told |= news.corrected(ctx, row, facts)
+    own = put(ctx, row, **(told | values | {"provider_event_at": facts.occurred_at}))
     _tell(ctx, event, holder, [row], own, memberships.settle(ctx, holder, rows))
     return Applied.DONE
 

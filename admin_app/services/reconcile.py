@@ -58,7 +58,8 @@ def _has_another_buyer(row: ProviderMembership, membership: WhopMembership) -> b
     """Whether the buyer corrected their address there, or handed the membership to somebody else."""
     told, known = membership.email, row.email
     other_address = told is not None and known is not None and comparable(told) != comparable(known)
-    return other_address or None not in (user := (membership.user_id, row.provider_user_id)) and user[0] != user[1]
+    there, here = membership.user_id, row.provider_user_id
+    return other_address or (there is not None and here is not None and there != here)
 
 
 def _receive(ctx: Ctx, membership: WhopMembership, since: datetime) -> Outcome:

@@ -32,6 +32,8 @@ from models.memberships import ProviderMembership
 from models.merges import Merge, MergeKind
 from models.people import ExtraPurchase, Membership, PendingProfile, Profile
 
+PERSON_IDS = ("whop_user_id", "stripe_customer_id")
+PERSONAL = ("email", "name", *PERSON_IDS)
 IDS = ("whop_membership_id", "stripe_subscription_id")
 
 
@@ -104,14 +106,10 @@ def _put_back(ctx: Ctx, found: Found, profile: Profile) -> list[Change]:
         ctx.session.flush()
         ctx.session.delete(profile)
         return changes
-    own = {name: value for name, value in after.items() if name not in memberships.LINKED}
-    kept = {} if found.stays else {name: after[name] for name in memberships.LINKED if name != "provider_event_at"}
-    changes = memberships.settle(ctx, profile, found.stays, **own, **kept)
-    if not found.stays:
-        profile.provider_event_at = after["provider_event_at"]
-    return [
-        Change(change.field, change.before, change.after, profile_key(profile)) for change in changes
-    ]
+    event_at = after.pop("provider_event_at")
+    changes = memberships.settle(ctx, profile, found.stays, **after)
+    profile.provider_event_at = event_at
+    return [Change(change.field, change.before, change.after, profile_key(profile)) for change in changes]
 
 
 def _reopen_extra(ctx: Ctx, merge: Merge) -> None:
@@ -175,14 +173,21 @@ def _profile_after(found: Found) -> dict[str, Any] | None:
     if merge.before is None and not found.stays and not used and _is_as_claimed(merge, profile):
         return None
     before = restored(Profile, merge.before) if merge.before is not None else _blank(profile)
-    values = {name: before[name] for name in ("email", "name")}
-    for name in values:
-        if audit.plain(getattr(profile, name)) != merge.after.get(name):
-            values[name] = getattr(profile, name)
-    values |= {"usage_credits": before["usage_credits"], "used_credits": before["used_credits"] + used}
+    after = restored(Profile, {name: merge.after[name] for name in JOURNALED if name in merge.after})
+    # What somebody changed since is the newer truth.
+    own = {name: _as_before(name, profile, before, after) for name in PERSONAL}
+    own |= {"usage_credits": before["usage_credits"], "used_credits": before["used_credits"] + used}
     if found.stays:
-        return values | memberships.derived(found.stays, profile)
-    return values | {name: before[name] for name in memberships.LINKED}
+        linked = memberships.derived(found.stays, None)
+        return linked | own | {name: linked[name] or own[name] for name in PERSON_IDS}
+    was_free = before["membership"] is Membership.FREE
+    linked = {name: before[name] for name in memberships.LINKED} if was_free else memberships.derived((), profile)
+    return dict.fromkeys(JOURNALED) | linked | own | ({} if "status" in linked else {"status": profile.status})
+
+
+def _as_before(name: str, profile: Profile, before: dict[str, Any], after: dict[str, Any]) -> Any:
+    now = getattr(profile, name)
+    return before[name] if audit.plain(now) == audit.plain(after.get(name)) else now
 
 
 def _used_since(merge: Merge, profile: Profile) -> int:
@@ -193,8 +198,7 @@ def _used_since(merge: Merge, profile: Profile) -> int:
 
 def _is_as_claimed(merge: Merge, profile: Profile) -> bool:
     """Whether nobody gave the profile an id of another provider since."""
-    names = ("stripe_customer_id", "whop_user_id")
-    return all(getattr(profile, name) in (None, merge.after.get(name)) for name in names)
+    return all(getattr(profile, name) in (None, merge.after.get(name)) for name in PERSON_IDS)
 
 
 def _blank(profile: Profile) -> dict[str, Any]:

@@ -296,7 +296,7 @@ def test_a_choice_per_field_is_kept_and_a_made_up_one_refused(db: Database) -> N
     with db.unit_of_work(SUPPORT) as ctx:
         plan = claims.plan_for_user(ctx, pending_profile_id=pending.id, user_id="user_a")
     act = {"pending_profile_id": pending.id, "user_id": "user_a", "reason": "asked by phone", "shown": plan.fingerprint}
-    for wrong in ({"usage_credits": "both"}, {"version": "profile"}, {"user_id": "purchase"}):
+    for wrong in ({"usage_credits": "neither"}, {"version": "profile"}, {"user_id": "purchase"}):
         with pytest.raises(InvalidInput), db.unit_of_work(SUPPORT) as ctx:
             claims.claim_for_user(ctx, **act, choices=wrong)
     with db.unit_of_work(SUPPORT) as ctx:

@@ -90,9 +90,8 @@ def _note(ctx: Ctx, row: ProviderMembership, holder: Holder, starts_at: datetime
         "granted_at": ctx.now,
     }
     made = insert(CreditPeriod).values(membership_id=row.id, starts_at=starts_at, **values)
-    given = made.on_conflict_do_update(
-        index_elements=[CreditPeriod.membership_id, CreditPeriod.starts_at], set_=values, where=CreditPeriod.credits == 0
-    )
+    one_period = [CreditPeriod.membership_id, CreditPeriod.starts_at]
+    given = made.on_conflict_do_update(index_elements=one_period, set_=values, where=CreditPeriod.credits == 0)
     return ctx.session.scalar(given.returning(CreditPeriod.id)) is not None
 
 

@@ -25,7 +25,7 @@ def derived(rows: Sequence[ProviderMembership], holder: Holder | None) -> dict[s
     best = serving(rows)
     if best is None:
         return _of_none(holder)
-    values = {
+    values: dict[str, Any] = {
         "membership": Membership.PRO if best.is_live else Membership.FREE,
         "status": MembershipStatus.ACTIVE if best.is_live else MembershipStatus.INACTIVE,
         "payment_provider": best.provider,
@@ -72,7 +72,7 @@ def settle(ctx: Ctx, holder: Holder, rows: Sequence[ProviderMembership], **more:
     changes = assign(ctx, holder, **values)
     if changes and holder.provider_event_at != event_at:
         changes.append(Change("provider_event_at", holder.provider_event_at, event_at))
-    holder.provider_event_at = event_at  # type: ignore[assignment]
+    holder.provider_event_at = event_at
     if isinstance(holder, Profile):
         extras.see_to(ctx, holder, rows)
     return changes

@@ -40,9 +40,9 @@ def see_to(ctx: Ctx, profile: Profile, rows: Sequence[ProviderMembership]) -> No
         if not is_decided:
             _open(ctx, profile, name, listed.get(name))
     over = {name_of(row) for row in rows if not row.is_live}
-    for name, item in listed.items():
-        if item.resolved_at is None and item.user_id == profile.user_id and name not in beside:
-            _close(ctx, item, ENDED if name in over else NOT_BESIDE)
+    for item in items:
+        if item.resolved_at is None and item.user_id == profile.user_id and item.replaced_membership_id not in beside:
+            _close(ctx, item, ENDED if item.replaced_membership_id in over else NOT_BESIDE)
 
 
 def _items(session: Session, profile: Profile, names: Sequence[str]) -> Sequence[ExtraPurchase]:
