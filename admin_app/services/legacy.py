@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
-from admin_app.services import audit
+from admin_app.services import audit, memberships
 from admin_app.services.merge_fields import CARRIED, COPIED
 from admin_app.services.records import pending_key, profile_key
 from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profile
@@ -65,6 +65,7 @@ def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
         return None  # the membership waits already, or another transaction was faster
     ctx.session.execute(delete(Profile).where(Profile.user_id == row.user_id))
     pending = ctx.session.get_one(PendingProfile, pending_id)
+    memberships.of(ctx, pending)
     audit.record(
         ctx,
         "purchase.legacy_adopted",
