@@ -244,9 +244,7 @@ def _settle(
     return ClaimResult(merge.kind.value, profile, merge.id)
 
 
-def _take_over(
-    ctx: Ctx, sides: Sides, profile: Profile, values: Mapping[str, Any], counts: str | None
-) -> list[Change]:
+def _take_over(ctx: Ctx, sides: Sides, profile: Profile, values: Mapping[str, Any], counts: str | None) -> list[Change]:
     """The memberships of the purchase are the account's from now on; its columns follow from all that it holds."""
     own = memberships.of(ctx, profile) if sides.profile is not None else []
     for row in sides.bought:

@@ -69,9 +69,7 @@ def sides(session: Session, pending: PendingProfile, profile: Profile | None, ow
     """Read both; what only columns tell of is seen, and not stored."""
     own = memberships.seen(session, profile) if profile is not None else []
     mine = {(row.provider, row.external_id) for row in own if row.external_id}
-    bought = [
-        row for row in memberships.as_unclaimed(session, pending) if (row.provider, row.external_id) not in mine
-    ]
+    bought = [row for row in memberships.as_unclaimed(session, pending) if (row.provider, row.external_id) not in mine]
     return Sides(pending, profile, owner, bought, own)
 
 

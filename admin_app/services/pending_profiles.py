@@ -11,12 +11,11 @@ from admin_app.services import audit, memberships, owners
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.memberships import extras
-from admin_app.services.memberships.rows import hand_over
+from admin_app.services.memberships.rows import DELETED, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, pending_key, profile_key
 from models.people import ExtraPurchase, PendingProfile, Profile
 
-DELETED = "deleted by staff"
 WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id", "plan_duration", "usage_credits")
 
 

@@ -15,7 +15,7 @@ from admin_app.services.audit import Change
 from admin_app.services.holders import Holder
 from admin_app.services.memberships import credits, news
 from admin_app.services.memberships.news import PurchaseFacts
-from admin_app.services.memberships.rows import hand_over, put
+from admin_app.services.memberships.rows import DELETED, hand_over, put
 from admin_app.services.records import membership_key, pending_key
 from models.memberships import ProviderMembership
 from models.people import MembershipStatus, PendingProfile, Profile
@@ -41,9 +41,9 @@ def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
         return Applied.MEMBERSHIP_UNKNOWN
     holders.lock(ctx, membership_id=facts.membership_id, email=facts.email)
     row, holder = holders.of_membership(ctx, facts.membership_id, facts.provider)
-    if facts.ignored_because is not None and holder is None:
+    if holder is None and (facts.ignored_because is not None or _stays_ignored(row, facts)):
         return _ignore(ctx, row, facts)
-    if row is not None and row.ignored_at is not None and holder is None and facts.occurred_at <= row.ignored_at:
+    if row is not None and row.ignored_because == DELETED and row.ignored_at and facts.occurred_at <= row.ignored_at:
         return Applied.SUPERSEDED
     if row is None or holder is None:
         return _receive(ctx, row, facts)
@@ -78,6 +78,8 @@ def _change_state(ctx: Ctx, facts: PurchaseFacts, event: str, values: dict[str, 
     if row is None:
         return Applied.MEMBERSHIP_UNKNOWN
     if holder is None:
+        if not news.is_older(row, facts, purchase=False):
+            put(ctx, row, **values, provider_event_at=facts.occurred_at)
         return Applied.SUPERSEDED
     _ask_where_no_order(ctx, row, facts, **_states(values))
     if news.is_older(row, facts, purchase=False):
@@ -107,7 +109,7 @@ def _receive(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> 
     """A membership that nobody holds: whoever its address is gets it, else it waits under it."""
     if not facts.email:
         return Applied.EMAIL_MISSING
-    is_new = row is None or row.period_start is None
+    is_new = row is None or (row.period_start is None and row.next_credits_at is None)
     if row is not None and row.ignored_at is None and news.is_older(row, facts, purchase=True):
         return Applied.SUPERSEDED
     holder = holders.of_email(ctx, facts.email)
@@ -139,22 +141,23 @@ def _new_row(ctx: Ctx, facts: PurchaseFacts) -> ProviderMembership:
     return row
 
 
+def _stays_ignored(row: ProviderMembership | None, facts: PurchaseFacts) -> bool:
+    """Whether these news do not say what was bought, of a membership that was ignored for that."""
+    if row is None or row.ignored_because in (None, DELETED):
+        return False
+    return facts.product_id is None and facts.plan_id is None
+
+
 def _ignore(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> Applied:
     """What does not make anybody pro is seen, with the reason, and held by nobody."""
     if row is None:
         row = _new_row(ctx, facts)
-    elif news.is_older(row, facts, purchase=True) or row.ignored_because == facts.ignored_because:
+    elif news.is_older(row, facts, purchase=True):
         return Applied.IGNORED
-    dates = news.cycle(row, facts, is_new=True)
-    put(
-        ctx,
-        row,
-        **news.current(row, facts),
-        **dates,
-        provider_event_at=facts.occurred_at,
-        ignored_because=facts.ignored_because,
-        ignored_at=ctx.now,
-    )
+    values = news.current(row, facts) | news.cycle(row, facts, is_new=False)
+    values |= {"provider_event_at": facts.occurred_at, "status": MembershipStatus.ACTIVE}
+    because = facts.ignored_because or row.ignored_because
+    put(ctx, row, **values, ignored_because=because, ignored_at=row.ignored_at or ctx.now)
     ctx.session.flush()
     return Applied.IGNORED
 

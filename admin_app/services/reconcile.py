@@ -8,10 +8,13 @@ from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations.ports import WhopMembership
 from admin_app.services import holders, inbox, purchases
-from admin_app.services.pending_profiles import DELETED
+from admin_app.services.memberships import pro_rules
+from admin_app.services.memberships.rows import DELETED
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState
 from models.memberships import ProviderMembership
+
+DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
 class Outcome(StrEnum):
@@ -33,11 +36,20 @@ def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = N
     if row is not None and holder is not None:
         return _update(ctx, row, membership, as_of or ctx.now)
     since = membership.period_start or membership.created_at or ctx.now
-    if row is not None and row.ignored_at is not None and (row.ignored_because != DELETED or row.ignored_at >= since):
-        return Outcome.DELETED_BY_STAFF if row.ignored_because == DELETED else Outcome.IGNORED
+    if row is not None and row.ignored_because == DELETED and row.ignored_at and row.ignored_at >= since:
+        return Outcome.DELETED_BY_STAFF
+    if pro_rules.of(ctx.session).ignored_because(membership) is not None:
+        if membership.status == "active":
+            purchases.record(ctx, _ignored(ctx, membership, as_of or ctx.now))
+        return Outcome.IGNORED
     if membership.status == "inactive":
         return Outcome.ENDED_UNSEEN  # came and went: there is nothing left to claim
     return _receive(ctx, membership, since)
+
+
+def _ignored(ctx: Ctx, membership: WhopMembership, as_of: datetime) -> PurchaseFacts:
+    because = pro_rules.of(ctx.session).ignored_because(membership)
+    return PurchaseFacts.of(membership, occurred_at=as_of, ignored_because=because)
 
 
 def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> Outcome:
@@ -79,6 +91,16 @@ def _receive(ctx: Ctx, membership: WhopMembership, since: datetime) -> Outcome:
     return Outcome.KNOWN if state is EventState.SUPERSEDED else Outcome.BROUGHT_IN
 
 
+def _rhythm(membership: WhopMembership) -> dict[str, object]:
+    """As a delivery tells it: in days, or that it is paid once."""
+    if membership.rhythm in ("one_time", "lifetime"):
+        return {"plan_type": "one_time"}
+    if membership.interval is not None:
+        unit, count = membership.interval
+        return {"billing_period": count * DAYS[unit]}
+    return {"billing_period": 365 if membership.plan_duration == "yearly" else 30}
+
+
 def _as_event(membership: WhopMembership, since: datetime) -> bytes:
     """The membership as the delivery that should have come."""
     end = membership.period_end.isoformat() if membership.period_end else None
@@ -87,7 +109,8 @@ def _as_event(membership: WhopMembership, since: datetime) -> bytes:
         "status": "active",
         "cancel_at_period_end": membership.cancel_at_period_end,
         "user": {"id": membership.user_id, "email": membership.email, "name": membership.name},
-        "plan": {"billing_period": 365 if membership.plan_duration == "yearly" else 30},
+        "product": {"id": membership.product_id},
+        "plan": {"id": membership.plan_id, **_rhythm(membership)},
         "renewal_period_start": since.isoformat(),
         "renewal_period_end": end,
     }

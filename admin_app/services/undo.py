@@ -158,9 +158,7 @@ def _elsewhere(session: Session, merge: Merge, profile: Profile | None) -> tuple
     """Those that went on to somebody else since."""
     rows = session.scalars(select(ProviderMembership).where(ProviderMembership.id.in_(merge.memberships)))
     return tuple(
-        extras.name_of(row)
-        for row in rows
-        if row.profile_user_id != merge.user_id and row.ignored_because is None
+        extras.name_of(row) for row in rows if row.profile_user_id != merge.user_id and row.ignored_because is None
     )
 
 

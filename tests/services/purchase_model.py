@@ -121,7 +121,12 @@ class Model:
 
     def follow_the_buyer(self, row: Row, email: str) -> None:
         pending = self.pendings.get(row["holder"])
-        if pending is None or pending["claimed_by"] or row["email"] in (None, email) or pending["email"] != row["email"]:
+        if (
+            pending is None
+            or pending["claimed_by"]
+            or row["email"] in (None, email)
+            or pending["email"] != row["email"]
+        ):
             return
         if not any(other["email"] == email for other in self.pendings.values()):
             pending["email"] = email

@@ -36,9 +36,9 @@ from admin_app.services import (
     purchases,
     undo,
 )
+from admin_app.services.claims import JOURNALED
 from admin_app.services.invariants import about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
-from admin_app.services.claims import JOURNALED
 from admin_app.services.plans import snapshot
 from models import AuditEntry, CreditPeriod, ExtraPurchase, Merge, PendingProfile, Profile, ProviderMembership, User
 from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, add_user, customer, facts

@@ -14,6 +14,8 @@ from models.memberships import IntervalUnit, ProviderMembership, Rhythm
 from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, PlanDuration, Profile
 
 Holder = Profile | PendingProfile
+# Why a membership is ignored: staff deleted the purchase that held it. It comes back when it is paid again.
+DELETED = "deleted by staff"
 UNIT_OF: dict[str, IntervalUnit] = {"monthly": IntervalUnit.MONTH, "yearly": IntervalUnit.YEAR}
 # What a plan's fingerprint is made of: a row that is only seen in columns yet must read like the one made of it.
 TOLD = (
