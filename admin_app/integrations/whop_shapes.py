@@ -132,9 +132,8 @@ def price(data: Mapping[str, Any]) -> int | None:
 
 def _amount(*stated: Any) -> float | None:
     """A price as a number, as `{"amount": …}` or as text such as "$0.00 / month"."""
-    for value in stated:
-        if isinstance(value, dict):
-            value = value.get("amount")
+    for told in stated:
+        value = told.get("amount") if isinstance(told, dict) else told
         found = _PRICE.search(value) if isinstance(value, str) else None
         amount = fields.number(found[0].replace(",", "")) if found else fields.number(value)
         if amount is not None:
