@@ -74,6 +74,8 @@ class ProviderMembership(Base):
     profile_user_id: Mapped[str | None] = mapped_column(ForeignKey("profiles.user_id", ondelete="SET NULL"))
     pending_profile_id: Mapped[int | None] = mapped_column(ForeignKey("pending_profiles.id", ondelete="SET NULL"))
     preferred_at: Mapped[datetime | None] = mapped_column(doc="when staff chose it to be the one that counts")
+    moved_from: Mapped[str | None] = mapped_column(doc="who held it before the last move: profile:…, pending_profile:…")
+    moved_at: Mapped[datetime | None]
     ignored_because: Mapped[str | None]
     ignored_at: Mapped[datetime | None]
     provider_event_at: Mapped[datetime | None]

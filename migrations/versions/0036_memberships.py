@@ -186,6 +186,8 @@ def _memberships() -> None:
         Column("profile_user_id", "varchar"),
         Column("pending_profile_id", "bigint"),
         Column("preferred_at", "timestamptz"),
+        Column("moved_from", "varchar"),
+        Column("moved_at", "timestamptz"),
         Column("ignored_because", "varchar"),
         Column("ignored_at", "timestamptz"),
         Column("provider_event_at", "timestamptz"),
