@@ -168,7 +168,7 @@ def _profile_after(found: Found) -> dict[str, Any] | None:
     if profile is None:
         return None
     used = _used_since(merge, profile)
-    if merge.before is None and not found.stays and not used and _is_as_claimed(merge, profile):
+    if merge.before is None and not found.stays and not used and _is_as_claimed(found, profile):
         return None
     before = restored(Profile, merge.before) if merge.before is not None else _blank(profile)
     after = restored(Profile, {name: merge.after[name] for name in JOURNALED if name in merge.after})
@@ -194,9 +194,11 @@ def _used_since(merge: Merge, profile: Profile) -> int:
     return used if used >= 0 else profile.used_credits
 
 
-def _is_as_claimed(merge: Merge, profile: Profile) -> bool:
-    """Whether nobody gave the profile an id of another provider since."""
-    return all(getattr(profile, name) in (None, merge.after.get(name)) for name in PERSON_IDS)
+def _is_as_claimed(found: Found, profile: Profile) -> bool:
+    """Whether nobody gave the profile an id of a provider since, but by the memberships that go back."""
+    known = {found.merge.after.get(name) for name in PERSON_IDS} | {None}
+    known |= {row.provider_user_id for row in found.back} | {row.provider_customer_id for row in found.back}
+    return all(getattr(profile, name) in known for name in PERSON_IDS)
 
 
 def _blank(profile: Profile) -> dict[str, Any]:

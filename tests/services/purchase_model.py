@@ -56,7 +56,7 @@ class Model:
 
     def make(self, mem: str, holder: str | int, **values: Any) -> Row:
         row = {"mem": mem, "holder": holder, "live": False, "at": None, "start": None, "email": None, "deleted": None}
-        self.mems[mem] = row | {"preferred": None, "number": len(self.mems)} | values
+        self.mems[mem] = row | {"preferred": None, "moved_from": None, "number": len(self.mems)} | values
         return self.mems[mem]
 
     def holder_at(self, email: str) -> str | int | None:
@@ -200,17 +200,32 @@ class Model:
             return False
         return all(self.mems[mem]["holder"] == merge["user"] for mem in merge["moved"])
 
-    def undo(self, number: int) -> None:
+    def undo(self, number: int, used_since: int) -> None:
+        """Whoever used credits of a claim that made their account keeps the account, with what they used."""
         merge = self.merges[number]
         merge["in_force"] = False
         for mem in merge["moved"]:
             self.mems[mem] |= {"holder": merge["pending"], "preferred": None}
-        if merge["made"] and not self.held(merge["user"]):
+        if merge["made"] and not self.held(merge["user"]) and not used_since:
             del self.profiles[merge["user"]]
         elif not merge["made"] and self.profiles[merge["user"]]["email"] == merge["after"]:
             self.profiles[merge["user"]]["email"] = merge["before"]
         self.pendings[merge["pending"]]["claimed_by"] = None
         self.extras |= merge["listed"]
+
+    def may_move(self, mem: str, target: str | int) -> bool:
+        row = self.mems[mem]
+        if row["deleted"] is not None or row["holder"] == target:
+            return False
+        if isinstance(target, int):
+            return target in self.pendings and not self.pendings[target]["claimed_by"]
+        return True
+
+    def move(self, mem: str, target: str | int, own_email: str | None) -> None:
+        row = self.mems[mem]
+        if isinstance(target, str):
+            self.profiles.setdefault(target, {"email": own_email})
+        row |= {"holder": target, "moved_from": row["holder"], "preferred": None}
 
     def delete(self, pending_id: int) -> None:
         for row in self.held(pending_id):

@@ -122,7 +122,12 @@ def keep_back(ctx: Ctx, row: ProviderMembership) -> None:
 
 
 def go_back(ctx: Ctx, rows: Sequence[ProviderMembership]) -> None:
-    """The periods wait with the purchase again. Those kept back when it was claimed are as they were: not granted."""
-    ids = [row.id for row in rows]
+    """The periods wait with the purchase again, those too that were kept back when it was claimed."""
     ctx.session.flush()
-    ctx.session.execute(update(CreditPeriod).where(CreditPeriod.membership_id.in_(ids)).values(user_id=None))
+    for row in rows:
+        mine = CreditPeriod.membership_id == row.id
+        ctx.session.execute(update(CreditPeriod).where(mine).values(user_id=None))
+        kept_back = update(CreditPeriod).where(mine, CreditPeriod.credits == 0).values(credits=CREDITS)
+        starts = ctx.session.scalars(kept_back.returning(CreditPeriod.starts_at)).all()
+        if row.next_credits_at in starts and row.next_credits_at is not None:
+            row.next_credits_at = following(row, row.next_credits_at)

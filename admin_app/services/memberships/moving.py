@@ -12,7 +12,7 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, users
 from admin_app.services.audit import Change
-from admin_app.services.memberships.credits import CREDITS
+from admin_app.services.memberships.credits import CREDITS, belong_to
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import Holder, hand_over, told
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
@@ -88,6 +88,8 @@ def _move(ctx: Ctx, membership_id: int, target_key: str, reason: str, shown: str
     row.preferred_at, row.updated_at = None, ctx.now
     row.version += 1
     hand_over(row, target)
+    if isinstance(target, Profile):
+        belong_to(ctx, [row], target.user_id)
     changes: list[Change] = []
     if found.former is not None:
         changes += memberships.settle(ctx, found.former, found.keeps, **taken)
