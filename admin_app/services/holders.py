@@ -64,7 +64,9 @@ def _by_columns(ctx: Ctx, membership_id: str, provider: PaymentProvider) -> Hold
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return pending or (legacy.adopt(ctx, membership_id=membership_id) if is_whop else None)
+    if pending is not None or not is_whop:
+        return pending
+    return legacy.adopt(ctx, membership_id=membership_id) or legacy.join(ctx, membership_id=membership_id)
 
 
 def _locked_holder(ctx: Ctx, row: ProviderMembership) -> Holder | None:

@@ -92,9 +92,18 @@ class Model:
     def find(self, mem: str) -> Row | None:
         if mem not in self.mems:
             name = next((n for n, row in self.legacy.items() if row["mem"] == mem), None)
-            if name:
-                self.adopt(name)
+            if name and self.adopt(name) is None:
+                self.join(name)
         return self.mems.get(mem)
+
+    def join(self, name: str) -> None:
+        """One more membership of whoever the address waits for already."""
+        row = self.legacy[name]
+        pending = next(one for one in self.pendings.values() if one["email"] == row["email"])
+        claimed_by = pending["claimed_by"]
+        if claimed_by is None or claimed_by in self.profiles:
+            del self.legacy[name]
+            self.make(row["mem"], claimed_by or pending["id"], live=True)
 
     # -- what a provider tells -----------------------------------------------------------------------------------
 

@@ -86,9 +86,9 @@ def seen(session: Session, holder: Holder) -> list[ProviderMembership]:
     return rows if isinstance(holder, PendingProfile) and holder.claimed else _with_columns(session, holder, rows)
 
 
-def as_unclaimed(session: Session, pending: PendingProfile) -> list[ProviderMembership]:
-    """What the purchase holds, or held right before the claim that is under way."""
-    return _with_columns(session, pending, held(session, pending))
+def as_unclaimed(session: Session, holder: Holder) -> list[ProviderMembership]:
+    """What the purchase or legacy row holds, or held right before the claim that is under way."""
+    return _with_columns(session, holder, held(session, holder))
 
 
 def _with_columns(session: Session, holder: Holder, rows: list[ProviderMembership]) -> list[ProviderMembership]:
