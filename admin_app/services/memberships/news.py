@@ -182,7 +182,8 @@ def cycle(row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> dic
     start, end = facts.period_start, facts.period_end
     if start is None and end is None and not is_new and _covers(row, facts):
         return {}
-    start = start or (row.period_start if end is not None and row.period_start else facts.occurred_at)
+    # An end that is known already does not begin a cycle.
+    start = start or (row.period_start if end == row.period_end else None) or facts.occurred_at
     return {"period_start": start, "period_end": end or _end_by_rhythm(row, facts, start)}
 
 
