@@ -150,6 +150,41 @@ UPDATE extra_purchases x SET decided_about = (
     SELECT string_agg(m.id::text, ',' ORDER BY m.id) FROM memberships m
      WHERE m.profile_user_id = x.user_id AND m.status = 'active')
  WHERE resolved_at IS NOT NULL AND pending_profile_id IS NULL AND decided_about IS NULL
+   AND resolution <> 'the provider ended it'
+"""
+# Which live memberships an account holds beside the one that counts, as the product orders them.
+BESIDE = """
+    SELECT profile_user_id, coalesce(external_id, 'membership ' || id) AS called, live_ones FROM (
+        SELECT m.*, row_number() OVER (PARTITION BY profile_user_id ORDER BY (status = 'active') DESC,
+            preferred_at DESC NULLS LAST, coalesce(period_end, CASE WHEN rhythm IN ('one_time', 'lifetime')
+                THEN CAST('infinity' AS timestamptz) ELSE CAST('-infinity' AS timestamptz) END) DESC,
+            provider_event_at DESC NULLS LAST, id DESC) AS place,
+            (SELECT string_agg(o.id::text, ',' ORDER BY o.id) FROM memberships o
+              WHERE o.profile_user_id = m.profile_user_id AND o.status = 'active') AS live_ones
+          FROM memberships m WHERE profile_user_id IN (SELECT profile_user_id FROM memberships
+              WHERE profile_user_id IS NOT NULL AND status = 'active' GROUP BY 1 HAVING count(*) > 1)) AS ranked
+     WHERE status = 'active' AND place > 1
+"""
+# What support decided stands where the account holds no other live ones; where it does, all are asked about.
+ASKED_AGAIN = f"""
+UPDATE extra_purchases x
+   SET resolved_at = NULL, resolved_by = NULL, resolution = NULL, decided_about = NULL
+  FROM ({BESIDE}) AS b
+ WHERE b.profile_user_id = x.user_id AND b.called = x.replaced_membership_id AND x.resolved_at IS NOT NULL
+   AND x.decided_about IS DISTINCT FROM b.live_ones
+"""
+LISTED = f"""
+INSERT INTO extra_purchases (user_id, replaced_membership_id)
+SELECT profile_user_id, called FROM ({BESIDE}) AS b
+ WHERE NOT EXISTS (SELECT FROM extra_purchases d
+     WHERE d.user_id = b.profile_user_id AND d.decided_about = b.live_ones)
+    ON CONFLICT DO NOTHING
+"""
+NOT_SO = f"""
+UPDATE extra_purchases x
+   SET resolved_at = now(), resolved_by = 'migration', resolution = 'it is not held beside another any more'
+ WHERE resolved_at IS NULL AND replaced_membership_id IS NOT NULL AND NOT EXISTS (
+     SELECT FROM ({BESIDE}) AS b WHERE b.profile_user_id = x.user_id AND b.called = x.replaced_membership_id)
 """
 
 
@@ -229,7 +264,7 @@ def _fill() -> None:
     _in_batches("profiles", "user_id", OF_PROFILES)
     _in_batches("pending_profiles", "id", OF_PURCHASES)
     with ops.unhurried():
-        for statement in (ON_THE_LIST, PUT_ASIDE):
+        for statement in (ON_THE_LIST, DECIDED, PUT_ASIDE):
             ops.execute(statement)
     _in_batches("pending_profiles", "id", OF_CLAIMS)
     _in_batches("profiles", "user_id", OTHERS)
@@ -237,7 +272,8 @@ def _fill() -> None:
         ops.execute(DELETED)
     _in_batches("credit_renewals", "id", PERIODS)
     with ops.unhurried():
-        ops.execute(DECIDED)
+        for statement in (ASKED_AGAIN, LISTED, NOT_SO):
+            ops.execute(statement)
 
 
 def _in_batches(table: str, key: str, statement: str) -> None:
