@@ -97,6 +97,12 @@ class Settings(WebServerSettings):
     whop_api_key: str = ""
     whop_webhook_secret: str = ""
     whop_api_base: str = "https://api.whop.com/api/v1"
+    whop_pro_products: str = Field(
+        default="",
+        description="Ids of the products that make pro, with commas between; with none, and no plans either, every "
+        "product does whose plan is not known to cost nothing",
+    )
+    whop_pro_plans: str = Field(default="", description="Ids of the plans that make pro, with commas between")
     workos_api_key: str = ""
     workos_client_id: str = ""
     workos_api_base: str = "https://api.workos.com"
@@ -182,6 +188,14 @@ class Settings(WebServerSettings):
         return f"{self.clerk_issuer}/.well-known/jwks.json"
 
     @property
+    def pro_products(self) -> frozenset[str]:
+        return _listed(self.whop_pro_products)
+
+    @property
+    def pro_plans(self) -> frozenset[str]:
+        return _listed(self.whop_pro_plans)
+
+    @property
     def workos_issuers(self) -> tuple[str, ...]:
         """WorkOS documents its plain address as the issuer and signs with the client's own below it."""
         if self.workos_issuer:
@@ -198,3 +212,7 @@ class Settings(WebServerSettings):
     @property
     def secure_cookies(self) -> bool:
         return self.base_url.startswith("https://")
+
+
+def _listed(ids: str) -> frozenset[str]:
+    return frozenset(one.strip() for one in ids.split(",") if one.strip())

@@ -93,6 +93,9 @@ class Job:
         return self.name
 
 
+# What a session of this installation's database knows of the settings: the ids of products and plans that make pro.
+PRO_PRODUCTS, PRO_PLANS = "whop_pro_products", "whop_pro_plans"
+
 Actor = Staff | Customer | Guest | Service | Provider | Job
 
 

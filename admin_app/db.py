@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from admin_app.config import Settings
-from admin_app.context import Actor, Ctx, Statement
+from admin_app.context import PRO_PLANS, PRO_PRODUCTS, Actor, Ctx, Statement
 from admin_app.db_health import Pulse
 from admin_app.db_limits import BoundedConnection, Limits
 from admin_app.errors import DomainError
@@ -63,6 +63,7 @@ class Database:
         self.clock = clock
         self.limits = limits
         self._pulse = Pulse(engine) if isinstance(engine, Engine) else None
+        self._session_options = session_options
         self._sessions = sessionmaker(engine, expire_on_commit=False, **session_options)
 
     @classmethod
@@ -81,7 +82,7 @@ class Database:
         engine = create_engine(settings.sqlalchemy_url, **(options | engine_options))
         _give_up_what_hangs(engine, limits)
         _replace_dead_connections(engine, limits)
-        return cls(engine, limits=limits)
+        return cls(engine, limits=limits, info={PRO_PRODUCTS: settings.pro_products, PRO_PLANS: settings.pro_plans})
 
     def with_limits(self, limits: Limits) -> "Database":
         """The same database for another kind of work, by connections of its own; a test's one connection stays."""
@@ -91,7 +92,7 @@ class Database:
         engine = create_engine(self.engine.url, pool_timeout=limits.pool, hide_parameters=True, connect_args=arguments)
         _give_up_what_hangs(engine, limits)
         _replace_dead_connections(engine, limits)
-        return type(self)(engine, clock=self.clock, limits=limits)
+        return type(self)(engine, clock=self.clock, limits=limits, **self._session_options)
 
     @contextmanager
     def unit_of_work(self, actor: Actor, *, request_id: str | None = None) -> Iterator[Ctx]:

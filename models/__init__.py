@@ -17,6 +17,7 @@ from models.drift import DriftFinding, DriftRun, DriftState
 from models.exports import Export, ExportChunk, ExportFormat, ExportState
 from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
+from models.memberships import CreditPeriod, IntervalUnit, ProviderMembership, Rhythm
 from models.merges import Merge, MergeKind
 from models.money import (
     RESERVING,
@@ -78,6 +79,7 @@ __all__ = [
     "CallState",
     "CanceledBecause",
     "Client",
+    "CreditPeriod",
     "CreditRenewal",
     "DriftFinding",
     "DriftRun",
@@ -90,6 +92,7 @@ __all__ = [
     "ExtraPurchase",
     "FlagChange",
     "Guest",
+    "IntervalUnit",
     "MailState",
     "Meeting",
     "Membership",
@@ -112,10 +115,12 @@ __all__ = [
     "Practitioner",
     "Profile",
     "ProviderCall",
+    "ProviderMembership",
     "Refund",
     "RefundOrigin",
     "RefundReason",
     "RefundState",
+    "Rhythm",
     "Role",
     "Scope",
     "SentEmail",

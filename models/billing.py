@@ -130,7 +130,7 @@ class BillingChange(Base):
 
 
 class CreditRenewal(Base):
-    """One renewal of a profile's credits; the unique period makes it happen once."""
+    """Renewals as they were kept before credits belonged to periods of memberships (`credit_periods`): history."""
 
     __tablename__ = "credit_renewals"
     __table_args__ = (

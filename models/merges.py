@@ -43,6 +43,9 @@ class Merge(Base):
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any]]
     choices: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    memberships: Mapped[list[Any]] = mapped_column(
+        server_default=text("'[]'::jsonb"), doc="the ids of those that went to the profile with it"
+    )
     by_staff: Mapped[Flag]
     made_by: Mapped[str]
     reason: Mapped[str | None]

@@ -159,8 +159,9 @@ class PendingProfile(Base):
 class ExtraPurchase(Base):
     """A purchase of someone who already is pro: support decides what to do with it.
 
-    Either it waits as a pending profile, or it replaced `replaced_membership_id` on the profile, which may
-    still be charged.
+    Either it waits as a pending profile, or it is the membership `replaced_membership_id` that the account holds beside
+    the one that counts. What support decided about memberships stands while the account's live ones are those of
+    `decided_about`.
     """
 
     __tablename__ = "extra_purchases"
@@ -184,4 +185,5 @@ class ExtraPurchase(Base):
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[str | None]
     resolution: Mapped[str | None]
+    decided_about: Mapped[str | None] = mapped_column(doc="the ids of the live memberships then, in order")
     version: Mapped[Version]

@@ -6,6 +6,7 @@ from typing import Any
 from admin_app.demo.clock import Stage
 from admin_app.demo.names import Person
 from admin_app.demo.whop import bought, delivery
+from admin_app.services.memberships.rows import UNIT_OF
 from models import (
     LEGACY_PREFIX,
     EventState,
@@ -14,6 +15,8 @@ from models import (
     PaymentProvider,
     PlanDuration,
     Profile,
+    ProviderMembership,
+    Rhythm,
     User,
     WebhookEvent,
 )
@@ -53,6 +56,7 @@ class Crowd:
             self._add_legacy()
         self.stage.put(User, self.users)
         self.stage.put(Profile, self.profiles)
+        self.stage.put(ProviderMembership, list(map(_membership_row, filter(_is_bought, self.profiles))))
         self.stage.put(WebhookEvent, self.events)
 
     def _add(self, person: Person, made: datetime, kind: str) -> None:
@@ -132,6 +136,37 @@ class Crowd:
         )
         profile = profile_row(person, at) | self._whop_purchase(person, at, ended=False)
         self.profiles.append(profile | {"user_id": f"{LEGACY_PREFIX}{self.invention.letters(16).lower()}"})
+
+
+def _is_bought(profile: dict[str, Any]) -> bool:
+    """Whether a membership of an account is behind it; a legacy row's becomes one when it is moved."""
+    paid = profile.get("whop_membership_id") or profile.get("stripe_subscription_id")
+    return paid is not None and not profile["user_id"].startswith(LEGACY_PREFIX)
+
+
+def _membership_row(profile: dict[str, Any]) -> dict[str, Any]:
+    is_whop = profile["whop_membership_id"] is not None
+    return {
+        "provider": PaymentProvider.WHOP if is_whop else PaymentProvider.STRIPE,
+        "external_id": profile["whop_membership_id"] or profile["stripe_subscription_id"],
+        "rhythm": Rhythm.RECURRING,
+        "interval_unit": UNIT_OF[profile["plan_duration"]],
+        "interval_count": 1,
+        "status": profile.get("status") or MembershipStatus.ACTIVE,
+        "period_start": profile["billing_cycle_start"],
+        "period_end": profile["billing_cycle_end"],
+        "cancel_at_period_end": profile.get("cancel_at_period_end") or False,
+        "next_credits_at": profile["next_credit_renewal"],
+        "provider_user_id": profile["whop_user_id"],
+        "provider_customer_id": profile["stripe_customer_id"],
+        "email": profile["email"] if is_whop else None,
+        "name": profile["name"] if is_whop else None,
+        "profile_user_id": profile["user_id"],
+        "provider_event_at": profile["provider_event_at"],
+        "created_at": profile["billing_cycle_start"],
+        "updated_at": profile["billing_cycle_start"],
+        "version": 1,
+    }
 
 
 def user_row(person: Person, made: datetime, last_signed_in: datetime) -> dict[str, Any]:

@@ -7,8 +7,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from admin_app.demo import simulated_calendars, simulated_money
+from admin_app.services.memberships.rows import plan_duration
 from admin_app.simulator import control, control_workos
-from models import LEGACY_PREFIX, Guest, MembershipStatus, PendingProfile, PlanDuration, Profile, User
+from models import (
+    LEGACY_PREFIX,
+    Guest,
+    MembershipStatus,
+    PaymentProvider,
+    PendingProfile,
+    PlanDuration,
+    Profile,
+    ProviderMembership,
+    User,
+)
 
 
 def seed(session: Session, simulator: str) -> tuple[int, int]:
@@ -16,42 +27,54 @@ def seed(session: Session, simulator: str) -> tuple[int, int]:
     control_workos.seed(simulator, list(_guests(session)))
     simulated_money.seed(session, simulator)
     simulated_calendars.seed(session, simulator)
-    memberships = [*_of_profiles(session), *_waiting(session)]
+    memberships = [*_held(session), *_of_the_earlier_system(session)]
     return control.seed_memberships(simulator, memberships), control.seed_users(simulator, list(_people(session)))
 
 
-def _of_profiles(session: Session) -> Iterator[dict[str, Any]]:
-    """Under the address of the purchase where the profile's own is another."""
+def _held(session: Session) -> Iterator[dict[str, Any]]:
+    """What Whop sold; under the profile's address where nobody noted the buyer's."""
     rows = session.execute(
-        select(Profile, func.coalesce(PendingProfile.email, Profile.email))
-        .outerjoin(PendingProfile, PendingProfile.whop_membership_id == Profile.whop_membership_id)
-        .where(Profile.whop_membership_id.is_not(None))
+        select(ProviderMembership, func.coalesce(ProviderMembership.email, Profile.email))
+        .outerjoin(Profile, Profile.user_id == ProviderMembership.profile_user_id)
+        .where(ProviderMembership.provider == PaymentProvider.WHOP, ProviderMembership.external_id.is_not(None))
+        .order_by(ProviderMembership.created_at, ProviderMembership.id)
+    )
+    for row, email in rows:
+        start, end = row.period_start or row.created_at, row.period_end
+        yield {
+            "membership_id": row.external_id,
+            "user_id": row.provider_user_id,
+            "email": email,
+            "name": row.name,
+            "plan": (plan_duration(row) or PlanDuration.MONTHLY).value,
+            "created_at": start.isoformat(),
+            "period_start": start.isoformat(),
+            "period_end": end.isoformat() if end else None,
+            "status": "active" if row.status is MembershipStatus.ACTIVE else "canceled",
+            "cancel_at_period_end": row.cancel_at_period_end,
+        }
+
+
+def _of_the_earlier_system(session: Session) -> Iterator[dict[str, Any]]:
+    rows = session.scalars(
+        select(Profile)
+        .where(Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True), Profile.whop_membership_id.is_not(None))
         .order_by(Profile.created_at, Profile.user_id)
     )
-    for profile, email in rows:
-        yield _membership(profile, email)
-
-
-def _waiting(session: Session) -> Iterator[dict[str, Any]]:
-    query = select(PendingProfile).where(~PendingProfile.claimed, PendingProfile.whop_membership_id.is_not(None))
-    for pending in session.scalars(query.order_by(PendingProfile.id)):
-        yield _membership(pending, pending.email)
-
-
-def _membership(holder: Profile | PendingProfile, email: str | None) -> dict[str, Any]:
-    start, end = holder.billing_cycle_start or holder.created_at, holder.billing_cycle_end
-    return {
-        "membership_id": holder.whop_membership_id,
-        "user_id": holder.whop_user_id,
-        "email": email,
-        "name": holder.name,
-        "plan": (holder.plan_duration or PlanDuration.MONTHLY).value,
-        "created_at": start.isoformat(),
-        "period_start": start.isoformat(),
-        "period_end": end.isoformat() if end else None,
-        "status": "active" if holder.status is MembershipStatus.ACTIVE else "canceled",
-        "cancel_at_period_end": holder.cancel_at_period_end,
-    }
+    for profile in rows:
+        start, end = profile.billing_cycle_start or profile.created_at, profile.billing_cycle_end
+        yield {
+            "membership_id": profile.whop_membership_id,
+            "user_id": profile.whop_user_id,
+            "email": profile.email,
+            "name": profile.name,
+            "plan": (profile.plan_duration or PlanDuration.MONTHLY).value,
+            "created_at": start.isoformat(),
+            "period_start": start.isoformat(),
+            "period_end": end.isoformat() if end else None,
+            "status": "active" if profile.status is MembershipStatus.ACTIVE else "canceled",
+            "cancel_at_period_end": profile.cancel_at_period_end,
+        }
 
 
 def _people(session: Session) -> Iterator[dict[str, Any]]:

@@ -12,12 +12,15 @@ from typing import Literal, Protocol
 from admin_app.addresses import comparable
 
 PlanDuration = Literal["monthly", "yearly"]
+Rhythm = Literal["recurring", "one_time", "lifetime"]
+# How often it is paid: so many days, weeks, months or years.
+Interval = tuple[Literal["day", "week", "month", "year"], int]
 EventKind = Literal["purchase", "ended", "cancellation", "ignored"]
 
 
 @dataclass(frozen=True)
 class WhopMembership:
-    """A membership as Whop has it now."""
+    """A membership as Whop has it now. `price`: of its plan in minor units, 0 for one that is known to be free."""
 
     id: str
     user_id: str | None
@@ -31,6 +34,14 @@ class WhopMembership:
     cancel_at_period_end: bool
     created_at: datetime | None
     updated_at: datetime | None
+    rhythm: Rhythm | None = None
+    interval: Interval | None = None
+    provider_status: str | None = None
+    product_id: str | None = None
+    plan_id: str | None = None
+    paid_amount: int | None = None
+    paid_currency: str | None = None
+    price: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,14 @@ class WhopEvent:
     period_start: datetime | None
     period_end: datetime | None
     cancel_at_period_end: bool | None
+    rhythm: Rhythm | None = None
+    interval: Interval | None = None
+    provider_status: str | None = None
+    product_id: str | None = None
+    plan_id: str | None = None
+    paid_amount: int | None = None
+    paid_currency: str | None = None
+    price: int | None = None
 
 
 @dataclass(frozen=True)

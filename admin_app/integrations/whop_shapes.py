@@ -8,19 +8,22 @@ payment's membership by a bare id.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from admin_app.integrations import fields
-from admin_app.integrations.ports import PlanDuration, WhopMembership
+from admin_app.integrations.ports import Interval, PlanDuration, Rhythm, WhopMembership
 
 # A late payer keeps access until Whop itself deactivates the membership, so past_due is still active here.
 _ACTIVE = frozenset({"trialing", "active", "completed", "canceling", "past_due"})
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
+_MOST_DAYS = 36_600
+_PRICE = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _PRICE_PERIOD = re.compile(r"/\s*(?:every\s+)?(\d{1,4})?\s*(day|week|month|year)")
 
 
 def user_id(data: Mapping[str, Any]) -> str | None:
-    return fields.text(data.get("user_id")) or fields.text(fields.mapping(data.get("user")).get("id"))
+    user = data.get("user")  # v2 names it by its bare id at times
+    return fields.text(data.get("user_id")) or fields.text(user) or fields.text(fields.mapping(user).get("id"))
 
 
 def member_id(data: Mapping[str, Any]) -> str | None:
@@ -56,6 +59,8 @@ def period(data: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
         fields.moment(data.get(f"current_period_{edge}")) or fields.moment(data.get(f"renewal_period_{edge}"))
         for edge in ("start", "end")
     )
+    if end is None and is_bought_once(data):
+        end = fields.moment(data.get("expires_at"))
     if start and end and end <= start:
         end = None
     return start, end
@@ -63,18 +68,77 @@ def period(data: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
 
 def plan_duration(data: Mapping[str, Any]) -> PlanDuration | None:
     """Monthly or yearly by the first source that says so; None for other rhythms and one-time plans."""
+    told = interval(data)
+    if told:
+        return _duration(told[1] * _DAYS[told[0]])
+    start, end = period(data)
+    return _duration((end - start).days) if start and end and not is_bought_once(data) else None
+
+
+def interval(data: Mapping[str, Any]) -> Interval | None:
+    """How often it is paid, as Whop says it: in days, or in the words of its price."""
     plan = fields.mapping(data.get("plan"))
     stated = (data.get("billing_period_days"), plan.get("billing_period_days"), plan.get("billing_period"))
-    for days in (*map(fields.number, stated), _days_of_price(data.get("formatted_renewal_price"))):
-        if days:
-            return _duration(days)
-    start, end = period(data)
-    return _duration((end - start).days) if start and end else None
+    for days in map(fields.number, stated):
+        if days and 1 <= days <= _MOST_DAYS:
+            return "day", int(days)
+    found = _PRICE_PERIOD.search((fields.text(data.get("formatted_renewal_price")) or "").lower())
+    count = int(found[1] or 1) if found else 0
+    unit: Literal["day", "week", "month", "year"] | None = found[2] if found else None  # type: ignore[assignment]
+    return (unit, count) if unit and 1 <= count * _DAYS[unit] <= _MOST_DAYS else None
 
 
-def _days_of_price(price: Any) -> float | None:
-    found = _PRICE_PERIOD.search((fields.text(price) or "").lower())
-    return int(found[1] or 1) * _DAYS[found[2]] if found else None
+def is_bought_once(data: Mapping[str, Any]) -> bool:
+    """Whether it is paid once: its plan says so, or Whop calls it completed and names no rhythm."""
+    plan = fields.mapping(data.get("plan"))
+    kind = fields.text(plan.get("plan_type")) or fields.text(data.get("plan_type"))
+    if kind is not None:
+        return kind == "one_time"
+    return fields.text(data.get("status")) == "completed" and interval(data) is None
+
+
+def rhythm(data: Mapping[str, Any]) -> Rhythm | None:
+    """Paid again and again, once for a time, or once for ever; None when it does not say."""
+    if is_bought_once(data):
+        return "one_time" if period(data)[1] else "lifetime"
+    return "recurring" if interval(data) else None
+
+
+def product_id(data: Mapping[str, Any]) -> str | None:
+    return _named(data, "product") or _named(data, "access_pass")
+
+
+def plan_id(data: Mapping[str, Any]) -> str | None:
+    return _named(data, "plan")
+
+
+def _named(data: Mapping[str, Any], what: str) -> str | None:
+    found = data.get(what)
+    return fields.text(data.get(f"{what}_id")) or fields.text(found) or fields.text(fields.mapping(found).get("id"))
+
+
+def price(data: Mapping[str, Any]) -> int | None:
+    """0 for a plan that is known to cost nothing, neither at first nor later; None otherwise."""
+    plan = fields.mapping(data.get("plan"))
+    first, later = (_amount(plan.get(name), data.get(name)) for name in ("initial_price", "renewal_price"))
+    if first is None:
+        first = _amount(data.get("initial_price_paid"))
+    if later is None:
+        later = _amount(data.get("formatted_renewal_price"))
+    if later is None and is_bought_once(data):
+        later = 0.0
+    return 0 if first == later == 0 else None
+
+
+def _amount(*stated: Any) -> float | None:
+    """A price as a number, as `{"amount": …}` or as text such as "$0.00 / month"."""
+    for told in stated:
+        value = told.get("amount") if isinstance(told, dict) else told
+        found = _PRICE.search(value) if isinstance(value, str) else None
+        amount = fields.number(found[0].replace(",", "")) if found else fields.number(value)
+        if amount is not None:
+            return amount
+    return None
 
 
 def _duration(days: float) -> PlanDuration | None:
@@ -104,4 +168,27 @@ def membership(data: Mapping[str, Any]) -> WhopMembership | None:
         cancel_at_period_end=bool(fields.flag(data.get("cancel_at_period_end"))),
         created_at=fields.moment(data.get("created_at")),
         updated_at=fields.moment(data.get("updated_at")),
+        **told(data),
     )
+
+
+class Told(TypedDict):
+    """What memberships and deliveries tell alike."""
+
+    rhythm: Rhythm | None
+    interval: Interval | None
+    provider_status: str | None
+    product_id: str | None
+    plan_id: str | None
+    price: int | None
+
+
+def told(data: Mapping[str, Any]) -> Told:
+    return {
+        "rhythm": rhythm(data),
+        "interval": interval(data),
+        "provider_status": fields.text(data.get("status")),
+        "product_id": product_id(data),
+        "plan_id": plan_id(data),
+        "price": price(data),
+    }

@@ -136,20 +136,6 @@ def write(session: Session) -> None:
     session.flush()
 
 
-def is_told(session: Session, record_key: str, *, event: str | None = None, since: datetime | None = None) -> bool:
-    """Whether an entry about this record exists, those that this transaction has yet to write included."""
-    for entry, _ in session.info.get(_COLLECTED, ()):
-        if record_key in entry.records and event in {None, entry.event} and (since is None or entry.at >= since):
-            return True
-    found = select(AuditEntry.id).where(about(record_key))
-    if event is not None:
-        found = found.where(AuditEntry.event == event)
-    if since is not None:
-        found = found.where(AuditEntry.at >= since)
-    # By the connection: what was collected is known already and need not be written for this.
-    return session.connection().execute(found.limit(1)).first() is not None
-
-
 def _collected(session: Session) -> list[tuple[AuditEntry, frozenset[SessionTransaction]]]:
     """What this session's transaction recorded and has not written yet, each with the savepoints it belongs to."""
     if _COLLECTED not in session.info:

@@ -33,6 +33,7 @@ EVENTS: dict[str, EventKind] = {
     "purchase.claimed": EventKind(
         "{actor} claimed the purchase of {email} for {owner}", frozenset({"user_id", "outcome"})
     ),
+    # as it was told before each membership had a row
     "purchase.put_aside": EventKind("{actor} set the membership {membership_id} of {email} aside for another one"),
     "purchase.extra": EventKind("{actor} noted an extra purchase of {user_id}, who is already pro"),
     "purchase.extra_resolved": EventKind("{actor} settled the extra purchase of {user_id}: {resolution}"),
@@ -42,6 +43,7 @@ EVENTS: dict[str, EventKind] = {
     "purchase.mail_requested": EventKind("{actor} had a claim mail sent for the purchase of {email}"),
     "purchase.mail_sent": EventKind("{actor} handed over a claim mail for the purchase of {email}"),
     "purchase.legacy_adopted": EventKind("{actor} moved the legacy row {legacy_user_id} to the waiting purchases"),
+    "membership.moved": EventKind("{actor} moved the membership {membership} from {former} to {target}"),
     # profiles
     "profile.email_known": EventKind("{actor} gave profile {user_id} its verified address"),
     "profile.created": EventKind("{actor} made the profile {user_id} at sign-in"),

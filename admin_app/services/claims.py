@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx, Customer
@@ -18,10 +19,12 @@ from admin_app.errors import (
     PendingProfileNotFound,
 )
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, claim_links, holders, legacy, merge_fields, users
+from admin_app.services import audit, claim_links, holders, legacy, memberships, merge_fields, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
-from admin_app.services.merge_fields import CARRIED, COPIED
+from admin_app.services.memberships import credits
+from admin_app.services.memberships.rows import hand_over, told
+from admin_app.services.merge_fields import CARRIED, COPIED, Sides
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
@@ -133,7 +136,7 @@ def plan_for_user(ctx: Ctx, *, pending_profile_id: int, user_id: str) -> Plan:
     require(ctx, Permission.PURCHASES_READ)
     pending = _pending(ctx, pending_profile_id)
     owner = users.known_owner(ctx.session, user_id)
-    return _plan(pending, owner, ctx.session.get(Profile, user_id))
+    return _plan(ctx.session, pending, owner, ctx.session.get(Profile, user_id))
 
 
 def claim_for_user(
@@ -151,7 +154,7 @@ def claim_for_user(
     owner = users.known_owner(ctx.session, user_id)
     profile = _locked_profile(ctx, owner.user_id)
     pending = _pending(ctx, pending_profile_id, lock=True)
-    require_same(shown, _plan(pending, owner, profile).fingerprint)
+    require_same(shown, _plan(ctx.session, pending, owner, profile).fingerprint)
     return _settle(ctx, pending, owner, keep_email=True, choices=choices or {}, reason=reason, by_staff=True)
 
 
@@ -162,8 +165,9 @@ def _pending(ctx: Ctx, pending_profile_id: int, *, lock: bool = False) -> Pendin
     return pending
 
 
-def _plan(pending: PendingProfile, owner: Owner, profile: Profile | None) -> Plan:
-    lines = merge_fields.lines(pending, profile, owner, keep_email=True)
+def _plan(session: Session, pending: PendingProfile, owner: Owner, profile: Profile | None) -> Plan:
+    sides = merge_fields.sides(session, pending, profile, owner)
+    lines = merge_fields.lines(sides, keep_email=True)
     refusal = None
     if pending.claimed:
         refusal = "This purchase is already claimed. Undo that claim first."
@@ -174,26 +178,29 @@ def _plan(pending: PendingProfile, owner: Owner, profile: Profile | None) -> Pla
         else f"Claim for {owner.email or owner.user_id}",
         outcome="merged" if profile is not None else "created",
         lines=(*lines, mark),
-        consequences=_consequences(pending, profile),
-        fingerprint=fingerprint(pending, profile, owner.user_id),
+        consequences=_consequences(sides),
+        fingerprint=fingerprint(pending, profile, owner.user_id, told(sides.bought), told(sides.own)),
         refusal=refusal,
     )
 
 
-def _consequences(pending: PendingProfile, profile: Profile | None) -> tuple[str, ...]:
+def _consequences(sides: Sides) -> tuple[str, ...]:
     said = ["No mail is sent.", "No money moves."]
-    if pending.membership is Membership.FREE:
-        said.insert(0, "The membership behind this purchase has ended: the account does not become pro.")
-    elif profile is None:
-        said.insert(0, "A profile is made, and the account gains pro access.")
-    elif profile.membership is Membership.PRO:
-        said.insert(
-            0,
-            "The account is already pro: it gains no access. A membership that is replaced goes to the worklist.",
+    bought, own = sides.bought_is_live, sides.own_is_live
+    if own and bought:
+        first = (
+            "The account is already pro: it gains no access. Both memberships are paid; the one that does not count "
+            "goes to the worklist."
         )
+    elif own:
+        first = "The membership behind this purchase has ended: the account keeps the pro access that it has."
+    elif not bought:
+        first = "The membership behind this purchase has ended: the account does not become pro."
+    elif sides.profile is None:
+        first = "A profile is made, and the account gains pro access."
     else:
-        said.insert(0, "The account gains pro access.")
-    return tuple(said)
+        first = "The account gains pro access."
+    return first, *said
 
 
 # -- the one function --------------------------------------------------------------------------------------------
@@ -223,28 +230,39 @@ def _settle(
         raise PendingProfileNotFound
     if not won:
         return _claimed_before(ctx, current, owner)
-    plan_lines = merge_fields.lines(pending, profile, owner, keep_email=keep_email)
-    values = merge_fields.chosen_values(plan_lines, choices or {})
-    if values["whop_membership_id"] == pending.whop_membership_id:
-        values |= {name: getattr(pending, name) for name in CARRIED}
+    sides = merge_fields.sides(ctx.session, pending, profile, owner)
+    values = merge_fields.chosen_values(merge_fields.lines(sides, keep_email=keep_email), choices or {})
     before = snapshot(profile, JOURNALED) if profile is not None else None
     if profile is None:
         profile = Profile(user_id=owner.user_id, **merge_fields.new_profile_defaults(ctx.now))
         ctx.session.add(profile)
-    replaced = _replaced(profile, values)
-    changes = assign(ctx, profile, **values)
+        ctx.session.flush()
+    changes = _take_over(ctx, sides, profile, values, (choices or {}).get(merge_fields.COUNTS))
     merge = _journal(ctx, pending, profile, before, choices or {}, reason, by_staff)
+    merge.memberships = [row.id for row in sides.bought]
     _record(ctx, pending, profile, merge, changes)
-    if replaced:
-        holders.put_aside(ctx, profile, replaced)
     return ClaimResult(merge.kind.value, profile, merge.id)
 
 
-def _replaced(profile: Profile, values: Mapping[str, Any]) -> str | None:
-    """What is charged for so far and gives way to the purchase, if anything: a membership or a Stripe subscription."""
-    held = profile.whop_membership_id or profile.stripe_subscription_id
-    bought = values["whop_membership_id"] or values["stripe_subscription_id"]
-    return held if profile.membership is Membership.PRO and held != bought else None
+def _take_over(ctx: Ctx, sides: Sides, profile: Profile, values: Mapping[str, Any], counts: str | None) -> list[Change]:
+    """The memberships of the purchase are the account's from now on; its columns follow from all that it holds."""
+    own = memberships.of(ctx, profile) if sides.profile is not None else []
+    for row in sides.bought:
+        hand_over(row, profile)
+        row.updated_at = ctx.now
+    ctx.session.add_all(sides.bought)
+    ctx.session.flush()
+    for row in sides.bought:
+        if not row.is_live and not sides.bought_is_live:
+            credits.keep_back(ctx, row)
+    credits.belong_to(ctx, sides.bought, profile.user_id)
+    chosen = merge_fields.preferred(own, sides.bought, counts)
+    if chosen is not None:
+        chosen.preferred_at = ctx.now
+    # The ids of the person at the providers stay known where no membership says another.
+    ids = ("whop_user_id", "stripe_customer_id")
+    apart = {name: value for name, value in values.items() if name not in memberships.LINKED or name in ids}
+    return memberships.settle(ctx, profile, [*own, *sides.bought], **apart)
 
 
 def _as_it_is_now(ctx: Ctx, pending_id: int) -> PendingProfile:

@@ -1,89 +1,92 @@
-"""Gives members new credits every 28 days, exactly once per period however many workers do it at once.
+"""Gives members their credits when a period is due, exactly once per period however many workers do it at once.
 
-A period is its due time; the unique row of it is what makes it happen once. A day is 24 hours: periods are counted in
-UTC and know no clock changes. Whoever's paid cycle is over gets nothing until it is paid on. What was missed until
-then, or while no worker ran, is caught up with: a row per period, and the last one sets the credits.
+Due is what the rows of memberships say, or the columns of a profile that the earlier system wrote. A day is 24 hours:
+periods are counted in UTC and know no clock changes. What was paid for is caught up with, however long no worker ran;
+the rules are `memberships.credits`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.services import audit
-from admin_app.services.audit import Change
-from admin_app.services.purchases import CREDIT_PERIOD
+from admin_app.services import audit, memberships
+from admin_app.services.memberships import CREDITS, credits
 from admin_app.services.records import profile_key
-from models.billing import CreditRenewal
+from models.memberships import ProviderMembership
 from models.people import Membership, MembershipStatus, Profile
-
-CREDITS = 1000
 
 
 def due(session: Session, now: datetime, *, limit: int) -> Sequence[str]:
-    """The ids of members whose credits are to be renewed, those first who wait for longest."""
-    found = select(Profile.user_id).where(_is_due(now))
-    return session.scalars(found.order_by(Profile.next_credit_renewal, Profile.user_id).limit(limit)).all()
+    """The ids of members who have a period due, those first who wait for longest."""
+    by_rows = select(ProviderMembership.profile_user_id, ProviderMembership.next_credits_at).where(_is_due(now))
+    by_columns = select(Profile.user_id, Profile.next_credit_renewal).where(_columns_are_due(now))
+    found = by_rows.order_by(ProviderMembership.next_credits_at, ProviderMembership.id).limit(limit)
+    told = by_columns.order_by(Profile.next_credit_renewal, Profile.user_id).limit(limit)
+    waiting: dict[str, datetime] = {}
+    for user_id, since in [*session.execute(found), *session.execute(told)]:
+        if user_id is not None and since is not None:
+            waiting[user_id] = min(since, waiting.get(user_id, since))
+    return sorted(waiting, key=lambda user_id: (waiting[user_id], user_id))[:limit]
 
 
 def renew(ctx: Ctx, *, user_id: str) -> bool:
     """Renew what is due of this member; False when nothing is, or when somebody else is at it."""
-    found = select(Profile).where(Profile.user_id == user_id, _is_due(ctx.now)).with_for_update(skip_locked=True)
-    profile = ctx.session.scalar(found.execution_options(populate_existing=True))
-    if profile is not None:
-        _renew(ctx, profile)
-    return profile is not None
+    row_due = exists().where(ProviderMembership.profile_user_id == Profile.user_id, _is_due(ctx.now))
+    found = select(Profile).where(Profile.user_id == user_id, or_(row_due, _columns_are_due(ctx.now)))
+    profile = ctx.session.scalar(
+        found.with_for_update(skip_locked=True, of=Profile).execution_options(populate_existing=True)
+    )
+    return profile is not None and _renew(ctx, profile)
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
     return and_(
+        ProviderMembership.status == MembershipStatus.ACTIVE,
+        ProviderMembership.profile_user_id.is_not(None),
+        ProviderMembership.next_credits_at <= now,
+        or_(
+            ProviderMembership.period_end.is_(None),
+            ProviderMembership.next_credits_at < ProviderMembership.period_end,
+        ),
+    )
+
+
+def _columns_are_due(now: datetime) -> ColumnElement[bool]:
+    return and_(
         Profile.membership == Membership.PRO,
         Profile.status == MembershipStatus.ACTIVE,
         Profile.next_credit_renewal <= now,
-        or_(Profile.billing_cycle_end.is_(None), Profile.billing_cycle_end >= now),
+        or_(Profile.billing_cycle_end.is_(None), Profile.next_credit_renewal < Profile.billing_cycle_end),
     )
 
 
-def periods(first: datetime, now: datetime) -> Iterator[datetime]:
-    """When each period since `first` was due, up to now."""
-    due_at = first
-    while due_at <= now:
-        yield due_at
-        due_at += CREDIT_PERIOD
-
-
-def _renew(ctx: Ctx, profile: Profile) -> None:
-    first = profile.next_credit_renewal
-    if first is None:
-        return
-    due = list(periods(first, ctx.now))
-    renewed = [at for number, at in enumerate(due) if _note(ctx, profile, at, 0 if number else profile.used_credits)]
-    before = {name: getattr(profile, name) for name in ("usage_credits", "used_credits", "next_credit_renewal")}
-    profile.next_credit_renewal = due[-1] + CREDIT_PERIOD
-    profile.version += 1
-    profile.updated_at = ctx.now
-    if not renewed:
-        return  # every one of these periods had its credits before
-    profile.usage_credits, profile.used_credits = CREDITS, 0
-    audit.record(
-        ctx,
-        "profile.credits_renewed",
-        records=[profile_key(profile)],
-        changes=[Change(name, value, getattr(profile, name)) for name, value in before.items()],
-        facts={"user_id": profile.user_id, "credits": CREDITS, "periods": len(renewed), "due_at": renewed[-1]},
-    )
-
-
-def _note(ctx: Ctx, profile: Profile, due_at: datetime, used_before: int) -> bool:
-    """Whether this period had not been renewed before."""
-    row = {"user_id": profile.user_id, "due_at": due_at, "renewed_at": ctx.now}
-    made = (
-        insert(CreditRenewal)
-        .values(**row, credits=CREDITS, used_before=used_before)
-        .on_conflict_do_nothing()
-        .returning(CreditRenewal.id)
-    )
-    return ctx.session.scalar(made) is not None
+def _renew(ctx: Ctx, profile: Profile) -> bool:
+    rows = memberships.of(ctx, profile)
+    had = {name: getattr(profile, name) for name in ("usage_credits", "used_credits")}
+    periods: list[datetime] = []
+    for row in rows:
+        granted, given = credits.grant_due(ctx, row, profile, rows, upto=ctx.now)
+        periods += granted
+        for name, value in given.items():
+            setattr(profile, name, value)
+    given = {name: getattr(profile, name) for name in had}
+    for name, value in had.items():
+        setattr(profile, name, value)  # so that the change is told once, from what it was
+    changes = memberships.settle(ctx, profile, rows, **given)
+    if periods:
+        audit.record(
+            ctx,
+            "profile.credits_renewed",
+            records=[profile_key(profile)],
+            changes=changes,
+            facts={
+                "user_id": profile.user_id,
+                "credits": CREDITS,
+                "periods": len(periods),
+                "due_at": max(periods),
+            },
+        )
+    return bool(periods or changes)

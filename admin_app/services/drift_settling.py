@@ -16,16 +16,18 @@ from admin_app.services import (
     drift,
     holders,
     holds,
+    memberships,
     provider_calls,
     purchases,
 )
 from admin_app.services.audit import Change
 from admin_app.services.drift import RECORD, Compared, Side, Thing
 from admin_app.services.drift_resolving import ADOPT, CANCELS, facts_of, records_of
+from admin_app.services.memberships.rows import UNIT_OF, put
 from admin_app.services.provider_calls import Work
 from admin_app.services.purchases import PurchaseFacts
 from models.drift import DriftFinding, DriftState
-from models.people import PlanDuration
+from models.memberships import Rhythm
 from models.scheduling import CanceledBecause
 
 _OUTCOMES = {DriftState.ADOPTED: "theirs was taken over", DriftState.PUSHED: "ours was pushed"}
@@ -91,8 +93,12 @@ def _take_over(ctx: Ctx, thing: Thing, finding: DriftFinding) -> list[Change]:
         bookings.correct_email(ctx, appointments.locked(ctx, subject), theirs, reason=finding.reason)
     elif finding.field == "plan_duration":
         holders.lock(ctx, membership_id=finding.external_id, email=None)
-        holder = holders.of_membership(ctx, finding.external_id)
-        return holders.assign(ctx, holder, plan_duration=PlanDuration(theirs)) if holder else []
+        row, holder = holders.of_membership(ctx, finding.external_id)
+        if row is None or holder is None:
+            return []
+        rows = memberships.of(ctx, holder)
+        put(ctx, row, rhythm=Rhythm.RECURRING, interval_unit=UNIT_OF[theirs], interval_count=1)
+        return memberships.settle(ctx, holder, rows)
     return []
 
 

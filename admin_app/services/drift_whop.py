@@ -9,14 +9,16 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.integrations.ports import WhopMembership, WhopPort
-from admin_app.services import holders, inbox, legacy, reconcile
+from admin_app.services import holders, inbox, reconcile
 from admin_app.services.drift import Ours, Taken, Thing, Values, text_of
+from admin_app.services.memberships.rows import plan_duration
 from admin_app.services.provider_calls import Work
 from admin_app.services.reconcile import Outcome
-from models.people import MembershipStatus, PendingProfile, Profile
+from models.memberships import ProviderMembership
+from models.people import MembershipStatus, PaymentProvider
 
 # Came and went before anybody here knew, or deleted by staff: not held, and rightly so.
-_LEFT_OUT = (Outcome.ENDED_UNSEEN, Outcome.DELETED_BY_STAFF)
+_LEFT_OUT = (Outcome.ENDED_UNSEEN, Outcome.DELETED_BY_STAFF, Outcome.IGNORED)
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,8 @@ class WhopThing:
         outcome = reconcile.bring_in(ctx, membership=self.membership, as_of=self.as_of)
         if outcome in _LEFT_OUT or holders.shown(ctx.session, self.membership.id) is not None:
             return Taken(None, True, outcome.value)
-        # One that gave way to another is on support's worklist; one whose buyer is not known waits in the inbox.
-        given_way = holders.was_held(ctx.session, self.membership.id)
-        because = None if given_way else inbox.parked_because(ctx.session, "whop", self.membership.id)
-        return Taken(because, given_way, outcome.value)
+        # One whose buyer is not known waits in the inbox.
+        return Taken(inbox.parked_because(ctx.session, "whop", self.membership.id), False, outcome.value)
 
 
 class WhopSide:
@@ -85,23 +85,27 @@ class WhopSide:
         return None if found is None else WhopThing(found, as_of)
 
     def held(self, session: Session, since: datetime, after: str | None, limit: int) -> Sequence[tuple[str, str]]:
-        """Who is served by a membership, profiles first."""
-        kind, _, place = (after or "profile:").partition(":")
-        rows: list[tuple[str, str]] = []
-        if kind == "profile":
-            rows = _profiles(session, place, limit)
-            place = "0"
-        return rows + _purchases(session, int(place), limit - len(rows)) if len(rows) < limit else rows
+        """The live memberships that somebody holds, in the order of our numbers."""
+        query = select(ProviderMembership.id, ProviderMembership.external_id).where(
+            ProviderMembership.id > int(after or 0),
+            ProviderMembership.provider == PaymentProvider.WHOP,
+            ProviderMembership.external_id.is_not(None),
+            ProviderMembership.status == MembershipStatus.ACTIVE,
+            ProviderMembership.ignored_at.is_(None),
+        )
+        rows = session.execute(query.order_by(ProviderMembership.id).limit(limit))
+        return [(str(number), external_id or "") for number, external_id in rows]
 
     def ours(self, session: Session, ids: Sequence[str]) -> Ours | None:
-        holder = holders.shown(session, ids[0])
-        if holder is None:
+        found = holders.shown(session, ids[0])
+        if found is None:
             return None
+        row, holder = found
         values = {
-            "status": holder.status.value,
-            "plan_duration": text_of(holder.plan_duration),
-            "billing_cycle_end": text_of(holder.billing_cycle_end),
-            "cancel_at_period_end": text_of(holder.cancel_at_period_end),
+            "status": row.status.value,
+            "plan_duration": text_of(plan_duration(row)),
+            "billing_cycle_end": text_of(row.period_end),
+            "cancel_at_period_end": text_of(row.cancel_at_period_end),
         }
         return Ours(holders.key(holder), values)
 
@@ -112,25 +116,3 @@ class WhopSide:
         if theirs["status"] == MembershipStatus.INACTIVE.value:
             return []
         return [name for name, value in theirs.items() if value is not None and ours.values.get(name) != value]
-
-
-def _profiles(session: Session, after: str, limit: int) -> list[tuple[str, str]]:
-    query = select(Profile.user_id, Profile.whop_membership_id).where(
-        Profile.user_id > after,
-        Profile.whop_membership_id.is_not(None),
-        Profile.status == MembershipStatus.ACTIVE,
-        ~legacy.IS_LEGACY,
-    )
-    rows = session.execute(query.order_by(Profile.user_id).limit(limit))
-    return [(f"profile:{user_id}", membership_id or "") for user_id, membership_id in rows]
-
-
-def _purchases(session: Session, after: int, limit: int) -> list[tuple[str, str]]:
-    query = select(PendingProfile.id, PendingProfile.whop_membership_id).where(
-        PendingProfile.id > after,
-        PendingProfile.whop_membership_id.is_not(None),
-        PendingProfile.status == MembershipStatus.ACTIVE,
-        ~PendingProfile.claimed,
-    )
-    rows = session.execute(query.order_by(PendingProfile.id).limit(limit))
-    return [(f"purchase:{number}", membership_id or "") for number, membership_id in rows]

@@ -25,6 +25,7 @@ LABELS = {
     "usage_credits": "Credits",
     "used_credits": "Credits used",
     "status": "Status",
+    "counts": "Membership that counts",
     "cancel_at_period_end": "Cancels at period end",
     "provider_event_at": "Last provider event",
     "claimed": "Claimed",

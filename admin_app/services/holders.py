@@ -4,38 +4,20 @@ Names first, because a holder may not exist yet; then profiles; then purchases; 
 entry locks, always last. Whoever keeps to this order waits for the others and never crosswise.
 """
 
-from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
-from admin_app.services import audit, legacy
-from admin_app.services.audit import Change
-from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
-from models.people import ExtraPurchase, PendingProfile, Profile
+from admin_app.services import legacy
+from admin_app.services.memberships.rows import Holder, as_in_columns, assign, by_id, key, of
+from admin_app.services.records import lock_names
+from models.memberships import ProviderMembership
+from models.people import PaymentProvider, PendingProfile, Profile
 
-Holder = Profile | PendingProfile
-
-
-def key(holder: Holder) -> str:
-    return profile_key(holder) if isinstance(holder, Profile) else pending_key(holder)
-
-
-def assign(ctx: Ctx, row: Holder, **values: object) -> list[Change]:
-    """Set the fields and tell what that changed; a row that changes gets a new version."""
-    changes = []
-    for name, after in values.items():
-        before = getattr(row, name)
-        if audit.plain(before) != audit.plain(after):
-            changes.append(Change(name, before, after, key(row)))
-            setattr(row, name, after)
-    if changes:
-        row.version += 1
-        row.updated_at = ctx.now
-    return changes
+__all__ = ["Holder", "assign", "is_held", "key", "lock", "of_email", "of_membership", "purchase_under", "shown"]
 
 
 def lock(ctx: Ctx, *, membership_id: str | None, email: str | None) -> None:
@@ -46,12 +28,28 @@ def lock(ctx: Ctx, *, membership_id: str | None, email: str | None) -> None:
     lock_names(ctx.session, *names)
 
 
-def of_membership(ctx: Ctx, membership_id: str) -> Holder | None:
-    """The profile or waiting purchase that holds this membership, locked."""
+def of_membership(
+    ctx: Ctx, membership_id: str, provider: PaymentProvider = PaymentProvider.WHOP
+) -> tuple[ProviderMembership | None, Holder | None]:
+    """The membership, and who holds it, locked; what only a row's columns tell of becomes a membership."""
+    row = by_id(ctx.session, provider, membership_id)
+    if row is None:
+        holder = _by_columns(ctx, membership_id, provider)
+        if holder is None:
+            return None, None
+        of(ctx, holder)
+        row = by_id(ctx.session, provider, membership_id)
+    return row, _locked_holder(ctx, row) if row is not None else None
+
+
+def _by_columns(ctx: Ctx, membership_id: str, provider: PaymentProvider) -> Holder | None:
+    """Whoever the earlier system gave this membership, locked."""
+    is_whop = provider is PaymentProvider.WHOP
+    named = Profile.whop_membership_id if is_whop else Profile.stripe_subscription_id
     session = ctx.session
     profile = session.scalar(
         select(Profile)
-        .where(Profile.whop_membership_id == membership_id, ~legacy.IS_LEGACY)
+        .where(named == membership_id, ~legacy.IS_LEGACY)
         .order_by(Profile.updated_at.desc())
         .limit(1)
         .with_for_update()
@@ -59,13 +57,40 @@ def of_membership(ctx: Ctx, membership_id: str) -> Holder | None:
     )
     if profile is not None:
         return profile
+    waits = PendingProfile.whop_membership_id if is_whop else PendingProfile.stripe_subscription_id
     pending = session.scalar(
         select(PendingProfile)
-        .where(PendingProfile.whop_membership_id == membership_id)
+        .where(waits == membership_id, ~PendingProfile.claimed)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return pending or legacy.adopt(ctx, membership_id=membership_id)
+    if pending is not None or not is_whop:
+        return pending
+    return legacy.adopt(ctx, membership_id=membership_id) or legacy.join(ctx, membership_id=membership_id)
+
+
+def _locked_holder(ctx: Ctx, row: ProviderMembership) -> Holder | None:
+    """The holder, locked. A claim may move the membership while we wait: then it is looked at again.
+
+    Profiles are locked before purchases, so the lock of a purchase that was claimed meanwhile is given back.
+    """
+    session = ctx.session
+    lock: dict[str, Any] = {"with_for_update": True, "populate_existing": True}
+    while True:
+        session.refresh(row)
+        held_by = row.profile_user_id, row.pending_profile_id
+        if held_by == (None, None):
+            return None
+        with session.begin_nested() as tried:
+            holder: Holder | None
+            if row.profile_user_id is not None:
+                holder = session.get(Profile, row.profile_user_id, **lock)
+            else:
+                holder = session.get(PendingProfile, row.pending_profile_id, **lock)
+            session.refresh(row)
+            if held_by == (row.profile_user_id, row.pending_profile_id):
+                return holder
+            tried.rollback()
 
 
 def purchase_under(email: str) -> Select[PendingProfile]:
@@ -106,56 +131,34 @@ def _claimant(ctx: Ctx, pending: PendingProfile) -> Profile | None:
     return ctx.session.get(Profile, pending.claimed_by_user_id, with_for_update=True, populate_existing=True)
 
 
-def is_held(session: Session, membership_id: str) -> bool:
-    """Whether a profile, a waiting purchase or a legacy row has this membership now; locks nothing."""
-    rows = (
-        select(Profile.user_id).where(Profile.whop_membership_id == membership_id, Profile.email.is_not(None)),
-        select(PendingProfile.id).where(PendingProfile.whop_membership_id == membership_id),
-    )
-    return any(session.execute(row.limit(1)).first() is not None for row in rows)
+def is_held(session: Session, membership_id: str, provider: PaymentProvider = PaymentProvider.WHOP) -> bool:
+    """Whether somebody is known who has this membership; locks nothing."""
+    return shown(session, membership_id, provider) is not None
 
 
-def shown(session: Session, membership_id: str) -> Holder | None:
-    """Who holds this membership, to look at: nothing is locked and no legacy row moved."""
-    profiles = select(Profile).where(Profile.whop_membership_id == membership_id)
-    newest = profiles.order_by(legacy.IS_LEGACY, Profile.updated_at.desc()).limit(1)
-    profile = session.scalar(newest.execution_options(populate_existing=True))
-    if profile is not None and not profile.is_legacy:
-        return profile
-    pending = select(PendingProfile).where(PendingProfile.whop_membership_id == membership_id)
-    return session.scalar(pending.execution_options(populate_existing=True)) or profile
-
-
-def was_held(session: Session, membership_id: str) -> bool:
-    """Whether this membership was here before: the audit remembers what no row holds any more."""
-    return audit.is_told(session, membership_key(membership_id))
-
-
-def deleted_since(session: Session, membership_id: str, moment: datetime) -> bool:
-    """Whether staff deleted the purchase of this membership at this moment or later."""
-    return audit.is_told(session, membership_key(membership_id), event="purchase.deleted", since=moment)
-
-
-def put_aside(ctx: Ctx, holder: Holder, membership_id: str) -> None:
-    """A membership that gives way to another but may still be charged: support looks at it, once."""
-    if isinstance(holder, PendingProfile):
-        audit.record(
-            ctx,
-            "purchase.put_aside",
-            records=[pending_key(holder), membership_key(membership_id)],
-            facts={"email": holder.email, "membership_id": membership_id},
+def shown(
+    session: Session, membership_id: str, provider: PaymentProvider = PaymentProvider.WHOP
+) -> tuple[ProviderMembership, Holder] | None:
+    """The membership and who holds it, to look at: nothing is locked and nothing moved."""
+    row = by_id(session, provider, membership_id)
+    if row is not None:
+        holder = (
+            session.get(Profile, row.profile_user_id)
+            if row.profile_user_id
+            else session.get(PendingProfile, row.pending_profile_id)
+            if row.pending_profile_id
+            else None
         )
-        return
-    noted = ctx.session.scalar(
-        insert(ExtraPurchase)
-        .values(user_id=holder.user_id, replaced_membership_id=membership_id, noted_at=ctx.now)
-        .on_conflict_do_nothing()
-        .returning(ExtraPurchase.id)
+        return None if holder is None else (row, holder)
+    is_whop = provider is PaymentProvider.WHOP
+    named = Profile.whop_membership_id if is_whop else Profile.stripe_subscription_id
+    waits = PendingProfile.whop_membership_id if is_whop else PendingProfile.stripe_subscription_id
+    found: Holder | None = session.scalar(
+        select(Profile).where(named == membership_id).order_by(legacy.IS_LEGACY, Profile.updated_at.desc()).limit(1)
     )
-    if noted is not None:
-        audit.record(
-            ctx,
-            "purchase.extra",
-            records=[profile_key(holder), membership_key(membership_id)],
-            facts={"user_id": holder.user_id},
-        )
+    if found is None or found.is_legacy:  # type: ignore[union-attr]
+        found = session.scalar(select(PendingProfile).where(waits == membership_id, ~PendingProfile.claimed)) or found
+    if found is None:
+        return None
+    columns = as_in_columns(found, provider)
+    return (columns, found) if columns is not None else None

@@ -1,24 +1,26 @@
-"""Which fields a purchase brings to a profile, and what the rule says for each."""
+"""What a profile has after a purchase is merged into it, and what may be chosen.
 
-from collections.abc import Mapping
+The columns that tell of the membership follow from all memberships that the account holds then: they are one choice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from admin_app.addresses import comparable
 from admin_app.errors import InvalidInput
+from admin_app.services import memberships
 from admin_app.services.audit import plain
+from admin_app.services.memberships import CREDITS
 from admin_app.services.plans import Choice, PlanLine
 from admin_app.services.records import profile_key
 from admin_app.services.users import Owner
-from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, Profile
+from models.memberships import ProviderMembership
+from models.people import Membership, MembershipStatus, PendingProfile, Profile
 
-# What the rule uses where the purchase does not say.
-OTHERWISE: dict[str, Any] = {
-    "membership": Membership.PRO,
-    "payment_provider": PaymentProvider.WHOP,
-    "usage_credits": 1000,
-    "used_credits": 0,
-}
 COPIED = (
     "email",
     "name",
@@ -38,32 +40,129 @@ COPIED = (
     "cancel_at_period_end",
 )
 CARRIED = ("provider_event_at",)  # belongs to the membership, never chosen by hand
-KEPT_BY_DEFAULT = frozenset({"name"})  # the account's own name is better than the buyer's
-PROFILE, ACCOUNT, PURCHASE, RULE = "the profile", "the account", "the purchase", "the rule"
+# The one choice for all that tells of the membership: which one counts.
+COUNTS = "counts"
+CREDIT_FIELDS = ("usage_credits", "used_credits")
+PROFILE, ACCOUNT, PURCHASE, RULE, BOTH = "the profile", "the account", "the purchase", "the rule", "both memberships"
 
 
-def lines(pending: PendingProfile, profile: Profile | None, owner: Owner, *, keep_email: bool) -> tuple[PlanLine, ...]:
+@dataclass(frozen=True)
+class Sides:
+    """A purchase and the account it goes to, with the memberships of each."""
+
+    pending: PendingProfile
+    profile: Profile | None
+    owner: Owner
+    bought: Sequence[ProviderMembership]
+    own: Sequence[ProviderMembership]
+
+    @property
+    def bought_is_live(self) -> bool:
+        return any(row.is_live for row in self.bought)
+
+    @property
+    def own_is_live(self) -> bool:
+        return any(row.is_live for row in self.own)
+
+
+def sides(session: Session, pending: PendingProfile, profile: Profile | None, owner: Owner) -> Sides:
+    """Read both; what only columns tell of is seen, and not stored."""
+    own = memberships.seen(session, profile) if profile is not None else []
+    mine = {(row.provider, row.external_id) for row in own if row.external_id}
+    bought = [row for row in memberships.as_unclaimed(session, pending) if (row.provider, row.external_id) not in mine]
+    return Sides(pending, profile, owner, bought, own)
+
+
+def lines(sides: Sides, *, keep_email: bool) -> tuple[PlanLine, ...]:
     """One line per field with the rule's default chosen; a choice where both sides hold different values.
 
     `keep_email`: the purchase's address is not proven to be the account's, so the account's own stays.
     """
-    kept = KEPT_BY_DEFAULT | {"email"} if keep_email else KEPT_BY_DEFAULT
-    return tuple(_line(name, pending, profile, owner, kept) for name in COPIED)
+    held = [*sides.own, *sides.bought]
+    holder = sides.profile or sides.pending
+    values = memberships.derived(held, holder)
+    values["whop_user_id"] = values.get("whop_user_id") or sides.pending.whop_user_id
+    values["stripe_customer_id"] = values.get("stripe_customer_id") or sides.pending.stripe_customer_id
+    best = memberships.serving(held)
+    source = PURCHASE if best is not None and any(row is best for row in sides.bought) else PROFILE
+    key = profile_key(sides.owner.user_id)
+    made = []
+    for name in COPIED:
+        now = getattr(sides.profile, name) if sides.profile is not None else None
+        if name in memberships.LINKED:
+            made.append(PlanLine(key, name, now, values.get(name, now), source))
+        elif name in CREDIT_FIELDS:
+            made.append(_credit_line(name, now, sides))
+        else:
+            made.append(_person_line(name, now, sides, keep_email))
+    return (*made, *_which_counts(sides, key))
 
 
-def _line(name: str, pending: PendingProfile, profile: Profile | None, owner: Owner, kept: frozenset[str]) -> PlanLine:
-    key = profile_key(owner.user_id)
-    now = getattr(profile, name) if profile is not None else None
-    own, own_source = (now, PROFILE) if profile is not None else (getattr(owner, name, None), ACCOUNT)
-    bought = getattr(pending, name)
-    offered, source = (bought, PURCHASE) if bought is not None else (OTHERWISE.get(name), RULE)
-    if offered is None or same(name, offered, own):
+def _person_line(name: str, now: Any, sides: Sides, keep_email: bool) -> PlanLine:
+    """The account's own name is better than the buyer's; its own address, unless the purchase's is proven."""
+    key = profile_key(sides.owner.user_id)
+    own, own_source = (now, PROFILE) if sides.profile is not None else (getattr(sides.owner, name, None), ACCOUNT)
+    bought = getattr(sides.pending, name)
+    if bought is None or same(name, bought, own):
         return PlanLine(key, name, now, own, own_source)
-    if own is None or (profile is not None and _is_blank(name, own, profile)):
-        return PlanLine(key, name, now, offered, source)
-    choices = (Choice("purchase", offered, source), Choice("profile", own, own_source))
-    chosen = choices[1] if name in kept else choices[0]
+    if own is None:
+        return PlanLine(key, name, now, bought, PURCHASE)
+    choices = (Choice("purchase", bought, PURCHASE), Choice("profile", own, own_source))
+    chosen = choices[1] if name == "name" or keep_email else choices[0]
     return PlanLine(key, name, now, chosen.value, chosen.source, choices, chosen.key)
+
+
+def _credit_line(name: str, now: int | None, sides: Sides) -> PlanLine:
+    """What ended before anybody claimed it brings no credits; beside a live one, what is left of both is kept."""
+    key = profile_key(sides.owner.user_id)
+    own = now or 0
+    told = getattr(sides.pending, name)
+    offered, source = (told, PURCHASE) if told is not None else ((CREDITS, 0)[name == "used_credits"], RULE)
+    if not sides.bought_is_live:
+        return PlanLine(key, name, now, own, PROFILE)
+    if not sides.own_is_live:
+        if own in (0, offered):
+            return PlanLine(key, name, now, offered, source)
+        choices: tuple[Choice, ...] = (Choice("purchase", offered, source), Choice("profile", own, PROFILE))
+        return PlanLine(key, name, now, offered, source, choices, "purchase")
+    both = Choice("both", _of_both(name, sides), BOTH)
+    choices = (both, Choice("purchase", offered, source), Choice("profile", own, PROFILE))
+    return PlanLine(key, name, now, both.value, BOTH, choices, "both")
+
+
+def _of_both(name: str, sides: Sides) -> int:
+    if name == "used_credits" or sides.profile is None:
+        return 0
+    left = max(0, sides.profile.usage_credits - sides.profile.used_credits)
+    kept = min(left, CREDITS * sum(row.is_live for row in sides.own))
+    bought = CREDITS if sides.pending.usage_credits is None else sides.pending.usage_credits
+    return kept + max(0, bought - (sides.pending.used_credits or 0))
+
+
+def _which_counts(sides: Sides, key: str) -> tuple[PlanLine, ...]:
+    own, bought = memberships.serving(sides.own), memberships.serving(sides.bought)
+    if own is None or bought is None or not (own.is_live and bought.is_live):
+        return ()
+    best = memberships.serving([own, bought])
+    choices = (Choice("purchase", in_words(bought), PURCHASE), Choice("profile", in_words(own), PROFILE))
+    chosen = choices[0] if best is bought else choices[1]
+    return (PlanLine(key, COUNTS, choices[1].value, chosen.value, chosen.source, choices, chosen.key),)
+
+
+def in_words(row: ProviderMembership) -> str:
+    """A membership as a line of a plan names it."""
+    until = f", until {row.period_end:%Y-%m-%d}" if row.period_end else ""
+    return f"{row.external_id or 'without an id'} ({row.provider.value}{until})"
+
+
+def preferred(
+    own: Sequence[ProviderMembership], bought: Sequence[ProviderMembership], counts: str | None
+) -> ProviderMembership | None:
+    """The membership that staff chose to count, where that is not the one which counts anyway."""
+    if counts is None:
+        return None
+    chosen = memberships.serving(bought if counts == "purchase" else own)
+    return chosen if chosen is not memberships.serving([*own, *bought]) else None
 
 
 def same(name: str, one: Any, other: Any) -> bool:
@@ -71,20 +170,6 @@ def same(name: str, one: Any, other: Any) -> bool:
     if name == "email" and one is not None and other is not None:
         return comparable(one) == comparable(other)
     return bool(plain(one) == plain(other))
-
-
-def _is_blank(name: str, now: Any, profile: Profile) -> bool:
-    """Values that a free profile has only because it must have some: nothing to choose there."""
-    if profile.membership is Membership.PRO:
-        return False
-    blanks: dict[str, Any] = {
-        "membership": Membership.FREE,
-        "status": profile.status,
-        "usage_credits": 0,
-        "used_credits": 0,
-        "cancel_at_period_end": profile.cancel_at_period_end,
-    }
-    return name in blanks and bool(plain(blanks[name]) == plain(now))
 
 
 def chosen_values(plan_lines: tuple[PlanLine, ...], choices: Mapping[str, str]) -> dict[str, Any]:
@@ -98,6 +183,7 @@ def chosen_values(plan_lines: tuple[PlanLine, ...], choices: Mapping[str, str]) 
     for name, line in by_field.items():
         picked = choices.get(name)
         values[name] = next(c.value for c in line.choices if c.key == picked) if picked else line.after
+    values.pop(COUNTS, None)
     return values
 
 

@@ -7,9 +7,11 @@ from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, owners
+from admin_app.services import audit, memberships, owners
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
+from admin_app.services.memberships import extras
+from admin_app.services.memberships.rows import DELETED, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, pending_key, profile_key
 from models.people import ExtraPurchase, PendingProfile, Profile
@@ -129,6 +131,10 @@ def delete(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str) -> Non
     require_same(shown, fingerprint(pending))
     held = snapshot(pending)
     held.pop("token")
+    for row in memberships.of(ctx, pending):
+        hand_over(row, None)
+        row.ignored_because, row.ignored_at = DELETED, ctx.now
+    ctx.session.flush()
     ctx.session.delete(pending)
     ctx.session.flush()  # what refers to the row is locked before the audit's chain is
     audit.record(
@@ -139,6 +145,12 @@ def delete(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str) -> Non
         changes=[Change(name, value, None) for name, value in held.items() if value is not None],
         facts={"email": held["email"], "membership_id": held["whop_membership_id"]},
     )
+
+
+def _decided_about(ctx: Ctx, extra: ExtraPurchase) -> str | None:
+    """The account's live memberships: the decision stands while they are these."""
+    profile = ctx.session.get(Profile, extra.user_id) if extra.replaced_membership_id else None
+    return extras.live_ones(memberships.held(ctx.session, profile)) if profile is not None else None
 
 
 def settle_extra(ctx: Ctx, *, extra_id: int, resolution: str, reason: str) -> ExtraPurchase:
@@ -152,6 +164,7 @@ def settle_extra(ctx: Ctx, *, extra_id: int, resolution: str, reason: str) -> Ex
     if extra.resolved_at is not None:
         raise Conflict(f"This was already settled by {extra.resolved_by}.")
     extra.resolved_at, extra.resolved_by, extra.resolution = ctx.now, ctx.actor.label, said
+    extra.decided_about = _decided_about(ctx, extra)
     extra.version += 1
     records = [extra_key(extra.id), profile_key(extra.user_id)]
     if extra.pending_profile_id is not None:

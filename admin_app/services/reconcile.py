@@ -4,13 +4,17 @@ import json
 from datetime import datetime
 from enum import StrEnum
 
+from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations.ports import WhopMembership
 from admin_app.services import holders, inbox, purchases
-from admin_app.services.holders import Holder
+from admin_app.services.memberships import pro_rules
+from admin_app.services.memberships.rows import DELETED
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState
-from models.people import MembershipStatus
+from models.memberships import ProviderMembership
+
+DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
 class Outcome(StrEnum):
@@ -19,6 +23,7 @@ class Outcome(StrEnum):
     BROUGHT_IN = "brought_in"
     DELETED_BY_STAFF = "deleted_by_staff"
     ENDED_UNSEEN = "ended_unseen"
+    IGNORED = "ignored"
 
 
 def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = None) -> Outcome:
@@ -27,41 +32,46 @@ def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = N
     `as_of` is a time before the provider was asked: an event that happened since then knows better.
     """
     holders.lock(ctx, membership_id=membership.id, email=membership.email)
-    holder = holders.of_membership(ctx, membership.id)
-    if holder is not None:
-        return _update(ctx, holder, membership, as_of or ctx.now)
+    row, holder = holders.of_membership(ctx, membership.id)
+    if row is not None and holder is not None:
+        return _update(ctx, row, membership, as_of or ctx.now)
     since = membership.period_start or membership.created_at or ctx.now
-    if holders.deleted_since(ctx.session, membership.id, since):
+    if row is not None and row.ignored_because == DELETED and row.ignored_at and row.ignored_at >= since:
         return Outcome.DELETED_BY_STAFF
+    if pro_rules.of(ctx.session).ignored_because(membership) is not None:
+        if membership.status == "active":
+            purchases.record(ctx, _ignored(ctx, membership, as_of or ctx.now))
+        return Outcome.IGNORED
     if membership.status == "inactive":
         return Outcome.ENDED_UNSEEN  # came and went: there is nothing left to claim
-    if _gave_way_to_what_ended(ctx, membership):
-        applied = purchases.record(ctx, PurchaseFacts.of(membership, occurred_at=as_of or ctx.now))
-        return Outcome.UPDATED if applied is Applied.DONE else Outcome.KNOWN
     return _receive(ctx, membership, since)
 
 
-def _gave_way_to_what_ended(ctx: Ctx, membership: WhopMembership) -> bool:
-    """Whether another membership took this one's place here and is over by now, while this one is still paid."""
-    if not membership.email or not holders.was_held(ctx.session, membership.id):
-        return False
-    holder = holders.of_email(ctx, membership.email)
-    return holder is not None and holder.status is MembershipStatus.INACTIVE
+def _ignored(ctx: Ctx, membership: WhopMembership, as_of: datetime) -> PurchaseFacts:
+    because = pro_rules.of(ctx.session).ignored_because(membership)
+    return PurchaseFacts.of(membership, occurred_at=as_of, ignored_because=because)
 
 
-def _update(ctx: Ctx, holder: Holder, membership: WhopMembership, as_of: datetime) -> Outcome:
+def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> Outcome:
     facts = PurchaseFacts.of(membership, occurred_at=as_of)
-    active = holder.status is MembershipStatus.ACTIVE
-    stale_cycle = membership.period_end is not None and membership.period_end != holder.billing_cycle_end
+    stale_cycle = membership.period_end is not None and membership.period_end != row.period_end
     if membership.status == "inactive":
-        applied = purchases.end(ctx, facts) if active else None
-    elif not active or stale_cycle:
+        applied = purchases.end(ctx, facts) if row.is_live else None
+    elif not row.is_live or stale_cycle or _has_another_buyer(row, membership):
         applied = purchases.record(ctx, facts)
-    elif membership.cancel_at_period_end != holder.cancel_at_period_end:
+    elif membership.cancel_at_period_end != row.cancel_at_period_end:
         applied = purchases.set_cancellation(ctx, facts)
     else:
         applied = None
     return Outcome.UPDATED if applied is Applied.DONE else Outcome.KNOWN
+
+
+def _has_another_buyer(row: ProviderMembership, membership: WhopMembership) -> bool:
+    """Whether the buyer corrected their address there, or handed the membership to somebody else."""
+    told, known = membership.email, row.email
+    other_address = told is not None and known is not None and comparable(told) != comparable(known)
+    there, here = membership.user_id, row.provider_user_id
+    return other_address or (there is not None and here is not None and there != here)
 
 
 def _receive(ctx: Ctx, membership: WhopMembership, since: datetime) -> Outcome:
@@ -81,6 +91,16 @@ def _receive(ctx: Ctx, membership: WhopMembership, since: datetime) -> Outcome:
     return Outcome.KNOWN if state is EventState.SUPERSEDED else Outcome.BROUGHT_IN
 
 
+def _rhythm(membership: WhopMembership) -> dict[str, object]:
+    """As a delivery tells it: in days, or that it is paid once."""
+    if membership.rhythm in ("one_time", "lifetime"):
+        return {"plan_type": "one_time"}
+    if membership.interval is not None:
+        unit, count = membership.interval
+        return {"billing_period": count * DAYS[unit]}
+    return {"billing_period": 365 if membership.plan_duration == "yearly" else 30}
+
+
 def _as_event(membership: WhopMembership, since: datetime) -> bytes:
     """The membership as the delivery that should have come."""
     end = membership.period_end.isoformat() if membership.period_end else None
@@ -89,7 +109,8 @@ def _as_event(membership: WhopMembership, since: datetime) -> bytes:
         "status": "active",
         "cancel_at_period_end": membership.cancel_at_period_end,
         "user": {"id": membership.user_id, "email": membership.email, "name": membership.name},
-        "plan": {"billing_period": 365 if membership.plan_duration == "yearly" else 30},
+        "product": {"id": membership.product_id},
+        "plan": {"id": membership.plan_id, **_rhythm(membership)},
         "renewal_period_start": since.isoformat(),
         "renewal_period_end": end,
     }

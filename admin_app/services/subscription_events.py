@@ -2,7 +2,7 @@
 
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeEvent
-from admin_app.services import billing
+from admin_app.services import billing, stripe_memberships
 from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import Parked, Settled
 from models.inbox import WebhookEvent
@@ -23,6 +23,10 @@ def apply(ctx: Ctx, event: WebhookEvent, answer: Answer | None) -> Settled | Par
     found = answer.found
     if found is None:
         return Parked("unknown_at_stripe")
+    membership = stripe_memberships.take_in(ctx, found, asked_at=answer.asked_at)
+    if membership is not None:
+        event.subject = found.id
+        return Settled.done(f"membership {found.id} is {membership.value}")
     client = billing.take_in(ctx, found, cause="stripe", fetched_at=answer.asked_at, told_at=event.occurred_at)
     event.subject = found.id
     if client is None:

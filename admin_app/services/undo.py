@@ -1,19 +1,22 @@
-"""Undo a claim or merge: the profile and the purchase go back to exactly what they were."""
+"""Undo a claim or merge: profile and purchase go back to what they were, as far as that is still true."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound, UndoBlocked
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit
+from admin_app.services import audit, memberships, merge_fields
 from admin_app.services.audit import Change
 from admin_app.services.claims import JOURNALED
 from admin_app.services.field_labels import label_of
 from admin_app.services.holders import assign
+from admin_app.services.memberships import credits, extras
+from admin_app.services.memberships.rows import hand_over, told
 from admin_app.services.merge_fields import CARRIED
 from admin_app.services.plans import (
     Plan,
@@ -25,35 +28,64 @@ from admin_app.services.plans import (
     snapshot,
 )
 from admin_app.services.records import lock_names, membership_keys, merge_key, pending_key, profile_key
-from models.audit import AuditEntry
+from models.memberships import ProviderMembership
 from models.merges import Merge, MergeKind
-from models.people import ExtraPurchase, PendingProfile, Profile
+from models.people import ExtraPurchase, Membership, PendingProfile, Profile
+
+PERSON_IDS = ("whop_user_id", "stripe_customer_id")
+PERSONAL = ("email", "name", *PERSON_IDS)
+IDS = ("whop_membership_id", "stripe_subscription_id")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A claim and what it is about now: the memberships that go back, those that stay, those that are elsewhere."""
+
+    merge: Merge
+    profile: Profile | None
+    pending: PendingProfile | None
+    back: Sequence[ProviderMembership]
+    stays: Sequence[ProviderMembership]
+    elsewhere: tuple[str, ...]
 
 
 def plan(ctx: Ctx, *, merge_id: int) -> Plan:
     """What undoing would put back, or what stands in its way."""
     require(ctx, Permission.PURCHASES_READ)
-    return _plan(ctx.session, *_rows(ctx, merge_id, lock=False))
+    return _plan(ctx.session, _found(ctx.session, *_rows(ctx, merge_id, lock=False)))
 
 
 def undo(ctx: Ctx, *, merge_id: int, reason: str, shown: str) -> PendingProfile:
-    """Put the state before the claim back; refused, naming what, when something later depends on it."""
+    """Put back what is still true of the state before the claim; refused, naming why, when there is nowhere to put it.
+
+    The memberships go back to the purchase as they are now. What was used stays counted with the account that used it.
+    """
     require(ctx, Permission.PURCHASES_UNDO)
     reason = require_reason(reason)
     merge, profile, pending = _rows(ctx, merge_id, lock=True)
-    current = _plan(ctx.session, merge, profile, pending)
+    if profile is not None:
+        memberships.of(ctx, profile)
+    found = _found(ctx.session, merge, profile, pending)
+    current = _plan(ctx.session, found)
     if current.refusal:
         raise UndoBlocked(current.refusal)
     require_same(shown, current.fingerprint)
     if profile is None or pending is None:
         raise UndoBlocked
     told = {"email": pending.email, "owner": profile.email or merge.user_id, "user_id": merge.user_id}
-    changes = _put_back(ctx, merge, profile)
-    _reopen_extras(ctx, merge)
     merge.undone_at, merge.undone_by, merge.undo_reason = ctx.now, ctx.actor.label, reason
     # The mail's link was used; only a fresh one may claim again.
     freed = {"claimed": False, "claimed_by_user_id": None, "claimed_at": None, "token": None, "token_expires_at": None}
     assign(ctx, pending, **freed)
+    back_before = {row.id: row.version for row in found.back}
+    for row in found.back:
+        hand_over(row, pending)
+        row.preferred_at, row.updated_at = None, ctx.now
+        row.version = back_before[row.id] + 1
+    credits.go_back(ctx, found.back)
+    _reopen_extra(ctx, merge)
+    changes = _put_back(ctx, found, profile)
+    memberships.settle(ctx, pending, found.back)
     ctx.session.flush()  # the audit entry describes what the database accepted
     audit.record(
         ctx,
@@ -66,26 +98,28 @@ def undo(ctx: Ctx, *, merge_id: int, reason: str, shown: str) -> PendingProfile:
     return pending
 
 
-def _put_back(ctx: Ctx, merge: Merge, profile: Profile) -> list[Change]:
-    if merge.before is None:
+def _put_back(ctx: Ctx, found: Found, profile: Profile) -> list[Change]:
+    after = _profile_after(found)
+    if after is None:
         changes = [Change(name, getattr(profile, name), None, profile_key(profile)) for name in JOURNALED]
+        extras.see_to(ctx, profile, ())
+        ctx.session.flush()
         ctx.session.delete(profile)
         return changes
-    return assign(ctx, profile, **restored(Profile, merge.before))
+    event_at = after.pop("provider_event_at")
+    changes = memberships.settle(ctx, profile, found.stays, **after)
+    profile.provider_event_at = event_at
+    return [Change(change.field, change.before, change.after, profile_key(profile)) for change in changes]
 
 
-def _reopen_extras(ctx: Ctx, merge: Merge) -> None:
-    """The worklist as it was: what the merge settled is open again, what it put there is taken off."""
+def _reopen_extra(ctx: Ctx, merge: Merge) -> None:
+    """What the merge took off the worklist waits there again; what support decided stays decided."""
     mine = ExtraPurchase.resolved_at == merge.made_at
     ctx.session.execute(
         update(ExtraPurchase)
         .where(ExtraPurchase.pending_profile_id == merge.pending_profile_id, mine)
         .values(resolved_at=None, resolved_by=None, resolution=None, version=ExtraPurchase.version + 1)
     )
-    before = merge.before or {}
-    restored_ids = [before.get(name) for name in ("whop_membership_id", "stripe_subscription_id")]
-    put_there = ExtraPurchase.replaced_membership_id.in_(restored_ids), ExtraPurchase.noted_at == merge.made_at
-    ctx.session.execute(delete(ExtraPurchase).where(*put_there))
 
 
 def _rows(ctx: Ctx, merge_id: int, *, lock: bool) -> tuple[Merge, Profile | None, PendingProfile | None]:
@@ -105,47 +139,137 @@ def _rows(ctx: Ctx, merge_id: int, *, lock: bool) -> tuple[Merge, Profile | None
     return merge, profile, pending
 
 
-def _plan(session: Session, merge: Merge, profile: Profile | None, pending: PendingProfile | None) -> Plan:
-    blockers = list(_blockers(session, merge, profile, pending))
+def _found(session: Session, merge: Merge, profile: Profile | None, pending: PendingProfile | None) -> Found:
+    held = memberships.seen(session, profile) if profile is not None else []
+    moved = set(merge.memberships)
+    back = [row for row in held if row.id in moved] if moved else _of_before(merge, held)
+    stays = [row for row in held if row not in back]
+    elsewhere = _elsewhere(session, merge, profile) if moved else ()
+    return Found(merge, profile, pending, back, stays, elsewhere)
+
+
+def _of_before(merge: Merge, held: Sequence[ProviderMembership]) -> list[ProviderMembership]:
+    """What a claim brought that was made before memberships were noted with it: what the journal names."""
+    ids = {merge.after.get(name) for name in IDS} - {(merge.before or {}).get(name) for name in IDS} - {None}
+    return [row for row in held if row.external_id in ids]
+
+
+def _elsewhere(session: Session, merge: Merge, profile: Profile | None) -> tuple[str, ...]:
+    """Those that went on to somebody else since."""
+    rows = session.scalars(select(ProviderMembership).where(ProviderMembership.id.in_(merge.memberships)))
+    return tuple(
+        extras.name_of(row) for row in rows if row.profile_user_id != merge.user_id and row.ignored_because is None
+    )
+
+
+def _profile_after(found: Found) -> dict[str, Any] | None:
+    """The profile's columns after the undo; None when nothing is left of a profile that the claim made."""
+    merge, profile = found.merge, found.profile
+    if profile is None:
+        return None
+    used = _used_since(merge, profile)
+    if merge.before is None and not found.stays and not used and _is_as_claimed(found, profile):
+        return None
+    before = restored(Profile, merge.before) if merge.before is not None else _blank(profile)
+    after = restored(Profile, {name: merge.after[name] for name in JOURNALED if name in merge.after})
+    # What somebody changed since is the newer truth.
+    own = {name: _as_before(name, profile, before, after) for name in PERSONAL}
+    own |= {"usage_credits": before["usage_credits"], "used_credits": before["used_credits"] + used}
+    if found.stays:
+        linked = memberships.derived(found.stays, None)
+        return linked | own | {name: linked[name] or own[name] for name in PERSON_IDS}
+    was_free = before["membership"] is Membership.FREE
+    linked = {name: before[name] for name in memberships.LINKED} if was_free else memberships.derived((), profile)
+    return dict.fromkeys(JOURNALED) | linked | own | ({} if "status" in linked else {"status": profile.status})
+
+
+def _as_before(name: str, profile: Profile, before: dict[str, Any], after: dict[str, Any]) -> Any:
+    now = getattr(profile, name)
+    return before[name] if audit.plain(now) == audit.plain(after.get(name)) else now
+
+
+def _used_since(merge: Merge, profile: Profile) -> int:
+    """What the account used since the claim; after a renewal, what it used since that."""
+    used = profile.used_credits - (merge.after.get("used_credits") or 0)
+    return used if used >= 0 else profile.used_credits
+
+
+def _is_as_claimed(found: Found, profile: Profile) -> bool:
+    """Whether nobody gave the profile an id of a provider since, but by the memberships that go back."""
+    known = {found.merge.after.get(name) for name in PERSON_IDS} | {None}
+    known |= {row.provider_user_id for row in found.back} | {row.provider_customer_id for row in found.back}
+    return all(getattr(profile, name) in known for name in PERSON_IDS)
+
+
+def _blank(profile: Profile) -> dict[str, Any]:
+    """An account that keeps its address and name, and holds nothing."""
+    free = dict.fromkeys(JOURNALED) | merge_fields.new_profile_defaults(profile.created_at)
+    return free | {"email": profile.email, "name": profile.name}
+
+
+def _plan(session: Session, found: Found) -> Plan:
+    blockers = list(_blockers(session, found))
+    merge, profile, pending = found.merge, found.profile, found.pending
     return Plan(
         title="Undo the claim" if merge.kind is MergeKind.CREATED else "Undo the merge",
         outcome="undone",
-        lines=_lines(merge, profile, pending),
-        consequences=_consequences(merge),
-        fingerprint=fingerprint(snapshot(merge), profile, pending),
+        lines=_lines(found),
+        consequences=_consequences(found),
+        fingerprint=fingerprint(snapshot(merge), profile, pending, told(found.back), told(found.stays)),
         refusal=" ".join(["This cannot be undone any more:", *blockers]) if blockers else None,
     )
 
 
-def _lines(merge: Merge, profile: Profile | None, pending: PendingProfile | None) -> tuple[PlanLine, ...]:
+def _lines(found: Found) -> tuple[PlanLine, ...]:
+    profile, pending = found.profile, found.pending
     if profile is None or pending is None:
         return ()
-    before = restored(Profile, merge.before) if merge.before is not None else dict.fromkeys(JOURNALED)
-    source = "before the merge" if merge.before is not None else "no profile before"
+    after = _profile_after(found)
+    source = "before the claim" if after is not None else "no profile before"
+    values = after if after is not None else dict.fromkeys(JOURNALED)
     key = profile_key(profile)
-    lines = [PlanLine(key, name, getattr(profile, name), before[name], source) for name in JOURNALED]
+    lines = [PlanLine(key, name, getattr(profile, name), values[name], source) for name in JOURNALED]
     mark = PlanLine(pending_key(pending), "claimed_by_user_id", pending.claimed_by_user_id, None, "waiting again")
     return (*lines, mark)
 
 
-def _consequences(merge: Merge) -> tuple[str, ...]:
-    access = (
-        "The profile that this claim made is removed, and the account loses its pro access."
-        if merge.kind is MergeKind.CREATED
-        else "The profile gets back exactly what it held before the merge."
-    )
-    return access, "The purchase waits again.", "No mail is sent.", "No money moves."
+def _consequences(found: Found) -> tuple[str, ...]:
+    merge, profile = found.merge, found.profile
+    said = []
+    if profile is not None:
+        after = _profile_after(found)
+        if after is None:
+            said.append("The profile that this claim made is removed, and the account loses its pro access.")
+        elif after["membership"] is Membership.PRO:
+            said.append("The account keeps the pro access that it has by another membership.")
+        elif profile.membership is Membership.PRO:
+            said.append("The account loses its pro access.")
+        used = _used_since(merge, profile)
+        if used:
+            said.append(f"Credits used since the claim stay counted with the account: {used:,}.")
+        changed = _changed_since(merge, profile)
+        if changed:
+            said.append(f"{', '.join(changed)} changed since the claim: what is true now counts.")
+    if any(not row.is_live for row in found.back):
+        said.append("A membership of this purchase has ended since: it waits as ended.")
+    return *said, "The purchase waits again.", "No mail is sent.", "No money moves."
 
 
-def _blockers(session: Session, merge: Merge, profile: Profile | None, pending: PendingProfile | None) -> Iterable[str]:
-    """Everything later that rests on this claim, each as a sentence that names it."""
+def _changed_since(merge: Merge, profile: Profile) -> list[str]:
+    moved = [name for name, value in snapshot(profile, JOURNALED).items() if value != merge.after.get(name)]
+    return [label_of(name) for name in moved if name not in (*CARRIED, *merge_fields.CREDIT_FIELDS)]
+
+
+def _blockers(session: Session, found: Found) -> Iterable[str]:
+    """What leaves nothing to go back to, each as a sentence that names it."""
+    merge = found.merge
     if merge.undone_at is not None:
         yield f"It was undone already by {merge.undone_by}."
         return
-    if pending is None:
+    if found.pending is None:
         yield "The purchase itself was deleted."
         return
-    if profile is None:
+    if found.profile is None:
         yield f"The profile {merge.user_id} is gone."
         return
     later = session.scalars(
@@ -155,38 +279,5 @@ def _blockers(session: Session, merge: Merge, profile: Profile | None, pending: 
     ).all()
     for other in later:
         yield f"Merge {other.id} by {other.made_by} put another purchase on the same profile: undo that one first."
-    if later:
-        return
-    former = (merge.before or {}).get("whop_membership_id")
-    if former and former != merge.after.get("whop_membership_id") and _lives_elsewhere(session, former, merge.user_id):
-        yield f"The membership {former}, which the profile held before, came back as another purchase since."
-    moved = [n for n, value in snapshot(profile, JOURNALED).items() if value != merge.after.get(n)]
-    if moved:
-        fields = ", ".join(label_of(name) for name in moved if name not in CARRIED) or label_of(moved[0])
-        yield f"{fields} changed since.{_who_changed(session, merge, moved)}"
-
-
-def _lives_elsewhere(session: Session, membership_id: str, user_id: str) -> bool:
-    """Whether a purchase or another profile holds what the profile would get back."""
-    waiting = select(PendingProfile.id).where(
-        PendingProfile.whop_membership_id == membership_id,
-        PendingProfile.claimed_by_user_id.is_distinct_from(user_id),
-    )
-    profile = select(Profile.user_id).where(Profile.whop_membership_id == membership_id, Profile.user_id != user_id)
-    return any(session.execute(query.limit(1)).first() is not None for query in (waiting, profile))
-
-
-def _who_changed(session: Session, merge: Merge, fields: list[str]) -> str:
-    """The audit entry that last touched one of the fields, as a sentence."""
-    entries = session.scalars(
-        select(AuditEntry)
-        .where(audit.about(profile_key(merge.user_id)), AuditEntry.at >= merge.made_at)
-        .order_by(AuditEntry.id.desc())
-        .limit(20)
-    )
-    key = profile_key(merge.user_id)
-    for entry in entries:
-        own = entry.event == "purchase.claimed" and entry.at == merge.made_at
-        if not own and any(change.get("record") == key and change.get("field") in fields for change in entry.changes):
-            return f" Last by this: {audit.as_history(entry).sentence} ({entry.at:%Y-%m-%d %H:%M} UTC)."
-    return ""
+    for name in found.elsewhere:
+        yield f"The membership {name} went to somebody else since: move it back first."

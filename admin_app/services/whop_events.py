@@ -8,6 +8,7 @@ from admin_app.integrations.ports import WhopEvent
 from admin_app.integrations.registry import Providers
 from admin_app.services import holders, purchases
 from admin_app.services.event_handling import NotConfigured, Parked, Settled, release_waiting
+from admin_app.services.memberships import pro_rules
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState, WebhookEvent
 
@@ -16,11 +17,14 @@ RELEASED_WHEN_KNOWN = ("membership_unknown", "email_missing")
 
 
 def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
-    """The membership whose buyer must be asked for, because the event does not name them."""
+    """The membership that must be asked for, because the event does not name its buyer or what was bought."""
     if event.attached_email:
         return None
     parsed = _parsed(event)
-    if parsed.kind != "purchase" or parsed.email or parsed.membership_id is None:
+    if parsed.kind != "purchase" or parsed.membership_id is None:
+        return None
+    tells_what = parsed.product_id or parsed.plan_id or not pro_rules.of(ctx.session).names_some
+    if parsed.email and tells_what:
         return None
     return None if holders.is_held(ctx.session, parsed.membership_id) else parsed.membership_id
 
@@ -36,7 +40,9 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
     """Bring the purchase in, end it, or note its cancellation."""
     parsed = _parsed(event)
     email = event.attached_email or parsed.email or (found.email if found else None)
-    facts = PurchaseFacts.of(parsed, occurred_at=event.occurred_at or event.received_at, email=email)
+    because = pro_rules.of(ctx.session).ignored_because(parsed, found)
+    at = event.occurred_at or event.received_at
+    facts = PurchaseFacts.of(parsed, occurred_at=at, email=email, ignored_because=because)
     match parsed.kind:
         case "purchase":
             applied = purchases.record(ctx, facts)
@@ -46,6 +52,8 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
             applied = purchases.set_cancellation(ctx, facts)
         case _:
             return Settled.ignored("not about a purchase")
+    if applied is Applied.IGNORED:
+        return Settled.ignored(because or "it makes nobody pro")
     if applied not in (Applied.DONE, Applied.SUPERSEDED):
         return Parked(applied.value)
     if parsed.kind == "purchase" and parsed.membership_id:

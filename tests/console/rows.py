@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 import models as m
@@ -86,6 +87,15 @@ def one_of_everything(session: Session) -> dict[str, Any]:
             reason=HOSTILE,
         ),
         "extra": m.ExtraPurchase(pending_profile_id=pending.id, user_id="user_1"),
+        "membership": m.ProviderMembership(
+            provider=m.PaymentProvider.WHOP,
+            external_id="mem_1",
+            name=HOSTILE,
+            email="ann@example.com",
+            profile_user_id="user_1",
+            status=m.MembershipStatus.INACTIVE,
+            period_end=NOW,
+        ),
     }
     rows["service_key"] = m.ServiceKey(
         name=HOSTILE, hint="bdk_abcdef", key_hash=b"x", scopes=list(m.Scope), created_by="admin@example.com"
@@ -107,6 +117,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "flag-changes": rows["flag change"].id,
         "guests": guest.id,
         "meetings": rows["meeting"].id,
+        "memberships": rows["membership"].id,
         "merges": rows["merge"].id,
         "onboarding-states": rows["onboarding"].id,
         "organizations": organization.id,
@@ -204,7 +215,10 @@ def _billing(session: Session, client_id: int) -> dict[str, Any]:
         since=NOW,
         until=NOW + timedelta(days=36_500),
     )
-    renewal = m.CreditRenewal(user_id="user_1", due_at=NOW, renewed_at=NOW, credits=1000, used_before=700)
+    membership = session.scalars(sa.select(m.ProviderMembership)).one()
+    renewal = m.CreditPeriod(
+        membership_id=membership.id, user_id="user_1", starts_at=NOW, granted_at=NOW, credits=1000, used_before=700
+    )
     session.add_all([subscription, override, renewal])
     session.flush()
     return {"subscriptions": subscription.id, "billing-overrides": override.id, "credit-renewals": renewal.id}

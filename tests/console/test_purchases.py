@@ -8,12 +8,14 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.services import claims, inbox, purchases
-from models import EventState, ExtraPurchase, Merge, PendingProfile, Role, WebhookEvent
+from admin_app.services.memberships import moving
+from models import EventState, ExtraPurchase, Merge, PendingProfile, ProviderMembership, Role, WebhookEvent
 from tests.console.conftest import counted_queries, form_token
 from tests.services.factories import (
     CLERK,
     LATER,
     NOON,
+    SUPPORT,
     WHOP,
     add_profile,
     add_user,
@@ -154,11 +156,33 @@ def test_an_undo_that_is_too_late_names_what_depends_on_it(db: Database, support
     buy(db)
     with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
         merge_id = claims.claim(ctx, email="buyer@example.com").merge_id
-    with db.unit_of_work(WHOP) as ctx:
-        purchases.end(ctx, facts(occurred_at=NOON + LATER))
+    add_profile(db, "user_b", email="b@example.com")
+    with db.unit_of_work(SUPPORT) as ctx:
+        (row,) = ctx.session.query(ProviderMembership)
+        ids = {"membership_id": row.id, "user_id": "user_b"}
+        moving.move(ctx, **ids, reason="hers", shown=moving.plan_move(ctx, **ids).fingerprint)
     page = support.get(f"/admin/purchases/undo/{merge_id}").text
     assert "This cannot be undone any more" in page
-    assert "Whop ended the membership mem_1" in page
+    assert "The membership mem_1 went to somebody else since" in page
+
+
+def test_a_membership_is_moved_after_its_plan_was_shown_and_moved_back(db: Database, support: Any) -> None:
+    buy(db)
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        claims.claim(ctx, email="buyer@example.com")
+        number = ctx.session.query(ProviderMembership).one().id
+    add_profile(db, "user_b", email="b@example.com")
+    assert f"/admin/memberships/{number}" in support.get("/admin/profiles/user_a").text
+    assert "Move to another account" in support.get(f"/admin/memberships/{number}").text
+    address = f"/admin/memberships/{number}/move"
+    assert 'name="fingerprint"' not in support.get(address).text
+    assert support.get(f"{address}?user_id=user_nobody").status_code == 404
+    shown = support.get(f"{address}?user_id=user_b").text
+    assert "Whoever holds it now loses pro access." in shown
+    assert post(support, f"{address}?user_id=user_b", user_id="user_b", reason="hers").status_code == 303
+    assert (profile_of(db, "user_a").membership, profile_of(db, "user_b").membership) == ("free", "pro")
+    assert post(support, f"{address}-back", reason="wrong").status_code == 303
+    assert (profile_of(db, "user_a").membership, profile_of(db, "user_b").membership) == ("pro", "free")
 
 
 def test_the_address_is_corrected_after_its_plan_was_shown(db: Database, support: Any) -> None:

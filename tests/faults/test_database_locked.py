@@ -134,7 +134,6 @@ def test_what_was_recorded_in_a_savepoint_goes_with_it(place: tuple[Flask, Datab
         note(ctx, 1)
         with pytest.raises(ZeroDivisionError):
             refused(ctx)
-        assert [audit.is_told(ctx.session, f"staff:{number}") for number in (1, 2, 3)] == [True, False, False]
         with ctx.session.begin_nested():
             note(ctx, 4)
     assert whole(database)[before:] == ["staff:1", "staff:4"]

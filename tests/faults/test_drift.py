@@ -26,8 +26,10 @@ from models import (
     DriftFinding,
     DriftRun,
     DriftState,
+    IntervalUnit,
     PendingProfile,
     PlanDuration,
+    ProviderMembership,
     Role,
     Subscription,
 )
@@ -238,6 +240,7 @@ def test_a_plan_that_differs_at_whop_is_taken_over(house: House, finance: Staff)
     assert run(house, "whop")[1:] == (1, 0)
     with house.db.unit_of_work(OPERATOR) as ctx:
         ctx.session.execute(update(PendingProfile).values(plan_duration=PlanDuration.YEARLY))
+        ctx.session.execute(update(ProviderMembership).values(interval_unit=IntervalUnit.YEAR, interval_count=1))
     assert run(house, "whop")[1:] == (0, 1)
     finding = the_finding(house)
     assert (finding.field, finding.ours, finding.theirs) == ("plan_duration", "yearly", "monthly")

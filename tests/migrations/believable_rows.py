@@ -170,4 +170,10 @@ INSERT INTO service_keys (name, hint, key_hash, scopes, created_by)
     "0035": """
 INSERT INTO moved_lines (month, line_key) VALUES ('2025-01-01', 'payment:77');
 """,
+    "0036": """
+INSERT INTO memberships (provider, external_id, profile_user_id, rhythm, status, paid_amount, paid_currency)
+    VALUES ('whop', 'mem_beside', 'user_2abc', 'lifetime', 'inactive', 5000000000, 'eur');
+UPDATE extra_purchases SET decided_about = '1,2';
+UPDATE merges SET memberships = '[1]';
+""",
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from admin_app.context import Ctx, Customer, Job, Provider, Staff
 from admin_app.db import Database
-from admin_app.services import purchases
+from admin_app.services import memberships, purchases
 from admin_app.services.purchases import PurchaseFacts
 from models import PendingProfile, Profile, Role, User
 
@@ -49,6 +49,8 @@ def add_profile(db: Database, user_id: str, **values: Any) -> Profile:
         ctx.session.add(profile)
         ctx.session.flush()
         ctx.session.refresh(profile)
+        if not profile.is_legacy:
+            memberships.of(ctx, profile)
         return profile
 
 

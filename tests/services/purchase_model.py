@@ -1,6 +1,7 @@
 """The rules of DESIGN 5 once more, in plain dictionaries: what the services are compared with.
 
-Written from the rules and not from the services. Only what decides who holds what is modelled; dates are not.
+Written from the rules and not from the services. Modelled is who holds which membership, whether it is live, which one
+counts, and what waits for support about purchases; credits and columns are held against the invariants instead.
 """
 
 from collections.abc import Mapping
@@ -8,46 +9,65 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Row = dict[str, Any]
-MERGED = ("email", "membership", "status", "mem", "credits", "used", "event_at")
-CREDITS = 1000
+MONTH = 30 * 24 * 60  # minutes, as all times here
+LONG_AGO = -1
 
 
 @dataclass
 class Model:
-    """`given` counts every credit that ever came in; `written_over` those that a direct purchase replaced."""
+    """`mems` by the provider's id; `touched` when each profile was changed last, which the database tells."""
 
+    mems: dict[str, Row] = field(default_factory=dict)
     pendings: dict[int, Row] = field(default_factory=dict)
     profiles: dict[str, Row] = field(default_factory=dict)
     legacy: dict[str, Row] = field(default_factory=dict)
     merges: list[Row] = field(default_factory=list)
-    deleted_at: dict[str, int] = field(default_factory=dict)
-    known: set[str] = field(default_factory=set)
-    extras: set[tuple[str, str | int]] = field(default_factory=set)  # the open worklist: whose, and which
-    noted: set[str | int] = field(default_factory=set)  # each purchase comes to the worklist once
-    given: int = 0
-    written_over: int = 0
-    deleted_credits: int = 0
+    extras: set[tuple[str, int]] = field(default_factory=set)  # open, about purchases: whose, and which
+    noted: set[int] = field(default_factory=set)  # each purchase comes to the worklist once
+    touched: Mapping[str, Any] = field(default_factory=dict)
     now: int = 0
     next_pending: int = 0
 
-    # -- finding -------------------------------------------------------------------------------------------------
+    # -- who holds what ------------------------------------------------------------------------------------------
 
-    def holder_of(self, mem: str) -> Row | None:
-        rows = [*self.profiles.values(), *self.pendings.values()]
-        found = next((row for row in rows if row["mem"] == mem), None)
-        if found is None:
-            name = next((n for n, row in self.legacy.items() if row["mem"] == mem), None)
-            return self.adopt(name) if name else None
-        return found
+    def held(self, holder: str | int) -> list[Row]:
+        return [row for row in self.mems.values() if row["holder"] == holder]
 
-    def holder_at(self, email: str) -> Row | None:
-        people = [row for row in self.profiles.values() if row["email"] == email]
+    @staticmethod
+    def rank(row: Row) -> tuple[Any, ...]:
+        nothing_told = LONG_AGO
+        return (
+            row["live"],
+            row["preferred"] or nothing_told,
+            nothing_told if row["start"] is None else row["start"],
+            nothing_told if row["at"] is None else row["at"],
+            row["number"],
+        )
+
+    def serving(self, rows: list[Row]) -> Row | None:
+        return max(rows, key=self.rank, default=None)
+
+    def is_pro(self, holder: str | int) -> bool:
+        return any(row["live"] for row in self.held(holder))
+
+    def seen(self, holder: str | int) -> tuple[bool, str | None]:
+        best = self.serving(self.held(holder))
+        return self.is_pro(holder), best and best["mem"]
+
+    def make(self, mem: str, holder: str | int, **values: Any) -> Row:
+        row = {"mem": mem, "holder": holder, "live": False, "at": None, "start": None, "email": None, "deleted": None}
+        self.mems[mem] = row | {"preferred": None, "moved_from": None, "number": len(self.mems)} | values
+        return self.mems[mem]
+
+    def holder_at(self, email: str) -> str | int | None:
+        people = [user for user, row in self.profiles.items() if row["email"] == email]
         if people:
-            return max(people, key=lambda row: (row["membership"] == "pro", row["touched"]))
+            return max(people, key=lambda user: (self.is_pro(user), self.touched[user]))
         pending = self.pending_at(email)
-        if pending is not None and pending["claimed_by"]:
-            return self.profiles.get(pending["claimed_by"], pending)
-        return pending
+        if pending is None:
+            return None
+        claimed_by: str | None = pending["claimed_by"]
+        return claimed_by if claimed_by in self.profiles else int(pending["id"])
 
     def pending_at(self, email: str) -> Row | None:
         found = next((row for row in self.pendings.values() if row["email"] == email), None)
@@ -55,76 +75,89 @@ class Model:
         return found or (self.adopt(name) if name else None)
 
     def adopt(self, name: str) -> Row | None:
-        if any(row["email"] == self.legacy[name]["email"] for row in self.pendings.values()):
+        row = self.legacy[name]
+        if any(pending["email"] == row["email"] for pending in self.pendings.values()):
             return None
-        return self.wait(self.legacy.pop(name))
+        del self.legacy[name]
+        pending = self.wait(row["email"])
+        if row["mem"] not in self.mems:
+            self.make(row["mem"], pending["id"], live=True)
+        return pending
 
-    def wait(self, row: Row) -> Row:
+    def wait(self, email: str) -> Row:
         self.next_pending += 1
-        self.pendings[self.next_pending] = row | {"id": self.next_pending, "claimed_by": None}
+        self.pendings[self.next_pending] = {"id": self.next_pending, "email": email, "claimed_by": None}
         return self.pendings[self.next_pending]
+
+    def find(self, mem: str) -> Row | None:
+        if mem not in self.mems:
+            name = next((n for n, row in self.legacy.items() if row["mem"] == mem), None)
+            if name and self.adopt(name) is None:
+                self.join(name)
+        return self.mems.get(mem)
+
+    def join(self, name: str) -> None:
+        """One more membership of whoever the address waits for already."""
+        row = self.legacy[name]
+        pending = next(one for one in self.pendings.values() if one["email"] == row["email"])
+        claimed_by = pending["claimed_by"]
+        if claimed_by is None or claimed_by in self.profiles:
+            del self.legacy[name]
+            self.make(row["mem"], claimed_by or pending["id"], live=True)
 
     # -- what a provider tells -----------------------------------------------------------------------------------
 
     def bought(self, mem: str, email: str, at: int) -> None:
-        holder = self.holder_of(mem)
-        if holder is None and self.deleted_at.get(mem, -1) >= at:
+        row = self.find(mem)
+        if row is not None and row["deleted"] is not None and at <= row["deleted"]:
             return
-        if holder is None:
-            holder = self.holder_at(email)
-            if holder is not None and self.gives_way(holder, mem, at):
+        if row is None or row["holder"] is None:
+            if row is not None and row["deleted"] is None and self.is_older(row, at, purchase=True):
                 return
-        if holder is None:
-            self.given += CREDITS
-            self.wait(self.pro(mem, at) | {"email": email, "credits": CREDITS, "used": 0})
-        elif not self.is_older(holder, mem, at, purchase=True):
-            self.credit(holder, mem, at)
-        self.known.add(mem)
+            holder = self.holder_at(email)
+            if holder is None:
+                holder = self.wait(email)["id"]
+            row = row or self.make(mem, holder)
+            row["holder"] = holder
+            row["live"] = row["live"] and row["deleted"] is None
+        elif self.is_older(row, at, purchase=True):
+            row["email"] = row["email"] or email
+            return
+        if not row["live"] or row["start"] is None or row["start"] + MONTH <= at:
+            row["start"] = at
+        self.follow_the_buyer(row, email)
+        row |= {"live": True, "at": at, "deleted": None, "email": email}
 
-    def credit(self, holder: Row, mem: str, at: int) -> None:
-        if "user_id" in holder:
-            if holder["membership"] == "pro" and holder["mem"] not in (None, mem):
-                self.note(holder["user_id"], holder["mem"])
-            if holder["membership"] != "pro":
-                self.given += CREDITS
-                self.written_over += holder["credits"]
-                holder |= {"credits": CREDITS, "used": 0}
-        self.known.add(holder["mem"] or mem)
-        holder |= self.pro(mem, at)
-        holder["touched"] = self.now
-
-    @staticmethod
-    def pro(mem: str, at: int) -> Row:
-        return {"mem": mem, "membership": "pro", "status": "active", "event_at": at}
-
-    def gives_way(self, holder: Row, mem: str, at: int) -> bool:
-        if holder["mem"] is None:
-            return False
-        older = holder["event_at"] is not None and at < holder["event_at"]
-        known = mem in self.known
-        if holder["status"] == "inactive":
-            return older and known
-        if older != known and "user_id" in holder:
-            self.note(holder["user_id"], mem)
-        self.known |= {mem} if older else set()
-        return older or known
+    def follow_the_buyer(self, row: Row, email: str) -> None:
+        pending = self.pendings.get(row["holder"])
+        if (
+            pending is None
+            or pending["claimed_by"]
+            or row["email"] in (None, email)
+            or pending["email"] != row["email"]
+        ):
+            return
+        if not any(other["email"] == email for other in self.pendings.values()):
+            pending["email"] = email
 
     @staticmethod
-    def is_older(holder: Row, mem: str, at: int, *, purchase: bool) -> bool:
-        if holder["event_at"] is None or holder["mem"] != mem:
+    def is_older(row: Row, at: int, *, purchase: bool) -> bool:
+        if row["at"] is None:
             return False
-        if at == holder["event_at"]:
-            return purchase and holder["status"] == "inactive"
-        return bool(at < holder["event_at"])
+        if at == row["at"]:
+            return purchase and not row["live"]
+        return bool(at < row["at"])
 
     def ended(self, mem: str, at: int) -> None:
-        lives = any(row["mem"] == mem for row in self.profiles.values())
-        holder = self.holder_of(mem)
-        if holder is not None and not self.is_older(holder, mem, at, purchase=False):
-            holder |= {"membership": "free", "status": "inactive", "event_at": at, "touched": self.now}
-            self.known.add(mem)
-        if not lives:
-            self.extras = {extra for extra in self.extras if extra[1] != mem}
+        row = self.find(mem)
+        if row is None or row["holder"] is None or self.is_older(row, at, purchase=False):
+            return
+        row |= {"live": False, "at": at}
+
+    def canceled(self, mem: str, at: int) -> None:
+        row = self.find(mem)
+        if row is not None and row["holder"] is not None and not self.is_older(row, at, purchase=False):
+            row["at"] = at
 
     # -- what people do ------------------------------------------------------------------------------------------
 
@@ -135,101 +168,82 @@ class Model:
             if pending is None or pending["claimed_by"] not in (None, user):
                 continue
             reached = True
-            profile = self.profiles.get(user)
             if pending["claimed_by"] == user:
                 continue
-            if profile is not None and profile["membership"] == "pro":
+            if user in self.profiles and self.is_pro(user):
                 self.note(user, pending["id"])
             else:
-                self.merge(user, pending, self.offered(pending))
+                self.merge(user, pending, pending["email"])
         if not reached:
-            blank = {"user_id": user, "email": None, "touched": self.now} | dict.fromkeys(("mem", "event_at"))
-            blank |= {"membership": "free", "status": "active", "credits": 0, "used": 0}
-            profile = self.profiles.setdefault(user, blank)
+            profile = self.profiles.setdefault(user, {"email": None})
             profile["email"] = profile["email"] or emails[0]
 
-    @staticmethod
-    def offered(pending: Row) -> Row:
-        return {name: pending[name] for name in MERGED}
-
     def staff_merges(self, user: str, own_email: str | None, pending: Row, kept: Mapping[str, str]) -> None:
-        """`kept`: fields for which the other side than the rule's was chosen."""
+        """`kept`: where another side than the rule's was chosen."""
         profile = self.profiles.get(user)
-        values = self.offered(pending)
-        own = profile or {"email": own_email}
-        if own["email"] and kept.get("email") != "purchase":
-            values["email"] = own["email"]
-        for name, side in kept.items():
-            if side == "profile":
-                values[name] = own[name]
-        if values["mem"] != pending["mem"]:
-            values["event_at"] = own["event_at"]
-        self.merge(user, pending, values)
+        own = profile["email"] if profile else own_email
+        email = pending["email"] if own is None or kept.get("email") == "purchase" else own
+        chosen = kept.get("counts")
+        best = self.serving(self.held(pending["id"] if chosen == "purchase" else user)) if chosen else None
+        if best is not None and best is not self.serving([*self.held(pending["id"]), *self.held(user)]):
+            best["preferred"] = self.now
+        self.merge(user, pending, email)
 
-    def merge(self, user: str, pending: Row, values: Row) -> None:
+    def merge(self, user: str, pending: Row, email: str | None) -> None:
         before = self.profiles.get(user)
-        aside = None
-        if before and before["membership"] == "pro" and before["mem"] not in (None, values["mem"]):
-            aside = (user, before["mem"])
+        moved = [row["mem"] for row in self.held(pending["id"])]
         listed = {extra for extra in self.extras if extra[1] == pending["id"]}
-        self.merges.append(
-            {
-                "user": user,
-                "pending": pending["id"],
-                "before": before and {name: before[name] for name in MERGED},
-                "after": dict(values),
-                "replaced": (before["credits"] if before else 0) + pending["credits"] - values["credits"],
-                "listed": listed,
-                "aside": aside if aside and aside[1] not in self.noted else None,
-                "in_force": True,
-            }
-        )
+        merge = {"user": user, "pending": pending["id"], "before": before and before["email"], "made": before is None}
+        self.merges.append(merge | {"after": email, "moved": moved, "listed": listed, "in_force": True})
         self.extras -= listed
-        if aside:
-            self.note(*aside)
-        self.profiles[user] = {"user_id": user, "touched": self.now} | values
+        self.profiles[user] = {"email": email}
+        for mem in moved:
+            self.mems[mem]["holder"] = user
         pending["claimed_by"] = user
-        self.known |= {mem for mem in (pending["mem"], before and before["mem"]) if mem}
 
     def may_undo(self, number: int) -> bool:
         merge = self.merges[number]
-        if not merge["in_force"] or any(
-            later["in_force"] and later["user"] == merge["user"] for later in self.merges[number + 1 :]
-        ):
+        if not merge["in_force"] or merge["user"] not in self.profiles:
             return False
-        profile = self.profiles.get(merge["user"])
-        former = merge["before"] and merge["before"]["mem"]
-        if former and former != merge["after"]["mem"]:
-            others = [*self.pendings.values(), *self.profiles.values()]
-            if any(row["mem"] == former and self.owner(row) != merge["user"] for row in others):
-                return False
-        return profile is not None and all(profile[name] == merge["after"][name] for name in MERGED)
+        if any(later["in_force"] and later["user"] == merge["user"] for later in self.merges[number + 1 :]):
+            return False
+        return all(self.mems[mem]["holder"] == merge["user"] for mem in merge["moved"])
 
-    @staticmethod
-    def owner(row: Row) -> str | None:
-        return row.get("user_id") or row["claimed_by"]
-
-    def undo(self, number: int) -> None:
+    def undo(self, number: int, used_since: int) -> None:
+        """Whoever used credits of a claim that made their account keeps the account, with what they used."""
         merge = self.merges[number]
         merge["in_force"] = False
-        if merge["before"] is None:
+        for mem in merge["moved"]:
+            self.mems[mem] |= {"holder": merge["pending"], "preferred": None}
+        if merge["made"] and not self.held(merge["user"]) and not used_since:
             del self.profiles[merge["user"]]
-        else:
-            self.profiles[merge["user"]] |= merge["before"] | {"touched": self.now}
+        elif not merge["made"] and self.profiles[merge["user"]]["email"] == merge["after"]:
+            self.profiles[merge["user"]]["email"] = merge["before"]
         self.pendings[merge["pending"]]["claimed_by"] = None
-        self.extras = self.extras - {merge["aside"]} | merge["listed"]
-        if merge["aside"]:
-            self.noted.discard(merge["aside"][1])
+        self.extras |= merge["listed"]
+
+    def may_move(self, mem: str, target: str | int) -> bool:
+        row = self.mems[mem]
+        if row["deleted"] is not None or row["holder"] == target:
+            return False
+        if isinstance(target, int):
+            return target in self.pendings and not self.pendings[target]["claimed_by"]
+        return True
+
+    def move(self, mem: str, target: str | int, own_email: str | None) -> None:
+        row = self.mems[mem]
+        if isinstance(target, str):
+            self.profiles.setdefault(target, {"email": own_email})
+        row |= {"holder": target, "moved_from": row["holder"], "preferred": None}
 
     def delete(self, pending_id: int) -> None:
-        row = self.pendings.pop(pending_id)
-        self.deleted_credits += row["credits"]
-        self.deleted_at[row["mem"]] = self.now
-        self.known.add(row["mem"])
+        for row in self.held(pending_id):
+            row |= {"holder": None, "deleted": self.now}
+        del self.pendings[pending_id]
         self.extras = {extra for extra in self.extras if extra[1] != pending_id}
         self.noted.discard(pending_id)
 
-    def note(self, user: str, which: str | int) -> None:
-        if which not in self.noted:
-            self.noted.add(which)
-            self.extras.add((user, which))
+    def note(self, user: str, pending_id: int) -> None:
+        if pending_id not in self.noted:
+            self.noted.add(pending_id)
+            self.extras.add((user, pending_id))

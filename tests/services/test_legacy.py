@@ -3,7 +3,7 @@
 import pytest
 
 from admin_app.db import Database
-from admin_app.services import claims, legacy, purchases
+from admin_app.services import claims, legacy, memberships, purchases
 from models import PendingProfile, Profile
 from tests.services.factories import NOON, OPERATOR, WHOP, add_profile, buy, customer, facts, profile_of, waiting
 
@@ -40,12 +40,12 @@ def test_the_move_goes_on_in_parts_and_counts_what_stays(db: Database) -> None:
         add_profile(db, f"temp_{number}", email=email)
     add_profile(db, "temple", email="c@example.com")  # a person whose id only looks like it
     moved = []
-    for _ in range(3):
+    for _ in range(5):
         with db.unit_of_work(OPERATOR) as ctx:
             moved.append(legacy.move(ctx, limit=1))
-    assert moved == [1, 1, 0]
+    assert moved == [1, 1, 1, 1, 0]
     with db.read_only() as session:
-        assert legacy.status(session) == legacy.LegacyStatus(left=3, without_email=1)
+        assert legacy.status(session) == legacy.LegacyStatus(left=1, without_email=1)
         assert session.get(Profile, "temple") is not None
 
 
@@ -66,3 +66,19 @@ def test_a_sign_in_never_takes_a_legacy_row_for_a_profile(db: Database) -> None:
         assert claims.sign_in(ctx).outcome == "created"
     with db.read_only() as session:
         assert [row.user_id for row in session.query(Profile)] == ["user_a"]
+
+
+def test_two_rows_of_one_address_are_two_memberships_of_one_person(db: Database) -> None:
+    for number in (1, 2):
+        paid = {"membership": "pro", "whop_membership_id": f"mem_{number}", "usage_credits": 400}
+        add_profile(db, f"temp_{number}", email="old@example.com", **paid)
+    with db.unit_of_work(OPERATOR) as ctx:
+        assert legacy.move(ctx) == 2
+        row = waiting(ctx, "old@example.com")
+        assert (row.membership, row.usage_credits) == ("pro", 800)
+        assert {one.external_id for one in memberships.held(ctx.session, row)} == {"mem_1", "mem_2"}
+    with db.unit_of_work(customer("user_a", "old@example.com")) as ctx:
+        claimed = claims.sign_in(ctx)
+        assert (claimed.outcome, claimed.profile.usage_credits) == ("created", 800)
+    with db.read_only() as session:
+        assert legacy.status(session).left == 0

@@ -3,12 +3,8 @@
 Every step is done by the real services on PostgreSQL and by `purchase_model` in plain dictionaries; then they are
 compared. Each example runs in an outer transaction that is rolled back.
 
-The conserved quantity: credits that came in (with a new waiting purchase, with a direct purchase that made a profile
-pro, less what that wrote over, and with legacy rows) equal
-
-    what profiles, legacy rows and unclaimed purchases hold
-    + what each merge in force replaced (before + purchase - after, read from its journal)
-    + what deleted purchases held (read from the audit).
+After each step every invariant about people holds: columns are what the memberships say, each live membership has one
+holder, credits are granted once per period, and the list of extra purchases is complete.
 """
 
 import os
@@ -28,14 +24,25 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, select
 
-from admin_app.context import Actor
+from admin_app.context import Actor, Job
 from admin_app.db import Database
-from admin_app.errors import AlreadyClaimed, Conflict, PendingProfileNotFound, UndoBlocked
-from admin_app.services import audit, claims, merge_fields, pending_profiles, purchases, undo
+from admin_app.errors import AlreadyClaimed, Conflict, NotFound, PendingProfileNotFound, UndoBlocked
+from admin_app.services import (
+    audit,
+    claims,
+    credit_renewals,
+    merge_fields,
+    pending_profiles,
+    purchases,
+    undo,
+)
 from admin_app.services.claims import JOURNALED
+from admin_app.services.invariants import about_people
+from admin_app.services.invariants.rule import PATIENCE, Moments
+from admin_app.services.memberships import moving
 from admin_app.services.plans import snapshot
-from models import AuditEntry, ExtraPurchase, Merge, PendingProfile, Profile, User
-from tests.services.factories import NOON, SUPPORT, WHOP, add_profile, add_user, customer, facts
+from models import AuditEntry, CreditPeriod, ExtraPurchase, Merge, PendingProfile, Profile, ProviderMembership, User
+from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, add_user, customer, facts
 from tests.services.purchase_model import Model, Row
 
 SOAK = os.environ.get("BACKDESK_SOAK") == "1"
@@ -57,22 +64,9 @@ PEOPLE = {
     "user_b": ["bob@example.com", "cleo@example.com"],
     "user_c": ["bob@example.com"],
 }
-NAMED = {
-    "mem": "whop_membership_id",
-    "credits": "usage_credits",
-    "used": "used_credits",
-    "event_at": "provider_event_at",
-}
-
 people = st.sampled_from(sorted(PEOPLE))
 choices = st.fixed_dictionaries(
-    {},
-    optional={
-        "email": st.just("purchase"),
-        "mem": st.just("profile"),
-        "credits": st.just("profile"),
-        "membership": st.just("profile"),
-    },
+    {}, optional={"email": st.just("purchase"), "counts": st.sampled_from(["purchase", "profile"])}
 )
 
 
@@ -89,6 +83,8 @@ class Purchases(RuleBasedStateMachine):
         self.told: list[tuple[str, str, int]] = []
         self.versions: dict[str, Any] = {}
         self.entries = 0
+        self.legacy_names: set[str] = set()
+        self.given = 30  # what the earlier system gave
 
     def teardown(self) -> None:
         self.outer.rollback()
@@ -115,14 +111,7 @@ class Purchases(RuleBasedStateMachine):
             created_at=NOON,
             updated_at=NOON,
         )
-        blank = {"mem": None, "event_at": None, "membership": "free", "status": "active", "touched": 0}
-        self.model.profiles["user_b"] = {
-            "user_id": "user_b",
-            "email": "bob@example.com",
-            "credits": 30,
-            "used": 10,
-        } | blank
-        self.model.given = 30
+        self.model.profiles["user_b"] = {"email": "bob@example.com"}
         self.replayed = {"user_b": self.journaled(self.row(Profile, "user_b"))}
         self.note_versions()
         for mem in ("mem_2", "mem_3"):
@@ -143,15 +132,67 @@ class Purchases(RuleBasedStateMachine):
         self.tick()
         self.tell(kind, mem, at)
 
+    @rule(data=st.data())
+    def whop_tells_of_a_cancellation(self, data: st.DataObject) -> None:
+        self.tell("canceled", data.draw(st.sampled_from(sorted(self.buyers))), self.tick())
+
+    @rule(data=st.data(), email=st.sampled_from(EMAILS))
+    def a_buyer_corrects_the_address(self, data: st.DataObject, email: str) -> None:
+        mem = data.draw(st.sampled_from(sorted(self.buyers)))
+        self.buyers[mem] = email
+        self.tell("bought", mem, self.tick())
+
+    @rule(days=st.integers(5, 40))
+    def days_go_by(self, days: int) -> None:
+        self.model.now += days * 24 * 60
+
+    @rule()
+    def the_credits_job_runs(self) -> None:
+        self.tick()
+        with self.db.read_only() as session:
+            due = credit_renewals.due(session, self.clock(), limit=100)
+        for user_id in due:
+            with self.db.unit_of_work(Job("renew_credits")) as ctx:
+                credit_renewals.renew(ctx, user_id=user_id)
+        with self.db.read_only() as session:
+            assert credit_renewals.due(session, self.clock(), limit=100) == []
+
+    @rule(user=people, part=st.integers(1, 3))
+    def somebody_uses_credits(self, user: str, part: int) -> None:
+        with self.db.unit_of_work(OPERATOR) as ctx:
+            profile = ctx.session.get(Profile, user)
+            if profile is not None and profile.usage_credits > profile.used_credits:
+                profile.used_credits += (profile.usage_credits - profile.used_credits) * part // 3
+                self.replayed[user]["used_credits"] = profile.used_credits
+
+    @precondition(lambda self: self.to_settle())
+    @rule(data=st.data())
+    def support_decides_on_an_extra_purchase(self, data: st.DataObject) -> None:
+        extra_id = data.draw(st.sampled_from(self.to_settle()))
+        self.tick()
+        with self.db.unit_of_work(SUPPORT) as ctx:
+            pending_profiles.settle_extra(ctx, extra_id=extra_id, resolution="wanted", reason="asked")
+
+    def to_settle(self) -> list[int]:
+        about = self.rows(ExtraPurchase)
+        return sorted(one.id for one in about if one.replaced_membership_id and not one.resolved_at)
+
     def tell(self, kind: str, mem: str, at: int) -> None:
         self.told.append((kind, mem, at))
         told = facts(self.buyers[mem], membership_id=mem, occurred_at=NOON + timedelta(minutes=at))
+        verbs = {"bought": purchases.record, "ended": purchases.end, "canceled": purchases.set_cancellation}
+        self.look()
         with self.db.unit_of_work(WHOP) as ctx:
-            (purchases.record if kind == "bought" else purchases.end)(ctx, told)
+            verbs[kind](ctx, told)
         if kind == "bought":
             self.model.bought(mem, self.buyers[mem], at)
-        else:
+        elif kind == "ended":
             self.model.ended(mem, at)
+        else:
+            self.model.canceled(mem, at)
+
+    def look(self) -> None:
+        self.model.touched = {row.user_id: (row.updated_at) for row in self.rows(Profile)}
 
     @rule(user=people)
     def somebody_signs_in(self, user: str) -> None:
@@ -178,12 +219,12 @@ class Purchases(RuleBasedStateMachine):
     @rule(number=st.integers(1, 3), email=st.sampled_from(EMAILS))
     def a_legacy_row_turns_up(self, number: int, email: str) -> None:
         name, mem = f"temp_{number}", f"mem_legacy_{number}_{self.tick()}"
-        if name in self.model.legacy or any(row["email"] == email for row in self.model.legacy.values()):
+        if name in self.legacy_names or any(row["email"] == email for row in self.model.legacy.values()):
             return
         add_profile(self.db, name, email=email, membership="pro", usage_credits=number * 100, whop_membership_id=mem)
-        row = {"email": email, "mem": mem, "membership": "pro", "status": "active", "used": 0, "event_at": None}
-        self.model.legacy[name] = row | {"credits": number * 100}
-        self.model.given += number * 100
+        self.model.legacy[name] = {"email": email, "mem": mem}
+        self.legacy_names.add(name)
+        self.given += number * 100
         self.buyers[mem] = email
 
     @precondition(lambda self: self.open())
@@ -198,10 +239,9 @@ class Purchases(RuleBasedStateMachine):
         with self.db.unit_of_work(SUPPORT) as ctx:
             plan = claims.plan_for_user(ctx, **ids)
         offered = {line.field for line in plan.lines if line.choices}
-        kept = {name: side for name, side in kept.items() if NAMED.get(name, name) in offered}
-        picked = {NAMED.get(name, name): side for name, side in kept.items()}
+        kept = {name: side for name, side in kept.items() if name in offered}
         with self.db.unit_of_work(SUPPORT) as ctx:
-            claims.claim_for_user(ctx, **ids, reason="asked", shown=plan.fingerprint, choices=picked)
+            claims.claim_for_user(ctx, **ids, reason="asked", shown=plan.fingerprint, choices=kept)
         own = PEOPLE[user][0] if user == "user_a" or user in self.signed_in() else None
         self.model.staff_merges(user, own, pending, kept)
 
@@ -215,13 +255,51 @@ class Purchases(RuleBasedStateMachine):
         with self.db.unit_of_work(SUPPORT) as ctx:
             plan = undo.plan(ctx, merge_id=merge_id)
         allowed = self.model.may_undo(number)
+        merge, profile = self.row(Merge, merge_id), self.row(Profile, self.model.merges[number]["user"])
+        used = profile.used_credits if profile else 0
+        used_since = used - merge.after["used_credits"] if used >= merge.after["used_credits"] else used
         refusal = None if allowed else UndoBlocked if self.model.merges[number]["in_force"] else Conflict
         assert (plan.refusal is None) == allowed, plan.refusal
         self.act(
             SUPPORT, lambda ctx: undo.undo(ctx, merge_id=merge_id, reason="wrong", shown=plan.fingerprint), refusal
         )
         if allowed:
-            self.model.undo(number)
+            self.model.undo(number, used_since)
+
+    @precondition(lambda self: self.model.mems)
+    @rule(data=st.data(), user=people)
+    def staff_move_a_membership(self, data: st.DataObject, user: str) -> None:
+        known = {"user_a", "user_b"} | self.model.profiles.keys() | self.signed_in()
+        mem = data.draw(st.sampled_from(sorted(self.model.mems)))
+        if user in known:
+            ids = {"membership_id": self.number_of(mem), "user_id": user}
+            self.move(mem, user, moving.plan_move, moving.move, **ids)
+
+    @precondition(lambda self: any(row["moved_from"] for row in self.model.mems.values()))
+    @rule(data=st.data())
+    def staff_move_one_back(self, data: st.DataObject) -> None:
+        mem = data.draw(st.sampled_from(sorted(m for m, row in self.model.mems.items() if row["moved_from"])))
+        target = self.model.mems[mem]["moved_from"]
+        self.move(mem, target, moving.plan_back, moving.move_back, membership_id=self.number_of(mem))
+
+    def move(self, mem: str, target: str | int, plan: Any, act: Any, **ids: Any) -> None:
+        self.tick()
+        with self.db.unit_of_work(SUPPORT) as ctx:
+            try:
+                planned = plan(ctx, **ids)
+            except NotFound:  # the account that it came from is gone for good
+                assert target not in self.model.profiles
+                return
+        allowed = self.model.may_move(mem, target)
+        assert (planned.refusal is None) == allowed, planned.refusal
+        shown = planned.fingerprint
+        self.act(SUPPORT, lambda ctx: act(ctx, **ids, reason="asked", shown=shown), None if allowed else Conflict)
+        if allowed:
+            own = PEOPLE[str(target)][0] if target == "user_a" or target in self.signed_in() else None
+            self.model.move(mem, target, own)
+
+    def number_of(self, mem: str) -> int:
+        return next(row.id for row in self.rows(ProviderMembership) if row.external_id == mem)
 
     @precondition(lambda self: self.open())
     @rule(data=st.data())
@@ -284,19 +362,6 @@ class Purchases(RuleBasedStateMachine):
         return dict(zip(sorted(self.model.pendings), self.column(PendingProfile.id), strict=True))
 
     @staticmethod
-    def shown(row: Any) -> Row:
-        at = row.provider_event_at
-        return {
-            "email": row.email,
-            "mem": row.whop_membership_id,
-            "membership": row.membership.value,
-            "status": row.status.value,
-            "credits": row.usage_credits,
-            "used": row.used_credits,
-            "event_at": at and round((at - NOON).total_seconds() / 60),
-        }
-
-    @staticmethod
     def journaled(row: Any) -> Row:
         return snapshot(row, JOURNALED)
 
@@ -304,65 +369,51 @@ class Purchases(RuleBasedStateMachine):
 
     @invariant()
     def the_database_is_as_the_model(self) -> None:
-        profiles = {row.user_id: self.shown(row) for row in self.rows(Profile)}
-        wanted = {
-            user: {n: row[n] for n in next(iter(profiles.values()), {})} for user, row in self.model.profiles.items()
+        ids, model = self.ids(), self.model
+        profiles = {row.user_id: row for row in self.rows(Profile)}
+        assert {user for user in profiles if user.startswith("temp_")} == model.legacy.keys()
+        accounts = {user: row for user, row in profiles.items() if not user.startswith("temp_")}
+        assert {user: (row.email, *self.told_of(row)) for user, row in accounts.items()} == {
+            user: (row["email"], *model.seen(user)) for user, row in model.profiles.items()
         }
-        assert {user: row for user, row in profiles.items() if not user.startswith("temp_")} == wanted
-        assert {user for user in profiles if user.startswith("temp_")} == self.model.legacy.keys()
-        pendings = {
-            row.id: self.shown(row) | {"claimed_by": row.claimed_by_user_id} for row in self.rows(PendingProfile)
-        }
-        ids = self.ids()
-        assert pendings == {
-            ids[n]: {k: v for k, v in row.items() if k in pendings[ids[n]]} for n, row in self.model.pendings.items()
-        }
-        extras = {
-            (e.user_id, e.replaced_membership_id or e.pending_profile_id)
-            for e in self.rows(ExtraPurchase)
-            if not e.resolved_at
-        }
-        assert extras == {(user, ids.get(which, which)) for user, which in self.model.extras}  # type: ignore[arg-type]
-
-    @invariant()
-    def each_purchase_is_in_one_place(self) -> None:
-        pendings, merges = self.rows(PendingProfile), [merge for merge in self.rows(Merge) if not merge.undone_at]
-        assert {(m.pending_profile_id, m.user_id) for m in merges} == {
-            (p.id, p.claimed_by_user_id) for p in pendings if p.claimed
-        }
-        assert len(merges) == sum(p.claimed for p in pendings)
-        keepers = {p.whop_membership_id: p.claimed_by_user_id for p in pendings}
-        held = [
-            (p.whop_membership_id, p.user_id) for p in self.rows(Profile) if p.whop_membership_id and not p.is_legacy
-        ]
-        assert len({mem for mem, _ in held}) == len(held)
-        # A legacy row whose address waits already is left alone for support, whatever becomes of its membership;
-        # a profile lives by a membership of its own, or by one of a purchase that it claimed
-        assert [(mem, user) for mem, user in held if mem in keepers and keepers[mem] != user] == []
-        remembered = {record for entry in self.rows(AuditEntry) for record in entry.records}
-        for mem in {mem for kind, mem, _ in self.told if kind == "bought"} - keepers.keys() - {m for m, _ in held}:
-            assert f"whop_membership:{mem}" in remembered
-
-    @invariant()
-    def credits_are_conserved(self) -> None:
         pendings = {row.id: row for row in self.rows(PendingProfile)}
-        held = sum(row.usage_credits for row in self.rows(Profile))
-        held += sum(row.usage_credits for row in pendings.values() if not row.claimed)
-        journaled = sum(
-            (merge.before or {"usage_credits": 0})["usage_credits"]
-            + pendings[merge.pending_profile_id].usage_credits
-            - merge.after["usage_credits"]
-            for merge in self.rows(Merge)
-            if merge.undone_at is None
-        )
-        deleted = sum(
-            change["before"]
-            for entry in self.rows(AuditEntry)
-            if entry.event == "purchase.deleted"
-            for change in entry.changes
-            if change["field"] == "usage_credits"
-        )
-        assert self.model.given - self.model.written_over == held + journaled + deleted
+        assert {n: (row.email, row.claimed_by_user_id) for n, row in pendings.items()} == {
+            ids[n]: (row["email"], row["claimed_by"]) for n, row in model.pendings.items()
+        }
+        assert {n: self.told_of(row) for n, row in pendings.items() if not row.claimed} == {
+            ids[n]: model.seen(n) for n, row in model.pendings.items() if not row["claimed_by"]
+        }
+        rows = {row.external_id: row for row in self.rows(ProviderMembership)}
+        assert {mem: (row.profile_user_id or row.pending_profile_id, row.is_live) for mem, row in rows.items()} == {
+            mem: (ids.get(row["holder"], row["holder"]), row["live"] and row["deleted"] is None)
+            for mem, row in model.mems.items()
+        }
+        open_extras = {
+            (e.user_id, e.pending_profile_id)
+            for e in self.rows(ExtraPurchase)
+            if not e.resolved_at and e.pending_profile_id
+        }
+        assert open_extras == {(user, ids[which]) for user, which in model.extras}
+
+    @staticmethod
+    def told_of(row: Profile | PendingProfile) -> tuple[bool, str | None]:
+        assert (row.membership == "pro") == (row.status == "active") or row.whop_membership_id is None
+        return row.membership == "pro", row.whop_membership_id
+
+    @invariant()
+    def every_rule_about_people_holds(self) -> None:
+        with self.db.read_only() as session:
+            moments = Moments.at(self.clock(), PATIENCE)
+            assert {one.name: list(one.find(session, moments)) for one in about_people.INVARIANTS} == {
+                one.name: [] for one in about_people.INVARIANTS
+            }
+
+    @invariant()
+    def nobody_has_credits_that_no_period_gave(self) -> None:
+        granted = sum(period.credits for period in self.rows(CreditPeriod)) + self.given
+        had = sum(row.usage_credits for row in self.rows(Profile) if not row.is_legacy)
+        had += sum(row.usage_credits for row in self.rows(PendingProfile) if not row.claimed)
+        assert had <= granted
 
     @invariant()
     def nothing_changes_without_the_audit(self) -> None:

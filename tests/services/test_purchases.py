@@ -43,6 +43,11 @@ def news(db: Database, verb: Any = purchases.record, **values: Any) -> Applied:
         return verb(ctx, facts(**values))
 
 
+def use(db: Database, user_id: str, used: int) -> None:
+    with db.unit_of_work(WHOP) as ctx:
+        ctx.session.get_one(Profile, user_id).used_credits = used
+
+
 def claim(db: Database, user_id: str, email: str = "buyer@example.com") -> Profile:
     with db.unit_of_work(customer(user_id, email)) as ctx:
         return claims.claim(ctx, email=email).profile
@@ -103,17 +108,21 @@ def test_a_profile_with_the_address_is_updated_instead(db: Database) -> None:
         assert session.query(PendingProfile).count() == 0
 
 
-def test_a_renewal_moves_the_cycle_and_gives_no_credits_twice(db: Database) -> None:
+def test_a_renewal_gives_what_was_due_before_it_moves_the_date_and_nothing_twice(db: Database) -> None:
     add_profile(db, "user_a", email="buyer@example.com")
     news(db)
-    with db.unit_of_work(WHOP) as ctx:
-        ctx.session.get_one(Profile, "user_a").used_credits = 400
-    news(db, occurred_at=NOON + 30 * DAY)
+    use(db, "user_a", 400)
+    news(db, occurred_at=NOON + 30 * DAY)  # nobody had granted what was due on the 28th day
     profile = profile_of(db, "user_a")
     assert profile is not None
     assert (profile.billing_cycle_start, profile.billing_cycle_end) == (NOON + 30 * DAY, NOON + 60 * DAY)
     assert profile.next_credit_renewal == NOON + 58 * DAY
-    assert (profile.usage_credits, profile.used_credits) == (1000, 400)
+    assert (profile.usage_credits, profile.used_credits) == (1000, 0)
+    use(db, "user_a", 300)
+    news(db, occurred_at=NOON + 30 * DAY + HOUR)
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert (profile.usage_credits, profile.used_credits) == (1000, 300)
 
 
 def test_an_update_never_unclaims(db: Database) -> None:
@@ -261,10 +270,11 @@ def test_news_of_a_renewal_and_of_the_end_before_it_come_crosswise(db: Database)
             savepoint.rollback()
 
 
-def test_an_old_payment_that_names_no_membership_undoes_nothing(db: Database) -> None:
+def test_a_payment_that_names_no_membership_makes_nobody_pro(db: Database) -> None:
     pending = buy(db)
     news(db, verb=purchases.end, occurred_at=NOON + DAY)
-    assert news(db, membership_id=None, occurred_at=NOON + HOUR) is Applied.SUPERSEDED
+    for at in (NOON + HOUR, NOON + 2 * DAY):
+        assert news(db, membership_id=None, occurred_at=at) is Applied.MEMBERSHIP_UNKNOWN
     row = pending_of(db, pending.id)
     assert row is not None
     assert row.status is MembershipStatus.INACTIVE
@@ -315,25 +325,36 @@ def test_a_second_membership_of_someone_pro_goes_to_the_worklist(db: Database, l
     profile = profile_of(db, "user_a")
     assert profile is not None
     assert (profile.whop_membership_id, extras(db)) == ("mem_2", [("user_a", "mem_1", None)])
-    # the first renews and is cancelled: neither takes the place, nor the access, of the second
-    assert news(db, membership_id="mem_1", occurred_at=NOON + 30 * DAY) is Applied.SUPERSEDED
-    assert news(db, verb=purchases.set_cancellation, occurred_at=NOON + 31 * DAY) is Applied.SUPERSEDED
+    # the first renews and runs longest now; then it is cancelled and ends: the second serves again
+    assert news(db, membership_id="mem_1", occurred_at=NOON + 30 * DAY) is Applied.DONE
+    renewed = profile_of(db, "user_a")
+    assert renewed is not None
+    assert (renewed.whop_membership_id, renewed.billing_cycle_end) == ("mem_1", NOON + 60 * DAY)
+    assert [extra for extra in extras(db) if extra[2] is None] == [("user_a", "mem_2", None)]
+    assert news(db, verb=purchases.set_cancellation, occurred_at=NOON + 31 * DAY) is Applied.DONE
     assert news(db, verb=purchases.end, membership_id="mem_1", occurred_at=NOON + 32 * DAY) is Applied.DONE
     after = profile_of(db, "user_a")
     assert after is not None
-    assert (after.version, after.whop_membership_id) == (profile.version, "mem_2")
-    assert extras(db) == [("user_a", "mem_1", "the provider ended it")]
+    assert (after.membership, after.whop_membership_id) == (Membership.PRO, "mem_2")
+    assert [extra for extra in extras(db) if extra[2] is None] == []
 
 
-def test_what_lies_aside_takes_over_when_the_other_has_ended(db: Database) -> None:
+def test_two_purchases_under_one_address_are_both_there_and_the_live_one_serves(db: Database) -> None:
     pending = buy(db)
     news(db, membership_id="mem_2", occurred_at=NOON + HOUR)
-    assert news(db, membership_id="mem_1", occurred_at=NOON + 2 * HOUR) is Applied.SUPERSEDED
-    news(db, verb=purchases.end, membership_id="mem_2", occurred_at=NOON + DAY)
-    assert news(db, membership_id="mem_1", occurred_at=NOON + 2 * DAY) is Applied.DONE
     row = pending_of(db, pending.id)
     assert row is not None
-    assert (row.whop_membership_id, row.status) == ("mem_1", MembershipStatus.ACTIVE)
+    assert (row.whop_membership_id, row.usage_credits, row.used_credits) == ("mem_2", 2000, 0)
+    news(db, verb=purchases.end, membership_id="mem_2", occurred_at=NOON + DAY)
+    row = pending_of(db, pending.id)
+    assert row is not None
+    assert (row.whop_membership_id, row.membership, row.status) == ("mem_1", Membership.PRO, MembershipStatus.ACTIVE)
+    profile = claim(db, "user_a")
+    assert (profile.membership, profile.whop_membership_id, profile.billing_cycle_end) == (
+        Membership.PRO,
+        "mem_1",
+        NOON + 30 * DAY,
+    )
 
 
 def test_someone_pro_through_stripe_who_buys_at_whop_goes_to_the_worklist(db: Database) -> None:

@@ -118,28 +118,31 @@ def test_what_came_and_went_unseen_is_not_brought_in(db: Database) -> None:
     assert bring(db, replace(LISTED, status="inactive")) is Outcome.ENDED_UNSEEN
 
 
-def test_a_membership_that_lies_aside_is_not_brought_in_again(db: Database) -> None:
+def bought_twice(db: Database) -> None:
     add_profile(db, "user_a", email="buyer@example.com")
     for membership_id, day in (("mem_1", 0), ("mem_2", 1)):
         with db.unit_of_work(OPERATOR) as ctx:
             at = NOON + timedelta(days=day)
             reconcile.purchases.record(ctx, facts(membership_id=membership_id, occurred_at=at))
+
+
+def test_a_membership_beside_another_is_held_and_not_brought_in_again(db: Database) -> None:
+    bought_twice(db)
     assert [bring(db), bring(db)] == [Outcome.KNOWN] * 2
     profile = profile_of(db, "user_a")
     assert profile is not None
     assert profile.whop_membership_id == "mem_2"
 
 
-def test_a_membership_that_lies_aside_serves_again_when_the_one_in_its_place_ended(db: Database) -> None:
-    add_profile(db, "user_a", email="buyer@example.com")
-    for membership_id, day in (("mem_1", 0), ("mem_2", 1)):
-        with db.unit_of_work(OPERATOR) as ctx:
-            at = NOON + timedelta(days=day)
-            reconcile.purchases.record(ctx, facts(membership_id=membership_id, occurred_at=at))
+def test_a_membership_beside_another_serves_at_once_when_that_has_ended(db: Database) -> None:
+    bought_twice(db)
     with db.unit_of_work(OPERATOR) as ctx:
         reconcile.purchases.end(ctx, facts(membership_id="mem_2", occurred_at=NOON + timedelta(days=2)))
-    assert bring(db, replace(LISTED, status="inactive")) is Outcome.ENDED_UNSEEN
-    assert [bring(db), bring(db)] == [Outcome.UPDATED, Outcome.KNOWN]
     profile = profile_of(db, "user_a")
     assert profile is not None
     assert (profile.membership, profile.whop_membership_id) == (Membership.PRO, "mem_1")
+    assert bring(db) is Outcome.KNOWN
+    assert [bring(db, replace(LISTED, status="inactive")) for _ in range(2)] == [Outcome.UPDATED, Outcome.KNOWN]
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert profile.membership is Membership.FREE

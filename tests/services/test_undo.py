@@ -1,4 +1,4 @@
-"""Undo: exactly the state before, or the name of what stands in the way."""
+"""Undo: what is still true of the state before, or the name of what stands in the way."""
 
 from typing import Any
 
@@ -8,7 +8,15 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn, PlanMoved, UndoBlocked
 from admin_app.services import audit, claim_links, claims, pending_profiles, purchases, undo
 from admin_app.services.plans import Plan, snapshot
-from models import ExtraPurchase, Merge, PendingProfile, Profile
+from models import (
+    ExtraPurchase,
+    Membership,
+    MembershipStatus,
+    Merge,
+    PendingProfile,
+    Profile,
+    ProviderMembership,
+)
 from tests.services.factories import (
     AUDITOR,
     LATER,
@@ -75,7 +83,7 @@ def test_a_merge_is_undone_to_exactly_the_rows_before(db: Database) -> None:
         email="a@example.com",
         name="Ada",
         membership="pro",
-        payment_provider="stripe",
+        payment_provider="whop",
         stripe_customer_id="cus_1",
         usage_credits=70,
         used_credits=30,
@@ -161,17 +169,51 @@ def test_a_later_merge_on_the_same_profile_comes_first(db: Database) -> None:
     undone(db, merges[0])
 
 
-def test_changed_fields_are_named_with_who_changed_them(db: Database) -> None:
-    buy(db)
+def test_what_ended_since_goes_back_as_ended(db: Database) -> None:
+    pending = buy(db)
     merge_id = own_claim(db, "user_a")
     with db.unit_of_work(WHOP) as ctx:
         purchases.end(ctx, facts(occurred_at=NOON + LATER))
-    sentence = plan_of(db, merge_id).refusal or ""
-    assert "Membership, Status changed since." in sentence
-    assert "Whop ended the membership mem_1" in sentence
-    with pytest.raises(UndoBlocked) as refused:
-        undone(db, merge_id)
-    assert refused.value.sentence == sentence
+    plan = plan_of(db, merge_id)
+    assert plan.refusal is None
+    assert "A membership of this purchase has ended since: it waits as ended." in plan.consequences
+    undone(db, merge_id)
+    row = pending_of(db, pending.id)
+    assert row is not None
+    assert (row.membership, row.status, row.claimed) == (Membership.FREE, MembershipStatus.INACTIVE, False)
+    assert profile_of(db, "user_a") is None
+
+
+def test_used_credits_do_not_block_and_stay_counted_with_whoever_used_them(db: Database) -> None:
+    pending = buy(db)
+    merge_id = own_claim(db, "user_a")
+    with db.unit_of_work(WHOP) as ctx:
+        ctx.session.get_one(Profile, "user_a").used_credits = 1
+    undone(db, merge_id)
+    profile, row = profile_of(db, "user_a"), pending_of(db, pending.id)
+    assert profile is not None
+    assert row is not None
+    assert (profile.membership, profile.usage_credits, profile.used_credits) == (Membership.FREE, 0, 1)
+    assert (profile.whop_membership_id, row.usage_credits, row.used_credits) == (None, 1000, 0)
+
+
+@pytest.mark.parametrize("own_ends", [False, True])
+def test_a_renewal_or_the_end_of_the_other_one_does_not_block(db: Database, own_ends: bool) -> None:
+    pending = buy(db)
+    add_profile(db, "user_a", email="a@example.com", membership="pro", whop_membership_id="mem_own")
+    merge_id = staff_merge(db, pending.id, "user_a")
+    with db.unit_of_work(WHOP) as ctx:
+        if own_ends:
+            purchases.end(ctx, facts(membership_id="mem_own", occurred_at=NOON + LATER))
+        else:
+            purchases.record(ctx, facts(occurred_at=NOON + 30 * LATER))
+    undone(db, merge_id)
+    profile, row = profile_of(db, "user_a"), pending_of(db, pending.id)
+    assert profile is not None
+    assert row is not None
+    assert (profile.membership, profile.whop_membership_id) == ("free" if own_ends else "pro", "mem_own")
+    assert (row.membership, row.billing_cycle_end) == ("pro", NOON + (30 if own_ends else 60) * LATER)
+    assert extras_open(db) == []
 
 
 def test_a_profile_that_is_gone_is_named(db: Database) -> None:
@@ -199,19 +241,33 @@ def test_what_the_profile_got_from_elsewhere_is_not_thrown_away(db: Database) ->
     merge_id = own_claim(db, "user_a")
     with db.unit_of_work(SUPPORT) as ctx:
         ctx.session.get_one(Profile, "user_a").stripe_customer_id = "cus_1"
-    assert "Stripe customer changed since." in (plan_of(db, merge_id).refusal or "")
+    assert "Stripe customer changed since the claim: what is true now counts." in plan_of(db, merge_id).consequences
+    undone(db, merge_id)
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert (profile.membership, profile.stripe_customer_id) == (Membership.FREE, "cus_1")
+
+
+def test_a_membership_that_went_on_to_somebody_else_is_named(db: Database) -> None:
+    buy(db)
+    merge_id = own_claim(db, "user_a")
+    add_profile(db, "user_b", email="b@example.com")
+    with db.unit_of_work(SUPPORT) as ctx:
+        (row,) = ctx.session.query(ProviderMembership)
+        row.profile_user_id = "user_b"
+    assert "The membership mem_1 went to somebody else since" in (plan_of(db, merge_id).refusal or "")
     with pytest.raises(UndoBlocked):
         undone(db, merge_id)
 
 
-def test_a_replaced_membership_that_came_back_elsewhere_is_named(db: Database) -> None:
+def test_the_membership_beside_the_merged_one_is_told_of_by_its_id(db: Database) -> None:
     pending = buy(db)
     add_profile(db, "user_a", email="a@example.com", membership="pro", whop_membership_id="mem_own")
-    merge_id = staff_merge(db, pending.id, "user_a", email="purchase")
-    buy(db, "a@example.com", membership_id="mem_own", occurred_at=NOON + LATER)
-    assert "The membership mem_own" in (plan_of(db, merge_id).refusal or "")
-    with pytest.raises(UndoBlocked):
-        undone(db, merge_id)
+    staff_merge(db, pending.id, "user_a", email="purchase")
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts("a@example.com", membership_id="mem_own", occurred_at=NOON + LATER))
+        assert ctx.session.query(PendingProfile).count() == 1
+    assert extras_open(db) == [("user_a", None, "mem_1")]
 
 
 # The worklist

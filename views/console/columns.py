@@ -48,6 +48,7 @@ AUDITED = {
     "flag_change": ("flag-changes", "Period of a switch"),
     "guest": ("guests", "Guest"),
     "meeting": ("meetings", "Meeting"),
+    "membership": ("memberships", "Membership"),
     "merge": ("merges", "Merge"),
     "month": ("months", "Month"),
     "onboarding_state": ("onboarding-states", "Onboarding"),

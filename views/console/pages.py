@@ -19,6 +19,7 @@ from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
+from views.console.purchases.memberships import MembershipCommandsView, MembershipsView
 from views.console.purchases.numbers import PurchaseNumbersView
 from views.console.purchases.waiting import UnclaimedPurchasesView
 from views.console.schedule.calendar import WeekCalendarView
@@ -67,6 +68,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     UnclaimedPurchasesView,
     PendingProfilesView,
     ExtraPurchasesView,
+    MembershipsView,
     MergesView,
     ProfilesView,
     UsersView,
@@ -112,6 +114,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     BillingOverrideCommandsView,
     MyAccountView,
     PurchaseCommandsView,
+    MembershipCommandsView,
     InboxCommandsView,
     PurchaseNumbersView,
     WeekCalendarView,

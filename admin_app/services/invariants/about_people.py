@@ -2,7 +2,68 @@
 
 from admin_app.services.invariants.rule import Invariant, by_query
 
+# As `memberships.order` has it.
+_RANKED = """
+    SELECT m.*, row_number() OVER (PARTITION BY profile_user_id, pending_profile_id ORDER BY
+        (status = 'active' AND ignored_at IS NULL) DESC, preferred_at DESC NULLS LAST,
+        coalesce(period_end, CASE WHEN rhythm IN ('one_time', 'lifetime') THEN CAST('infinity' AS timestamptz)
+            ELSE CAST('-infinity' AS timestamptz) END) DESC,
+        provider_event_at DESC NULLS LAST, id DESC) AS place,
+        count(*) FILTER (WHERE status = 'active' AND ignored_at IS NULL)
+            OVER (PARTITION BY profile_user_id, pending_profile_id) AS live
+    FROM memberships m WHERE profile_user_id IS NOT NULL OR pending_profile_id IS NOT NULL
+"""
+_COUNTS = f"(SELECT * FROM ({_RANKED}) AS ranked WHERE place = 1) AS m"  # noqa: S608 - our own names
+_DIFFERS = """
+    (h.membership = 'pro') <> (m.live > 0) OR (h.status = 'active') <> (m.live > 0)
+    OR (h.payment_provider, h.billing_cycle_start, h.billing_cycle_end, h.next_credit_renewal, h.provider_event_at,
+        h.cancel_at_period_end, CASE m.provider WHEN 'whop' THEN h.whop_membership_id ELSE h.stripe_subscription_id END)
+    IS DISTINCT FROM (m.provider, m.period_start, m.period_end, m.next_credits_at, m.provider_event_at,
+        m.cancel_at_period_end, m.external_id)
+"""
+_BESIDE = f"""
+    SELECT r.*, coalesce(r.external_id, 'membership ' || r.id) AS called,
+        (SELECT string_agg(CAST(o.id AS text), ',' ORDER BY o.id) FROM memberships o WHERE o.status = 'active'
+         AND o.ignored_at IS NULL AND o.profile_user_id = r.profile_user_id) AS live_ones
+    FROM ({_RANKED}) AS r
+    WHERE r.profile_user_id IS NOT NULL AND r.status = 'active' AND r.ignored_at IS NULL AND r.place > 1
+"""  # noqa: S608 - our own names
+
 INVARIANTS = (
+    Invariant(
+        "live-membership-has-holder",
+        "Every membership that is paid is held by an account or waits with a purchase, or says why it is ignored.",
+        by_query("""
+            SELECT 'membership:' || id FROM memberships
+            WHERE profile_user_id IS NULL AND pending_profile_id IS NULL AND ignored_at IS NULL AND status = 'active'
+        """),
+    ),
+    Invariant(
+        "columns-follow-memberships",
+        "What a profile or a purchase says about its membership is what the memberships that it holds say.",
+        by_query(f"""
+            SELECT 'profile:' || h.user_id FROM profiles h JOIN {_COUNTS} ON m.profile_user_id = h.user_id
+            WHERE {_DIFFERS}
+            UNION ALL
+            SELECT 'pending_profile:' || h.id FROM pending_profiles h JOIN {_COUNTS} ON m.pending_profile_id = h.id
+            WHERE {_DIFFERS}
+        """),  # noqa: S608 - our own names
+    ),
+    Invariant(
+        "extra-purchases-listed",
+        "Who holds more than one live membership is on support's list, or support decided on just these.",
+        by_query(f"""
+            SELECT 'profile:' || b.profile_user_id FROM ({_BESIDE}) AS b WHERE NOT EXISTS (
+              SELECT FROM extra_purchases x WHERE x.user_id = b.profile_user_id AND
+              CASE WHEN x.resolved_at IS NULL THEN x.replaced_membership_id = b.called
+                   ELSE x.decided_about = b.live_ones END)
+            UNION ALL
+            SELECT 'extra_purchase:' || x.id FROM extra_purchases x
+            WHERE x.resolved_at IS NULL AND x.replaced_membership_id IS NOT NULL AND NOT EXISTS (
+              SELECT FROM ({_BESIDE}) AS b
+              WHERE b.profile_user_id = x.user_id AND b.called = x.replaced_membership_id)
+        """),  # noqa: S608 - our own names
+    ),
     Invariant(
         "one-purchase-per-address",
         "One address has one waiting purchase, and one membership is held by one of them.",
@@ -33,12 +94,12 @@ INVARIANTS = (
     ),
     Invariant(
         "credits-once-per-period",
-        "Credits are given at most once per period, and the audit tells of each period once.",
+        "Credits are granted at most once for each 28 days of a membership.",
         by_query("""
-            SELECT 'credit_renewal:' || max(id) FROM credit_renewals GROUP BY user_id, due_at HAVING count(*) > 1
-            UNION ALL
-            SELECT 'audit_entry:' || max(id) FROM audit_entries WHERE event = 'profile.credits_renewed'
-            GROUP BY facts ->> 'user_id', facts ->> 'due_at' HAVING count(*) > 1
+            SELECT 'credit_period:' || id FROM (
+              SELECT id, starts_at - lag(starts_at) OVER (PARTITION BY membership_id ORDER BY starts_at) AS apart
+              FROM credit_periods WHERE credits > 0) AS granted
+            WHERE apart < interval '27 days'
         """),
     ),
 )

@@ -46,9 +46,12 @@ BREAKS = {
     "claimed-by-existing-profile": """
         INSERT INTO merges (kind, user_id, after, made_by) VALUES ('created', 'user_gone', '{}', 'test')""",
     "credits-once-per-period": """
-        ALTER TABLE credit_renewals DROP CONSTRAINT uq_credit_renewals_user_id_due_at;
-        INSERT INTO credit_renewals (user_id, due_at, renewed_at, credits, used_before)
-        SELECT 'user_a', '2026-11-01', now(), 1000, 0 FROM generate_series(1, 2)""",
+        INSERT INTO credit_periods (membership_id, starts_at, granted_at, credits, used_before)
+        SELECT membership_id, starts_at + interval '5 days', now(), 1000, 0 FROM credit_periods""",
+    "live-membership-has-holder": "INSERT INTO memberships (provider, external_id) VALUES ('whop', 'mem_lost')",
+    "columns-follow-memberships": "UPDATE pending_profiles SET billing_cycle_end = now()",
+    "extra-purchases-listed": """
+        INSERT INTO extra_purchases (user_id, replaced_membership_id) VALUES ('user_a', 'mem_gone')""",
     "never-refunded-more-than-captured": """
         INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state)
         SELECT id, 1, 'eur', 'other', 'test', 'succeeded' FROM payments WHERE state = 'paid'""",

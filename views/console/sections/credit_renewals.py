@@ -1,7 +1,7 @@
-"""New credits that members got, one row per period of 28 days."""
+"""Credits that members got, one row per period of a membership."""
 
 from admin_app.policies.permissions import Permission
-from models import CreditRenewal
+from models import CreditPeriod
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Days, Exactly
@@ -9,13 +9,14 @@ from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
 
-PROFILE = Column("Account", CreditRenewal.user_id, link=("profiles", CreditRenewal.user_id))
-NUMBER = Column("Number", CreditRenewal.id, link=("credit-renewals", CreditRenewal.id))
+PROFILE = Column("Account", CreditPeriod.user_id, link=("profiles", CreditPeriod.user_id))
+NUMBER = Column("Number", CreditPeriod.id, link=("credit-renewals", CreditPeriod.id))
 FACTS = (
     PROFILE,
-    Column("Credits", CreditRenewal.credits, "number"),
-    Column("Used before", CreditRenewal.used_before, "number"),
-    Column("Due", CreditRenewal.due_at, "time"),
+    Column("Membership", CreditPeriod.membership_id, link=("memberships", CreditPeriod.membership_id)),
+    Column("Credits", CreditPeriod.credits, "number"),
+    Column("Used before", CreditPeriod.used_before, "number"),
+    Column("Period begins", CreditPeriod.starts_at, "time"),
 )
 
 
@@ -24,21 +25,22 @@ class CreditRenewalsView(ConsoleModelView):
     listing = ListSpec(
         section="credit-renewals",
         title="Credit renewals",
-        one="renewal",
-        model=CreditRenewal,
-        columns=(NUMBER, *FACTS, Column("Renewed", CreditRenewal.renewed_at, "time", sort="renewed")),
+        one="period of credits",
+        model=CreditPeriod,
+        columns=(NUMBER, *FACTS, Column("Granted", CreditPeriod.granted_at, "time", sort="renewed")),
         sorts={
-            "renewed": Sort("Renewed", CreditRenewal.renewed_at, descending=True),
-            "id": Sort("Order of arrival", CreditRenewal.id, descending=True),
+            "renewed": Sort("Granted", CreditPeriod.granted_at, descending=True),
+            "id": Sort("Order of arrival", CreditPeriod.id, descending=True),
         },
         filters=(
-            Days("renewed", "Renewed", CreditRenewal.renewed_at),
-            Exactly("account", "Account", CreditRenewal.user_id),
+            Days("renewed", "Granted", CreditPeriod.granted_at),
+            Exactly("account", "Account", CreditPeriod.user_id),
+            Exactly("membership", "Membership", CreditPeriod.membership_id),
         ),
-        search=Search(hint="Account, or our number", exact=(CreditRenewal.user_id,), key=CreditRenewal.id),
-        empty="Nobody’s credits have been renewed yet.",
+        search=Search(hint="Account, or our number", exact=(CreditPeriod.user_id,), key=CreditPeriod.id),
+        empty="Nobody has been granted credits yet.",
     )
     record = RecordSpec(
-        title=CreditRenewal.user_id,
-        groups=(Group("Renewal", (*FACTS, Column("Renewed", CreditRenewal.renewed_at, "time"))),),
+        title=CreditPeriod.user_id,
+        groups=(Group("Renewal", (*FACTS, Column("Granted", CreditPeriod.granted_at, "time"))),),
     )

@@ -118,6 +118,7 @@ class PendingProfilesView(ConsoleModelView):
             ),
         ),
         related=(
+            Related("Memberships", "memberships", "purchase", PendingProfile.id),
             Related("Claims and merges", "merges", "purchase", PendingProfile.id),
             Related("Extra purchase", "extra-purchases", "purchase", PendingProfile.id),
             Related("Mails about it", "sent-emails", "purchase", PendingProfile.id),

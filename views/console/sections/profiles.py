@@ -104,6 +104,8 @@ class ProfilesView(ConsoleModelView):
             ),
         ),
         related=(
+            Related("Memberships", "memberships", "account", Profile.user_id),
+            Related("Credits granted", "credit-renewals", "account", Profile.user_id),
             Related("Purchases claimed", "pending-profiles", "claimed_by", Profile.user_id),
             Related("Claims and merges", "merges", "account", Profile.user_id),
             Related("Extra purchases", "extra-purchases", "account", Profile.user_id),

@@ -1,0 +1,82 @@
+"""Who holds more than one live membership: a fact read from the rows whenever they change, for support to decide on."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.services import audit
+from admin_app.services.memberships.order import serving
+from admin_app.services.records import extra_key, membership_key, profile_key
+from models.memberships import ProviderMembership
+from models.people import ExtraPurchase, Profile
+
+ENDED = "the provider ended it"
+NOT_BESIDE = "it is not held beside another any more"
+
+
+def name_of(membership: ProviderMembership) -> str:
+    """The provider's id, or ours where nobody told one."""
+    return membership.external_id or f"membership {membership.id}"
+
+
+def live_ones(rows: Sequence[ProviderMembership]) -> str:
+    """The set that a decision is about, as it is kept with it."""
+    return ",".join(str(row.id) for row in sorted(rows, key=lambda row: row.id) if row.is_live)
+
+
+def see_to(ctx: Ctx, profile: Profile, rows: Sequence[ProviderMembership]) -> None:
+    """One open item for each live membership beside the one that counts, unless support decided on just these."""
+    best = serving(rows)
+    beside = {name_of(row): row for row in rows if row.is_live and row is not best}
+    items = _items(ctx.session, profile, list(beside))
+    decided = live_ones(rows)
+    is_decided = any(
+        one.user_id == profile.user_id and one.resolved_at and one.decided_about == decided for one in items
+    )
+    listed = {one.replaced_membership_id: one for one in items}
+    for name in beside:
+        if not is_decided:
+            _open(ctx, profile, name, listed.get(name))
+    over = {name_of(row) for row in rows if not row.is_live}
+    for item in items:
+        if item.resolved_at is None and item.user_id == profile.user_id and item.replaced_membership_id not in beside:
+            _close(ctx, item, ENDED if item.replaced_membership_id in over else NOT_BESIDE)
+
+
+def _items(session: Session, profile: Profile, names: Sequence[str]) -> Sequence[ExtraPurchase]:
+    mine = (ExtraPurchase.user_id == profile.user_id) & ExtraPurchase.replaced_membership_id.is_not(None)
+    found = select(ExtraPurchase).where(mine | ExtraPurchase.replaced_membership_id.in_(names))
+    return session.scalars(found.order_by(ExtraPurchase.id)).all()
+
+
+def _open(ctx: Ctx, profile: Profile, name: str, item: ExtraPurchase | None) -> None:
+    if item is not None and item.resolved_at is None and item.user_id == profile.user_id:
+        return
+    if item is None:
+        item = ExtraPurchase(user_id=profile.user_id, replaced_membership_id=name, noted_at=ctx.now, version=1)
+        ctx.session.add(item)
+    else:
+        item.user_id, item.noted_at = profile.user_id, ctx.now
+        item.resolved_at = item.resolved_by = item.resolution = item.decided_about = None
+        item.version += 1
+    ctx.session.flush()
+    audit.record(
+        ctx,
+        "purchase.extra",
+        records=[profile_key(profile), membership_key(name), extra_key(item.id)],
+        facts={"user_id": profile.user_id},
+    )
+
+
+def _close(ctx: Ctx, item: ExtraPurchase, because: str) -> None:
+    """What is not true any more leaves nothing to decide."""
+    item.resolved_at, item.resolved_by, item.resolution = ctx.now, ctx.actor.label, because
+    item.version += 1
+    audit.record(
+        ctx,
+        "purchase.extra_resolved",
+        records=[profile_key(item.user_id), membership_key(item.replaced_membership_id or ""), extra_key(item.id)],
+        facts={"user_id": item.user_id, "resolution": because},
+    )

@@ -1,0 +1,217 @@
+"""What a provider tells of one membership, in any order: the newest counts, older news fill what it left open."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from admin_app.context import Ctx
+from admin_app.integrations.ports import Interval, WhopEvent, WhopMembership
+from admin_app.services.audit import Change
+from admin_app.services.memberships import credits
+from admin_app.services.memberships.order import ENDLESS
+from admin_app.services.memberships.rows import UNIT_OF, plan_duration, put
+from models.memberships import IntervalUnit, ProviderMembership, Rhythm
+from models.people import MembershipStatus, PaymentProvider, PlanDuration
+
+MONTHLY_CYCLE = timedelta(days=30)
+GUESSED_WITHIN = timedelta(days=1)
+# Some of a provider's times are of whole seconds: what happened within one has no order that anybody could tell.
+NO_ORDER_WITHIN = timedelta(seconds=1)
+_DAYS = {IntervalUnit.DAY: 1, IntervalUnit.WEEK: 7}
+
+
+@dataclass(frozen=True)
+class PurchaseFacts:
+    """What a provider says about one membership at one moment; None means that it does not say.
+
+    `is_answer`: the provider was asked what the membership is, and did not just tell what happened to it.
+    """
+
+    occurred_at: datetime
+    membership_id: str | None
+    email: str | None = None
+    name: str | None = None
+    whop_user_id: str | None = None
+    plan_duration: str | None = None
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    cancel_at_period_end: bool | None = None
+    is_answer: bool = False
+    provider: PaymentProvider = PaymentProvider.WHOP
+    rhythm: str | None = None
+    interval: Interval | None = None
+    provider_status: str | None = None
+    product_id: str | None = None
+    plan_id: str | None = None
+    customer_id: str | None = None
+    paid_amount: int | None = None
+    paid_currency: str | None = None
+    ignored_because: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        source: WhopEvent | WhopMembership,
+        *,
+        occurred_at: datetime,
+        email: str | None = None,
+        ignored_because: str | None = None,
+    ) -> "PurchaseFacts":
+        return cls(
+            occurred_at=occurred_at,
+            membership_id=source.membership_id if isinstance(source, WhopEvent) else source.id,
+            email=email or source.email,
+            name=source.name,
+            whop_user_id=source.whop_user_id if isinstance(source, WhopEvent) else source.user_id,
+            plan_duration=source.plan_duration,
+            period_start=source.period_start,
+            period_end=source.period_end,
+            cancel_at_period_end=source.cancel_at_period_end,
+            is_answer=isinstance(source, WhopMembership),
+            rhythm=source.rhythm,
+            interval=source.interval,
+            provider_status=source.provider_status,
+            product_id=source.product_id,
+            plan_id=source.plan_id,
+            paid_amount=source.paid_amount,
+            paid_currency=source.paid_currency,
+            ignored_because=ignored_because,
+        )
+
+    @property
+    def told_interval(self) -> tuple[IntervalUnit, int] | None:
+        if self.interval is not None:
+            return IntervalUnit(self.interval[0]), self.interval[1]
+        return (UNIT_OF[self.plan_duration], 1) if self.plan_duration else None
+
+    @property
+    def told_rhythm(self) -> Rhythm | None:
+        if self.rhythm is not None:
+            return Rhythm(self.rhythm)
+        return Rhythm.RECURRING if self.told_interval else None
+
+
+def is_older(row: ProviderMembership, facts: PurchaseFacts, *, purchase: bool) -> bool:
+    """Whether something newer was applied before; deliveries come in any order."""
+    if row.provider_event_at is None:
+        return False
+    if facts.occurred_at == row.provider_event_at:
+        return purchase and row.status is MembershipStatus.INACTIVE
+    return facts.occurred_at < row.provider_event_at
+
+
+def without_order(row: ProviderMembership, facts: PurchaseFacts, **told: object) -> bool:
+    """Whether these news contradict others of the same second: only the provider knows what it is now."""
+    known = row.provider_event_at
+    if facts.is_answer or known is None or abs(facts.occurred_at - known) >= NO_ORDER_WITHIN:
+        return False
+    return any(value not in (None, getattr(row, name)) for name, value in told.items())
+
+
+def paid(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> list[Change]:
+    """The membership is paid and live; a new cycle sets when the next credits are due."""
+    was_live, former_start, former_end = row.is_live, row.period_start, row.period_end
+    values = cycle(row, facts, is_new=is_new) | current(row, facts)
+    values |= {
+        "status": MembershipStatus.ACTIVE,
+        "provider_event_at": facts.occurred_at,
+        "ignored_because": None,
+        "ignored_at": None,
+    }
+    if facts.cancel_at_period_end is not None:
+        values["cancel_at_period_end"] = facts.cancel_at_period_end
+    changes = put(ctx, row, **values)
+    start = row.period_start
+    if start is not None and (is_new or start != former_start or row.next_credits_at is None):
+        credits.begin_cycle(row, start, was_live=was_live and not is_new, former_end=former_end, is_new=is_new)
+    return changes
+
+
+def current(row: ProviderMembership, facts: PurchaseFacts) -> dict[str, Any]:
+    """What the newest news tell about the membership as it is there now."""
+    unit_and_count = facts.told_interval
+    if unit_and_count and facts.interval is None and plan_duration(row) == facts.plan_duration:
+        unit_and_count = None  # known better: the same rhythm with its real length
+    told = {
+        "rhythm": facts.told_rhythm if unit_and_count or facts.rhythm else None,
+        "interval_unit": unit_and_count and unit_and_count[0],
+        "interval_count": unit_and_count and unit_and_count[1],
+        "provider_status": facts.provider_status,
+        "product_id": facts.product_id,
+        "plan_id": facts.plan_id,
+        "provider_user_id": facts.whop_user_id,
+        "provider_customer_id": facts.customer_id,
+        "email": facts.email,
+        "paid_amount": facts.paid_amount,
+        "paid_currency": facts.paid_currency,
+    }
+    values = {name: value for name, value in told.items() if value is not None}
+    if facts.name and not row.name:
+        values["name"] = facts.name
+    return values
+
+
+def filled(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts) -> list[Change]:
+    """What newer news left open or had to guess, older news may still tell; the same whichever came first."""
+    values = {name: value for name, value in current(row, facts).items() if getattr(row, name) is None}
+    values |= corrected(ctx, row, facts)
+    return put(ctx, row, **values)
+
+
+def corrected(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts) -> dict[str, Any]:
+    """The dates of the cycle, where they were guessed from a payment a moment after it began."""
+    start, end = facts.period_start, facts.period_end
+    if start is None or end is None:
+        return {}
+    values: dict[str, Any] = {}
+    guessed = row.period_start
+    if guessed is not None and _soon_after(guessed, start):
+        values |= {"period_start": start, "period_end": end}
+        credits.correct_start(ctx, row, guessed, start)
+    if _soon_after(row.next_credits_at, start + credits.CREDIT_PERIOD):
+        values["next_credits_at"] = start + credits.CREDIT_PERIOD
+    return values
+
+
+def _soon_after(guessed: datetime | None, told: datetime) -> bool:
+    return guessed is not None and timedelta(0) < guessed - told < GUESSED_WITHIN
+
+
+def cycle(row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> dict[str, Any]:
+    """Cycle dates as the news state them, else a default by rhythm that never overrides dates still running."""
+    start, end = facts.period_start, facts.period_end
+    if start is None and end is None and not is_new and _covers(row, facts):
+        return {}
+    # An end that is known already does not begin a cycle.
+    start = start or (row.period_start if end == row.period_end else None) or facts.occurred_at
+    return {"period_start": start, "period_end": end or _end_by_rhythm(row, facts, start)}
+
+
+def _covers(row: ProviderMembership, facts: PurchaseFacts) -> bool:
+    if not row.is_live:
+        return False
+    if row.period_end is None:
+        return row.rhythm in ENDLESS
+    return row.period_end > facts.occurred_at
+
+
+def _end_by_rhythm(row: ProviderMembership, facts: PurchaseFacts, start: datetime) -> datetime | None:
+    """A lifetime, and what was bought once, have no end; a rhythm that nobody told is taken for monthly."""
+    if (facts.told_rhythm or row.rhythm) in ENDLESS:
+        return None
+    told = facts.told_interval
+    unit, count = told or (row.interval_unit, row.interval_count)
+    plan = facts.plan_duration or (plan_duration(row) if told is None else None)
+    if plan == PlanDuration.YEARLY:
+        return _a_year_after(start)
+    if plan == PlanDuration.MONTHLY or unit is None or count is None:
+        # 28 days are 28 days; a month of the calendar is taken for 30.
+        return start + (timedelta(days=count) if unit is IntervalUnit.DAY and count else MONTHLY_CYCLE)
+    return start + timedelta(days=count * _DAYS.get(unit, 365 if unit is IntervalUnit.YEAR else 30))
+
+
+def _a_year_after(start: datetime) -> datetime:
+    try:
+        return start.replace(year=start.year + 1)
+    except ValueError:  # 29 February
+        return start.replace(year=start.year + 1, day=28)

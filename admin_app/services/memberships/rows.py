@@ -1,0 +1,181 @@
+"""The rows of memberships that a holder holds, and how rows are written with their changes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.services import audit
+from admin_app.services.audit import Change
+from admin_app.services.records import pending_key, profile_key
+from models.memberships import IntervalUnit, ProviderMembership, Rhythm
+from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, PlanDuration, Profile
+
+Holder = Profile | PendingProfile
+# Why a membership is ignored: staff deleted the purchase that held it. It comes back when it is paid again.
+DELETED = "deleted by staff"
+UNIT_OF: dict[str, IntervalUnit] = {"monthly": IntervalUnit.MONTH, "yearly": IntervalUnit.YEAR}
+# What a plan's fingerprint is made of: a row that is only seen in columns yet must read like the one made of it.
+TOLD = (
+    *("provider", "external_id", "status", "period_start", "period_end", "cancel_at_period_end", "rhythm"),
+    *("preferred_at", "provider_event_at"),
+)
+
+
+def key(holder: Holder) -> str:
+    return profile_key(holder) if isinstance(holder, Profile) else pending_key(holder)
+
+
+def assign(ctx: Ctx, row: Holder, **values: object) -> list[Change]:
+    """Set the fields and tell what that changed; a row that changes gets a new version."""
+    changes = []
+    for name, after in values.items():
+        before = getattr(row, name)
+        if audit.plain(before) != audit.plain(after):
+            changes.append(Change(name, before, after, key(row)))
+            setattr(row, name, after)
+    if changes:
+        row.version += 1
+        row.updated_at = ctx.now
+    return changes
+
+
+def put(ctx: Ctx, row: ProviderMembership, **values: object) -> list[Change]:
+    """The same for a membership. Only a later time of the same news is no change."""
+    moved = {n: v for n, v in values.items() if audit.plain(getattr(row, n)) != audit.plain(v)}
+    changes = [Change(name, getattr(row, name), after) for name, after in moved.items()]
+    for name, after in moved.items():
+        setattr(row, name, after)
+    if moved.keys() - {"provider_event_at"}:
+        row.version = (row.version or 0) + 1
+        row.updated_at = ctx.now
+    return changes
+
+
+def held(session: Session, holder: Holder) -> list[ProviderMembership]:
+    """The rows that the holder holds, read again, the oldest first."""
+    mine = (
+        ProviderMembership.profile_user_id == holder.user_id
+        if isinstance(holder, Profile)
+        else ProviderMembership.pending_profile_id == holder.id
+    )
+    found = select(ProviderMembership).where(mine).order_by(ProviderMembership.id)
+    return list(session.scalars(found.execution_options(populate_existing=True)))
+
+
+def of(ctx: Ctx, holder: Holder) -> list[ProviderMembership]:
+    """What the holder, who is locked, holds; what only its columns tell of so far becomes a row."""
+    rows = seen(ctx.session, holder)
+    fresh = [row for row in rows if row.id is None]
+    for row in fresh:
+        row.updated_at = ctx.now
+        hand_over(row, holder)
+    ctx.session.add_all(fresh)
+    ctx.session.flush()
+    return rows
+
+
+def seen(session: Session, holder: Holder) -> list[ProviderMembership]:
+    """The same to look at: what only the columns tell of is not stored.
+
+    The earlier system, and whoever else writes the columns, knows no rows.
+    """
+    rows = held(session, holder)
+    return rows if isinstance(holder, PendingProfile) and holder.claimed else _with_columns(session, holder, rows)
+
+
+def as_unclaimed(session: Session, holder: Holder) -> list[ProviderMembership]:
+    """What the purchase or legacy row holds, or held right before the claim that is under way."""
+    return _with_columns(session, holder, held(session, holder))
+
+
+def _with_columns(session: Session, holder: Holder, rows: list[ProviderMembership]) -> list[ProviderMembership]:
+    known = {(row.provider, row.external_id) for row in rows}
+    for provider, external_id, is_live in _told_by_columns(holder):
+        if external_id is None and rows:
+            continue
+        if (provider, external_id) not in known and not _is_there(session, provider, external_id):
+            rows.append(_from_columns(holder, provider, external_id, is_live))
+    return rows
+
+
+def _told_by_columns(holder: Holder) -> Iterator[tuple[PaymentProvider, str | None, bool]]:
+    """Provider, id and whether it is live; of two ids only the one whose provider the columns name can be."""
+    ids = {PaymentProvider.WHOP: holder.whop_membership_id, PaymentProvider.STRIPE: holder.stripe_subscription_id}
+    named = holder.payment_provider or PaymentProvider.WHOP
+    live = holder.membership is Membership.PRO and holder.status is not MembershipStatus.INACTIVE
+    there = [provider for provider, external_id in ids.items() if external_id]
+    if not there and holder.membership is Membership.PRO:
+        yield named, None, live
+    for provider in there:
+        yield provider, ids[provider], live and (provider is named or len(there) == 1)
+
+
+def as_in_columns(holder: Holder, provider: PaymentProvider) -> ProviderMembership | None:
+    """The membership of this provider as the holder's columns tell of it, not stored."""
+    for named, external_id, is_live in _told_by_columns(holder):
+        if named is provider and external_id is not None:
+            return _from_columns(holder, named, external_id, is_live)
+    return None
+
+
+def _is_there(session: Session, provider: PaymentProvider, external_id: str | None) -> bool:
+    return external_id is not None and by_id(session, provider, external_id) is not None
+
+
+def by_id(session: Session, provider: PaymentProvider, external_id: str) -> ProviderMembership | None:
+    """The membership of this provider with this id, read again."""
+    found = select(ProviderMembership).where(
+        ProviderMembership.provider == provider, ProviderMembership.external_id == external_id
+    )
+    return session.scalar(found.execution_options(populate_existing=True))
+
+
+def _from_columns(
+    holder: Holder, provider: PaymentProvider, external_id: str | None, is_live: bool
+) -> ProviderMembership:
+    unit = UNIT_OF.get(holder.plan_duration or "")
+    is_whop = provider is PaymentProvider.WHOP
+    return ProviderMembership(
+        provider=provider,
+        external_id=external_id,
+        rhythm=Rhythm.RECURRING if unit else None,
+        interval_unit=unit,
+        interval_count=1 if unit else None,
+        status=MembershipStatus.ACTIVE if is_live else MembershipStatus.INACTIVE,
+        period_start=holder.billing_cycle_start,
+        period_end=holder.billing_cycle_end,
+        cancel_at_period_end=bool(holder.cancel_at_period_end),
+        next_credits_at=holder.next_credit_renewal,
+        provider_user_id=holder.whop_user_id if is_whop else None,
+        provider_customer_id=None if is_whop else holder.stripe_customer_id,
+        provider_event_at=holder.provider_event_at,
+        created_at=holder.created_at,
+        version=1,
+    )
+
+
+def hand_over(row: ProviderMembership, holder: Holder | None) -> None:
+    """Let the holder hold the membership from now on."""
+    row.profile_user_id = holder.user_id if isinstance(holder, Profile) else None
+    row.pending_profile_id = holder.id if isinstance(holder, PendingProfile) else None
+
+
+def told(rows: Sequence[ProviderMembership]) -> list[dict[str, Any]]:
+    """What a plan about these memberships rests on, for its fingerprint."""
+    return sorted(
+        ({name: audit.plain(getattr(row, name)) for name in TOLD} for row in rows),
+        key=lambda one: (one["provider"], one["external_id"] or ""),
+    )
+
+
+def plan_duration(row: ProviderMembership) -> PlanDuration | None:
+    """As the columns have it: monthly or yearly, and nothing for any other rhythm."""
+    if row.interval_unit is None or row.interval_count is None:
+        return None
+    days = row.interval_count * {"day": 1, "week": 7, "month": 30, "year": 365}[row.interval_unit.value]
+    if days >= 300:
+        return PlanDuration.YEARLY
+    return PlanDuration.MONTHLY if 25 <= days <= 35 else None

@@ -1,0 +1,107 @@
+"""Memberships: what a provider sold, a row each, who holds it, and the credits that each of its periods gave."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, BigId, CreatedAt, Flag, OptionalEmail, Version, text_enum
+from models.people import MembershipStatus, PaymentProvider
+
+
+class Rhythm(StrEnum):
+    """How a membership is paid for: again and again, once for a time, or once for ever."""
+
+    RECURRING = "recurring"
+    ONE_TIME = "one_time"
+    LIFETIME = "lifetime"
+
+
+class IntervalUnit(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class ProviderMembership(Base):
+    """One membership of one provider, as the provider has it now, and who holds it here.
+
+    `external_id` is null for one that an earlier system gave and nobody named. `period_end` is null while there is no
+    end. Held by a profile, or by a purchase that waits for its owner, or ignored with the reason.
+    """
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        UniqueConstraint("provider", "external_id"),
+        CheckConstraint("profile_user_id IS NULL OR pending_profile_id IS NULL", name="one_holder"),
+        CheckConstraint("(ignored_because IS NULL) = (ignored_at IS NULL)", name="ignored_with_reason"),
+        CheckConstraint("(interval_unit IS NULL) = (interval_count IS NULL)", name="whole_interval"),
+        Index("ix_memberships_profile_user_id", "profile_user_id"),
+        Index("ix_memberships_pending_profile_id", "pending_profile_id"),
+        Index("ix_memberships_provider_user_id", "provider_user_id"),
+        Index("ix_memberships_email", "email"),
+        Index("ix_memberships_created_at", "created_at", "id"),
+        Index("ix_memberships_next_credits_at", "next_credits_at", "id",
+              postgresql_where=text("status = 'active' AND profile_user_id IS NOT NULL")),
+        Index("ix_memberships_held_by_nobody", "id",
+              postgresql_where=text("profile_user_id IS NULL AND pending_profile_id IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[BigId]
+    provider: Mapped[PaymentProvider] = mapped_column(text_enum(PaymentProvider, "provider"))
+    external_id: Mapped[str | None]
+    product_id: Mapped[str | None]
+    plan_id: Mapped[str | None]
+    rhythm: Mapped[Rhythm | None] = mapped_column(text_enum(Rhythm, "rhythm"))
+    interval_unit: Mapped[IntervalUnit | None] = mapped_column(text_enum(IntervalUnit, "interval_unit"))
+    interval_count: Mapped[int | None]
+    provider_status: Mapped[str | None] = mapped_column(doc="the provider's own word")
+    status: Mapped[MembershipStatus] = mapped_column(
+        text_enum(MembershipStatus, "status"), server_default=MembershipStatus.ACTIVE.value
+    )
+    period_start: Mapped[datetime | None]
+    period_end: Mapped[datetime | None]
+    cancel_at_period_end: Mapped[Flag]
+    next_credits_at: Mapped[datetime | None] = mapped_column(doc="when the next period of credits begins")
+    provider_user_id: Mapped[str | None]
+    provider_customer_id: Mapped[str | None]
+    email: Mapped[OptionalEmail] = mapped_column(doc="as the provider has it now")
+    name: Mapped[str | None]
+    paid_amount: Mapped[int | None] = mapped_column(BigInteger, doc="minor units")
+    paid_currency: Mapped[str | None]
+    profile_user_id: Mapped[str | None] = mapped_column(ForeignKey("profiles.user_id", ondelete="SET NULL"))
+    pending_profile_id: Mapped[int | None] = mapped_column(ForeignKey("pending_profiles.id", ondelete="SET NULL"))
+    preferred_at: Mapped[datetime | None] = mapped_column(doc="when staff chose it to be the one that counts")
+    moved_from: Mapped[str | None] = mapped_column(doc="who held it before the last move: profile:…, pending_profile:…")
+    moved_at: Mapped[datetime | None]
+    ignored_because: Mapped[str | None]
+    ignored_at: Mapped[datetime | None]
+    provider_event_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    @property
+    def is_live(self) -> bool:
+        return self.status is MembershipStatus.ACTIVE and self.ignored_because is None
+
+
+class CreditPeriod(Base):
+    """The credits of one period of one membership. `credits` is 0 for a period that nobody got anything of."""
+
+    __tablename__ = "credit_periods"
+    __table_args__ = (
+        UniqueConstraint("membership_id", "starts_at"),
+        Index("ix_credit_periods_user_id", "user_id"),
+        Index("ix_credit_periods_granted_at", "granted_at", "id"),
+    )
+
+    id: Mapped[BigId]
+    membership_id: Mapped[int] = mapped_column(ForeignKey("memberships.id", ondelete="CASCADE"))
+    user_id: Mapped[str | None] = mapped_column(doc="the account that got them; null while the purchase waits")
+    starts_at: Mapped[datetime]
+    credits: Mapped[int]
+    used_before: Mapped[int]
+    granted_at: Mapped[datetime]

@@ -1,0 +1,134 @@
+"""A membership goes to another account by a plan and with a reason, and comes back."""
+
+from typing import Any
+
+import pytest
+
+from admin_app.db import Database
+from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
+from admin_app.services import audit, claims, purchases
+from admin_app.services.memberships import moving
+from models import ExtraPurchase, Membership, PendingProfile, ProviderMembership
+from tests.services.factories import (
+    AUDITOR,
+    LATER,
+    NOON,
+    SUPPORT,
+    WHOP,
+    add_profile,
+    add_user,
+    buy,
+    customer,
+    facts,
+    pending_of,
+    profile_of,
+)
+
+
+def the_only(db: Database) -> ProviderMembership:
+    with db.read_only() as session:
+        return session.query(ProviderMembership).filter_by(external_id="mem_1").one()
+
+
+def moved(db: Database, user_id: str, *, reason: str = "bought for her", actor: Any = SUPPORT) -> None:
+    ids = {"membership_id": the_only(db).id, "user_id": user_id}
+    with db.unit_of_work(SUPPORT) as ctx:
+        shown = moving.plan_move(ctx, **ids).fingerprint
+    with db.unit_of_work(actor) as ctx:
+        moving.move(ctx, **ids, reason=reason, shown=shown)
+
+
+def back(db: Database) -> None:
+    number = the_only(db).id
+    with db.unit_of_work(SUPPORT) as ctx:
+        shown = moving.plan_back(ctx, membership_id=number).fingerprint
+    with db.unit_of_work(SUPPORT) as ctx:
+        moving.move_back(ctx, membership_id=number, reason="wrong", shown=shown)
+
+
+def claimed(db: Database) -> None:
+    buy(db)
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        claims.sign_in(ctx)
+        profile = ctx.session.get_one(claims.Profile, "user_a")
+        profile.used_credits = 300
+
+
+def seen(db: Database, user_id: str) -> tuple[Any, ...]:
+    profile = profile_of(db, user_id)
+    assert profile is not None
+    return profile.membership, profile.whop_membership_id, profile.usage_credits, profile.used_credits
+
+
+def test_access_and_what_is_left_of_the_credits_go_along_and_come_back(db: Database) -> None:
+    claimed(db)
+    add_user(db, "user_b", email="b@example.com")
+    moved(db, "user_b")
+    assert seen(db, "user_a") == (Membership.FREE, None, 300, 300)
+    assert seen(db, "user_b") == (Membership.PRO, "mem_1", 700, 0)
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts(occurred_at=NOON + 30 * LATER))
+    renewed = profile_of(db, "user_b")
+    assert renewed is not None
+    assert renewed.billing_cycle_end == NOON + 60 * LATER
+    back(db)
+    assert seen(db, "user_b")[:2] == (Membership.FREE, None)
+    assert seen(db, "user_a")[:2] == (Membership.PRO, "mem_1")
+    with db.read_only() as session:
+        entry = audit.history(session, "profile:user_b")[0]
+    assert (entry.event, entry.reason) == ("membership.moved", "wrong")
+
+
+def test_the_plan_says_what_the_act_does(db: Database) -> None:
+    claimed(db)
+    add_profile(db, "user_b", email="b@example.com")
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = moving.plan_move(ctx, membership_id=the_only(db).id, user_id="user_b")
+    moved(db, "user_b")
+    for user_id in ("user_a", "user_b"):
+        profile = profile_of(db, user_id)
+        planned = {line.field: line.after for line in plan.lines if line.record == f"profile:{user_id}"}
+        assert planned
+        assert {name: getattr(profile, name) for name in planned} == planned
+    assert "Whoever holds it now loses pro access." in plan.consequences
+
+
+def test_to_an_account_that_is_pro_it_is_beside_and_on_the_list(db: Database) -> None:
+    claimed(db)
+    add_profile(db, "user_b", email="b@example.com", membership="pro", whop_membership_id="mem_own")
+    moved(db, "user_b")
+    with db.read_only() as session:
+        open_ones = [(one.user_id, one.replaced_membership_id) for one in session.query(ExtraPurchase)]
+    assert open_ones == [("user_b", "mem_own")]
+    assert seen(db, "user_b")[:2] == (Membership.PRO, "mem_1")
+
+
+def test_from_a_purchase_that_waits_and_back_to_it(db: Database) -> None:
+    pending = buy(db)
+    add_profile(db, "user_b", email="b@example.com")
+    moved(db, "user_b")
+    row = pending_of(db, pending.id)
+    assert row is not None
+    assert (row.claimed, row.membership, row.whop_membership_id) == (False, Membership.FREE, None)
+    assert seen(db, "user_b") == (Membership.PRO, "mem_1", 1000, 0)
+    back(db)
+    row = pending_of(db, pending.id)
+    assert row is not None
+    assert (row.membership, row.whop_membership_id, row.usage_credits) == (Membership.PRO, "mem_1", 1000)
+    with db.read_only() as session:
+        assert session.query(PendingProfile).count() == 1
+
+
+def test_what_is_refused(db: Database) -> None:
+    claimed(db)
+    add_profile(db, "user_b", email="b@example.com")
+    with pytest.raises(Forbidden):
+        moved(db, "user_b", actor=AUDITOR)
+    with pytest.raises(InvalidInput):
+        moved(db, "user_b", reason=" ")
+    with pytest.raises(Conflict):
+        moved(db, "user_a")
+    with pytest.raises(Conflict):
+        back(db)
+    with pytest.raises(PlanMoved), db.unit_of_work(SUPPORT) as ctx:
+        moving.move(ctx, membership_id=the_only(db).id, user_id="user_b", reason="x", shown="made up")

@@ -1,0 +1,124 @@
+"""What Whop sells in all its rhythms, and what of it makes somebody pro."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from admin_app.context import PRO_PRODUCTS
+from admin_app.db import Database
+from admin_app.services import claims, purchases
+from models import (
+    EventState,
+    Membership,
+    MembershipStatus,
+    PendingProfile,
+    PlanDuration,
+    ProviderMembership,
+    Rhythm,
+)
+from tests.services import deliveries
+from tests.services.deliveries import BUYER, deliver
+from tests.services.factories import NOON, WHOP, buy, customer, facts, waiting
+
+DAY = timedelta(days=1)
+
+
+def activated(membership_id: str = "mem_1", at: datetime = NOON, **data: Any) -> bytes:
+    return deliveries.membership("activated", at, id=membership_id, user=BUYER, status="active", **data)
+
+
+def pendings(db: Database) -> list[PendingProfile]:
+    with db.read_only() as session:
+        return session.query(PendingProfile).order_by(PendingProfile.id).all()
+
+
+def rows(db: Database) -> list[ProviderMembership]:
+    with db.read_only() as session:
+        return session.query(ProviderMembership).order_by(ProviderMembership.id).all()
+
+
+@pytest.mark.parametrize(
+    ("plan", "end", "rhythm", "duration"),
+    [
+        ({"plan_type": "one_time"}, None, Rhythm.LIFETIME, None),
+        ({"plan_type": "renewal", "billing_period": 7}, NOON + 7 * DAY, Rhythm.RECURRING, None),
+        ({"plan_type": "renewal", "billing_period": 28}, NOON + 28 * DAY, Rhythm.RECURRING, PlanDuration.MONTHLY),
+        ({"billing_period": 90}, NOON + 90 * DAY, Rhythm.RECURRING, None),
+        ({"billing_period": 365}, NOON.replace(year=2027), Rhythm.RECURRING, PlanDuration.YEARLY),
+    ],
+    ids=["lifetime", "weekly", "28 days", "quarterly", "yearly"],
+)
+def test_a_rhythm_has_its_own_length_and_a_lifetime_no_end(
+    db: Database, plan: dict[str, Any], end: datetime | None, rhythm: Rhythm, duration: PlanDuration | None
+) -> None:
+    assert deliver(db, activated(plan=plan), "one") is EventState.PROCESSED
+    (pending,), (row,) = pendings(db), rows(db)
+    assert (pending.membership, pending.billing_cycle_end, pending.plan_duration) == (Membership.PRO, end, duration)
+    assert (row.rhythm, row.provider_status) == (rhythm, "active")
+
+
+def test_a_lifetime_stays_live_when_its_payment_is_told_after_years(db: Database) -> None:
+    deliver(db, activated(plan={"plan_type": "one_time"}), "one")
+    deliver(db, deliveries.payment(NOON + 1000 * DAY, user=BUYER), "two")
+    (pending,) = pendings(db)
+    assert (pending.billing_cycle_start, pending.billing_cycle_end) == (NOON, None)
+
+
+def test_a_plan_that_costs_nothing_is_seen_and_makes_nobody_pro(db: Database) -> None:
+    free = {"plan_type": "renewal", "billing_period": 30, "initial_price": 0, "renewal_price": 0}
+    assert deliver(db, activated(plan=free), "one") is EventState.IGNORED
+    assert pendings(db) == []
+    (row,) = rows(db)
+    assert (row.ignored_because, row.profile_user_id, row.pending_profile_id) == ("its plan costs nothing", None, None)
+    # what does not say what was bought changes nothing about that
+    assert deliver(db, deliveries.payment(NOON + DAY, user=BUYER), "two") is EventState.IGNORED
+    assert pendings(db) == []
+
+
+@pytest.mark.parametrize(("product", "state"), [("prod_pro", EventState.PROCESSED), ("prod_shop", EventState.IGNORED)])
+def test_only_the_products_of_the_setting_make_pro(db: Database, product: str, state: EventState) -> None:
+    db._sessions.configure(info={PRO_PRODUCTS: frozenset({"prod_pro"})})
+    assert deliver(db, activated(product={"id": product}), "one") is state
+    assert len(pendings(db)) == (state is EventState.PROCESSED)
+    (row,) = rows(db)
+    assert row.product_id == product
+
+
+def test_what_names_no_membership_makes_nobody_pro(db: Database) -> None:
+    assert deliver(db, deliveries.payment(NOON, membership_id=None, user=BUYER), "one") is EventState.PARKED
+    assert (pendings(db), rows(db)) == ([], [])
+
+
+def test_a_user_named_by_its_bare_id_is_taken_in(db: Database) -> None:
+    body = deliveries.membership("activated", NOON, status="active", email="buyer@example.com", user="user_x")  # type: ignore[arg-type]
+    assert deliver(db, body, "one") is EventState.PROCESSED
+    (pending,) = pendings(db)
+    assert pending.whop_user_id == "user_x"
+
+
+def test_the_buyer_corrects_the_address_and_it_waits_under_the_new_one(db: Database) -> None:
+    pending = buy(db, "jnae@example.com")
+    with db.unit_of_work(WHOP) as ctx:
+        ctx.session.get_one(PendingProfile, pending.id).token = "old"
+        purchases.record(ctx, facts("jane@example.com", whop_user_id="user_whop2", occurred_at=NOON + DAY))
+        row = waiting(ctx, "jane@example.com")
+        assert (row.id, row.token, row.whop_user_id) == (pending.id, None, "user_whop2")
+    (membership,) = rows(db)
+    assert (membership.email, membership.provider_user_id) == ("jane@example.com", "user_whop2")
+
+    with db.unit_of_work(customer("user_old", "jnae@example.com")) as ctx:
+        assert claims.sign_in(ctx).outcome == "none"
+    with db.unit_of_work(customer("user_new", "jane@example.com")) as ctx:
+        assert claims.sign_in(ctx).outcome == "created"
+
+
+def test_a_claimed_membership_that_is_handed_on_stays_and_shows_whose_it_is_there(db: Database) -> None:
+    buy(db)
+
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        claims.sign_in(ctx)
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts("other@example.com", whop_user_id="user_whop2", occurred_at=NOON + DAY))
+    (row,) = rows(db)
+    assert (row.profile_user_id, row.email, row.status) == ("user_a", "other@example.com", MembershipStatus.ACTIVE)

@@ -1,0 +1,206 @@
+"""Memberships of providers: who holds each, which are paid, and the command that moves one to another account."""
+
+from types import MappingProxyType
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from admin_app.services.memberships import moving
+from admin_app.services.memberships.extras import name_of
+from admin_app.services.plans import Plan
+from models import MembershipStatus, PaymentProvider, PendingProfile, Profile, ProviderMembership, Rhythm
+from views.console.base import ConsoleModelView, ConsoleView, command, reads
+from views.console.columns import Column, record_address
+from views.console.filters import Choice, Days, Exactly, YesNo
+from views.console.list_specs import ListSpec, Sort
+from views.console.plan_pages import CommandPage, form_text
+from views.console.records import Command, Group, RecordSpec, Related
+from views.console.searching import Search
+from views.reading import read_session
+
+MEMBERSHIP = "/<int(max=9223372036854775807):membership_id>"
+NUMBER = Column("Number", ProviderMembership.id, link=("memberships", ProviderMembership.id))
+EXTERNAL = Column("Provider’s id", ProviderMembership.external_id, "code")
+STATUS = Column("Status", ProviderMembership.status, "badge")
+ACCOUNT = Column("Account", ProviderMembership.profile_user_id, link=("profiles", ProviderMembership.profile_user_id))
+PURCHASE = Column(
+    "Purchase",
+    PendingProfile.email,
+    through=ProviderMembership.pending_profile_id,
+    link=("purchases", ProviderMembership.pending_profile_id),
+)
+COUNTS = Column(
+    "Whop membership that counts", Profile.whop_membership_id, "code", through=ProviderMembership.profile_user_id
+)
+
+
+class MembershipsView(ConsoleModelView):
+    permissions = reads(Permission.PURCHASES_READ)
+    listing = ListSpec(
+        section="memberships",
+        title="Memberships",
+        one="membership",
+        model=ProviderMembership,
+        lead="What Whop and Stripe sold, and who holds it here. The best live one of an account counts.",
+        columns=(
+            NUMBER,
+            EXTERNAL,
+            Column("Product", ProviderMembership.product_id, "code"),
+            STATUS,
+            Column("Ends", ProviderMembership.period_end, "time"),
+            ACCOUNT,
+            PURCHASE,
+            COUNTS,
+            Column("Came in", ProviderMembership.created_at, "time", sort="made"),
+        ),
+        sorts={"made": Sort("Came in", ProviderMembership.created_at, descending=True)},
+        filters=(
+            Choice.of("provider", "Provider", ProviderMembership.provider, PaymentProvider),
+            Choice.of("status", "Status", ProviderMembership.status, MembershipStatus),
+            Choice.of("rhythm", "Rhythm", ProviderMembership.rhythm, Rhythm),
+            YesNo("ignored", "Ignored", ProviderMembership.ignored_at.is_not(None)),
+            Days("made", "Came in", ProviderMembership.created_at),
+            Exactly("account", "Account", ProviderMembership.profile_user_id),
+            Exactly("purchase", "Purchase", ProviderMembership.pending_profile_id),
+        ),
+        search=Search(
+            hint="Provider's id, provider's user, account or e-mail there, or our number",
+            emails=(ProviderMembership.email,),
+            exact=(
+                ProviderMembership.external_id,
+                ProviderMembership.provider_user_id,
+                ProviderMembership.profile_user_id,
+            ),
+            key=ProviderMembership.id,
+        ),
+        empty="A membership appears when somebody pays.",
+    )
+    record = RecordSpec(
+        title=ProviderMembership.external_id,
+        badge=STATUS,
+        groups=(
+            Group(
+                "Held by", (ACCOUNT, PURCHASE, COUNTS, Column("Ignored because", ProviderMembership.ignored_because))
+            ),
+            Group(
+                "Paid",
+                (
+                    STATUS,
+                    Column("Rhythm", ProviderMembership.rhythm),
+                    Column("Every", ProviderMembership.interval_count, "number"),
+                    Column("Unit", ProviderMembership.interval_unit),
+                    Column("Period starts", ProviderMembership.period_start, "time"),
+                    Column("Period ends", ProviderMembership.period_end, "time"),
+                    Column("Cancels at period end", ProviderMembership.cancel_at_period_end, "yes_no"),
+                    Column("Next credits", ProviderMembership.next_credits_at, "time"),
+                ),
+            ),
+            Group(
+                "At the provider",
+                (
+                    Column("Provider", ProviderMembership.provider),
+                    EXTERNAL,
+                    Column("Its word", ProviderMembership.provider_status),
+                    Column("Product", ProviderMembership.product_id, "code"),
+                    Column("Plan", ProviderMembership.plan_id, "code"),
+                    Column("User", ProviderMembership.provider_user_id, "code"),
+                    Column("Customer", ProviderMembership.provider_customer_id, "code"),
+                    Column("E-mail there", ProviderMembership.email),
+                    Column("Name there", ProviderMembership.name),
+                ),
+            ),
+            Group(
+                "Record",
+                (
+                    Column("Moved from", ProviderMembership.moved_from, "code"),
+                    Column("Moved", ProviderMembership.moved_at, "time"),
+                    Column("Chosen to count", ProviderMembership.preferred_at, "time"),
+                    Column("Last provider event", ProviderMembership.provider_event_at, "time"),
+                    Column("Came in", ProviderMembership.created_at, "time"),
+                    Column("Last changed", ProviderMembership.updated_at, "time"),
+                ),
+            ),
+        ),
+        related=(
+            Related("Credits granted", "credit-renewals", "membership", ProviderMembership.id),
+            Related("Provider events", "webhook-events", "subject", ProviderMembership.external_id),
+        ),
+        commands=(
+            Command(
+                label="Move to another account",
+                permission=Permission.PURCHASES_CLAIM,
+                address=lambda key: f"/admin/memberships/{key}/move",
+                when=lambda values: values["ignored_because"] is None,
+                tone="primary",
+            ),
+            Command(
+                label="Move it back",
+                permission=Permission.PURCHASES_UNDO,
+                address=lambda key: f"/admin/memberships/{key}/move-back",
+                when=lambda values: values["moved_from"] is not None,
+            ),
+        ),
+    )
+
+
+class MembershipCommandsView(ConsoleView):
+    """Move a membership to another account, and back."""
+
+    permissions = MappingProxyType({"move": Permission.PURCHASES_CLAIM, "move_back": Permission.PURCHASES_UNDO})
+
+    def __init__(self) -> None:
+        super().__init__(name="Membership commands", endpoint="membership-commands", url="/admin/memberships")
+
+    @command(f"{MEMBERSHIP}/move")
+    def move(self, membership_id: int) -> ResponseReturnValue:
+        user_id = request.values.get("user_id", "").strip()
+
+        def plan(ctx: Ctx) -> Plan | None:
+            return moving.plan_move(ctx, membership_id=membership_id, user_id=user_id) if user_id else None
+
+        def act(ctx: Ctx) -> str:
+            moving.move(
+                ctx,
+                membership_id=membership_id,
+                user_id=user_id,
+                reason=form_text("reason"),
+                shown=form_text("fingerprint"),
+            )
+            return f"The membership is held by {user_id} now."
+
+        return self._page(
+            membership_id,
+            plan=plan,
+            act=act,
+            button="Move the membership",
+            title="Move to another account",
+            template="console/purchases/move.html",
+            more={"user_id": user_id},
+        ).respond()
+
+    @command(f"{MEMBERSHIP}/move-back")
+    def move_back(self, membership_id: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            moving.move_back(
+                ctx, membership_id=membership_id, reason=form_text("reason"), shown=form_text("fingerprint")
+            )
+            return "The membership is back where it was."
+
+        return self._page(
+            membership_id,
+            plan=lambda ctx: moving.plan_back(ctx, membership_id=membership_id),
+            act=act,
+            button="Move it back",
+            title="Move the membership back",
+        ).respond()
+
+    def _page(self, membership_id: int, **parts: object) -> CommandPage:
+        address = record_address("memberships", membership_id)
+        row = read_session().get(ProviderMembership, membership_id)
+        if row is None:
+            raise NotFound(moving.GONE)
+        shown = {"done": address, "cancel": address, "subtitle": f"Membership {name_of(row)}"}
+        return CommandPage(view=self, **(shown | parts))  # type: ignore[arg-type]
