@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, Count, CreatedAt, Flag, Version, text_enum
+from models.base import Base, BigId, Count, CreatedAt, Flag, Money, MoneyFromZero, Version, text_enum
 from models.clients import BillingStatus, Client, billing_status
 
 
@@ -34,7 +34,9 @@ class Subscription(Base):
     status: Mapped[str] = mapped_column(doc="Stripe's own word")
     collection_paused: Mapped[bool] = mapped_column(server_default=text("false"))
     currency: Mapped[str | None]
-    monthly_amount: Mapped[Count] = mapped_column(doc="all items after discounts for ever, brought to one month")
+    monthly_amount: Mapped[MoneyFromZero] = mapped_column(
+        doc="all items after discounts for ever, brought to one month"
+    )
     price_id: Mapped[str | None]
     trial_end: Mapped[datetime | None]
     current_period_start: Mapped[datetime | None]
@@ -44,7 +46,7 @@ class Subscription(Base):
     canceled_at: Mapped[datetime | None] = mapped_column(doc="when the cancellation was asked for")
     ended_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
-    amount_due: Mapped[Count] = mapped_column(doc="of the open invoices")
+    amount_due: Mapped[MoneyFromZero] = mapped_column(doc="of the open invoices")
     past_due_since: Mapped[datetime | None]
     next_payment_attempt: Mapped[datetime | None]
     fetched_at: Mapped[datetime]
@@ -121,8 +123,8 @@ class BillingChange(Base):
     status_before: Mapped[BillingStatus] = mapped_column(billing_status)
     status_after: Mapped[BillingStatus] = mapped_column(billing_status)
     currency: Mapped[str | None]
-    monthly_before: Mapped[Count]
-    monthly_after: Mapped[Count]
+    monthly_before: Mapped[MoneyFromZero]
+    monthly_after: Mapped[MoneyFromZero]
     movement: Mapped[Movement] = mapped_column(text_enum(Movement, "movement"), server_default=Movement.NONE.value)
     cause: Mapped[str] = mapped_column(doc="stripe, override, override_ended, trial, comparison")
 
@@ -179,7 +181,7 @@ class MonthLine(Base):
     kind: Mapped[str]
     at: Mapped[datetime]
     currency: Mapped[str]
-    amount: Mapped[int] = mapped_column(doc="minor units, negative for what went away")
+    amount: Mapped[Money] = mapped_column(doc="minor units, negative for what went away")
     about: Mapped[str]
 
 
