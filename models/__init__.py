@@ -5,6 +5,7 @@ from models.base import Base
 from models.billing import (
     BillingChange,
     BillingOverride,
+    ClientCustomer,
     CreditRenewal,
     MonthClosing,
     MonthLine,
@@ -17,6 +18,7 @@ from models.drift import DriftFinding, DriftRun, DriftState
 from models.exports import Export, ExportChunk, ExportFormat, ExportState
 from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
+from models.invariants import InvariantCheck, InvariantFinding
 from models.merges import Merge, MergeKind
 from models.money import (
     RESERVING,
@@ -78,6 +80,7 @@ __all__ = [
     "CallState",
     "CanceledBecause",
     "Client",
+    "ClientCustomer",
     "CreditRenewal",
     "DriftFinding",
     "DriftRun",
@@ -90,6 +93,8 @@ __all__ = [
     "ExtraPurchase",
     "FlagChange",
     "Guest",
+    "InvariantCheck",
+    "InvariantFinding",
     "MailState",
     "Meeting",
     "Membership",

@@ -259,6 +259,16 @@ def _about_billing(queue: App, bench: Bench, back_off: BackOff) -> None:
     def ask_about_billing(client_id: int) -> None:
         billing.ask(bench, client_id)
 
+    @queue.task(name="ask_about_subscription", retry=back_off)
+    @failing_by_code
+    def ask_about_subscription(subscription_id: str) -> None:
+        billing.ask_about_one(bench, subscription_id)
+
+    @_every("*/2 * * * *", queue, "queue_waiting_subscriptions")
+    @failing_by_code
+    def queue_waiting_subscriptions(timestamp: int) -> None:
+        billing.queue_waiting(bench)
+
     @queue.task(name="extend_trial", retry=back_off)
     @failing_by_code
     def extend_trial(subscription_id: str, until: str, key: str) -> None:
