@@ -39,7 +39,8 @@ IN_FORCE = (
 DERIVED = (*IN_FORCE, "stripe_customer_id")
 # What a subscription puts there and takes along when it goes to somebody else; a trial that began is used for good.
 OF_NO_SUBSCRIPTION: Mapping[str, Any] = MappingProxyType(
-    {"pending_cancellation": False, "cancellation_requested_at": None, "trial_ends_at": None}
+    dict.fromkeys(("cancellation_requested_at", "trial_ends_at", "stripe_subscription_id"))
+    | {"pending_cancellation": False}
 )
 BY_THE_CLOCK = "the clock"
 # A row's status between its making and its first writing, in one transaction.
