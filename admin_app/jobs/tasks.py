@@ -16,6 +16,7 @@ from admin_app.jobs import (
     events,
     exports,
     guests,
+    invariants,
     mails,
     memberships,
     purchases,
@@ -186,6 +187,12 @@ def _recurring(queue: App, bench: Bench) -> None:
     @failing_by_code
     def expire_exports(timestamp: int) -> None:
         exports.expire(bench)
+
+    # At a quiet hour, and never twice at once.
+    @_every("11 3 * * *", queue, "check_invariants", lock="check_invariants")
+    @failing_by_code
+    def check_invariants(timestamp: int) -> None:
+        invariants.check(bench)
 
     @_every("41 3 * * *", queue, "forget_failed_jobs")
     async def forget_failed_jobs(timestamp: int) -> None:
