@@ -174,4 +174,20 @@ def test_the_command_says_each_rule_and_ends_badly_when_one_is_broken(house: Hou
         ctx.session.execute(text(BREAKS["parked-event-says-why"]))
     told = run(args=["verify"])
     assert told.exit_code == 1
-    assert "BROKEN  A delivery that waits for a person says what it waits for.\n          webhook_event:" in told.output
+    (line,) = [" ".join(line.split()) for line in told.output.splitlines() if "BROKEN" in line]
+    assert line == "parked-event-says-why BROKEN 1 A delivery that waits for a person says what it waits for."
+    assert "parked-event-says-why: 1. Look at:\n  webhook_event:" in told.output
+    assert " ".join(told.output.splitlines()[0].split()) == "Rule Holds How many What must be true"
+
+
+def test_more_than_a_few_records_are_counted_and_the_first_are_named(house: House) -> None:
+    with house.db.unit_of_work(Job("test")) as ctx:
+        ctx.session.execute(
+            text(
+                "INSERT INTO webhook_events (provider, external_id, type, body, state)"
+                " SELECT 'whop', 'm' || n, 't', '', 'parked' FROM generate_series(1, 1200) n"
+            )
+        )
+    told = house.app.test_cli_runner().invoke(args=["verify"])
+    assert "parked-event-says-why: more than 1,000. Look at:" in told.output
+    assert told.output.count("  webhook_event:") == invariants.SHOWN

@@ -10,9 +10,9 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import billing, billing_mapping
+from admin_app.services import billing, billing_mapping, billing_owners
 from admin_app.services.amounts import money_text
-from models import BillingOverride, BillingStatus, Client, Subscription
+from models import BillingOverride, BillingStatus, Client, ClientCustomer, Subscription
 from views.console.columns import age_text, plain_text, record_address, time_text
 from views.console.viewer import Viewer
 
@@ -44,7 +44,7 @@ class Line:
 
 
 def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> dict[str, Any]:
-    """What `console/clients/billing_panel.html` shows, by one query."""
+    """What `console/clients/billing_panel.html` shows, by two queries."""
     rows = session.execute(_OF_CLIENT.where(Client.id == client_id)).all()
     if not rows:
         return {}
@@ -57,6 +57,7 @@ def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> di
         "override": _override(override, now, viewer.zone),
         "subscription": _subscription(counts, now, viewer.zone),
         "others": max(0, len(subscriptions) - 1),
+        "customers": [_customer(each, client, viewer.zone) for each in billing_owners.customers_of(session, client.id)],
         "pages": _pages(client, counts),
         "commands": list(_commands(client, subscriptions, override, viewer)),
         "pending": _pending(counts, now, viewer.zone),
@@ -146,6 +147,19 @@ def _subscription(found: Subscription | None, now: datetime, zone: ZoneInfo) -> 
         "href": record_address("subscriptions", found.id),
         "name": found.stripe_subscription_id,
         "counted": COUNTED,
+    }
+
+
+def _customer(found: ClientCustomer, client: Client, zone: ZoneInfo) -> dict[str, Any]:
+    """One of the customers that the client is at Stripe, the one that is shown first."""
+    told = [part for part in (found.email, found.name) if part]
+    told += [f"since {time_text(found.since, zone)}"] if found.since else []
+    told += [f"deleted at Stripe, heard {time_text(found.deleted_at, zone)}"] if found.deleted_at else []
+    return {
+        "id": found.stripe_customer_id,
+        "href": record_address("client-customers", found.id),
+        "told": " · ".join(told),
+        "counts": found.stripe_customer_id == client.stripe_customer_id,
     }
 
 
