@@ -59,7 +59,7 @@ class CustomerCommandsView(ConsoleView):
             done=address,
             template="console/clients/customer_form.html",
             hidden={"client": typed or ""},
-            more={"typed": typed or ""},
+            more={"wanted": typed or ""},
         ).respond()
 
 
