@@ -204,10 +204,14 @@ def _billing(session: Session, client_id: int) -> dict[str, Any]:
         since=NOW,
         until=NOW + timedelta(days=36_500),
     )
+    customer = m.ClientCustomer(
+        client_id=client_id, stripe_customer_id=HOSTILE, email="office@example.com", name=HOSTILE, since=NOW
+    )
     renewal = m.CreditRenewal(user_id="user_1", due_at=NOW, renewed_at=NOW, credits=1000, used_before=700)
-    session.add_all([subscription, override, renewal])
+    session.add_all([subscription, override, customer, renewal])
     session.flush()
-    return {"subscriptions": subscription.id, "billing-overrides": override.id, "credit-renewals": renewal.id}
+    made = {"subscriptions": subscription.id, "client-customers": customer.id}
+    return made | {"billing-overrides": override.id, "credit-renewals": renewal.id}
 
 
 def _money(session: Session, booking_id: int) -> dict[str, Any]:

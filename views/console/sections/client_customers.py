@@ -41,8 +41,8 @@ class ClientCustomersView(ConsoleModelView):
             Exactly("email", "E-mail", ClientCustomer.email),
         ),
         search=Search(
-            hint="Stripe's id of a customer, the whole e-mail, or our number",
-            exact=(ClientCustomer.stripe_customer_id, ClientCustomer.email),
+            hint="Stripe's id of a customer, or our number",
+            exact=(ClientCustomer.stripe_customer_id,),
             key=ClientCustomer.id,
         ),
         empty="Customers appear here as soon as Stripe tells of a subscription.",
