@@ -5,6 +5,7 @@ from models.base import Base
 from models.billing import (
     BillingChange,
     BillingOverride,
+    ClientCustomer,
     CreditRenewal,
     MonthClosing,
     MonthLine,
@@ -17,6 +18,7 @@ from models.drift import DriftFinding, DriftRun, DriftState
 from models.exports import Export, ExportChunk, ExportFormat, ExportState
 from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
+from models.invariants import InvariantCheck, InvariantFinding
 from models.memberships import CreditPeriod, IntervalUnit, ProviderMembership, Rhythm
 from models.merges import Merge, MergeKind
 from models.money import (
@@ -79,6 +81,7 @@ __all__ = [
     "CallState",
     "CanceledBecause",
     "Client",
+    "ClientCustomer",
     "CreditPeriod",
     "CreditRenewal",
     "DriftFinding",
@@ -93,6 +96,8 @@ __all__ = [
     "FlagChange",
     "Guest",
     "IntervalUnit",
+    "InvariantCheck",
+    "InvariantFinding",
     "MailState",
     "Meeting",
     "Membership",

@@ -33,6 +33,10 @@ Flag = Annotated[bool, mapped_column(server_default=text("false"))]
 CreatedAt = Annotated[datetime, mapped_column(server_default=text("now()"))]
 Version = Annotated[int, mapped_column(server_default=text("1"))]
 Count = Annotated[int, mapped_column(server_default=text("0"))]
+# Minor units of a currency. 32 bit end at 21,474,836.47, and earlier where a currency has small units.
+Money = Annotated[int, mapped_column(BigInteger)]
+OptionalMoney = Annotated[int | None, mapped_column(BigInteger)]
+MoneyFromZero = Annotated[int, mapped_column(BigInteger, server_default=text("0"))]
 
 
 def text_enum(kind: type[StrEnum], name: str) -> Enum:

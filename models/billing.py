@@ -4,10 +4,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, Count, CreatedAt, Flag, Version, text_enum
+from models.base import Base, BigId, Count, CreatedAt, Flag, Money, MoneyFromZero, OptionalEmail, Version, text_enum
 from models.clients import BillingStatus, Client, billing_status
 
 
@@ -31,10 +31,15 @@ class Subscription(Base):
     )
     stripe_subscription_id: Mapped[str] = mapped_column(unique=True)
     stripe_customer_id: Mapped[str]
+    named_client_id: Mapped[int | None] = mapped_column(
+        BigInteger, doc="the client that its own metadata names, who need not be here yet"
+    )
     status: Mapped[str] = mapped_column(doc="Stripe's own word")
     collection_paused: Mapped[bool] = mapped_column(server_default=text("false"))
     currency: Mapped[str | None]
-    monthly_amount: Mapped[Count] = mapped_column(doc="all items after discounts for ever, brought to one month")
+    monthly_amount: Mapped[MoneyFromZero] = mapped_column(
+        doc="all items after discounts for ever, brought to one month"
+    )
     price_id: Mapped[str | None]
     trial_end: Mapped[datetime | None]
     current_period_start: Mapped[datetime | None]
@@ -44,10 +49,45 @@ class Subscription(Base):
     canceled_at: Mapped[datetime | None] = mapped_column(doc="when the cancellation was asked for")
     ended_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
-    amount_due: Mapped[Count] = mapped_column(doc="of the open invoices")
+    amount_due: Mapped[MoneyFromZero] = mapped_column(doc="of the open invoices")
     past_due_since: Mapped[datetime | None]
     next_payment_attempt: Mapped[datetime | None]
     fetched_at: Mapped[datetime]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+    client: Mapped[Client | None] = relationship(lazy="raise")
+
+
+class ClientCustomer(Base):
+    """A customer at Stripe who is a client here, or pays for something although nobody here knows them.
+
+    A client may have several. The one whose subscription counts stands in `clients.stripe_customer_id` as well.
+    """
+
+    __tablename__ = "client_customers"
+    __table_args__ = (
+        Index("ix_client_customers_client_id", "client_id", "id"),
+        Index("ix_client_customers_created_at", "created_at", "id"),
+        Index("ix_client_customers_email", "email"),
+        Index("ix_client_customers_named_client_id", "named_client_id",
+              postgresql_where=text("named_client_id IS NOT NULL")),
+    )  # fmt: skip
+
+    id: Mapped[BigId]
+    client_id: Mapped[int | None] = mapped_column(
+        ForeignKey("clients.id", ondelete="SET NULL"), doc="null: nobody here is this customer"
+    )
+    stripe_customer_id: Mapped[str] = mapped_column(unique=True)
+    since: Mapped[datetime | None] = mapped_column(doc="since when it is this client's")
+    named_client_id: Mapped[int | None] = mapped_column(
+        BigInteger, doc="the client that Stripe's metadata names, who need not be here yet"
+    )
+    email: Mapped[OptionalEmail]
+    name: Mapped[str | None]
+    deleted_at: Mapped[datetime | None] = mapped_column(doc="when it was heard that it is deleted at Stripe")
+    last_seen_at: Mapped[datetime | None] = mapped_column(doc="when Stripe was last asked; null: noted here only")
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -121,8 +161,8 @@ class BillingChange(Base):
     status_before: Mapped[BillingStatus] = mapped_column(billing_status)
     status_after: Mapped[BillingStatus] = mapped_column(billing_status)
     currency: Mapped[str | None]
-    monthly_before: Mapped[Count]
-    monthly_after: Mapped[Count]
+    monthly_before: Mapped[MoneyFromZero]
+    monthly_after: Mapped[MoneyFromZero]
     movement: Mapped[Movement] = mapped_column(text_enum(Movement, "movement"), server_default=Movement.NONE.value)
     cause: Mapped[str] = mapped_column(doc="stripe, override, override_ended, trial, comparison")
 
@@ -179,7 +219,7 @@ class MonthLine(Base):
     kind: Mapped[str]
     at: Mapped[datetime]
     currency: Mapped[str]
-    amount: Mapped[int] = mapped_column(doc="minor units, negative for what went away")
+    amount: Mapped[Money] = mapped_column(doc="minor units, negative for what went away")
     about: Mapped[str]
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, Count, CreatedAt, Version, text_enum
+from models.base import Base, BigId, Count, CreatedAt, Money, MoneyFromZero, OptionalMoney, Version, text_enum
 
 
 class PaymentState(StrEnum):
@@ -97,13 +97,13 @@ class Payment(Base):
     state: Mapped[PaymentState] = mapped_column(
         text_enum(PaymentState, "state"), server_default=PaymentState.OPEN.value
     )
-    amount: Mapped[int] = mapped_column(doc="what was asked for")
+    amount: Mapped[Money] = mapped_column(doc="what was asked for")
     currency: Mapped[str]
-    captured_amount: Mapped[Count]
-    reserved_amount: Mapped[int] = mapped_column(
-        server_default=text("0"), doc="refunded or on its way back: the sum of the refunds in a RESERVING state"
+    captured_amount: Mapped[MoneyFromZero]
+    reserved_amount: Mapped[MoneyFromZero] = mapped_column(
+        doc="refunded or on its way back: the sum of the refunds in a RESERVING state"
     )
-    fee_amount: Mapped[int | None] = mapped_column(doc="what Stripe kept; null: not told yet")
+    fee_amount: Mapped[OptionalMoney] = mapped_column(doc="what Stripe kept; null: not told yet")
     stripe_checkout_session_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_charge_id: Mapped[str | None] = mapped_column(unique=True)
@@ -112,7 +112,7 @@ class Payment(Base):
     dispute_id: Mapped[str | None] = mapped_column(unique=True)
     dispute_status: Mapped[str | None]
     dispute_reason: Mapped[str | None]
-    dispute_amount: Mapped[int | None]
+    dispute_amount: Mapped[OptionalMoney]
     dispute_due_by: Mapped[datetime | None]
     dispute_lost_at: Mapped[datetime | None] = mapped_column(
         doc="when that was heard; null again if it is won after all"
@@ -138,7 +138,7 @@ class Refund(Base):
 
     id: Mapped[BigId]
     payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"))
-    amount: Mapped[int] = mapped_column(doc="minor units")
+    amount: Mapped[Money] = mapped_column(doc="minor units")
     currency: Mapped[str]
     state: Mapped[RefundState] = mapped_column(
         text_enum(RefundState, "state"), server_default=RefundState.REQUESTED.value

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, tex
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, CreatedAt, Email, OptionalEmail, Version, search_index, text_enum
+from models.base import Base, BigId, CreatedAt, Email, MoneyFromZero, OptionalEmail, Version, search_index, text_enum
 
 
 class BookingStatus(StrEnum):
@@ -72,7 +72,7 @@ class SessionType(Base):
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
     title: Mapped[str]
     minutes: Mapped[int]
-    price_amount: Mapped[int] = mapped_column(server_default=text("0"), doc="minor units")
+    price_amount: Mapped[MoneyFromZero] = mapped_column(doc="minor units")
     price_currency: Mapped[str] = mapped_column(server_default="usd")
     calendly_event_type_id: Mapped[str | None] = mapped_column(unique=True)
     calendly_event_type_uri: Mapped[str | None] = mapped_column(unique=True)
@@ -115,7 +115,7 @@ class Booking(Base):
         text_enum(BookingStatus, "status"), server_default=BookingStatus.PENDING.value
     )
     hold_expires_at: Mapped[datetime | None]
-    price_amount: Mapped[int] = mapped_column(server_default=text("0"), doc="minor units")
+    price_amount: Mapped[MoneyFromZero] = mapped_column(doc="minor units")
     price_currency: Mapped[str] = mapped_column(server_default="usd")
     stripe_checkout_session_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
@@ -164,7 +164,7 @@ class Meeting(Base):
     status: Mapped[BookingStatus] = mapped_column(
         text_enum(BookingStatus, "status"), server_default=BookingStatus.PENDING.value
     )
-    price_amount: Mapped[int] = mapped_column(server_default=text("0"), doc="minor units")
+    price_amount: Mapped[MoneyFromZero] = mapped_column(doc="minor units")
     price_currency: Mapped[str] = mapped_column(server_default="usd")
     hold_expires_at: Mapped[datetime | None]
     guest_time_zone: Mapped[str | None]

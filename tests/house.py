@@ -79,6 +79,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "settle_finding": comparisons.settle_finding,
     "refresh_billing": billing.refresh,
     "ask_about_billing": billing.ask,
+    "ask_about_subscription": billing.ask_about_one,
     "extend_trial": billing.extend_trial,
     "run_bulk": bulk_runs.run,
 }

@@ -116,6 +116,8 @@ CONSOLE: dict[str, Row] = {
     "emergency-stop.start": Row("clients: stop everyone", {"GET": 200, "POST": 422}),
     "emergency-stop.end": Row("clients: stop everyone", {"GET": 200, "POST": 422}),
     **section("subscriptions", "billing"),
+    **section("client-customers", "billing"),
+    **commands("customer-commands", "drift: resolve", "link"),
     **section("billing-overrides", "billing"),
     **section("credit-renewals", "billing"),
     **commands("billing-commands", "billing: override", "override", "lift"),

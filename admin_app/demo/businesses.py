@@ -11,7 +11,7 @@ from admin_app.demo.clock import Stage
 from admin_app.demo.lives import Life, live
 from admin_app.services import billing_mapping
 from models import BillingStatus, Client, OnboardingState
-from models.billing import BillingChange, Subscription
+from models.billing import BillingChange, ClientCustomer, Subscription
 
 TRADES = ("Dental", "Plumbing", "Physio", "Law", "Bakery", "Dance School", "Roofing", "Veterinary", "Optics", "Garage")
 PLACES = (
@@ -46,6 +46,7 @@ CAME = {
     BillingStatus.CANCELED: (60, 500),
 }
 # Those of the yearly payers who have not paid for long, and since how many days.
+EARLIER_CUSTOMER = 9  # every so many
 LATE_FOR_LONG = (58, 41)
 
 
@@ -142,5 +143,22 @@ def _put_lives(stage: Stage, billed: list[tuple[int, dict[str, Any], Life | None
     held = [{"client_id": key, **{name: client[name] for name in ids}, **life.columns} for key, client, life in lives]
     # As the product came to know them: in the order in which they happened.
     stage.put(Subscription, sorted(held, key=lambda row: row["created_at"]))
+    stage.put(ClientCustomer, [row for key, client, life in lives for row in _customers(stage, key, client, life)])
     steps = [{"client_id": key, **change} for key, _, life in lives for change in life.changes]
     stage.put(BillingChange, sorted(steps, key=lambda row: row["at"]))
+
+
+def _customers(stage: Stage, key: int, client: dict[str, Any], life: Life) -> list[dict[str, Any]]:
+    """Who the client is at Stripe; some had been another customer before, whom somebody deleted there."""
+    number, began = client["stripe_customer_id"], life.columns["created_at"]
+    told = {"client_id": key, "email": client["email"], "name": client["name"], "created_at": began, "since": began}
+    now = {
+        "stripe_customer_id": number,
+        "deleted_at": None,
+        "last_seen_at": stage.ago(minutes=360),
+        "updated_at": began,
+    }
+    if key % EARLIER_CUSTOMER:
+        return [told | now]
+    gone = {"stripe_customer_id": f"{number}1", "deleted_at": began, "last_seen_at": began, "updated_at": began}
+    return [told | gone, told | now]

@@ -13,7 +13,7 @@ from admin_app.demo.purchases import Script
 from admin_app.services import drift, drift_resolving, drift_subscriptions
 from admin_app.services.plans import Plan
 from admin_app.services.records import subscription_key
-from models import BillingStatus, Client, DriftFinding, DriftRun, DriftState, Role, Subscription
+from models import BillingStatus, Client, ClientCustomer, DriftFinding, DriftRun, DriftState, Role, Subscription
 
 NIGHTS = 5
 # Of how many objects each comparison looks at, in a month's reach.
@@ -97,7 +97,14 @@ class Comparisons:
             created_at=found_at,
             updated_at=found_at,
         )
-        self.session.add(row)
+        known = ClientCustomer(
+            stripe_customer_id=row.stripe_customer_id,
+            email=f"{row.stripe_customer_id[4:].lower()}@elsewhere.example",
+            last_seen_at=row.fetched_at,
+            created_at=found_at,
+            updated_at=found_at,
+        )
+        self.session.add_all((row, known))
         self.session.flush()
         return self._finding(days, row, drift_subscriptions.CLIENT, None, None, "customer_unknown")
 

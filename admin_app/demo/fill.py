@@ -19,7 +19,7 @@ from admin_app.demo.diary import Diary
 from admin_app.demo.purchases import Script
 from admin_app.demo.stories import Stories
 from admin_app.errors import Conflict, InvalidInput
-from admin_app.services import owners, staff
+from admin_app.services import invariants, owners, staff
 from models import Base, Booking, Client, PendingProfile, Profile, Role, StaffMember
 
 SEED = 20
@@ -109,7 +109,16 @@ def fill(
     stories.end_with_holds()
     _forget_jobs(ctx.session)
     _look_for_owners_again(ctx, cases.owners_came_later)
+    _look_whether_all_holds(ctx, say)
     return count(ctx.session)
+
+
+def _look_whether_all_holds(ctx: Ctx, say: Say) -> None:
+    """As every night: the first page says when, and that nothing is broken."""
+    found = invariants.broken(ctx.session, now=ctx.now)
+    names = [rule.name for rule in invariants.INVARIANTS]
+    invariants.keep(ctx, found, started_at=ctx.now, checked=names, unanswered=())
+    say(f"Broken: {', '.join(each.invariant.name for each in found)}" if found else "Nothing broken")
 
 
 def _staff(stage: Stage, password: str) -> dict[Role, Staff]:

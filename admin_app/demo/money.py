@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Text, case, cast, func, insert, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, Text, case, cast, func, insert, literal, select, update
 
 from admin_app.demo.clock import Stage
 from models import (
@@ -52,7 +52,7 @@ def _payments(stage: Stage, model: Model) -> None:
         "amount": model.price_amount,
         "currency": model.price_currency,
         "captured_amount": case((unpaid, 0), else_=model.price_amount),
-        "fee_amount": case((unpaid, None), else_=cast(fee, Integer)),
+        "fee_amount": case((unpaid, None), else_=cast(fee, BigInteger)),
         "stripe_checkout_session_id": _made_up(stage, "cs_test_", what, model.id),
         "stripe_payment_intent_id": case((unpaid & ~failed, None), else_=_made_up(stage, "pi_3", what, model.id)),
         "stripe_charge_id": case((unpaid & ~failed, None), else_=_made_up(stage, "ch_3", what, model.id)),

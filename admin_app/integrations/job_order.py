@@ -49,6 +49,7 @@ PLACES: dict[str, Place] = {
     "register_guest": _SOON,
     "settle_finding": _SOON,
     "ask_about_billing": _SOON,
+    "ask_about_subscription": _SOON,
     "extend_trial": _SOON,
     "refresh_billing": _SOON,
     "follow_switch": _SOON,
@@ -59,6 +60,7 @@ PLACES: dict[str, Place] = {
     "expire_holds": _SAFETY,
     "queue_unfinished_refunds": _SAFETY,
     "queue_pending_refunds": _SAFETY,
+    "queue_waiting_subscriptions": _SAFETY,
     "settle_calls": _SAFETY,
     "settle_mails": _SAFETY,
     "settle_calendars": _SAFETY,
@@ -76,6 +78,7 @@ PLACES: dict[str, Place] = {
     "run_bulk": _LONG,
     "expire_exports": _LONG,
     "forget_failed_jobs": _LONG,
+    "check_invariants": _LONG,
     "compare_with": _COMPARISONS,
     "reconcile_whop": _COMPARISONS,
 }

@@ -80,6 +80,17 @@ class StripeRefund:
 
 
 @dataclass(frozen=True)
+class StripeCustomer:
+    """A customer as Stripe has it now; of a deleted one nothing is told but that."""
+
+    id: str
+    email: str | None = None
+    name: str | None = None
+    client_id: int | None = None  # our number of the client, where the customer's metadata names one
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True)
 class StripeSubscription:
     """A subscription as Stripe has it now.
 
@@ -107,7 +118,8 @@ class StripeSubscription:
     amount_due: int
     past_due_since: datetime | None
     next_payment_attempt: datetime | None
-    client_id: int | None  # our number of the client, where whoever made it noted one
+    client_id: int | None  # our number of the client, where the subscription's own metadata names one
+    customer: StripeCustomer | None = None  # None: only its id was told
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,8 @@ class StripeEvent:
     payment_intent_id: str | None
     subject: str | None
     subscription_id: str | None = None  # of a subscription itself and of its invoices
+    customer_id: str | None = None  # of a customer itself and of its discounts
+    client_id: int | None = None  # our number of the client that it names
 
 
 class RefundsPort(Protocol):
@@ -176,6 +190,9 @@ class StripePort(PaymentsPort, Protocol):
 
     def subscriptions_of(self, customer_id: str) -> list[StripeSubscription]:
         """Every subscription of a customer in any status, newest first."""
+
+    def customer(self, customer_id: str) -> StripeCustomer | None:
+        """The customer as it is now, a deleted one too; None when Stripe knows none by this id."""
 
     def subscriptions(self) -> Iterator[StripeSubscription]:
         """Every subscription in any status, newest first, page by page."""

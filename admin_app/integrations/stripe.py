@@ -62,6 +62,8 @@ def parse_event(raw: bytes) -> StripeEvent:
         payment_intent_id=object_id if is_payment else stripe_shapes.reference(content.get("payment_intent")),
         subject=stripe_shapes.subject(content),
         subscription_id=stripe_subscriptions.concerned(content),
+        customer_id=stripe_shapes.customer_of(content),
+        client_id=stripe_shapes.client_number(content),
     )
 
 

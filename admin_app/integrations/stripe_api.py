@@ -18,6 +18,7 @@ from admin_app.integrations import fields, stripe_prices, stripe_shapes, stripe_
 from admin_app.integrations.guard import Guard
 from admin_app.integrations.money_ports import (
     CheckoutWish,
+    StripeCustomer,
     StripeDispute,
     StripePayment,
     StripeRefund,
@@ -143,6 +144,9 @@ class StripeApi:
             return []
         return _all(lambda: self._list_subscriptions(customer=customer_id), self._subscription)
 
+    def customer(self, customer_id: str) -> StripeCustomer | None:
+        return _read(customer_id, self._v1.customers.retrieve, stripe_shapes.customer)
+
     def subscriptions(self) -> Iterator[StripeSubscription]:
         return _each(self._list_subscriptions, self._subscription)
 
@@ -174,10 +178,17 @@ class StripeApi:
                 expanded: Any = {"expand": [*stripe_prices.WITH_DISCOUNTS]}
                 asked = self._v1.subscriptions.retrieve(identity, params=expanded).to_dict()
                 told["discounts"] = asked.get("discounts")
+            if stripe_prices.lacks_customers_discount(told):
+                told["customer"] = self._with_discount(fields.mapping(data.get("customer")))
         except stripe.StripeError:
             # The list price instead would be a wrong one that nobody sees.
             raise ProviderUnavailable(PROVIDER) from None
         return told
+
+    def _with_discount(self, customer: Mapping[str, Any]) -> Mapping[str, Any]:
+        wanted: Any = {"expand": [*stripe_prices.WITH_DISCOUNT]}
+        asked = self._v1.customers.retrieve(fields.text(customer.get("id")) or "", params=wanted).to_dict()
+        return {**customer, "discount": asked.get("discount")}
 
     def _list_subscriptions(self, **only: str) -> Any:
         expanded = [f"data.{path}" for path in stripe_subscriptions.EXPANDED]
@@ -192,7 +203,7 @@ class StripeApi:
         return self._update(subscription_id, ends, idempotency_key)
 
     def _update(self, subscription_id: str, change: Mapping[str, Any], idempotency_key: str) -> StripeSubscription:
-        wanted: Any = {**change, "expand": [*stripe_subscriptions.EXPANDED]}
+        wanted: Any = {**change, "expand": ["latest_invoice"]}
         update = self._v1.subscriptions.update
         return self._write(
             lambda: update(subscription_id, params=wanted, options={"idempotency_key": idempotency_key}),

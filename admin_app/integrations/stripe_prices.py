@@ -1,12 +1,14 @@
 """What a subscription costs a month, by the arithmetic of Stripe's own invoices and of its recurring revenue.
 
 An item is a line, or one for each of its steps; a line is rounded to the minor unit, a half upwards, before any two are
-added. Discounts of an item come before those of the subscription, one after the other. Recurring is what is left when
-every discount is over that ends one day: only those for ever count. What is metered does not recur.
+added. Discounts of an item come before those of the subscription, one after the other as Stripe lists them; a
+subscription that has none of its own has its customer's. Recurring is what is left when every discount is over that
+ends one day: only those for ever count. What is metered does not recur.
 
 Sources, of docs.stripe.com: `billing/subscriptions/decimal-amounts` (rounding), `usage-based/transform-quantities`,
-`subscriptions/pricing-models/tiered-pricing`, `billing/subscriptions/analytics/glossary` and, of support.stripe.com,
-`questions/billing-analytics` (what recurs).
+`subscriptions/pricing-models/tiered-pricing`, `billing/subscriptions/coupons` and `api/subscriptions/create` (whose
+discounts), `billing/subscriptions/analytics/glossary` and, of support.stripe.com, `questions/billing-analytics` (what
+recurs).
 """
 
 from collections import defaultdict
@@ -23,6 +25,7 @@ _MONTHS = {"day": Fraction(12, 365), "week": Fraction(12, 52), "month": Fraction
 # What has to be asked for with items and with discounts; an expansion reaches four levels deep, `data` included.
 WITH_ITEMS = ("data.price.tiers", "data.discounts.source.coupon")
 WITH_DISCOUNTS = ("discounts.source.coupon.applies_to", "discounts.source.coupon.currency_options")
+WITH_DISCOUNT = ("discount.source.coupon.applies_to", "discount.source.coupon.currency_options")
 Line = tuple[str | None, Fraction]  # the product, and what its line asks for in one period
 
 
@@ -35,11 +38,11 @@ def monthly_amount(data: Mapping[str, Any]) -> int:
         if months is not None:
             line = _discounted([(_product(item), Fraction(_line(item)))], _for_ever(item), currency, everything=True)
             invoices[months] += line
-    shortest = min(invoices, default=None)
+    shortest, whole_coupons = min(invoices, default=None), _for_ever(data) or _for_ever(_of_customer(data))
     monthly = Fraction(0)
     for months, lines in invoices.items():
         # An amount is taken off each invoice once, and every period of the shortest length has one.
-        coupons = [each for each in _for_ever(data) if months == shortest or each.get("percent_off") is not None]
+        coupons = [each for each in whole_coupons if months == shortest or each.get("percent_off") is not None]
         monthly += sum(amount for _, amount in _discounted(lines, coupons, currency)) / months
     return round(monthly)
 
@@ -64,6 +67,17 @@ def lacks_items(data: Mapping[str, Any]) -> bool:
 def lacks_discounts(of: Mapping[str, Any]) -> bool:
     """Whether a subscription or an item has a discount of which only the id was told."""
     return any(not _coupon(each) for each in fields.items(of.get("discounts")))
+
+
+def lacks_customers_discount(data: Mapping[str, Any]) -> bool:
+    """Whether the customer has a discount that counts for this subscription, of which only the id was told."""
+    return not _for_ever(data) and lacks_discounts(_of_customer(data))
+
+
+def _of_customer(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The discount of the customer: a subscription has it while it has none of its own."""
+    discount = fields.mapping(data.get("customer")).get("discount")
+    return {"discounts": [discount] if discount else []}
 
 
 def _line(item: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ from admin_app.integrations.money_ports import (
     Paid,
     RefundStatus,
     SessionStatus,
+    StripeCustomer,
     StripeDispute,
     StripePayment,
     StripeRefund,
@@ -132,6 +133,32 @@ def refund(data: Mapping[str, Any]) -> StripeRefund | None:
         our_id=number(fields.mapping(data.get("metadata")).get("refundId")),
         created_at=created_at,
     )
+
+
+def customer(data: Mapping[str, Any]) -> StripeCustomer | None:
+    identity = fields.text(data.get("id"))
+    if identity is None:
+        return None
+    return StripeCustomer(
+        id=identity,
+        email=fields.text(data.get("email")),
+        name=fields.text(data.get("name")),
+        client_id=client_number(data),
+        is_deleted=data.get("deleted") is True,
+    )
+
+
+def customer_of(data: Mapping[str, Any]) -> str | None:
+    """The customer that an event's object is, or whose discount it is and no subscription's."""
+    if data.get("object") == "customer":
+        return fields.text(data.get("id"))
+    is_whole = data.get("object") == "discount" and data.get("subscription") is None
+    return reference(data.get("customer")) if is_whole else None
+
+
+def client_number(data: Mapping[str, Any]) -> int | None:
+    """The client of ours that the object's own metadata names."""
+    return number(fields.mapping(data.get("metadata")).get("clientId"))
 
 
 def reference(value: Any) -> str | None:

@@ -7,19 +7,19 @@ from typing import Any
 
 from admin_app.integrations import fields, stripe_prices
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.integrations.stripe_shapes import number, reference, whole
+from admin_app.integrations.stripe_shapes import client_number, customer, reference, whole
 
 # Whatever else Stripe says, paused or a word of another day, waits for a payment and is to be seen with what is due.
 _NOT_LATE = frozenset({"trialing", "active", "canceled", "incomplete", "incomplete_expired"})
-# To be asked for with the subscription, so that what is due needs no second question.
-EXPANDED = ("latest_invoice",)
+# To be asked for with the subscription, so that neither what is due nor whose it is needs a second question.
+EXPANDED = ("latest_invoice", "customer")
 
 
 def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
     """With its latest invoice expanded and told in full; without, nothing is said of what is due, nor of discounts."""
-    identity, customer = fields.text(data.get("id")), reference(data.get("customer"))
+    identity, customer_id = fields.text(data.get("id")), reference(data.get("customer"))
     status = fields.text(data.get("status"))
-    if identity is None or customer is None or status is None:
+    if identity is None or customer_id is None or status is None:
         return None
     items = stripe_prices.items(data)
     first = stripe_prices.price(items[0]) if items else {}
@@ -33,7 +33,7 @@ def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
     unpaid_since = _due(invoice) or (trial_end if status == "paused" else None) or period_start or started_at
     return StripeSubscription(
         id=identity,
-        customer_id=customer,
+        customer_id=customer_id,
         status=status,
         collection_paused=bool(fields.mapping(data.get("pause_collection"))),
         currency=fields.text(data.get("currency")) or fields.text(first.get("currency")),
@@ -50,7 +50,8 @@ def subscription(data: Mapping[str, Any]) -> StripeSubscription | None:
         amount_due=whole(invoice.get("amount_remaining")) or 0,
         past_due_since=None if status in _NOT_LATE else unpaid_since,
         next_payment_attempt=fields.moment(invoice.get("next_payment_attempt")),
-        client_id=number(fields.mapping(data.get("metadata")).get("clientId")),
+        client_id=client_number(data),
+        customer=customer(fields.mapping(data.get("customer"))),
     )
 
 
@@ -75,10 +76,12 @@ def with_all_due(found: StripeSubscription, invoices: Sequence[Mapping[str, Any]
 
 
 def concerned(data: Mapping[str, Any]) -> str | None:
-    """The subscription that an event's object is, or that it is an invoice of."""
+    """The subscription that an event's object is, or that it began, or is part of."""
     kind = data.get("object")
     if kind == "subscription":
         return fields.text(data.get("id"))
+    if kind == "discount" or (kind == "checkout.session" and data.get("mode") == "subscription"):
+        return reference(data.get("subscription"))
     if kind != "invoice":
         return None
     details = fields.mapping(fields.mapping(data.get("parent")).get("subscription_details"))

@@ -43,6 +43,21 @@ def ask(bench: Bench, client_id: int) -> None:
 
 
 @deadline.short_task
+def ask_about_one(bench: Bench, subscription_id: str) -> None:
+    billing_asking.take_in_one(
+        lambda: bench.db.unit_of_work(Job("ask_about_subscription")), _stripe(bench), subscription_id=subscription_id
+    )
+
+
+def queue_waiting(bench: Bench, *, limit: int = AT_ONCE) -> None:
+    """Subscriptions of nobody whose client is known by now are asked about again, whoever made the client known."""
+    if bench.providers.stripe is None:
+        return
+    with bench.db.unit_of_work(Job("queue_waiting_subscriptions")) as ctx:
+        billing_asking.ask_about_waiting(ctx, limit=limit)
+
+
+@deadline.short_task
 def extend_trial(bench: Bench, subscription_id: str, until: str, key: str) -> None:
     trial_sending.send(
         lambda: bench.db.unit_of_work(Job("extend_trial")),

@@ -16,6 +16,7 @@ from admin_app.jobs import (
     events,
     exports,
     guests,
+    invariants,
     mails,
     memberships,
     purchases,
@@ -187,6 +188,12 @@ def _recurring(queue: App, bench: Bench) -> None:
     def expire_exports(timestamp: int) -> None:
         exports.expire(bench)
 
+    # At a quiet hour, and never twice at once.
+    @_every("11 3 * * *", queue, "check_invariants", lock="check_invariants")
+    @failing_by_code
+    def check_invariants(timestamp: int) -> None:
+        invariants.check(bench)
+
     @_every("41 3 * * *", queue, "forget_failed_jobs")
     async def forget_failed_jobs(timestamp: int) -> None:
         await queue.job_manager.delete_old_jobs(
@@ -258,6 +265,16 @@ def _about_billing(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def ask_about_billing(client_id: int) -> None:
         billing.ask(bench, client_id)
+
+    @queue.task(name="ask_about_subscription", retry=back_off)
+    @failing_by_code
+    def ask_about_subscription(subscription_id: str) -> None:
+        billing.ask_about_one(bench, subscription_id)
+
+    @_every("*/2 * * * *", queue, "queue_waiting_subscriptions")
+    @failing_by_code
+    def queue_waiting_subscriptions(timestamp: int) -> None:
+        billing.queue_waiting(bench)
 
     @queue.task(name="extend_trial", retry=back_off)
     @failing_by_code

@@ -2,6 +2,9 @@
 
 import re
 from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, cast, func
 
 from admin_app.errors import InvalidInput
 
@@ -10,8 +13,8 @@ WHOLE_CURRENCIES = frozenset(
     ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
 )
 THOUSANDTHS = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
-MOST = 2_147_483_647  # what the columns hold
-_WRITTEN = re.compile(r"(\d{1,10})(?:[.,](\d{1,3}))?", re.ASCII)
+MOST = 999_999_999_999  # Stripe takes amounts of up to twelve digits
+_WRITTEN = re.compile(r"(\d{1,12})(?:[.,](\d{1,3}))?", re.ASCII)
 
 
 def decimals(currency: str | None) -> int:
@@ -37,6 +40,15 @@ def _digits(minor_units: int, currency: str | None, thousands: str) -> str:
     whole, rest = divmod(minor_units, 10**places)
     text = f"{whole:,}".replace(",", thousands)
     return f"{text}.{rest:0{places}}" if places else text
+
+
+def summed(amount: Any, *, only: ColumnElement[bool] | None = None) -> ColumnElement[int]:
+    """The sum of amounts, of the rows for which `only` holds, as a whole number: PostgreSQL adds `bigint` as `numeric`.
+
+    None where there is no row.
+    """
+    whole = func.sum(amount)
+    return cast(whole if only is None else whole.filter(only), BigInteger)
 
 
 def minor_units(text: str, currency: str | None, *, field: str = "amount") -> int:

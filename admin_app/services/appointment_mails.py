@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from admin_app.config import Settings
@@ -19,7 +19,7 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import appointments, audit, bookings, outbox
-from admin_app.services.amounts import money_text
+from admin_app.services.amounts import money_text, summed
 from admin_app.services.appointments import Appointment
 from admin_app.services.calendar_files import calendar_file
 from admin_app.services.cancellations import TOLD_BY
@@ -261,5 +261,5 @@ def _because(appointment: Appointment) -> str:
 
 def _going_back(ctx: Ctx, appointment: Appointment) -> int:
     column = Payment.booking_id if appointment.kind == "booking" else Payment.meeting_id
-    amounts = select(func.sum(Refund.amount)).join(Payment, Payment.id == Refund.payment_id)
+    amounts = select(summed(Refund.amount)).join(Payment, Payment.id == Refund.payment_id)
     return ctx.session.scalar(amounts.where(column == appointment.number, Refund.state.in_(GOING_BACK))) or 0

@@ -108,6 +108,7 @@ EVENTS: dict[str, EventKind] = {
     "client.billing_override_ended": EventKind("{actor} noted that the override {status} ended"),
     "client.trial_granted": EventKind("{actor} granted {name} a trial", frozenset({"until"})),
     "client.trial_extended": EventKind("{actor} extended the trial of {name}", frozenset({"until"})),
+    "client.customer_linked": EventKind("{actor} said that Stripe's customer {customer} is {name}"),
     "client.billing_asked": EventKind("{actor} had Stripe asked about the subscriptions of {name}"),
     "client.billing_answered": EventKind("{actor} heard from Stripe about {name}: {outcome}"),
     "profile.credits_renewed": EventKind(

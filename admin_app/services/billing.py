@@ -2,10 +2,10 @@
 
 Events, comparisons and people who ask all end in `take_in`, in any order and any number of times: what was fetched is
 applied, never what a delivery says. What can change what is in force goes through `refresh`, which works it out anew.
-Locks: clients by number, then the subscription.
+Locks: clients by number, then the subscription, then its customer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
-from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import audit, billing_history, billing_mapping
+from admin_app.integrations.money_ports import StripeCustomer, StripeSubscription
+from admin_app.services import audit, billing_history, billing_mapping, billing_owners
 from admin_app.services.audit import Change
 from admin_app.services.billing_history import Cause
+from admin_app.services.billing_owners import Owners
 from admin_app.services.records import client_key, subscription_key
 from models.billing import BillingOverride, Subscription
 from models.clients import BillingStatus, Client
@@ -35,9 +36,11 @@ IN_FORCE = (
     *("billing_status", "payment_active", "pending_cancellation", "cancellation_requested_at"),
     *("trial_used_at", "trial_ends_at", "stripe_subscription_id"),
 )
+DERIVED = (*IN_FORCE, "stripe_customer_id")
 # What a subscription puts there and takes along when it goes to somebody else; a trial that began is used for good.
 OF_NO_SUBSCRIPTION: Mapping[str, Any] = MappingProxyType(
-    {"pending_cancellation": False, "cancellation_requested_at": None, "trial_ends_at": None}
+    dict.fromkeys(("cancellation_requested_at", "trial_ends_at", "stripe_subscription_id"))
+    | {"pending_cancellation": False}
 )
 BY_THE_CLOCK = "the clock"
 # A row's status between its making and its first writing, in one transaction.
@@ -71,30 +74,53 @@ def take_in(
     cause: Cause,
     fetched_at: datetime | None = None,
     told_at: datetime | None = None,
+    named: int | None = None,
 ) -> Client | None:
     """Keep a fetched subscription and bring its client to what it means; None when nobody here is that customer.
 
     `fetched_at` is when Stripe was asked, now when left out: an older answer never overwrites a newer one. `told_at` is
-    when the event happened that made us ask.
+    when the event happened that made us ask. `named` is the client whom the checkout named that it began with.
     """
     fetched_at = fetched_at or ctx.now
-    owner, former_owner = _locked_owners(ctx, found)
+    owners, clients = _locked_owners(ctx, lambda: billing_owners.of_subscription(ctx.session, found, named=named))
     row = _locked_row(ctx, found, fetched_at)
     if row.fetched_at > fetched_at:
-        return owner if owner is not None and owner.id == row.client_id else former_owner
+        return clients.get(row.client_id or 0)
+    owner, former_owner = clients.get(owners.owner or 0), clients.get(owners.former or 0)
     seen_before = row.fetched_at if row.status != NOT_SEEN else None
     former_status = _write(ctx, row, found, owner, fetched_at)
+    billing_owners.keep(ctx, found.customer_id, found.customer, client_id=owners.holder, asked_at=fetched_at)
     at = billing_mapping.happened_at(row, former_status) or told_at
     if at is not None and seen_before is not None:
         # What was not there yet when Stripe was last asked came after that, whatever an old event or invoice says.
         at = max(at, seen_before)
-    if owner is not None:
-        _link(ctx.session, owner, found)
-        refresh(ctx, owner, cause=cause, at=at)
-    if former_owner is not None:
+    # Whoever loses something goes first: a number of Stripe's stands with one client only.
+    if former_owner is not None and former_owner is not owner:
         _nothing_of_before(ctx, former_owner)
-        refresh(ctx, former_owner, cause=cause, at=at, goes_back_to=WITHOUT_SUBSCRIPTION, left=True)
+        back = WITHOUT_SUBSCRIPTION
+        refresh(ctx, former_owner, cause=cause, at=at, goes_back_to=back, left=True, moved=found.customer_id)
+    for other in owners.others:
+        refresh(ctx, clients[other], cause=cause, moved=found.customer_id)
+    if owner is not None:
+        refresh(ctx, owner, cause=cause, at=at)
     return owner
+
+
+def take_in_customer(ctx: Ctx, found: StripeCustomer, *, cause: Cause, asked_at: datetime) -> Sequence[Client]:
+    """Keep what Stripe says of a customer; answers the clients whose subscriptions are to be asked about because of it.
+
+    Whose a subscription is follows from the customer only where it names nobody itself, so it is looked at anew.
+    """
+    owners, clients = _locked_owners(ctx, lambda: billing_owners.of_customer(ctx.session, found))
+    known = billing_owners.customer(ctx.session, found.id)
+    if known is None and owners.holder is None and found.client_id is None:
+        return ()
+    was_deleted = known is not None and known.deleted_at is not None
+    billing_owners.keep(ctx, found.id, found, client_id=owners.holder, asked_at=asked_at)
+    for other in owners.others:
+        refresh(ctx, clients[other], cause=cause, moved=found.id)
+    changed = owners.held_by != owners.holder or (found.is_deleted and not was_deleted)
+    return [clients[number] for number in sorted(owners.concerned)] if changed else ()
 
 
 def locked(ctx: Ctx, client_id: int) -> Client:
@@ -136,12 +162,14 @@ def refresh(
     at: datetime | None = None,
     goes_back_to: Meaning | None = None,
     left: bool = False,
+    moved: str | None = None,
 ) -> bool:
     """Work out anew what is in force for a locked client; whether anything changed.
 
     `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions, whose
     override was just lifted, or whose last subscription is somebody else's now. With `left` it is, and nothing that
-    came from it stays.
+    came from it stays. `moved` is a customer that changes hands, whoever has its
+    number in the column.
     """
     override = open_override(ctx.session, client.id)
     if override is not None and override.until <= ctx.now:
@@ -153,6 +181,9 @@ def refresh(
     basis = _basis(client, subscriptions, goes_back_to or Meaning.of(client), ctx.now)
     means = basis if override is None else Meaning.decided(override.status)
     facts = {**(OF_NO_SUBSCRIPTION if left else {}), **_facts(client, subscriptions, ctx.now)}
+    if client.stripe_customer_id != moved:
+        billing_owners.adopt(ctx, client)
+    facts["stripe_customer_id"] = billing_owners.shown(ctx.session, client, subscriptions)
     return _apply(ctx, client, subscriptions, means, facts, cause, at)
 
 
@@ -221,19 +252,20 @@ def _apply(
     cause: Cause,
     at: datetime | None,
 ) -> bool:
-    before = {name: getattr(client, name) for name in IN_FORCE}
+    before = {name: getattr(client, name) for name in DERIVED}
     after = {**before, **facts}
     after |= {"billing_status": means.status, "payment_active": means.payment_active}
     billing_history.note(
         ctx, client.id, (client.billing_status, means.status), subscriptions, cause=cause, at=at or ctx.now
     )
-    changes = [Change(name, before[name], after[name]) for name in IN_FORCE if before[name] != after[name]]
+    changes = [Change(name, before[name], after[name]) for name in DERIVED if before[name] != after[name]]
     if not changes:
         return False
-    for name in IN_FORCE:
+    for name in DERIVED:
         setattr(client, name, after[name])
     client.version += 1
     client.updated_at = ctx.now
+    ctx.session.flush()
     counts = billing_mapping.most_access(subscriptions)
     audit.record(
         ctx,
@@ -283,16 +315,15 @@ def _end_by_the_clock(ctx: Ctx, override: BillingOverride) -> None:
     )
 
 
-def _locked_owners(ctx: Ctx, found: StripeSubscription) -> tuple[Client | None, Client | None]:
-    """Whose subscription it is, and whose it was until now if that is somebody else; both locked."""
+def _locked_owners(ctx: Ctx, look: Callable[[], Owners]) -> tuple[Owners, Mapping[int, Client]]:
+    """Whose it is and was, and all of them locked."""
     held: dict[int, Client] = {}
     while True:
-        owner, former = _owner(ctx.session, found), _former_owner(ctx.session, found)
-        wanted = {number for number in (owner, former) if number is not None}
-        if wanted <= held.keys():
-            return held.get(owner or 0), held.get(former or 0) if former != owner else None
+        owners = look()
+        if owners.concerned <= held.keys():
+            return owners, held
         # What was found may have changed until the lock was there, so it is looked at again.
-        held |= {number: locked(ctx, number) for number in sorted(wanted - held.keys())}
+        held |= {number: locked(ctx, number) for number in sorted(owners.concerned - held.keys())}
 
 
 def _nothing_of_before(ctx: Ctx, former_owner: Client) -> None:
@@ -301,20 +332,6 @@ def _nothing_of_before(ctx: Ctx, former_owner: Client) -> None:
     if override is not None:
         override.status_without, override.payment_active_without = billing_mapping.NO_SUBSCRIPTION
         override.version += 1
-
-
-def _owner(session: Session, found: StripeSubscription) -> int | None:
-    """By the subscription, else by the customer, else by its metadata, unless that client is another customer."""
-    ids = (
-        select(Client.id).where(Client.stripe_subscription_id == found.id),
-        select(Client.id).where(Client.stripe_customer_id == found.customer_id),
-        select(Client.id).where(Client.id == found.client_id, Client.stripe_customer_id.is_(None)),
-    )
-    return next((number for query in ids if (number := session.scalar(query)) is not None), None)
-
-
-def _former_owner(session: Session, found: StripeSubscription) -> int | None:
-    return session.scalar(select(Subscription.client_id).where(Subscription.stripe_subscription_id == found.id))
 
 
 def _locked_row(ctx: Ctx, found: StripeSubscription, fetched_at: datetime) -> Subscription:
@@ -341,7 +358,7 @@ def _write(
     """Returns the status that was seen before, None for a subscription that is new here."""
     former = row.status or None
     after: dict[str, Any] = {name: _value(found, name) for name in FETCHED}
-    after["client_id"] = owner.id if owner else None
+    after |= {"client_id": owner.id if owner else None, "named_client_id": found.client_id}
     changed = any(getattr(row, name) != value for name, value in after.items())
     for name, value in after.items():
         setattr(row, name, value)
@@ -354,12 +371,3 @@ def _write(
 
 def _value(found: StripeSubscription, name: str) -> Any:
     return found.customer_id if name == "stripe_customer_id" else getattr(found, name)
-
-
-def _link(session: Session, client: Client, found: StripeSubscription) -> None:
-    """A client becomes known by the customer that they are at Stripe; whoever has that number already keeps it."""
-    if client.stripe_customer_id is not None:
-        return
-    taken = session.scalar(select(Client.id).where(Client.stripe_customer_id == found.customer_id))
-    if taken is None:
-        client.stripe_customer_id = found.customer_id

@@ -10,7 +10,8 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripePort, StripeSubscription
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, billing
+from admin_app.services import audit, billing, billing_owners
+from admin_app.services.event_handling import release_waiting
 from admin_app.services.plans import Plan, fingerprint
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import client_key
@@ -74,15 +75,18 @@ def take_in_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
         client = ctx.session.get(Client, client_id)
         if client is None:
             return 0
-        name, customer_id, known = client.name, client.stripe_customer_id, _known(ctx, client)
+        name, customers, known = client.name, _customers(ctx, client), _known(ctx, client)
     asked_at = datetime.now(UTC)
-    found = {each.id: each for each in (stripe.subscriptions_of(customer_id) if customer_id else [])}
+    found = {each.id: each for customer_id in customers for each in stripe.subscriptions_of(customer_id)}
+    told = [customer for customer_id in customers if (customer := stripe.customer(customer_id)) is not None]
     for subscription_id in known - found.keys():
         if (one := stripe.subscription(subscription_id)) is not None:
             found[one.id] = one
-    for each in found.values():
+    for customer in told:
         with work() as ctx:
-            billing.take_in(ctx, each, cause="stripe", fetched_at=asked_at)
+            billing.take_in_customer(ctx, customer, cause="stripe", asked_at=asked_at)
+    for each in found.values():
+        take_in(work, each, asked_at)
     missing = len(known - found.keys())
     word = "subscription" if len(found) == 1 else "subscriptions"
     outcome = f"{len(found)} {word} taken in" + (f", {missing} unknown there" if missing else "")
@@ -92,8 +96,42 @@ def take_in_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
     return len(found)
 
 
+def ask_about_waiting(ctx: Ctx, *, limit: int) -> int:
+    """Have those subscriptions of nobody asked about again whose client is known by now; how many."""
+    waiting = billing_owners.waiting(ctx.session, limit=limit)
+    for subscription_id in waiting:
+        once_key = f"ask_about_subscription:{subscription_id}"
+        job_queue.defer(ctx.session, "ask_about_subscription", once_key=once_key, subscription_id=subscription_id)
+    return len(waiting)
+
+
+def take_in_one(work: Work, stripe: StripePort, *, subscription_id: str) -> None:
+    """Fetch and take in one subscription, and let go on what waited for its client.
+
+    Raises ProviderUnavailable when Stripe does not answer.
+    """
+    answer = ask(stripe, subscription_id)
+    if answer.found is not None:
+        take_in(work, answer.found, answer.asked_at)
+
+
+def take_in(work: Work, found: StripeSubscription, asked_at: datetime) -> None:
+    """Take in what was fetched, and let go on what waited for its client."""
+    with work() as ctx:
+        client = billing.take_in(ctx, found, cause="stripe", fetched_at=asked_at)
+        if client is not None:
+            release_waiting(ctx, "stripe", {"customer_unknown"}, subjects={found.id})
+
+
 def _is_known(ctx: Ctx, client: Client) -> bool:
-    return client.stripe_customer_id is not None or bool(_known(ctx, client))
+    return bool(_customers(ctx, client) or _known(ctx, client))
+
+
+def _customers(ctx: Ctx, client: Client) -> list[str]:
+    """The customers that the client is, the one in the client's column first."""
+    held = [each.stripe_customer_id for each in billing_owners.customers_of(ctx.session, client.id)]
+    noted = [client.stripe_customer_id] if client.stripe_customer_id else []
+    return list(dict.fromkeys((*noted, *held)))
 
 
 def _known(ctx: Ctx, client: Client) -> set[str]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripePort
 from admin_app.services import appointments, payments, settlement
-from admin_app.services.amounts import money_text
+from admin_app.services.amounts import money_text, summed
 from admin_app.services.drift import Ours, Taken, Values
 from admin_app.services.records import payment_key
 from admin_app.services.settlement import Told
@@ -103,7 +103,7 @@ def ours(session: Session, ids: Sequence[str]) -> Ours | None:
         return None
     given, waiting = session.execute(
         select(
-            func.coalesce(func.sum(Refund.amount).filter(Refund.state.in_(_GIVEN)), 0),
+            func.coalesce(summed(Refund.amount, only=Refund.state.in_(_GIVEN)), 0),
             func.count().filter(Refund.state.in_((RefundState.REQUESTED, RefundState.UNKNOWN))),
         ).where(Refund.payment_id == payment.id)
     ).one()

@@ -36,7 +36,8 @@ PUSHED = frozenset({("calcom", "starts_at"), ("calcom", "status"), ("calendly", 
 BECAUSE: Mapping[str, str] = {
     "unexpected": "Taking it in failed for a reason of ours. Whoever looks after the server should know.",
     "gone_there": "The provider does not know it any more.",
-    "customer_unknown": "Nobody here is this customer. Note the customer's number at the client, then compare again.",
+    "customer_unknown": "Nobody here is this customer. Say at the Stripe customer which client it is, or write the "
+    "client's number into its metadata at Stripe as clientId; it is then asked about again by itself.",
     "not_adopted": "It was tried to take theirs over, and both sides still differ. Look at both.",
     "not_pushed": "It was tried to push ours, and both sides still differ. Look at both.",
     "provider_unavailable": "The provider did not answer when this was to be settled. Try again.",

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, case, false, func, select, union_all
 from sqlalchemy.orm import Session
 
+from admin_app.services.amounts import summed
 from admin_app.services.worklists import UNANSWERED_DISPUTES
 from models.billing import Subscription
 from models.clients import BillingStatus, Client
@@ -97,7 +98,7 @@ def past_due(session: Session, today: date, zone: ZoneInfo) -> PastDue:
     ]
     place = _place(Subscription.past_due_since, [first for _, first, _ in bounds], zone)
     grouped = session.execute(
-        select(place, Subscription.currency, func.count(), func.sum(Subscription.amount_due))
+        select(place, Subscription.currency, func.count(), summed(Subscription.amount_due))
         .where(open_since)
         .group_by(place, Subscription.currency)
     )
@@ -126,7 +127,7 @@ def disputes(session: Session, today: date, zone: ZoneInfo) -> Disputes:
     backwards = [first for _, first, _ in reversed(bounds)]
     place = case((Payment.dispute_due_by.is_(None), -1), else_=_place(Payment.dispute_due_by, backwards, zone))
     grouped = session.execute(
-        select(place, Payment.currency, func.count(), func.sum(func.coalesce(Payment.dispute_amount, 0)))
+        select(place, Payment.currency, func.count(), summed(func.coalesce(Payment.dispute_amount, 0)))
         .where(waiting)
         .group_by(place, Payment.currency)
     )
@@ -231,7 +232,7 @@ def refunds_by_state(session: Session, today: date, zone: ZoneInfo) -> dict[Refu
         select(*columns).where(Refund.state.in_(SETTLED_REFUNDS), recent),
     ).subquery()
     grouped = session.execute(
-        select(every.c.state, every.c.currency, func.count(), func.sum(every.c.amount)).group_by(
+        select(every.c.state, every.c.currency, func.count(), summed(every.c.amount)).group_by(
             every.c.state, every.c.currency
         )
     )

@@ -24,6 +24,9 @@ PARKED_SENTENCES = {
     "email_missing": "The event names no e-mail, and Whop does not tell it either. Attach the buyer's address.",
     "stripe_not_asked": "Stripe could not be asked what became of this. Release it once Stripe answers.",
     "unknown_at_stripe": "Stripe knows nothing of what this is about. Its key may belong to another account.",
+    "customer_unknown": "Nobody here is the customer who subscribed. The list of Stripe customers has what is known "
+    "of them there. Say which client it is, or write the client's number into the customer's or the subscription's "
+    "metadata at Stripe, as clientId; then it goes on by itself.",
     "payment_unknown": "It says that somebody paid for a booking or meeting here, but no such payment is known. "
     "Look at Stripe, and give the money back there if nothing was booked.",
     "event_type_unknown": "No session type has this Calendly event type yet. Set it at the session type, or run "

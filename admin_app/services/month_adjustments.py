@@ -12,6 +12,7 @@ from sqlalchemy import Date, Select, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from admin_app.services import month_lines
+from admin_app.services.amounts import summed
 from admin_app.services.month_lines import Total
 from admin_app.services.utc_months import begins, ends
 from models.billing import MonthClosing, MonthLine, MovedLine
@@ -48,11 +49,11 @@ def adjusted_totals(session: Session, closing: MonthClosing) -> tuple[tuple[str,
     differing = _differences(closing.month, closing.month).subquery()
     change = func.coalesce(differing.c.now, 0) - func.coalesce(differing.c.kept, 0)
     grouped = session.execute(
-        select(differing.c.kind, differing.c.currency, func.count(), func.sum(change)).group_by(
+        select(differing.c.kind, differing.c.currency, func.count(), summed(change)).group_by(
             differing.c.kind, differing.c.currency
         )
     )
-    sums = month_lines.ordered(Total(kind, currency, count, int(amount)) for kind, currency, count, amount in grouped)
+    sums = month_lines.ordered(Total(kind, currency, count, amount) for kind, currency, count, amount in grouped)
     return tuple((total.kind, total.currency, total.lines, total.amount) for total in sums)
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
+from admin_app.services.amounts import summed
 from admin_app.services.utc_months import month_of
 from models.billing import BillingChange, MonthLine, Movement
 from models.money import Payment, PaymentState, Refund, RefundState
@@ -149,7 +150,7 @@ def totals(session: Session, lines: Any) -> tuple[Total, ...]:
     """Sums per kind and currency, in the order in which they are read."""
     columns = lines.c
     grouped = session.execute(
-        select(columns.kind, columns.currency, func.count(), cast(func.sum(columns.amount), BigInteger)).group_by(
+        select(columns.kind, columns.currency, func.count(), summed(columns.amount)).group_by(
             columns.kind, columns.currency
         )
     )

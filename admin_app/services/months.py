@@ -16,7 +16,7 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, month_lines
-from admin_app.services.amounts import decimals, money_text
+from admin_app.services.amounts import decimals, money_text, summed
 from admin_app.services.month_adjustments import adjustment_counts
 from admin_app.services.month_lines import KIND_WORDS, Total
 from admin_app.services.plans import MOST_REASON, Plan, PlanLine, fingerprint, require_same
@@ -236,13 +236,13 @@ def _open_totals(session: Session, open_months: Sequence[date]) -> dict[date, tu
     lines = month_lines.lines_between(begins(min(open_months)), ends(max(open_months))).subquery("line")
     month = cast(func.date_trunc("month", func.timezone("UTC", lines.c.at)), Date).label("month")
     grouped = session.execute(
-        select(month, lines.c.kind, lines.c.currency, func.count(), func.sum(lines.c.amount)).group_by(
+        select(month, lines.c.kind, lines.c.currency, func.count(), summed(lines.c.amount)).group_by(
             month, lines.c.kind, lines.c.currency
         )
     )
     sums: dict[date, list[Total]] = {}
     for its_month, kind, currency, count, amount in grouped:
-        sums.setdefault(its_month, []).append(Total(kind, currency, count, int(amount)))
+        sums.setdefault(its_month, []).append(Total(kind, currency, count, amount))
     return {each: month_lines.ordered(found) for each, found in sums.items()}
 
 

@@ -13,7 +13,7 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound, ProviderUnavailable
 from admin_app.integrations.money_ports import RefundStatus, StripeRefund
 from admin_app.services import audit, payments, provider_calls
-from admin_app.services.amounts import money_text
+from admin_app.services.amounts import money_text, summed
 from admin_app.services.audit import Change
 from admin_app.services.records import refund_key
 from models.money import (
@@ -92,7 +92,7 @@ def refunds_of(session: Session, payment_id: int) -> list[Refund]:
 def reserve(ctx: Ctx, payment: Payment) -> None:
     """Bring the payment's reserve in line with its refunds; the table refuses more than was captured."""
     ctx.session.flush()  # the sum is the database's, so it has to know the refunds first
-    query = select(func.coalesce(func.sum(Refund.amount), 0))
+    query = select(func.coalesce(summed(Refund.amount), 0))
     reserved = ctx.session.scalar(query.where(Refund.payment_id == payment.id, Refund.state.in_(RESERVING)))
     if payment.reserved_amount != reserved:
         payment.reserved_amount = reserved or 0
@@ -128,7 +128,7 @@ def take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeRefund]) -> RefundN
 
 def all_given_back(session: Session, payment: Payment) -> bool:
     """Whether everything that was captured went back."""
-    query = select(func.coalesce(func.sum(Refund.amount), 0))
+    query = select(func.coalesce(summed(Refund.amount), 0))
     gone = session.scalar(query.where(Refund.payment_id == payment.id, Refund.state == RefundState.SUCCEEDED))
     return 0 < payment.captured_amount <= (gone or 0)
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Date, Row, Select, case, cast, func, literal, select
 from sqlalchemy.orm import Session
 
+from admin_app.services.amounts import summed
 from admin_app.services.utc_months import begins, following, month_of
 from models.billing import BillingChange, Movement
 from models.clients import BillingStatus
@@ -81,7 +82,7 @@ def _steps(first: date) -> Select[Any]:
         placed,
         *kinds,
         func.count().label("steps"),
-        func.sum(step.c.monthly_after - step.c.monthly_before).label("amount"),
+        summed(step.c.monthly_after - step.c.monthly_before).label("amount"),
         (func.count().filter(step.c.monthly_after > 0) - func.count().filter(step.c.monthly_before > 0)).label(
             "paying"
         ),

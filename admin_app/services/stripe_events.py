@@ -10,6 +10,7 @@ from admin_app.services import billing_asking, settlement, subscription_events
 from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import NotConfigured, Parked, Settled
 from admin_app.services.settlement import Told
+from admin_app.services.subscription_events import CustomerAnswer
 from models.inbox import WebhookEvent
 
 ABOUT_SESSIONS = frozenset(
@@ -38,28 +39,34 @@ ABOUT_PAYMENTS = frozenset(
 
 
 def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
-    """The session, payment or subscription to be fetched, for an event tells what was and not what is."""
-    return _needed(stripe.parse_event(event.body))
+    """The session, payment, subscription or customer to be fetched, for an event tells what was and not what is."""
+    return _needed(ctx, stripe.parse_event(event.body))
 
 
 def fetch(providers: Providers, needed: str) -> Any:
-    """The payment with all that belongs to it, or the subscription, as Stripe has it now."""
+    """The payment with all that belongs to it, the subscription or the customer, as Stripe has it now."""
     if providers.stripe is None:
         raise NotConfigured("stripe")
     kind, _, identity = needed.partition(":")
     if kind == "subscription":
         return billing_asking.ask(providers.stripe, identity)
+    if kind == "customer":
+        return subscription_events.ask_about_customer(providers.stripe, identity)
     ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
     return ask(providers.stripe, identity)
 
 
-def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | None) -> Settled | Parked:
+def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | CustomerAnswer | None) -> Settled | Parked:
     """Take in what Stripe says; what is about somebody else's payment is passed over."""
-    needed = _needed(stripe.parse_event(event.body))
+    told = stripe.parse_event(event.body)
+    needed = _needed(ctx, told)
     if needed is None:
         return Settled.ignored("not about a payment or subscription that is followed here")
     if needed.startswith("subscription:"):
-        return subscription_events.apply(ctx, event, found if isinstance(found, Answer) else None)
+        return subscription_events.apply(ctx, event, told, found if isinstance(found, Answer) else None)
+    if needed.startswith("customer:"):
+        answer = found if isinstance(found, CustomerAnswer) else None
+        return subscription_events.apply_customer(ctx, event, answer)
     if not isinstance(found, Told):
         return Parked("stripe_not_asked")
     if found.is_empty:
@@ -75,9 +82,11 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | None) -> Settled
     return Settled.done(outcome, meeting_id=appointment.number)
 
 
-def _needed(event: StripeEvent) -> str | None:
+def _needed(ctx: Ctx, event: StripeEvent) -> str | None:
     if subscription_id := subscription_events.subscription_of(event):
         return f"subscription:{subscription_id}"
+    if customer_id := subscription_events.customer_of(ctx, event):
+        return f"customer:{customer_id}"
     if event.type in ABOUT_SESSIONS and event.object_id:
         return f"session:{event.object_id}"
     if event.type in ABOUT_PAYMENTS and event.payment_intent_id:

@@ -21,7 +21,7 @@ MOST_CHARACTERS: Final = 32_767  # of one cell, counted as Excel counts them: UT
 CUT_MARK: Final = " […cut]"
 BLOCK_BYTES = 64 * 1024
 # Excel counts with 15 digits; a longer number is written as a text, so that none of its digits change.
-MOST_EXACT: Final = 10**15
+MOST_EXACT: Final = 15
 # Excel's calendar begins in 1900 and is wrong about its first two months.
 FIRST_DAY: Final = date(1900, 3, 1)
 
@@ -103,6 +103,10 @@ def xlsx_bytes(header: Sequence[str], rows: Iterable[Sequence[Value]], *, create
             yield from blocks(file)
 
 
+def _is_exact(value: int | Decimal) -> bool:
+    return len((value if isinstance(value, Decimal) else Decimal(value)).as_tuple().digits) <= MOST_EXACT
+
+
 def blocks(file: IO[bytes], size: int = BLOCK_BYTES) -> Iterator[bytes]:
     """The rest of an open file, in blocks of that many bytes."""
     while block := file.read(size):
@@ -146,7 +150,7 @@ class _Sheets:
                 sheet.write_datetime(row, column, value.replace(tzinfo=None), self._moment)
             case date() if not isinstance(value, datetime) and value >= FIRST_DAY:
                 sheet.write_datetime(row, column, value, self._day)
-            case int() | Decimal() if -MOST_EXACT < value < MOST_EXACT:
+            case int() | Decimal() if _is_exact(value):
                 sheet.write_number(row, column, value)
             case str():
                 sheet.write_string(row, column, fitted(value))

@@ -120,9 +120,12 @@ def subscribe(
     trial_days: int | None = None,
     items: Sequence[Mapping[str, Any]] = (),
     discounts: Sequence[Mapping[str, Any]] = (),
+    customers_client: int | None = None,
     deliver: bool = True,
 ) -> dict[str, Any]:
     """A customer, new or of this id, subscribes, paid or on trial; answers the subscription. Minor units.
+
+    `client_id` is noted in the subscription's metadata, `customers_client` in those of a new customer.
 
     `items` in place of one of that amount, and `discounts`, are as in `stripe_price_records`.
     """
@@ -136,9 +139,33 @@ def subscribe(
         "trial_days": trial_days,
         "items": [*items] or None,
         "discounts": [*discounts] or None,
+        "customers_client": customers_client,
         "deliver": deliver,
     }
     made: dict[str, Any] = control.post(simulator, "stripe/subscriptions", wanted)
+    return made
+
+
+def name_client(simulator: str, identity: str, client_id: int | None, *, deliver: bool = True) -> dict[str, Any]:
+    """The metadata of a customer (cus_…) or a subscription (sub_…) name this client, or none."""
+    kind = "customers" if identity.startswith("cus_") else "subscriptions"
+    wanted = {"client_id": client_id, "deliver": deliver}
+    made: dict[str, Any] = control.post(simulator, f"stripe/{kind}/{identity}/name-client", wanted)
+    return made
+
+
+def discount_customer(
+    simulator: str, customer_id: str, discounts: Sequence[Mapping[str, Any]], *, deliver: bool = True
+) -> dict[str, Any]:
+    """The customer has this discount from now on, or none."""
+    wanted = {"discounts": [*discounts] or None, "deliver": deliver}
+    made: dict[str, Any] = control.post(simulator, f"stripe/customers/{customer_id}/discount", wanted)
+    return made
+
+
+def delete_customer(simulator: str, customer_id: str, *, deliver: bool = True) -> dict[str, Any]:
+    """The customer is deleted, and their subscriptions end."""
+    made: dict[str, Any] = control.post(simulator, f"stripe/customers/{customer_id}/delete", {"deliver": deliver})
     return made
 
 

@@ -50,9 +50,12 @@ def subscribe(
     trial_days: int | None = None,
     items: Sequence[Mapping[str, Any]] = (),
     discounts: Sequence[Mapping[str, Any]] = (),
+    customers_client: int | None = None,
     deliver: bool = True,
 ) -> Document:
     """A customer, new or known by id, begins a subscription, on trial or paid by a card that works.
+
+    `client_id` is noted in the subscription's metadata, `customers_client` in those of a new customer.
 
     `items` in place of one of this amount: what `prices.price` takes, with a quantity and discounts of their own.
     """
@@ -60,15 +63,14 @@ def subscribe(
         raise Refused(f"An amount, an interval ({', '.join(INTERVALS)}) and days of trial above nothing are needed.")
     customer = world.store.get(CUSTOMER, customer_id or "")
     if customer is None:
-        customer = records.customer(email=email, name=name, live=is_live(world))
+        customer = records.customer(email=email, name=name, live=is_live(world), metadata=naming(customers_client))
         customer |= {"id": customer_id or customer["id"]}
         world.store.put(CUSTOMER, customer)
     wanted = [*items] or [{"amount": amount, "interval": interval}]
     sold = [prices.price(each, currency, live=is_live(world)) for each in wanted]
     trial_end = None if trial_days is None else stripe_records.now() + trial_days * INTERVALS["day"]
-    metadata = {} if client_id is None else {"clientId": str(client_id)}
-    granted = _grant(world, discounts, currency)
-    begun = records.subscription(customer, *sold, metadata=metadata, trial_end=trial_end, discounts=granted)
+    granted = grant(world, discounts, currency)
+    begun = records.subscription(customer, *sold, metadata=naming(client_id), trial_end=trial_end, discounts=granted)
     begun = _with_wanted(world, begun, wanted)
     begun, invoice = _bill(world, begun, "subscription_create", paid=True)
     tell(world, "customer.subscription.created", begun, deliver=deliver)
@@ -79,7 +81,7 @@ def subscribe(
 @alone
 def pay_invoice(world: World, subscription_id: str, *, deliver: bool = True) -> Document:
     """The open invoice is paid; where none is open, the next period begins and is paid for."""
-    found = _running(world, subscription_id)
+    found = running(world, subscription_id)
     invoice = _open_invoice(world, found)
     if invoice is None:
         return _renew(world, found, paid=True, deliver=deliver)
@@ -92,7 +94,7 @@ def pay_invoice(world: World, subscription_id: str, *, deliver: bool = True) -> 
 @alone
 def fail_invoice(world: World, subscription_id: str, *, deliver: bool = True) -> Document:
     """The card is refused: for the next period, or once more for the open invoice, until all tries are used up."""
-    found = _running(world, subscription_id)
+    found = running(world, subscription_id)
     invoice = _open_invoice(world, found)
     if invoice is None:
         return _renew(world, found, paid=False, deliver=deliver)
@@ -108,7 +110,7 @@ def fail_invoice(world: World, subscription_id: str, *, deliver: bool = True) ->
 @alone
 def cancel(world: World, subscription_id: str, *, at_period_end: bool = True, deliver: bool = True) -> Document:
     """It ends with its period, or now."""
-    found = _running(world, subscription_id)
+    found = running(world, subscription_id)
     if not at_period_end:
         return _end(world, found, "cancellation_requested", deliver=deliver)
     return change(world, found, {"cancel_at_period_end": True}, deliver=deliver)
@@ -117,7 +119,7 @@ def cancel(world: World, subscription_id: str, *, at_period_end: bool = True, de
 @alone
 def uncancel(world: World, subscription_id: str, *, deliver: bool = True) -> Document:
     """It runs on after all."""
-    found = _running(world, subscription_id)
+    found = running(world, subscription_id)
     if not found["cancel_at_period_end"]:
         raise Refused("This subscription is not about to end.")
     return change(world, found, {"cancel_at_period_end": False}, deliver=deliver)
@@ -128,7 +130,7 @@ def change_price(
     world: World, subscription_id: str, *, amount: int, interval: str | None = None, deliver: bool = True
 ) -> Document:
     """Another price of its first item from now on."""
-    found = _running(world, subscription_id)
+    found = running(world, subscription_id)
     first, *others = records.items(found)
     held = first["price"]
     wanted = interval or held["recurring"]["interval"]
@@ -142,7 +144,7 @@ def change_price(
 @alone
 def end_trial(world: World, subscription_id: str, *, pays: bool = True, deliver: bool = True) -> Document:
     """The trial is over: the first period begins, and the card pays or is refused."""
-    found = _running(world, subscription_id)
+    found = running(world, subscription_id)
     if found["status"] != "trialing":
         raise Refused("This subscription is not on trial.")
     return _renew(world, found, paid=pays, deliver=deliver)
@@ -151,7 +153,7 @@ def end_trial(world: World, subscription_id: str, *, pays: bool = True, deliver:
 @alone
 def pause(world: World, subscription_id: str, *, on: bool = True, deliver: bool = True) -> Document:
     """Its invoices are not collected for a while, or again."""
-    found = _running(world, subscription_id)
+    found = running(world, subscription_id)
     paused = {"behavior": "void", "resumes_at": None} if on else None
     return _change(world, found, {"pause_collection": paused}, deliver=deliver)
 
@@ -159,7 +161,7 @@ def pause(world: World, subscription_id: str, *, on: bool = True, deliver: bool 
 @alone
 def rewind(world: World, subscription_id: str, *, days: int, deliver: bool = True) -> Document:
     """Everything of it began so many days earlier, as if they had gone by; what they bring follows."""
-    found, by = _running(world, subscription_id), days * INTERVALS["day"]
+    found, by = running(world, subscription_id), days * INTERVALS["day"]
     items = [
         each | {name: each[name] - by for name in ("created", "current_period_start", "current_period_end")}
         for each in records.items(found)
@@ -197,6 +199,10 @@ def end_now(world: World, found: Document, *, deliver: bool = True) -> Document:
     return _end(world, found, "cancellation_requested", deliver=deliver)
 
 
+def naming(client_id: int | None) -> dict[str, str]:
+    return {} if client_id is None else {"clientId": str(client_id)}
+
+
 def is_over(found: Document) -> bool:
     return found["status"] in _OVER
 
@@ -212,7 +218,7 @@ def _ending(found: Document, *, on: bool) -> dict[str, Any]:
     }
 
 
-def _running(world: World, subscription_id: str) -> Document:
+def running(world: World, subscription_id: str) -> Document:
     found = find(world, subscription_id)
     if found is None:
         raise Refused("There is no such subscription.")
@@ -229,7 +235,7 @@ def _open_invoice(world: World, found: Document) -> Document | None:
 def _with_wanted(world: World, begun: Document, wanted: Sequence[Mapping[str, Any]]) -> Document:
     """Its items in the quantities and with the discounts that are wanted of each."""
     given = [
-        {"quantity": of.get("quantity", 1), "discounts": _grant(world, of.get("discounts", ()), begun["currency"])}
+        {"quantity": of.get("quantity", 1), "discounts": grant(world, of.get("discounts", ()), begun["currency"])}
         for of in wanted
     ]
     return records.with_items(begun, [each | of for each, of in zip(records.items(begun), given, strict=True)])
@@ -239,7 +245,7 @@ def _all_with(found: Document, parts: Mapping[str, Any]) -> Document:
     return records.with_items(found, [each | dict(parts) for each in records.items(found)])
 
 
-def _grant(world: World, wanted: Sequence[Mapping[str, Any]], currency: str) -> list[str]:
+def grant(world: World, wanted: Sequence[Mapping[str, Any]], currency: str) -> list[str]:
     """The ids of new discounts, each by a coupon of its own."""
     made = [prices.discount(each, currency, live=is_live(world)) for each in wanted]
     for coupon, discount in made:
@@ -280,10 +286,12 @@ def _bill(
     now = at or stripe_records.now()
     found = _with_discounts(world, found, now)
     billed_for = [each for each in records.items(found) if not only or each["id"] in only]
-    names = [*found["discounts"], *(name for each in billed_for for name in each["discounts"])]
     customer = world.store.get(CUSTOMER, found["customer"]) or {}
+    customers = customer.get("discount")
+    whole = found["discounts"] or ([customers["id"]] if customers else [])
+    names = [*whole, *(name for each in billed_for for name in each["discounts"])]
     invoice = records.invoice(
-        found,
+        found | {"discounts": whole},
         billed_for,
         _coupons(world, names),
         number=world.store.count(INVOICE) + 1,

@@ -22,7 +22,8 @@ _CHANGES = frozenset({"cancel_at_period_end", "expand", "pause_collection", "pro
 def add(routes: Blueprint, world: World) -> None:
     @routes.get("/customers")
     def customers() -> Response:
-        return jsonify(calls.page(world, CUSTOMER, "email"))
+        known = [found for found in world.store.all(CUSTOMER) if not found.get("deleted")]
+        return jsonify(calls.page(world, CUSTOMER, "email", found=known))
 
     @routes.get("/customers/<customer_id>")
     def customer(customer_id: str) -> Response:

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from admin_app.simulator import stripe_billing as billing
 from admin_app.simulator import stripe_billing_records as records
-from admin_app.simulator import stripe_billing_seed, stripe_price_records, stripe_records
+from admin_app.simulator import stripe_billing_seed, stripe_customers, stripe_price_records, stripe_records
 from admin_app.simulator.store import Document
 from admin_app.simulator.stripe_records import CUSTOMER, SUBSCRIPTION
 from admin_app.simulator.world import Refused, World, text
@@ -23,8 +23,17 @@ ACTS: Mapping[str, tuple[Callable[..., Document], tuple[str, ...]]] = {
     "end-trial": (billing.end_trial, ("pays",)),
     "pause": (billing.pause, ("on",)),
     "rewind": (billing.rewind, ("days",)),
+    "name-client": (stripe_customers.name_client, ("client_id",)),
 }
-_NUMBERS, _FLAGS = frozenset({"amount", "client_id", "days", "trial_days"}), frozenset({"at_period_end", "on", "pays"})
+_NUMBERS, _FLAGS = (
+    frozenset({"amount", "client_id", "customers_client", "days", "trial_days"}),
+    frozenset({"at_period_end", "on", "pays"}),
+)
+CUSTOMER_ACTS: Mapping[str, tuple[Callable[..., Document], tuple[str, ...]]] = {
+    "name-client": (stripe_customers.name_client, ("client_id",)),
+    "discount": (stripe_customers.discount_customer, ("discounts",)),
+    "delete": (stripe_customers.delete_customer, ()),
+}
 _LISTS = frozenset({"items", "discounts"})
 # By the name of a button: what it does, with what.
 _BUTTONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -56,6 +65,15 @@ def controls(routes: Blueprint, world: World) -> None:
         given = _given(body if isinstance(body, dict) else {}, takes)
         return jsonify(stripe_records.shown(do(world, subscription_id, deliver=_delivers(body), **given)))
 
+    @routes.post("/stripe/customers/<customer_id>/<act>")
+    def change_customer(customer_id: str, act: str) -> Response:
+        if act not in CUSTOMER_ACTS:
+            raise Refused(f"A customer can: {', '.join(CUSTOMER_ACTS)}.")
+        body = request.get_json(silent=True)
+        do, takes = CUSTOMER_ACTS[act]
+        given = _given(body if isinstance(body, dict) else {}, takes)
+        return jsonify(stripe_records.shown(do(world, customer_id, deliver=_delivers(body), **given)))
+
     @routes.post("/pages/stripe/subscribe")
     def subscribe_by_form() -> WerkzeugResponse:
         form = request.form
@@ -84,7 +102,7 @@ def controls(routes: Blueprint, world: World) -> None:
 
 _TO_BEGIN = (
     *("email", "name", "customer_id", "client_id", "amount", "currency", "interval", "trial_days"),
-    *("items", "discounts"),
+    *("items", "discounts", "customers_client"),
 )
 
 

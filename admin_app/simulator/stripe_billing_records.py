@@ -69,7 +69,7 @@ _INVOICE_UNPLAYED: dict[str, Any] = {
 }
 
 
-def customer(*, email: str | None, name: str | None, live: bool) -> Document:
+def customer(*, email: str | None, name: str | None, live: bool, metadata: Mapping[str, str] | None = None) -> Document:
     return {
         "id": new_id("cus"),
         "object": "customer",
@@ -77,11 +77,12 @@ def customer(*, email: str | None, name: str | None, live: bool) -> Document:
         "balance": 0,
         "created": now(),
         "delinquent": False,
+        "discount": None,
         "email": email,
         "invoice_prefix": "DEMO",
         "invoice_settings": _nothing("custom_fields", "default_payment_method", "footer", "rendering_options"),
         "livemode": live,
-        "metadata": {},
+        "metadata": dict(metadata or {}),
         "name": name,
         "next_invoice_sequence": 1,
         "preferred_locales": [],

@@ -219,9 +219,13 @@ def _billing(session: Session, client_id: int) -> dict[str, Any]:
     renewal = m.CreditPeriod(
         membership_id=membership.id, user_id="user_1", starts_at=NOW, granted_at=NOW, credits=1000, used_before=700
     )
-    session.add_all([subscription, override, renewal])
+    customer = m.ClientCustomer(
+        client_id=client_id, stripe_customer_id=HOSTILE, email="office@example.com", name=HOSTILE, since=NOW
+    )
+    session.add_all([subscription, override, customer, renewal])
     session.flush()
-    return {"subscriptions": subscription.id, "billing-overrides": override.id, "credit-renewals": renewal.id}
+    made = {"subscriptions": subscription.id, "client-customers": customer.id}
+    return made | {"billing-overrides": override.id, "credit-renewals": renewal.id}
 
 
 def _money(session: Session, booking_id: int) -> dict[str, Any]:

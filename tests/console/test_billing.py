@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import select, text
 
 from admin_app.db import Database
+from admin_app.integrations.money_ports import StripeCustomer
 from admin_app.services import billing
-from models import BillingOverride, BillingStatus, Role
+from models import BillingOverride, BillingStatus, ClientCustomer, Role
 from tests.console.page_checks import CheckedClient
 from tests.console.test_stale_screens import differences_on, filled_in
 from tests.services.clients import add_client, client_now, subscription
@@ -153,3 +154,47 @@ def test_each_role_is_offered_what_it_may(client_id: int, client_for: ClientFor,
     page = client_for(role).get(f"/admin/clients/{client_id}").text
     every = {"Override the status", "Lift the override", "Grant a trial", "Extend the trial", "Ask Stripe now"}
     assert {label for label in every if f">{label}<" in page} == labels
+
+
+class TestWhoAClientIsAtStripe:
+    def test_the_page_shows_every_customer_and_which_one_counts(
+        self, db: Database, client_id: int, client_for: ClientFor
+    ) -> None:
+        take_in(db, subscription(id="sub_2", customer_id="cus_2", client_id=client_id))
+        page = client_for(Role.SUPPORT).get(f"/admin/clients/{client_id}").text
+        assert "cus_1" in page
+        assert page.index("counts", page.index("Customers at Stripe")) > page.index("cus_2")
+        assert client_now(db, client_id).stripe_customer_id == "cus_2"
+
+    def test_finance_says_which_client_a_stranger_is(self, db: Database, client_id: int, client_for: ClientFor) -> None:
+        stranger = StripeCustomer("cus_9", "who@example.com", "Who & Sons")
+        take_in(db, subscription(id="sub_9", customer_id="cus_9", customer=stranger))
+        with db.read_only() as session:
+            row = session.scalars(select(ClientCustomer).where(ClientCustomer.client_id.is_(None))).one()
+        client = client_for(Role.FINANCE)
+        listed = client.get("/admin/client-customers/?whose=nobodys").text
+        assert "who@example.com" in listed
+        assert "Who &amp; Sons" in listed
+        assert "cus_1" not in listed
+        address = f"/admin/client-customers/{row.id}/link"
+        assert "Write the client" in client.get(address, query_string={"client": "x"}).text
+        assert client.get(address, query_string={"client": "999999"}).status_code == 404
+        plan = client.get(address, query_string={"client": client_id}).text
+        assert "Stripe is asked about 1 subscription of this customer" in plan
+        answer = client.post(address, data=filled_in(plan))
+        assert (answer.status_code, answer.location) == (303, f"/admin/client-customers/{row.id}")
+        with db.read_only() as session:
+            assert session.get_one(ClientCustomer, row.id).client_id == client_id
+            queued = "SELECT args ->> 'client_id' FROM procrastinate_jobs WHERE task_name = 'ask_about_billing'"
+            assert session.scalars(text(queued)).all() == [str(client_id)]
+        again = client.get(address, query_string={"client": client_id}).text
+        assert "a client&#39;s already" in again
+        take_in(db, subscription(id="sub_9", customer_id="cus_9", customer=stranger))
+        assert client_now(db, client_id).billing_status is BillingStatus.ACTIVE
+
+    def test_support_reads_and_links_nobody(self, db: Database, client_id: int, client_for: ClientFor) -> None:
+        client = client_for(Role.SUPPORT)
+        with db.read_only() as session:
+            key = session.scalars(select(ClientCustomer.id)).one()
+        assert client.get(f"/admin/client-customers/{key}").status_code == 200
+        assert client.get(f"/admin/client-customers/{key}/link").status_code == 403

@@ -10,13 +10,13 @@ import pytest
 from admin_app.config import Settings
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import stripe, stripe_subscriptions
-from admin_app.integrations.money_ports import StripePort, StripeSubscription
+from admin_app.integrations.money_ports import StripeCustomer, StripePort, StripeSubscription
 from tests.integrations.conftest import ScriptedProvider
 from tests.integrations.signing import OWN_EVENTS, events, shared_events
 
 PATH = "/v1/subscriptions/sub_1"
-EXPANDED = f"{PATH}?expand%5B0%5D=latest_invoice"
-LISTED = "/v1/subscriptions?status=all&limit=100&expand%5B0%5D=data.latest_invoice"
+EXPANDED = f"{PATH}?expand%5B0%5D=latest_invoice&expand%5B1%5D=customer"
+LISTED = "/v1/subscriptions?status=all&limit=100&expand%5B0%5D=data.latest_invoice&expand%5B1%5D=data.customer"
 ERROR = {"error": {"type": "api_error", "message": "Sorry."}}
 BARE = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active"}
 STARTS, ENDS = 1_795_000_000, 1_797_592_000
@@ -247,6 +247,28 @@ class TestStripesOwnArithmetic:
         lines = (item(10_000, product="prod_1"), item(3_000, product={"id": "prod_2"}))
         assert read(subscription(*lines, currency="eur", discounts=[half])).monthly_amount == 8_000
 
+    @pytest.mark.parametrize(
+        ("own", "customers", "monthly"),
+        [
+            ([], discount(percent=10), 9_000),  # "if not specified or empty, inherits the discount from the … customer"
+            ([discount(percent=50)], discount(percent=10), 5_000),
+            ([discount("once", percent=50)], discount(percent=10), 9_000),  # what is left once it is used
+            ([], discount("repeating", percent=10, duration_in_months=3), 10_000),
+            ([], discount(amount_off=500, currency="eur"), 9_500),
+            ([], discount(percent=10, applies_to={"products": ["prod_other"]}), 10_000),
+            ([], None, 10_000),
+        ],
+    )
+    def test_a_subscription_without_a_discount_of_its_own_has_its_customers(self, own, customers, monthly):
+        sold, customer = item(10_000, product="prod_1"), {"id": "cus_1", "object": "customer", "discount": customers}
+        found = read(subscription(sold, currency="eur", discounts=own, customer=customer))
+        assert (found.monthly_amount, found.customer_id) == (monthly, "cus_1")
+
+    def test_the_customers_discount_comes_after_that_of_an_item(self):
+        cheaper = item(10_000) | {"discounts": [discount(amount_off=2_000, currency="eur")]}
+        customer = {"id": "cus_1", "discount": discount(percent=10)}
+        assert read(subscription(cheaper, currency="eur", customer=customer)).monthly_amount == 7_200
+
     def test_items_of_different_length(self):
         """15 USD a month and 100 USD a quarter, as in the documentation; the period is that of the next payment."""
         quarter = item(10_000, count=3) | {"current_period_end": ENDS + 60 * 86_400}
@@ -297,6 +319,28 @@ class TestCalls:
         (found,) = port.subscriptions()
         assert found.monthly_amount == 2_075
         assert [path.partition("?")[0] for path, _ in provider.requests][1:] == ["/v1/subscription_items", PATH]
+
+    def test_the_coupon_of_a_customer_is_asked_for_where_it_counts(self, port, provider):
+        bare = {"id": "di_1", "object": "discount", "source": {"type": "coupon", "coupon": "co_1"}}
+        customer = {"id": "cus_1", "object": "customer", "discount": bare}
+        provider.answers[EXPANDED] = (200, subscription(item(4_900), customer=customer, currency="eur"))
+        told = customer | {"discount": discount(percent=50)}
+        path = "/v1/customers/cus_1?expand%5B0%5D=discount.source.coupon.applies_to"
+        provider.answers[f"{path}&expand%5B1%5D=discount.source.coupon.currency_options"] = (200, told)
+        assert port.subscription("sub_1").monthly_amount == 2_450
+        half = [discount(percent=50)]
+        provider.answers[EXPANDED] = (200, subscription(item(4_900), customer=customer, discounts=half))
+        assert port.subscription("sub_1").monthly_amount == 2_450
+        assert len(provider.requests) == 3
+
+    def test_what_is_told_of_the_customer(self, port, provider):
+        told = {"id": "cus_1", "object": "customer", "email": "a@b.example", "name": "A", "metadata": {"clientId": "7"}}
+        provider.answers[EXPANDED] = (200, subscription(item(4_900), customer=told))
+        assert port.subscription("sub_1").customer == StripeCustomer("cus_1", "a@b.example", "A", 7)
+        provider.answers["/v1/customers/cus_1"] = (200, {"id": "cus_1", "object": "customer", "deleted": True})
+        assert port.customer("cus_1") == StripeCustomer("cus_1", is_deleted=True)
+        provider.answers["/v1/customers/cus_1"] = (404, ERROR)
+        assert port.customer("cus_1") is None
 
     def test_one_question_answers_all(self, port, provider):
         provider.answers[EXPANDED] = (200, subscription(item(4_900), latest_invoice=invoice()))

@@ -176,4 +176,13 @@ INSERT INTO memberships (provider, external_id, profile_user_id, rhythm, status,
 UPDATE extra_purchases SET decided_about = '1,2';
 UPDATE merges SET memberships = '[1]';
 """,
+    "0038": """
+INSERT INTO client_customers (client_id, stripe_customer_id, since, email, name, last_seen_at)
+    VALUES (1, 'cus_10', '2025-03-01+00', 'Office@harbour.example', 'Harbour Dental', '2025-03-02+00');
+UPDATE subscriptions SET named_client_id = 1;
+INSERT INTO invariant_findings (name, first_found_at, last_found_at, count, records)
+    VALUES ('no-overlap', '2025-03-01+00', '2025-03-02+00', 1, '{booking:1}');
+INSERT INTO invariant_checks (started_at, finished_at, checked, broken) VALUES
+    ('2025-03-02+00', '2025-03-02+00', 24, 1);
+""",
 }

@@ -55,7 +55,8 @@ def test_the_client_follows_the_subscription(
         ({"stripe_subscription_id": "sub_1"}, False, True),
         ({"stripe_customer_id": "cus_1"}, False, True),
         ({}, True, True),
-        ({"stripe_customer_id": "cus_other"}, True, False),
+        ({"stripe_customer_id": "cus_other"}, True, True),
+        ({"stripe_customer_id": "cus_other"}, False, False),
         ({}, False, False),
     ],
 )

@@ -13,7 +13,7 @@ from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import inbox
 from admin_app.services.billing_asking import Answer
 from admin_app.services.inbox import Question
-from models import BillingStatus, EventState, WebhookEvent
+from models import BillingStatus, EventState, Profile, WebhookEvent
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE
 
@@ -91,10 +91,33 @@ def test_when_stripe_cannot_be_asked_the_event_waits(db: Database) -> None:
         assert inbox.apply(ctx, event_id=event_id, lookup_failed=True) is EventState.PARKED
 
 
-def test_the_subscription_of_a_stranger_is_kept_and_the_event_ignored(db: Database) -> None:
-    event = apply(db, receive(db, "customer.subscription.created"), subscription())
+def test_the_subscription_of_a_stranger_waits_for_its_client_by_one_delivery(db: Database) -> None:
+    first = apply(db, receive(db, "customer.subscription.created"), subscription())
+    assert (first.state, first.parked_because) == (EventState.PARKED, "customer_unknown")
+    again = apply(db, receive(db, "invoice.paid", 2), subscription())
+    assert again.state is EventState.IGNORED
+    assert again.outcome == (
+        f"subscription sub_1 is active, of a customer nobody here knows; event {first.id} waits for its client"
+    )
+
+
+def test_the_subscription_of_a_stranger_that_is_over_waits_for_nobody(db: Database) -> None:
+    event = apply(db, receive(db, "customer.subscription.deleted"), subscription("canceled", ended_at=NOW))
     assert event.state is EventState.IGNORED
-    assert event.outcome == "subscription sub_1 is active, of a customer nobody here knows"
+    assert event.outcome == "subscription sub_1 is canceled, of a customer nobody here knows"
+    apply(db, receive(db, "customer.subscription.updated", 2), subscription(id="sub_2"))
+    apply(db, receive(db, "customer.subscription.deleted", 3), subscription("canceled", id="sub_2", ended_at=NOW))
+    with db.read_only() as session:
+        states = select(WebhookEvent.state).where(WebhookEvent.subject == "sub_2").order_by(WebhookEvent.id)
+        assert list(session.scalars(states)) == [EventState.RECEIVED, EventState.IGNORED]
+
+
+def test_the_subscription_of_a_member_is_looked_after_elsewhere(db: Database) -> None:
+    with db.unit_of_work(STRIPE) as ctx:
+        ctx.session.add(Profile(user_id="user_1", stripe_customer_id="cus_1"))
+        ctx.session.flush()
+    event = apply(db, receive(db, "customer.subscription.created"), subscription())
+    assert (event.state, event.outcome) == (EventState.IGNORED, "subscription sub_1 is a member's")
 
 
 def test_events_in_any_order_and_twice_come_to_one_end(db: Database) -> None:

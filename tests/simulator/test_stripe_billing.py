@@ -142,6 +142,17 @@ class TestLife:
         assert now_of(port, begun["id"]).monthly_amount == recurs
         assert [invoice["total"] for invoice in control_stripe.invoices(simulator)] == paid
 
+    @pytest.mark.parametrize(("own", "monthly"), [([], 4_410), ([{"percent_off": 50}], 2_450)])
+    def test_a_customers_discount_is_in_what_recurs_and_on_the_invoices(self, simulator, port, own, monthly):
+        begun = control_stripe.subscribe(simulator, email="ada@example.com", discounts=own, deliver=False)
+        control_stripe.discount_customer(simulator, begun["customer"], [{"percent_off": 10}], deliver=False)
+        control_stripe.pay_invoice(simulator, begun["id"], deliver=False)
+        assert now_of(port, begun["id"]).monthly_amount == monthly
+        assert port.subscriptions_of(begun["customer"])[0].monthly_amount == monthly
+        assert control_stripe.invoices(simulator)[-1]["total"] == monthly
+        control_stripe.discount_customer(simulator, begun["customer"], [], deliver=False)
+        assert now_of(port, begun["id"]).monthly_amount == (2_450 if own else 4_900)
+
     def test_items_of_different_length_are_paid_for_when_each_is_due(self, simulator, port):
         items = [{"amount": 10_000, "interval_count": 3}, {"amount": 1_500}]
         begun = control_stripe.subscribe(simulator, email="ada@example.com", items=items, deliver=False)

@@ -36,11 +36,14 @@ TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()
 
 # What the audit calls the records of each section: where their pages are, and what people call them.
 AUDITED = {
+    "audit_entry": ("audit-entries", "Audit entry"),
     "billing_change": ("billing-changes", "Step"),
     "booking": ("bookings", "Booking"),
     "bulk_run": ("bulk-runs", "Run"),
     "client": ("clients", "Client"),
+    "client_customer": ("client-customers", "Stripe customer"),
     "export": ("exports", "Export"),
+    "credit_renewal": ("credit-renewals", "Renewal"),
     # A dispute is a part of its payment.
     "dispute": ("payments", "Dispute of payment"),
     "drift_finding": ("drift-findings", "Difference"),

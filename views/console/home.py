@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import worklists
+from admin_app.services import invariants, worklists
 from admin_app.services.core import failed_jobs
+from admin_app.services.invariants import Standing
 from admin_app.services.worklists import MoneyWaiting, Waiting
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page
-from views.console.columns import age_text, time_text
+from views.console.columns import age_text, audited, time_text
 from views.console.viewer import Viewer, viewer
 from views.reading import read_session
 
@@ -52,6 +54,7 @@ class HomeView(ConsoleView):
             tiles=tiles,
             next_purchases=[(each, age_text(now - each.created_at)) for each in worklists.next_purchases(session)],
             recent=worklists.recent_commands(session),
+            rules=_rules(invariants.standing(session), now, person),
         )
         return rendered
 
@@ -88,6 +91,35 @@ def _tiles(work: Waiting, now: datetime) -> list[Tile]:
         ),
     ]
     return tiles + [tile for tile in broken if tile.count]
+
+
+def _rules(standing: Standing, now: datetime, person: Viewer) -> dict[str, Any]:
+    """What is broken of what must always be true, for whom can do something about it, and when that was looked at."""
+    known = [(invariants.BY_NAME.get(each.name), each) for each in standing.findings]
+    broken = [
+        {
+            "sentence": rule.sentence,
+            "since": time_text(each.first_found_at, person.zone),
+            "count": f"{each.count:,}" if each.count <= invariants.COUNTED else f"more than {invariants.COUNTED:,}",
+            "records": [_record(record) for record in each.records],
+            "more": each.count > len(each.records),
+        }
+        for rule, each in known
+        if rule is not None and person.may(rule.permission)
+    ]
+    return {
+        "broken": broken,
+        "others": len(known) - len(broken),
+        "checked": f"{age_text(now - standing.checked_at)} ago" if standing.checked_at else "",
+        "unanswered": [rule.sentence for name in standing.unanswered if (rule := invariants.BY_NAME.get(name))],
+    }
+
+
+def _record(told: str) -> tuple[str, str]:
+    """A record that breaks a rule, which may be followed by what is said of it: its words, and its page."""
+    record, _, more = told.partition(" ")
+    words, href = audited(record)
+    return f"{words} {more}".strip(), href
 
 
 def _job_tiles(failed: int) -> list[Tile]:

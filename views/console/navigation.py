@@ -79,6 +79,7 @@ GROUPS: tuple[Group, ...] = (
             Item("Refunds", "/admin/refunds/", "arrow-back-up", P.PAYMENTS_READ),
             Item("Approvals", "/admin/approvals/", "user-check", P.PAYMENTS_READ),
             Item("Subscriptions", "/admin/subscriptions/", "refresh", P.BILLING_READ),
+            Item("Stripe customers", "/admin/client-customers/", "users", P.BILLING_READ),
             Item("Billing overrides", "/admin/billing-overrides/", "edit", P.BILLING_READ),
             Item("Credit renewals", "/admin/credit-renewals/", "gift", P.BILLING_READ),
             Item("Provider calls", "/admin/provider-calls/", "send", P.PAYMENTS_READ),

@@ -7,6 +7,7 @@ from views.console.base import ConsoleModelView, ConsoleView
 from views.console.bookings.commands import BookingCommandsView, MeetingCommandsView
 from views.console.bulk.commands import BulkRunCommandsView
 from views.console.clients.billing_commands import BillingCommandsView, BillingOverrideCommandsView
+from views.console.clients.customer_commands import CustomerCommandsView
 from views.console.clients.emergency import EmergencyStopView
 from views.console.clients.onboarding_commands import OnboardingCommandsView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
@@ -32,6 +33,7 @@ from views.console.sections.billing_overrides import BillingOverridesView
 from views.console.sections.bookings import BookingsView
 from views.console.sections.bulk_runs import BulkItemsView, BulkRunsView
 from views.console.sections.cancellations import CancellationsView
+from views.console.sections.client_customers import ClientCustomersView
 from views.console.sections.clients import ClientsView
 from views.console.sections.credit_renewals import CreditRenewalsView
 from views.console.sections.drift_findings import DriftFindingsView
@@ -91,6 +93,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     RefundsView,
     ApprovalsView,
     SubscriptionsView,
+    ClientCustomersView,
     BillingOverridesView,
     CreditRenewalsView,
     ProviderCallsView,
@@ -112,6 +115,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     EmergencyStopView,
     BillingCommandsView,
     BillingOverrideCommandsView,
+    CustomerCommandsView,
     MyAccountView,
     PurchaseCommandsView,
     MembershipCommandsView,

@@ -1,9 +1,24 @@
 """What must always be true, one query each: after every command, every delivery in any order, and every fault.
 
-Owns no table and changes nothing. `flask verify` runs all; `broken` is for everybody else who wants to know.
+Owns `invariant_findings` and `invariant_checks`, in which the nightly look is kept, and changes nothing else. `flask
+verify` runs all; `broken` is for everybody else who wants to know, `standing` for whoever shows it.
 """
 
-from admin_app.services.invariants.checking import INVARIANTS, broken
-from admin_app.services.invariants.rule import PATIENCE, SHOWN, Broken, Invariant
+from admin_app.services.invariants.checking import BY_NAME, INVARIANTS, broken, look
+from admin_app.services.invariants.findings import Standing, keep, standing
+from admin_app.services.invariants.rule import COUNTED, PATIENCE, SHOWN, Broken, Invariant
 
-__all__ = ["INVARIANTS", "PATIENCE", "SHOWN", "Broken", "Invariant", "broken"]
+__all__ = [
+    "BY_NAME",
+    "COUNTED",
+    "INVARIANTS",
+    "PATIENCE",
+    "SHOWN",
+    "Broken",
+    "Invariant",
+    "Standing",
+    "broken",
+    "keep",
+    "look",
+    "standing",
+]

@@ -1,6 +1,31 @@
 """Payments and refunds: never more goes back than was taken, and no refund is forgotten on its way."""
 
-from admin_app.services.invariants.rule import Invariant, by_query
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_app.services import month_lines, months
+from admin_app.services.invariants.rule import COUNTED, Invariant, Moments, by_query
+from models.billing import MonthClosing
+
+
+def _months_that_differ(session: Session) -> Iterator[str]:
+    """One month after the other: its lines are counted, added and hashed by the database."""
+    for closing in session.scalars(select(MonthClosing).order_by(MonthClosing.month)):
+        kept = month_lines.kept_lines(closing.id)
+        sums = month_lines.totals(session, kept)
+        count = sum(total.lines for total in sums)
+        if (count, sums) != (closing.lines, months.totals_of(closing)) or (
+            month_lines.digest(session, kept) != closing.digest
+        ):
+            yield f"month:{closing.month:%Y-%m}"
+
+
+def _closed_months(session: Session, _moments: Moments) -> Sequence[str]:
+    return list(islice(_months_that_differ(session), COUNTED + 1))
+
 
 INVARIANTS = (
     Invariant(
@@ -22,6 +47,27 @@ INVARIANTS = (
               SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing')
               AND j.task_name IN ('send_refund', 'ask_about_refund') AND (j.args ->> 'refund_id')::bigint = r.id)
         """),
+    ),
+    Invariant(
+        "paid-too-late-goes-back",
+        "Money that came when the time was not held any more went back, is on its way, or its refund failed and stands "
+        "on the list.",
+        by_query("""
+            SELECT 'payment:' || p.id FROM payments p JOIN (
+              SELECT id AS booking_id, NULL::bigint AS meeting_id FROM bookings
+              WHERE status = 'canceled' AND canceled_because IN ('never_paid', 'payment_failed')
+              UNION ALL
+              SELECT NULL, id FROM meetings
+              WHERE status = 'canceled' AND canceled_because IN ('never_paid', 'payment_failed')) AS unpaid
+            ON unpaid.booking_id = p.booking_id OR unpaid.meeting_id = p.meeting_id
+            WHERE p.state = 'paid' AND p.captured_amount > p.reserved_amount AND p.paid_at < :late
+            AND NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = p.id AND r.state IN ('failed', 'declined'))
+        """),
+    ),
+    Invariant(
+        "closed-month-is-its-lines",
+        "A closed month has the lines, the sums and the digest with which it was closed.",
+        _closed_months,
     ),
     Invariant(
         "paid-means-captured",

@@ -105,6 +105,23 @@ INVARIANTS = (
         """),
     ),
     Invariant(
+        "unknown-call-is-on-a-list",
+        "A call of which nobody knows for an hour whether it was done needs attention, is asked about, or its refund "
+        "stands as unknown.",
+        by_query("""
+            SELECT 'provider_call:' || c.id || ' ' || c.operation || ' about ' || c.subject FROM provider_calls c
+            WHERE c.state = 'unknown' AND c.attention_since IS NULL
+            AND c.created_at < LEAST(:late, CAST(:now AS timestamptz) - interval '75 minutes')
+            AND coalesce(c.next_try_at, :late) <= :late
+            AND NOT EXISTS (SELECT FROM refunds r WHERE c.operation = 'refund.create'
+              AND c.subject = 'refund:' || r.id AND r.state IN ('requested', 'sent', 'unknown', 'succeeded', 'failed'))
+            AND NOT EXISTS (
+              SELECT FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing') AND (
+                (j.args ->> 'call_id')::bigint = c.id OR j.args ->> 'subject' = c.subject
+                OR c.idempotency_key = j.args ->> 'key'))
+        """),
+    ),
+    Invariant(
         "audit-chain-unbroken",
         "No entry of the audit was changed or removed.",
         _audit_chain,

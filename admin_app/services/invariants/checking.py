@@ -1,18 +1,26 @@
 """All invariants, and the one way to check them."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from admin_app.services.invariants import about_bookings, about_money, about_people, about_work
+from admin_app.policies.permissions import Permission
+from admin_app.services.invariants import about_bookings, about_clients, about_money, about_people, about_work
 from admin_app.services.invariants.rule import PATIENCE, Broken, Invariant, Moments
 
-INVARIANTS: tuple[Invariant, ...] = (
-    *about_work.INVARIANTS,
-    *about_people.INVARIANTS,
-    *about_money.INVARIANTS,
-    *about_bookings.INVARIANTS,
+# Who can do something about each kind; a rule may say so itself.
+_BY = (
+    (about_work.INVARIANTS, Permission.FAILURES_SETTLE),
+    (about_people.INVARIANTS, Permission.PURCHASES_CLAIM),
+    (about_money.INVARIANTS, Permission.REFUNDS_REQUEST),
+    (about_clients.INVARIANTS, Permission.DRIFT_RUN),
+    (about_bookings.INVARIANTS, Permission.BOOKINGS_MANAGE),
 )
+INVARIANTS: tuple[Invariant, ...] = tuple(
+    replace(rule, permission=permission) for rules, permission in _BY for rule in rules
+)
+BY_NAME = {rule.name: rule for rule in INVARIANTS}
 
 
 def broken(session: Session, *, now: datetime, patience: timedelta = PATIENCE) -> list[Broken]:
@@ -20,6 +28,11 @@ def broken(session: Session, *, now: datetime, patience: timedelta = PATIENCE) -
 
     Reads only. What is under way may be unfinished for `patience`.
     """
-    moments = Moments.at(now, patience)
-    found = ((invariant, tuple(invariant.find(session, moments))) for invariant in INVARIANTS)
-    return [Broken(invariant, records) for invariant, records in found if records]
+    found = (look(session, invariant, now=now, patience=patience) for invariant in INVARIANTS)
+    return [each for each in found if each is not None]
+
+
+def look(session: Session, invariant: Invariant, *, now: datetime, patience: timedelta = PATIENCE) -> Broken | None:
+    """What breaks one of them, if anything."""
+    records = tuple(invariant.find(session, Moments.at(now, patience)))
+    return Broken(invariant, records) if records else None

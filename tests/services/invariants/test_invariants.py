@@ -20,6 +20,9 @@ JOB = "INSERT INTO procrastinate_jobs (queue_name, task_name, args, status) "
 CALL = "INSERT INTO provider_calls (provider, operation, idempotency_key, subject, state, created_at) "
 MAIL = "INSERT INTO sent_emails (template, to_email, subject, text_body, html_body, state, created_at, booking_id) "
 OLD = "now() - interval '2 hours'"
+SUBSCRIPTION = (
+    "INSERT INTO subscriptions (stripe_subscription_id, stripe_customer_id, status, fetched_at, created_at, updated_at)"
+)
 BREAKS = {
     "settled-event-has-outcome": f"{EVENT} VALUES ('whop', 'm', 't', '', 'processed', {OLD}, {OLD}, NULL)",
     "settled-event-has-no-job": f"""
@@ -36,6 +39,7 @@ BREAKS = {
     "one-mail-per-occasion": f"{MAIL} SELECT 'reminder', 'a@b.example', 's', '', '', 'sent', now(), id FROM bookings",
     "queued-mail-has-job": f"{MAIL} VALUES ('claim', 'a@b.example', 's', '', '', 'queued', {OLD}, NULL)",
     "unanswered-call-has-job": f"{CALL} VALUES ('workos', 'code.send', 'k', 'guest:1', 'intended', {OLD})",
+    "unknown-call-is-on-a-list": f"{CALL} VALUES ('stripe', 'trial.extend', 'k', 'client:1', 'unknown', {OLD})",
     "audit-chain-unbroken": """
         ALTER TABLE audit_entries DISABLE TRIGGER USER; UPDATE audit_entries SET event = 'other.event'""",
     "one-purchase-per-address": """
@@ -59,6 +63,26 @@ BREAKS = {
         WITH r AS (INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state, updated_at)
           SELECT id, 1, 'eur', 'other', 'test', 'requested', {OLD} FROM payments WHERE state = 'paid' RETURNING 1)
         UPDATE payments SET reserved_amount = 1 WHERE state = 'paid'""",
+    "paid-too-late-goes-back": f"""
+        UPDATE bookings SET status = 'canceled', canceled_because = 'never_paid'
+        WHERE id = (SELECT booking_id FROM payments WHERE state = 'paid' LIMIT 1);
+        UPDATE payments SET paid_at = {OLD} WHERE state = 'paid'""",
+    "closed-month-is-its-lines": """
+        INSERT INTO month_closings (month, closed_at, closed_by, lines, totals, digest)
+        VALUES ('2026-01-01', now(), 'test', 1, '{"eur": {"payment": {"lines": 1, "amount": 5}}}', 'other')""",
+    "client-shows-own-customer": f"""
+        INSERT INTO clients (name, stripe_customer_id, updated_at) VALUES ('A', 'cus_1', {OLD});
+        INSERT INTO client_customers (stripe_customer_id, updated_at) VALUES ('cus_1', {OLD})""",
+    "customer-has-row": f"""
+        {SUBSCRIPTION} VALUES ('sub_1', 'cus_1', 'canceled', now(), {OLD}, {OLD})""",
+    "nobodys-subscription-is-on-a-list": f"""
+        {SUBSCRIPTION} VALUES ('sub_1', 'cus_1', 'active', now(), {OLD}, {OLD});
+        INSERT INTO client_customers (stripe_customer_id) VALUES ('cus_1')""",
+    "paying-client-has-access": f"""
+        INSERT INTO clients (name, updated_at) VALUES ('A', {OLD});
+        {SUBSCRIPTION} VALUES ('sub_1', 'cus_1', 'active', now(), {OLD}, {OLD});
+        UPDATE subscriptions SET client_id = (SELECT max(id) FROM clients);
+        INSERT INTO client_customers (stripe_customer_id) VALUES ('cus_1')""",
     "paid-means-captured": "UPDATE payments SET paid_at = NULL WHERE state = 'paid'",
     "no-overlap": """
         INSERT INTO meetings (practitioner_id, starts_at, ends_at, status)
@@ -153,4 +177,20 @@ def test_the_command_says_each_rule_and_ends_badly_when_one_is_broken(house: Hou
         ctx.session.execute(text(BREAKS["parked-event-says-why"]))
     told = run(args=["verify"])
     assert told.exit_code == 1
-    assert "BROKEN  A delivery that waits for a person says what it waits for.\n          webhook_event:" in told.output
+    (line,) = [" ".join(line.split()) for line in told.output.splitlines() if "BROKEN" in line]
+    assert line == "parked-event-says-why BROKEN 1 A delivery that waits for a person says what it waits for."
+    assert "parked-event-says-why: 1. Look at:\n  webhook_event:" in told.output
+    assert " ".join(told.output.splitlines()[0].split()) == "Rule Holds How many What must be true"
+
+
+def test_more_than_a_few_records_are_counted_and_the_first_are_named(house: House) -> None:
+    with house.db.unit_of_work(Job("test")) as ctx:
+        ctx.session.execute(
+            text(
+                "INSERT INTO webhook_events (provider, external_id, type, body, state)"
+                " SELECT 'whop', 'm' || n, 't', '', 'parked' FROM generate_series(1, 1200) n"
+            )
+        )
+    told = house.app.test_cli_runner().invoke(args=["verify"])
+    assert "parked-event-says-why: more than 1,000. Look at:" in told.output
+    assert told.output.count("  webhook_event:") == invariants.SHOWN

@@ -1,18 +1,19 @@
 """What Stripe says about a client beside what is in force, why they differ, and what is due."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, literal_column, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
 from admin_app.services import billing, billing_mapping
 from admin_app.services.amounts import money_text
-from models import BillingOverride, BillingStatus, Client, Subscription
+from models import BillingOverride, BillingStatus, Client, ClientCustomer, Subscription
 from views.console.columns import age_text, plain_text, record_address, time_text
 from views.console.viewer import Viewer
 
@@ -22,8 +23,25 @@ COUNTED = (
     "Discounts that end, taxes and what is charged by use are not in it."
 )
 
+# Each customer as JSON: joined as rows they would multiply the subscriptions, and a query of their own can be felt.
+_CUSTOMERS = (
+    select(
+        func.jsonb_agg(
+            aggregate_order_by(
+                func.to_jsonb(literal_column("client_customers")),
+                ClientCustomer.deleted_at.is_not(None),
+                ClientCustomer.last_seen_at.desc().nulls_last(),
+                ClientCustomer.id.desc(),
+            )
+        )
+    )
+    .select_from(ClientCustomer)
+    .where(ClientCustomer.client_id == Client.id)
+    .scalar_subquery()
+    .label("customers")
+)
 _OF_CLIENT = (
-    select(Client, Subscription, BillingOverride)
+    select(Client, Subscription, BillingOverride, _CUSTOMERS)
     .outerjoin(Subscription, Subscription.client_id == Client.id)
     .outerjoin(BillingOverride, and_(BillingOverride.client_id == Client.id, BillingOverride.lifted_at.is_(None)))
     .order_by(Subscription.id)
@@ -57,6 +75,7 @@ def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> di
         "override": _override(override, now, viewer.zone),
         "subscription": _subscription(counts, now, viewer.zone),
         "others": max(0, len(subscriptions) - 1),
+        "customers": [_customer(each, client, viewer.zone) for each in rows[0].customers or ()],
         "pages": _pages(client, counts),
         "commands": list(_commands(client, subscriptions, override, viewer)),
         "pending": _pending(counts, now, viewer.zone),
@@ -146,6 +165,20 @@ def _subscription(found: Subscription | None, now: datetime, zone: ZoneInfo) -> 
         "href": record_address("subscriptions", found.id),
         "name": found.stripe_subscription_id,
         "counted": COUNTED,
+    }
+
+
+def _customer(found: Mapping[str, Any], client: Client, zone: ZoneInfo) -> dict[str, Any]:
+    """One of the customers that the client is at Stripe."""
+    told = [part for part in (found["email"], found["name"]) if part]
+    for said, name in (("since", "since"), ("deleted at Stripe, heard", "deleted_at")):
+        if found[name]:
+            told.append(f"{said} {time_text(datetime.fromisoformat(found[name]), zone)}")
+    return {
+        "id": found["stripe_customer_id"],
+        "href": record_address("client-customers", found["id"]),
+        "told": " · ".join(told),
+        "counts": found["stripe_customer_id"] == client.stripe_customer_id,
     }
 
 
