@@ -8,42 +8,33 @@ holder, credits are granted once per period, and the list of extra purchases is 
 """
 
 import os
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from admin_app.context import Actor, Job
-from admin_app.db import Database
 from admin_app.errors import AlreadyClaimed, Conflict, NotFound, PendingProfileNotFound, UndoBlocked
 from admin_app.services import (
-    audit,
     claims,
     credit_renewals,
-    merge_fields,
     pending_profiles,
     purchases,
     undo,
 )
-from admin_app.services.claims import JOURNALED
-from admin_app.services.invariants import about_people
-from admin_app.services.invariants.rule import PATIENCE, Moments
 from admin_app.services.memberships import moving
-from admin_app.services.plans import snapshot
-from models import AuditEntry, CreditPeriod, ExtraPurchase, Merge, PendingProfile, Profile, ProviderMembership, User
+from models import ExtraPurchase, Merge, Profile, ProviderMembership
 from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, add_user, customer, facts
-from tests.services.purchase_model import Model, Row
+from tests.services.purchase_checks import EMAILS, Checked
 
 SOAK = os.environ.get("BACKDESK_SOAK") == "1"
 OFTEN = settings(
@@ -56,8 +47,6 @@ OFTEN = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-EMAILS = [f"{name}@example.com" for name in ("ada", "bob", "cleo", "dora")]
-MEMBERSHIPS = {f"mem_{n}": EMAILS[n % len(EMAILS)] for n in range(6)}
 # bob's address is verified by two accounts; nobody but staff reaches dora's
 PEOPLE = {
     "user_a": ["ada@example.com"],
@@ -70,34 +59,8 @@ choices = st.fixed_dictionaries(
 )
 
 
-class Purchases(RuleBasedStateMachine):
-    engine: Engine
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
-        self.db = Database(self.connection, clock=self.clock, join_transaction_mode="create_savepoint")  # type: ignore[arg-type]
-        self.model = Model()
-        self.buyers = dict(MEMBERSHIPS)
-        self.told: list[tuple[str, str, int]] = []
-        self.versions: dict[str, Any] = {}
-        self.entries = 0
-        self.legacy_names: set[str] = set()
-        self.given = 30  # what the earlier system gave
-
-    def teardown(self) -> None:
-        self.outer.rollback()
-        self.connection.close()
-
-    def clock(self) -> datetime:
-        return NOON + timedelta(minutes=self.model.now)
-
-    def tick(self) -> int:
-        self.model.now += 1
-        return self.model.now
-
-    # -- the steps -----------------------------------------------------------------------------------------------
+class Purchases(Checked):
+    """The steps: what providers tell, what people do, and time."""
 
     @initialize()
     def some_people_are_known(self) -> None:
@@ -336,114 +299,6 @@ class Purchases(RuleBasedStateMachine):
             return
         with pytest.raises(refusal), self.db.unit_of_work(actor) as ctx:
             what(ctx)
-
-    # -- looking -------------------------------------------------------------------------------------------------
-
-    def open(self) -> list[Row]:
-        return [row for row in self.model.pendings.values() if not row["claimed_by"]]
-
-    def signed_in(self) -> set[str]:
-        return set(self.column(User.open_id))
-
-    def column(self, wanted: Any) -> list[Any]:
-        with self.db.read_only() as session:
-            return list(session.scalars(select(wanted).order_by(wanted)))
-
-    def rows(self, model: type[Any]) -> list[Any]:
-        with self.db.read_only() as session:
-            return list(session.scalars(select(model)))
-
-    def row(self, model: type[Any], key: Any) -> Any:
-        with self.db.read_only() as session:
-            return session.get(model, key)
-
-    def ids(self) -> dict[int, int]:
-        """The model's numbers of purchases to the database's; both are given in the order of making."""
-        return dict(zip(sorted(self.model.pendings), self.column(PendingProfile.id), strict=True))
-
-    @staticmethod
-    def journaled(row: Any) -> Row:
-        return snapshot(row, JOURNALED)
-
-    # -- what must hold ------------------------------------------------------------------------------------------
-
-    @invariant()
-    def the_database_is_as_the_model(self) -> None:
-        ids, model = self.ids(), self.model
-        profiles = {row.user_id: row for row in self.rows(Profile)}
-        assert {user for user in profiles if user.startswith("temp_")} == model.legacy.keys()
-        accounts = {user: row for user, row in profiles.items() if not user.startswith("temp_")}
-        assert {user: (row.email, *self.told_of(row)) for user, row in accounts.items()} == {
-            user: (row["email"], *model.seen(user)) for user, row in model.profiles.items()
-        }
-        pendings = {row.id: row for row in self.rows(PendingProfile)}
-        assert {n: (row.email, row.claimed_by_user_id) for n, row in pendings.items()} == {
-            ids[n]: (row["email"], row["claimed_by"]) for n, row in model.pendings.items()
-        }
-        assert {n: self.told_of(row) for n, row in pendings.items() if not row.claimed} == {
-            ids[n]: model.seen(n) for n, row in model.pendings.items() if not row["claimed_by"]
-        }
-        rows = {row.external_id: row for row in self.rows(ProviderMembership)}
-        assert {mem: (row.profile_user_id or row.pending_profile_id, row.is_live) for mem, row in rows.items()} == {
-            mem: (ids.get(row["holder"], row["holder"]), row["live"] and row["deleted"] is None)
-            for mem, row in model.mems.items()
-        }
-        open_extras = {
-            (e.user_id, e.pending_profile_id)
-            for e in self.rows(ExtraPurchase)
-            if not e.resolved_at and e.pending_profile_id
-        }
-        assert open_extras == {(user, ids[which]) for user, which in model.extras}
-
-    @staticmethod
-    def told_of(row: Profile | PendingProfile) -> tuple[bool, str | None]:
-        assert (row.membership == "pro") == (row.status == "active") or row.whop_membership_id is None
-        return row.membership == "pro", row.whop_membership_id
-
-    @invariant()
-    def every_rule_about_people_holds(self) -> None:
-        with self.db.read_only() as session:
-            moments = Moments.at(self.clock(), PATIENCE)
-            assert {one.name: list(one.find(session, moments)) for one in about_people.INVARIANTS} == {
-                one.name: [] for one in about_people.INVARIANTS
-            }
-
-    @invariant()
-    def nobody_has_credits_that_no_period_gave(self) -> None:
-        granted = sum(period.credits for period in self.rows(CreditPeriod)) + self.given
-        had = sum(row.usage_credits for row in self.rows(Profile) if not row.is_legacy)
-        had += sum(row.usage_credits for row in self.rows(PendingProfile) if not row.claimed)
-        assert had <= granted
-
-    @invariant()
-    def nothing_changes_without_the_audit(self) -> None:
-        """The entries since the last step, replayed, give every profile as it is; each changed row is named in one."""
-        with self.db.read_only() as session:
-            assert audit.first_broken_link(session) is None
-            entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id).offset(self.entries)).all()
-        self.entries += len(entries)
-        for entry in entries:
-            for change in entry.changes:
-                kind, _, user = change["record"].partition(":")
-                if kind == "profile":
-                    made = {name: audit.plain(v) for name, v in merge_fields.new_profile_defaults(NOON).items()}
-                    blank = {name: made.get(name) for name in JOURNALED}
-                    self.replayed.setdefault(user, blank)[change["field"]] = change["after"]
-        profiles = {p.user_id: self.journaled(p) for p in self.rows(Profile) if not p.is_legacy}
-        self.replayed = {user: row for user, row in self.replayed.items() if user in profiles}
-        for row in (*profiles.values(), *self.replayed.values()):
-            row.pop("provider_event_at", None)  # the same news again move it, and are no entry
-        assert {user: self.replayed.get(user) for user in profiles} == profiles
-        named = {record for entry in entries for record in entry.records}
-        before = self.versions
-        self.note_versions()
-        changed = {key for key, version in self.versions.items() if before.get(key) != version}
-        gone = before.keys() - self.versions.keys()
-        assert {key for key in changed | gone if not key.startswith("profile:temp_")} <= named
-
-    def note_versions(self) -> None:
-        self.versions = {f"profile:{p.user_id}": p.version for p in self.rows(Profile)}
-        self.versions |= {f"pending_profile:{p.id}": p.version for p in self.rows(PendingProfile)}
 
 
 @pytest.fixture
