@@ -17,7 +17,18 @@ from admin_app.services.records import lock_names
 from models.memberships import ProviderMembership
 from models.people import PaymentProvider, PendingProfile, Profile
 
-__all__ = ["Holder", "assign", "is_held", "key", "lock", "of_email", "of_membership", "purchase_under", "shown"]
+__all__ = [
+    "Holder",
+    "assign",
+    "is_held",
+    "key",
+    "lock",
+    "of_email",
+    "of_membership",
+    "purchase_under",
+    "shown",
+    "waiting_under",
+]
 
 
 def lock(ctx: Ctx, *, membership_id: str | None, email: str | None) -> None:
@@ -98,6 +109,14 @@ def purchase_under(email: str) -> Select[PendingProfile]:
     found = select(PendingProfile).where(is_one_of(PendingProfile.email, email))
     first = found.order_by(PendingProfile.claimed, PendingProfile.id).limit(1)
     return first.execution_options(populate_existing=True)
+
+
+def waiting_under(ctx: Ctx, email: str) -> PendingProfile | None:
+    """The purchase under this address, locked while it waits."""
+    found = ctx.session.scalar(purchase_under(email))
+    if found is None or found.claimed:
+        return found
+    return ctx.session.get(PendingProfile, found.id, with_for_update=True, populate_existing=True)
 
 
 def of_email(ctx: Ctx, email: str) -> Holder | None:

@@ -10,7 +10,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, owners
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
-from admin_app.services.memberships import extras
+from admin_app.services.memberships import credits, extras
 from admin_app.services.memberships.rows import DELETED, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, pending_key, profile_key
@@ -132,6 +132,7 @@ def delete(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str) -> Non
     held = snapshot(pending)
     held.pop("token")
     for row in memberships.of(ctx, pending):
+        credits.keep_back(ctx, row)
         hand_over(row, None)
         row.ignored_because, row.ignored_at = DELETED, ctx.now
     ctx.session.flush()

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from admin_app.addresses import comparable, is_one_of
+from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
 from admin_app.services import audit, holders, memberships, owners
@@ -170,11 +169,13 @@ def _pay(ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFacts
     hand_over(row, holder)
     own = news.paid(ctx, row, facts, is_new=is_new)
     ctx.session.flush()
-    moved = _follow_the_buyer(ctx, row, holder, facts, before)
+    moved: dict[str, Any] = {}
+    if isinstance(holder, PendingProfile) and _has_another_address(holder, facts, before):
+        holder, moved = _follow_the_buyer(ctx, row, holder, facts.email or "")
     rows = memberships.of(ctx, holder)
     _, given = credits.grant_due(ctx, row, holder, rows, upto=max(ctx.now, facts.occurred_at))
     name = {"name": facts.name} if facts.name and not holder.name else {}
-    changes = memberships.settle(ctx, holder, rows, **(_filled_credits(holder) | given | name | moved))
+    changes = memberships.settle(ctx, holder, rows, **(_filled_credits(holder) | moved | given | name))
     _tell(ctx, None, holder, [row], own, changes)
 
 
@@ -226,23 +227,30 @@ def _create_pending(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFac
     return pending
 
 
-def _follow_the_buyer(
-    ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFacts, before: str | None
-) -> dict[str, Any]:
-    """The buyer's address changed at the provider: what waits under the old one waits under the new one from now on.
+def _has_another_address(pending: PendingProfile, facts: PurchaseFacts, before: str | None) -> bool:
+    """Whether it waits under an address that the buyer gave up at the provider, and not under one that support gave."""
+    if pending.claimed or not facts.email or before is None:
+        return False
+    return comparable(facts.email) != comparable(before) == comparable(pending.email)
 
-    Not where support corrected it, nor where another purchase waits there already: support sees both.
-    """
-    if not isinstance(holder, PendingProfile) or holder.claimed or not facts.email or before is None:
-        return {}
-    new, old = comparable(facts.email), comparable(before)
-    if new == old or comparable(holder.email) != old:
-        return {}
-    taken = select(PendingProfile.id).where(is_one_of(PendingProfile.email, new), PendingProfile.id != holder.id)
-    if ctx.session.scalar(taken) is not None:
-        return {}
-    job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=holder.id)
-    return {"email": facts.email, "token": None, "token_expires_at": None}
+
+def _follow_the_buyer(
+    ctx: Ctx, row: ProviderMembership, pending: PendingProfile, address: str
+) -> tuple[Holder, dict[str, Any]]:
+    """Who holds it under the new address, and what that changes: the purchase itself, or the one that waits there."""
+    other = holders.waiting_under(ctx, address)
+    if other is None:
+        job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
+        return pending, {"email": address, "token": None, "token_expires_at": None}
+    if other.claimed:
+        return pending, {}
+    along = min(max(0, (pending.usage_credits or 0) - (pending.used_credits or 0)), credits.CREDITS)
+    hand_over(row, other)
+    ctx.session.flush()
+    left = memberships.held(ctx.session, pending)
+    changes = memberships.settle(ctx, pending, left, usage_credits=(pending.usage_credits or 0) - along)
+    _tell(ctx, None, pending, [row], (), changes)
+    return other, {"usage_credits": (other.usage_credits or 0) + along}
 
 
 def _tell(

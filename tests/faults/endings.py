@@ -24,7 +24,7 @@ ROWS = {
     " code_sent_at IS NOT NULL FROM guests",
     "payments": "SELECT state, captured_amount, reserved_amount FROM payments WHERE captured_amount > 0",
     "refunds": "SELECT amount, state FROM refunds",
-    "credits": "SELECT user_id, credits FROM credit_periods WHERE user_id IS NOT NULL",
+    "credits": "SELECT credits, used_before, user_id IS NOT NULL FROM credit_periods",
     "switches": "SELECT flag, value, lifted_at IS NULL FROM flag_changes",
     "runs": "SELECT r.state, i.outcome FROM bulk_runs r JOIN bulk_items i ON i.run_id = r.id",
     "audit": "SELECT event FROM audit_entries WHERE event IN ('purchase.received', 'purchase.claimed',"

@@ -137,8 +137,11 @@ class Model:
             or pending["email"] != row["email"]
         ):
             return
-        if not any(other["email"] == email for other in self.pendings.values()):
+        other = next((one for one in self.pendings.values() if one["email"] == email), None)
+        if other is None:
             pending["email"] = email
+        elif not other["claimed_by"]:
+            row["holder"] = other["id"]
 
     @staticmethod
     def is_older(row: Row, at: int, *, purchase: bool) -> bool:

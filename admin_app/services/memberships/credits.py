@@ -113,7 +113,7 @@ def belong_to(ctx: Ctx, rows: Sequence[ProviderMembership], user_id: str | None)
 
 
 def keep_back(ctx: Ctx, row: ProviderMembership) -> None:
-    """Nobody got the credits of what ended before it was claimed: should it come back, they are still to be granted."""
+    """Nobody got the credits of what ended or was deleted unclaimed: should it be paid again, they are granted then."""
     mine = CreditPeriod.membership_id == row.id, CreditPeriod.user_id.is_(None)
     last = ctx.session.scalar(select(func.max(CreditPeriod.starts_at)).where(*mine))
     if last is not None:

@@ -7,7 +7,7 @@ import pytest
 
 from admin_app.context import PRO_PRODUCTS
 from admin_app.db import Database
-from admin_app.services import claims, purchases
+from admin_app.services import claims, pending_profiles, purchases
 from models import (
     EventState,
     Membership,
@@ -19,7 +19,7 @@ from models import (
 )
 from tests.services import deliveries
 from tests.services.deliveries import BUYER, deliver
-from tests.services.factories import NOON, WHOP, buy, customer, facts, waiting
+from tests.services.factories import NOON, SUPPORT, WHOP, buy, customer, facts, waiting
 
 DAY = timedelta(days=1)
 
@@ -122,3 +122,27 @@ def test_a_claimed_membership_that_is_handed_on_stays_and_shows_whose_it_is_ther
         purchases.record(ctx, facts("other@example.com", whop_user_id="user_whop2", occurred_at=NOON + DAY))
     (row,) = rows(db)
     assert (row.profile_user_id, row.email, row.status) == ("user_a", "other@example.com", MembershipStatus.ACTIVE)
+
+
+def test_the_buyer_corrects_the_address_to_one_under_which_another_purchase_waits(db: Database) -> None:
+    former, other = buy(db, "jnae@example.com"), buy(db, "jane@example.com", membership_id="mem_2")
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts("jane@example.com", occurred_at=NOON + DAY))
+    with db.unit_of_work(customer("user_old", "jnae@example.com")) as ctx:
+        claimed = claims.sign_in(ctx).profile
+        assert (claimed.membership, claimed.usage_credits) == (Membership.FREE, 0)
+    with db.unit_of_work(customer("user_new", "jane@example.com")) as ctx:
+        claimed = claims.sign_in(ctx).profile
+        assert (claimed.membership, claimed.usage_credits) == (Membership.PRO, 2000)
+    assert {row.profile_user_id for row in rows(db)} == {"user_new"}
+    assert former.id != other.id
+
+
+def test_a_deleted_purchase_that_is_paid_again_has_its_credits(db: Database) -> None:
+    pending = buy(db)
+    with db.unit_of_work(SUPPORT) as ctx:
+        shown = pending_profiles.plan_delete(ctx, pending_profile_id=pending.id).fingerprint
+        pending_profiles.delete(ctx, pending_profile_id=pending.id, reason="refunded", shown=shown)
+        deleted_at = ctx.now
+    again = buy(db, occurred_at=deleted_at + DAY)
+    assert (again.usage_credits, again.used_credits) == (1000, 0)
