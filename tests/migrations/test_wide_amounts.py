@@ -21,7 +21,8 @@ NO_MONEY = frozenset(
     {
         *("version", "told_version", "attempts", "minutes", "number", "rows", "estimated_rows", "size", "lines"),
         *("compared", "repaired", "found", "likely_owners", "failed_sign_ins", "weight"),
-        *("credits", "used_before", "usage_credits", "used_credits"),
+        *("credits", "used_before", "usage_credits", "used_credits", "interval_count"),
+        *("checked", "broken", "count"),
     }
 )
 MONEY = ("amount", "price", "monthly_", "fee")
