@@ -203,7 +203,7 @@ class StripeApi:
         return self._update(subscription_id, ends, idempotency_key)
 
     def _update(self, subscription_id: str, change: Mapping[str, Any], idempotency_key: str) -> StripeSubscription:
-        wanted: Any = {**change, "expand": ["latest_invoice"]}
+        wanted: Any = {**change, "expand": [*stripe_subscriptions.EXPANDED]}
         update = self._v1.subscriptions.update
         return self._write(
             lambda: update(subscription_id, params=wanted, options={"idempotency_key": idempotency_key}),

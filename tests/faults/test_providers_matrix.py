@@ -215,6 +215,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("stripe", "refunds_since"): read("refunds_since", SINCE),
     ("stripe", "disputes_since"): read("disputes_since", SINCE),
     ("stripe", "subscription"): with_("G", a_subscription, "subscription"),
+    ("stripe", "customer"): read("customer", "cus_none"),
     ("stripe", "subscriptions_of"): read("subscriptions_of", "cus_none"),
     ("stripe", "subscriptions"): read("subscriptions"),
     ("stripe", "set_cancel_at_period_end"): with_(

@@ -408,8 +408,8 @@ class TestCalls:
         assert port.set_cancel_at_period_end("sub_1", True, idempotency_key="k").cancel_at_period_end
         port.extend_trial("sub_1", at(ENDS), idempotency_key="l")
         assert [content for _, content in provider.posted] == [
-            b"cancel_at_period_end=true&expand[0]=latest_invoice",
-            f"trial_end={ENDS}&proration_behavior=none&expand[0]=latest_invoice".encode(),
+            b"cancel_at_period_end=true&expand[0]=latest_invoice&expand[1]=customer",
+            f"trial_end={ENDS}&proration_behavior=none&expand[0]=latest_invoice&expand[1]=customer".encode(),
         ]
 
 
