@@ -67,9 +67,9 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
     data, given = fields.mapping(content), deliveries.lower(headers)
     about_membership = kind_of_event.startswith("membership.")
     start, end = whop_shapes.period(data)
-    told = whop_shapes.told(data)
+    terms = whop_shapes.terms(data)
     if not about_membership:
-        told["provider_status"] = None  # the payment's own
+        terms["provider_status"] = None  # the payment's own
     return WhopEvent(
         external_id=_external_id(body, data, kind_of_event, given),
         type=kind_of_event,
@@ -83,7 +83,7 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
         period_start=start,
         period_end=end,
         cancel_at_period_end=fields.flag(data.get("cancel_at_period_end")),
-        **told,
+        **terms,
     )
 
 

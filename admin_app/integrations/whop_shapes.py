@@ -168,12 +168,12 @@ def membership(data: Mapping[str, Any]) -> WhopMembership | None:
         cancel_at_period_end=bool(fields.flag(data.get("cancel_at_period_end"))),
         created_at=fields.moment(data.get("created_at")),
         updated_at=fields.moment(data.get("updated_at")),
-        **told(data),
+        **terms(data),
     )
 
 
-class Told(TypedDict):
-    """What memberships and deliveries tell alike."""
+class Terms(TypedDict):
+    """What memberships and deliveries say alike of what was sold."""
 
     rhythm: Rhythm | None
     interval: Interval | None
@@ -183,7 +183,7 @@ class Told(TypedDict):
     price: int | None
 
 
-def told(data: Mapping[str, Any]) -> Told:
+def terms(data: Mapping[str, Any]) -> Terms:
     return {
         "rhythm": rhythm(data),
         "interval": interval(data),

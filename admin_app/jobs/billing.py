@@ -37,14 +37,14 @@ def refresh_due(bench: Bench, *, limit: int = AT_ONCE) -> None:
 
 @deadline.short_task
 def ask(bench: Bench, client_id: int) -> None:
-    billing_asking.take_in_all(
+    billing_asking.fetch_all(
         lambda: bench.db.unit_of_work(Job("ask_about_billing")), _stripe(bench), client_id=client_id
     )
 
 
 @deadline.short_task
 def ask_about_one(bench: Bench, subscription_id: str) -> None:
-    billing_asking.take_in_one(
+    billing_asking.fetch_one(
         lambda: bench.db.unit_of_work(Job("ask_about_subscription")), _stripe(bench), subscription_id=subscription_id
     )
 

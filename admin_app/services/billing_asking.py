@@ -10,7 +10,8 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripePort, StripeSubscription
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, billing, billing_owners
+from admin_app.services import audit, billing
+from admin_app.services.billing import owners as billing_owners
 from admin_app.services.event_handling import release_waiting
 from admin_app.services.plans import Plan, fingerprint
 from admin_app.services.provider_calls import Work
@@ -66,8 +67,8 @@ def ask_soon(ctx: Ctx, *, client_id: int) -> Client:
     return client
 
 
-def take_in_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
-    """Fetch and take in every subscription of a client; how many Stripe knows.
+def fetch_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
+    """Fetch and apply every subscription of a client; how many Stripe knows.
 
     Raises ProviderUnavailable when Stripe does not answer.
     """
@@ -84,9 +85,9 @@ def take_in_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
             found[one.id] = one
     for customer in told:
         with work() as ctx:
-            billing.take_in_customer(ctx, customer, cause="stripe", asked_at=asked_at)
+            billing.apply_customer(ctx, customer, cause="stripe", asked_at=asked_at)
     for each in found.values():
-        take_in(work, each, asked_at)
+        apply(work, each, asked_at)
     missing = len(known - found.keys())
     word = "subscription" if len(found) == 1 else "subscriptions"
     outcome = f"{len(found)} {word} taken in" + (f", {missing} unknown there" if missing else "")
@@ -105,20 +106,20 @@ def ask_about_waiting(ctx: Ctx, *, limit: int) -> int:
     return len(waiting)
 
 
-def take_in_one(work: Work, stripe: StripePort, *, subscription_id: str) -> None:
-    """Fetch and take in one subscription, and let go on what waited for its client.
+def fetch_one(work: Work, stripe: StripePort, *, subscription_id: str) -> None:
+    """Fetch and apply one subscription, and let go on what waited for its client.
 
     Raises ProviderUnavailable when Stripe does not answer.
     """
     answer = ask(stripe, subscription_id)
     if answer.found is not None:
-        take_in(work, answer.found, answer.asked_at)
+        apply(work, answer.found, answer.asked_at)
 
 
-def take_in(work: Work, found: StripeSubscription, asked_at: datetime) -> None:
-    """Take in what was fetched, and let go on what waited for its client."""
+def apply(work: Work, found: StripeSubscription, asked_at: datetime) -> None:
+    """Apply what was fetched, and let go on what waited for its client."""
     with work() as ctx:
-        client = billing.take_in(ctx, found, cause="stripe", fetched_at=asked_at)
+        client = billing.apply_subscription(ctx, found, cause="stripe", fetched_at=asked_at)
         if client is not None:
             release_waiting(ctx, "stripe", {"customer_unknown"}, subjects={found.id})
 

@@ -23,7 +23,7 @@ from admin_app.services import audit, claim_links, holders, legacy, memberships,
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits
-from admin_app.services.memberships.rows import hand_over, told
+from admin_app.services.memberships.rows import basis, hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED, Sides
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, merge_key, pending_key, profile_key
@@ -179,7 +179,7 @@ def _plan(session: Session, pending: PendingProfile, owner: Owner, profile: Prof
         outcome="merged" if profile is not None else "created",
         lines=(*lines, mark),
         consequences=_consequences(sides),
-        fingerprint=fingerprint(pending, profile, owner.user_id, told(sides.bought), told(sides.own)),
+        fingerprint=fingerprint(pending, profile, owner.user_id, basis(sides.bought), basis(sides.own)),
         refusal=refusal,
     )
 

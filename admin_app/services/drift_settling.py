@@ -130,7 +130,7 @@ def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -
         answer = billing_asking.ask(stripe, finding.external_id)
         with work() as ctx:
             if answer.found is not None:
-                billing.take_in(ctx, answer.found, cause="comparison", fetched_at=answer.asked_at)
+                billing.apply_subscription(ctx, answer.found, cause="comparison", fetched_at=answer.asked_at)
             done = answer.found is not None and answer.found.cancel_at_period_end is wanted
             _conclude(ctx, finding, DriftState.PUSHED, None if done else "not_pushed")
         return

@@ -45,7 +45,7 @@ class SubscriptionThing:
         return _as_text(values, self.found.currency)
 
     def take_in(self, ctx: Ctx) -> Taken:
-        owner = billing.take_in(ctx, self.found, cause="comparison", fetched_at=self.fetched_at)
+        owner = billing.apply_subscription(ctx, self.found, cause="comparison", fetched_at=self.fetched_at)
         return Taken("customer_unknown" if owner is None else None)
 
 

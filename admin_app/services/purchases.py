@@ -98,7 +98,8 @@ def _states(values: dict[str, Any]) -> dict[str, Any]:
 
 def _ask_where_no_order(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, **told: object) -> None:
     if news.without_order(row, facts, **told):
-        job_queue.defer(ctx.session, "compare_membership", membership_id=facts.membership_id)
+        once = f"compare_membership:{facts.membership_id}"
+        job_queue.defer(ctx.session, "compare_membership", once_key=once, membership_id=facts.membership_id)
 
 
 # -- who it is for -----------------------------------------------------------------------------------------------

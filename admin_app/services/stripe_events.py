@@ -51,7 +51,7 @@ def fetch(providers: Providers, needed: str) -> Any:
     if kind == "subscription":
         return billing_asking.ask(providers.stripe, identity)
     if kind == "customer":
-        return subscription_events.ask_about_customer(providers.stripe, identity)
+        return subscription_events.fetch_customer(providers.stripe, identity)
     ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
     return ask(providers.stripe, identity)
 

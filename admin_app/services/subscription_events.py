@@ -8,9 +8,11 @@ from sqlalchemy import exists, select
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripeCustomer, StripeEvent, StripePort, StripeSubscription
-from admin_app.services import billing, billing_mapping, billing_owners, stripe_memberships
+from admin_app.services import billing, billing_mapping
+from admin_app.services.billing import owners as billing_owners
 from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import Parked, Settled, release_waiting
+from admin_app.services.memberships import stripe_subscriptions as stripe_memberships
 from models.inbox import EventState, WebhookEvent
 from models.people import PendingProfile, Profile
 
@@ -42,8 +44,8 @@ def customer_of(ctx: Ctx, event: StripeEvent) -> str | None:
     return customer_id if is_of_interest else None
 
 
-def ask_about_customer(stripe: StripePort, customer_id: str) -> CustomerAnswer:
-    """Ask about one customer, outside of any transaction, in one request."""
+def fetch_customer(stripe: StripePort, customer_id: str) -> CustomerAnswer:
+    """Fetch one customer, outside of any transaction, in one request."""
     asked_at = datetime.now(UTC)
     return CustomerAnswer(stripe.customer(customer_id), asked_at)
 
@@ -55,13 +57,13 @@ def apply(ctx: Ctx, event: WebhookEvent, about: StripeEvent, answer: Answer | No
     found = answer.found
     if found is None:
         return Parked("unknown_at_stripe")
-    membership = stripe_memberships.take_in(ctx, found, asked_at=answer.asked_at)
+    membership = stripe_memberships.apply(ctx, found, asked_at=answer.asked_at)
     if membership is not None:
         event.subject = found.id
         return Settled.done(f"membership {found.id} is {membership.value}")
     # A checkout names the client for good; what it began is asked about as it is now.
     named = about.client_id if about.type.startswith("checkout.session.") else None
-    client = billing.take_in(
+    client = billing.apply_subscription(
         ctx, found, cause="stripe", fetched_at=answer.asked_at, told_at=event.occurred_at, named=named
     )
     event.subject = found.id
@@ -78,7 +80,7 @@ def apply_customer(ctx: Ctx, event: WebhookEvent, answer: CustomerAnswer | None)
     if answer.found is None:
         return Parked("unknown_at_stripe")
     found, event.subject = answer.found, answer.found.id
-    clients = billing.take_in_customer(ctx, found, cause="stripe", asked_at=answer.asked_at)
+    clients = billing.apply_customer(ctx, found, cause="stripe", asked_at=answer.asked_at)
     row = billing_owners.customer(ctx.session, found.id)
     holder = row.client_id if row is not None else None
     again = {client.id for client in clients}

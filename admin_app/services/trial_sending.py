@@ -36,7 +36,7 @@ def send(work: Work, stripe: StripePort, *, subscription_id: str, until: datetim
         answer = billing_asking.ask(stripe, subscription_id)
     if answer.found is not None:
         with work() as ctx:
-            billing.take_in(ctx, answer.found, cause="trial", fetched_at=answer.asked_at)
+            billing.apply_subscription(ctx, answer.found, cause="trial", fetched_at=answer.asked_at)
 
 
 def _finish(

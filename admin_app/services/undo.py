@@ -16,7 +16,7 @@ from admin_app.services.claims import JOURNALED
 from admin_app.services.field_labels import label_of
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits, extras
-from admin_app.services.memberships.rows import hand_over, told
+from admin_app.services.memberships.rows import basis, hand_over
 from admin_app.services.merge_fields import CARRIED
 from admin_app.services.plans import (
     Plan,
@@ -215,7 +215,7 @@ def _plan(session: Session, found: Found) -> Plan:
         outcome="undone",
         lines=_lines(found),
         consequences=_consequences(found),
-        fingerprint=fingerprint(snapshot(merge), profile, pending, told(found.back), told(found.stays)),
+        fingerprint=fingerprint(snapshot(merge), profile, pending, basis(found.back), basis(found.stays)),
         refusal=" ".join(["This cannot be undone any more:", *blockers]) if blockers else None,
     )
 

@@ -29,8 +29,8 @@ def client_id(site: Site) -> int:
     add_client(site.db, name="Pays in time", stripe_customer_id="cus_2")
     owes = {"amount_due": 9900, "past_due_since": now - 9 * DAY, "next_payment_attempt": now + DAY}
     with site.db.unit_of_work(STRIPE) as ctx:
-        billing.take_in(ctx, subscription("past_due", trial_end=None, **owes), cause="stripe")
-        billing.take_in(ctx, subscription("active", id="sub_2", customer_id="cus_2"), cause="stripe")
+        billing.apply_subscription(ctx, subscription("past_due", trial_end=None, **owes), cause="stripe")
+        billing.apply_subscription(ctx, subscription("active", id="sub_2", customer_id="cus_2"), cause="stripe")
     with site.db.unit_of_work(OPERATOR) as ctx:
         for amount in (9_500, 12_000):
             add_paid(ctx, amount, last_month + 3 * DAY)

@@ -37,7 +37,7 @@ def client_id(db: Database) -> int:
 
 def take_in(db: Database, found: Any) -> None:
     with db.unit_of_work(STRIPE) as ctx:
-        billing.take_in(ctx, found, cause="stripe")
+        billing.apply_subscription(ctx, found, cause="stripe")
 
 
 def overrides(db: Database) -> list[BillingOverride]:

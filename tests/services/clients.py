@@ -68,5 +68,5 @@ def apply(db: Database, found: StripeSubscription, *, at: datetime = NOW, told_a
     """At this time, with what was fetched just then."""
     db.clock = lambda: at
     with db.unit_of_work(STRIPE) as ctx:
-        client = billing.take_in(ctx, found, cause="stripe", fetched_at=at, told_at=told_at)
+        client = billing.apply_subscription(ctx, found, cause="stripe", fetched_at=at, told_at=told_at)
         return None if client is None else client.id

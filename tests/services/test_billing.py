@@ -246,7 +246,7 @@ def test_answers_in_any_order_come_to_one_end(db: Database) -> None:
             mine = replace(found, id=f"sub_{number}x", customer_id=f"cus_{number}x")
             db.clock = lambda: NOW
             with db.unit_of_work(STRIPE) as ctx:
-                billing.take_in(ctx, mine, cause="stripe", fetched_at=at)
+                billing.apply_subscription(ctx, mine, cause="stripe", fetched_at=at)
         ends.add((*state(db, client_id)[:-1], steps_of(db, client_id)[-1].monthly_after))
     assert ends == {(S.CANCELED, False, False, None, BEGUN, NOW - 26 * DAY, 0)}
 
@@ -302,7 +302,7 @@ def test_answers_at_once_come_to_the_newest(real_db: Database) -> None:
     def work(start: int) -> None:
         for found, at in [*answers[start:], *answers[:start]]:
             with real_db.unit_of_work(STRIPE) as ctx:
-                billing.take_in(ctx, found, cause="stripe", fetched_at=at)
+                billing.apply_subscription(ctx, found, cause="stripe", fetched_at=at)
 
     with ThreadPoolExecutor(8) as crowd:
         list(crowd.map(work, range(8)))

@@ -113,5 +113,7 @@ def test_who_waited_for_the_client_still_comes_after_the_step_before(db: Databas
     apply(db, subscription(started_at=NOW))
     db.clock = lambda: NOW - timedelta(seconds=1)
     with db.unit_of_work(STRIPE) as ctx:
-        billing.take_in(ctx, subscription(monthly_amount=1), cause="stripe", fetched_at=NOW + timedelta(seconds=1))
+        billing.apply_subscription(
+            ctx, subscription(monthly_amount=1), cause="stripe", fetched_at=NOW + timedelta(seconds=1)
+        )
     assert [step.at for step in steps_of(db, client_id)] == [NOW, NOW]

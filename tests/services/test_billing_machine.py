@@ -76,7 +76,7 @@ class Billing(RuleBasedStateMachine):
             ended_at=fetched_at if word == "canceled" else None,
         )
         with self.db.unit_of_work(STRIPE) as ctx:
-            billing.take_in(ctx, found, cause="stripe", fetched_at=fetched_at)
+            billing.apply_subscription(ctx, found, cause="stripe", fetched_at=fetched_at)
         if name not in self.fetched or self.fetched[name][0] <= fetched_at:
             self.fetched[name] = (fetched_at, found)
             if (began := billing_mapping.trial_began_at(found)) is not None:

@@ -53,7 +53,7 @@ def in_force(db: Database, client_id: int) -> tuple[BillingStatus, bool]:
 def take_in(db: Database, status: str, at: datetime, **changed: Any) -> None:
     db.clock = lambda: at
     with db.unit_of_work(STRIPE) as ctx:
-        billing.take_in(ctx, subscription(status, **changed), cause="stripe", fetched_at=at)
+        billing.apply_subscription(ctx, subscription(status, **changed), cause="stripe", fetched_at=at)
 
 
 @pytest.fixture(autouse=True)

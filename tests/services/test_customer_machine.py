@@ -127,9 +127,9 @@ class Customers(RuleBasedStateMachine):
             self.earlier.append((at, found))
         with self.db.unit_of_work(STRIPE) as ctx:
             if isinstance(found, StripeCustomer):
-                billing.take_in_customer(ctx, found, cause="stripe", asked_at=at)
+                billing.apply_customer(ctx, found, cause="stripe", asked_at=at)
             else:
-                billing.take_in(ctx, found, cause="stripe", fetched_at=at)
+                billing.apply_subscription(ctx, found, cause="stripe", fetched_at=at)
 
     def customer(self, what: str) -> StripeCustomer:
         return StripeCustomer(what, f"{what}@example.com", client_id=self.names[what])

@@ -105,7 +105,9 @@ def test_what_is_heard_from_stripe_late_or_twice_adds_up_all_the_same(db: Databa
                 monthly_amount=chance.choice([900, 4_900]),
             )
             with db.unit_of_work(STRIPE) as ctx:
-                billing.take_in(ctx, told, cause="stripe", told_at=ctx.now - timedelta(days=chance.randrange(40)))
+                billing.apply_subscription(
+                    ctx, told, cause="stripe", told_at=ctx.now - timedelta(days=chance.randrange(40))
+                )
         assert steps_of(db, made)
     with db.read_only() as read:
         found = require_the_definition(read)
@@ -205,7 +207,7 @@ def test_a_cancellation_is_of_the_subscription_that_counts(db: Database) -> None
         leaving = subscription(cancel_at_period_end=True, canceled_at=NOON, current_period_end=ends)
         begun = subscription("incomplete", id="sub_2", monthly_amount=1)
         for found in (leaving, begun):
-            billing.take_in(ctx, found, cause="stripe")
+            billing.apply_subscription(ctx, found, cause="stripe")
     with db.read_only() as read:
         (row,) = finance.pending_cancellations(read).next
     assert (row.id, row.effective_at, row.monthly_amount) == (client_id, ends, 9900)

@@ -14,7 +14,7 @@ from admin_app.services import audit, memberships, users
 from admin_app.services.audit import Change
 from admin_app.services.memberships.credits import CREDITS, belong_to
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.rows import Holder, hand_over, told
+from admin_app.services.memberships.rows import Holder, basis, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
 from models.memberships import ProviderMembership
@@ -166,7 +166,7 @@ def _plan(found: Move) -> Plan:
         lines=tuple(lines),
         consequences=_consequences(found),
         fingerprint=fingerprint(
-            found.row.version, found.former, found.target, found.target_key, told(found.keeps), told(found.has)
+            found.row.version, found.former, found.target, found.target_key, basis(found.keeps), basis(found.has)
         ),
         refusal=_refusal(found),
     )

@@ -163,7 +163,7 @@ def hand_over(row: ProviderMembership, holder: Holder | None) -> None:
     row.pending_profile_id = holder.id if isinstance(holder, PendingProfile) else None
 
 
-def told(rows: Sequence[ProviderMembership]) -> list[dict[str, Any]]:
+def basis(rows: Sequence[ProviderMembership]) -> list[dict[str, Any]]:
     """What a plan about these memberships rests on, for its fingerprint."""
     return sorted(
         ({name: audit.plain(getattr(row, name)) for name in TOLD} for row in rows),

@@ -12,7 +12,7 @@ from models.people import MembershipStatus, PaymentProvider
 LIVE = frozenset({"active", "trialing", "past_due"})
 
 
-def take_in(ctx: Ctx, found: StripeSubscription, *, asked_at: datetime) -> MembershipStatus | None:
+def apply(ctx: Ctx, found: StripeSubscription, *, asked_at: datetime) -> MembershipStatus | None:
     """Bring the membership to what the subscription is; None when it is nobody's membership here."""
     if not holders.is_held(ctx.session, found.id, PaymentProvider.STRIPE):
         return None

@@ -1,7 +1,8 @@
 """A client's billing: Stripe's subscriptions as last fetched, and what is in force because of them.
 
-Events, comparisons and people who ask all end in `take_in`, in any order and any number of times: what was fetched is
-applied, never what a delivery says. What can change what is in force goes through `refresh`, which works it out anew.
+Events, comparisons and people who ask all end in `apply_subscription`, in any order and any number of times: what was
+fetched is applied, never what a delivery says. What can change what is in force goes through `refresh`, which works it
+out anew.
 Locks: clients by number, then the subscription, then its customer.
 """
 
@@ -19,10 +20,11 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripeCustomer, StripeSubscription
-from admin_app.services import audit, billing_history, billing_mapping, billing_owners
+from admin_app.services import audit, billing_history, billing_mapping
 from admin_app.services.audit import Change
+from admin_app.services.billing import owners as billing_owners
+from admin_app.services.billing.owners import Owners
 from admin_app.services.billing_history import Cause
-from admin_app.services.billing_owners import Owners
 from admin_app.services.records import client_key, subscription_key
 from models.billing import BillingOverride, Subscription
 from models.clients import BillingStatus, Client
@@ -67,7 +69,7 @@ class Meaning:
 WITHOUT_SUBSCRIPTION = Meaning(*billing_mapping.NO_SUBSCRIPTION)
 
 
-def take_in(
+def apply_subscription(
     ctx: Ctx,
     found: StripeSubscription,
     *,
@@ -106,7 +108,7 @@ def take_in(
     return owner
 
 
-def take_in_customer(ctx: Ctx, found: StripeCustomer, *, cause: Cause, asked_at: datetime) -> Sequence[Client]:
+def apply_customer(ctx: Ctx, found: StripeCustomer, *, cause: Cause, asked_at: datetime) -> Sequence[Client]:
     """Keep what Stripe says of a customer; answers the clients whose subscriptions are to be asked about because of it.
 
     Whose a subscription is follows from the customer only where it names nobody itself, so it is looked at anew.
@@ -168,8 +170,7 @@ def refresh(
 
     `at` is when it happened, now when left out. `goes_back_to` is for a client without subscriptions, whose
     override was just lifted, or whose last subscription is somebody else's now. With `left` it is, and nothing that
-    came from it stays. `moved` is a customer that changes hands, whoever has its
-    number in the column.
+    came from it stays. `moved` is a customer that changes hands, whoever has its number in the column.
     """
     override = open_override(ctx.session, client.id)
     if override is not None and override.until <= ctx.now:
@@ -184,7 +185,7 @@ def refresh(
     if client.stripe_customer_id != moved:
         billing_owners.adopt(ctx, client)
     facts["stripe_customer_id"] = billing_owners.shown(ctx.session, client, subscriptions)
-    return _apply(ctx, client, subscriptions, means, facts, cause, at)
+    return _put_in_force(ctx, client, subscriptions, means, facts, cause, at)
 
 
 def follow_at(ctx: Ctx, client_id: int, at: datetime) -> None:
@@ -243,7 +244,7 @@ def _basis(client: Client, subscriptions: Sequence[Subscription], kept: Meaning,
     return kept if granted is None else Meaning(*billing_mapping.NO_SUBSCRIPTION)
 
 
-def _apply(
+def _put_in_force(
     ctx: Ctx,
     client: Client,
     subscriptions: Sequence[Subscription],
