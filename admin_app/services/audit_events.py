@@ -46,7 +46,7 @@ EVENTS: dict[str, EventKind] = {
     "membership.moved": EventKind("{actor} moved the membership {membership} from {former} to {target}"),
     # profiles
     "profile.email_known": EventKind("{actor} gave profile {user_id} its verified address"),
-    "profile.created": EventKind("{actor} made the profile {user_id} at sign-in"),
+    "profile.created": EventKind("{actor} made the profile {user_id}"),
     # inbox
     "inbox.parked": EventKind("{actor} parked a {provider} event: {because}"),
     "inbox.email_attached": EventKind("{actor} attached {email} to a parked event and released it"),

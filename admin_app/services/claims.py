@@ -234,7 +234,7 @@ def _settle(
     values = merge_fields.chosen_values(merge_fields.lines(sides, keep_email=keep_email), choices or {})
     before = snapshot(profile, JOURNALED) if profile is not None else None
     if profile is None:
-        profile = Profile(user_id=owner.user_id, **merge_fields.new_profile_defaults(ctx.now))
+        profile = Profile(user_id=owner.user_id, **users.new_profile_defaults(ctx.now))
         ctx.session.add(profile)
         ctx.session.flush()
     changes = _take_over(ctx, sides, profile, values, (choices or {}).get(merge_fields.COUNTS))
@@ -364,15 +364,8 @@ def _locked_profile(ctx: Ctx, user_id: str) -> Profile | None:
 def _ensure_profile(ctx: Ctx, owner: Owner) -> Profile:
     profile = _locked_profile(ctx, owner.user_id)
     if profile is None:
-        profile = Profile(user_id=owner.user_id, email=owner.email, name=owner.name)
-        for name, value in merge_fields.new_profile_defaults(ctx.now).items():
-            setattr(profile, name, value)
-        ctx.session.add(profile)
-        ctx.session.flush()  # the audit entry must not outlive a failed insert
-        changes = [Change("email", None, owner.email), Change("name", None, owner.name)]
-        told = {"user_id": profile.user_id}
-        audit.record(ctx, "profile.created", records=[profile_key(profile)], changes=changes, facts=told)
-    elif profile.email is None and owner.email:
+        return users.create_profile(ctx, owner)
+    if profile.email is None and owner.email:
         changes = assign(ctx, profile, email=owner.email)
         told = {"user_id": profile.user_id}
         audit.record(ctx, "profile.email_known", records=[profile_key(profile)], changes=changes, facts=told)

@@ -5,7 +5,6 @@ The columns that tell of the membership follow from all memberships that the acc
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -19,7 +18,7 @@ from admin_app.services.plans import Choice, PlanLine
 from admin_app.services.records import profile_key
 from admin_app.services.users import Owner
 from models.memberships import ProviderMembership
-from models.people import Membership, MembershipStatus, PendingProfile, Profile
+from models.people import PendingProfile, Profile
 
 COPIED = (
     "email",
@@ -185,17 +184,3 @@ def chosen_values(plan_lines: tuple[PlanLine, ...], choices: Mapping[str, str]) 
         values[name] = next(c.value for c in line.choices if c.key == picked) if picked else line.after
     values.pop(COUNTS, None)
     return values
-
-
-def new_profile_defaults(now: datetime) -> dict[str, Any]:
-    """A profile made by a claim, before the purchase's fields are put on it."""
-    return {
-        "membership": Membership.FREE,
-        "status": MembershipStatus.ACTIVE,
-        "usage_credits": 0,
-        "used_credits": 0,
-        "cancel_at_period_end": False,
-        "version": 1,
-        "created_at": now,
-        "updated_at": now,
-    }

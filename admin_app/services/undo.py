@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound, UndoBlocked
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, memberships, merge_fields
+from admin_app.services import audit, memberships, merge_fields, users
 from admin_app.services.audit import Change
 from admin_app.services.claims import JOURNALED
 from admin_app.services.field_labels import label_of
@@ -203,7 +203,7 @@ def _is_as_claimed(found: Found, profile: Profile) -> bool:
 
 def _blank(profile: Profile) -> dict[str, Any]:
     """An account that keeps its address and name, and holds nothing."""
-    free = dict.fromkeys(JOURNALED) | merge_fields.new_profile_defaults(profile.created_at)
+    free = dict.fromkeys(JOURNALED) | users.new_profile_defaults(profile.created_at)
     return free | {"email": profile.email, "name": profile.name}
 
 

@@ -11,7 +11,10 @@ from sqlalchemy.orm import Session
 from admin_app.addresses import comparable
 from admin_app.context import Ctx, Customer
 from admin_app.errors import InvalidInput, NotFound
-from models.people import LEGACY_PREFIX, Profile, User
+from admin_app.services import audit
+from admin_app.services.audit import Change
+from admin_app.services.records import profile_key
+from models.people import LEGACY_PREFIX, Membership, MembershipStatus, Profile, User
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,28 @@ def known_owner(session: Session, user_id: str) -> Owner:
     email = (profile.email if profile else None) or (user.email if user else None)
     name = (user.name if user else None) or (profile.name if profile else None)
     return Owner(user_id, email, name)
+
+
+def new_profile_defaults(now: datetime) -> dict[str, Any]:
+    """A profile that holds nothing yet."""
+    return {
+        "membership": Membership.FREE,
+        "status": MembershipStatus.ACTIVE,
+        "usage_credits": 0,
+        "used_credits": 0,
+        "cancel_at_period_end": False,
+        "version": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def create_profile(ctx: Ctx, owner: Owner) -> Profile:
+    """Make the account's free profile and record it; the caller has locked the account's name and saw none there."""
+    profile = Profile(user_id=owner.user_id, email=owner.email, name=owner.name, **new_profile_defaults(ctx.now))
+    ctx.session.add(profile)
+    ctx.session.flush()  # the audit entry must not outlive a failed insert
+    changes = [Change("email", None, owner.email), Change("name", None, owner.name)]
+    told = {"user_id": profile.user_id}
+    audit.record(ctx, "profile.created", records=[profile_key(profile)], changes=changes, facts=told)
+    return profile

@@ -1,6 +1,5 @@
 """What no run may settle by itself waits for a person, once; and what that person decides is carried out."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from admin_app.context import Ctx, Job, Staff
+from admin_app.context import Job, Staff
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved, ProviderUnavailable
 from admin_app.jobs import comparisons
 from admin_app.services import appointments, bookings, drift_resolving, drift_runs
-from admin_app.services.drift import Progress, Taken
+from admin_app.services.drift import Progress
 from admin_app.services.drift_runs import ComparisonRuns
 from admin_app.services.drift_sides import sides
 from admin_app.simulator import control, control_calcom, control_calendly, control_stripe
@@ -34,6 +33,7 @@ from models import (
     Subscription,
 )
 from models.scheduling import CanceledBecause
+from tests.faults.odd_side import OddSide
 from tests.house import House
 from tests.services.factories import AUDITOR, OPERATOR
 from tests.services.money import add_person
@@ -386,40 +386,6 @@ def test_somebody_starts_one(house: House, finance: Staff) -> None:
     house.work(last_try=True)
     (only,) = house.rows(select(DriftRun))
     assert (only.id, only.by, only.repaired) == (started.id, finance.label, 1)
-
-
-class Odd:
-    """One object, which cannot be taken in when its name says so."""
-
-    def __init__(self, name: str) -> None:
-        self.external_id, self.ids, self.theirs = name, (name,), {"status": "there"}
-
-    def take_in(self, ctx: Ctx) -> Taken:
-        if self.external_id == "broken":
-            raise ValueError(self.external_id)
-        return Taken(left_out=True)
-
-
-class OddSide:
-    provider = "whop"
-
-    def listed(self, since: datetime) -> Iterator[Odd]:
-        return map(Odd, ("first", "broken", "last"))
-
-    def whole(self, listed: Odd, work: Any) -> Odd:
-        return listed
-
-    def ask(self, external_id: str) -> Odd:
-        return Odd(external_id)
-
-    def held(self, *_: Any) -> list[tuple[str, str]]:
-        return []
-
-    def ours(self, *_: Any) -> None:
-        return None
-
-    def differing(self, *_: Any) -> list[str]:
-        return []
 
 
 def test_one_that_cannot_be_read_keeps_nothing_else_from_being_compared(house: House) -> None:

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import Engine, select
 
 from admin_app.db import Database
-from admin_app.services import audit, merge_fields
+from admin_app.services import audit, users
 from admin_app.services.claims import JOURNALED
 from admin_app.services.invariants import about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
@@ -138,7 +138,7 @@ class Checked(RuleBasedStateMachine):
             for change in entry.changes:
                 kind, _, user = change["record"].partition(":")
                 if kind == "profile":
-                    made = {name: audit.plain(v) for name, v in merge_fields.new_profile_defaults(NOON).items()}
+                    made = {name: audit.plain(v) for name, v in users.new_profile_defaults(NOON).items()}
                     blank = {name: made.get(name) for name in JOURNALED}
                     self.replayed.setdefault(user, blank)[change["field"]] = change["after"]
         profiles = {p.user_id: self.journaled(p) for p in self.rows(Profile) if not p.is_legacy}

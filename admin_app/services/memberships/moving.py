@@ -18,7 +18,7 @@ from admin_app.services.memberships.rows import Holder, basis, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
 from models.memberships import ProviderMembership
-from models.people import Membership, MembershipStatus, PendingProfile, Profile
+from models.people import PendingProfile, Profile
 
 SHOWN = ("membership", "whop_membership_id", "stripe_subscription_id", "billing_cycle_end", "next_credit_renewal")
 GONE = "This membership is not here any more."
@@ -225,20 +225,4 @@ def _left(holder: Holder) -> int:
 
 
 def _new_profile(ctx: Ctx, key: str) -> Profile:
-    owner = users.known_owner(ctx.session, key.partition(":")[2])
-    profile = Profile(user_id=owner.user_id, email=owner.email, name=owner.name)
-    profile.membership, profile.status = Membership.FREE, MembershipStatus.ACTIVE
-    profile.usage_credits = profile.used_credits = 0
-    profile.cancel_at_period_end, profile.version = False, 1
-    profile.created_at = profile.updated_at = ctx.now
-    ctx.session.add(profile)
-    ctx.session.flush()
-    changes = [Change("email", None, owner.email), Change("name", None, owner.name)]
-    audit.record(
-        ctx,
-        "profile.created",
-        records=[profile_key(profile)],
-        changes=changes,
-        facts={"user_id": profile.user_id},
-    )
-    return profile
+    return users.create_profile(ctx, users.known_owner(ctx.session, key.partition(":")[2]))

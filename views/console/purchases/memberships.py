@@ -178,6 +178,7 @@ class MembershipCommandsView(ConsoleView):
             button="Move the membership",
             title="Move to another account",
             template="console/purchases/move.html",
+            hidden={"user_id": user_id},
             more={"user_id": user_id},
         ).respond()
 
