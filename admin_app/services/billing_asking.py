@@ -13,6 +13,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, billing
 from admin_app.services.billing import owners as billing_owners
 from admin_app.services.event_handling import release_waiting
+from admin_app.services.memberships import stripe_subscriptions as stripe_memberships
 from admin_app.services.plans import Plan, fingerprint
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import client_key
@@ -117,10 +118,10 @@ def fetch_one(work: Work, stripe: StripePort, *, subscription_id: str) -> None:
 
 
 def apply(work: Work, found: StripeSubscription, asked_at: datetime) -> None:
-    """Apply what was fetched, and let go on what waited for its client."""
+    """Apply what was fetched, to a person's membership or to a client, and let go on what waited for either."""
     with work() as ctx:
-        client = billing.apply_subscription(ctx, found, cause="stripe", fetched_at=asked_at)
-        if client is not None:
+        is_known = stripe_memberships.apply(ctx, found, asked_at=asked_at) is not None
+        if is_known or billing.apply_subscription(ctx, found, cause="stripe", fetched_at=asked_at) is not None:
             release_waiting(ctx, "stripe", {"customer_unknown"}, subjects={found.id})
 
 

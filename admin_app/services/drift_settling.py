@@ -9,7 +9,6 @@ from admin_app.integrations.registry import Providers
 from admin_app.services import (
     appointments,
     audit,
-    billing,
     billing_asking,
     bookings,
     calendar_sync,
@@ -23,11 +22,13 @@ from admin_app.services import (
 from admin_app.services.audit import Change
 from admin_app.services.drift import RECORD, Compared, Side, Thing
 from admin_app.services.drift_resolving import ADOPT, CANCELS, facts_of, records_of
+from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.memberships.rows import UNIT_OF, put
 from admin_app.services.provider_calls import Work
 from admin_app.services.purchases import PurchaseFacts
 from models.drift import DriftFinding, DriftState
 from models.memberships import Rhythm
+from models.people import PaymentProvider
 from models.scheduling import CanceledBecause
 
 _OUTCOMES = {DriftState.ADOPTED: "theirs was taken over", DriftState.PUSHED: "ours was pushed"}
@@ -108,6 +109,9 @@ def _end_ours(ctx: Ctx, finding: DriftFinding) -> None:
         return
     if finding.provider == "whop":
         purchases.end(ctx, PurchaseFacts(occurred_at=ctx.now, membership_id=finding.external_id))
+    elif finding.provider == "stripe" and holders.is_held(ctx.session, finding.external_id, PaymentProvider.STRIPE):
+        stripe = PaymentProvider.STRIPE
+        purchases.end(ctx, PurchaseFacts(occurred_at=ctx.now, membership_id=finding.external_id, provider=stripe))
     elif finding.provider in ("calendly", "calcom"):
         appointment = appointments.locked(ctx, finding.subject)
         if appointment.row.status in appointments.OCCUPYING:
@@ -130,7 +134,7 @@ def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -
         answer = billing_asking.ask(stripe, finding.external_id)
         with work() as ctx:
             if answer.found is not None:
-                billing.apply_subscription(ctx, answer.found, cause="comparison", fetched_at=answer.asked_at)
+                SubscriptionThing(answer.found, answer.asked_at).take_in(ctx)
             done = answer.found is not None and answer.found.cancel_at_period_end is wanted
             _conclude(ctx, finding, DriftState.PUSHED, None if done else "not_pushed")
         return

@@ -1,6 +1,6 @@
 """The comparison with Stripe: sessions, refunds and disputes of the last weeks, and what is not final here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -13,7 +13,12 @@ from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.provider_calls import Work
 from admin_app.services.settlement import Told
 
-_PAYMENT, _SUBSCRIPTION = "payment", "subscription"
+_PAYMENT, _SUBSCRIPTION, _MEMBERSHIP = "payment", "subscription", "membership"
+_PAGES: Mapping[str, Callable[[Session, int, int], Sequence[tuple[int, str]]]] = {
+    _PAYMENT: drift_payments.held,
+    _SUBSCRIPTION: drift_subscriptions.held,
+    _MEMBERSHIP: drift_subscriptions.held_memberships,
+}
 
 
 class StripeSide:
@@ -53,15 +58,14 @@ class StripeSide:
         return None if found is None else SubscriptionThing(found, asked_at)
 
     def held(self, session: Session, since: datetime, after: str | None, limit: int) -> Sequence[tuple[str, str]]:
-        """Payments first, then subscriptions."""
+        """Payments first, then subscriptions of clients, then those of members."""
         kind, _, place = (after or f"{_PAYMENT}:0").partition(":")
         found: list[tuple[str, str]] = []
-        if kind == _PAYMENT:
-            found = [(f"{_PAYMENT}:{n}", told) for n, told in drift_payments.held(session, int(place), limit)]
-            place = "0"
-        if len(found) < limit:
-            rows = drift_subscriptions.held(session, int(place), limit - len(found))
-            found += [(f"{_SUBSCRIPTION}:{number}", identity) for number, identity in rows]
+        for each in [*_PAGES][[*_PAGES].index(kind) :]:
+            rows = _PAGES[each](session, int(place) if each == kind else 0, limit - len(found))
+            found += [(f"{each}:{number}", identity) for number, identity in rows]
+            if len(found) == limit:
+                break
         return found
 
     def ours(self, session: Session, ids: Sequence[str]) -> Ours | None:
@@ -70,9 +74,9 @@ class StripeSide:
         return drift_payments.ours(session, ids)
 
     def differing(self, ours: Ours, theirs: Values, now: datetime) -> Sequence[str]:
-        if ours.subject.startswith(f"{_SUBSCRIPTION}:"):
-            return drift_subscriptions.differing(ours, theirs)
-        return drift_payments.differing(ours, theirs)
+        if ours.subject.startswith(f"{_PAYMENT}:"):
+            return drift_payments.differing(ours, theirs)
+        return drift_subscriptions.differing(ours, theirs)
 
 
 def _is_subscription(external_id: str) -> bool:

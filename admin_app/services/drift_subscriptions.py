@@ -1,4 +1,7 @@
-"""The comparison with Stripe, for subscriptions: each field as it was fetched last, and whose subscription it is."""
+"""The comparison with Stripe, for subscriptions: each field as it was fetched last, and whose subscription it is.
+
+One that is a person's membership is compared with that, and only in what a membership has.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +12,15 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing, billing_mapping
+from admin_app.services import billing, billing_mapping, holders
 from admin_app.services.amounts import money_text
 from admin_app.services.drift import Ours, Taken, Values, text_of
+from admin_app.services.memberships import stripe_subscriptions as stripe_memberships
 from admin_app.services.records import subscription_key
 from models.billing import Subscription
 from models.clients import Client
+from models.memberships import ProviderMembership
+from models.people import MembershipStatus, PaymentProvider
 
 _AMOUNTS = ("monthly_amount", "amount_due")
 _COMPARED = tuple(name for name in billing.FETCHED if name != "currency")
@@ -22,6 +28,7 @@ _NAMED_THERE = {"stripe_customer_id": "customer_id"}
 # What follows from the subscription here: noted when a comparison changed it, and nothing that Stripe could differ on.
 _FOLLOWS = ("billing_status", "payment_active", "pending_cancellation", "trial_ends_at")
 CLIENT = "client"
+_OF_MEMBERSHIPS = ("current_period_start", "current_period_end", "cancel_at_period_end")
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,16 @@ class SubscriptionThing:
         return _as_text(values, self.found.currency)
 
     def take_in(self, ctx: Ctx) -> Taken:
+        if stripe_memberships.apply(ctx, self.found, asked_at=self.fetched_at) is not None:
+            return Taken()
         owner = billing.apply_subscription(ctx, self.found, cause="comparison", fetched_at=self.fetched_at)
         return Taken("customer_unknown" if owner is None else None)
 
 
 def ours(session: Session, external_id: str) -> Ours | None:
+    held_by = holders.shown(session, external_id, PaymentProvider.STRIPE)
+    if held_by is not None:
+        return Ours(holders.key(held_by[1]), _of_membership(held_by[0]))
     row = session.scalar(
         select(Subscription)
         .where(Subscription.stripe_subscription_id == external_id)
@@ -67,6 +79,8 @@ def ours(session: Session, external_id: str) -> Ours | None:
 
 def differing(ours: Ours, theirs: Values) -> list[str]:
     """A customer whom nobody here knows is a difference as long as anything is charged."""
+    if CLIENT not in ours.values:
+        return _differing_membership(ours, theirs)
     found = [name for name in _COMPARED if ours.values.get(name) != theirs.get(name)]
     is_over = theirs["status"] in billing_mapping.OVER
     return found if ours.values[CLIENT] is not None or is_over else [*found, CLIENT]
@@ -78,6 +92,36 @@ def held(session: Session, after: int, limit: int) -> list[tuple[int, str]]:
         Subscription.id > after, Subscription.status.not_in(billing_mapping.OVER)
     )
     return [(row.id, row[1]) for row in session.execute(query.order_by(Subscription.id).limit(limit))]
+
+
+def held_memberships(session: Session, after: int, limit: int) -> list[tuple[int, str]]:
+    """Subscriptions that are live memberships of people."""
+    query = select(ProviderMembership.id, ProviderMembership.external_id).where(
+        ProviderMembership.id > after,
+        ProviderMembership.provider == PaymentProvider.STRIPE,
+        ProviderMembership.external_id.is_not(None),
+        ProviderMembership.status == MembershipStatus.ACTIVE,
+        ProviderMembership.ignored_at.is_(None),
+    )
+    rows = session.execute(query.order_by(ProviderMembership.id).limit(limit))
+    return [(number, external_id or "") for number, external_id in rows]
+
+
+def _of_membership(row: ProviderMembership) -> Values:
+    """Stripe's own word where it means what the row says."""
+    told = row.provider_status
+    status = told if told and (told in stripe_memberships.LIVE) == row.is_live else row.status.value
+    dates = (row.period_start, row.period_end, row.cancel_at_period_end)
+    return {"status": status} | dict(zip(_OF_MEMBERSHIPS, map(text_of, dates), strict=True))
+
+
+def _differing_membership(ours: Ours, theirs: Values) -> list[str]:
+    """Of a membership that is over, only that; what Stripe leaves open differs from nothing."""
+    is_live = theirs["status"] in stripe_memberships.LIVE
+    if (ours.values["status"] in stripe_memberships.LIVE) != is_live:
+        return ["status"]
+    told = _OF_MEMBERSHIPS if is_live else ()
+    return [name for name in told if theirs[name] is not None and ours.values[name] != theirs[name]]
 
 
 def _as_text(values: dict[str, object], currency: str | None) -> Values:
