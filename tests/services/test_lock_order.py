@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from admin_app.context import Ctx
 from admin_app.db import Database
-from admin_app.errors import PlanMoved
+from admin_app.errors import Conflict, PlanMoved
 from admin_app.integrations.calendar_ports import CalcomBooking
 from admin_app.integrations.registry import Providers
 from admin_app.services import (
@@ -25,11 +25,13 @@ from admin_app.services import (
     provider_calls,
     switch_mails,
 )
+from admin_app.services.billing import customer_linking
 from admin_app.services.calendar_sync import CREATE, Calendars
 from admin_app.services.guest_resolution import Person
-from models import BookingSource, BookingStatus, CanceledBecause, SessionType
+from models import BookingSource, BookingStatus, CanceledBecause, ClientCustomer, SessionType
 from tests.services.diary import Clock, appointment, held, meeting, offered, tomorrow
 from tests.services.factories import OPERATOR, SUPPORT, buy, customer
+from tests.services.money import add_person
 from tests.services.switches import NOW, add_client, at, changes, off, on, state_of, turn
 
 GIL = Person("gil@example.com", "user_gil", "org_gil")
@@ -167,3 +169,37 @@ def test_a_switch_is_turned_while_its_mail_is_noted(real_db: Database) -> None:
     )
     (period,) = changes(real_db, client)
     assert period.told_at == period.lifted_at == NOW + 2 * hour
+
+
+def test_two_link_one_customer_to_two_clients_and_the_second_is_told(real_db: Database) -> None:
+    one, other = add_client(real_db, name="One"), add_client(real_db, name="Other")
+    finance = add_person(real_db)
+    with real_db.unit_of_work(finance) as ctx:
+        row = ClientCustomer(stripe_customer_id="cus_1")
+        ctx.session.add(row)
+        ctx.session.flush()
+        number = row.id
+        plans = {
+            each: customer_linking.plan_link(ctx, customer_id=number, client_id=each).fingerprint
+            for each in (one, other)
+        }
+
+    def link(ctx: Ctx, client_id: int) -> None:
+        customer_linking.link(
+            ctx, customer_id=number, client_id=client_id, reason="It is them.", shown=plans[client_id]
+        )
+
+    def link_other() -> None:
+        with real_db.unit_of_work(finance) as ctx:
+            link(ctx, other)
+
+    with ThreadPoolExecutor(1) as crowd:
+        with real_db.unit_of_work(finance) as ctx:
+            link(ctx, one)
+            waits = crowd.submit(link_other)
+            wait_until_blocked(real_db)
+        with pytest.raises(Conflict) as refused:
+            waits.result(timeout=10)
+    assert refused.value.sentence == customer_linking.KNOWN
+    with real_db.read_only() as session:
+        assert session.get_one(ClientCustomer, number).client_id == one

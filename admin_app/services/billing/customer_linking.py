@@ -45,11 +45,11 @@ def link(ctx: Ctx, *, customer_id: int, client_id: int, reason: str, shown: str)
     require(ctx, Permission.DRIFT_RESOLVE)
     reason = require_reason(reason)
     client = billing.locked(ctx, client_id)
+    row = _customer(ctx, customer_id, lock=True)  # somebody else may be linking it this very moment
     plan = plan_link(ctx, customer_id=customer_id, client_id=client_id)
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
-    row = _customer(ctx, customer_id)
     number = row.stripe_customer_id
     billing_owners.keep(ctx, number, None, client_id=client.id, asked_at=ctx.now)
     billing.refresh(ctx, client, cause="stripe")
@@ -67,8 +67,8 @@ def link(ctx: Ctx, *, customer_id: int, client_id: int, reason: str, shown: str)
     return row
 
 
-def _customer(ctx: Ctx, customer_id: int) -> ClientCustomer:
-    row = ctx.session.get(ClientCustomer, customer_id, populate_existing=True)
+def _customer(ctx: Ctx, customer_id: int, *, lock: bool = False) -> ClientCustomer:
+    row = ctx.session.get(ClientCustomer, customer_id, with_for_update=lock or None, populate_existing=True)
     if row is None:
         raise NotFound("There is no such Stripe customer.")
     return row
