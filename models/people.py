@@ -63,6 +63,8 @@ class Profile(Base):
         Index("ix_profiles_whop_membership_id", "whop_membership_id"),
         Index("ix_profiles_whop_user_id", "whop_user_id"),
         Index("ix_profiles_stripe_customer_id", "stripe_customer_id"),
+        Index("ix_profiles_stripe_subscription_id", "stripe_subscription_id",
+              postgresql_where=text("stripe_subscription_id IS NOT NULL")),
         Index("ix_profiles_created_at", "created_at", "user_id"),
         Index("ix_profiles_next_credit_renewal", "next_credit_renewal", "user_id",
               postgresql_where=text("membership = 'pro' AND status = 'active' AND next_credit_renewal IS NOT NULL")),

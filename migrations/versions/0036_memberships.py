@@ -27,12 +27,16 @@ CHECKS = {
 INDEXES = {
     "profile_user_id": ("profile_user_id", None),
     "pending_profile_id": ("pending_profile_id", None),
+    "external_id": ("external_id", None),
     "provider_user_id": ("provider_user_id", None),
+    "provider_customer_id": ("provider_customer_id", "provider_customer_id IS NOT NULL"),
     "email": ("email", None),
     "created_at": ("created_at, id", None),
     "next_credits_at": ("next_credits_at, id", "status = 'active' AND profile_user_id IS NOT NULL"),
     "held_by_nobody": ("id", "profile_user_id IS NULL AND pending_profile_id IS NULL"),
 }
+# Each event of a Stripe subscription looks for the account that names it.
+OF_STRIPE = "ix_profiles_stripe_subscription_id"
 IS_ACCOUNT = "h.user_id NOT LIKE 'temp\\_%'"
 INTO = """
 INSERT INTO memberships (provider, external_id, rhythm, interval_unit, interval_count, status, period_start, period_end,
@@ -191,6 +195,8 @@ UPDATE extra_purchases x
 def upgrade() -> None:
     _memberships()
     _credit_periods()
+    subscription = "stripe_subscription_id"
+    ops.create_index(OF_STRIPE, "profiles", subscription, where=f"{subscription} IS NOT NULL")
     retired.add_columns("extra_purchases", revision, Column("decided_about", "varchar"))
     retired.add_columns("merges", revision, Column("memberships", "jsonb", "'[]'::jsonb", required=True))
     _fill()
@@ -307,3 +313,4 @@ def downgrade() -> None:
     retired.retire_columns("extra_purchases", revision, ["decided_about"])
     retired.retire_table("credit_periods")
     retired.retire_table("memberships")
+    ops.drop_index(OF_STRIPE)

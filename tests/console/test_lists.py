@@ -328,6 +328,14 @@ def test_every_search_uses_an_index(view: Any, session: Session) -> None:
             assert "Bitmap Index Scan" in plan, (typed, mode, plan)
 
 
+def test_a_membership_is_searched_by_an_index_that_begins_with_its_id(session: Session) -> None:
+    """That of provider and id is no help to whoever types an id alone, on the PostgreSQL before 18."""
+    spec = next(view.listing for view in SECTIONS if view.listing.section == "memberships")
+    wish = read_wish(spec, MultiDict({"q": "mem_12345"}), VIEWER)
+    for mode in spec.search.modes("mem_12345") if spec.search else ():
+        assert "ix_memberships_external_id" in plan_of(session, wish, mode)
+
+
 def test_an_event_is_found_by_its_own_id(session: Session) -> None:
     session.add(WebhookEvent(provider="whop", external_id="msg_77", type="payment.succeeded", body=b"{}"))
     session.flush()
