@@ -9,6 +9,7 @@ from admin_app.context import Ctx
 from admin_app.integrations.ports import WhopMembership
 from admin_app.services import holders, inbox, purchases
 from admin_app.services.memberships import pro_rules
+from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import DELETED
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState
@@ -54,10 +55,12 @@ def _ignored(ctx: Ctx, membership: WhopMembership, as_of: datetime) -> PurchaseF
 
 def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> Outcome:
     facts = PurchaseFacts.of(membership, occurred_at=as_of)
-    stale_cycle = membership.period_end is not None and membership.period_end != row.period_end
+    is_stale = membership.period_end is not None and membership.period_end != row.period_end
+    if facts.is_for_ever:
+        is_stale = row.period_end is not None or row.rhythm not in ENDLESS
     if membership.status == "inactive":
         applied = purchases.end(ctx, facts) if row.is_live else None
-    elif not row.is_live or stale_cycle or _has_another_buyer(row, membership):
+    elif not row.is_live or is_stale or _has_another_buyer(row, membership):
         applied = purchases.record(ctx, facts)
     elif membership.cancel_at_period_end != row.cancel_at_period_end:
         applied = purchases.set_cancellation(ctx, facts)

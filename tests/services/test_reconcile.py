@@ -1,7 +1,8 @@
 """After an outage: what no event brought is brought in, once, and nothing else is touched."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from admin_app.db import Database
 from admin_app.integrations.ports import WhopMembership
 from admin_app.services import pending_profiles, reconcile
 from admin_app.services.reconcile import Outcome
-from models import EventState, Membership, PendingProfile, Profile, WebhookEvent
+from models import EventState, Membership, PendingProfile, Profile, ProviderMembership, WebhookEvent
 from tests.services.deliveries import work
 from tests.services.factories import NOON, OPERATOR, SUPPORT, add_profile, buy, facts, pending_of, profile_of, waiting
 
@@ -146,3 +147,44 @@ def test_a_membership_beside_another_serves_at_once_when_that_has_ended(db: Data
     profile = profile_of(db, "user_a")
     assert profile is not None
     assert profile.membership is Membership.FREE
+
+
+@pytest.mark.parametrize("told_start", [NOON, None], ids=["begins there", "no dates there"])
+@pytest.mark.parametrize("end", [END, None], ids=["thirty days here", "no end here"])
+@pytest.mark.parametrize("rhythm", ["lifetime", "one_time"])
+def test_a_lifetime_that_was_kept_as_monthly_has_no_end_and_goes_on_with_its_credits(
+    db: Database, rhythm: Any, end: datetime | None, told_start: datetime | None
+) -> None:
+    """As the earlier system wrote it: every purchase was a month."""
+    add_profile(
+        db,
+        "user_a",
+        email="buyer@example.com",
+        membership="pro",
+        whop_membership_id="mem_1",
+        plan_duration="monthly",
+        billing_cycle_start=NOON,
+        billing_cycle_end=end,
+        next_credit_renewal=NOON + timedelta(days=28),
+        usage_credits=1000,
+        used_credits=1000,
+    )
+    db.clock = lambda: NOON + timedelta(days=40)
+    for_ever = replace(LISTED, rhythm=rhythm, plan_duration=None, period_start=told_start, period_end=None)
+    assert [bring(db, for_ever), bring(db, for_ever)] == [Outcome.UPDATED, Outcome.KNOWN]
+    with db.read_only() as session:
+        row = session.query(ProviderMembership).one()
+        assert (row.rhythm, row.interval_unit, row.period_start, row.period_end) == (rhythm, None, NOON, None)
+        assert row.next_credits_at == NOON + timedelta(days=56)
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert (profile.billing_cycle_end, profile.usage_credits, profile.used_credits) == (None, 1000, 0)
+
+
+def test_what_was_bought_once_for_a_time_keeps_its_end_whatever_a_payment_leaves_out(db: Database) -> None:
+    bought(db)
+    once = replace(LISTED, rhythm="one_time", plan_duration=None)
+    bring(db, once)
+    with db.unit_of_work(OPERATOR) as ctx:
+        reconcile.purchases.record(ctx, facts(rhythm="one_time", occurred_at=NOON + timedelta(days=1)))
+        assert ctx.session.query(ProviderMembership).one().period_end == END

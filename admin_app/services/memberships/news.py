@@ -85,6 +85,11 @@ class PurchaseFacts:
         return (UNIT_OF[self.plan_duration], 1) if self.plan_duration else None
 
     @property
+    def is_for_ever(self) -> bool:
+        """Whether the provider was asked and says that this is paid once and has no end."""
+        return self.is_answer and self.told_rhythm in ENDLESS and self.period_end is None
+
+    @property
     def told_rhythm(self) -> Rhythm | None:
         if self.rhythm is not None:
             return Rhythm(self.rhythm)
@@ -180,6 +185,10 @@ def _soon_after(guessed: datetime | None, told: datetime) -> bool:
 def cycle(row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> dict[str, Any]:
     """Cycle dates as the news state them, else a default by rhythm that never overrides dates still running."""
     start, end = facts.period_start, facts.period_end
+    if facts.is_for_ever:
+        # Whatever end or interval was known before is not so; an answer leaves out what is not there.
+        begins = start or row.period_start or facts.occurred_at
+        return {"period_start": begins, "period_end": None, "interval_unit": None, "interval_count": None}
     if start is None and end is None and not is_new and _covers(row, facts):
         return {}
     # An end that is known already does not begin a cycle.
