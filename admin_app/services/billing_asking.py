@@ -99,7 +99,7 @@ def fetch_all(work: Work, stripe: StripePort, *, client_id: int) -> int:
 
 
 def ask_about_waiting(ctx: Ctx, *, limit: int) -> int:
-    """Have those subscriptions of nobody asked about again whose client is known by now; how many."""
+    """Have those subscriptions of nobody asked about again whose client or member is known by now; how many."""
     waiting = billing_owners.waiting(ctx.session, limit=limit)
     for subscription_id in waiting:
         once_key = f"ask_about_subscription:{subscription_id}"

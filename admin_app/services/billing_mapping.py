@@ -25,6 +25,8 @@ UNHEARD_OF = (BillingStatus.PAST_DUE, False)
 NO_SUBSCRIPTION = (BillingStatus.NONE, False)
 # A subscription in one of these never comes back to life at Stripe.
 OVER = frozenset({"canceled", "incomplete_expired"})
+# A member is served while Stripe says this: a late payer is until Stripe itself gives up.
+SERVES_MEMBERS = frozenset({"active", "trialing", "past_due"})
 # Begun at the checkout and never paid for.
 NOT_BEGUN = frozenset({"incomplete", "incomplete_expired"})
 # Whose monthly amount counts as recurring revenue: trials pay nothing yet, the unpaid and the paused nothing any more.

@@ -14,7 +14,8 @@ from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import Parked, Settled, release_waiting
 from admin_app.services.memberships import stripe_subscriptions as stripe_memberships
 from models.inbox import EventState, WebhookEvent
-from models.people import PendingProfile, Profile
+from models.memberships import ProviderMembership
+from models.people import PaymentProvider, PendingProfile, Profile
 
 # Every kind of them is a hint, those that Stripe adds later too.
 ABOUT_SUBSCRIPTIONS = ("customer.subscription.", "customer.discount.", "invoice.", "checkout.session.")
@@ -57,12 +58,13 @@ def apply(ctx: Ctx, event: WebhookEvent, about: StripeEvent, answer: Answer | No
     found = answer.found
     if found is None:
         return Parked("unknown_at_stripe")
-    membership = stripe_memberships.apply(ctx, found, asked_at=answer.asked_at)
-    if membership is not None:
-        event.subject = found.id
-        return Settled.done(f"membership {found.id} is {membership.value}")
     # A checkout names the client for good; what it began is asked about as it is now.
     named = about.client_id if about.type.startswith("checkout.session.") else None
+    membership = stripe_memberships.apply(ctx, found, asked_at=answer.asked_at, named=named)
+    if membership is not None:
+        event.subject = found.id
+        release_waiting(ctx, "stripe", {UNKNOWN}, subjects={found.id})
+        return Settled.done(f"membership {found.id} is {membership.value}")
     client = billing.apply_subscription(
         ctx, found, cause="stripe", fetched_at=answer.asked_at, told_at=event.occurred_at, named=named
     )
@@ -97,7 +99,7 @@ def apply_customer(ctx: Ctx, event: WebhookEvent, answer: CustomerAnswer | None)
 
 
 def _of_nobody(ctx: Ctx, event: WebhookEvent, found: StripeSubscription) -> Settled | Parked:
-    """It waits for its client as long as it goes on, by one delivery; a member's is looked after elsewhere."""
+    """It waits for its client as long as it goes on, by one delivery; what a member has not paid waits for nobody."""
     of_nobody = f"subscription {found.id} is {found.status}, of a customer nobody here knows"
     if billing_mapping.is_over(found):
         release_waiting(ctx, "stripe", {UNKNOWN}, subjects={found.id})
@@ -116,6 +118,11 @@ def _of_nobody(ctx: Ctx, event: WebhookEvent, found: StripeSubscription) -> Sett
 
 
 def _is_a_members(ctx: Ctx, found: StripeSubscription) -> bool:
-    held = exists().where(Profile.stripe_customer_id == found.customer_id)
+    """Also when staff deleted it. What is paid and is none of these is for a client who is not here yet."""
+    known = exists().where(
+        ProviderMembership.provider == PaymentProvider.STRIPE, ProviderMembership.external_id == found.id
+    )
     bought = exists().where(PendingProfile.stripe_subscription_id == found.id)
-    return bool(ctx.session.scalar(select(held | bought)))
+    shown = exists().where(Profile.stripe_customer_id == found.customer_id)
+    unpaid = found.status not in stripe_memberships.LIVE
+    return bool(ctx.session.scalar(select(known | bought | shown if unpaid else known | bought)))

@@ -112,11 +112,11 @@ def test_the_subscription_of_a_stranger_that_is_over_waits_for_nobody(db: Databa
         assert list(session.scalars(states)) == [EventState.RECEIVED, EventState.IGNORED]
 
 
-def test_the_subscription_of_a_member_is_looked_after_elsewhere(db: Database) -> None:
+def test_a_subscription_that_a_member_has_not_paid_waits_for_no_client(db: Database) -> None:
     with db.unit_of_work(STRIPE) as ctx:
         ctx.session.add(Profile(user_id="user_1", stripe_customer_id="cus_1"))
         ctx.session.flush()
-    event = apply(db, receive(db, "customer.subscription.created"), subscription())
+    event = apply(db, receive(db, "customer.subscription.created"), subscription("incomplete"))
     assert (event.state, event.outcome) == (EventState.IGNORED, "subscription sub_1 is a member's")
 
 

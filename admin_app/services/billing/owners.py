@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, select, union
+from sqlalchemy import ColumnElement, and_, exists, select, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,8 @@ from admin_app.integrations.money_ports import StripeCustomer, StripeSubscriptio
 from admin_app.services import billing_mapping
 from models.billing import ClientCustomer, Subscription
 from models.clients import Client
+from models.memberships import ProviderMembership
+from models.people import LEGACY_PREFIX, PaymentProvider, Profile
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def nobodys(session: Session, customer_id: str) -> set[str]:
 
 
 def waiting(session: Session, *, limit: int) -> list[str]:
-    """Subscriptions of nobody that go on, although their client is known by now: to be asked about again."""
+    """Subscriptions of nobody that go on, although their client or member is known by now: to be asked about again."""
     named = select(ClientCustomer.stripe_customer_id).join(
         Client, Client.id.in_((ClientCustomer.named_client_id, ClientCustomer.client_id))
     )
@@ -138,10 +140,27 @@ def waiting(session: Session, *, limit: int) -> list[str]:
         Subscription.stripe_customer_id.in_(select(Client.stripe_customer_id)),
         Subscription.stripe_subscription_id.in_(select(Client.stripe_subscription_id)),
         Subscription.stripe_customer_id.in_(named),
+        _is_a_members_by_now(),
     )
-    nobodys = (Subscription.client_id.is_(None), Subscription.status.not_in(billing_mapping.OVER))
+    is_membership = (ProviderMembership.provider == PaymentProvider.STRIPE) & (
+        ProviderMembership.external_id == Subscription.stripe_subscription_id
+    )
+    goes_on = (Subscription.status.not_in(billing_mapping.OVER), Subscription.ended_at.is_(None))
+    nobodys = (Subscription.client_id.is_(None), *goes_on, ~exists().where(is_membership))
     found = union(*(select(Subscription.stripe_subscription_id).where(*nobodys, way) for way in ways))
     return list(session.scalars(found.limit(limit)))
+
+
+def _is_a_members_by_now() -> ColumnElement[bool]:
+    """Whether a member shows its customer, and nothing names a client; it becomes a membership when it is applied."""
+    shown = select(Profile.stripe_customer_id).where(~Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True))
+    to_be_clients = select(ClientCustomer.stripe_customer_id).where(ClientCustomer.named_client_id.is_not(None))
+    return and_(
+        Subscription.stripe_customer_id.in_(shown),
+        Subscription.status.in_(billing_mapping.SERVES_MEMBERS),
+        Subscription.named_client_id.is_(None),
+        Subscription.stripe_customer_id.not_in(to_be_clients),
+    )
 
 
 def _owner(

@@ -24,11 +24,14 @@ INVARIANTS = (
     ),
     Invariant(
         "nobodys-subscription-is-on-a-list",
-        "A subscription that goes on is a client's or a member's, waits in the inbox, or is a difference with Stripe.",
+        "A subscription that goes on is a client's or a membership, waits in the inbox or is a difference with Stripe.",
         by_query("""
             SELECT 'subscription:' || s.id FROM subscriptions s
             WHERE s.client_id IS NULL AND s.status NOT IN ('canceled', 'incomplete_expired') AND s.updated_at < :late
-            AND NOT EXISTS (SELECT FROM profiles p WHERE p.stripe_customer_id = s.stripe_customer_id)
+            AND NOT EXISTS (SELECT FROM memberships m WHERE m.provider = 'stripe'
+              AND m.external_id = s.stripe_subscription_id)
+            AND (s.status IN ('active', 'trialing', 'past_due')
+              OR NOT EXISTS (SELECT FROM profiles p WHERE p.stripe_customer_id = s.stripe_customer_id))
             AND NOT EXISTS (SELECT FROM pending_profiles p WHERE p.stripe_subscription_id = s.stripe_subscription_id)
             AND NOT EXISTS (SELECT FROM webhook_events e WHERE e.provider = 'stripe'
               AND e.subject = s.stripe_subscription_id AND e.state IN ('received', 'parked', 'failed'))

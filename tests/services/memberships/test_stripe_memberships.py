@@ -4,25 +4,33 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
+import pytest
+
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing, billing_asking, drift, drift_settling, drift_stripe, drift_whop
+from admin_app.services import billing, billing_asking, drift, drift_settling, drift_stripe, drift_whop, invariants
+from admin_app.services.billing import owners as billing_owners
 from admin_app.services.drift import Compared
 from admin_app.services.drift_resolving import ADOPT
 from admin_app.services.drift_subscriptions import SubscriptionThing
+from admin_app.services.invariants import about_clients, about_people
+from admin_app.services.memberships.rows import DELETED
 from models import (
+    CreditPeriod,
     DriftFinding,
     DriftRun,
     DriftState,
     EventState,
+    ExtraPurchase,
     Membership,
     MembershipStatus,
     Profile,
     ProviderMembership,
     Subscription,
+    WebhookEvent,
 )
 from tests.services import factories
-from tests.services.clients import DAY, NOW, subscription
+from tests.services.clients import DAY, NOW, add_client, subscription
 from tests.services.factories import OPERATOR, add_profile, facts, profile_of
 from tests.services.money import STRIPE
 from tests.services.test_subscription_events import apply, receive
@@ -169,3 +177,137 @@ def test_what_a_job_fetched_of_a_member_is_applied_to_the_membership(db: Databas
     assert the_profile(db).membership is Membership.FREE
     with db.read_only() as session:
         assert session.query(Subscription).count() == 0
+
+
+def hears(db: Database, found: StripeSubscription, at: datetime = NOW, number: int = 9) -> WebhookEvent:
+    return apply(db, receive(db, "customer.subscription.created", number, subscription_id=found.id), found, at)
+
+
+def ways(db: Database, way: str, found: StripeSubscription) -> None:
+    if way == "delivery":
+        event = hears(db, found)
+        assert (event.state, event.outcome) == (EventState.PROCESSED, f"membership {found.id} is active")
+    elif way == "comparison":
+        assert compare(db, found).open == ()
+    else:
+        billing_asking.apply(lambda: db.unit_of_work(STRIPE), found, NOW)
+
+
+@pytest.mark.parametrize("way", ["delivery", "comparison", "job"])
+def test_a_member_who_subscribes_again_is_pro_again(db: Database, way: str) -> None:
+    paying(db)
+    hears(db, subscription("canceled", ended_at=NOW - 12 * DAY), NOW - 11 * DAY, 1)
+    assert the_profile(db).membership is Membership.FREE
+    second = subscription(id="sub_2")
+    ways(db, way, second)
+    ways(db, "job", second)
+    profile = the_profile(db)
+    assert (profile.membership, profile.stripe_subscription_id) == (Membership.PRO, "sub_2")
+    assert (profile.usage_credits, profile.used_credits) == (1000, 0)
+    with db.read_only() as session:
+        rows = session.query(ProviderMembership).order_by(ProviderMembership.id)
+        assert [(row.external_id, row.profile_user_id) for row in rows] == [("sub_1", "user_a"), ("sub_2", "user_a")]
+        assert session.query(CreditPeriod.starts_at).scalar() == second.current_period_start
+        assert session.query(Subscription).count() == 0
+        for each in (*about_clients.INVARIANTS, *about_people.INVARIANTS):
+            assert invariants.look(session, each, now=NOW + DAY) is None, each.name
+
+
+def test_a_second_one_beside_a_live_one_is_an_extra_purchase(db: Database) -> None:
+    paying(db)
+    hears(db, subscription(), NOW - DAY, 1)
+    hears(db, subscription(id="sub_2", current_period_end=NOW + 300 * DAY))
+    with db.read_only() as session:
+        (item,) = session.query(ExtraPurchase)
+        assert (item.user_id, item.replaced_membership_id, item.resolved_at) == ("user_a", "sub_1", None)
+    assert the_profile(db).stripe_subscription_id == "sub_2"
+
+
+def test_the_subscription_that_a_member_was_known_without_has_its_name_now(db: Database) -> None:
+    add_profile(db, "user_a", membership="pro", payment_provider="stripe", stripe_customer_id="cus_1")
+    hears(db, subscription())
+    with db.read_only() as session:
+        assert [row.external_id for row in session.query(ProviderMembership)] == ["sub_1"]
+
+
+def test_of_two_customers_of_one_member_each_is_known(db: Database) -> None:
+    """The profile shows one customer; the other one's memberships tell whose it is."""
+    paying(db)
+    hears(db, subscription("canceled"), NOW - DAY, 1)
+    with db.unit_of_work(STRIPE) as ctx:
+        ctx.session.query(Profile).update({"stripe_customer_id": "cus_9"})
+    hears(db, subscription(id="sub_2"))
+    assert the_profile(db).membership is Membership.PRO
+
+
+def test_a_members_customer_who_is_a_client_pays_for_the_client(db: Database) -> None:
+    paying(db)
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    event = hears(db, subscription(id="sub_2"))
+    assert event.outcome == f"client {client_id} is active"
+    named = hears(db, subscription(id="sub_3", customer_id="cus_1", client_id=client_id), NOW, 10)
+    assert named.outcome == f"client {client_id} is active"
+    with db.read_only() as session:
+        assert session.query(ProviderMembership.external_id).filter_by(external_id="sub_2").all() == []
+
+
+@pytest.mark.parametrize("status", ["incomplete", "unpaid", "canceled"])
+def test_a_second_one_that_is_not_paid_makes_nobody_pro(db: Database, status: str) -> None:
+    paying(db)
+    hears(db, subscription("canceled"), NOW - DAY, 1)
+    event = hears(db, subscription(status, id="sub_2"))
+    assert event.state is EventState.IGNORED
+    assert the_profile(db).membership is Membership.FREE
+
+
+def test_one_that_staff_deleted_stays_so_until_it_is_paid_again(db: Database) -> None:
+    paying(db)
+    hears(db, subscription("canceled"), NOW - DAY, 1)
+    deleted = {"status": "inactive", "ignored_because": DELETED, "ignored_at": NOW, "provider": "stripe"}
+    with db.unit_of_work(STRIPE) as ctx:
+        ctx.session.add(ProviderMembership(external_id="sub_2", **deleted))
+    hears(db, subscription(id="sub_2"))
+    assert the_profile(db).membership is Membership.FREE
+    paid = subscription(id="sub_2", current_period_start=NOW + 20 * DAY, current_period_end=NOW + 50 * DAY)
+    hears(db, paid, NOW + 20 * DAY, 10)
+    assert the_profile(db).membership is Membership.PRO
+
+
+def test_it_waits_for_a_member_as_well_as_for_a_client(db: Database) -> None:
+    """The customer is written here after its subscription was heard of."""
+    assert hears(db, subscription()).parked_because == "customer_unknown"
+    add_profile(db, "user_a", stripe_customer_id="cus_1")
+    with db.read_only() as session:
+        assert billing_owners.waiting(session, limit=10) == ["sub_1"]
+    billing_asking.apply(lambda: db.unit_of_work(STRIPE), subscription(), NOW + DAY)
+    with db.read_only() as session:
+        assert billing_owners.waiting(session, limit=10) == []
+        assert session.query(WebhookEvent.state).scalar() is EventState.RECEIVED
+    assert the_profile(db).membership is Membership.PRO
+
+
+@pytest.mark.parametrize(("status", "is_named"), [("active", True), ("past_due", True), ("unpaid", False)])
+def test_what_a_member_pays_for_without_having_it_is_named(db: Database, status: str, is_named: bool) -> None:
+    """Until it is asked about again, which makes it their membership."""
+    db.clock = lambda: NOW
+    with db.unit_of_work(STRIPE) as ctx:
+        billing.apply_subscription(ctx, subscription(status), cause="comparison", fetched_at=NOW)
+    add_profile(db, "user_a", stripe_customer_id="cus_1")
+    rule = next(each for each in about_clients.INVARIANTS if each.name == "nobodys-subscription-is-on-a-list")
+
+    def is_broken() -> bool:
+        with db.read_only() as session:
+            return invariants.look(session, rule, now=NOW + DAY) is not None
+
+    assert is_broken() is is_named
+    billing_asking.apply(lambda: db.unit_of_work(STRIPE), subscription(status), NOW + DAY)
+    assert not is_broken()
+
+
+def test_what_a_members_customer_pays_for_a_client_who_is_not_here_yet_waits_for_the_client(db: Database) -> None:
+    paying(db)
+    hears(db, subscription(), NOW - DAY, 1)
+    event = hears(db, subscription(id="sub_2", client_id=4711))
+    assert (event.state, event.parked_because) == (EventState.PARKED, "customer_unknown")
+    with db.read_only() as session:
+        assert billing_owners.waiting(session, limit=10) == []
