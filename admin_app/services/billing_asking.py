@@ -108,13 +108,17 @@ def ask_about_waiting(ctx: Ctx, *, limit: int) -> int:
 
 
 def fetch_one(work: Work, stripe: StripePort, *, subscription_id: str) -> None:
-    """Fetch and apply one subscription, and let go on what waited for its client.
+    """Fetch and apply one subscription, and let go on what waited for its client, or for one that is not there.
 
     Raises ProviderUnavailable when Stripe does not answer.
     """
     answer = ask(stripe, subscription_id)
     if answer.found is not None:
         apply(work, answer.found, answer.asked_at)
+        return
+    with work() as ctx:
+        if billing_owners.note_gone(ctx, subscription_id, asked_at=answer.asked_at):
+            release_waiting(ctx, "stripe", {"customer_unknown"}, subjects={subscription_id})
 
 
 def apply(work: Work, found: StripeSubscription, asked_at: datetime) -> None:

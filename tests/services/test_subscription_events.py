@@ -2,7 +2,9 @@
 
 import json
 from datetime import datetime
+from functools import partial
 from itertools import permutations
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,10 +12,10 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import inbox
+from admin_app.services import billing_asking, inbox
 from admin_app.services.billing_asking import Answer
 from admin_app.services.inbox import Question
-from models import BillingStatus, EventState, Profile, WebhookEvent
+from models import BillingStatus, EventState, Profile, Subscription, WebhookEvent
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE
 
@@ -130,3 +132,31 @@ def test_events_in_any_order_and_twice_come_to_one_end(db: Database) -> None:
         client = client_now(db, client_id)
         assert (client.billing_status, client.version) == (BillingStatus.CANCELED, 2)
         assert len(steps_of(db, client_id)) == 1
+
+
+def test_what_stripe_does_not_have_any_more_is_asked_about_once(db: Database) -> None:
+    apply(db, receive(db, "customer.subscription.created"), subscription())
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    work = partial(db.unit_of_work, STRIPE)
+    gone = SimpleNamespace(subscription=lambda _: None)
+    with db.unit_of_work(STRIPE) as ctx:
+        assert billing_asking.ask_about_waiting(ctx, limit=10) == 1
+    billing_asking.fetch_one(work, gone, subscription_id="sub_1")  # type: ignore[arg-type]
+    with db.unit_of_work(STRIPE) as ctx:
+        assert billing_asking.ask_about_waiting(ctx, limit=10) == 0
+        row = ctx.session.scalars(select(Subscription)).one()
+        assert (row.status, row.client_id, row.ended_at is None) == ("active", None, False)
+    # Should it be there after all, its next answer counts.
+    back = SimpleNamespace(subscription=lambda _: subscription())
+    billing_asking.fetch_one(work, back, subscription_id="sub_1")  # type: ignore[arg-type]
+    assert client_now(db, client_id).billing_status is BillingStatus.ACTIVE
+
+
+def test_that_stripe_does_not_know_it_changes_no_clients_subscription(db: Database) -> None:
+    client_id = add_client(db, stripe_customer_id="cus_1")
+    apply(db, receive(db, "customer.subscription.created"), subscription())
+    gone = SimpleNamespace(subscription=lambda _: None)
+    billing_asking.fetch_one(partial(db.unit_of_work, STRIPE), gone, subscription_id="sub_1")  # type: ignore[arg-type]
+    assert client_now(db, client_id).billing_status is BillingStatus.ACTIVE
+    with db.read_only() as session:
+        assert session.scalars(select(Subscription.ended_at)).one() is None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, select, union
+from sqlalchemy import ColumnElement, and_, exists, select, union, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -149,6 +149,21 @@ def waiting(session: Session, *, limit: int) -> list[str]:
     nobodys = (Subscription.client_id.is_(None), *goes_on, ~exists().where(is_membership))
     found = union(*(select(Subscription.stripe_subscription_id).where(*nobodys, way) for way in ways))
     return list(session.scalars(found.limit(limit)))
+
+
+def note_gone(ctx: Ctx, subscription_id: str, *, asked_at: datetime) -> bool:
+    """Stripe does not have this subscription of nobody any more: it is over; whether that was news.
+
+    A client's stays as it is until somebody decides about the difference.
+    """
+    over = update(Subscription).where(
+        Subscription.stripe_subscription_id == subscription_id,
+        Subscription.client_id.is_(None),
+        Subscription.ended_at.is_(None),
+        Subscription.fetched_at <= asked_at,
+    )
+    values = {"ended_at": asked_at, "fetched_at": asked_at, "updated_at": ctx.now, "version": Subscription.version + 1}
+    return ctx.session.scalar(over.values(values).returning(Subscription.id)) is not None
 
 
 def _is_a_members_by_now() -> ColumnElement[bool]:
