@@ -15,6 +15,8 @@ from admin_app.services.payments import subject_of
 from admin_app.simulator import control_stripe
 from models import Booking, Client, DriftFinding, DriftState, Meeting, Payment, Refund, RefundState, SessionType
 from models.billing import Subscription
+from models.memberships import IntervalUnit, ProviderMembership
+from models.people import MembershipStatus, PaymentProvider, Profile
 
 # What Stripe calls the states in which it has a refund.
 STATUS = {RefundState.SENT: "pending", RefundState.SUCCEEDED: "succeeded", RefundState.FAILED: "failed"}
@@ -22,7 +24,7 @@ STATUS = {RefundState.SENT: "pending", RefundState.SUCCEEDED: "succeeded", Refun
 
 def seed(session: Session, simulator: str) -> None:
     control_stripe.seed(simulator, list(_payments(session)))
-    control_stripe.seed_subscriptions(simulator, list(_subscriptions(session)))
+    control_stripe.seed_subscriptions(simulator, [*_subscriptions(session), *_of_members(session)])
 
 
 def _subscriptions(session: Session) -> Iterator[dict[str, Any]]:
@@ -54,6 +56,42 @@ def _subscriptions(session: Session) -> Iterator[dict[str, Any]]:
             "period_end": _seconds(end) if end else None,
             "invoice_at": _seconds(held.past_due_since or start or held.created_at),
             **{name: _seconds(moment) if (moment := getattr(held, name)) else None for name in moments},
+        }
+
+
+def _of_members(session: Session) -> Iterator[dict[str, Any]]:
+    """What the accounts pay for at Stripe."""
+    rows = session.execute(
+        select(ProviderMembership, Profile)
+        .join(Profile, Profile.user_id == ProviderMembership.profile_user_id)
+        .where(
+            ProviderMembership.provider == PaymentProvider.STRIPE,
+            ProviderMembership.status == MembershipStatus.ACTIVE,
+            ProviderMembership.external_id.is_not(None),
+        )
+        .order_by(ProviderMembership.id)
+    )
+    for held, profile in rows:
+        price = Price(4900, "eur", (held.interval_unit or IntervalUnit.MONTH).value)
+        start, end = held.period_start or held.created_at, held.period_end
+        yield {
+            "subscription_id": held.external_id,
+            "customer_id": held.provider_customer_id,
+            "price_id": price.id,
+            "email": profile.email,
+            "name": profile.name,
+            **dict.fromkeys(("client_id", "trial_end", "canceled_at", "ended_at", "next_payment_attempt")),
+            "paused": False,
+            "amount_due": 0,
+            "amount": price.amount,
+            "currency": price.currency,
+            "interval": price.interval,
+            "status": "active",
+            "cancel_at_period_end": held.cancel_at_period_end,
+            "started_at": _seconds(start),
+            "period_start": _seconds(start),
+            "period_end": _seconds(end) if end else None,
+            "invoice_at": _seconds(start),
         }
 
 

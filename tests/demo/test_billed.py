@@ -29,6 +29,7 @@ from models import (
     ServiceKey,
 )
 from models.billing import BillingChange, BillingOverride, MonthClosing, Movement, Subscription
+from models.memberships import ProviderMembership
 from tests.demo.conftest import NOW, filled, migrated_database
 from tests.house import settings_for
 
@@ -84,6 +85,12 @@ def test_stripe_holds_the_same_subscriptions(
         ours = {row.stripe_subscription_id: row for row in session.scalars(select(Subscription))}
         gone = session.scalars(select(DriftFinding).where(DriftFinding.because == "gone_there")).one()
         del ours[gone.external_id]
+        members = session.scalars(select(ProviderMembership).filter_by(provider="stripe", status="active")).all()
+        assert members
+        for held in members:
+            found = there.pop(held.external_id or "")
+            assert (found.customer_id, found.client_id) == (held.provider_customer_id, None)
+            assert (found.current_period_start, found.current_period_end) == (held.period_start, held.period_end)
         assert there.keys() == ours.keys()
         for number, found in there.items():
             row = ours[number]
