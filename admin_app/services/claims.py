@@ -1,6 +1,6 @@
 """The claim: one function for every door (sign-in, claim endpoint, mail link, provider event, support)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ from admin_app.services.merge_fields import CARRIED, COPIED, Sides
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
+from models.memberships import ProviderMembership
 from models.merges import Merge, MergeKind
 from models.people import ExtraPurchase, Membership, PendingProfile, Profile
 
@@ -224,29 +225,36 @@ def _settle(
     if profile is not None and profile.membership is Membership.PRO and not by_staff:
         _note_extra(ctx, pending, owner)
         return ClaimResult("already_pro", profile)
+    own = memberships.of(ctx, profile) if profile is not None else []
+    sides = merge_fields.sides(ctx.session, pending, profile, owner)
     won = _win(ctx, pending, owner)
     current = ctx.session.get(PendingProfile, pending.id, populate_existing=True)
     if current is None:
         raise PendingProfileNotFound
     if not won:
         return _claimed_before(ctx, current, owner)
-    sides = merge_fields.sides(ctx.session, pending, profile, owner)
     values = merge_fields.chosen_values(merge_fields.lines(sides, keep_email=keep_email), choices or {})
     before = snapshot(profile, JOURNALED) if profile is not None else None
     if profile is None:
         profile = Profile(user_id=owner.user_id, **users.new_profile_defaults(ctx.now))
         ctx.session.add(profile)
         ctx.session.flush()
-    changes = _take_over(ctx, sides, profile, values, (choices or {}).get(merge_fields.COUNTS))
+    changes = _take_over(ctx, sides, own, profile, values, (choices or {}).get(merge_fields.COUNTS))
     merge = _journal(ctx, pending, profile, before, choices or {}, reason, by_staff)
     merge.memberships = [row.id for row in sides.bought]
     _record(ctx, pending, profile, merge, changes)
     return ClaimResult(merge.kind.value, profile, merge.id)
 
 
-def _take_over(ctx: Ctx, sides: Sides, profile: Profile, values: Mapping[str, Any], counts: str | None) -> list[Change]:
+def _take_over(
+    ctx: Ctx,
+    sides: Sides,
+    own: Sequence[ProviderMembership],
+    profile: Profile,
+    values: Mapping[str, Any],
+    counts: str | None,
+) -> list[Change]:
     """The memberships of the purchase are the account's from now on; its columns follow from all that it holds."""
-    own = memberships.of(ctx, profile) if sides.profile is not None else []
     for row in sides.bought:
         hand_over(row, profile)
         row.updated_at = ctx.now

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.services import audit, memberships
+from admin_app.services import audit, legacy, memberships
 from admin_app.services.memberships import CREDITS, credits
 from admin_app.services.records import profile_key
 from models.memberships import ProviderMembership
@@ -56,6 +56,7 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 
 def _columns_are_due(now: datetime) -> ColumnElement[bool]:
     return and_(
+        ~legacy.IS_LEGACY,
         Profile.membership == Membership.PRO,
         Profile.status == MembershipStatus.ACTIVE,
         Profile.next_credit_renewal <= now,
@@ -65,6 +66,8 @@ def _columns_are_due(now: datetime) -> ColumnElement[bool]:
 
 def _renew(ctx: Ctx, profile: Profile) -> bool:
     rows = memberships.of(ctx, profile)
+    if not rows:
+        return False  # its columns name what another account holds: a rule says so, and nothing is taken away
     had = {name: getattr(profile, name) for name in ("usage_credits", "used_credits")}
     periods: list[datetime] = []
     for row in rows:

@@ -99,9 +99,17 @@ def _locked_holder(ctx: Ctx, row: ProviderMembership) -> Holder | None:
             else:
                 holder = session.get(PendingProfile, row.pending_profile_id, **lock)
             session.refresh(row)
-            if held_by == (row.profile_user_id, row.pending_profile_id):
+            is_still = held_by == (row.profile_user_id, row.pending_profile_id)
+            claimed_by = holder.claimed_by_user_id if is_still and isinstance(holder, PendingProfile) else None
+            if is_still and claimed_by is None:
                 return holder
             tried.rollback()
+        # Claimed by the columns alone, by whoever knows no rows: the membership is the account's.
+        profile = session.get(Profile, claimed_by, **lock) if claimed_by is not None else None
+        if profile is not None:
+            of(ctx, profile)
+        elif claimed_by is not None:
+            return session.get(PendingProfile, row.pending_profile_id, **lock)
 
 
 def purchase_under(email: str) -> Select[PendingProfile]:
@@ -138,12 +146,12 @@ def of_email(ctx: Ctx, email: str) -> Holder | None:
         return legacy.adopt(ctx, email=email) or session.scalar(waiting.with_for_update())
     # Profiles are locked before purchases everywhere, so a claimed purchase is left unlocked here.
     if pending.claimed:
-        return _claimant(ctx, pending) or pending
+        return claimant(ctx, pending) or pending
     pending = session.scalar(waiting.with_for_update())
-    return (_claimant(ctx, pending) or pending) if pending is not None and pending.claimed else pending
+    return (claimant(ctx, pending) or pending) if pending is not None and pending.claimed else pending
 
 
-def _claimant(ctx: Ctx, pending: PendingProfile) -> Profile | None:
+def claimant(ctx: Ctx, pending: PendingProfile) -> Profile | None:
     """The profile that a claimed purchase went to: a later purchase under the old address is the same person's."""
     if pending.claimed_by_user_id is None:
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
@@ -29,11 +29,21 @@ _CAN_MOVE = and_(
 )
 
 
-# It is one more membership of whoever that address is, unless its membership is known already.
+_account = aliased(Profile)
+# It is one more membership of whoever that address is, unless somebody else has its membership already.
 _CAN_JOIN = and_(
     Profile.email.is_not(None),
-    select(PendingProfile.id).where(PendingProfile.email == Profile.email).exists(),
-    ~select(ProviderMembership.id).where(ProviderMembership.external_id == Profile.whop_membership_id).exists(),
+    select(PendingProfile.id)
+    .outerjoin(_account, _account.user_id == PendingProfile.claimed_by_user_id)
+    .where(PendingProfile.email == Profile.email, PendingProfile.claimed == _account.user_id.is_not(None))
+    .correlate(Profile)
+    .exists(),
+    ~select(ProviderMembership.id)
+    .where(
+        ProviderMembership.external_id == Profile.whop_membership_id,
+        ProviderMembership.profile_user_id.is_distinct_from(Profile.user_id),
+    )
+    .exists(),
 )
 
 
@@ -81,8 +91,11 @@ def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
     )
     if pending_id is None:
         return None  # the membership waits already, or another transaction was faster
-    ctx.session.execute(delete(Profile).where(Profile.user_id == row.user_id))
     pending = ctx.session.get_one(PendingProfile, pending_id)
+    for one in memberships.held(ctx.session, row):
+        hand_over(one, pending)
+    ctx.session.flush()
+    ctx.session.execute(delete(Profile).where(Profile.user_id == row.user_id))
     memberships.of(ctx, pending)
     audit.record(
         ctx,

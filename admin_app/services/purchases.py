@@ -14,7 +14,7 @@ from admin_app.services.audit import Change
 from admin_app.services.holders import Holder
 from admin_app.services.memberships import credits, news
 from admin_app.services.memberships.news import PurchaseFacts
-from admin_app.services.memberships.rows import DELETED, hand_over, put
+from admin_app.services.memberships.rows import DELETED, by_id, hand_over, put
 from admin_app.services.records import membership_key, pending_key
 from models.memberships import ProviderMembership
 from models.people import MembershipStatus, PendingProfile, Profile
@@ -39,6 +39,7 @@ def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
     if facts.membership_id is None:
         return Applied.MEMBERSHIP_UNKNOWN
     holders.lock(ctx, membership_id=facts.membership_id, email=facts.email)
+    _lock_the_buyers_account(ctx, facts)
     row, holder = holders.of_membership(ctx, facts.membership_id, facts.provider)
     if holder is None and (facts.ignored_because is not None or _stays_ignored(row, facts)):
         return _ignore(ctx, row, facts)
@@ -243,15 +244,30 @@ def _follow_the_buyer(
     if other is None:
         job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
         return pending, {"email": address, "token": None, "token_expires_at": None}
-    if other.claimed:
+    account = holders.claimant(ctx, other)
+    if other.claimed and account is None:
         return pending, {}
+    target: Holder = account or other
     along = min(max(0, (pending.usage_credits or 0) - (pending.used_credits or 0)), credits.CREDITS)
-    hand_over(row, other)
+    hand_over(row, target)
     ctx.session.flush()
+    if account is not None:
+        credits.belong_to(ctx, [row], account.user_id)
     left = memberships.held(ctx.session, pending)
     changes = memberships.settle(ctx, pending, left, usage_credits=(pending.usage_credits or 0) - along)
     _tell(ctx, None, pending, [row], (), changes)
-    return other, {"usage_credits": (other.usage_credits or 0) + along}
+    return target, {"usage_credits": (target.usage_credits or 0) + along}
+
+
+def _lock_the_buyers_account(ctx: Ctx, facts: PurchaseFacts) -> None:
+    """A purchase that follows its buyer may go to the account that claimed another one: accounts are locked first."""
+    row = by_id(ctx.session, facts.provider, facts.membership_id or "")
+    if row is None or row.pending_profile_id is None or not facts.email or row.email is None:
+        return
+    if comparable(facts.email) != comparable(row.email):
+        other = ctx.session.scalar(holders.purchase_under(facts.email))
+        if other is not None:
+            holders.claimant(ctx, other)
 
 
 def _tell(

@@ -175,12 +175,28 @@ def _profile_after(found: Found) -> dict[str, Any] | None:
     # What somebody changed since is the newer truth.
     own = {name: _as_before(name, profile, before, after) for name in PERSONAL}
     own |= {"usage_credits": before["usage_credits"], "used_credits": before["used_credits"] + used}
+    if _has_other_credits(found, profile):
+        own["used_credits"] = profile.used_credits
+        own["usage_credits"] = profile.used_credits + _left_beside(found, profile)
     if found.stays:
         linked = memberships.derived(found.stays, None)
         return linked | own | {name: linked[name] or own[name] for name in PERSON_IDS}
     was_free = before["membership"] is Membership.FREE
     linked = {name: before[name] for name in memberships.LINKED} if was_free else memberships.derived((), profile)
     return dict.fromkeys(JOURNALED) | linked | own | ({} if "status" in linked else {"status": profile.status})
+
+
+def _has_other_credits(found: Found, profile: Profile) -> bool:
+    """Whether the account got credits since, by a membership that stays: what it had before says nothing of them."""
+    same = profile.usage_credits == found.merge.after.get("usage_credits")
+    reset = profile.used_credits < (found.merge.after.get("used_credits") or 0)
+    return any(row.is_live for row in found.stays) and (reset or not same)
+
+
+def _left_beside(found: Found, profile: Profile) -> int:
+    """What the memberships that stay have left: each that goes back takes what it gave, as far as it is there."""
+    left = max(0, profile.usage_credits - profile.used_credits)
+    return left - min(left, credits.CREDITS * sum(row.is_live for row in found.back))
 
 
 def _as_before(name: str, profile: Profile, before: dict[str, Any], after: dict[str, Any]) -> Any:

@@ -79,15 +79,22 @@ SELECT {COLUMNS}, CASE WHEN h.legacy_user_id IS NULL THEN h.email END, h.name, N
  ORDER BY h.id
     ON CONFLICT DO NOTHING
 """
-# A claim that kept the account's own membership left the purchase's with nobody, and perhaps still charged.
+# A claim that kept the account's own membership left the purchase's with nobody, and perhaps still charged. A claimed
+# purchase shows what it was when it was claimed: nothing follows for an account that is free now, or after its cycle.
+OF_LONG_AGO = COLUMNS.replace(
+    "h.membership = 'pro' AND h.status = 'active'",
+    "h.membership = 'pro' AND h.status = 'active' AND a.membership = 'pro' AND a.status = 'active'\n"
+    "        AND coalesce(h.billing_cycle_end > now(), true)",
+)
 OF_CLAIMS = f"""{INTO}
-SELECT {COLUMNS}, h.email, h.name, a.user_id, NULL, h.provider_event_at, h.created_at, h.updated_at
+SELECT {OF_LONG_AGO}, h.email, h.name, a.user_id, NULL, h.provider_event_at, h.created_at, h.updated_at
   FROM pending_profiles h {COUNTS} JOIN profiles a ON a.user_id = h.claimed_by_user_id
  WHERE h.claimed AND e.external_id IS NOT NULL AND (%s)
  ORDER BY h.id
     ON CONFLICT DO NOTHING
 """
-# Memberships that gave way to another: on support's list, or only in the audit.
+# Memberships that gave way to another: on support's list, or only in the audit, which does not say whether they are
+# still paid: the next comparison with Whop does.
 ON_THE_LIST = """
 INSERT INTO memberships (provider, external_id, status, profile_user_id, created_at, updated_at)
 SELECT CASE WHEN x.replaced_membership_id LIKE 'sub\\_%' THEN 'stripe' ELSE 'whop' END, x.replaced_membership_id,
@@ -99,7 +106,7 @@ SELECT CASE WHEN x.replaced_membership_id LIKE 'sub\\_%' THEN 'stripe' ELSE 'who
 """
 PUT_ASIDE = """
 INSERT INTO memberships (provider, external_id, status, pending_profile_id, profile_user_id, created_at, updated_at)
-SELECT DISTINCT ON (a.facts ->> 'membership_id') 'whop', a.facts ->> 'membership_id', 'active',
+SELECT DISTINCT ON (a.facts ->> 'membership_id') 'whop', a.facts ->> 'membership_id', 'inactive',
        CASE WHEN NOT w.claimed THEN w.id END, p.user_id, a.at, a.at
   FROM audit_entries a CROSS JOIN LATERAL unnest(a.records) AS record
   JOIN pending_profiles w ON record = 'pending_profile:' || w.id
@@ -139,6 +146,12 @@ UPDATE memberships m SET status = CASE WHEN h.membership = 'pro' AND h.status = 
   FROM profiles h WHERE {IS_ACCOUNT} AND m.profile_user_id = h.user_id AND m.provider = 'whop'
    AND m.external_id = h.whop_membership_id AND coalesce(h.payment_provider, 'whop') = 'whop'
    AND h.updated_at > m.updated_at AND (m.provider_event_at IS DISTINCT FROM h.provider_event_at) AND (%s)
+"""
+# Claimed by the columns alone, while this revision was taken back.
+CLAIMED = """
+UPDATE memberships m SET profile_user_id = h.claimed_by_user_id, pending_profile_id = NULL
+  FROM pending_profiles h JOIN profiles a ON a.user_id = h.claimed_by_user_id
+ WHERE m.pending_profile_id = h.id AND h.claimed AND (%s)
 """
 # Given by periods of an account so far: they are the periods of what it held.
 PERIODS = """
@@ -266,6 +279,7 @@ def _credit_periods() -> None:
 
 
 def _fill() -> None:
+    _in_batches("pending_profiles", "id", CLAIMED)
     _in_batches("profiles", "user_id", CAUGHT_UP)
     _in_batches("profiles", "user_id", OF_PROFILES)
     _in_batches("pending_profiles", "id", OF_PURCHASES)

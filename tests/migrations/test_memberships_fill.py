@@ -47,7 +47,7 @@ def test_everything_that_was_held_or_remembered_has_a_row(journey: Journey) -> N
         "mem_over": "user_a whop inactive",
         "mem_wanted": "user_a whop active",
         "mem_w": "purchase 1 whop active",
-        "mem_aside": "purchase 1 whop active",
+        "mem_aside": "purchase 1 whop inactive",  # a comparison says whether it is paid
         "mem_lost": "user_a whop active",  # support had kept the account's own: it belonged to nobody
         "mem_gone": "deleted by staff whop inactive",
     }
@@ -57,6 +57,35 @@ def test_everything_that_was_held_or_remembered_has_a_row(journey: Journey) -> N
     # what was decided is asked again, because there is one more that nobody knew of
     everything = {"mem_over": "the provider ended it", "mem_wanted": None, "mem_lost": None, "sub_b": None}
     assert journey.value(listed) == everything
+
+
+def test_a_purchase_that_was_claimed_long_ago_brings_nothing_to_life(journey: Journey) -> None:
+    """A claimed purchase shows what it was when it was claimed; the account bought again since, and that ended too."""
+    frozen = "'pro', 'active', 'returns@x.example', 'mem_first', '2024-02-01+00', true"
+    of_a_payer = frozen.replace("returns", "stays").replace("mem_first", "mem_old")
+    journey.up("0035")
+    journey.run(BEFORE + f"""
+        INSERT INTO pending_profiles (id, membership, status, email, whop_membership_id, billing_cycle_end, claimed,
+            claimed_by_user_id) VALUES (11, {frozen}, 'user_c');
+        INSERT INTO pending_profiles (id, membership, status, email, whop_membership_id, billing_cycle_end, claimed,
+            claimed_by_user_id) VALUES (12, {of_a_payer}, 'user_a');
+    """)  # fmt: skip
+    journey.up("0036")
+    held = journey.value(HELD)
+    assert (held["mem_first"], held["mem_old"]) == ("user_c whop inactive", "user_a whop inactive")
+
+
+def test_a_claim_of_earlier_code_takes_its_membership_along(journey: Journey) -> None:
+    journey.up("0035")
+    journey.run(BEFORE)
+    journey.up("0036")
+    journey.down("0035")
+    journey.run("""
+        UPDATE pending_profiles SET claimed = true, claimed_by_user_id = 'user_d', updated_at = now() WHERE id = 1;
+        UPDATE profiles SET membership = 'pro', payment_provider = 'whop', whop_membership_id = 'mem_w',
+            updated_at = now() + interval '1 day' WHERE user_id = 'user_d'""")
+    journey.up("0036")
+    assert journey.value(HELD)["mem_w"] == "user_d whop active"
 
 
 def test_a_decision_that_is_still_true_stands(journey: Journey) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn, PlanMoved, UndoBlocked
-from admin_app.services import audit, claim_links, claims, pending_profiles, purchases, undo
+from admin_app.services import audit, claim_links, claims, credit_renewals, pending_profiles, purchases, undo
 from admin_app.services.plans import Plan, snapshot
 from models import (
     ExtraPurchase,
@@ -351,3 +351,47 @@ def test_an_undo_is_one_audit_entry_with_all_that_it_changed(db: Database) -> No
         assert changes["Claimed by"] == ("user_a", None)
         for key in ("profile:user_a", "whop_membership:mem_1"):
             assert audit.history(session, key)[0].id == entry.id
+
+
+def bought_beside(db: Database) -> None:
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts(membership_id="mem_2", occurred_at=NOON + LATER))
+
+
+def credits_after_undo(db: Database, merge_id: int) -> tuple[str, int, int]:
+    plan = plan_of(db, merge_id)
+    shown = {line.field: line.after for line in plan.lines if line.record == "profile:user_a"}
+    undone(db, merge_id)
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert (shown["usage_credits"], shown["used_credits"]) == (profile.usage_credits, profile.used_credits)
+    return profile.membership.value, profile.usage_credits, profile.used_credits
+
+
+def test_the_credits_of_what_was_bought_since_stay(db: Database) -> None:
+    buy(db)
+    merge_id = own_claim(db, "user_a")
+    bought_beside(db)
+    assert credits_after_undo(db, merge_id) == ("pro", 1000, 0)
+
+
+def test_the_credits_of_what_was_bought_since_stay_as_far_as_they_are_not_used(db: Database) -> None:
+    buy(db)
+    merge_id = own_claim(db, "user_a")
+    bought_beside(db)
+    with db.unit_of_work(WHOP) as ctx:
+        ctx.session.get_one(Profile, "user_a").used_credits = 300
+    membership, usage, used = credits_after_undo(db, merge_id)
+    assert (membership, usage - used) == ("pro", 700)
+
+
+def test_the_credits_of_the_accounts_own_renewal_stay(db: Database) -> None:
+    pending = buy(db)
+    own = {"whop_membership_id": "mem_own", "usage_credits": 1000, "used_credits": 900}
+    times = {"next_credit_renewal": NOON + LATER, "billing_cycle_end": NOON + 300 * LATER}
+    add_profile(db, "user_a", email="a@example.com", membership="pro", **own, **times)
+    merge_id = staff_merge(db, pending.id, "user_a")
+    db.clock = lambda: NOON + 2 * LATER
+    with db.unit_of_work(WHOP) as ctx:
+        assert credit_renewals.renew(ctx, user_id="user_a")
+    assert credits_after_undo(db, merge_id) == ("pro", 1000, 0)

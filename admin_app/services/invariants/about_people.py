@@ -93,6 +93,25 @@ INVARIANTS = (
         """),
     ),
     Invariant(
+        "no-membership-with-claimed-purchase",
+        "No membership is left with a purchase that an account has claimed.",
+        by_query("""
+            SELECT 'membership:' || m.id FROM memberships m JOIN pending_profiles w ON w.id = m.pending_profile_id
+            JOIN profiles p ON p.user_id = w.claimed_by_user_id WHERE w.claimed AND w.updated_at <= :late
+        """),
+    ),
+    Invariant(
+        "member-has-membership",
+        "Whoever is pro holds a membership that says so.",
+        by_query("""
+            SELECT 'profile:' || p.user_id FROM profiles p WHERE p.membership = 'pro' AND p.updated_at <= :late
+            AND p.user_id NOT LIKE 'temp\\_%'
+            AND NOT EXISTS (SELECT FROM memberships m WHERE m.profile_user_id = p.user_id)
+            AND NOT EXISTS (SELECT FROM memberships m JOIN pending_profiles w ON w.id = m.pending_profile_id
+              WHERE w.claimed_by_user_id = p.user_id)
+        """),
+    ),
+    Invariant(
         "credits-once-per-period",
         "Credits are granted at most once for each 28 days of a membership.",
         by_query("""

@@ -68,7 +68,7 @@ def held(session: Session, holder: Holder) -> list[ProviderMembership]:
 def of(ctx: Ctx, holder: Holder) -> list[ProviderMembership]:
     """What the holder, who is locked, holds; what only its columns tell of so far becomes a row."""
     rows = seen(ctx.session, holder)
-    fresh = [row for row in rows if row.id is None]
+    fresh = [row for row in rows if (row.profile_user_id, row.pending_profile_id) != _ids(holder)]
     for row in fresh:
         row.updated_at = ctx.now
         hand_over(row, holder)
@@ -83,7 +83,16 @@ def seen(session: Session, holder: Holder) -> list[ProviderMembership]:
     The earlier system, and whoever else writes the columns, knows no rows.
     """
     rows = held(session, holder)
-    return rows if isinstance(holder, PendingProfile) and holder.claimed else _with_columns(session, holder, rows)
+    if isinstance(holder, PendingProfile):
+        return rows if holder.claimed else _with_columns(session, holder, rows)
+    return _with_columns(session, holder, [*rows, *_left_with_claims(session, holder)])
+
+
+def _left_with_claims(session: Session, profile: Profile) -> list[ProviderMembership]:
+    """What the account claimed by its columns alone: whoever knows no rows left the membership with the purchase."""
+    mine = select(PendingProfile.id).where(PendingProfile.claimed_by_user_id == profile.user_id)
+    found = select(ProviderMembership).where(ProviderMembership.pending_profile_id.in_(mine))
+    return list(session.scalars(found.order_by(ProviderMembership.id).execution_options(populate_existing=True)))
 
 
 def as_unclaimed(session: Session, holder: Holder) -> list[ProviderMembership]:
@@ -157,10 +166,16 @@ def _from_columns(
     )
 
 
+def _ids(holder: Holder | None) -> tuple[str | None, int | None]:
+    """What a membership that this one holds says about its holder."""
+    if isinstance(holder, Profile):
+        return holder.user_id, None
+    return None, holder.id if holder is not None else None
+
+
 def hand_over(row: ProviderMembership, holder: Holder | None) -> None:
     """Let the holder hold the membership from now on."""
-    row.profile_user_id = holder.user_id if isinstance(holder, Profile) else None
-    row.pending_profile_id = holder.id if isinstance(holder, PendingProfile) else None
+    row.profile_user_id, row.pending_profile_id = _ids(holder)
 
 
 def basis(rows: Sequence[ProviderMembership]) -> list[dict[str, Any]]:

@@ -53,6 +53,17 @@ BREAKS = {
         INSERT INTO credit_periods (membership_id, starts_at, granted_at, credits, used_before)
         SELECT membership_id, starts_at + interval '5 days', now(), 1000, 0 FROM credit_periods""",
     "live-membership-has-holder": "INSERT INTO memberships (provider, external_id) VALUES ('whop', 'mem_lost')",
+    "no-membership-with-claimed-purchase": """
+        INSERT INTO profiles (user_id) VALUES ('user_late');
+        WITH w AS (INSERT INTO pending_profiles (email, membership, status, whop_membership_id, claimed,
+            claimed_by_user_id, updated_at) VALUES ('late@example.com', 'free', 'inactive', 'mem_late', true,
+            'user_late', '2026-01-01') RETURNING id),
+        claim AS (INSERT INTO merges (kind, pending_profile_id, user_id, after, made_by)
+            SELECT 'created', id, 'user_late', '{}', 'test' FROM w)
+        INSERT INTO memberships (provider, external_id, status, pending_profile_id)
+        SELECT 'whop', 'mem_late', 'inactive', id FROM w""",
+    "member-has-membership": """
+        INSERT INTO profiles (user_id, membership, updated_at) VALUES ('user_bare', 'pro', '2026-01-01')""",
     "columns-follow-memberships": "UPDATE pending_profiles SET billing_cycle_end = now()",
     "extra-purchases-listed": """
         INSERT INTO extra_purchases (user_id, replaced_membership_id) VALUES ('user_a', 'mem_gone')""",

@@ -7,7 +7,7 @@ import pytest
 
 from admin_app.context import PRO_PRODUCTS
 from admin_app.db import Database
-from admin_app.services import claims, pending_profiles, purchases
+from admin_app.services import claims, invariants, pending_profiles, purchases
 from models import (
     EventState,
     Membership,
@@ -136,6 +136,24 @@ def test_the_buyer_corrects_the_address_to_one_under_which_another_purchase_wait
         assert (claimed.membership, claimed.usage_credits) == (Membership.PRO, 2000)
     assert {row.profile_user_id for row in rows(db)} == {"user_new"}
     assert former.id != other.id
+
+
+def test_the_buyer_corrects_the_address_to_one_whose_purchase_is_claimed(db: Database) -> None:
+    """It goes to the account of that address, and nobody gets it by the wrong one."""
+    buy(db, "jane@example.com", membership_id="mem_0")
+    with db.unit_of_work(customer("user_new", "jane@example.com")) as ctx:
+        assert claims.sign_in(ctx).outcome == "created"
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.end(ctx, facts(membership_id="mem_0", occurred_at=NOON + DAY))
+    buy(db, "jnae@example.com", occurred_at=NOON + 2 * DAY)
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts("jane@example.com", occurred_at=NOON + 3 * DAY))
+    with db.unit_of_work(customer("user_old", "jnae@example.com")) as ctx:
+        assert claims.sign_in(ctx).profile.membership is Membership.FREE
+    with db.unit_of_work(customer("user_new", "jane@example.com")) as ctx:
+        assert claims.sign_in(ctx).profile.membership is Membership.PRO
+    with db.read_only() as session:
+        assert invariants.broken(session, now=db.clock()) == []
 
 
 def test_a_deleted_purchase_that_is_paid_again_has_its_credits(db: Database) -> None:
