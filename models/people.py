@@ -190,7 +190,7 @@ class PendingProfile(Base):
 
 
 class ClaimToken(Base):
-    """A link that a claim mail led with, by its digest: whoever verified the address is let in by a replaced one too."""
+    """A link of a claim mail, by its digest: whoever verified the address is let in by a replaced one as well."""
 
     __tablename__ = "claim_tokens"
     __table_args__ = (Index("ix_claim_tokens_pending_profile_id", "pending_profile_id", "id"),)

@@ -72,9 +72,7 @@ def person_addresses() -> None:
     ops.create_index(
         "uq_person_addresses_verified", "person_addresses", "email", unique=True, where="given_up_at IS NULL"
     )
-    ops.create_index(
-        "uq_person_addresses_primary", "person_addresses", "user_id", unique=True, where="is_primary"
-    )
+    ops.create_index("uq_person_addresses_primary", "person_addresses", "user_id", unique=True, where="is_primary")
     ops.create_index("ix_person_addresses_user_id", "person_addresses", "user_id, id")
     ops.create_index("ix_person_addresses_email", "person_addresses", "email")
     ops.create_index("ix_person_addresses_verified_at", "person_addresses", "verified_at, id")

@@ -17,7 +17,9 @@ INSERT INTO profiles (user_id, email, membership, created_at) VALUES
     ('temp_9', 'waits@example.org', 'pro', '2023-03-01+00');
 INSERT INTO pending_profiles (email, token, token_expires_at) VALUES ('p@example.org', 'hash_1', '2026-01-01+00');
 """
-ROWS = "SELECT email::text, user_id, is_primary, verified_at::date::text FROM person_addresses ORDER BY lower(email::text)"
+ROWS = (
+    "SELECT email::text, user_id, is_primary, verified_at::date::text FROM person_addresses ORDER BY lower(email::text)"
+)
 FILLED = [
     ("ALONE@example.org", "user_alone", True, "2023-02-01"),
     ("o'neil@example.org", "user_o'neil", True, "2024-04-01"),
@@ -43,7 +45,8 @@ def test_each_address_is_the_one_persons_who_signed_in_last(journey: Journey) ->
 def test_many_people_are_filled_in_batches(journey: Journey) -> None:
     journey.up("0035")
     journey.run(
-        "INSERT INTO users (open_id, email) SELECT 'user_' || n, 'u' || n || '@example.org' FROM generate_series(1, 12000) n;"
+        "INSERT INTO users (open_id, email) SELECT 'user_' || n, 'u' || n || '@example.org'"
+        " FROM generate_series(1, 12000) n;"
         "INSERT INTO profiles (user_id, email) SELECT 'only_' || n, 'o' || n || '@example.org'"
         " FROM generate_series(1, 11000) n"
     )

@@ -200,7 +200,7 @@ def test_someone_already_pro_changes_nothing_and_support_sees_the_extra_purchase
     before = add_profile(db, "user_a", email="a@example.com", membership="pro", usage_credits=7, used_credits=3)
     pending = buy(db)
     for _ in range(2):
-        with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        with db.unit_of_work(customer("user_a", "a@example.com", "buyer@example.com")) as ctx:
             assert claims.claim(ctx, email="buyer@example.com").outcome == "already_pro"
     after = profile_of(db, "user_a")
     assert after is not None

@@ -1,0 +1,62 @@
+"""A purchase that was claimed waits again, or its row takes in what somebody else bought under the same address.
+
+There is one row per address. What the claim did stays told: in its journal, in the audit, on the profile.
+"""
+
+from sqlalchemy import delete, update
+
+from admin_app.context import Ctx
+from admin_app.services import outbox
+from admin_app.services.merge_fields import CARRIED, COPIED
+from models.inbox import SentEmail
+from models.merges import Merge
+from models.people import ExtraPurchase, Membership, PaymentProvider, PendingProfile
+
+
+def reopen(ctx: Ctx, pending: PendingProfile, *, because: str) -> None:
+    """The claim in force is over: what it gave waits again under this row, which the caller has locked."""
+    ctx.session.execute(
+        update(Merge)
+        .where(Merge.pending_profile_id == pending.id, Merge.undone_at.is_(None))
+        .values(undone_at=ctx.now, undone_by=ctx.actor.label, undo_reason=because)
+    )
+    _unclaim(ctx, pending)
+
+
+def make_room(ctx: Ctx, pending: PendingProfile) -> None:
+    """Take leave of a claimed purchase whose address is somebody else's now, so that another can wait under it.
+
+    The claim stays in force: its account keeps what it got. The next purchase's claim mail will be the first of it.
+    """
+    ctx.session.execute(
+        update(Merge)
+        .where(Merge.pending_profile_id == pending.id, Merge.undone_at.is_(None))
+        .values(pending_profile_id=None)
+    )
+    outbox.supersede(ctx, "claimed", SentEmail.pending_profile_id == pending.id)
+    ctx.session.execute(
+        update(SentEmail).where(SentEmail.pending_profile_id == pending.id).values(pending_profile_id=None)
+    )
+    empty = dict.fromkeys((*COPIED, *CARRIED)) | {
+        "email": pending.email,
+        "membership": Membership.FREE,
+        "payment_provider": PaymentProvider.WHOP,
+        "status": pending.status,
+        "cancel_at_period_end": False,
+    }
+    for name, value in empty.items():
+        setattr(pending, name, value)
+    pending.created_at = ctx.now
+    _unclaim(ctx, pending)
+
+
+def _unclaim(ctx: Ctx, pending: PendingProfile) -> None:
+    pending.claimed, pending.claimed_by_user_id, pending.claimed_at = False, None, None
+    # A mail's link was used; only a fresh one may claim again.
+    pending.token, pending.token_expires_at = None, None
+    pending.likely_owners, pending.owners_checked_at = None, None
+    pending.version += 1
+    pending.updated_at = ctx.now
+    # What was settled about the row before says nothing about what waits in it now.
+    ctx.session.execute(delete(ExtraPurchase).where(ExtraPurchase.pending_profile_id == pending.id))
+    ctx.session.flush()
