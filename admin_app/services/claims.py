@@ -105,7 +105,7 @@ def claim(ctx: Ctx, *, email: str, token: str | None = None) -> ClaimResult:
         raise EmailNotVerified
     owner = identities.come_in(ctx, customer, [address])
     pending = _waiting(ctx, address)
-    if token is not None and (pending is None or not claim_links.leads(pending, token, verified, ctx.now)):
+    if token is not None and (pending is None or not claim_links.leads(ctx.session, pending, token, verified, ctx.now)):
         raise InvalidToken
     if pending is None:
         raise PendingProfileNotFound

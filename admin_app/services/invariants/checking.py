@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from admin_app.services.invariants import about_bookings, about_money, about_people, about_work
+from admin_app.services.invariants import about_addresses, about_bookings, about_money, about_people, about_work
 from admin_app.services.invariants.rule import PATIENCE, Broken, Invariant, Moments
 
 INVARIANTS: tuple[Invariant, ...] = (
     *about_work.INVARIANTS,
     *about_people.INVARIANTS,
+    *about_addresses.INVARIANTS,
     *about_money.INVARIANTS,
     *about_bookings.INVARIANTS,
 )
