@@ -73,6 +73,7 @@ class PersonAddress(Base):
         Index("ix_person_addresses_user_id", "user_id", "id"),
         Index("ix_person_addresses_email", "email"),
         Index("ix_person_addresses_verified_at", "verified_at", "id"),
+        Index("ix_person_addresses_given_up", "verified_at", "id", postgresql_where=text("given_up_at IS NOT NULL")),
     )
 
     id: Mapped[BigId]
@@ -94,6 +95,8 @@ class Profile(Base):
         Index("ix_profiles_whop_user_id", "whop_user_id"),
         Index("ix_profiles_stripe_customer_id", "stripe_customer_id"),
         Index("ix_profiles_created_at", "created_at", "user_id"),
+        Index("ix_profiles_account_deleted", "created_at", "user_id",
+              postgresql_where=text("account_deleted_at IS NOT NULL")),
         Index("ix_profiles_next_credit_renewal", "next_credit_renewal", "user_id",
               postgresql_where=text("membership = 'pro' AND status = 'active' AND next_credit_renewal IS NOT NULL")),
         search_index("ix_profiles_email_trgm", "lower(email::text)"),

@@ -78,17 +78,19 @@ def _claim_all(ctx: Ctx, owner: Owner, emails: list[str]) -> ClaimResult:
     """Claim what waits under those of these addresses that are the owner's now, else make sure of the profile."""
     first: ClaimResult | None = None
     for email in emails:
-        if email not in owner.verified:
-            continue
-        pending = _waiting(ctx, email)
-        if pending is None or (pending.claimed and pending.claimed_by_user_id != owner.user_id):
-            continue
-        try:
-            result = _settle(ctx, pending, owner, keep_email=owner.email is not None)
-        except AlreadyClaimed:
-            continue  # someone else was faster by a moment, as above: no reason to refuse the sign-in
-        if first is None or first.outcome == "already_claimed":
-            first = result
+        result: ClaimResult | None = None
+        # One purchase at a time waits under an address: of two legacy rows the second comes after the first.
+        while email in owner.verified and (pending := _waiting(ctx, email)) is not None:
+            if pending.claimed and pending.claimed_by_user_id != owner.user_id:
+                break
+            try:
+                result = _settle(ctx, pending, owner, keep_email=owner.email is not None)
+            except AlreadyClaimed:
+                break  # someone else was faster by a moment, as above: no reason to refuse the sign-in
+            if first is None or first.outcome == "already_claimed":
+                first = result
+            if result.merge_id is None:
+                break  # nothing was claimed, so what waits goes on waiting
     return first or ClaimResult("none", _ensure_profile(ctx, owner))
 
 
@@ -340,7 +342,7 @@ def _waiting(ctx: Ctx, email: str) -> PendingProfile | None:
     """The purchase under this address: the waiting ones first, then the legacy rows, which are moved on the way."""
     query = holders.purchase_under(email)
     pending = ctx.session.scalar(query)
-    if pending is None:
+    if pending is None or pending.claimed:
         # A concurrent claim may have moved the legacy row while we waited for its lock: then it is found now.
         pending = legacy.adopt(ctx, email=email) or ctx.session.scalar(query)
     return pending

@@ -6,13 +6,13 @@ Until all of them are moved both places are read, the waiting purchases first. W
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, func, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
-from admin_app.services import audit
+from admin_app.services import audit, waiting_again
 from admin_app.services.merge_fields import CARRIED, COPIED
 from admin_app.services.records import pending_key, profile_key
 from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profile
@@ -20,9 +20,10 @@ from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profil
 MOVED_FIELDS = (*COPIED, *CARRIED, "created_at")
 
 IS_LEGACY: ColumnElement[bool] = Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True)
-# A row whose address waits already stays where support sees it.
+# One purchase at a time waits under an address: a row whose address waits already comes after that one is claimed.
 _CAN_MOVE = and_(
-    Profile.email.is_not(None), ~select(PendingProfile.id).where(PendingProfile.email == Profile.email).exists()
+    Profile.email.is_not(None),
+    ~select(PendingProfile.id).where(PendingProfile.email == Profile.email, ~PendingProfile.claimed).exists(),
 )
 
 
@@ -49,7 +50,7 @@ def adopt(ctx: Ctx, *, email: str | None = None, membership_id: str | None = Non
 
 def lock(ctx: Ctx, *, emails: Sequence[str]) -> None:
     """Lock the legacy rows of these addresses before anything is written, so that moving one waits for nobody."""
-    rows = select(Profile.user_id).where(IS_LEGACY, is_one_of(Profile.email, *emails), _CAN_MOVE)
+    rows = select(Profile.user_id).where(IS_LEGACY, is_one_of(Profile.email, *emails))
     ctx.session.execute(rows.order_by(Profile.user_id).with_for_update())
 
 
@@ -61,16 +62,44 @@ def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
     pending_id = ctx.session.scalar(
         insert(PendingProfile).values(values).on_conflict_do_nothing().returning(PendingProfile.id)
     )
-    if pending_id is None:
-        return None  # the membership waits already, or another transaction was faster
+    if pending_id is not None:
+        pending = ctx.session.get_one(PendingProfile, pending_id)
+    else:
+        room = _room_for(ctx, row)
+        if room is None:
+            return None  # the membership waits already, or another transaction was faster
+        pending = room
+        for name, value in values.items():
+            setattr(pending, name, value)
     ctx.session.execute(delete(Profile).where(Profile.user_id == row.user_id))
-    pending = ctx.session.get_one(PendingProfile, pending_id)
+    ctx.session.flush()
     audit.record(
         ctx,
         "purchase.legacy_adopted",
         records=[pending_key(pending), profile_key(row.user_id)],
         facts={"legacy_user_id": row.user_id},
     )
+    return pending
+
+
+def _room_for(ctx: Ctx, row: Profile) -> PendingProfile | None:
+    """The row of a purchase under the same address that is claimed by now, free to take this one in."""
+    known = [PendingProfile.legacy_user_id == row.user_id]
+    known += [
+        column == held
+        for column, held in (
+            (PendingProfile.whop_membership_id, row.whop_membership_id),
+            (PendingProfile.stripe_subscription_id, row.stripe_subscription_id),
+        )
+        if held is not None
+    ]
+    if ctx.session.scalar(select(PendingProfile.id).where(or_(*known)).limit(1)) is not None:
+        return None
+    same_address = select(PendingProfile).where(PendingProfile.email == row.email)
+    pending = ctx.session.scalar(same_address.with_for_update().execution_options(populate_existing=True))
+    if pending is None or not pending.claimed:
+        return None
+    waiting_again.make_room(ctx, pending)
     return pending
 
 

@@ -57,6 +57,9 @@ def upgrade() -> None:
     claim_tokens()
     retired.add_columns("users", revision, *ASKED)
     retired.add_columns("profiles", revision, DELETED, key="user_id")
+    ops.create_index(
+        "ix_profiles_account_deleted", "profiles", "created_at, user_id", where="account_deleted_at IS NOT NULL"
+    )
 
 
 def person_addresses() -> None:
@@ -76,6 +79,9 @@ def person_addresses() -> None:
     ops.create_index("ix_person_addresses_user_id", "person_addresses", "user_id, id")
     ops.create_index("ix_person_addresses_email", "person_addresses", "email")
     ops.create_index("ix_person_addresses_verified_at", "person_addresses", "verified_at, id")
+    ops.create_index(
+        "ix_person_addresses_given_up", "person_addresses", "verified_at, id", where="given_up_at IS NOT NULL"
+    )
     in_batches(OF_USERS, "users", "id")
     in_batches(OF_PROFILES, "profiles", "user_id")
 
