@@ -84,20 +84,17 @@ def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
 
 def _room_for(ctx: Ctx, row: Profile) -> PendingProfile | None:
     """The row of a purchase under the same address that is claimed by now, free to take this one in."""
-    known = [PendingProfile.legacy_user_id == row.user_id]
-    known += [
-        column == held
-        for column, held in (
-            (PendingProfile.whop_membership_id, row.whop_membership_id),
-            (PendingProfile.stripe_subscription_id, row.stripe_subscription_id),
-        )
-        if held is not None
-    ]
-    if ctx.session.scalar(select(PendingProfile.id).where(or_(*known)).limit(1)) is not None:
-        return None
     same_address = select(PendingProfile).where(PendingProfile.email == row.email)
     pending = ctx.session.scalar(same_address.with_for_update().execution_options(populate_existing=True))
     if pending is None or not pending.claimed:
+        return None
+    held = (
+        (PendingProfile.whop_membership_id, row.whop_membership_id),
+        (PendingProfile.stripe_subscription_id, row.stripe_subscription_id),
+    )
+    known = [column == number for column, number in held if number is not None]
+    moved_before = and_(PendingProfile.legacy_user_id == row.user_id, PendingProfile.id != pending.id)
+    if ctx.session.scalar(select(PendingProfile.id).where(or_(moved_before, *known)).limit(1)) is not None:
         return None
     waiting_again.make_room(ctx, pending)
     return pending

@@ -16,7 +16,7 @@ from admin_app.context import Ctx, Customer
 from admin_app.integrations import job_queue
 from admin_app.services import audit
 from admin_app.services.audit import Change
-from admin_app.services.records import profile_key
+from admin_app.services.records import address_key, profile_key
 from admin_app.services.users import verified_emails
 from models.people import LEGACY_PREFIX, PersonAddress, Profile, User
 
@@ -160,12 +160,12 @@ def _ask_about_former(ctx: Ctx, user_id: str, news: list[str], taken: list[Perso
 def _give_up(ctx: Ctx, rows: list[PersonAddress]) -> None:
     for row in rows:
         row.given_up_at, row.is_primary = ctx.now, False
-        key = profile_key(row.user_id)
+        key = address_key(row.id)
         audit.record(
             ctx,
             "person.address_given_up",
-            records=[key],
-            changes=[Change("verified_address", row.email, None, key)],
+            records=[profile_key(row.user_id), key],
+            changes=[Change("given_up_at", None, ctx.now, key)],
             facts={"user_id": row.user_id},
         )
     # Before the same address gets its next row: one at a time has it.

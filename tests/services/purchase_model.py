@@ -22,6 +22,7 @@ class Model:
     merges: list[Row] = field(default_factory=list)
     deleted_at: dict[str, int] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    verified: dict[str, str] = field(default_factory=dict)  # whose each address is by now: whoever signed in last
     extras: set[tuple[str, str | int]] = field(default_factory=set)  # the open worklist: whose, and which
     noted: set[str | int] = field(default_factory=set)  # each purchase comes to the worklist once
     given: int = 0
@@ -41,23 +42,48 @@ class Model:
         return found
 
     def holder_at(self, email: str) -> Row | None:
+        owner = self.verified.get(email)
         people = [row for row in self.profiles.values() if row["email"] == email]
+        if owner is not None:
+            people = [self.profiles[owner]] if owner in self.profiles else []
         if people:
             return max(people, key=lambda row: (row["membership"] == "pro", row["touched"]))
-        pending = self.pending_at(email)
+        pending = self.under(email) or self.pending_at(email)
         if pending is not None and pending["claimed_by"]:
-            return self.profiles.get(pending["claimed_by"], pending)
+            if owner in (None, pending["claimed_by"]) and pending["claimed_by"] in self.profiles:
+                return self.profiles[pending["claimed_by"]]
+            self.make_room(pending)
         return pending
 
+    def under(self, email: str) -> Row | None:
+        return next((row for row in self.pendings.values() if row["email"] == email), None)
+
     def pending_at(self, email: str) -> Row | None:
-        found = next((row for row in self.pendings.values() if row["email"] == email), None)
+        found = self.under(email)
+        if found is not None and not found["claimed_by"]:
+            return found
         name = next((n for n, row in self.legacy.items() if row["email"] == email), None)
-        return found or (self.adopt(name) if name else None)
+        return (self.adopt(name) if name else None) or found
 
     def adopt(self, name: str) -> Row | None:
-        if any(row["email"] == self.legacy[name]["email"] for row in self.pendings.values()):
+        there = self.under(self.legacy[name]["email"])
+        if there is None:
+            return self.wait(self.legacy.pop(name))
+        if not there["claimed_by"]:
             return None
-        return self.wait(self.legacy.pop(name))
+        self.make_room(there)
+        there |= self.legacy.pop(name)
+        return there
+
+    def make_room(self, pending: Row) -> None:
+        """Its claim stays in force without it, and its account keeps what it got."""
+        for merge in self.merges:
+            if merge["pending"] == pending["id"]:
+                merge["pending"] = None
+        empty = {"mem": None, "event_at": None, "membership": "free", "credits": None, "used": None}
+        pending |= empty | {"claimed_by": None}
+        self.extras = {extra for extra in self.extras if extra[1] != pending["id"]}
+        self.noted.discard(pending["id"])
 
     def wait(self, row: Row) -> Row:
         self.next_pending += 1
@@ -89,6 +115,9 @@ class Model:
                 self.given += CREDITS
                 self.written_over += holder["credits"]
                 holder |= {"credits": CREDITS, "used": 0}
+        elif holder["credits"] is None:
+            self.given += CREDITS
+            holder |= {"credits": CREDITS, "used": 0}
         self.known.add(holder["mem"] or mem)
         holder |= self.pro(mem, at)
         holder["touched"] = self.now
@@ -128,25 +157,29 @@ class Model:
 
     # -- what people do ------------------------------------------------------------------------------------------
 
-    def signs_in(self, user: str, emails: list[str]) -> None:
+    def signs_in(self, user: str, verified: list[str], looked_at: list[str], *, one: bool = False) -> None:
+        """`one`: of each address one purchase, as a claim has it; a sign-in goes on with the legacy row behind it."""
+        self.verified |= dict.fromkeys(verified, user)
+        primary = {"email": verified[0]}
+        if user in self.profiles:
+            self.profiles[user] |= primary
         reached = False
-        for email in emails:
-            pending = self.pending_at(email)
-            if pending is None or pending["claimed_by"] not in (None, user):
-                continue
-            reached = True
-            profile = self.profiles.get(user)
-            if pending["claimed_by"] == user:
-                continue
-            if profile is not None and profile["membership"] == "pro":
-                self.note(user, pending["id"])
-            else:
-                self.merge(user, pending, self.offered(pending))
+        for email in looked_at:
+            while (pending := self.pending_at(email)) is not None and pending["claimed_by"] in (None, user):
+                reached = True
+                profile = self.profiles.get(user)
+                if pending["claimed_by"] == user:
+                    break
+                if profile is not None and profile["membership"] == "pro":
+                    self.note(user, pending["id"])
+                    break
+                self.merge(user, pending, self.offered(pending) | primary)
+                if one:
+                    break
         if not reached:
-            blank = {"user_id": user, "email": None, "touched": self.now} | dict.fromkeys(("mem", "event_at"))
+            blank = primary | {"user_id": user, "touched": self.now} | dict.fromkeys(("mem", "event_at"))
             blank |= {"membership": "free", "status": "active", "credits": 0, "used": 0}
-            profile = self.profiles.setdefault(user, blank)
-            profile["email"] = profile["email"] or emails[0]
+            self.profiles.setdefault(user, blank)
 
     @staticmethod
     def offered(pending: Row) -> Row:
@@ -193,6 +226,8 @@ class Model:
 
     def may_undo(self, number: int) -> bool:
         merge = self.merges[number]
+        if merge["pending"] is None:
+            return False
         if not merge["in_force"] or any(
             later["in_force"] and later["user"] == merge["user"] for later in self.merges[number + 1 :]
         ):

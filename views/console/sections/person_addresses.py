@@ -48,6 +48,7 @@ class PersonAddressesView(ConsoleModelView):
         title=PersonAddress.email,
         subtitle="As the sign-in provider says. What is wrong is put right there: it is asked at each sign-in.",
         groups=(Group("Address", (*FACTS, VERIFIED, GIVEN_UP)),),
+        audited_as="person_address",
         related=(
             Related("All addresses of this account", "person-addresses", "account", PersonAddress.user_id),
             Related("All who had this address", "person-addresses", "email", PersonAddress.email),
