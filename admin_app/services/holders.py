@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
-from admin_app.services import legacy
+from admin_app.integrations import job_queue
+from admin_app.services import legacy, person_addresses, waiting_again
 from admin_app.services.memberships.rows import Holder, as_in_columns, assign, by_id, key, of
 from admin_app.services.records import lock_names
 from models.memberships import ProviderMembership
@@ -103,9 +104,10 @@ def purchase_under(email: str) -> Select[PendingProfile]:
 def of_email(ctx: Ctx, email: str) -> Holder | None:
     """The profile or purchase under this address, locked; of a claimed purchase the profile that it went to."""
     session = ctx.session
+    owner = person_addresses.account_of(session, email)
     profile = session.scalar(
         select(Profile)
-        .where(is_one_of(Profile.email, email), ~legacy.IS_LEGACY)
+        .where(person_addresses.has(owner, email), ~legacy.IS_LEGACY, Profile.account_deleted_at.is_(None))
         .order_by(Profile.membership.desc(), Profile.updated_at.desc())
         .limit(1)
         .with_for_update()
@@ -118,17 +120,25 @@ def of_email(ctx: Ctx, email: str) -> Holder | None:
     if pending is None:
         return legacy.adopt(ctx, email=email) or session.scalar(waiting.with_for_update())
     # Profiles are locked before purchases everywhere, so a claimed purchase is left unlocked here.
-    if pending.claimed:
-        return _claimant(ctx, pending) or pending
+    claimant = _claimant(ctx, pending, owner)
+    if claimant is not None:
+        return claimant
     pending = session.scalar(waiting.with_for_update())
-    return (_claimant(ctx, pending) or pending) if pending is not None and pending.claimed else pending
+    if pending is not None and pending.claimed:
+        claimant = _claimant(ctx, pending, owner)
+        if claimant is not None:
+            return claimant
+        waiting_again.make_room(ctx, pending)
+        job_queue.defer(session, "send_claim_mail", pending_profile_id=pending.id)
+    return pending
 
 
-def _claimant(ctx: Ctx, pending: PendingProfile) -> Profile | None:
-    """The profile that a claimed purchase went to: a later purchase under the old address is the same person's."""
-    if pending.claimed_by_user_id is None:
+def _claimant(ctx: Ctx, pending: PendingProfile, owner: str | None) -> Profile | None:
+    user_id = waiting_again.claimant(ctx.session, pending, owner)
+    if user_id is None:
         return None
-    return ctx.session.get(Profile, pending.claimed_by_user_id, with_for_update=True, populate_existing=True)
+    profile = ctx.session.get(Profile, user_id, with_for_update=True, populate_existing=True)
+    return profile if profile is not None and profile.account_deleted_at is None else None
 
 
 def is_held(session: Session, membership_id: str, provider: PaymentProvider = PaymentProvider.WHOP) -> bool:
