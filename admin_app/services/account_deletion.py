@@ -17,7 +17,7 @@ from admin_app.services import audit, holders, memberships, person_addresses, wa
 from admin_app.services.audit import Change
 from admin_app.services.memberships import CREDITS
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.rows import hand_over, held
+from admin_app.services.memberships.rows import hand_over
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
 from models.inbox import WebhookEvent
 from models.memberships import ProviderMembership
@@ -41,8 +41,7 @@ def told_deleted(session: Session, user_id: str, *, since: datetime | None = Non
 def let_go(ctx: Ctx, *, user_id: str) -> bool:
     """Mark the account as deleted and have what it holds wait; again it does nothing. False when nobody here has it."""
     session = ctx.session
-    address = _address(session, user_id)
-    lock_names(session, *_names(session, user_id, address))
+    address = _locked_address(session, user_id)
     profile = session.get(Profile, user_id, with_for_update=True, populate_existing=True)
     if profile is None or profile.is_legacy:
         known = session.scalar(select(User.id).where(User.open_id == user_id)) is not None
@@ -154,12 +153,29 @@ def _address(session: Session, user_id: str) -> str | None:
     return next(filter(None, (session.scalar(one.limit(1)) for one in known)), None)
 
 
-def _names(session: Session, user_id: str, address: str | None) -> list[str]:
+def _locked_address(session: Session, user_id: str) -> str | None:
+    """The same, with all names that concern the account locked.
+
+    A claim may bring it more while we wait: then the locks are given back, and taken anew in their order.
+    """
+    while True:
+        address = _address(session, user_id)
+        names = _names(session, user_id, address)
+        with session.begin_nested() as tried:
+            lock_names(session, *names)
+            if (_address(session, user_id), _names(session, user_id, address)) == (address, names):
+                return address
+            tried.rollback()
+
+
+def _names(session: Session, user_id: str, address: str | None) -> set[str]:
     emails = {row.email for row in person_addresses.verified(session, user_id)} | ({address} if address else set())
-    profile = session.get(Profile, user_id)
-    ids = {row.external_id for row in held(session, profile)} | {profile.whop_membership_id} if profile else set()
-    return [
+    ids = {
+        *session.scalars(select(ProviderMembership.external_id).where(ProviderMembership.profile_user_id == user_id)),
+        session.scalar(select(Profile.whop_membership_id).where(Profile.user_id == user_id)),
+    }
+    return {
         f"user:{user_id}",
-        *(f"email:{email}" for email in {comparable(email) for email in emails}),
+        *(f"email:{comparable(email)}" for email in emails),
         *(f"membership:{external_id}" for external_id in ids if external_id),
-    ]
+    }
