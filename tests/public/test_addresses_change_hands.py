@@ -11,11 +11,30 @@ from admin_app.db import Database
 from admin_app.errors import NotSignedIn
 from admin_app.services import account_deletion, audit, claims, inbox, invariants, memberships, purchases, undo
 from admin_app.simulator import control
-from models import EventState, ExtraPurchase, Membership, Merge, PendingProfile, PersonAddress, Profile, WebhookEvent
+from models import (
+    EventState,
+    ExtraPurchase,
+    Membership,
+    Merge,
+    PendingProfile,
+    PersonAddress,
+    Profile,
+    WebhookEvent,
+)
 from tests.house import House, build
 from tests.public.test_claims import SIGN_IN
 from tests.public.test_clerk_tells import told
-from tests.services.factories import LATER, NOON, OPERATOR, SUPPORT, WHOP, buy, customer, facts, waiting
+from tests.services.factories import (
+    LATER,
+    NOON,
+    OPERATOR,
+    SUPPORT,
+    WHOP,
+    buy,
+    customer,
+    facts,
+    waiting,
+)
 
 X, Y, Z = "x@example.com", "y@example.com", "z@example.com"
 
