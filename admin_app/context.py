@@ -29,13 +29,14 @@ class Staff:
 class Customer:
     """A customer whose identity provider's token was verified for this request.
 
-    `verified_emails` is lower case and holds what the provider says *now*.
+    `verified_emails` is lower case and holds what the provider says *now*: as of `asked_at`, where that is known.
     """
 
     user_id: str
     verified_emails: frozenset[str] = frozenset()
     email: str | None = None
     name: str | None = None
+    asked_at: datetime | None = None
     kind: Literal["customer"] = "customer"
 
     @property

@@ -51,6 +51,37 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default="user")
     created_at: Mapped[CreatedAt]
     last_signed_in: Mapped[CreatedAt]
+    provider_asked_at: Mapped[datetime | None] = mapped_column(
+        doc="when the identity provider was asked for what is known of this person; null: never"
+    )
+    provider_told_at: Mapped[datetime | None] = mapped_column(
+        doc="the newest state that a delivery told of by itself, because the provider could not be asked"
+    )
+
+
+class PersonAddress(Base):
+    """An address that the identity provider says is verified as this person's, from when on and until when.
+
+    Nobody else has it meanwhile; one that is given up and verified again is a row more.
+    """
+
+    __tablename__ = "person_addresses"
+    __table_args__ = (
+        CheckConstraint("NOT is_primary OR given_up_at IS NULL", name="primary_is_verified"),
+        Index("uq_person_addresses_verified", "email", unique=True, postgresql_where=text("given_up_at IS NULL")),
+        Index("uq_person_addresses_primary", "user_id", unique=True, postgresql_where=text("is_primary")),
+        Index("ix_person_addresses_user_id", "user_id", "id"),
+        Index("ix_person_addresses_email", "email"),
+        Index("ix_person_addresses_verified_at", "verified_at", "id"),
+        Index("ix_person_addresses_given_up", "verified_at", "id", postgresql_where=text("given_up_at IS NOT NULL")),
+    )
+
+    id: Mapped[BigId]
+    user_id: Mapped[str]
+    email: Mapped[Email]
+    is_primary: Mapped[Flag]
+    verified_at: Mapped[datetime]
+    given_up_at: Mapped[datetime | None]
 
 
 class Profile(Base):
@@ -66,6 +97,8 @@ class Profile(Base):
         Index("ix_profiles_stripe_subscription_id", "stripe_subscription_id",
               postgresql_where=text("stripe_subscription_id IS NOT NULL")),
         Index("ix_profiles_created_at", "created_at", "user_id"),
+        Index("ix_profiles_account_deleted", "created_at", "user_id",
+              postgresql_where=text("account_deleted_at IS NOT NULL")),
         Index("ix_profiles_next_credit_renewal", "next_credit_renewal", "user_id",
               postgresql_where=text("membership = 'pro' AND status = 'active' AND next_credit_renewal IS NOT NULL")),
         search_index("ix_profiles_email_trgm", "lower(email::text)"),
@@ -93,6 +126,9 @@ class Profile(Base):
     )
     cancel_at_period_end: Mapped[Flag]
     provider_event_at: Mapped[datetime | None]
+    account_deleted_at: Mapped[datetime | None] = mapped_column(
+        doc="since when the identity provider knows this account no more; what it held waits for its person"
+    )
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -156,6 +192,20 @@ class PendingProfile(Base):
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
+
+
+class ClaimToken(Base):
+    """A link of a claim mail, by its digest: whoever verified the address is let in by a replaced one as well."""
+
+    __tablename__ = "claim_tokens"
+    __table_args__ = (Index("ix_claim_tokens_pending_profile_id", "pending_profile_id", "id"),)
+
+    id: Mapped[BigId]
+    digest: Mapped[str] = mapped_column(unique=True, doc="SHA-256 of the token, in hex")
+    pending_profile_id: Mapped[int] = mapped_column(ForeignKey("pending_profiles.id", ondelete="CASCADE"))
+    sent_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    replaced_at: Mapped[datetime | None]
 
 
 class ExtraPurchase(Base):

@@ -32,6 +32,7 @@ from admin_app.jobs import (
     guests,
     mails,
     memberships,
+    people,
     refunds,
 )
 from admin_app.jobs.bench import Bench
@@ -65,6 +66,7 @@ CALCOM_API_KEY = "cal_test"
 # What each task does with its arguments; `process_event` also wants to know whether it is the last try.
 TASKS: dict[str, Callable[..., None]] = {
     "compare_membership": memberships.compare,
+    "ask_about_person": people.ask,
     "send_claim_mail": mails.send_claim_mail,
     "send_refund": refunds.send,
     "ask_about_refund": refunds.ask,

@@ -104,6 +104,7 @@ CONSOLE: dict[str, Row] = {
     "purchase-numbers.index": Row("purchases", {"GET": 200}),
     **section("profiles", "profiles"),
     **section("users", "users"),
+    **section("person-addresses", "users"),
     **section("clients", "clients"),
     **section("bulk-runs", "clients"),
     **section("bulk-items", "clients"),

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -53,6 +55,10 @@ class ClerkApi:
         self._http.headers["Authorization"] = f"Bearer {secret_key}"
         self._known: Memory[str, ClerkUser] = Memory(seconds=_CACHE_SECONDS, size=_CACHE_SIZE)
 
+    @property
+    def knows_people(self) -> bool:
+        return self._authorized
+
     def verify_session_token(self, token: str) -> ClerkSession:
         return self._tokens.verify(token)
 
@@ -60,9 +66,11 @@ class ClerkApi:
         """The person as Clerk has them; NotSignedIn when Clerk knows nobody by this id (any more)."""
         if not fresh and (known := self._known.get(user_id)):
             return known
+        asked_at = datetime.now(UTC)
         user = read_user(self._fetch(user_id))
         if user is None:
             raise ProviderUnavailable(_PROVIDER)
+        user = replace(user, asked_at=asked_at)
         self._known.put(user_id, user)
         return user
 
@@ -103,6 +111,7 @@ def read_user(data: Mapping[str, Any]) -> ClerkUser | None:
         name=" ".join(filter(None, names)) or None,
         emails=tuple(emails),
         created_at=fields.moment(data.get("created_at")),
+        updated_at=fields.moment(data.get("updated_at")),
     )
 
 

@@ -54,6 +54,7 @@ PLACES: dict[str, Place] = {
     "refresh_billing": _SOON,
     "follow_switch": _SOON,
     "process_event": _EVENTS,
+    "ask_about_person": _EVENTS,
     "compare_membership": _CHECKS,
     # Each minute or few: what was lost is found, what is over ends.
     "sweep": _SAFETY,

@@ -87,12 +87,17 @@ class ClerkEmail:
 
 @dataclass(frozen=True)
 class ClerkUser:
-    """A person of the sign-in provider with all their addresses."""
+    """A person of the sign-in provider with all their addresses.
+
+    `asked_at` is when the provider was asked; None for a person of whom a delivery tells.
+    """
 
     id: str
     name: str | None
     emails: tuple[ClerkEmail, ...]
     created_at: datetime | None
+    updated_at: datetime | None = None
+    asked_at: datetime | None = None
 
     @property
     def verified_emails(self) -> frozenset[str]:
@@ -123,6 +128,10 @@ class WhopPort(Protocol):
 
 
 class ClerkPort(Protocol):
+    @property
+    def knows_people(self) -> bool:
+        """False when no secret key is configured: nobody can be asked who a person is."""
+
     def verify_session_token(self, token: str) -> ClerkSession:
         """The session behind the token; raises NotSignedIn, or ProviderUnavailable when no key can be had."""
 

@@ -19,6 +19,7 @@ from admin_app.jobs import (
     invariants,
     mails,
     memberships,
+    people,
     purchases,
     refunds,
     sweeper,
@@ -76,6 +77,11 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     @failing_by_code
     def compare_membership(membership_id: str) -> None:
         memberships.compare(bench, membership_id)
+
+    @queue.task(name="ask_about_person", retry=back_off)
+    @failing_by_code
+    def ask_about_person(user_id: str) -> None:
+        people.ask(bench, user_id)
 
     @queue.task(name="send_refund", retry=back_off)
     @failing_by_code

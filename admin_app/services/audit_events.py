@@ -37,6 +37,7 @@ EVENTS: dict[str, EventKind] = {
     "purchase.put_aside": EventKind("{actor} set the membership {membership_id} of {email} aside for another one"),
     "purchase.extra": EventKind("{actor} noted an extra purchase of {user_id}, who is already pro"),
     "purchase.extra_resolved": EventKind("{actor} settled the extra purchase of {user_id}: {resolution}"),
+    "purchase.let_go": EventKind("{actor} let the purchase of {email} wait again: account {user_id} was deleted"),
     "purchase.undone": EventKind("{actor} undid the claim of {email} for {owner}", frozenset({"user_id"})),
     "purchase.email_corrected": EventKind("{actor} corrected the e-mail of the purchase from {before} to {after}"),
     "purchase.deleted": EventKind("{actor} deleted the purchase of {email}", frozenset({"membership_id"})),
@@ -47,6 +48,10 @@ EVENTS: dict[str, EventKind] = {
     # profiles
     "profile.email_known": EventKind("{actor} gave profile {user_id} its verified address"),
     "profile.created": EventKind("{actor} made the profile {user_id}"),
+    "profile.email_followed": EventKind("{actor} gave profile {user_id} the address that is its primary one now"),
+    "profile.account_deleted": EventKind("{actor} noted that account {user_id} was deleted at the sign-in provider"),
+    "profile.account_back": EventKind("{actor} found the account {user_id} at the sign-in provider again"),
+    "person.address_given_up": EventKind("{actor} noted that {user_id} gave up a verified address"),
     # inbox
     "inbox.parked": EventKind("{actor} parked a {provider} event: {because}"),
     "inbox.email_attached": EventKind("{actor} attached {email} to a parked event and released it"),

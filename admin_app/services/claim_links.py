@@ -7,12 +7,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.errors import InvalidToken
-from models.people import Membership, PendingProfile
+from models.people import ClaimToken, Membership, PendingProfile
+
+# Of one purchase; whoever had so many links sent since has a newer one.
+MOST_KEPT = 50
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,38 @@ def fits(pending: PendingProfile, token: str, now: datetime) -> bool:
     return pending.claimed or pending.token_expires_at is None or pending.token_expires_at > now
 
 
-def leads(pending: PendingProfile, token: str, verified: bool, now: datetime) -> bool:
-    """Whether a link leads to its purchase: to whoever verified the address also one that is too old."""
-    return fits(pending, token, now) or (verified and pending.token == token_digest(token))
+def leads(session: Session, pending: PendingProfile, token: str, verified: bool, now: datetime) -> bool:
+    """Whether a link leads to its purchase: to whoever verified the address also a replaced one or one too old."""
+    return fits(pending, token, now) or (verified and _purchase_of(session, token) == pending.id)
+
+
+def replace(session: Session, pending: PendingProfile, token: str, *, now: datetime, expires_at: datetime) -> None:
+    """The purchase's link is this one from now on; the latest of those before are remembered, by their digests."""
+    of_this = ClaimToken.pending_profile_id == pending.id
+    session.execute(update(ClaimToken).where(of_this, ClaimToken.replaced_at.is_(None)).values(replaced_at=now))
+    oldest_kept = select(ClaimToken.id).where(of_this).order_by(ClaimToken.id.desc()).offset(MOST_KEPT - 1).limit(1)
+    session.execute(delete(ClaimToken).where(of_this, ClaimToken.id <= oldest_kept.scalar_subquery()))
+    pending.token, pending.token_expires_at = token_digest(token), expires_at
+    pending.version += 1
+    session.add(ClaimToken(digest=pending.token, pending_profile_id=pending.id, sent_at=now, expires_at=expires_at))
+
+
+def _purchase_of(session: Session, token: str) -> int | None:
+    """The purchase that a link was ever one of."""
+    digest = token_digest(token)
+    former = session.scalar(select(ClaimToken.pending_profile_id).where(ClaimToken.digest == digest))
+    return former or session.scalar(select(PendingProfile.id).where(PendingProfile.token == digest))
 
 
 def purchase_behind(
     session: Session, *, token: str, verified: Collection[str] = (), now: datetime
 ) -> PendingProfile | None:
-    """The purchase that a link leads to. To whoever verified its address a link that is too old still leads to it,
-    and one that was replaced, whose purchase nobody knows any more, leads to what waits under their addresses.
+    """The purchase that a link leads to. To whoever verified its address a link that is too old or was replaced still
+    leads to it, and one of a purchase that is here no more leads to what waits under their addresses.
     """
-    by_token = select(PendingProfile).where(PendingProfile.token == token_digest(token))
+    by_token = select(PendingProfile).where(PendingProfile.id == _purchase_of(session, token))
     pending = session.scalar(by_token.execution_options(populate_existing=True))
-    if pending is not None and leads(pending, token, comparable(pending.email) in verified, now):
+    if pending is not None and leads(session, pending, token, comparable(pending.email) in verified, now):
         return pending
     if not verified:
         return None

@@ -13,8 +13,7 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, outbox
-from admin_app.services.claim_links import token_digest
+from admin_app.services import audit, claim_links, outbox
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.pending_profiles import unclaimed
 from admin_app.services.plans import Plan, fingerprint, require_reason
@@ -81,9 +80,7 @@ def prepare(ctx: Ctx, *, pending_profile_id: int, base_url: str) -> OutgoingMail
         return None
     outbox.supersede(ctx, "overtaken", SentEmail.pending_profile_id == pending.id, SentEmail.id != mail.id)
     token = secrets.token_urlsafe(32)
-    pending.token = token_digest(token)
-    pending.token_expires_at = ctx.now + VALID_FOR
-    pending.version += 1
+    claim_links.replace(ctx.session, pending, token, now=ctx.now, expires_at=ctx.now + VALID_FOR)
     mail.to_email = pending.email
     mail.text_body, mail.html_body = _render(pending, BLOTTED)
     # Each try has a link of its own, so it is another mail to whoever gets both.

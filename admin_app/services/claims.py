@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from admin_app.addresses import comparable, is_one_of
+from admin_app.addresses import comparable
 from admin_app.context import Ctx, Customer
 from admin_app.errors import (
     AlreadyClaimed,
@@ -19,14 +19,14 @@ from admin_app.errors import (
     PendingProfileNotFound,
 )
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, claim_links, holders, legacy, memberships, merge_fields, users
+from admin_app.services import audit, claim_links, holders, identities, legacy, memberships, merge_fields, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits
 from admin_app.services.memberships.rows import basis, hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED, Sides
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
-from admin_app.services.records import extra_key, lock_names, membership_keys, merge_key, pending_key, profile_key
+from admin_app.services.records import extra_key, membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
 from models.memberships import ProviderMembership
 from models.merges import Merge, MergeKind
@@ -53,22 +53,40 @@ def sign_in(ctx: Ctx) -> ClaimResult:
     return _sign_in(ctx, _customer(ctx))
 
 
-def told_by_provider(ctx: Ctx, customer: Customer, *, since: datetime) -> ClaimResult:
-    """The same for a person whom the identity provider tells of; their account was made at `since`. No sign-in."""
+def told_by_provider(
+    ctx: Ctx,
+    customer: Customer,
+    *,
+    email: str | None,
+    since: datetime,
+    told_at: datetime | None = None,
+    takes_over: bool = True,
+) -> ClaimResult | None:
+    """The same for a person whom the identity provider tells of, and for one of their addresses alone. No sign-in.
+
+    Without an address nothing is claimed, only noted who they are: None. Their account was made at `since`; the rest is
+    as in `person_addresses.take_in`.
+    """
     require(ctx, Permission.CUSTOMER_CLAIM)
-    return _sign_in(ctx, customer, told_since=since)
-
-
-def _sign_in(ctx: Ctx, customer: Customer, *, told_since: datetime | None = None) -> ClaimResult:
     emails = users.verified_emails(customer)
-    owner = _come_in(ctx, customer, emails, told_since=told_since)
+    owner = identities.come_in(ctx, customer, emails, told_since=since, told_at=told_at, takes_over=takes_over)
+    return None if email is None else _claim_all(ctx, owner, [comparable(email)])
+
+
+def _sign_in(ctx: Ctx, customer: Customer) -> ClaimResult:
+    emails = users.verified_emails(customer)
+    return _claim_all(ctx, identities.come_in(ctx, customer, emails), emails)
+
+
+def _claim_all(ctx: Ctx, owner: Owner, emails: list[str]) -> ClaimResult:
+    """Claim what waits under those of these addresses that are the owner's now, else make sure of the profile."""
     first: ClaimResult | None = None
     for email in emails:
-        pending = _waiting(ctx, email)
+        pending = _waiting(ctx, email, owner) if email in owner.verified else None
         if pending is None or (pending.claimed and pending.claimed_by_user_id != owner.user_id):
             continue
         try:
-            result = _settle(ctx, pending, owner, keep_email=False)
+            result = _settle(ctx, pending, owner, keep_email=owner.email is not None)
         except AlreadyClaimed:
             continue  # someone else was faster by a moment, as above: no reason to refuse the sign-in
         if first is None or first.outcome == "already_claimed":
@@ -87,13 +105,13 @@ def claim(ctx: Ctx, *, email: str, token: str | None = None) -> ClaimResult:
     verified = address in users.verified_emails(customer)
     if token is None and not verified:
         raise EmailNotVerified
-    owner = _come_in(ctx, customer, [address])
-    pending = _waiting(ctx, address)
-    if token is not None and (pending is None or not claim_links.leads(pending, token, verified, ctx.now)):
+    owner = identities.come_in(ctx, customer, [address])
+    pending = _waiting(ctx, address, owner)
+    if token is not None and (pending is None or not claim_links.leads(ctx.session, pending, token, verified, ctx.now)):
         raise InvalidToken
     if pending is None:
         raise PendingProfileNotFound
-    return _settle(ctx, pending, owner, keep_email=not verified)
+    return _settle(ctx, pending, owner, keep_email=not verified or owner.email is not None)
 
 
 def claim_by_token(ctx: Ctx, *, token: str) -> ClaimResult:
@@ -104,23 +122,12 @@ def claim_by_token(ctx: Ctx, *, token: str) -> ClaimResult:
     meant = claim_links.purchase_behind(ctx.session, token=token, verified=verified, now=ctx.now)
     if meant is None:
         raise InvalidToken
-    owner = _come_in(ctx, customer, [meant.email])
+    owner = identities.come_in(ctx, customer, [meant.email])
     pending = claim_links.purchase_behind(ctx.session, token=token, verified=verified, now=ctx.now)
     if pending is None or pending.id != meant.id:
         raise InvalidToken  # the link was replaced while we waited
-    return _settle(ctx, pending, owner, keep_email=comparable(pending.email) not in verified)
-
-
-def _come_in(ctx: Ctx, customer: Customer, emails: list[str], *, told_since: datetime | None = None) -> Owner:
-    """Remember the person, and lock all that the claim may touch before it writes anything (see `holders`)."""
-    users.upsert(ctx, customer, told_since=told_since)
-    owner = users.owner_of(customer)
-    lock_names(ctx.session, *(f"email:{comparable(email)}" for email in emails))
-    _locked_profile(ctx, owner.user_id)
-    legacy.lock(ctx, emails=emails)
-    waiting = select(PendingProfile.id).where(is_one_of(PendingProfile.email, *emails), ~PendingProfile.claimed)
-    ctx.session.execute(waiting.order_by(PendingProfile.id).with_for_update())
-    return owner
+    unproven = comparable(pending.email) not in verified
+    return _settle(ctx, pending, owner, keep_email=unproven or owner.email is not None)
 
 
 def _customer(ctx: Ctx) -> Customer:
@@ -153,7 +160,7 @@ def claim_for_user(
     require(ctx, Permission.PURCHASES_CLAIM)
     reason = require_reason(reason)
     owner = users.known_owner(ctx.session, user_id)
-    profile = _locked_profile(ctx, owner.user_id)
+    profile = identities.locked_profile(ctx, owner.user_id)
     pending = _pending(ctx, pending_profile_id, lock=True)
     require_same(shown, _plan(ctx.session, pending, owner, profile).fingerprint)
     return _settle(ctx, pending, owner, keep_email=True, choices=choices or {}, reason=reason, by_staff=True)
@@ -218,7 +225,7 @@ def _settle(
     by_staff: bool = False,
 ) -> ClaimResult:
     """Give the purchase to the owner. Every door ends here; one conditional update decides the winner."""
-    profile = _locked_profile(ctx, owner.user_id)
+    profile = identities.locked_profile(ctx, owner.user_id)
     pending = _as_it_is_now(ctx, pending.id)
     if pending.claimed:
         return _claimed_before(ctx, pending, owner)
@@ -353,24 +360,14 @@ def _record(ctx: Ctx, pending: PendingProfile, profile: Profile, merge: Merge, c
     )
 
 
-def _waiting(ctx: Ctx, email: str) -> PendingProfile | None:
-    """The purchase under this address: the waiting ones first, then the legacy rows, which are moved on the way."""
-    query = holders.purchase_under(email)
-    pending = ctx.session.scalar(query)
-    if pending is None:
-        # A concurrent claim may have moved the legacy row while we waited for its lock: then it is found now.
-        pending = legacy.adopt(ctx, email=email) or ctx.session.scalar(query)
-    return pending
-
-
-def _locked_profile(ctx: Ctx, user_id: str) -> Profile | None:
-    """The account's profile, locked; the name is locked first because the profile may not exist yet."""
-    lock_names(ctx.session, f"user:{user_id}")
-    return ctx.session.get(Profile, user_id, with_for_update=True, populate_existing=True)
+def _waiting(ctx: Ctx, email: str, owner: Owner) -> PendingProfile | None:
+    """The purchase under this address, a waiting one first; the legacy rows are moved on the way."""
+    legacy.adopt(ctx, email=email, account=owner.user_id)
+    return ctx.session.scalar(holders.purchase_under(email))
 
 
 def _ensure_profile(ctx: Ctx, owner: Owner) -> Profile:
-    profile = _locked_profile(ctx, owner.user_id)
+    profile = identities.locked_profile(ctx, owner.user_id)
     if profile is None:
         return users.create_profile(ctx, owner)
     if profile.email is None and owner.email:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
-from admin_app.services import legacy
+from admin_app.integrations import job_queue
+from admin_app.services import legacy, person_addresses, waiting_again
 from admin_app.services.memberships.rows import Holder, as_in_columns, assign, by_id, key, of
 from admin_app.services.records import lock_names
 from models.memberships import ProviderMembership
@@ -19,6 +20,7 @@ from models.people import PaymentProvider, PendingProfile, Profile
 
 __all__ = [
     "Holder",
+    "account_under",
     "assign",
     "is_held",
     "key",
@@ -27,7 +29,6 @@ __all__ = [
     "of_membership",
     "purchase_under",
     "shown",
-    "waiting_under",
 ]
 
 
@@ -119,43 +120,59 @@ def purchase_under(email: str) -> Select[PendingProfile]:
     return first.execution_options(populate_existing=True)
 
 
-def waiting_under(ctx: Ctx, email: str) -> PendingProfile | None:
-    """The purchase under this address, locked while it waits."""
-    found = ctx.session.scalar(purchase_under(email))
-    if found is None or found.claimed:
-        return found
-    return ctx.session.get(PendingProfile, found.id, with_for_update=True, populate_existing=True)
-
-
-def of_email(ctx: Ctx, email: str) -> Holder | None:
-    """The profile or purchase under this address, locked; of a claimed purchase the profile that it went to."""
+def account_under(ctx: Ctx, email: str) -> Profile | None:
+    """The account that this address leads to, locked: its owner's, else whoever claimed the purchase under it."""
     session = ctx.session
+    owner = person_addresses.account_of(session, email)
     profile = session.scalar(
         select(Profile)
-        .where(is_one_of(Profile.email, email), ~legacy.IS_LEGACY)
+        .where(person_addresses.has(owner, email), ~legacy.IS_LEGACY, Profile.account_deleted_at.is_(None))
         .order_by(Profile.membership.desc(), Profile.updated_at.desc())
         .limit(1)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    if profile is not None:
-        return profile
+    return profile or _claimant(ctx, session.scalar(purchase_under(email)), owner)
+
+
+def of_email(ctx: Ctx, email: str) -> Holder | None:
+    """The profile or purchase under this address, locked; of a claimed purchase the profile that it went to."""
+    session = ctx.session
+    account = account_under(ctx, email)
+    if account is not None:
+        return account
     waiting = purchase_under(email)
     pending = session.scalar(waiting)
     if pending is None:
         return legacy.adopt(ctx, email=email) or session.scalar(waiting.with_for_update())
-    # Profiles are locked before purchases everywhere, so a claimed purchase is left unlocked here.
-    if pending.claimed:
-        return claimant(ctx, pending) or pending
-    pending = session.scalar(waiting.with_for_update())
-    return (claimant(ctx, pending) or pending) if pending is not None and pending.claimed else pending
+    owner = person_addresses.account_of(session, email)
+    # Profiles are locked before purchases everywhere, so the lock of one that was claimed meanwhile is given back.
+    with session.begin_nested() as tried:
+        pending = session.scalar(waiting.with_for_update())
+        if pending is None or waiting_again.claimant(session, pending, owner) is None:
+            return _with_room(ctx, pending)
+        tried.rollback()
+    return _claimant(ctx, session.scalar(waiting), owner)
 
 
-def claimant(ctx: Ctx, pending: PendingProfile) -> Profile | None:
-    """The profile that a claimed purchase went to: a later purchase under the old address is the same person's."""
-    if pending.claimed_by_user_id is None:
+def _with_room(ctx: Ctx, pending: PendingProfile | None) -> PendingProfile | None:
+    """A claimed purchase whose address leads to nobody any more makes room for what is bought under it now."""
+    if pending is not None and pending.claimed:
+        waiting_again.make_room(ctx, pending)
+        job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
+    return pending
+
+
+def _claimant(ctx: Ctx, pending: PendingProfile | None, owner: str | None) -> Profile | None:
+    """The profile, locked, that a claimed purchase went to: what comes later under its address is the same person's.
+
+    None as in `waiting_again.claimant`; `owner` is whose the address is now (`person_addresses.account_of`).
+    """
+    user_id = waiting_again.claimant(ctx.session, pending, owner) if pending is not None else None
+    if user_id is None:
         return None
-    return ctx.session.get(Profile, pending.claimed_by_user_id, with_for_update=True, populate_existing=True)
+    profile = ctx.session.get(Profile, user_id, with_for_update=True, populate_existing=True)
+    return profile if profile is not None and profile.account_deleted_at is None else None
 
 
 def is_held(session: Session, membership_id: str, provider: PaymentProvider = PaymentProvider.WHOP) -> bool:

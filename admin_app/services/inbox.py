@@ -22,6 +22,7 @@ from models.inbox import EventState, WebhookEvent
 SETTLED = frozenset({EventState.PROCESSED, EventState.IGNORED, EventState.SUPERSEDED})
 PARKED_SENTENCES = {
     "email_missing": "The event names no e-mail, and Whop does not tell it either. Attach the buyer's address.",
+    "clerk_not_asked": "Clerk could not be asked who this person is now. Release it once Clerk answers.",
     "stripe_not_asked": "Stripe could not be asked what became of this. Release it once Stripe answers.",
     "unknown_at_stripe": "Stripe knows nothing of what this is about. Its key may belong to another account.",
     "customer_unknown": "Nobody here is the customer who subscribed. The list of Stripe customers has what is known "

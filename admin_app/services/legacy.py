@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
-from admin_app.services import audit, memberships
-from admin_app.services.memberships import Holder
+from admin_app.services import audit, memberships, person_addresses, waiting_again
+from admin_app.services.memberships import CREDITS, Holder
 from admin_app.services.memberships.rows import hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED
 from admin_app.services.records import pending_key, profile_key
@@ -23,21 +23,14 @@ from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profil
 MOVED_FIELDS = (*COPIED, *CARRIED, "created_at")
 
 IS_LEGACY: ColumnElement[bool] = Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True)
-# A row whose address waits already stays where support sees it.
 _CAN_MOVE = and_(
     Profile.email.is_not(None), ~select(PendingProfile.id).where(PendingProfile.email == Profile.email).exists()
 )
-
-
-_account = aliased(Profile)
-# It is one more membership of whoever that address is, unless somebody else has its membership already.
+# Where there is a purchase already, the row is one more membership of whoever has the address, unless somebody else has
+# its membership.
 _CAN_JOIN = and_(
     Profile.email.is_not(None),
-    select(PendingProfile.id)
-    .outerjoin(_account, _account.user_id == PendingProfile.claimed_by_user_id)
-    .where(PendingProfile.email == Profile.email, PendingProfile.claimed == _account.user_id.is_not(None))
-    .correlate(Profile)
-    .exists(),
+    select(PendingProfile.id).where(PendingProfile.email == Profile.email).exists(),
     ~select(ProviderMembership.id)
     .where(
         ProviderMembership.external_id == Profile.whop_membership_id,
@@ -55,29 +48,36 @@ class LegacyStatus:
     without_email: int
 
 
-def adopt(ctx: Ctx, *, email: str | None = None, membership_id: str | None = None) -> PendingProfile | None:
-    """Move the legacy row of this e-mail or membership to the waiting purchases; None when there is none to move."""
+def adopt(
+    ctx: Ctx, *, email: str | None = None, membership_id: str | None = None, account: str | None = None
+) -> PendingProfile | None:
+    """Move the legacy row of this membership, or all of this e-mail; the purchase made of one, None when none was.
+
+    Further rows of an e-mail join what waits there, or the profile of `account`, which the caller has locked.
+    """
     key = is_one_of(Profile.email, email) if email else Profile.whop_membership_id == membership_id
-    row = ctx.session.scalar(
-        select(Profile)
-        .where(IS_LEGACY, key, _CAN_MOVE)
-        .order_by(Profile.updated_at.desc(), Profile.user_id)
-        .limit(1)
-        .with_for_update()
-    )
-    return _move(ctx, row) if row is not None else None
+    first, *_ = [*_rows(ctx, key, _CAN_MOVE), None]
+    moved = _move(ctx, first) if first is not None else None
+    if email is not None:
+        for row in _rows(ctx, key, _CAN_JOIN):
+            _join(ctx, row, _under(ctx, row, of=account))
+    return moved
 
 
 def join(ctx: Ctx, *, membership_id: str) -> Holder | None:
     """The legacy row of this membership goes to whoever its address waits for already; None when there is none."""
-    named = select(Profile).where(IS_LEGACY, Profile.whop_membership_id == membership_id, _CAN_JOIN)
-    row = ctx.session.scalar(named.order_by(Profile.updated_at.desc(), Profile.user_id).limit(1).with_for_update())
-    return _join(ctx, row) if row is not None else None
+    row, *_ = [*_rows(ctx, Profile.whop_membership_id == membership_id, _CAN_JOIN), None]
+    return _join(ctx, row, _under(ctx, row)) if row is not None else None
+
+
+def _rows(ctx: Ctx, *wanted: ColumnElement[bool]) -> Sequence[Profile]:
+    rows = select(Profile).where(IS_LEGACY, *wanted).order_by(Profile.updated_at.desc(), Profile.user_id)
+    return ctx.session.scalars(rows.with_for_update()).all()
 
 
 def lock(ctx: Ctx, *, emails: Sequence[str]) -> None:
     """Lock the legacy rows of these addresses before anything is written, so that moving one waits for nobody."""
-    rows = select(Profile.user_id).where(IS_LEGACY, is_one_of(Profile.email, *emails), _CAN_MOVE)
+    rows = select(Profile.user_id).where(IS_LEGACY, is_one_of(Profile.email, *emails))
     ctx.session.execute(rows.order_by(Profile.user_id).with_for_update())
 
 
@@ -106,28 +106,42 @@ def _move(ctx: Ctx, row: Profile) -> PendingProfile | None:
     return pending
 
 
-def _join(ctx: Ctx, row: Profile) -> Holder | None:
-    """A second row of one address: its membership and what is left of its credits go to the same person."""
-    pending = ctx.session.scalar(select(PendingProfile).where(PendingProfile.email == row.email).limit(1))
+def _under(ctx: Ctx, row: Profile, *, of: str | None = None) -> Holder | None:
+    """Who has what is under this row's address, locked: its claimant, else what waits there from now on.
+
+    `of`: no other account's profile, as that would be locked in the wrong order.
+    """
+    same_address = select(PendingProfile).where(PendingProfile.email == row.email).limit(1)
+    pending = ctx.session.scalar(same_address.execution_options(populate_existing=True))
     if pending is None:
         return None
-    holder: Holder | None
     if pending.claimed:
-        holder = ctx.session.get(Profile, pending.claimed_by_user_id, with_for_update=True, populate_existing=True)
-    else:
-        holder = ctx.session.get(PendingProfile, pending.id, with_for_update=True, populate_existing=True)
-    if holder is None or (isinstance(holder, PendingProfile) and holder.claimed):
-        return None  # somebody claims it at this moment: another time
+        owner = person_addresses.account_of(ctx.session, pending.email)
+        claimant = waiting_again.claimant(ctx.session, pending, owner)
+        if claimant is not None and of in (None, claimant):
+            return ctx.session.get(Profile, claimant, with_for_update=True, populate_existing=True)
+        if claimant is not None:
+            return None
+    pending = ctx.session.get(PendingProfile, pending.id, with_for_update=True, populate_existing=True)
+    if pending is not None and pending.claimed:
+        waiting_again.make_room(ctx, pending)
+    return pending
+
+
+def _join(ctx: Ctx, row: Profile, holder: Holder | None) -> Holder | None:
+    """One more row of an address: its membership and what is left of its credits go to the same person."""
+    if holder is None:
+        return None
     rows = memberships.of(ctx, holder)
     brought = memberships.as_unclaimed(ctx.session, row)
+    credits = _with_credits_of(row, holder, rows) if any(one.is_live for one in brought) else {}
     for one in brought:
         hand_over(one, holder)
         one.updated_at = ctx.now
     ctx.session.add_all(brought)
-    legacy_id, left = row.user_id, max(0, row.usage_credits - row.used_credits)
+    legacy_id = row.user_id
     ctx.session.execute(delete(Profile).where(Profile.user_id == legacy_id))
-    kept = {"usage_credits": (holder.usage_credits or 0) + left} if any(one.is_live for one in brought) else {}
-    changes = memberships.settle(ctx, holder, [*rows, *brought], **kept)
+    changes = memberships.settle(ctx, holder, [*rows, *brought], **credits)
     audit.record(
         ctx,
         "purchase.legacy_adopted",
@@ -138,10 +152,18 @@ def _join(ctx: Ctx, row: Profile) -> Holder | None:
     return holder
 
 
+def _with_credits_of(row: Profile, holder: Holder, rows: Sequence[ProviderMembership]) -> dict[str, int]:
+    """What is left of the row's comes on top; what ended before anybody claimed it brings nobody credits."""
+    if isinstance(holder, PendingProfile) and not any(one.is_live for one in rows):
+        return {"usage_credits": row.usage_credits, "used_credits": row.used_credits}
+    own = CREDITS if holder.usage_credits is None else holder.usage_credits
+    return {"usage_credits": own + max(0, row.usage_credits - row.used_credits)}
+
+
 def move(ctx: Ctx, *, limit: int = 200) -> int:
     """Move up to `limit` legacy rows; what cannot be moved stays and is counted by `status`."""
     moved = 0
-    for may, way in ((_CAN_MOVE, _move), (_CAN_JOIN, _join)):
+    for may, way in ((_CAN_MOVE, _move), (_CAN_JOIN, lambda ctx, row: _join(ctx, row, _under(ctx, row)))):
         rows = ctx.session.scalars(
             select(Profile)
             .where(IS_LEGACY, may)

@@ -193,6 +193,8 @@ def _people(session: Session, ids: set[str]) -> list[_Person]:
     people = []
     for user_id in ids:
         profile, user = profiles.get(user_id), users.get(user_id)
+        if profile is not None and profile.account_deleted_at is not None:
+            continue
         emails = [row.email for row in (profile, user) if row is not None and row.email]
         people.append(
             _Person(

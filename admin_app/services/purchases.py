@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import audit, holders, memberships, owners
+from admin_app.services import audit, holders, legacy, memberships, owners
 from admin_app.services.audit import Change
 from admin_app.services.holders import Holder
 from admin_app.services.memberships import credits, news
@@ -239,20 +239,16 @@ def _has_another_address(pending: PendingProfile, facts: PurchaseFacts, before: 
 def _follow_the_buyer(
     ctx: Ctx, row: ProviderMembership, pending: PendingProfile, address: str
 ) -> tuple[Holder, dict[str, Any]]:
-    """Who holds it under the new address, and what that changes: the purchase itself, or the one that waits there."""
-    other = holders.waiting_under(ctx, address)
-    if other is None:
+    """Who holds it under the new address, and what that changes: the purchase itself, or whoever that address is."""
+    target = holders.of_email(ctx, address)
+    if target is None or target is pending:
         job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
         return pending, {"email": address, "token": None, "token_expires_at": None}
-    account = holders.claimant(ctx, other)
-    if other.claimed and account is None:
-        return pending, {}
-    target: Holder = account or other
     along = min(max(0, (pending.usage_credits or 0) - (pending.used_credits or 0)), credits.CREDITS)
     hand_over(row, target)
     ctx.session.flush()
-    if account is not None:
-        credits.belong_to(ctx, [row], account.user_id)
+    if isinstance(target, Profile):
+        credits.belong_to(ctx, [row], target.user_id)
     left = memberships.held(ctx.session, pending)
     changes = memberships.settle(ctx, pending, left, usage_credits=(pending.usage_credits or 0) - along)
     _tell(ctx, None, pending, [row], (), changes)
@@ -265,9 +261,8 @@ def _lock_the_buyers_account(ctx: Ctx, facts: PurchaseFacts) -> None:
     if row is None or row.pending_profile_id is None or not facts.email or row.email is None:
         return
     if comparable(facts.email) != comparable(row.email):
-        other = ctx.session.scalar(holders.purchase_under(facts.email))
-        if other is not None:
-            holders.claimant(ctx, other)
+        legacy.lock(ctx, emails=[facts.email])
+        holders.account_under(ctx, facts.email)
 
 
 def _tell(

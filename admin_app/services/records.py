@@ -16,6 +16,10 @@ def profile_key(profile: Profile | str) -> str:
     return f"profile:{profile if isinstance(profile, str) else profile.user_id}"
 
 
+def address_key(address_id: int) -> str:
+    return f"person_address:{address_id}"
+
+
 def merge_key(merge_id: int) -> str:
     return f"merge:{merge_id}"
 

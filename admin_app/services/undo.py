@@ -33,7 +33,8 @@ from models.merges import Merge, MergeKind
 from models.people import ExtraPurchase, Membership, PendingProfile, Profile
 
 PERSON_IDS = ("whop_user_id", "stripe_customer_id")
-PERSONAL = ("email", "name", *PERSON_IDS)
+# The address follows the identity provider: an undo would bring a former one back.
+PERSONAL = ("name", *PERSON_IDS)
 IDS = ("whop_membership_id", "stripe_subscription_id")
 
 
@@ -174,6 +175,7 @@ def _profile_after(found: Found) -> dict[str, Any] | None:
     after = restored(Profile, {name: merge.after[name] for name in JOURNALED if name in merge.after})
     # What somebody changed since is the newer truth.
     own = {name: _as_before(name, profile, before, after) for name in PERSONAL}
+    own |= {"email": profile.email}
     own |= {"usage_credits": before["usage_credits"], "used_credits": before["used_credits"] + used}
     if _has_other_credits(found, profile):
         own["used_credits"] = profile.used_credits
@@ -287,6 +289,9 @@ def _blockers(session: Session, found: Found) -> Iterable[str]:
         return
     if found.profile is None:
         yield f"The profile {merge.user_id} is gone."
+        return
+    if found.profile.account_deleted_at is not None:
+        yield "The account was deleted at the sign-in provider: what it held waits already."
         return
     later = session.scalars(
         select(Merge)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from admin_app.addresses import comparable
 from admin_app.context import Ctx, Customer
 from admin_app.errors import InvalidInput, NotFound
+from admin_app.integrations.ports import ClerkUser
 from admin_app.services import audit
 from admin_app.services.audit import Change
 from admin_app.services.records import profile_key
@@ -19,11 +20,24 @@ from models.people import LEGACY_PREFIX, Membership, MembershipStatus, Profile, 
 
 @dataclass(frozen=True)
 class Owner:
-    """The account that a purchase goes to; `email` is one that is known to be theirs."""
+    """The account that a purchase goes to; `email` is known to be theirs, `verified` what is verified of it now."""
 
     user_id: str
     email: str | None
     name: str | None
+    verified: frozenset[str] = frozenset()
+
+
+def customer_of(person: ClerkUser) -> Customer:
+    """The person as the provider has them; their main address is the primary one if it is verified, else any other."""
+    verified = sorted((each for each in person.emails if each.verified), key=lambda each: not each.primary)
+    return Customer(
+        user_id=person.id,
+        verified_emails=person.verified_emails,
+        email=verified[0].address if verified else None,
+        name=person.name,
+        asked_at=person.asked_at,
+    )
 
 
 def verified_emails(customer: Customer) -> list[str]:
@@ -34,7 +48,7 @@ def verified_emails(customer: Customer) -> list[str]:
 
 def owner_of(customer: Customer) -> Owner:
     emails = verified_emails(customer)
-    return Owner(customer.user_id, emails[0] if emails else None, customer.name)
+    return Owner(customer.user_id, emails[0] if emails else None, customer.name, frozenset(emails))
 
 
 def upsert(ctx: Ctx, customer: Customer, *, told_since: datetime | None = None) -> None:
@@ -57,6 +71,13 @@ def upsert(ctx: Ctx, customer: Customer, *, told_since: datetime | None = None) 
     ctx.session.execute(row.on_conflict_do_update(index_elements=[User.open_id], set_=fresh))
 
 
+def is_known(session: Session, user_id: str) -> bool:
+    """Whether this person ever signed in, was told of, or has a profile."""
+    if session.scalar(select(User.id).where(User.open_id == user_id)) is not None:
+        return True
+    return session.scalar(select(Profile.user_id).where(Profile.user_id == user_id)) is not None
+
+
 def signed_in(ctx: Ctx, *, user_id: str, at: datetime) -> bool:
     """Note a sign-in that the provider tells of, late or not; False when nobody here has this id."""
     noted = update(User).where(User.open_id == user_id).values(last_signed_in=_later(at)).returning(User.id)
@@ -75,6 +96,8 @@ def known_owner(session: Session, user_id: str) -> Owner:
     profile = session.get(Profile, user_id)
     if user is None and profile is None:
         raise NotFound("There is no account with this id. Search for the person by e-mail or name.")
+    if profile is not None and profile.account_deleted_at is not None:
+        raise InvalidInput("This account was deleted at the sign-in provider. Choose the one its person has now.")
     email = (profile.email if profile else None) or (user.email if user else None)
     name = (user.name if user else None) or (profile.name if profile else None)
     return Owner(user_id, email, name)

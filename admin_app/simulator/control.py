@@ -83,9 +83,14 @@ def verify_user(simulator: str, user_id: str) -> None:
     post(simulator, f"clerk/users/{user_id}/verify", {})
 
 
-def delete_user(simulator: str, user_id: str) -> None:
+def change_email(simulator: str, user_id: str, email: str, *, webhook: bool = True) -> None:
+    """The person has this address from now on, verified; the product is told by user.updated."""
+    post(simulator, f"clerk/users/{user_id}/email", {"email": email, "webhook": webhook})
+
+
+def delete_user(simulator: str, user_id: str, *, webhook: bool = True) -> None:
     """The person deletes their account; the product is told by user.deleted."""
-    post(simulator, f"clerk/users/{user_id}/delete", {})
+    post(simulator, f"clerk/users/{user_id}/delete", {"webhook": webhook})
 
 
 def seed_users(simulator: str, users: Sequence[Mapping[str, Any]]) -> int:

@@ -140,9 +140,13 @@ def _clerk_controls(routes: Blueprint, world: World) -> None:
     def verify(user_id: str) -> Response:
         return jsonify(clerk_people.answer(clerk_people.verify(world, _person(world, user_id))))
 
+    @routes.post("/clerk/users/<user_id>/email")
+    def change_email(user_id: str) -> Response:
+        return jsonify(clerk_people.answer(clerk_people.change_email(world, _person(world, user_id), _wanted())))
+
     @routes.post("/clerk/users/<user_id>/delete")
     def delete(user_id: str) -> Response:
-        clerk_people.delete(world, _person(world, user_id))
+        clerk_people.delete(world, _person(world, user_id), webhook=bool(_wanted().get("webhook", True)))
         return jsonify({"deleted": True})
 
     @routes.post("/clerk/tokens")

@@ -86,6 +86,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
             made_by="support@example.com",
             reason=HOSTILE,
         ),
+        "address": m.PersonAddress(user_id="user_1", email="ann@example.com", is_primary=True, verified_at=NOW),
         "extra": m.ExtraPurchase(pending_profile_id=pending.id, user_id="user_1"),
         "membership": m.ProviderMembership(
             provider=m.PaymentProvider.WHOP,
@@ -122,6 +123,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "onboarding-states": rows["onboarding"].id,
         "organizations": organization.id,
         "pending-profiles": pending.id,
+        "person-addresses": rows["address"].id,
         "practitioners": practitioner.id,
         "profiles": profile.user_id,
         "purchases": pending.id,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.db import Database
-from admin_app.services import claims, inbox, purchases
+from admin_app.services import account_deletion, claims, inbox, purchases
 from admin_app.services.memberships import moving
 from models import EventState, ExtraPurchase, Merge, PendingProfile, ProviderMembership, Role, WebhookEvent
 from tests.console.conftest import counted_queries, form_token
@@ -308,3 +308,16 @@ def test_odd_ids_are_not_found(support: Any) -> None:
         assert support.get(f"/admin/purchases/{odd}").status_code in (404, 422), odd
         assert support.get(f"/admin/purchases/{odd}/claim?user_id=a").status_code in (404, 422), odd
     assert form_token(support, "/admin/my-account/password")
+
+
+def test_a_profile_shows_its_addresses_and_that_its_account_was_deleted(db: Database, support: Any) -> None:
+    for email in ("old@example.com", "new@example.com"):
+        with db.unit_of_work(customer("user_a", email)) as ctx:
+            claims.sign_in(ctx)
+    page = support.get("/admin/profiles/user_a").text
+    assert "old@example.com" in page
+    assert "This account was deleted" not in page
+    with db.unit_of_work(CLERK) as ctx:
+        account_deletion.let_go(ctx, user_id="user_a")
+    assert "This account was deleted" in support.get("/admin/profiles/user_a").text
+    assert support.get("/admin/person-addresses/?given_up=yes").text.count("<tr><td") == 2

@@ -52,6 +52,7 @@ FEW = Amounts(
 NOT_TOLD_BY_SEED = {
     "staff": {"password_hash", "created_at"},
     "pending_profiles": {"token"},
+    "claim_tokens": {"digest"},
     "onboarding_states": {"created_at", "updated_at"},
 }
 

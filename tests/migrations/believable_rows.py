@@ -185,4 +185,12 @@ INSERT INTO invariant_findings (name, first_found_at, last_found_at, count, reco
 INSERT INTO invariant_checks (started_at, finished_at, checked, broken) VALUES
     ('2025-03-02+00', '2025-03-02+00', 24, 1);
 """,
+    "0039": """
+UPDATE users SET provider_asked_at = '2025-06-02+00', provider_told_at = '2025-06-01+00' WHERE open_id = 'google|101';
+UPDATE profiles SET account_deleted_at = '2025-06-03+00' WHERE user_id = 'user_2ghi';
+INSERT INTO person_addresses (user_id, email, verified_at, given_up_at)
+    VALUES ('user_2ghi', 'Gone@example.org', '2025-06-01+00', '2025-06-03+00');
+INSERT INTO claim_tokens (digest, pending_profile_id, sent_at, expires_at, replaced_at)
+    SELECT 'hash_0', id, '2025-09-01+00', '2025-09-15+00', '2025-09-03+00' FROM pending_profiles WHERE token = 'hash_2';
+""",
 }

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.db import Database
-from admin_app.services import claim_mails
+from admin_app.services import claim_links, claim_mails
 from admin_app.simulator import control
-from models import ExtraPurchase, PendingProfile, Profile
+from models import ClaimToken, ExtraPurchase, PendingProfile, Profile
 from tests.house import BASE_URL, House, Watch, build
-from tests.services.factories import OPERATOR, buy
+from tests.services.factories import OPERATOR, SUPPORT, buy
 
 SIGN_IN = "/api/profiles/sign-in"
 CLAIM = "/api/pending-profiles/claim"
@@ -93,6 +93,40 @@ def test_a_stale_token_stands_in_no_owners_way(house: House) -> None:
     control.verify_user(house.simulator, user_id)
     answer = house.post(CLAIM, token=token, json=body)
     assert (answer.status_code, answer.json["outcome"]) == (200, "created")
+
+
+def test_a_link_that_a_newer_mail_replaced_stands_in_no_owners_way(house: House) -> None:
+    """To anybody else it leads nowhere, and what never was a link of this purchase is refused to its owner too."""
+    pending = buy(house.db, "replaced@example.com")
+    other = buy(house.db, "elsewhere@example.com", membership_id="mem_elsewhere")
+    replaced, elsewhere = claim_token(house, pending), claim_token(house, other)
+    with house.db.unit_of_work(SUPPORT) as ctx:
+        claim_mails.resend(ctx, pending_profile_id=pending.id, reason="asked for it")
+    assert claim_token(house, pending) != replaced
+    _, owner = house.customer("replaced@example.com")
+    _, stranger = house.customer("a.stranger@example.com")
+    body = {"email": "replaced@example.com", "token": replaced}
+    assert house.post(CLAIM, token=stranger, json=body).json["code"] == "invalid_token"
+    for never in (elsewhere, "x" * 43):
+        refused = house.post(CLAIM, token=owner, json=body | {"token": never})
+        assert (refused.status_code, refused.json["code"]) == (403, "invalid_token")
+    answer = house.post(CLAIM, token=owner, json=body)
+    assert (answer.status_code, answer.json["outcome"]) == (200, "created")
+    assert house.post(CLAIM, token=owner, json=body).json["outcome"] == "already_claimed"
+
+
+def test_links_that_were_replaced_are_kept_as_digests_and_not_without_end(house: House) -> None:
+    pending = buy(house.db, "bounded@example.com")
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        row = ctx.session.get_one(PendingProfile, pending.id)
+        for number in range(claim_links.MOST_KEPT + 5):
+            claim_links.replace(ctx.session, row, f"token-{number}", now=ctx.now, expires_at=ctx.now)
+            ctx.session.flush()
+    kept = house.rows(select(ClaimToken).order_by(ClaimToken.id))
+    assert [token.digest for token in kept] == [
+        claim_links.token_digest(f"token-{number}") for number in range(5, claim_links.MOST_KEPT + 5)
+    ]
+    assert [token.replaced_at is None for token in kept] == [False] * (claim_links.MOST_KEPT - 1) + [True]
 
 
 def test_a_domain_in_letters_and_in_ascii_is_one(house: House) -> None:

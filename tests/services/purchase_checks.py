@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from admin_app.db import Database
 from admin_app.services import audit, users
 from admin_app.services.claims import JOURNALED
-from admin_app.services.invariants import about_people
+from admin_app.services.invariants import about_addresses, about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from admin_app.services.plans import snapshot
 from models import AuditEntry, CreditPeriod, ExtraPurchase, PendingProfile, Profile, ProviderMembership, User
@@ -116,9 +116,8 @@ class Checked(RuleBasedStateMachine):
     def every_rule_about_people_holds(self) -> None:
         with self.db.read_only() as session:
             moments = Moments.at(self.clock(), PATIENCE)
-            assert {one.name: list(one.find(session, moments)) for one in about_people.INVARIANTS} == {
-                one.name: [] for one in about_people.INVARIANTS
-            }
+            rules = (*about_people.INVARIANTS, *about_addresses.INVARIANTS)
+            assert {one.name: list(one.find(session, moments)) for one in rules} == {one.name: [] for one in rules}
 
     @invariant()
     def nobody_has_credits_that_no_period_gave(self) -> None:

@@ -24,6 +24,7 @@ class Model:
     merges: list[Row] = field(default_factory=list)
     extras: set[tuple[str, int]] = field(default_factory=set)  # open, about purchases: whose, and which
     noted: set[int] = field(default_factory=set)  # each purchase comes to the worklist once
+    verified: dict[str, str] = field(default_factory=dict)  # whose each address is by now: whoever signed in last
     touched: Mapping[str, Any] = field(default_factory=dict)
     now: int = 0
     next_pending: int = 0
@@ -60,23 +61,58 @@ class Model:
         return self.mems[mem]
 
     def holder_at(self, email: str) -> str | int | None:
+        owner = self.verified.get(email)
         people = [user for user, row in self.profiles.items() if row["email"] == email]
+        if owner is not None:
+            people = [owner] if owner in self.profiles else []
         if people:
             return max(people, key=lambda user: (self.is_pro(user), self.touched[user]))
-        pending = self.pending_at(email)
+        pending = self.under(email)
         if pending is None:
-            return None
-        claimed_by: str | None = pending["claimed_by"]
-        return claimed_by if claimed_by in self.profiles else int(pending["id"])
+            name = self.legacy_at(email)
+            pending = self.adopt(name) if name else None
+        return None if pending is None else self.has(pending)
 
-    def pending_at(self, email: str) -> Row | None:
-        found = next((row for row in self.pendings.values() if row["email"] == email), None)
-        name = next((n for n, row in self.legacy.items() if row["email"] == email), None)
-        return found or (self.adopt(name) if name else None)
+    def under(self, email: str) -> Row | None:
+        return next((row for row in self.pendings.values() if row["email"] == email), None)
+
+    def legacy_at(self, email: str) -> str | None:
+        return next((name for name, row in self.legacy.items() if row["email"] == email), None)
+
+    def claimant(self, pending: Row) -> str | None:
+        """Whose later purchases under the address are, unless somebody else has verified it since."""
+        claimed_by: str | None = pending["claimed_by"]
+        owner = self.verified.get(pending["email"])
+        return claimed_by if claimed_by in self.profiles and owner in (None, claimed_by) else None
+
+    def has(self, pending: Row) -> str | int:
+        """Who has what comes under its address: its claimant, else it waits there from now on."""
+        claimant = self.claimant(pending)
+        if claimant is None and pending["claimed_by"]:
+            self.make_room(pending)
+        return claimant or int(pending["id"])
+
+    def make_room(self, pending: Row) -> None:
+        """Its claim stays in force without it, and its account keeps what it got."""
+        for merge in self.merges:
+            if merge["pending"] == pending["id"] and merge["in_force"]:
+                merge["pending"] = None
+        pending["claimed_by"] = None
+        self.extras = {extra for extra in self.extras if extra[1] != pending["id"]}
+        self.noted.discard(pending["id"])
+
+    def waiting(self, user: str, email: str) -> Row | None:
+        """What this person finds under the address, with the legacy row that is not another's."""
+        name, pending = self.legacy_at(email), self.under(email)
+        if name and pending is None:
+            self.adopt(name)
+        elif name and pending is not None and self.claimant(pending) in (None, user):
+            self.join(name)
+        return self.under(email)
 
     def adopt(self, name: str) -> Row | None:
         row = self.legacy[name]
-        if any(pending["email"] == row["email"] for pending in self.pendings.values()):
+        if self.under(row["email"]) is not None:
             return None
         del self.legacy[name]
         pending = self.wait(row["email"])
@@ -97,13 +133,10 @@ class Model:
         return self.mems.get(mem)
 
     def join(self, name: str) -> None:
-        """One more membership of whoever the address waits for already."""
-        row = self.legacy[name]
+        """One more membership of whoever has what is under the address."""
+        row = self.legacy.pop(name)
         pending = next(one for one in self.pendings.values() if one["email"] == row["email"])
-        claimed_by = pending["claimed_by"]
-        if claimed_by is None or claimed_by in self.profiles:
-            del self.legacy[name]
-            self.make(row["mem"], claimed_by or pending["id"], live=True)
+        self.make(row["mem"], self.has(pending), live=True)
 
     # -- what a provider tells -----------------------------------------------------------------------------------
 
@@ -164,10 +197,13 @@ class Model:
 
     # -- what people do ------------------------------------------------------------------------------------------
 
-    def signs_in(self, user: str, emails: list[str]) -> None:
+    def signs_in(self, user: str, verified: list[str], looked_at: list[str]) -> None:
+        self.verified |= dict.fromkeys(verified, user)
+        if user in self.profiles:
+            self.profiles[user]["email"] = verified[0]
         reached = False
-        for email in emails:
-            pending = self.pending_at(email)
+        for email in looked_at:
+            pending = self.waiting(user, email)
             if pending is None or pending["claimed_by"] not in (None, user):
                 continue
             reached = True
@@ -176,10 +212,9 @@ class Model:
             if user in self.profiles and self.is_pro(user):
                 self.note(user, pending["id"])
             else:
-                self.merge(user, pending, pending["email"])
+                self.merge(user, pending, verified[0])
         if not reached:
-            profile = self.profiles.setdefault(user, {"email": None})
-            profile["email"] = profile["email"] or emails[0]
+            self.profiles.setdefault(user, {"email": verified[0]})
 
     def staff_merges(self, user: str, own_email: str | None, pending: Row, kept: Mapping[str, str]) -> None:
         """`kept`: where another side than the rule's was chosen."""
@@ -193,11 +228,11 @@ class Model:
         self.merge(user, pending, email)
 
     def merge(self, user: str, pending: Row, email: str | None) -> None:
-        before = self.profiles.get(user)
+        made = user not in self.profiles
         moved = [row["mem"] for row in self.held(pending["id"])]
         listed = {extra for extra in self.extras if extra[1] == pending["id"]}
-        merge = {"user": user, "pending": pending["id"], "before": before and before["email"], "made": before is None}
-        self.merges.append(merge | {"after": email, "moved": moved, "listed": listed, "in_force": True})
+        merge = {"user": user, "pending": pending["id"], "made": made}
+        self.merges.append(merge | {"moved": moved, "listed": listed, "in_force": True})
         self.extras -= listed
         self.profiles[user] = {"email": email}
         for mem in moved:
@@ -206,7 +241,7 @@ class Model:
 
     def may_undo(self, number: int) -> bool:
         merge = self.merges[number]
-        if not merge["in_force"] or merge["user"] not in self.profiles:
+        if not merge["in_force"] or merge["pending"] is None or merge["user"] not in self.profiles:
             return False
         if any(later["in_force"] and later["user"] == merge["user"] for later in self.merges[number + 1 :]):
             return False
@@ -220,8 +255,6 @@ class Model:
             self.mems[mem] |= {"holder": merge["pending"], "preferred": None}
         if merge["made"] and not self.held(merge["user"]) and not used_since:
             del self.profiles[merge["user"]]
-        elif not merge["made"] and self.profiles[merge["user"]]["email"] == merge["after"]:
-            self.profiles[merge["user"]]["email"] = merge["before"]
         self.pendings[merge["pending"]]["claimed_by"] = None
         self.extras |= merge["listed"]
 

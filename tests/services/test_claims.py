@@ -19,7 +19,7 @@ from admin_app.errors import (
     PendingProfileNotFound,
     PlanMoved,
 )
-from admin_app.services import audit, claim_links, claim_mails, claims, owners, purchases
+from admin_app.services import audit, claim_links, claim_mails, claims, memberships, owners, purchases
 from models import (
     ExtraPurchase,
     Membership,
@@ -208,7 +208,7 @@ def test_someone_already_pro_changes_nothing_and_support_sees_the_extra_purchase
     before = add_profile(db, "user_a", email="a@example.com", membership="pro", usage_credits=7, used_credits=3)
     pending = buy(db)
     for _ in range(2):
-        with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        with db.unit_of_work(customer("user_a", "a@example.com", "buyer@example.com")) as ctx:
             assert claims.claim(ctx, email="buyer@example.com").outcome == "already_pro"
     after = profile_of(db, "user_a")
     assert after is not None
@@ -258,15 +258,16 @@ def test_a_legacy_row_paid_through_stripe_keeps_its_ids(db: Database) -> None:
         assert {name: getattr(profile, name) for name in paid} == paid
 
 
-def test_a_waiting_purchase_is_looked_at_before_a_legacy_row(db: Database) -> None:
+def test_a_legacy_row_comes_with_the_purchase_that_waits(db: Database) -> None:
     pending = buy(db, "both@example.com")
-    add_profile(db, "temp_9", email="both@example.com", membership="pro")
+    add_profile(db, "temp_9", email="both@example.com", membership="pro", whop_membership_id="mem_9")
     with db.unit_of_work(customer("user_a", "both@example.com")) as ctx:
-        claims.claim(ctx, email="both@example.com")
+        profile = claims.claim(ctx, email="both@example.com").profile
+        assert {one.external_id for one in memberships.held(ctx.session, profile)} == {"mem_1", "mem_9"}
     row = pending_of(db, pending.id)
     assert row is not None
     assert row.claimed
-    assert profile_of(db, "temp_9") is not None
+    assert profile_of(db, "temp_9") is None
 
 
 def test_an_ended_purchase_gives_no_access(db: Database) -> None:

@@ -3,9 +3,9 @@
 import pytest
 
 from admin_app.db import Database
-from admin_app.services import claims, legacy, memberships, purchases
-from models import PendingProfile, Profile
-from tests.services.factories import NOON, OPERATOR, WHOP, add_profile, buy, customer, facts, profile_of, waiting
+from admin_app.services import claims, invariants, legacy, memberships, purchases
+from models import ExtraPurchase, Membership, PendingProfile, Profile
+from tests.services.factories import LATER, NOON, OPERATOR, WHOP, add_profile, buy, customer, facts, profile_of, waiting
 
 
 def test_the_move_keeps_every_field(db: Database) -> None:
@@ -82,3 +82,38 @@ def test_two_rows_of_one_address_are_two_memberships_of_one_person(db: Database)
         assert (claimed.outcome, claimed.profile.usage_credits) == ("created", 800)
     with db.read_only() as session:
         assert legacy.status(session).left == 0
+
+
+@pytest.mark.parametrize("first_ended", [False, True])
+def test_two_rows_of_one_address_come_with_one_sign_in(db: Database, first_ended: bool) -> None:
+    """Both are the buyer's; of two that live support sees the one that does not count."""
+    ended = {"membership": "free", "status": "inactive"} if first_ended else {}
+    first = {"membership": "pro", "used_credits": 1, "updated_at": NOON} | ended
+    second = {"membership": "pro", "used_credits": 2, "updated_at": NOON - LATER}
+    for number, values in enumerate((first, second)):
+        held = {"whop_membership_id": f"mem_{number}", "usage_credits": 10}
+        add_profile(db, f"temp_{number}", email="old@example.com", **held, **values)
+    with db.unit_of_work(customer("user_a", "old@example.com")) as ctx:
+        profile = claims.sign_in(ctx).profile
+        assert (profile.membership, profile.usage_credits - profile.used_credits) == (
+            Membership.PRO,
+            8 if first_ended else 17,
+        )
+        assert {one.external_id for one in memberships.held(ctx.session, profile)} == {"mem_0", "mem_1"}
+    with db.read_only() as session:
+        assert legacy.status(session).left == 0
+        (row,) = session.query(PendingProfile)
+        assert row.claimed_by_user_id == "user_a"
+        assert session.query(ExtraPurchase).count() == (0 if first_ended else 1)
+        assert invariants.broken(session, now=db.clock()) == []
+
+
+def test_a_row_of_a_membership_that_is_held_already_stays_where_support_sees_it(db: Database) -> None:
+    add_profile(db, "temp_1", email="old@example.com", membership="pro", whop_membership_id="mem_1")
+    buy(db, "other@example.com", membership_id="mem_2")
+    with db.unit_of_work(customer("user_a", "old@example.com", "other@example.com")) as ctx:
+        claims.sign_in(ctx)
+    add_profile(db, "temp_2", email="old@example.com", membership="pro", whop_membership_id="mem_2")
+    with db.unit_of_work(OPERATOR) as ctx:
+        assert legacy.move(ctx) == 0
+        assert legacy.status(ctx.session).left == 1

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from time import monotonic, sleep
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from admin_app.context import Ctx
 from admin_app.db import Database
@@ -14,6 +15,7 @@ from admin_app.errors import Conflict, PlanMoved
 from admin_app.integrations.calendar_ports import CalcomBooking
 from admin_app.integrations.registry import Providers
 from admin_app.services import (
+    account_deletion,
     appointments,
     audit,
     bookings,
@@ -21,16 +23,27 @@ from admin_app.services import (
     flags,
     guest_resolution,
     holds,
+    invariants,
     owners,
     provider_calls,
+    purchases,
     switch_mails,
 )
 from admin_app.services.billing import customer_linking
 from admin_app.services.calendar_sync import CREATE, Calendars
 from admin_app.services.guest_resolution import Person
-from models import BookingSource, BookingStatus, CanceledBecause, ClientCustomer, SessionType
+from models import (
+    BookingSource,
+    BookingStatus,
+    CanceledBecause,
+    ClientCustomer,
+    PendingProfile,
+    PersonAddress,
+    Profile,
+    SessionType,
+)
 from tests.services.diary import Clock, appointment, held, meeting, offered, tomorrow
-from tests.services.factories import OPERATOR, SUPPORT, buy, customer
+from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, buy, customer, facts
 from tests.services.money import add_person
 from tests.services.switches import NOW, add_client, at, changes, off, on, state_of, turn
 
@@ -131,6 +144,68 @@ def test_somebody_signs_in_with_two_waiting_addresses_while_likely_owners_are_lo
 
     meanwhile(real_db, lambda ctx: owners.refresh_one(ctx, pending_profile_id=second), sign_in, look_again)
     assert outcomes == ["created"]
+
+
+def test_two_people_take_each_others_address_at_once(real_db: Database) -> None:
+    def take(who: str, emails: tuple[str, ...], together: Barrier) -> None:
+        together.wait()
+        with real_db.unit_of_work(customer(who, *emails)) as ctx:
+            claims.sign_in(ctx)
+
+    buy(real_db, "a@example.com", membership_id="mem_a")
+    with ThreadPoolExecutor(2) as crowd:
+        for turn_ in range(20):
+            held = ("a@example.com", "b@example.com") if turn_ % 2 else ("b@example.com", "a@example.com")
+            together = Barrier(2)
+            moves = [
+                crowd.submit(take, who, (email,), together)
+                for who, email in zip(("user_1", "user_2"), held, strict=True)
+            ]
+            for move in moves:
+                move.result(timeout=20)
+    with real_db.read_only() as session:
+        now = session.scalars(select(PersonAddress).where(PersonAddress.given_up_at.is_(None))).all()
+        assert {row.email: row.user_id for row in now} == {"a@example.com": "user_1", "b@example.com": "user_2"}
+        assert invariants.broken(session, now=real_db.clock()) == []
+
+
+def test_an_account_is_deleted_while_it_claims_and_the_purchase_waits_again(real_db: Database) -> None:
+    pending = buy(real_db, "gil@example.com")
+
+    def delete() -> None:
+        with real_db.unit_of_work(OPERATOR) as ctx:
+            assert account_deletion.let_go(ctx, user_id="user_gil")
+
+    with ThreadPoolExecutor(1) as crowd:
+        with real_db.unit_of_work(customer("user_gil", "gil@example.com")) as ctx:
+            assert claims.sign_in(ctx).outcome == "created"
+            deletion = crowd.submit(delete)
+            wait_until_blocked(real_db)
+        deletion.result(timeout=10)
+    with real_db.read_only() as session:
+        assert not session.get_one(PendingProfile, pending.id).claimed
+        assert session.get_one(Profile, "user_gil").account_deleted_at is not None
+
+
+def test_a_renewal_arrives_while_the_account_that_has_it_is_deleted(real_db: Database) -> None:
+    pending = buy(real_db, "gil@example.com")
+    with real_db.unit_of_work(customer("user_gil", "gil@example.com")) as ctx:
+        claims.sign_in(ctx)
+
+    def renew() -> None:
+        with real_db.unit_of_work(WHOP) as ctx:
+            purchases.record(ctx, facts("gil@example.com", occurred_at=NOON + timedelta(days=30)))
+
+    with ThreadPoolExecutor(1) as crowd:
+        with real_db.unit_of_work(OPERATOR) as ctx:
+            account_deletion.let_go(ctx, user_id="user_gil")
+            renewal = crowd.submit(renew)
+            wait_until_blocked(real_db)
+        renewal.result(timeout=10)
+    with real_db.read_only() as session:
+        waits = session.get_one(PendingProfile, pending.id)
+        assert (waits.claimed, waits.provider_event_at) == (False, NOON + timedelta(days=30))
+        assert invariants.broken(session, now=real_db.clock()) == []
 
 
 def test_a_look_for_likely_owners_waits_for_no_claim(real_db: Database) -> None:

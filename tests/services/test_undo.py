@@ -92,7 +92,7 @@ def test_a_merge_is_undone_to_exactly_the_rows_before(db: Database) -> None:
         provider_event_at=NOON,
     )
     was = state(before), state(pending_of(db, pending.id))
-    merge_id = staff_merge(db, pending.id, "user_a", usage_credits="profile", email="purchase")
+    merge_id = staff_merge(db, pending.id, "user_a", usage_credits="profile")
     assert state(profile_of(db, "user_a")) != was[0]
     undone(db, merge_id)
     assert (state(profile_of(db, "user_a")), state(pending_of(db, pending.id))) == was

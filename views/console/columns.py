@@ -58,6 +58,7 @@ AUDITED = {
     "organization": ("organizations", "Organization"),
     "payment": ("payments", "Payment"),
     "pending_profile": ("purchases", "Purchase"),
+    "person_address": ("person-addresses", "Address"),
     "practitioner": ("practitioners", "Practitioner"),
     "profile": ("profiles", "Profile"),
     "provider_call": ("provider-calls", "Call"),

@@ -46,6 +46,7 @@ GROUPS: tuple[Group, ...] = (
         (
             Item("Profiles", "/admin/profiles/", "id-badge-2", P.PROFILES_READ),
             Item("Users", "/admin/users/", "users", P.USERS_READ),
+            Item("Addresses", "/admin/person-addresses/", "mail", P.USERS_READ),
             Item("Clients", "/admin/clients/", "building-store", P.CLIENTS_READ),
             Item("Bulk runs", "/admin/bulk-runs/", "users", P.CLIENTS_READ),
             Item("Clients in runs", "/admin/bulk-items/", "list-search", P.CLIENTS_READ),

@@ -51,6 +51,7 @@ from views.console.sections.organizations import OrganizationsView
 from views.console.sections.past_due import PastDueView
 from views.console.sections.payments import PaymentsView
 from views.console.sections.pending_profiles import PendingProfilesView
+from views.console.sections.person_addresses import PersonAddressesView
 from views.console.sections.practitioners import PractitionersView
 from views.console.sections.profiles import ProfilesView
 from views.console.sections.provider_calls import ProviderCallCommandsView, ProviderCallsView
@@ -74,6 +75,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     MergesView,
     ProfilesView,
     UsersView,
+    PersonAddressesView,
     ClientsView,
     BulkRunsView,
     BulkItemsView,

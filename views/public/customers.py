@@ -2,7 +2,8 @@
 
 from admin_app.context import Customer
 from admin_app.errors import NotFound, NotSignedIn
-from admin_app.integrations.ports import ClerkPort, ClerkUser
+from admin_app.integrations.ports import ClerkPort
+from admin_app.services.users import customer_of
 from views.backdesk import backdesk
 
 _LONGEST_TOKEN = 20_000
@@ -31,13 +32,4 @@ def bearer_token(header: str) -> str:
 
 def customer(user_id: str, *, fresh: bool) -> Customer:
     """The customer with the addresses that the provider says are verified."""
-    person = clerk().user(user_id, fresh=fresh)
-    return Customer(
-        user_id=person.id, verified_emails=person.verified_emails, email=_main_email(person), name=person.name
-    )
-
-
-def _main_email(person: ClerkUser) -> str | None:
-    """The primary address if it is verified, else any verified one."""
-    verified = sorted((e for e in person.emails if e.verified), key=lambda e: not e.primary)
-    return verified[0].address if verified else None
+    return customer_of(clerk().user(user_id, fresh=fresh))

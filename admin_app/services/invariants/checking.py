@@ -6,13 +6,21 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.invariants import about_bookings, about_clients, about_money, about_people, about_work
+from admin_app.services.invariants import (
+    about_addresses,
+    about_bookings,
+    about_clients,
+    about_money,
+    about_people,
+    about_work,
+)
 from admin_app.services.invariants.rule import PATIENCE, Broken, Invariant, Moments
 
 # Who can do something about each kind; a rule may say so itself.
 _BY = (
     (about_work.INVARIANTS, Permission.FAILURES_SETTLE),
     (about_people.INVARIANTS, Permission.PURCHASES_CLAIM),
+    (about_addresses.INVARIANTS, Permission.PURCHASES_CLAIM),
     (about_money.INVARIANTS, Permission.REFUNDS_REQUEST),
     (about_clients.INVARIANTS, Permission.DRIFT_RUN),
     (about_bookings.INVARIANTS, Permission.BOOKINGS_MANAGE),

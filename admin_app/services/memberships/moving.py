@@ -179,6 +179,8 @@ def _refusal(found: Move) -> str | None:
         return "This account holds the membership already."
     if isinstance(found.target, PendingProfile) and found.target.claimed:
         return "The purchase that it came from is claimed. Move it to the account instead."
+    if isinstance(found.target, Profile) and found.target.account_deleted_at is not None:
+        return "The account that it came from was deleted at the sign-in provider."
     if found.target is None and not found.target_key.startswith("profile:"):
         return "The purchase that it came from was deleted."
     return None

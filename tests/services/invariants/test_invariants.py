@@ -67,6 +67,16 @@ BREAKS = {
     "columns-follow-memberships": "UPDATE pending_profiles SET billing_cycle_end = now()",
     "extra-purchases-listed": """
         INSERT INTO extra_purchases (user_id, replaced_membership_id) VALUES ('user_a', 'mem_gone')""",
+    "address-verified-for-one-person": """
+        DROP INDEX uq_person_addresses_verified;
+        INSERT INTO person_addresses (user_id, email, verified_at)
+        SELECT 'user_' || n, 'Shared@example.com', now() FROM generate_series(1, 2) n""",
+    "profile-shows-no-address-of-others": """
+        INSERT INTO users (open_id, provider_asked_at) VALUES ('user_b', now() + interval '1 hour');
+        INSERT INTO profiles (user_id, email) VALUES ('user_b', 'theirs@example.com');
+        INSERT INTO person_addresses (user_id, email, verified_at) VALUES ('user_c', 'theirs@example.com', now())""",
+    "deleted-account-holds-nothing": """
+        INSERT INTO profiles (user_id, membership, account_deleted_at) VALUES ('user_b', 'pro', now())""",
     "never-refunded-more-than-captured": """
         INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state)
         SELECT id, 1, 'eur', 'other', 'test', 'succeeded' FROM payments WHERE state = 'paid'""",

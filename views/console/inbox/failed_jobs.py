@@ -27,6 +27,7 @@ ROWS = 50
 # What each task is for, as the rest of the console calls it. What runs on a schedule is shown by its name.
 WORDS = {
     "ask_about_billing": "Ask Stripe about a client’s subscriptions",
+    "ask_about_person": "Ask Clerk about an account",
     "ask_about_subscription": "Ask Stripe about a subscription that is nobody’s yet",
     "ask_about_refund": "Ask Stripe about a refund",
     "compare_membership": "Compare a membership with Whop",

@@ -1,5 +1,8 @@
 """Profiles: what each account owns, legacy `temp_` rows included."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from admin_app.policies.permissions import Permission
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
 from views.console.base import ConsoleModelView, reads
@@ -10,7 +13,17 @@ from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
 MEMBERSHIP = Column("Membership", Profile.membership, "badge")
+DELETED = Column("Account deleted at the sign-in provider", Profile.account_deleted_at, "time")
 STATUS = Column("Status", Profile.status, "badge")
+
+
+def _attention(values: Mapping[str, Any]) -> str | None:
+    if values["account_deleted_at"] is None:
+        return None
+    return (
+        "This account was deleted at the sign-in provider. What it held waits for its person, who gets it when they "
+        "sign in with another account that has the same verified address."
+    )
 
 
 class ProfilesView(ConsoleModelView):
@@ -40,6 +53,7 @@ class ProfilesView(ConsoleModelView):
             Choice.of("status", "Status", Profile.status, MembershipStatus),
             Choice.of("provider", "Paid through", Profile.payment_provider, PaymentProvider),
             Choice.of("plan", "Plan", Profile.plan_duration, PlanDuration),
+            YesNo("deleted", "Account deleted", Profile.account_deleted_at.is_not(None)),
             YesNo("legacy", "Legacy row", Profile.user_id.startswith(LEGACY_PREFIX, autoescape=True)),
             Days("made", "Made", Profile.created_at),
             Exactly("email", "E-mail", Profile.email),
@@ -68,6 +82,7 @@ class ProfilesView(ConsoleModelView):
                     Column("Account", Profile.user_id, "code"),
                     Column("E-mail", Profile.email),
                     Column("Name", Profile.name),
+                    DELETED,
                 ),
             ),
             Group(
@@ -104,6 +119,7 @@ class ProfilesView(ConsoleModelView):
             ),
         ),
         related=(
+            Related("Addresses", "person-addresses", "account", Profile.user_id),
             Related("Memberships", "memberships", "account", Profile.user_id),
             Related("Credits granted", "credit-renewals", "account", Profile.user_id),
             Related("Purchases claimed", "pending-profiles", "claimed_by", Profile.user_id),
@@ -114,4 +130,5 @@ class ProfilesView(ConsoleModelView):
             Related("Provider events of this membership", "webhook-events", "subject", Profile.whop_membership_id),
         ),
         audited_as="profile",
+        attention=_attention,
     )

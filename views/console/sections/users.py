@@ -56,10 +56,12 @@ class UsersView(ConsoleModelView):
                     Column("Open id", User.open_id, "code"),
                     Column("First seen", User.created_at, "time"),
                     Column("Last signed in", User.last_signed_in, "time"),
+                    Column("Asked the sign-in provider", User.provider_asked_at, "time"),
                 ),
             ),
         ),
         related=(
+            Related("Addresses", "person-addresses", "account", User.open_id),
             Related("Profile of this account", "profiles", "account", User.open_id),
             Related("Profiles with this e-mail", "profiles", "email", User.email),
             Related("Purchases under this e-mail", "pending-profiles", "email", User.email),

@@ -1,0 +1,28 @@
+"""Asks the identity provider about one account, because somebody else has one of its addresses by now."""
+
+from admin_app.context import Job
+from admin_app.errors import NotSignedIn
+from admin_app.integrations import deadline
+from admin_app.integrations.ports import ClerkUser
+from admin_app.jobs.bench import Bench
+from admin_app.services import account_deletion, clerk_events
+
+ACTOR = Job("ask_about_person")
+
+
+@deadline.short_task
+def ask(bench: Bench, user_id: str) -> None:
+    """Take in who the person is now, or have an account that is gone let go; nothing where nobody can be asked."""
+    clerk = bench.providers.clerk
+    if clerk is None or not clerk.knows_people:
+        return
+    try:
+        person: ClerkUser | None = clerk.user(user_id, fresh=True)
+    except NotSignedIn:
+        person = None
+    with bench.db.unit_of_work(ACTOR) as ctx:
+        if person is None:
+            account_deletion.let_go(ctx, user_id=user_id)
+        else:
+            # It takes nothing from whoever verified an address later: two who take turns would never come to an end.
+            clerk_events.take_in(ctx, person, since=person.created_at or ctx.now, takes_over=False)
