@@ -170,11 +170,11 @@ class Model:
             or pending["email"] != row["email"]
         ):
             return
-        other = next((one for one in self.pendings.values() if one["email"] == email), None)
-        if other is None:
+        holder = self.holder_at(email)
+        if holder is None:
             pending["email"] = email
-        elif not other["claimed_by"]:
-            row["holder"] = other["id"]
+        else:
+            row["holder"] = holder
 
     @staticmethod
     def is_older(row: Row, at: int, *, purchase: bool) -> bool:
