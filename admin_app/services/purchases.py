@@ -51,6 +51,8 @@ def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
     _ask_where_no_order(ctx, row, facts, **told)
     if news.is_older(row, facts, purchase=True):
         return _fill_in(ctx, row, holder, facts)
+    if facts.ignored_because is not None or _stays_ignored(row, facts):
+        return _lose(ctx, row, holder, facts)
     _pay(ctx, row, holder, facts, is_new=False)
     return Applied.DONE
 
@@ -160,6 +162,16 @@ def _ignore(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> A
     because = facts.ignored_because or row.ignored_because
     put(ctx, row, **values, ignored_because=because, ignored_at=row.ignored_at or ctx.now)
     ctx.session.flush()
+    return Applied.IGNORED
+
+
+def _lose(ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFacts) -> Applied:
+    """It changed to what makes nobody pro: its holder keeps it, has nothing by it, and is pro again when it does."""
+    rows = memberships.of(ctx, holder)
+    before = row.ignored_because
+    _ignore(ctx, row, facts)
+    own = [Change("ignored_because", before, row.ignored_because)] if before != row.ignored_because else []
+    _tell(ctx, "purchase.ended", holder, [row], own, memberships.settle(ctx, holder, rows))
     return Applied.IGNORED
 
 

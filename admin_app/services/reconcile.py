@@ -14,6 +14,7 @@ from admin_app.services.memberships.rows import DELETED
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState
 from models.memberships import ProviderMembership
+from models.people import MembershipStatus
 
 DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
@@ -41,32 +42,35 @@ def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = N
         return Outcome.DELETED_BY_STAFF
     if pro_rules.of(ctx.session).ignored_because(membership) is not None:
         if membership.status == "active":
-            purchases.record(ctx, _ignored(ctx, membership, as_of or ctx.now))
+            purchases.record(ctx, _facts(ctx, membership, as_of or ctx.now))
         return Outcome.IGNORED
     if membership.status == "inactive":
         return Outcome.ENDED_UNSEEN  # came and went: there is nothing left to claim
     return _receive(ctx, membership, since)
 
 
-def _ignored(ctx: Ctx, membership: WhopMembership, as_of: datetime) -> PurchaseFacts:
+def _facts(ctx: Ctx, membership: WhopMembership, as_of: datetime) -> PurchaseFacts:
     because = pro_rules.of(ctx.session).ignored_because(membership)
     return PurchaseFacts.of(membership, occurred_at=as_of, ignored_because=because)
 
 
 def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> Outcome:
-    facts = PurchaseFacts.of(membership, occurred_at=as_of)
+    facts = _facts(ctx, membership, as_of)
     is_stale = membership.period_end is not None and membership.period_end != row.period_end
     if facts.is_for_ever:
         is_stale = row.period_end is not None or row.rhythm not in ENDLESS
+    is_ignored = facts.ignored_because is not None
     if membership.status == "inactive":
-        applied = purchases.end(ctx, facts) if row.is_live else None
-    elif not row.is_live or is_stale or _has_another_buyer(row, membership):
+        applied = purchases.end(ctx, facts) if row.status is MembershipStatus.ACTIVE else None
+    elif is_ignored and row.ignored_because is not None:
+        applied = None
+    elif is_ignored or not row.is_live or is_stale or _has_another_buyer(row, membership):
         applied = purchases.record(ctx, facts)
     elif membership.cancel_at_period_end != row.cancel_at_period_end:
         applied = purchases.set_cancellation(ctx, facts)
     else:
         applied = None
-    return Outcome.UPDATED if applied is Applied.DONE else Outcome.KNOWN
+    return Outcome.UPDATED if applied in (Applied.DONE, Applied.IGNORED) else Outcome.KNOWN
 
 
 def _has_another_buyer(row: ProviderMembership, membership: WhopMembership) -> bool:

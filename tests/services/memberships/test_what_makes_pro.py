@@ -1,5 +1,6 @@
 """What Whop sells in all its rhythms, and what of it makes somebody pro."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,13 +8,16 @@ import pytest
 
 from admin_app.context import PRO_PRODUCTS
 from admin_app.db import Database
-from admin_app.services import claims, invariants, pending_profiles, purchases
+from admin_app.integrations.ports import WhopMembership
+from admin_app.services import claims, invariants, pending_profiles, purchases, reconcile
+from admin_app.services.reconcile import Outcome
 from models import (
     EventState,
     Membership,
     MembershipStatus,
     PendingProfile,
     PlanDuration,
+    Profile,
     ProviderMembership,
     Rhythm,
 )
@@ -164,3 +168,82 @@ def test_a_deleted_purchase_that_is_paid_again_has_its_credits(db: Database) -> 
         deleted_at = ctx.now
     again = buy(db, occurred_at=deleted_at + DAY)
     assert (again.usage_credits, again.used_credits) == (1000, 0)
+
+
+FREE_PLAN = {"id": "plan_free", "plan_type": "renewal", "billing_period": 30, "initial_price": 0, "renewal_price": 0}
+PAID_PLAN = {"id": "plan_paid", "plan_type": "renewal", "billing_period": 30, "initial_price": 20, "renewal_price": 20}
+
+
+def test_a_member_who_changes_to_a_free_plan_is_pro_no_more_and_again_when_it_is_paid(db: Database) -> None:
+    deliver(db, activated(plan=PAID_PLAN), "one")
+    with db.unit_of_work(customer("user_a", BUYER["email"])) as ctx:
+        assert claims.sign_in(ctx).profile.membership is Membership.PRO
+    assert deliver(db, activated(at=NOON + DAY, plan=FREE_PLAN), "two") is EventState.IGNORED
+    assert state_of(db) == (Membership.FREE, "user_a", "its plan costs nothing")
+    # what does not say what was bought, and what is older, change nothing about that
+    assert deliver(db, deliveries.payment(NOON + 2 * DAY, user=BUYER), "three") is EventState.IGNORED
+    assert deliver(db, activated(at=NOON + DAY / 2, plan=PAID_PLAN), "late") is not EventState.PARKED
+    assert state_of(db) == (Membership.FREE, "user_a", "its plan costs nothing")
+    assert deliver(db, activated(at=NOON + 3 * DAY, plan=PAID_PLAN), "four") is EventState.PROCESSED
+    assert state_of(db) == (Membership.PRO, "user_a", None)
+    with db.read_only() as session:
+        assert session.get_one(Profile, "user_a").usage_credits == 1000  # the period's, once
+        assert invariants.broken(session, now=db.clock()) == []
+
+
+def test_a_purchase_that_becomes_free_before_it_is_claimed_makes_nobody_pro(db: Database) -> None:
+    deliver(db, activated(plan=PAID_PLAN), "one")
+    deliver(db, activated(at=NOON + DAY, plan=FREE_PLAN), "two")
+    with db.unit_of_work(customer("user_a", BUYER["email"])) as ctx:
+        claimed = claims.sign_in(ctx).profile
+        assert (claimed.membership, claimed.usage_credits) == (Membership.FREE, 0)
+    deliver(db, activated(at=NOON + 3 * DAY, plan=PAID_PLAN), "three")
+    with db.read_only() as session:
+        profile = session.get_one(Profile, "user_a")
+        assert (profile.membership, profile.usage_credits) == (Membership.PRO, 1000)
+
+
+def test_a_comparison_sees_the_change_to_a_free_plan_once_and_the_change_back(db: Database) -> None:
+    deliver(db, activated(plan=PAID_PLAN), "one")
+    with db.unit_of_work(customer("user_a", BUYER["email"])) as ctx:
+        claims.sign_in(ctx)
+    there = WhopMembership(
+        id="mem_1",
+        user_id=None,
+        member_id=None,
+        email=BUYER["email"],
+        name=None,
+        status="active",
+        plan_duration="monthly",
+        period_start=NOON,
+        period_end=NOON + 30 * DAY,
+        cancel_at_period_end=False,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+    for price, outcome, again in ((0, Outcome.UPDATED, Outcome.KNOWN), (2000, Outcome.UPDATED, Outcome.KNOWN)):
+        asked = replace(there, price=price, plan_id=f"plan_{price}")
+        for expected in (outcome, again):
+            with db.unit_of_work(WHOP) as ctx:
+                assert reconcile.bring_in(ctx, membership=asked, as_of=NOON + 2 * DAY) is expected
+    assert state_of(db) == (Membership.PRO, "user_a", None)
+
+
+def state_of(db: Database) -> tuple[Membership, str | None, str | None]:
+    (row,) = rows(db)
+    with db.read_only() as session:
+        return session.get_one(Profile, "user_a").membership, row.profile_user_id, row.ignored_because
+
+
+def test_the_buyer_corrects_the_address_to_one_that_somebody_has_verified(db: Database) -> None:
+    """It is theirs at once, as a purchase under that address would be."""
+    with db.unit_of_work(customer("user_new", "jane@example.com")) as ctx:
+        assert claims.sign_in(ctx).outcome == "none"
+    buy(db, "jnae@example.com")
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts("jane@example.com", occurred_at=NOON + DAY))
+    (row,) = rows(db)
+    with db.read_only() as session:
+        profile = session.get_one(Profile, "user_new")
+        assert (row.profile_user_id, profile.membership, profile.usage_credits) == ("user_new", Membership.PRO, 1000)
+        assert invariants.broken(session, now=db.clock()) == []
