@@ -212,7 +212,7 @@ class ExtraPurchase(Base):
     """A purchase of someone who already is pro: support decides what to do with it.
 
     Either it waits as a pending profile, or it is the membership `replaced_membership_id` that the account holds beside
-    the one that counts. What support decided about memberships stands while the account's live ones are those of
+    the one that counts. What support decided stands while the live ones, of account or purchase, are those of
     `decided_about`.
     """
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable
@@ -22,11 +21,11 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, claim_links, holders, identities, legacy, memberships, merge_fields, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
-from admin_app.services.memberships import credits
+from admin_app.services.memberships import credits, extras
 from admin_app.services.memberships.rows import basis, hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED, Sides
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
-from admin_app.services.records import extra_key, membership_keys, merge_key, pending_key, profile_key
+from admin_app.services.records import membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
 from models.memberships import ProviderMembership
 from models.merges import Merge, MergeKind
@@ -230,7 +229,7 @@ def _settle(
     if pending.claimed:
         return _claimed_before(ctx, pending, owner)
     if profile is not None and profile.membership is Membership.PRO and not by_staff:
-        _note_extra(ctx, pending, owner)
+        extras.note_purchase(ctx, pending, owner.user_id)
         return ClaimResult("already_pro", profile)
     own = memberships.of(ctx, profile) if profile is not None else []
     sides = merge_fields.sides(ctx.session, pending, profile, owner)
@@ -375,20 +374,3 @@ def _ensure_profile(ctx: Ctx, owner: Owner) -> Profile:
         told = {"user_id": profile.user_id}
         audit.record(ctx, "profile.email_known", records=[profile_key(profile)], changes=changes, facts=told)
     return profile
-
-
-def _note_extra(ctx: Ctx, pending: PendingProfile, owner: Owner) -> None:
-    """A purchase of someone already pro changes nothing and goes to the worklist, once."""
-    noted = ctx.session.scalar(
-        insert(ExtraPurchase)
-        .values(pending_profile_id=pending.id, user_id=owner.user_id, noted_at=ctx.now)
-        .on_conflict_do_nothing()
-        .returning(ExtraPurchase.id)
-    )
-    if noted is not None:
-        audit.record(
-            ctx,
-            "purchase.extra",
-            records=[pending_key(pending), profile_key(owner.user_id), extra_key(noted)],
-            facts={"user_id": owner.user_id},
-        )

@@ -149,7 +149,9 @@ def delete(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str) -> Non
 
 
 def _decided_about(ctx: Ctx, extra: ExtraPurchase) -> str | None:
-    """The account's live memberships: the decision stands while they are these."""
+    """The live memberships of the account, or those that wait: the decision stands while they are these."""
+    if extra.pending_profile_id is not None:
+        return extras.waiting(ctx, ctx.session.get_one(PendingProfile, extra.pending_profile_id))
     profile = ctx.session.get(Profile, extra.user_id) if extra.replaced_membership_id else None
     return extras.live_ones(memberships.held(ctx.session, profile)) if profile is not None else None
 

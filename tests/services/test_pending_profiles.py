@@ -151,3 +151,25 @@ def test_an_extra_purchase_is_settled_once_with_what_was_done(db: Database) -> N
         pending_profiles.settle_extra(ctx, extra_id=extra_id, resolution="refunded", reason="asked")
     with db.read_only() as session:
         assert "settled the extra purchase" in audit.history(session, "profile:user_a")[0].sentence
+
+
+def test_what_support_decided_on_a_waiting_purchase_is_asked_again_when_more_waits_in_it(db: Database) -> None:
+    add_profile(db, "user_a", email="a@example.com", membership="pro")
+    pending = buy(db)
+
+    def come_by_link() -> list[tuple[str, str | None]]:
+        with_link(db, pending.id)
+        with db.unit_of_work(customer("user_a", "a@example.com")) as ctx:
+            assert claims.claim_by_token(ctx, token="secret-link").outcome == "already_pro"
+        with db.read_only() as session:
+            return [(one.user_id, one.resolution) for one in session.query(ExtraPurchase)]
+
+    assert come_by_link() == [("user_a", None)]
+    with db.unit_of_work(SUPPORT) as ctx:
+        extra_id = ctx.session.query(ExtraPurchase).one().id
+        pending_profiles.settle_extra(ctx, extra_id=extra_id, resolution="kept", reason="asked")
+    assert come_by_link() == [("user_a", "kept")]
+    buy(db, membership_id="mem_2")
+    assert come_by_link() == [("user_a", None)]
+    with db.read_only() as session:
+        assert audit.history(session, f"pending_profile:{pending.id}")[0].event == "purchase.extra"

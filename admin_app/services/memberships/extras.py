@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.services import audit
 from admin_app.services.memberships.order import serving
-from admin_app.services.records import extra_key, membership_key, profile_key
+from admin_app.services.memberships.rows import held
+from admin_app.services.records import extra_key, membership_key, pending_key, profile_key
 from models.memberships import ProviderMembership
-from models.people import ExtraPurchase, Profile
+from models.people import ExtraPurchase, PendingProfile, Profile
 
 ENDED = "the provider ended it"
 NOT_BESIDE = "it is not held beside another any more"
@@ -45,6 +46,34 @@ def see_to(ctx: Ctx, profile: Profile, rows: Sequence[ProviderMembership]) -> No
             _close(ctx, item, ENDED if item.replaced_membership_id in over else NOT_BESIDE)
 
 
+def note_purchase(ctx: Ctx, pending: PendingProfile, user_id: str) -> None:
+    """A purchase that waits for somebody who is pro already is an item; decided on, until it holds something else."""
+    item = ctx.session.scalar(
+        select(ExtraPurchase).where(ExtraPurchase.pending_profile_id == pending.id).with_for_update()
+    )
+    if item is None:
+        item = ExtraPurchase(pending_profile_id=pending.id, user_id=user_id, noted_at=ctx.now, version=1)
+        ctx.session.add(item)
+    elif item.user_id == user_id and (item.resolved_at is None or item.decided_about in (None, waiting(ctx, pending))):
+        return
+    else:
+        _ask_again(ctx, item, user_id)
+    ctx.session.flush()
+    records = [pending_key(pending), profile_key(user_id), extra_key(item.id)]
+    audit.record(ctx, "purchase.extra", records=records, facts={"user_id": user_id})
+
+
+def waiting(ctx: Ctx, pending: PendingProfile) -> str:
+    """The set of live memberships that waits with the purchase, as it is kept with a decision."""
+    return live_ones(held(ctx.session, pending))
+
+
+def _ask_again(ctx: Ctx, item: ExtraPurchase, user_id: str) -> None:
+    item.user_id, item.noted_at = user_id, ctx.now
+    item.resolved_at = item.resolved_by = item.resolution = item.decided_about = None
+    item.version += 1
+
+
 def _items(session: Session, profile: Profile, names: Sequence[str]) -> Sequence[ExtraPurchase]:
     mine = (ExtraPurchase.user_id == profile.user_id) & ExtraPurchase.replaced_membership_id.is_not(None)
     found = select(ExtraPurchase).where(mine | ExtraPurchase.replaced_membership_id.in_(names))
@@ -58,9 +87,7 @@ def _open(ctx: Ctx, profile: Profile, name: str, item: ExtraPurchase | None) -> 
         item = ExtraPurchase(user_id=profile.user_id, replaced_membership_id=name, noted_at=ctx.now, version=1)
         ctx.session.add(item)
     else:
-        item.user_id, item.noted_at = profile.user_id, ctx.now
-        item.resolved_at = item.resolved_by = item.resolution = item.decided_about = None
-        item.version += 1
+        _ask_again(ctx, item, profile.user_id)
     ctx.session.flush()
     audit.record(
         ctx,

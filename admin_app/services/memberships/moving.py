@@ -26,7 +26,10 @@ GONE = "This membership is not here any more."
 
 @dataclass(frozen=True)
 class Move:
-    """A membership, who holds it, who gets it (None: an account without a profile yet), and what each has besides."""
+    """A membership, who holds it, who gets it (None: an account without a profile yet), and what each has besides.
+
+    `has_credits`: it is live, or over within a period that had its credits and brings none when it is paid again.
+    """
 
     row: ProviderMembership
     former: Holder | None
@@ -34,18 +37,19 @@ class Move:
     target_key: str
     keeps: Sequence[ProviderMembership]
     has: Sequence[ProviderMembership]
+    has_credits: bool
 
 
 def plan_move(ctx: Ctx, *, membership_id: int, user_id: str) -> Plan:
     """What giving the membership to this account would change on both sides."""
     require(ctx, Permission.PURCHASES_READ)
-    return _plan(_found(ctx.session, membership_id, _account_key(ctx.session, user_id)))
+    return _plan(_found(ctx, membership_id, _account_key(ctx.session, user_id)))
 
 
 def plan_back(ctx: Ctx, *, membership_id: int) -> Plan:
     """What giving it back to whoever it was moved from would change."""
     require(ctx, Permission.PURCHASES_READ)
-    return _plan(_found(ctx.session, membership_id, _former_key(ctx.session, membership_id)))
+    return _plan(_found(ctx, membership_id, _former_key(ctx.session, membership_id)))
 
 
 def move(ctx: Ctx, *, membership_id: int, user_id: str, reason: str, shown: str) -> ProviderMembership:
@@ -76,7 +80,7 @@ def _former_key(session: Session, membership_id: int) -> str:
 def _move(ctx: Ctx, membership_id: int, target_key: str, reason: str, shown: str) -> ProviderMembership:
     reason = require_reason(reason)
     _lock(ctx, membership_id, target_key)
-    found = _found(ctx.session, membership_id, target_key)
+    found = _found(ctx, membership_id, target_key)
     plan = _plan(found)
     if plan.refusal:
         raise Conflict(plan.refusal)
@@ -136,7 +140,8 @@ def _key(holder: Holder | None) -> str | None:
     return memberships.key(holder) if holder is not None else None
 
 
-def _found(session: Session, membership_id: int, target_key: str) -> Move:
+def _found(ctx: Ctx, membership_id: int, target_key: str) -> Move:
+    session = ctx.session
     row = session.get(ProviderMembership, membership_id)
     if row is None:
         raise NotFound(GONE)
@@ -144,7 +149,8 @@ def _found(session: Session, membership_id: int, target_key: str) -> Move:
     target = _holder(session, target_key)
     keeps = [one for one in memberships.seen(session, former) if one.id != row.id] if former is not None else []
     has = [one for one in memberships.seen(session, target) if one.id != row.id] if target is not None else []
-    return Move(row, former, target, target_key, keeps, has)
+    has_credits = row.is_live or (row.next_credits_at is not None and row.next_credits_at > ctx.now)
+    return Move(row, former, target, target_key, keeps, has, has_credits)
 
 
 def _holder(session: Session, key: str | None) -> Holder | None:
@@ -212,14 +218,18 @@ def _lines(
 def _credits(found: Move) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the new holder's and the former one's credits are then: what is left goes along, what was used stays."""
     former, target = found.former, found.target
-    if not found.row.is_live or former is None:
+    if not found.has_credits or former is None:
         return {}, {}
     left = _left(former)
     kept = min(left, CREDITS * sum(row.is_live for row in found.keeps))
     along = min(left - kept, CREDITS)
     used = former.used_credits or 0
+    taken = {"usage_credits": used + kept, "used_credits": used}
+    if not found.row.is_live:
+        has = (target.usage_credits or 0, target.used_credits or 0) if target is not None else (0, 0)
+        return {"usage_credits": has[0] + along, "used_credits": has[1]}, taken
     own = min(_left(target), CREDITS * sum(row.is_live for row in found.has)) if target is not None else 0
-    return {"usage_credits": own + along, "used_credits": 0}, {"usage_credits": used + kept, "used_credits": used}
+    return {"usage_credits": own + along, "used_credits": 0}, taken
 
 
 def _left(holder: Holder) -> int:

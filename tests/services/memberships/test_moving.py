@@ -119,6 +119,32 @@ def test_from_a_purchase_that_waits_and_back_to_it(db: Database) -> None:
         assert session.query(PendingProfile).count() == 1
 
 
+def test_what_has_ended_takes_the_credits_of_its_period_along_and_brings_none_when_it_is_paid_again(
+    db: Database,
+) -> None:
+    claimed(db)
+    add_profile(db, "user_b", email="b@example.com", usage_credits=50, used_credits=20)
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.end(ctx, facts(occurred_at=NOON + LATER))
+    moved(db, "user_b")
+    assert seen(db, "user_a") == (Membership.FREE, None, 300, 300)
+    assert seen(db, "user_b") == (Membership.FREE, "mem_1", 750, 20)
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts(occurred_at=NOON + 2 * LATER))
+    assert seen(db, "user_b") == (Membership.PRO, "mem_1", 750, 20)
+
+
+def test_what_ended_long_ago_takes_nothing_along(db: Database) -> None:
+    claimed(db)
+    add_profile(db, "user_b", email="b@example.com")
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.end(ctx, facts(occurred_at=NOON + LATER))
+        ctx.session.query(ProviderMembership).one().next_credits_at = NOON
+    moved(db, "user_b")
+    assert seen(db, "user_a") == (Membership.FREE, None, 1000, 300)
+    assert seen(db, "user_b") == (Membership.FREE, "mem_1", 0, 0)
+
+
 def test_what_is_refused(db: Database) -> None:
     claimed(db)
     add_profile(db, "user_b", email="b@example.com")
