@@ -68,6 +68,8 @@ def _renew(ctx: Ctx, profile: Profile) -> bool:
     rows = memberships.of(ctx, profile)
     if not rows:
         return False  # its columns name what another account holds: a rule says so, and nothing is taken away
+    for row in rows:
+        memberships.catch_up(ctx, profile, row)
     had = {name: getattr(profile, name) for name in ("usage_credits", "used_credits")}
     periods: list[datetime] = []
     for row in rows:

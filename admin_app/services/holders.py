@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import legacy, person_addresses, waiting_again
+from admin_app.services import legacy, memberships, person_addresses, waiting_again
 from admin_app.services.memberships.rows import Holder, as_in_columns, assign, by_id, key, of
 from admin_app.services.records import lock_names
 from models.memberships import ProviderMembership
@@ -51,7 +51,10 @@ def of_membership(
             return None, None
         of(ctx, holder)
         row = by_id(ctx.session, provider, membership_id)
-    return row, _locked_holder(ctx, row) if row is not None else None
+    holder = _locked_holder(ctx, row) if row is not None else None
+    if row is not None and holder is not None:
+        memberships.catch_up(ctx, holder, row)
+    return row, holder
 
 
 def _by_columns(ctx: Ctx, membership_id: str, provider: PaymentProvider) -> Holder | None:

@@ -120,6 +120,8 @@ def _receive(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> 
         _create_pending(ctx, row, facts)
         return Applied.DONE
     rows = memberships.of(ctx, holder)
+    for one in rows:
+        memberships.catch_up(ctx, holder, one)
     nameless = next((one for one in rows if one.external_id is None and one.provider is facts.provider), None)
     if row is None and nameless is not None:
         # Known so far without its id: the earlier system gave it. Its name is known now.

@@ -5,7 +5,7 @@ ends with `settle`, which writes the columns of its holder; `serving` says which
 """
 
 from admin_app.services.memberships.credits import CREDIT_PERIOD, CREDITS
-from admin_app.services.memberships.deriving import LINKED, derived, settle
+from admin_app.services.memberships.deriving import LINKED, catch_up, derived, settle
 from admin_app.services.memberships.order import serving
 from admin_app.services.memberships.rows import Holder, as_unclaimed, assign, held, key, of, seen
 
@@ -16,6 +16,7 @@ __all__ = [
     "Holder",
     "as_unclaimed",
     "assign",
+    "catch_up",
     "derived",
     "held",
     "key",

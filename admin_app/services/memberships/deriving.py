@@ -9,7 +9,7 @@ from admin_app.context import Ctx
 from admin_app.services.audit import Change
 from admin_app.services.memberships import extras
 from admin_app.services.memberships.order import serving
-from admin_app.services.memberships.rows import Holder, assign, plan_duration
+from admin_app.services.memberships.rows import Holder, assign, plan_duration, put
 from models.memberships import ProviderMembership
 from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, Profile
 
@@ -57,6 +57,29 @@ def _of_none(holder: Holder | None) -> dict[str, Any]:
         return free | {"status": MembershipStatus.INACTIVE}
     was_pro = holder is None or holder.membership is Membership.PRO
     return free | {"payment_provider": None} | ({"status": MembershipStatus.ACTIVE} if was_pro else {})
+
+
+def catch_up(ctx: Ctx, holder: Holder, row: ProviderMembership) -> None:
+    """Let a membership say what its locked holder's columns say, where somebody who knows no rows wrote them since.
+
+    Before anything else is changed: then they may only differ by that. What the columns leave open stays as it is.
+    """
+    is_whop = row.provider is PaymentProvider.WHOP
+    named = holder.whop_membership_id if is_whop else holder.stripe_subscription_id
+    if row.external_id != named or row.provider is not holder.payment_provider or row.ignored_because is not None:
+        return
+    if isinstance(holder, PendingProfile) and holder.claimed:
+        return
+    live = holder.membership is Membership.PRO and holder.status is not MembershipStatus.INACTIVE
+    told = {
+        "status": MembershipStatus.ACTIVE if live else MembershipStatus.INACTIVE,
+        "period_start": holder.billing_cycle_start,
+        "period_end": holder.billing_cycle_end,
+        "next_credits_at": holder.next_credit_renewal,
+        "cancel_at_period_end": holder.cancel_at_period_end,
+        "provider_event_at": holder.provider_event_at,
+    }
+    put(ctx, row, **{name: value for name, value in told.items() if value is not None})
 
 
 def settle(ctx: Ctx, holder: Holder, rows: Sequence[ProviderMembership], **more: object) -> list[Change]:

@@ -1,12 +1,15 @@
 """What the earlier system, or a process of before, wrote in the columns alone, after the rows were there."""
 
 from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import update
 
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.services import claims, credit_renewals, invariants, legacy, memberships, purchases
 from admin_app.services.memberships.rows import by_id
-from models import Membership, PaymentProvider, PendingProfile, Profile
+from models import Membership, MembershipStatus, PaymentProvider, PendingProfile, Profile
 from tests.services.factories import NOON, OPERATOR, WHOP, add_profile, buy, customer, facts, profile_of
 
 LINKED = ("payment_provider", "whop_user_id", "whop_membership_id", "plan_duration", "billing_cycle_start",
@@ -69,6 +72,67 @@ def test_its_end_and_its_renewal_are_the_accounts(db: Database) -> None:
     profile = profile_of(db, "user_a")
     assert profile is not None
     assert profile.membership is Membership.FREE
+
+
+def member(db: Database) -> None:
+    buy(db)
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        claims.sign_in(ctx)
+
+
+def write(db: Database, **values: Any) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.execute(update(Profile).where(Profile.user_id == "user_a").values(**values))
+
+
+def credits_of(db: Database) -> tuple[int, int]:
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    return profile.usage_credits, profile.used_credits
+
+
+def test_credits_that_were_granted_there_are_not_granted_again(db: Database) -> None:
+    member(db)
+    write(db, next_credit_renewal=NOON + timedelta(days=56), billing_cycle_end=NOON + timedelta(days=60))
+    write(db, used_credits=600)
+    renewed(db, 29)
+    assert credits_of(db) == (1000, 600)
+    renewed(db, 56, "user_a")
+    assert credits_of(db) == (1000, 0)
+
+
+def test_credits_that_are_due_there_come_once(db: Database) -> None:
+    member(db)
+    write(db, next_credit_renewal=NOON + timedelta(days=1), used_credits=600)
+    renewed(db, 2, "user_a")
+    assert credits_of(db) == (1000, 0)
+    write(db, used_credits=10)
+    renewed(db, 3)
+    assert credits_of(db) == (1000, 10)
+
+
+def test_an_end_that_was_noted_there_stands_against_older_news(db: Database) -> None:
+    member(db)
+    at = NOON + timedelta(days=2)
+    write(db, membership=Membership.FREE, status=MembershipStatus.INACTIVE, provider_event_at=at)
+    with db.unit_of_work(WHOP) as ctx:
+        assert purchases.record(ctx, facts(occurred_at=NOON + timedelta(days=1))) is not purchases.Applied.DONE
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert profile.membership is Membership.FREE
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts(occurred_at=NOON + timedelta(days=3)))
+    assert names_of_what_is_broken(db) == set()
+
+
+def test_another_purchase_of_theirs_leaves_what_was_written_there(db: Database) -> None:
+    member(db)
+    write(db, billing_cycle_end=NOON + timedelta(days=400))
+    buy(db, membership_id="mem_2")
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    assert (profile.whop_membership_id, profile.billing_cycle_end) == ("mem_1", NOON + timedelta(days=400))
+    assert names_of_what_is_broken(db) == set()
 
 
 def test_two_accounts_that_name_one_membership_keep_what_they_have_and_a_rule_says_so(db: Database) -> None:
