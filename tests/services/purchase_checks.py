@@ -20,8 +20,8 @@ EMAILS = [f"{name}@example.com" for name in ("ada", "bob", "cleo", "dora")]
 MEMBERSHIPS = {f"mem_{n}": EMAILS[n % len(EMAILS)] for n in range(6)}
 
 
-class Checked(RuleBasedStateMachine):
-    """The real database of one example beside the model of it."""
+class Watched(RuleBasedStateMachine):
+    """The real database of one example, and what must hold in it whatever was done."""
 
     engine: Engine
 
@@ -30,29 +30,24 @@ class Checked(RuleBasedStateMachine):
         self.connection = self.engine.connect()
         self.outer = self.connection.begin()
         self.db = Database(self.connection, clock=self.clock, join_transaction_mode="create_savepoint")  # type: ignore[arg-type]
-        self.model = Model()
-        self.buyers = dict(MEMBERSHIPS)
-        self.told: list[tuple[str, str, int]] = []
+        self.minutes = 0
         self.versions: dict[str, Any] = {}
         self.entries = 0
-        self.legacy_names: set[str] = set()
-        self.given = 30  # what the earlier system gave
+        self.replayed: dict[str, Any] = {}
+        self.given = 0  # credits that no period gave
 
     def teardown(self) -> None:
         self.outer.rollback()
         self.connection.close()
 
     def clock(self) -> datetime:
-        return NOON + timedelta(minutes=self.model.now)
+        return NOON + timedelta(minutes=self.minutes)
 
     def tick(self) -> int:
-        self.model.now += 1
-        return self.model.now
+        self.minutes += 1
+        return self.minutes
 
     # -- looking -------------------------------------------------------------------------------------------------
-
-    def open(self) -> list[Row]:
-        return [row for row in self.model.pendings.values() if not row["claimed_by"]]
 
     def signed_in(self) -> set[str]:
         return set(self.column(User.open_id))
@@ -69,48 +64,11 @@ class Checked(RuleBasedStateMachine):
         with self.db.read_only() as session:
             return session.get(model, key)
 
-    def ids(self) -> dict[int, int]:
-        """The model's numbers of purchases to the database's; both are given in the order of making."""
-        return dict(zip(sorted(self.model.pendings), self.column(PendingProfile.id), strict=True))
-
     @staticmethod
     def journaled(row: Any) -> Row:
         return snapshot(row, JOURNALED)
 
     # -- what must hold ------------------------------------------------------------------------------------------
-
-    @invariant()
-    def the_database_is_as_the_model(self) -> None:
-        ids, model = self.ids(), self.model
-        profiles = {row.user_id: row for row in self.rows(Profile)}
-        assert {user for user in profiles if user.startswith("temp_")} == model.legacy.keys()
-        accounts = {user: row for user, row in profiles.items() if not user.startswith("temp_")}
-        assert {user: (row.email, *self.told_of(row)) for user, row in accounts.items()} == {
-            user: (row["email"], *model.seen(user)) for user, row in model.profiles.items()
-        }
-        pendings = {row.id: row for row in self.rows(PendingProfile)}
-        assert {n: (row.email, row.claimed_by_user_id) for n, row in pendings.items()} == {
-            ids[n]: (row["email"], row["claimed_by"]) for n, row in model.pendings.items()
-        }
-        assert {n: self.told_of(row) for n, row in pendings.items() if not row.claimed} == {
-            ids[n]: model.seen(n) for n, row in model.pendings.items() if not row["claimed_by"]
-        }
-        rows = {row.external_id: row for row in self.rows(ProviderMembership)}
-        assert {mem: (row.profile_user_id or row.pending_profile_id, row.is_live) for mem, row in rows.items()} == {
-            mem: (ids.get(row["holder"], row["holder"]), row["live"] and row["deleted"] is None)
-            for mem, row in model.mems.items()
-        }
-        open_extras = {
-            (e.user_id, e.pending_profile_id)
-            for e in self.rows(ExtraPurchase)
-            if not e.resolved_at and e.pending_profile_id
-        }
-        assert open_extras == {(user, ids[which]) for user, which in model.extras}
-
-    @staticmethod
-    def told_of(row: Profile | PendingProfile) -> tuple[bool, str | None]:
-        assert (row.membership == "pro") == (row.status == "active") or row.whop_membership_id is None
-        return row.membership == "pro", row.whop_membership_id
 
     @invariant()
     def every_rule_about_people_holds(self) -> None:
@@ -155,3 +113,63 @@ class Checked(RuleBasedStateMachine):
     def note_versions(self) -> None:
         self.versions = {f"profile:{p.user_id}": p.version for p in self.rows(Profile)}
         self.versions |= {f"pending_profile:{p.id}": p.version for p in self.rows(PendingProfile)}
+
+
+class Checked(Watched):
+    """The same beside a model of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.buyers = dict(MEMBERSHIPS)
+        self.told: list[tuple[str, str, int]] = []
+        self.legacy_names: set[str] = set()
+        self.given = 30  # what the earlier system gave
+
+    def tick(self) -> int:
+        self.model.now = super().tick()
+        return self.model.now
+
+    def pass_days(self, days: int) -> None:
+        self.minutes += days * 24 * 60
+        self.model.now = self.minutes
+
+    def open(self) -> list[Row]:
+        return [row for row in self.model.pendings.values() if not row["claimed_by"]]
+
+    def ids(self) -> dict[int, int]:
+        """The model's numbers of purchases to the database's; both are given in the order of making."""
+        return dict(zip(sorted(self.model.pendings), self.column(PendingProfile.id), strict=True))
+
+    @invariant()
+    def the_database_is_as_the_model(self) -> None:
+        ids, model = self.ids(), self.model
+        profiles = {row.user_id: row for row in self.rows(Profile)}
+        assert {user for user in profiles if user.startswith("temp_")} == model.legacy.keys()
+        accounts = {user: row for user, row in profiles.items() if not user.startswith("temp_")}
+        assert {user: (row.email, *self.told_of(row)) for user, row in accounts.items()} == {
+            user: (row["email"], *model.seen(user)) for user, row in model.profiles.items()
+        }
+        pendings = {row.id: row for row in self.rows(PendingProfile)}
+        assert {n: (row.email, row.claimed_by_user_id) for n, row in pendings.items()} == {
+            ids[n]: (row["email"], row["claimed_by"]) for n, row in model.pendings.items()
+        }
+        assert {n: self.told_of(row) for n, row in pendings.items() if not row.claimed} == {
+            ids[n]: model.seen(n) for n, row in model.pendings.items() if not row["claimed_by"]
+        }
+        rows = {row.external_id: row for row in self.rows(ProviderMembership)}
+        assert {mem: (row.profile_user_id or row.pending_profile_id, row.is_live) for mem, row in rows.items()} == {
+            mem: (ids.get(row["holder"], row["holder"]), row["live"] and row["deleted"] is None)
+            for mem, row in model.mems.items()
+        }
+        open_extras = {
+            (e.user_id, e.pending_profile_id)
+            for e in self.rows(ExtraPurchase)
+            if not e.resolved_at and e.pending_profile_id
+        }
+        assert open_extras == {(user, ids[which]) for user, which in model.extras}
+
+    @staticmethod
+    def told_of(row: Profile | PendingProfile) -> tuple[bool, str | None]:
+        assert (row.membership == "pro") == (row.status == "active") or row.whop_membership_id is None
+        return row.membership == "pro", row.whop_membership_id
