@@ -6,6 +6,7 @@ from typing import Any
 from admin_app.demo.clock import Stage
 from admin_app.demo.names import Person
 from admin_app.demo.whop import bought, delivery
+from admin_app.services.memberships import CREDIT_PERIOD
 from admin_app.services.memberships.rows import UNIT_OF
 from models import (
     LEGACY_PREFIX,
@@ -80,7 +81,7 @@ class Crowd:
         form = "v5" if start < self.stage.ago(days=300) else random.choice(("v1", "v1", "pinned", "v2"))
         record = bought(self.invention, at=start, plan=plan, email=person.email, name=person.name)
         self._keep(form, "payment.succeeded", start, record, paid=True)
-        values: dict[str, Any] = cycle_values(start, plan) | {
+        values: dict[str, Any] = cycle_values(start, plan, self.stage.today) | {
             "membership": Membership.PRO,
             "payment_provider": PaymentProvider.WHOP,
             "whop_user_id": record.user_id,
@@ -94,6 +95,7 @@ class Crowd:
             end = min(start + cycle, self.stage.ago(days=1))
             self._keep("v1", "membership.deactivated", end, record)
             values |= {"membership": Membership.FREE, "status": MembershipStatus.INACTIVE, "provider_event_at": end}
+            values["next_credit_renewal"] = start + CREDIT_PERIOD
         return values
 
     def _keep(self, form: str, event: str, at: datetime, record: Any, *, paid: bool = False) -> None:
@@ -119,7 +121,7 @@ class Crowd:
         random = self.invention.random
         plan = random.choice(("monthly", "yearly"))
         start = self.stage.ago(days=random.uniform(0, 29 if plan == "monthly" else 360))
-        return cycle_values(start, plan) | {
+        return cycle_values(start, plan, self.stage.today) | {
             "membership": Membership.PRO,
             "payment_provider": PaymentProvider.STRIPE,
             "stripe_customer_id": f"cus_{self.invention.letters(14)}",
@@ -196,12 +198,14 @@ def profile_row(person: Person, made: datetime) -> dict[str, Any]:
     }
 
 
-def cycle_values(start: datetime, plan: str) -> dict[str, Any]:
+def cycle_values(start: datetime, plan: str, today: datetime) -> dict[str, Any]:
+    """The cycle's dates; credits came each 28 days, and the next ones are due."""
     days = 30 if plan == "monthly" else 365
+    periods = max(0, (today - start) // CREDIT_PERIOD) + 1
     return {
         "plan_duration": PlanDuration(plan),
         "billing_cycle_start": start,
         "billing_cycle_end": start + timedelta(days=days),
-        "next_credit_renewal": start + timedelta(days=28),
+        "next_credit_renewal": start + periods * CREDIT_PERIOD,
         "updated_at": start,
     }

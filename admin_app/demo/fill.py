@@ -1,7 +1,7 @@
 """The fill: one transaction that leaves an empty database full of a believable business, or as it was."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import delete, exists, func, select, table, text
 from sqlalchemy.orm import Session
@@ -19,7 +19,7 @@ from admin_app.demo.diary import Diary
 from admin_app.demo.purchases import Script
 from admin_app.demo.stories import Stories
 from admin_app.errors import Conflict, InvalidInput
-from admin_app.services import invariants, owners, staff
+from admin_app.services import credit_renewals, invariants, owners, staff
 from models import Base, Booking, Client, PendingProfile, Profile, Role, StaffMember
 
 SEED = 20
@@ -108,6 +108,7 @@ def fill(
     script.act(lambda done, of: _tell(say, done, of))
     stories.end_with_holds()
     _forget_jobs(ctx.session)
+    _renew_credits(ctx)
     _look_for_owners_again(ctx, cases.owners_came_later)
     _look_whether_all_holds(ctx, say)
     return count(ctx.session)
@@ -138,6 +139,12 @@ def _tell(say: Say, done: int, of: int) -> None:
 def _forget_jobs(session: Session) -> None:
     """What the services queued was done long ago in the demo's story; a worker must not do it again."""
     session.execute(delete(table("procrastinate_jobs")))
+
+
+def _renew_credits(ctx: Ctx) -> None:
+    """As a worker does every few minutes."""
+    for user_id in credit_renewals.due(ctx.session, ctx.now, limit=1000):
+        credit_renewals.renew(replace(ctx, actor=Job("renew_credits")), user_id=user_id)
 
 
 def _look_for_owners_again(ctx: Ctx, membership_ids: list[str]) -> None:

@@ -91,13 +91,14 @@ class Watched(RuleBasedStateMachine):
             assert audit.first_broken_link(session) is None
             entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id).offset(self.entries)).all()
         self.entries += len(entries)
+        made = {name: audit.plain(value) for name, value in users.new_profile_defaults(NOON).items()}
         for entry in entries:
+            for user in (record.partition(":")[2] for record in entry.records if record.startswith("profile:")):
+                self.replayed.setdefault(user, {name: made.get(name) for name in JOURNALED})
             for change in entry.changes:
                 kind, _, user = change["record"].partition(":")
-                if kind == "profile":
-                    made = {name: audit.plain(v) for name, v in users.new_profile_defaults(NOON).items()}
-                    blank = {name: made.get(name) for name in JOURNALED}
-                    self.replayed.setdefault(user, blank)[change["field"]] = change["after"]
+                if kind == "profile" and change["field"] in JOURNALED:
+                    self.replayed[user][change["field"]] = change["after"]
         profiles = {p.user_id: self.journaled(p) for p in self.rows(Profile) if not p.is_legacy}
         self.replayed = {user: row for user, row in self.replayed.items() if user in profiles}
         for row in (*profiles.values(), *self.replayed.values()):

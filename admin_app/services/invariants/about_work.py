@@ -60,6 +60,15 @@ INVARIANTS = (
         """),
     ),
     Invariant(
+        "paid-period-has-credits",
+        "Each 28 days of a membership that are paid have had their credits when they begin.",
+        by_query("""
+            SELECT 'membership:' || id FROM memberships
+            WHERE status = 'active' AND ignored_at IS NULL AND profile_user_id IS NOT NULL
+            AND next_credits_at <= :late AND (period_end IS NULL OR next_credits_at < period_end)
+        """),
+    ),
+    Invariant(
         "one-mail-per-occasion",
         "A mail about an appointment names its occasion, and no occasion has two mails.",
         by_query("""

@@ -95,7 +95,9 @@ def _another_of(session: Session, customer_id: str) -> str | None:
 
 
 def _shows(customer_id: str) -> Select[str]:
-    shown = select(Profile.user_id).where(Profile.stripe_customer_id == customer_id, ~legacy.IS_LEGACY)
+    shown = select(Profile.user_id).where(
+        Profile.stripe_customer_id == customer_id, ~legacy.IS_LEGACY, Profile.account_deleted_at.is_(None)
+    )
     return shown.order_by(Profile.updated_at.desc()).limit(1)
 
 

@@ -52,6 +52,11 @@ BREAKS = {
     "credits-once-per-period": """
         INSERT INTO credit_periods (membership_id, starts_at, granted_at, credits, used_before)
         SELECT membership_id, starts_at + interval '5 days', now(), 1000, 0 FROM credit_periods""",
+    "paid-period-has-credits": f"""
+        INSERT INTO profiles (user_id, membership, status, payment_provider, next_credit_renewal, whop_membership_id)
+        VALUES ('user_due', 'pro', 'active', 'whop', {OLD}, 'mem_due');
+        INSERT INTO memberships (provider, external_id, next_credits_at, profile_user_id)
+        VALUES ('whop', 'mem_due', {OLD}, 'user_due')""",
     "live-membership-has-holder": "INSERT INTO memberships (provider, external_id) VALUES ('whop', 'mem_lost')",
     "no-membership-with-claimed-purchase": """
         INSERT INTO profiles (user_id) VALUES ('user_late');

@@ -8,12 +8,22 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing, billing_asking, drift, drift_settling, drift_stripe, drift_whop, invariants
+from admin_app.services import (
+    account_deletion,
+    billing,
+    billing_asking,
+    drift,
+    drift_settling,
+    drift_stripe,
+    drift_whop,
+    invariants,
+)
 from admin_app.services.billing import owners as billing_owners
 from admin_app.services.drift import Compared
 from admin_app.services.drift_resolving import ADOPT
 from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.invariants import about_clients, about_people
+from admin_app.services.memberships import stripe_subscriptions
 from admin_app.services.memberships.rows import DELETED
 from models import (
     CreditPeriod,
@@ -311,3 +321,12 @@ def test_what_a_members_customer_pays_for_a_client_who_is_not_here_yet_waits_for
     assert (event.state, event.parked_because) == (EventState.PARKED, "customer_unknown")
     with db.read_only() as session:
         assert billing_owners.waiting(session, limit=10) == []
+
+
+def test_a_further_subscription_does_not_go_to_an_account_that_was_deleted(db: Database) -> None:
+    add_profile(db, "user_a", email="a@example.com", stripe_customer_id="cus_1")
+    with db.unit_of_work(OPERATOR) as ctx:
+        account_deletion.let_go(ctx, user_id="user_a")
+    with db.unit_of_work(STRIPE) as ctx:
+        assert stripe_subscriptions.apply(ctx, subscription(), asked_at=NOW) is None
+    assert the_profile(db).membership is Membership.FREE
