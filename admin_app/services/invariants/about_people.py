@@ -128,9 +128,8 @@ INVARIANTS = (
         "Credits that staff renewed early are those of one period of a membership, unless that was undone.",
         by_query("""
             SELECT 'adjustment:' || a.id FROM adjustments a
-            WHERE a.kind = 'renewed_early' AND (a.undone_at IS NULL) <> EXISTS (
-              SELECT FROM credit_periods p WHERE p.membership_id = a.membership_id AND p.starts_at = a.date_before
-              AND (a.undone_at IS NULL OR p.granted_at = a.made_at))
+            WHERE a.kind = 'renewed_early' AND a.undone_at IS NULL AND NOT EXISTS (
+              SELECT FROM credit_periods p WHERE p.membership_id = a.membership_id AND p.starts_at = a.date_before)
         """),
     ),
     Invariant(

@@ -16,7 +16,7 @@ from admin_app.services.audit import Change
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import basis, put
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from admin_app.services.records import lock_names, membership_key, profile_key
+from admin_app.services.records import given_key, lock_names, membership_key, profile_key
 from admin_app.services.users import Owner
 from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, ProviderMembership
 from models.people import Profile
@@ -27,19 +27,13 @@ CREDITS_SHOWN = ("usage_credits", "used_credits", "next_credit_renewal")
 
 @dataclass(frozen=True)
 class Account:
-    """An account, its profile if it has one yet, and the memberships that it holds."""
+    """An account, its profile if it has one yet, the memberships that it holds, and its credits as they were found."""
 
     owner: Owner
-    profile: Profile | None
-    rows: Sequence[ProviderMembership]
-
-    @property
-    def usage(self) -> int:
-        return (self.profile.usage_credits or 0) if self.profile is not None else 0
-
-    @property
-    def used(self) -> int:
-        return (self.profile.used_credits or 0) if self.profile is not None else 0
+    profile: Profile | None = None
+    rows: Sequence[ProviderMembership] = ()
+    usage: int = 0
+    used: int = 0
 
     @property
     def left(self) -> int:
@@ -85,8 +79,9 @@ def account_of(ctx: Ctx, user_id: str, *, lock: bool) -> Account:
         lock_names(session, f"user:{owner.user_id}")
     profile = session.get(Profile, owner.user_id, with_for_update=lock or None, populate_existing=lock)
     if profile is None:
-        return Account(owner, None, ())
-    return Account(owner, profile, memberships.of(ctx, profile) if lock else memberships.seen(session, profile))
+        return Account(owner)
+    rows = memberships.of(ctx, profile) if lock else memberships.seen(session, profile)
+    return Account(owner, profile, rows, profile.usage_credits or 0, profile.used_credits or 0)
 
 
 def plan_of(ctx: Ctx, step: Step) -> Plan:
@@ -174,7 +169,7 @@ def tell(ctx: Ctx, event: str, step: Step, reason: str | None, changes: Sequence
     """One entry in the audit, on the account's page and the membership's."""
     about = [profile_key(step.account.owner.user_id)]
     if step.row is not None:
-        about.append(membership_key(name_of(step.row)))
+        about.append(given_key(step.row.id) if step.row.is_complimentary else membership_key(name_of(step.row)))
     told = {"user_id": step.account.owner.user_id} | facts
     audit.record(ctx, event, records=about, reason=reason, changes=changes, facts=told)
 

@@ -20,7 +20,7 @@ from admin_app.services.memberships.adjustments import Account, Step
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import Holder, hand_over, put
 from admin_app.services.plans import Plan
-from admin_app.services.records import membership_key
+from admin_app.services.records import given_key
 from models.memberships import AdjustmentKind, ProviderMembership
 from models.people import MembershipStatus, PendingProfile, Profile
 
@@ -120,7 +120,7 @@ def end_due(ctx: Ctx, *, membership_id: int) -> bool:
         return False  # it was moved while we waited: the next tick
     own = put(ctx, row, status=MembershipStatus.INACTIVE)
     changes = memberships.settle(ctx, holder, memberships.of(ctx, holder)) if holder is not None else []
-    about = [membership_key(name_of(row)), *([memberships.key(holder)] if holder is not None else [])]
+    about = [given_key(row.id), *([memberships.key(holder)] if holder is not None else [])]
     told = {"membership": name_of(row), "until": row.period_end}
     audit.record(ctx, "membership.ended_on_time", records=about, changes=changes or own, facts=told)
     return True
