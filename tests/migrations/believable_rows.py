@@ -185,4 +185,14 @@ INSERT INTO invariant_findings (name, first_found_at, last_found_at, count, reco
 INSERT INTO invariant_checks (started_at, finished_at, checked, broken) VALUES
     ('2025-03-02+00', '2025-03-02+00', 24, 1);
 """,
+    "0040": """
+INSERT INTO memberships (profile_user_id, status, period_start, period_end)
+    VALUES ('user_2ghi', 'inactive', '2025-03-01+00', '2025-04-01+00');
+INSERT INTO credit_periods (membership_id, user_id, starts_at, credits, used_before, granted_at)
+    SELECT id, 'user_2ghi', '2025-03-01+00', 1000, 0, '2025-03-01+00' FROM memberships WHERE provider IS NULL;
+INSERT INTO adjustments (user_id, kind, membership_id, credits, usage_before, used_before, usage_after, used_after,
+        date_after, reason, made_by, made_at)
+    SELECT 'user_2ghi', 'given', id, 1000, 0, 0, 1000, 0, '2025-04-01+00', 'A prize', 'sue@backdesk.example',
+        '2025-03-01+00' FROM memberships WHERE provider IS NULL;
+""",
 }

@@ -1,16 +1,24 @@
 """Profiles: what each account owns, legacy `temp_` rows included."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from admin_app.policies.permissions import Permission
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
 from views.console.base import ConsoleModelView, reads
-from views.console.columns import Column
+from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
 MEMBERSHIP = Column("Membership", Profile.membership, "badge")
 STATUS = Column("Status", Profile.status, "badge")
+
+
+def is_account(values: Mapping[str, Any]) -> bool:
+    """Whether it is an account, and not a purchase of the earlier system."""
+    return not str(values["user_id"]).startswith(LEGACY_PREFIX)
 
 
 class ProfilesView(ConsoleModelView):
@@ -106,6 +114,7 @@ class ProfilesView(ConsoleModelView):
         related=(
             Related("Memberships", "memberships", "account", Profile.user_id),
             Related("Credits granted", "credit-renewals", "account", Profile.user_id),
+            Related("Adjustments by hand", "adjustments", "account", Profile.user_id),
             Related("Purchases claimed", "pending-profiles", "claimed_by", Profile.user_id),
             Related("Claims and merges", "merges", "account", Profile.user_id),
             Related("Extra purchases", "extra-purchases", "account", Profile.user_id),
@@ -114,4 +123,18 @@ class ProfilesView(ConsoleModelView):
             Related("Provider events of this membership", "webhook-events", "subject", Profile.whop_membership_id),
         ),
         audited_as="profile",
+        commands=(
+            Command(
+                label="Give a membership",
+                permission=Permission.MEMBERSHIPS_ADJUST,
+                address=lambda key: f"{record_address('profiles', key)}/give",
+                when=is_account,
+            ),
+            Command(
+                label="Adjust credits",
+                permission=Permission.MEMBERSHIPS_ADJUST,
+                address=lambda key: f"{record_address('profiles', key)}/credits",
+                when=is_account,
+            ),
+        ),
     )
