@@ -1,13 +1,15 @@
 """Complimentary memberships: given until a date or for ever, beside what is paid, ended in time, and undone."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
-from admin_app.services import audit
+from admin_app.services import audit, drift_subscriptions
 from admin_app.services import undo as claim_undo
+from admin_app.services.drift_whop import WhopSide
 from admin_app.services.memberships import complimentary, moving
 from models import MembershipStatus, Merge, ProviderMembership
 from tests.services.factories import AUDITOR, NOON, SUPPORT, add_profile, add_user, buy, profile_of
@@ -207,6 +209,15 @@ def test_moved_onto_one_who_pays_it_adds_no_credits(db: Database) -> None:
     by_hand.nothing_broken(db)
     assert (is_pro(db), credits(db, "user_b"), by_hand.open_extras(db)) == (False, (1000, 0), [])
     assert by_hand.refused_undo(db) == "The membership went to somebody else since: move it back first."
+
+
+def test_no_provider_is_asked_about_it(db: Database) -> None:
+    give(db, None)
+    nobody: Any = None  # whoever asks it fails
+    whop = WhopSide(nobody, lambda: NOON)
+    with db.read_only() as session:
+        assert list(whop.held(session, NOON, None, 10)) == []
+        assert drift_subscriptions.held_memberships(session, 0, 10) == []
 
 
 def test_what_is_refused(db: Database) -> None:
