@@ -1,4 +1,4 @@
-"""Memberships: what a provider sold, a row each, who holds it, and the credits that each of its periods gave."""
+"""Memberships: what a provider sold or staff gave, a row each, who holds it, and the credits of each of its periods."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -25,11 +25,23 @@ class IntervalUnit(StrEnum):
     YEAR = "year"
 
 
+class AdjustmentKind(StrEnum):
+    """What staff did by hand to what an account has."""
+
+    GIVEN = "given"
+    END_CHANGED = "end_changed"
+    ENDED = "ended"
+    CREDITS_ADDED = "credits_added"
+    CREDITS_TAKEN = "credits_taken"
+    RENEWED_EARLY = "renewed_early"
+
+
 class ProviderMembership(Base):
     """One membership of one provider, as the provider has it now, and who holds it here.
 
-    `external_id` is null for one that an earlier system gave and nobody named. `period_end` is null while there is no
-    end. Held by a profile, or by a purchase that waits for its owner, or ignored with the reason.
+    `provider` is null for a complimentary one, which staff gave and nobody sold. `external_id` is null for that, and
+    for one that an earlier system gave and nobody named. `period_end` is null while there is no end. Held by a profile,
+    or by a purchase that waits for its owner, or ignored with the reason.
     """
 
     __tablename__ = "memberships"
@@ -38,6 +50,7 @@ class ProviderMembership(Base):
         CheckConstraint("profile_user_id IS NULL OR pending_profile_id IS NULL", name="one_holder"),
         CheckConstraint("(ignored_because IS NULL) = (ignored_at IS NULL)", name="ignored_with_reason"),
         CheckConstraint("(interval_unit IS NULL) = (interval_count IS NULL)", name="whole_interval"),
+        CheckConstraint("provider IS NOT NULL OR external_id IS NULL", name="sold_or_given"),
         Index("ix_memberships_profile_user_id", "profile_user_id"),
         Index("ix_memberships_pending_profile_id", "pending_profile_id"),
         Index("ix_memberships_external_id", "external_id"),
@@ -50,10 +63,12 @@ class ProviderMembership(Base):
               postgresql_where=text("status = 'active' AND profile_user_id IS NOT NULL")),
         Index("ix_memberships_held_by_nobody", "id",
               postgresql_where=text("profile_user_id IS NULL AND pending_profile_id IS NULL")),
+        Index("ix_memberships_given_until", "period_end", "id",
+              postgresql_where=text("provider IS NULL AND status = 'active'")),
     )  # fmt: skip
 
     id: Mapped[BigId]
-    provider: Mapped[PaymentProvider] = mapped_column(text_enum(PaymentProvider, "provider"))
+    provider: Mapped[PaymentProvider | None] = mapped_column(text_enum(PaymentProvider, "provider"))
     external_id: Mapped[str | None]
     product_id: Mapped[str | None]
     plan_id: Mapped[str | None]
@@ -90,6 +105,14 @@ class ProviderMembership(Base):
     def is_live(self) -> bool:
         return self.status is MembershipStatus.ACTIVE and self.ignored_because is None
 
+    @property
+    def is_complimentary(self) -> bool:
+        return self.provider is None
+
+    @property
+    def is_paid(self) -> bool:
+        return self.is_live and not self.is_complimentary
+
 
 class CreditPeriod(Base):
     """The credits of one period of one membership. `credits` is 0 for a period that nobody got anything of."""
@@ -108,3 +131,41 @@ class CreditPeriod(Base):
     credits: Mapped[int]
     used_before: Mapped[int]
     granted_at: Mapped[datetime]
+
+
+class Adjustment(Base):
+    """One thing that staff gave or took by hand, with what it was before and after, so that it can be undone.
+
+    `date_before` and `date_after` are the end of a complimentary membership; of an early renewal, when credits are due.
+    """
+
+    __tablename__ = "adjustments"
+    __table_args__ = (
+        CheckConstraint("(undone_at IS NULL) = (undone_by IS NULL)", name="undone_by_someone"),
+        CheckConstraint(
+            "credits = (usage_after - used_after) - (usage_before - used_before)", name="credits_are_the_difference"
+        ),
+        CheckConstraint("kind <> 'credits_taken' OR usage_after >= used_after", name="takes_what_is_left"),
+        Index("ix_adjustments_user_id", "user_id", "id"),
+        Index("ix_adjustments_membership_id", "membership_id"),
+        Index("ix_adjustments_made_at", "made_at", "id"),
+    )
+
+    id: Mapped[BigId]
+    user_id: Mapped[str]
+    kind: Mapped[AdjustmentKind] = mapped_column(text_enum(AdjustmentKind, "kind"))
+    # Kept although the membership is gone: no foreign key.
+    membership_id: Mapped[int | None] = mapped_column(BigInteger)
+    credits: Mapped[int] = mapped_column(doc="how many more are left by it; fewer where negative")
+    usage_before: Mapped[int]
+    used_before: Mapped[int]
+    usage_after: Mapped[int]
+    used_after: Mapped[int]
+    date_before: Mapped[datetime | None]
+    date_after: Mapped[datetime | None]
+    reason: Mapped[str]
+    made_by: Mapped[str]
+    made_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+    undone_by: Mapped[str | None]
+    undo_reason: Mapped[str | None]

@@ -16,7 +16,7 @@ SWITCHES = frozenset({"clients: switch", "clients: stop everyone", "onboarding: 
 KEEPS_BILLING = frozenset({"billing: override", "trials: grant", "providers: ask"})
 
 AREAS: dict[Role, frozenset[str]] = {
-    Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask", "failures: settle"},
+    Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask", "failures: settle", "memberships: adjust"},
     Role.OPS: LOOKS_AT
     | SWITCHES
     | {
@@ -29,7 +29,8 @@ AREAS: dict[Role, frozenset[str]] = {
     },
     Role.FINANCE: LOOKS_AT
     | KEEPS_BILLING
-    | {"refunds: ask", "refunds: decide", "months: close", "drift: run", "drift: resolve", "failures: settle"},
+    | {"refunds: ask", "refunds: decide", "months: close", "drift: run", "drift: resolve", "failures: settle"}
+    | {"memberships: adjust"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
     | SWITCHES
@@ -43,6 +44,7 @@ AREAS: dict[Role, frozenset[str]] = {
         "drift: run",
         "drift: resolve",
         "failures: settle",
+        "memberships: adjust",
         "staff",
         "staff: manage",
         "service keys",
@@ -103,6 +105,10 @@ CONSOLE: dict[str, Row] = {
     **commands("membership-commands", "purchases: resolve", "move", "move_back"),
     "purchase-numbers.index": Row("purchases", {"GET": 200}),
     **section("profiles", "profiles"),
+    **section("adjustments", "profiles"),
+    **commands("account-commands", "memberships: adjust", "give", "credits"),
+    **commands("given-membership-commands", "memberships: adjust", "change_end", "end"),
+    **commands("adjustment-commands", "memberships: adjust", "undo"),
     **section("users", "users"),
     **section("person-addresses", "users"),
     **section("clients", "clients"),

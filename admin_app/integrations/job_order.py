@@ -71,6 +71,7 @@ PLACES: dict[str, Place] = {
     # Whoever is due, each in turn.
     "follow_switches": _CLOCK,
     "refresh_billing_due": _CLOCK,
+    "end_memberships": _CLOCK,
     "send_reminders": _CLOCK,
     "refresh_owners": _CLOCK,
     # As long as there are members who are due, rows to write, files to delete.

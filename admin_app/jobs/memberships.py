@@ -1,11 +1,17 @@
-"""Compares one membership with Whop, out of turn."""
+"""Compares one membership with Whop, out of turn; ends those that staff gave, when their date has come."""
+
+from collections.abc import Sequence
 
 from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
+from admin_app.jobs.one_by_one import until_none_is_due
 from admin_app.services import reconcile
+from admin_app.services.memberships import complimentary
 
 ACTOR = Job("compare_membership")
+ENDS = Job("end_memberships")
+AT_ONCE = 100
 
 
 @deadline.short_task
@@ -20,3 +26,17 @@ def compare(bench: Bench, membership_id: str) -> None:
         return
     with bench.db.unit_of_work(ACTOR) as ctx:
         reconcile.bring_in(ctx, membership=membership, as_of=asked_at)
+
+
+def end_due(bench: Bench, *, limit: int = AT_ONCE) -> int:
+    """End the complimentary memberships whose date has come; how many there were."""
+
+    def due(limit: int) -> Sequence[int]:
+        with bench.db.read_only() as session:
+            return complimentary.due(session, bench.db.clock(), limit=limit)
+
+    def end(membership_id: int) -> bool:
+        with bench.db.unit_of_work(ENDS) as ctx:
+            return complimentary.end_due(ctx, membership_id=membership_id)
+
+    return until_none_is_due("end_memberships", due, end, limit=limit)

@@ -292,6 +292,11 @@ def _about_billing(queue: App, bench: Bench, back_off: BackOff) -> None:
     def refresh_billing_due(timestamp: int) -> None:
         billing.refresh_due(bench)
 
+    @_every("* * * * *", queue, "end_memberships")
+    @failing_by_code
+    def end_memberships(timestamp: int) -> None:
+        memberships.end_due(bench)
+
     @_every("*/5 * * * *", queue, "renew_credits")
     @failing_by_code
     def renew_credits(timestamp: int) -> None:

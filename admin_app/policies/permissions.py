@@ -21,6 +21,7 @@ class Permission(StrEnum):
     PURCHASES_CORRECT = "purchases:correct"
     PURCHASES_DELETE = "purchases:delete"
     PURCHASES_MAIL = "purchases:mail"
+    MEMBERSHIPS_ADJUST = "memberships:adjust"
     PROFILES_READ = "profiles:read"
     USERS_READ = "users:read"
     CLIENTS_READ = "clients:read"
@@ -98,16 +99,19 @@ SWITCHES_CLIENTS = frozenset({P.CLIENTS_SWITCH, P.EMERGENCY_STOP, P.ONBOARDING_O
 KEEPS_THE_BOOKS = frozenset({P.BILLING_OVERRIDE, P.TRIALS_GRANT, P.MONTHS_CLOSE, P.DRIFT_RUN, P.DRIFT_RESOLVE})
 
 GRANTS: dict[Role, frozenset[Permission]] = {
-    Role.SUPPORT: READS | RESOLVES_PURCHASES | RUNS_THE_CALENDAR | {P.REFUNDS_REQUEST, P.FAILURES_SETTLE},
+    Role.SUPPORT: READS
+    | RESOLVES_PURCHASES
+    | RUNS_THE_CALENDAR
+    | {P.REFUNDS_REQUEST, P.FAILURES_SETTLE, P.MEMBERSHIPS_ADJUST},
     Role.OPS: READS | RUNS_THE_CALENDAR | SWITCHES_CLIENTS | {P.SCHEDULE_MANAGE, P.DRIFT_RUN, P.FAILURES_SETTLE},
-    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS | {P.FAILURES_SETTLE},
+    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS | {P.FAILURES_SETTLE, P.MEMBERSHIPS_ADJUST},
     Role.ADMIN: READS
     | RESOLVES_PURCHASES
     | RUNS_THE_CALENDAR
     | MOVES_MONEY
     | SWITCHES_CLIENTS
     | KEEPS_THE_BOOKS
-    | {P.FAILURES_SETTLE, P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN}
+    | {P.MEMBERSHIPS_ADJUST, P.FAILURES_SETTLE, P.SCHEDULE_MANAGE, P.STAFF_READ, P.STAFF_MANAGE, P.RECONCILE_RUN}
     | {P.SERVICE_KEYS_READ, P.SERVICE_KEYS_MANAGE, P.EXPORTS_SEE_ALL, P.EXPORTS_TAKE_ANY},
     Role.AUDITOR: READS | {P.STAFF_READ, P.SERVICE_KEYS_READ, P.EXPORTS_SEE_ALL},
 }
@@ -125,6 +129,7 @@ REFUSALS: dict[Permission, str] = {
     P.PURCHASES_CORRECT: "Only support and administrators correct a purchase's e-mail.",
     P.PURCHASES_DELETE: "Only support and administrators delete a waiting purchase.",
     P.PURCHASES_MAIL: "Only support and administrators send claim mails.",
+    P.MEMBERSHIPS_ADJUST: "Only support, finance and administrators give memberships and adjust credits.",
     P.BOOKINGS_MANAGE: "Only support, ops and administrators change bookings and meetings.",
     P.GUESTS_RESOLVE: "Only support, ops and administrators put a guest's registration right.",
     P.SCHEDULE_MANAGE: "Only ops and administrators change practitioners and session types.",

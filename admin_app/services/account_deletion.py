@@ -21,7 +21,7 @@ from admin_app.services.memberships.rows import hand_over
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
 from models.inbox import WebhookEvent
 from models.memberships import ProviderMembership
-from models.people import ExtraPurchase, PendingProfile, PersonAddress, Profile, User
+from models.people import ExtraPurchase, MembershipStatus, PendingProfile, PersonAddress, Profile, User
 
 BECAUSE = "The account was deleted at the sign-in provider."
 DELETED = "user.deleted"
@@ -84,6 +84,8 @@ def release(ctx: Ctx, profile: Profile, address: str | None) -> None:
     ids = {name: getattr(profile, name) for name in PERSON_IDS if getattr(profile, name) is not None}
     brought = _credits(profile, rows, pending, others) if pending is not None else {}
     for row in rows:
+        if row.is_complimentary and pending is None:
+            row.status = MembershipStatus.INACTIVE  # nobody can come back for it
         hand_over(row, pending)
         row.updated_at = ctx.now
         row.version += 1

@@ -45,7 +45,21 @@ EVENTS: dict[str, EventKind] = {
     "purchase.mail_sent": EventKind("{actor} handed over a claim mail for the purchase of {email}"),
     "purchase.legacy_adopted": EventKind("{actor} moved the legacy row {legacy_user_id} to the waiting purchases"),
     "membership.moved": EventKind("{actor} moved the membership {membership} from {former} to {target}"),
+    "membership.given": EventKind("{actor} gave {user_id} a complimentary membership", frozenset({"until"})),
+    "membership.end_changed": EventKind(
+        "{actor} changed the end of the complimentary membership of {user_id}", frozenset({"before", "until"})
+    ),
+    "membership.ended_by_hand": EventKind("{actor} ended the complimentary membership of {user_id}"),
+    "membership.ended_on_time": EventKind(
+        "{actor} noted that the complimentary {membership} is over", frozenset({"until"})
+    ),
     # profiles
+    "profile.credits_added": EventKind("{actor} added {credits} credits for {user_id}"),
+    "profile.credits_taken": EventKind("{actor} took {credits} credits of {user_id}"),
+    "profile.credits_renewed_early": EventKind(
+        "{actor} renewed the credits of {user_id} early", frozenset({"credits", "due_at"})
+    ),
+    "profile.adjustment_undone": EventKind("{actor} undid {what} that {by} made for {user_id}"),
     "profile.email_known": EventKind("{actor} gave profile {user_id} its verified address"),
     "profile.created": EventKind("{actor} made the profile {user_id}"),
     "profile.email_followed": EventKind("{actor} gave profile {user_id} the address that is its primary one now"),

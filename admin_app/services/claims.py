@@ -194,7 +194,9 @@ def _plan(session: Session, pending: PendingProfile, owner: Owner, profile: Prof
 def _consequences(sides: Sides) -> tuple[str, ...]:
     said = ["No mail is sent.", "No money moves."]
     bought, own = sides.bought_is_live, sides.own_is_live
-    if own and bought:
+    if own and bought and not sides.own_is_paid:
+        first = "The account is already pro by a complimentary membership: what was bought counts from now on."
+    elif own and bought:
         first = (
             "The account is already pro: it gains no access. Both memberships are paid; the one that does not count "
             "goes to the worklist."
@@ -228,7 +230,7 @@ def _settle(
     pending = _as_it_is_now(ctx, pending.id)
     if pending.claimed:
         return _claimed_before(ctx, pending, owner)
-    if profile is not None and profile.membership is Membership.PRO and not by_staff:
+    if profile is not None and not by_staff and _pays_already(ctx, profile):
         extras.note_purchase(ctx, pending, owner.user_id)
         return ClaimResult("already_pro", profile)
     own = memberships.of(ctx, profile) if profile is not None else []
@@ -250,6 +252,14 @@ def _settle(
     merge.memberships = [row.id for row in sides.bought]
     _record(ctx, pending, profile, merge, changes)
     return ClaimResult(merge.kind.value, profile, merge.id)
+
+
+def _pays_already(ctx: Ctx, profile: Profile) -> bool:
+    """Whether this would be one membership too many: a complimentary one gives way to what was bought."""
+    if profile.membership is not Membership.PRO:
+        return False
+    live = [row for row in memberships.of(ctx, profile) if row.is_live]
+    return not live or any(row.is_paid for row in live)
 
 
 def _take_over(

@@ -63,6 +63,11 @@ class Sides:
     def own_is_live(self) -> bool:
         return any(row.is_live for row in self.own)
 
+    @property
+    def own_is_paid(self) -> bool:
+        """What is complimentary gives way, with its credits, to what was bought."""
+        return any(row.is_paid for row in self.own)
+
 
 def sides(session: Session, pending: PendingProfile, profile: Profile | None, owner: Owner) -> Sides:
     """Read both; what only columns tell of is seen, and not stored."""
@@ -119,7 +124,7 @@ def _credit_line(name: str, now: int | None, sides: Sides) -> PlanLine:
     offered, source = (told, PURCHASE) if told is not None else ((CREDITS, 0)[name == "used_credits"], RULE)
     if not sides.bought_is_live:
         return PlanLine(key, name, now, own, PROFILE)
-    if not sides.own_is_live:
+    if not sides.own_is_paid:
         if own in (0, offered):
             return PlanLine(key, name, now, offered, source)
         choices: tuple[Choice, ...] = (Choice("purchase", offered, source), Choice("profile", own, PROFILE))
@@ -133,7 +138,7 @@ def _of_both(name: str, sides: Sides) -> int:
     if name == "used_credits" or sides.profile is None:
         return 0
     left = max(0, sides.profile.usage_credits - sides.profile.used_credits)
-    kept = min(left, CREDITS * sum(row.is_live for row in sides.own))
+    kept = min(left, CREDITS * sum(row.is_paid for row in sides.own))
     bought = CREDITS if sides.pending.usage_credits is None else sides.pending.usage_credits
     return kept + max(0, bought - (sides.pending.used_credits or 0))
 
@@ -142,6 +147,8 @@ def _which_counts(sides: Sides, key: str) -> tuple[PlanLine, ...]:
     own, bought = memberships.serving(sides.own), memberships.serving(sides.bought)
     if own is None or bought is None or not (own.is_live and bought.is_live):
         return ()
+    if own.is_complimentary is not bought.is_complimentary:
+        return ()  # the paid one counts
     best = memberships.serving([own, bought])
     choices = (Choice("purchase", in_words(bought), PURCHASE), Choice("profile", in_words(own), PROFILE))
     chosen = choices[0] if best is bought else choices[1]
@@ -151,7 +158,7 @@ def _which_counts(sides: Sides, key: str) -> tuple[PlanLine, ...]:
 def in_words(row: ProviderMembership) -> str:
     """A membership as a line of a plan names it."""
     until = f", until {row.period_end:%Y-%m-%d}" if row.period_end else ""
-    return f"{row.external_id or 'without an id'} ({row.provider.value}{until})"
+    return f"{row.external_id or 'without an id'} ({row.provider.value if row.provider else 'complimentary'}{until})"
 
 
 def preferred(

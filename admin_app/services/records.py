@@ -37,6 +37,11 @@ def membership_key(membership_id: str) -> str:
     return f"whop_membership:{membership_id}"
 
 
+def given_key(membership_id: int) -> str:
+    """A membership that no provider knows, by our own number."""
+    return f"membership:{membership_id}"
+
+
 def customer_key(customer_id: int) -> str:
     """A client's customer at Stripe, by our own number."""
     return f"client_customer:{customer_id}"

@@ -15,7 +15,7 @@ from admin_app.services.audit import Change
 from admin_app.services.claims import JOURNALED
 from admin_app.services.field_labels import label_of
 from admin_app.services.holders import assign
-from admin_app.services.memberships import credits, extras
+from admin_app.services.memberships import adjustments, credits, extras
 from admin_app.services.memberships.rows import basis, hand_over
 from admin_app.services.merge_fields import CARRIED
 from admin_app.services.plans import (
@@ -40,7 +40,10 @@ IDS = ("whop_membership_id", "stripe_subscription_id")
 
 @dataclass(frozen=True)
 class Found:
-    """A claim and what it is about now: the memberships that go back, those that stay, those that are elsewhere."""
+    """A claim and what it is about now: the memberships that go back, those that stay, those that are elsewhere.
+
+    `by_hand` are the credits that staff added since, less those that they took, as far as no renewal came after.
+    """
 
     merge: Merge
     profile: Profile | None
@@ -48,6 +51,7 @@ class Found:
     back: Sequence[ProviderMembership]
     stays: Sequence[ProviderMembership]
     elsewhere: tuple[str, ...]
+    by_hand: int = 0
 
 
 def plan(ctx: Ctx, *, merge_id: int) -> Plan:
@@ -146,7 +150,8 @@ def _found(session: Session, merge: Merge, profile: Profile | None, pending: Pen
     back = [row for row in held if row.id in moved] if moved else _of_before(merge, held)
     stays = [row for row in held if row not in back]
     elsewhere = _elsewhere(session, merge, profile) if moved else ()
-    return Found(merge, profile, pending, back, stays, elsewhere)
+    by_hand = adjustments.by_hand_since(session, merge.user_id, merge.made_at)
+    return Found(merge, profile, pending, back, stays, elsewhere, by_hand)
 
 
 def _of_before(merge: Merge, held: Sequence[ProviderMembership]) -> list[ProviderMembership]:
@@ -169,14 +174,16 @@ def _profile_after(found: Found) -> dict[str, Any] | None:
     if profile is None:
         return None
     used = _used_since(merge, profile)
-    if merge.before is None and not found.stays and not used and _is_as_claimed(found, profile):
+    is_untouched = not used and not found.by_hand and _is_as_claimed(found, profile)
+    if merge.before is None and not found.stays and is_untouched:
         return None
     before = restored(Profile, merge.before) if merge.before is not None else _blank(profile)
     after = restored(Profile, {name: merge.after[name] for name in JOURNALED if name in merge.after})
     # What somebody changed since is the newer truth.
     own = {name: _as_before(name, profile, before, after) for name in PERSONAL}
     own |= {"email": profile.email}
-    own |= {"usage_credits": before["usage_credits"], "used_credits": before["used_credits"] + used}
+    usage, used = before["usage_credits"] + found.by_hand, before["used_credits"] + used
+    own |= {"usage_credits": max(usage, used) if found.by_hand else usage, "used_credits": used}
     if _has_other_credits(found, profile):
         own["used_credits"] = profile.used_credits
         own["usage_credits"] = profile.used_credits + _left_beside(found, profile)

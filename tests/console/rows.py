@@ -221,13 +221,29 @@ def _billing(session: Session, client_id: int) -> dict[str, Any]:
     renewal = m.CreditPeriod(
         membership_id=membership.id, user_id="user_1", starts_at=NOW, granted_at=NOW, credits=1000, used_before=700
     )
+    adjustment = m.Adjustment(
+        user_id="user_1",
+        kind=m.AdjustmentKind.CREDITS_ADDED,
+        credits=500,
+        usage_before=0,
+        used_before=0,
+        usage_after=500,
+        used_after=0,
+        reason=HOSTILE,
+        made_by=HOSTILE,
+        made_at=NOW,
+    )
     customer = m.ClientCustomer(
         client_id=client_id, stripe_customer_id=HOSTILE, email="office@example.com", name=HOSTILE, since=NOW
     )
-    session.add_all([subscription, override, customer, renewal])
+    session.add_all([subscription, override, customer, renewal, adjustment])
     session.flush()
     made = {"subscriptions": subscription.id, "client-customers": customer.id}
-    return made | {"billing-overrides": override.id, "credit-renewals": renewal.id}
+    return made | {
+        "billing-overrides": override.id,
+        "credit-renewals": renewal.id,
+        "adjustments": adjustment.id,
+    }
 
 
 def _money(session: Session, booking_id: int) -> dict[str, Any]:

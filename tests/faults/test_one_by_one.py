@@ -10,14 +10,15 @@ from sqlalchemy import select, text
 
 from admin_app.integrations import job_queue
 from admin_app.integrations.job_order import SLOTS, place_of
-from admin_app.jobs import billing, calendars, checkouts, mails, purchases
+from admin_app.jobs import billing, calendars, checkouts, mails, memberships, purchases
 from admin_app.jobs.one_by_one import each_step, until_none_is_due
 from models import Booking, BookingStatus, MailState, Meeting, PendingProfile, Profile, SentEmail
 from tests.faults.queued import add, states
 from tests.house import House
 from tests.jobs.running import RunningWorker, wait_until
 from tests.services.diary import Clock, held, meeting, offered, tomorrow
-from tests.services.factories import OPERATOR, buy
+from tests.services.factories import OPERATOR, add_user, buy
+from tests.services.memberships.by_hand import give
 from tests.services.test_credit_renewals import member
 
 
@@ -46,6 +47,18 @@ def test_a_member_who_cannot_be_renewed_keeps_nobody_from_credits(house: House, 
     refuse(house, "profiles", "user_id = 'user_0'")
     assert billing.renew_credits(house.bench, limit=1) == 3
     assert house.rows(select(Profile.used_credits).order_by(Profile.user_id)) == [700, 0, 0, 0]
+
+
+def test_a_given_membership_that_cannot_end_keeps_no_other_from_ending(house: House, clock: Clock) -> None:
+    for number in range(4):
+        add_user(house.db, f"user_{number}", email=f"given{number}@example.com")
+        give(house.db, clock.now + timedelta(hours=number + 1), f"user_{number}")
+    clock.forward(hours=5)
+    refuse(house, "memberships", "profile_user_id = 'user_0'")
+    assert memberships.end_due(house.bench, limit=1) == 3
+    assert memberships.end_due(house.bench, limit=1) == 0
+    left = select(Profile.membership).order_by(Profile.user_id)
+    assert house.rows(left) == ["pro", "free", "free", "free"]
 
 
 def test_an_appointment_that_cannot_be_reminded_of_keeps_no_other_from_it(house: House, clock: Clock) -> None:

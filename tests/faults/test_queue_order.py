@@ -21,7 +21,7 @@ SAFETY = {
     "settle_mails",
     "continue_bulk_runs",
 }
-FOR_THOUSANDS = {"follow_switches", "refresh_billing_due", "send_reminders", "refresh_owners"}
+FOR_THOUSANDS = {"end_memberships", "follow_switches", "refresh_billing_due", "send_reminders", "refresh_owners"}
 MAY_TAKE_LONG = {"make_export", "run_bulk", "compare_with", "reconcile_whop", "renew_credits"}
 
 

@@ -193,4 +193,14 @@ INSERT INTO person_addresses (user_id, email, verified_at, given_up_at)
 INSERT INTO claim_tokens (digest, pending_profile_id, sent_at, expires_at, replaced_at)
     SELECT 'hash_0', id, '2025-09-01+00', '2025-09-15+00', '2025-09-03+00' FROM pending_profiles WHERE token = 'hash_2';
 """,
+    "0040": """
+INSERT INTO memberships (profile_user_id, status, period_start, period_end)
+    VALUES ('user_2ghi', 'inactive', '2025-03-01+00', '2025-04-01+00');
+INSERT INTO credit_periods (membership_id, user_id, starts_at, credits, used_before, granted_at)
+    SELECT id, 'user_2ghi', '2025-03-01+00', 1000, 0, '2025-03-01+00' FROM memberships WHERE provider IS NULL;
+INSERT INTO adjustments (user_id, kind, membership_id, credits, usage_before, used_before, usage_after, used_after,
+        date_after, reason, made_by, made_at)
+    SELECT 'user_2ghi', 'given', id, 1000, 0, 0, 1000, 0, '2025-04-01+00', 'A prize', 'sue@backdesk.example',
+        '2025-03-01+00' FROM memberships WHERE provider IS NULL;
+""",
 }

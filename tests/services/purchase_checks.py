@@ -11,8 +11,19 @@ from admin_app.services import audit, users
 from admin_app.services.claims import JOURNALED
 from admin_app.services.invariants import about_addresses, about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
+from admin_app.services.memberships import CREDITS
 from admin_app.services.plans import snapshot
-from models import AuditEntry, CreditPeriod, ExtraPurchase, PendingProfile, Profile, ProviderMembership, User
+from models import (
+    Adjustment,
+    AdjustmentKind,
+    AuditEntry,
+    CreditPeriod,
+    ExtraPurchase,
+    PendingProfile,
+    Profile,
+    ProviderMembership,
+    User,
+)
 from tests.services.factories import NOON
 from tests.services.purchase_model import Model, Row
 
@@ -30,7 +41,7 @@ class Watched(RuleBasedStateMachine):
         self.connection = self.engine.connect()
         self.outer = self.connection.begin()
         self.db = Database(self.connection, clock=self.clock, join_transaction_mode="create_savepoint")  # type: ignore[arg-type]
-        self.minutes = 0
+        self.passed = 0
         self.versions: dict[str, Any] = {}
         self.entries = 0
         self.replayed: dict[str, Any] = {}
@@ -41,11 +52,19 @@ class Watched(RuleBasedStateMachine):
         self.connection.close()
 
     def clock(self) -> datetime:
-        return NOON + timedelta(minutes=self.minutes)
+        return NOON + timedelta(minutes=self.passed)
+
+    @staticmethod
+    def at(minutes: int) -> datetime:
+        return NOON + timedelta(minutes=minutes)
+
+    @staticmethod
+    def minutes(at: datetime | None) -> int | None:
+        return None if at is None else int((at - NOON) / timedelta(minutes=1))
 
     def tick(self) -> int:
-        self.minutes += 1
-        return self.minutes
+        self.passed += 1
+        return self.passed
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -80,6 +99,11 @@ class Watched(RuleBasedStateMachine):
     @invariant()
     def nobody_has_credits_that_no_period_gave(self) -> None:
         granted = sum(period.credits for period in self.rows(CreditPeriod)) + self.given
+        for one in self.rows(Adjustment):
+            if one.kind is AdjustmentKind.CREDITS_ADDED:
+                granted += one.credits
+            elif one.kind is AdjustmentKind.RENEWED_EARLY and one.undone_at:
+                granted += CREDITS  # as far as they were used before it was undone
         had = sum(row.usage_credits for row in self.rows(Profile) if not row.is_legacy)
         had += sum(row.usage_credits for row in self.rows(PendingProfile) if not row.claimed)
         assert had <= granted
@@ -132,8 +156,8 @@ class Checked(Watched):
         return self.model.now
 
     def pass_days(self, days: int) -> None:
-        self.minutes += days * 24 * 60
-        self.model.now = self.minutes
+        self.passed += days * 24 * 60
+        self.model.now = self.passed
 
     def open(self) -> list[Row]:
         return [row for row in self.model.pendings.values() if not row["claimed_by"]]
@@ -158,7 +182,12 @@ class Checked(Watched):
         assert {n: self.told_of(row) for n, row in pendings.items() if not row.claimed} == {
             ids[n]: model.seen(n) for n, row in model.pendings.items() if not row["claimed_by"]
         }
-        rows = {row.external_id: row for row in self.rows(ProviderMembership)}
+        every = self.rows(ProviderMembership)
+        rows = {row.external_id: row for row in every if row.provider}
+        given = {row.id: row for row in every if not row.provider and row.ignored_at is None}
+        assert {number: (row.profile_user_id, row.is_live) for number, row in given.items()} == {
+            number: (row["holder"], row["live"]) for number, row in model.given.items()
+        }
         assert {mem: (row.profile_user_id or row.pending_profile_id, row.is_live) for mem, row in rows.items()} == {
             mem: (ids.get(row["holder"], row["holder"]), row["live"] and row["deleted"] is None)
             for mem, row in model.mems.items()

@@ -15,9 +15,12 @@ LONG_AGO = -1
 
 @dataclass
 class Model:
-    """`mems` by the provider's id; `touched` when each profile was changed last, which the database tells."""
+    """`mems` by the provider's id, `given` the complimentary ones by our number; `touched` when each profile was
+    changed last, which the database tells.
+    """
 
     mems: dict[str, Row] = field(default_factory=dict)
+    given: dict[int, Row] = field(default_factory=dict)
     pendings: dict[int, Row] = field(default_factory=dict)
     profiles: dict[str, Row] = field(default_factory=dict)
     legacy: dict[str, Row] = field(default_factory=dict)
@@ -48,8 +51,17 @@ class Model:
     def serving(self, rows: list[Row]) -> Row | None:
         return max(rows, key=self.rank, default=None)
 
-    def is_pro(self, holder: str | int) -> bool:
+    def pays(self, holder: str | int) -> bool:
         return any(row["live"] for row in self.held(holder))
+
+    def given_to(self, holder: str | int) -> list[Row]:
+        return [row for row in self.given.values() if row["holder"] == holder]
+
+    def has_given(self, holder: str | int) -> bool:
+        return any(row["live"] for row in self.given_to(holder))
+
+    def is_pro(self, holder: str | int) -> bool:
+        return self.pays(holder) or self.has_given(holder)
 
     def seen(self, holder: str | int) -> tuple[bool, str | None]:
         best = self.serving(self.held(holder))
@@ -209,7 +221,7 @@ class Model:
             reached = True
             if pending["claimed_by"] == user:
                 continue
-            if user in self.profiles and self.is_pro(user):
+            if user in self.profiles and self.pays(user):
                 self.note(user, pending["id"])
             else:
                 self.merge(user, pending, verified[0])
@@ -247,13 +259,14 @@ class Model:
             return False
         return all(self.mems[mem]["holder"] == merge["user"] for mem in merge["moved"])
 
-    def undo(self, number: int, used_since: int) -> None:
-        """Whoever used credits of a claim that made their account keeps the account, with what they used."""
+    def undo(self, number: int, used_since: int, by_hand: int) -> None:
+        """Whoever used credits of a claim that made their account, or got some by hand, keeps the account with them."""
         merge = self.merges[number]
         merge["in_force"] = False
         for mem in merge["moved"]:
             self.mems[mem] |= {"holder": merge["pending"], "preferred": None}
-        if merge["made"] and not self.held(merge["user"]) and not used_since:
+        holds = self.held(merge["user"]) or self.given_to(merge["user"])
+        if merge["made"] and not holds and not used_since and not by_hand:
             del self.profiles[merge["user"]]
         self.pendings[merge["pending"]]["claimed_by"] = None
         self.extras |= merge["listed"]
@@ -271,6 +284,14 @@ class Model:
         if isinstance(target, str):
             self.profiles.setdefault(target, {"email": own_email})
         row |= {"holder": target, "moved_from": row["holder"], "preferred": None}
+
+    def give(self, user: str, number: int, until: int | None, own_email: str | None) -> None:
+        self.profiles.setdefault(user, {"email": own_email})
+        self.given[number] = {"holder": user, "live": True, "until": until}
+
+    def end_given(self) -> None:
+        for row in self.given.values():
+            row["live"] = row["live"] and (row["until"] is None or row["until"] > self.now)
 
     def delete(self, pending_id: int) -> None:
         for row in self.held(pending_id):

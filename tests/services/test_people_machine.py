@@ -8,7 +8,7 @@ each step every rule about people and addresses holds, and at the end everybody 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -29,9 +29,15 @@ from admin_app.services import (
     purchases,
     undo,
 )
-from admin_app.services.memberships import moving, stripe_subscriptions
+from admin_app.services.memberships import (
+    adjustment_undo,
+    complimentary,
+    credit_adjusting,
+    moving,
+    stripe_subscriptions,
+)
 from admin_app.services.plans import Plan
-from models import ExtraPurchase, Membership, Merge, PendingProfile, Profile, ProviderMembership
+from models import Adjustment, ExtraPurchase, Membership, Merge, PendingProfile, Profile, ProviderMembership
 from tests.services.clients import subscription
 from tests.services.factories import CLERK, NOON, SUPPORT, WHOP, add_profile, facts
 from tests.services.money import STRIPE
@@ -183,10 +189,6 @@ class People(Watched):
 
         return arrive
 
-    @staticmethod
-    def at(minutes: int) -> datetime:
-        return NOON + timedelta(minutes=minutes)
-
     @rule(number=st.integers(1, 2), is_live=st.booleans())
     def stripe_sells_or_ends(self, number: int, is_live: bool) -> None:
         """Of what was told, Stripe is asked what is true now."""
@@ -216,7 +218,13 @@ class People(Watched):
 
     @rule(days=st.integers(5, 40))
     def days_go_by(self, days: int) -> None:
-        self.minutes += days * 24 * 60
+        """With the job of each minute, which ends what was given."""
+        self.passed += days * 24 * 60
+        with self.db.read_only() as session:
+            due = complimentary.due(session, self.clock(), limit=100)
+        for number in due:
+            with self.db.unit_of_work(Job("end_memberships")) as ctx:
+                assert complimentary.end_due(ctx, membership_id=number)
 
     @rule()
     def the_credits_job_runs(self) -> None:
@@ -302,6 +310,32 @@ class People(Watched):
                     ctx, pending_profile_id=number, reason="refunded", shown=shown
                 ),
             )
+
+    @rule(data=st.data(), days=st.one_of(st.none(), st.integers(1, 60)))
+    def staff_give_a_membership(self, data: st.DataObject, days: int | None) -> None:
+        user = self.drawn(data, Profile.user_id)
+        until = None if days is None else self.clock() + timedelta(days=days)
+        self.act(
+            lambda ctx: complimentary.plan_give(ctx, user_id=user, until=until),
+            lambda ctx, shown: complimentary.give(ctx, user_id=user, until=until, reason="a prize", shown=shown),
+        )
+
+    @rule(data=st.data(), way=st.sampled_from(["add", "take", "renew"]), amount=st.integers(1, 1500))
+    def staff_adjust_credits(self, data: st.DataObject, way: str, amount: int) -> None:
+        wish = {"user_id": self.drawn(data, Profile.user_id), "way": way, "amount": str(amount)}
+        self.act(
+            lambda ctx: credit_adjusting.plan(ctx, **wish),
+            lambda ctx, shown: credit_adjusting.adjust(ctx, **wish, reason="asked", shown=shown),
+        )
+
+    @precondition(lambda self: self.rows(Adjustment))
+    @rule(data=st.data())
+    def staff_undo_by_hand(self, data: st.DataObject) -> None:
+        number = self.drawn(data, Adjustment.id)
+        self.act(
+            lambda ctx: adjustment_undo.plan(ctx, adjustment_id=number),
+            lambda ctx, shown: adjustment_undo.undo(ctx, adjustment_id=number, reason="wrong", shown=shown),
+        )
 
     @precondition(lambda self: any(not one.resolved_at for one in self.rows(ExtraPurchase)))
     @rule(data=st.data())

@@ -32,10 +32,11 @@ from admin_app.services import (
     purchases,
     undo,
 )
-from admin_app.services.memberships import moving
+from admin_app.services.memberships import adjustments, moving
 from models import ExtraPurchase, Merge, Profile, ProviderMembership
 from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, add_user, customer, facts
-from tests.services.purchase_checks import EMAILS, Checked
+from tests.services.purchase_checks import EMAILS
+from tests.services.purchase_hands import PEOPLE, ByHand, people
 
 SOAK = os.environ.get("BACKDESK_SOAK") == "1"
 OFTEN = settings(
@@ -48,19 +49,12 @@ OFTEN = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-# bob's address is verified by two accounts in turn: whoever signed in last has it; nobody but staff reaches dora's
-PEOPLE = {
-    "user_a": ["ada@example.com"],
-    "user_b": ["bob@example.com", "cleo@example.com"],
-    "user_c": ["bob@example.com"],
-}
-people = st.sampled_from(sorted(PEOPLE))
 choices = st.fixed_dictionaries(
     {}, optional={"email": st.just("purchase"), "counts": st.sampled_from(["purchase", "profile"])}
 )
 
 
-class Purchases(Checked):
+class Purchases(ByHand):
     """The steps: what providers tell, what people do, and time."""
 
     @initialize()
@@ -109,6 +103,7 @@ class Purchases(Checked):
     @rule(days=st.integers(5, 40))
     def days_go_by(self, days: int) -> None:
         self.pass_days(days)
+        self.what_was_given_ends()
 
     @rule()
     def the_credits_job_runs(self) -> None:
@@ -224,13 +219,15 @@ class Purchases(Checked):
         merge, profile = self.row(Merge, merge_id), self.row(Profile, self.model.merges[number]["user"])
         used = profile.used_credits if profile else 0
         used_since = used - merge.after["used_credits"] if used >= merge.after["used_credits"] else used
+        with self.db.read_only() as session:
+            by_hand = adjustments.by_hand_since(session, merge.user_id, merge.made_at)
         refusal = None if allowed else UndoBlocked if self.model.merges[number]["in_force"] else Conflict
         assert (plan.refusal is None) == allowed, plan.refusal
         self.act(
             SUPPORT, lambda ctx: undo.undo(ctx, merge_id=merge_id, reason="wrong", shown=plan.fingerprint), refusal
         )
         if allowed:
-            self.model.undo(number, used_since)
+            self.model.undo(number, used_since, by_hand)
 
     @precondition(lambda self: self.model.mems)
     @rule(data=st.data(), user=people)

@@ -36,6 +36,7 @@ TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()
 
 # What the audit calls the records of each section: where their pages are, and what people call them.
 AUDITED = {
+    "adjustment": ("adjustments", "Adjustment"),
     "audit_entry": ("audit-entries", "Audit entry"),
     "billing_change": ("billing-changes", "Step"),
     "booking": ("bookings", "Booking"),

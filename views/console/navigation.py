@@ -45,6 +45,7 @@ GROUPS: tuple[Group, ...] = (
         "Customers",
         (
             Item("Profiles", "/admin/profiles/", "id-badge-2", P.PROFILES_READ),
+            Item("Adjustments", "/admin/adjustments/", "edit", P.PROFILES_READ),
             Item("Users", "/admin/users/", "users", P.USERS_READ),
             Item("Addresses", "/admin/person-addresses/", "mail", P.USERS_READ),
             Item("Clients", "/admin/clients/", "building-store", P.CLIENTS_READ),

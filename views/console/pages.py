@@ -20,12 +20,14 @@ from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
+from views.console.purchases.given import AccountCommandsView, GivenMembershipCommandsView
 from views.console.purchases.memberships import MembershipCommandsView, MembershipsView
 from views.console.purchases.numbers import PurchaseNumbersView
 from views.console.purchases.waiting import UnclaimedPurchasesView
 from views.console.schedule.calendar import WeekCalendarView
 from views.console.schedule.forms import PractitionerFormsView, SessionTypeFormsView
 from views.console.search import SearchView
+from views.console.sections.adjustments import AdjustmentCommandsView, AdjustmentsView
 from views.console.sections.approvals import ApprovalsView
 from views.console.sections.audit_entries import AuditEntriesView
 from views.console.sections.billing_changes import BillingChangesView
@@ -74,6 +76,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     MembershipsView,
     MergesView,
     ProfilesView,
+    AdjustmentsView,
     UsersView,
     PersonAddressesView,
     ClientsView,
@@ -121,6 +124,9 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MyAccountView,
     PurchaseCommandsView,
     MembershipCommandsView,
+    AccountCommandsView,
+    GivenMembershipCommandsView,
+    AdjustmentCommandsView,
     InboxCommandsView,
     PurchaseNumbersView,
     WeekCalendarView,

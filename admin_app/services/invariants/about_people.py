@@ -5,9 +5,9 @@ from admin_app.services.invariants.rule import Invariant, by_query
 # As `memberships.order` has it.
 _RANKED = """
     SELECT m.*, row_number() OVER (PARTITION BY profile_user_id, pending_profile_id ORDER BY
-        (status = 'active' AND ignored_at IS NULL) DESC, preferred_at DESC NULLS LAST,
-        coalesce(period_end, CASE WHEN rhythm IN ('one_time', 'lifetime') THEN CAST('infinity' AS timestamptz)
-            ELSE CAST('-infinity' AS timestamptz) END) DESC,
+        (status = 'active' AND ignored_at IS NULL) DESC, (provider IS NOT NULL) DESC, preferred_at DESC NULLS LAST,
+        coalesce(period_end, CASE WHEN rhythm IN ('one_time', 'lifetime') OR provider IS NULL
+            THEN CAST('infinity' AS timestamptz) ELSE CAST('-infinity' AS timestamptz) END) DESC,
         provider_event_at DESC NULLS LAST, id DESC) AS place,
         count(*) FILTER (WHERE status = 'active' AND ignored_at IS NULL)
             OVER (PARTITION BY profile_user_id, pending_profile_id) AS live
@@ -17,16 +17,20 @@ _COUNTS = f"(SELECT * FROM ({_RANKED}) AS ranked WHERE place = 1) AS m"  # noqa:
 _DIFFERS = """
     (h.membership = 'pro') <> (m.live > 0) OR (h.status = 'active') <> (m.live > 0)
     OR (h.payment_provider, h.billing_cycle_start, h.billing_cycle_end, h.next_credit_renewal, h.provider_event_at,
-        h.cancel_at_period_end, CASE m.provider WHEN 'whop' THEN h.whop_membership_id ELSE h.stripe_subscription_id END)
-    IS DISTINCT FROM (m.provider, m.period_start, m.period_end, m.next_credits_at, m.provider_event_at,
+        h.cancel_at_period_end,
+        CASE m.provider WHEN 'whop' THEN h.whop_membership_id WHEN 'stripe' THEN h.stripe_subscription_id END)
+    IS DISTINCT FROM (%s, m.period_start, m.period_end, m.next_credits_at, m.provider_event_at,
         m.cancel_at_period_end, m.external_id)
 """
+# A purchase says always where it was made.
+_ACCOUNT_DIFFERS, _PURCHASE_DIFFERS = _DIFFERS % "m.provider", _DIFFERS % "coalesce(m.provider, h.payment_provider)"
 _BESIDE = f"""
     SELECT r.*, coalesce(r.external_id, 'membership ' || r.id) AS called,
         (SELECT string_agg(CAST(o.id AS text), ',' ORDER BY o.id) FROM memberships o WHERE o.status = 'active'
-         AND o.ignored_at IS NULL AND o.profile_user_id = r.profile_user_id) AS live_ones
+         AND o.ignored_at IS NULL AND o.provider IS NOT NULL AND o.profile_user_id = r.profile_user_id) AS live_ones
     FROM ({_RANKED}) AS r
-    WHERE r.profile_user_id IS NOT NULL AND r.status = 'active' AND r.ignored_at IS NULL AND r.place > 1
+    WHERE r.profile_user_id IS NOT NULL AND r.status = 'active' AND r.ignored_at IS NULL AND r.provider IS NOT NULL
+        AND r.place > 1
 """  # noqa: S608 - our own names
 
 INVARIANTS = (
@@ -43,15 +47,15 @@ INVARIANTS = (
         "What a profile or a purchase says about its membership is what the memberships that it holds say.",
         by_query(f"""
             SELECT 'profile:' || h.user_id FROM profiles h JOIN {_COUNTS} ON m.profile_user_id = h.user_id
-            WHERE {_DIFFERS}
+            WHERE {_ACCOUNT_DIFFERS}
             UNION ALL
             SELECT 'pending_profile:' || h.id FROM pending_profiles h JOIN {_COUNTS} ON m.pending_profile_id = h.id
-            WHERE {_DIFFERS}
+            WHERE {_PURCHASE_DIFFERS}
         """),  # noqa: S608 - our own names
     ),
     Invariant(
         "extra-purchases-listed",
-        "Who holds more than one live membership is on support's list, or support decided on just these.",
+        "Who holds more than one membership that is paid is on support's list, or support decided on just these.",
         by_query(f"""
             SELECT 'profile:' || b.profile_user_id FROM ({_BESIDE}) AS b WHERE NOT EXISTS (
               SELECT FROM extra_purchases x WHERE x.user_id = b.profile_user_id AND
@@ -109,6 +113,23 @@ INVARIANTS = (
             AND NOT EXISTS (SELECT FROM memberships m WHERE m.profile_user_id = p.user_id)
             AND NOT EXISTS (SELECT FROM memberships m JOIN pending_profiles w ON w.id = m.pending_profile_id
               WHERE w.claimed_by_user_id = p.user_id)
+        """),
+    ),
+    Invariant(
+        "complimentary-ends-on-time",
+        "A complimentary membership that has an end is over after it.",
+        by_query("""
+            SELECT 'membership:' || id FROM memberships
+            WHERE provider IS NULL AND status = 'active' AND ignored_at IS NULL AND period_end <= :late
+        """),
+    ),
+    Invariant(
+        "early-renewal-is-a-period",
+        "Credits that staff renewed early are those of one period of a membership, unless that was undone.",
+        by_query("""
+            SELECT 'adjustment:' || a.id FROM adjustments a
+            WHERE a.kind = 'renewed_early' AND a.undone_at IS NULL AND NOT EXISTS (
+              SELECT FROM credit_periods p WHERE p.membership_id = a.membership_id AND p.starts_at = a.date_before)
         """),
     ),
     Invariant(

@@ -4,16 +4,22 @@ The first period begins with the first paid cycle. In a cycle of 28 days or more
 its start, and so on; shorter cycles are counted on through, 28 days at a time. A period is paid when it begins before
 the paid time ends. What is due is granted before a new cycle moves the date. After a time that nobody paid for,
 periods begin anew with the cycle that is paid, unless the last one is not over yet.
+
+A complimentary membership gives its credits only while nothing else does: beside a paid one, and before a period that
+the account got from another is over, it waits.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
+from admin_app.errors import Conflict
+from admin_app.services.memberships.order import rank
 from admin_app.services.memberships.rows import Holder
 from models.memberships import CreditPeriod, ProviderMembership
 from models.people import Profile
@@ -34,8 +40,11 @@ def begin_cycle(
         row.next_credits_at = start
     elif unpaid_between:
         row.next_credits_at = start if due is None or due <= start else due
-    elif due is None or (due > start and _is_long(row)):
+    elif due is None:
         row.next_credits_at = start + CREDIT_PERIOD
+    elif due > start and _is_long(row):
+        # What was renewed early is not given once more.
+        row.next_credits_at = max(due, start + CREDIT_PERIOD)
 
 
 def following(row: ProviderMembership, starts_at: datetime) -> datetime:
@@ -66,19 +75,89 @@ def grant_due(
 ) -> tuple[list[datetime], dict[str, Any]]:
     """Grant each period that is due by then; the periods granted, and what the holder's credits are to be.
 
-    Beside another live membership, what is left of that one's credits is kept.
+    Beside another paid membership, what is left of that one's credits is kept.
     """
     left = max(0, (holder.usage_credits or 0) - (holder.used_credits or 0))
     used = holder.used_credits or 0
-    kept = CREDITS * sum(other.is_live for other in rows if other is not row)
+    kept = _kept_beside(row, rows)
     granted: list[datetime] = []
     ctx.session.flush()
     while is_due(row, upto) and (starts_at := row.next_credits_at) is not None:
+        waits_until = turn_of(ctx.session, row, holder, rows, starts_at)
+        if waits_until > starts_at:
+            row.next_credits_at = waits_until
+            continue
         row.next_credits_at = following(row, starts_at)
         if _note(ctx, row, holder, starts_at, used):
             granted.append(starts_at)
             left, used = min(left, kept) + CREDITS, 0
     return granted, {"usage_credits": left, "used_credits": 0} if granted else {}
+
+
+def _kept_beside(row: ProviderMembership, rows: Sequence[ProviderMembership]) -> int:
+    return CREDITS * sum(other.is_paid for other in rows if other is not row)
+
+
+def with_next(row: ProviderMembership, left: int, rows: Sequence[ProviderMembership]) -> dict[str, int]:
+    """What an account that has so many left has after one more period of this membership."""
+    return {"usage_credits": min(left, _kept_beside(row, rows)) + CREDITS, "used_credits": 0}
+
+
+def was_given_early(session: Session, row: ProviderMembership, now: datetime) -> bool:
+    """Whether the credits of a period that has not begun were given."""
+    ahead = select(CreditPeriod.id).where(
+        CreditPeriod.membership_id == row.id, CreditPeriod.starts_at > now, CreditPeriod.credits > 0
+    )
+    return session.scalar(ahead.limit(1)) is not None
+
+
+def give_early(ctx: Ctx, row: ProviderMembership, holder: Holder, starts_at: datetime) -> None:
+    """Note the period that begins at `starts_at` as given now: whoever comes to it finds it done."""
+    if not _note(ctx, row, holder, starts_at, holder.used_credits or 0):
+        raise Conflict("Somebody gave these credits just now.")
+
+
+def take_back_early(ctx: Ctx, row: ProviderMembership, starts_at: datetime) -> None:
+    """The period has not begun: it is due again when it does."""
+    mine = CreditPeriod.membership_id == row.id, CreditPeriod.starts_at == starts_at
+    ctx.session.execute(delete(CreditPeriod).where(*mine))
+
+
+def gave_only(ctx: Ctx, row: ProviderMembership, used: int) -> None:
+    """Of what this membership gave only so much was used, and the rest was taken back."""
+    mine = CreditPeriod.membership_id == row.id
+    ctx.session.execute(update(CreditPeriod).where(mine).values(credits=used))
+
+
+def turn_of(
+    session: Session,
+    row: ProviderMembership,
+    holder: Holder | None,
+    rows: Sequence[ProviderMembership],
+    starts_at: datetime,
+) -> datetime:
+    """When a period that would begin at `starts_at` may: a complimentary one gives nothing while another one does."""
+    if not row.is_complimentary:
+        return starts_at
+    over = _latest_of_others(session, row, holder)
+    if over is not None and over > starts_at:
+        return over
+    goes_before = [other for other in rows if other is not row and other.is_live and rank(other) > rank(row)]
+    return starts_at + CREDIT_PERIOD if goes_before else starts_at
+
+
+def _latest_of_others(session: Session, row: ProviderMembership, holder: Holder | None) -> datetime | None:
+    """When the last period that the account got from another membership is over."""
+    if not isinstance(holder, Profile):
+        return None
+    got = CreditPeriod.user_id == holder.user_id, CreditPeriod.credits > 0
+    latest = session.scalar(select(func.max(CreditPeriod.starts_at)).where(*got, CreditPeriod.membership_id != row.id))
+    return latest + CREDIT_PERIOD if latest is not None else None
+
+
+def allowance(rows: Sequence[ProviderMembership]) -> int:
+    """What these give together in one period: each paid one its credits, complimentary ones only where none is paid."""
+    return CREDITS * (sum(row.is_paid for row in rows) or any(row.is_live for row in rows))
 
 
 def _note(ctx: Ctx, row: ProviderMembership, holder: Holder, starts_at: datetime, used_before: int) -> bool:

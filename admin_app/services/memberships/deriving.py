@@ -28,7 +28,8 @@ def derived(rows: Sequence[ProviderMembership], holder: Holder | None) -> dict[s
     values: dict[str, Any] = {
         "membership": Membership.PRO if best.is_live else Membership.FREE,
         "status": MembershipStatus.ACTIVE if best.is_live else MembershipStatus.INACTIVE,
-        "payment_provider": best.provider,
+        # A purchase says always where it was made.
+        "payment_provider": best.provider or (holder.payment_provider if isinstance(holder, PendingProfile) else None),
         "plan_duration": plan_duration(best),
         "billing_cycle_start": best.period_start,
         "billing_cycle_end": best.period_end,

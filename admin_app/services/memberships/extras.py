@@ -1,4 +1,7 @@
-"""Who holds more than one live membership: a fact read from the rows whenever they change, for support to decide on."""
+"""Who holds more than one live membership that is paid: a fact read from the rows whenever they change, for support.
+
+A complimentary one beside another costs nobody anything: there is nothing to decide.
+"""
 
 from collections.abc import Sequence
 
@@ -24,13 +27,13 @@ def name_of(membership: ProviderMembership) -> str:
 
 def live_ones(rows: Sequence[ProviderMembership]) -> str:
     """The set that a decision is about, as it is kept with it."""
-    return ",".join(str(row.id) for row in sorted(rows, key=lambda row: row.id) if row.is_live)
+    return ",".join(str(row.id) for row in sorted(rows, key=lambda row: row.id) if row.is_paid)
 
 
 def see_to(ctx: Ctx, profile: Profile, rows: Sequence[ProviderMembership]) -> None:
-    """One open item for each live membership beside the one that counts, unless support decided on just these."""
+    """One open item for each paid membership beside the one that counts, unless support decided on just these."""
     best = serving(rows)
-    beside = {name_of(row): row for row in rows if row.is_live and row is not best}
+    beside = {name_of(row): row for row in rows if row.is_paid and row is not best}
     items = _items(ctx.session, profile, list(beside))
     decided = live_ones(rows)
     is_decided = any(

@@ -12,7 +12,7 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, users
 from admin_app.services.audit import Change
-from admin_app.services.memberships.credits import CREDITS, belong_to
+from admin_app.services.memberships.credits import CREDITS, allowance, belong_to
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import Holder, basis, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
@@ -199,6 +199,8 @@ def _consequences(found: Move) -> tuple[str, ...]:
             said.append("Whoever holds it now loses pro access.")
         if not any(row.is_live for row in found.has):
             said.append("The account that gets it gains pro access.")
+        elif found.row.is_complimentary or not any(row.is_paid for row in found.has):
+            said.append("The account that gets it is pro already: a paid membership goes before a complimentary one.")
         else:
             said.append("The account that gets it is pro already: the one that does not count goes to the worklist.")
     said.append("Renewals, its end and its credits are the new holder's from then on.")
@@ -221,15 +223,17 @@ def _credits(found: Move) -> tuple[dict[str, Any], dict[str, Any]]:
     if not found.has_credits or former is None:
         return {}, {}
     left = _left(former)
-    kept = min(left, CREDITS * sum(row.is_live for row in found.keeps))
+    kept = min(left, CREDITS * sum(row.is_paid for row in found.keeps))
     along = min(left - kept, CREDITS)
     used = former.used_credits or 0
-    taken = {"usage_credits": used + kept, "used_credits": used}
+    # More than a period gives was given by hand, to whoever it was given to.
+    taken = {"usage_credits": used + left - along, "used_credits": used}
     if not found.row.is_live:
         has = (target.usage_credits or 0, target.used_credits or 0) if target is not None else (0, 0)
         return {"usage_credits": has[0] + along, "used_credits": has[1]}, taken
     own = min(_left(target), CREDITS * sum(row.is_live for row in found.has)) if target is not None else 0
-    return {"usage_credits": own + along, "used_credits": 0}, taken
+    both = min(own + along, max(own, allowance([*found.has, found.row])))
+    return {"usage_credits": both, "used_credits": 0}, taken
 
 
 def _left(holder: Holder) -> int:

@@ -13,13 +13,18 @@ _NEWEST = 2**63
 
 
 def rank(membership: ProviderMembership) -> tuple[Any, ...]:
-    """Live before ended; what staff chose; what runs longest, for ever first; the newest news; the newest row.
+    """Live before ended; paid before complimentary; what staff chose; what runs longest, for ever first; the newest
+    news; the newest row.
 
-    An end that nobody told of (and that no rhythm explains) counts as the earliest.
+    Somebody who pays is shown with what they pay, however long a complimentary one runs; that serves when theirs ends.
+    An end that nobody told of (and that no rhythm explains) counts as the earliest; a complimentary one without an end
+    has none.
     """
-    unstated = _FOR_EVER if membership.rhythm in ENDLESS else _NEVER
+    is_endless = membership.rhythm in ENDLESS or membership.is_complimentary
+    unstated = _FOR_EVER if is_endless else _NEVER
     return (
         membership.is_live,
+        not membership.is_complimentary,
         membership.preferred_at or _NEVER,
         membership.period_end or unstated,
         membership.provider_event_at or _NEVER,

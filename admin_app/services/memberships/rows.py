@@ -182,7 +182,7 @@ def basis(rows: Sequence[ProviderMembership]) -> list[dict[str, Any]]:
     """What a plan about these memberships rests on, for its fingerprint."""
     return sorted(
         ({name: audit.plain(getattr(row, name)) for name in TOLD} for row in rows),
-        key=lambda one: (one["provider"], one["external_id"] or ""),
+        key=lambda one: (one["provider"] or "", one["external_id"] or "", one["period_end"] or ""),
     )
 
 

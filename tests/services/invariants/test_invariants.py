@@ -57,6 +57,13 @@ BREAKS = {
         VALUES ('user_due', 'pro', 'active', 'whop', {OLD}, 'mem_due');
         INSERT INTO memberships (provider, external_id, next_credits_at, profile_user_id)
         VALUES ('whop', 'mem_due', {OLD}, 'user_due')""",
+    "complimentary-ends-on-time": """
+        INSERT INTO profiles (user_id, membership, billing_cycle_end) VALUES ('user_given', 'pro', '2026-01-01');
+        INSERT INTO memberships (profile_user_id, period_end) VALUES ('user_given', '2026-01-01')""",
+    "early-renewal-is-a-period": """
+        INSERT INTO adjustments (user_id, kind, membership_id, credits, usage_before, used_before, usage_after,
+            used_after, date_before, reason, made_by, made_at)
+        VALUES ('user_a', 'renewed_early', 1, 0, 0, 0, 0, 0, '2030-01-01', 'r', 'test', now())""",
     "live-membership-has-holder": "INSERT INTO memberships (provider, external_id) VALUES ('whop', 'mem_lost')",
     "no-membership-with-claimed-purchase": """
         INSERT INTO profiles (user_id) VALUES ('user_late');

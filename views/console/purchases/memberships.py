@@ -1,6 +1,8 @@
 """Memberships of providers: who holds each, which are paid, and the command that moves one to another account."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -37,6 +39,11 @@ COUNTS = Column(
 )
 
 
+def is_given(values: Mapping[str, Any]) -> bool:
+    """Whether it is complimentary and lives, so that its end is ours."""
+    return values["provider"] is None and values["status"] == MembershipStatus.ACTIVE
+
+
 class MembershipsView(ConsoleModelView):
     permissions = reads(Permission.PURCHASES_READ)
     listing = ListSpec(
@@ -44,7 +51,7 @@ class MembershipsView(ConsoleModelView):
         title="Memberships",
         one="membership",
         model=ProviderMembership,
-        lead="What Whop and Stripe sold, and who holds it here. The best live one of an account counts.",
+        lead="What Whop and Stripe sold, or staff gave, and who holds it here. The best live one of an account counts.",
         columns=(
             NUMBER,
             EXTERNAL,
@@ -61,6 +68,7 @@ class MembershipsView(ConsoleModelView):
             Choice.of("provider", "Provider", ProviderMembership.provider, PaymentProvider),
             Choice.of("status", "Status", ProviderMembership.status, MembershipStatus),
             Choice.of("rhythm", "Rhythm", ProviderMembership.rhythm, Rhythm),
+            YesNo("complimentary", "Complimentary", ProviderMembership.provider.is_(None)),
             YesNo("ignored", "Ignored", ProviderMembership.ignored_at.is_not(None)),
             Days("made", "Came in", ProviderMembership.created_at),
             Exactly("account", "Account", ProviderMembership.profile_user_id),
@@ -126,6 +134,7 @@ class MembershipsView(ConsoleModelView):
         ),
         related=(
             Related("Credits granted", "credit-renewals", "membership", ProviderMembership.id),
+            Related("Adjustments by hand", "adjustments", "membership", ProviderMembership.id),
             Related("Provider events", "webhook-events", "subject", ProviderMembership.external_id),
         ),
         commands=(
@@ -141,6 +150,18 @@ class MembershipsView(ConsoleModelView):
                 permission=Permission.PURCHASES_UNDO,
                 address=lambda key: f"/admin/memberships/{key}/move-back",
                 when=lambda values: values["moved_from"] is not None,
+            ),
+            Command(
+                label="Change its end",
+                permission=Permission.MEMBERSHIPS_ADJUST,
+                address=lambda key: f"/admin/memberships/{key}/change-end",
+                when=is_given,
+            ),
+            Command(
+                label="End it now",
+                permission=Permission.MEMBERSHIPS_ADJUST,
+                address=lambda key: f"/admin/memberships/{key}/end",
+                when=is_given,
             ),
         ),
     )

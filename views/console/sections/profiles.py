@@ -6,10 +6,10 @@ from typing import Any
 from admin_app.policies.permissions import Permission
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
 from views.console.base import ConsoleModelView, reads
-from views.console.columns import Column
+from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
 MEMBERSHIP = Column("Membership", Profile.membership, "badge")
@@ -24,6 +24,11 @@ def _attention(values: Mapping[str, Any]) -> str | None:
         "This account was deleted at the sign-in provider. What it held waits for its person, who gets it when they "
         "sign in with another account that has the same verified address."
     )
+
+
+def is_account(values: Mapping[str, Any]) -> bool:
+    """Whether it is an account, and not a purchase of the earlier system."""
+    return not str(values["user_id"]).startswith(LEGACY_PREFIX)
 
 
 class ProfilesView(ConsoleModelView):
@@ -122,6 +127,7 @@ class ProfilesView(ConsoleModelView):
             Related("Addresses", "person-addresses", "account", Profile.user_id),
             Related("Memberships", "memberships", "account", Profile.user_id),
             Related("Credits granted", "credit-renewals", "account", Profile.user_id),
+            Related("Adjustments by hand", "adjustments", "account", Profile.user_id),
             Related("Purchases claimed", "pending-profiles", "claimed_by", Profile.user_id),
             Related("Claims and merges", "merges", "account", Profile.user_id),
             Related("Extra purchases", "extra-purchases", "account", Profile.user_id),
@@ -131,4 +137,18 @@ class ProfilesView(ConsoleModelView):
         ),
         audited_as="profile",
         attention=_attention,
+        commands=(
+            Command(
+                label="Give a membership",
+                permission=Permission.MEMBERSHIPS_ADJUST,
+                address=lambda key: f"{record_address('profiles', key)}/give",
+                when=is_account,
+            ),
+            Command(
+                label="Adjust credits",
+                permission=Permission.MEMBERSHIPS_ADJUST,
+                address=lambda key: f"{record_address('profiles', key)}/credits",
+                when=is_account,
+            ),
+        ),
     )

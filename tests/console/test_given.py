@@ -1,0 +1,110 @@
+"""What staff give and take by hand, on its pages: the plan first, with a reason, by whoever may, and undone."""
+
+from typing import Any
+
+import pytest
+
+from admin_app.db import Database
+from models import Adjustment, Membership, ProviderMembership, Role
+from tests.console.test_purchases import hidden, post
+from tests.services.factories import add_profile, profile_of
+
+
+@pytest.fixture
+def account(db: Database) -> str:
+    add_profile(db, "user_a", email="ann@example.com")
+    return "/admin/profiles/user_a"
+
+
+def seen(db: Database) -> tuple[Membership, int, int]:
+    profile = profile_of(db, "user_a")
+    assert profile is not None
+    return profile.membership, profile.usage_credits, profile.used_credits
+
+
+def newest(db: Database) -> int:
+    with db.read_only() as session:
+        return max(number for (number,) in session.query(Adjustment.id))
+
+
+@pytest.mark.parametrize("role", [Role.SUPPORT, Role.FINANCE, Role.ADMIN])
+def test_given_changed_ended_and_undone(db: Database, client_for: Any, account: str, role: Role) -> None:
+    client = client_for(role)
+    assert f"{account}/give" in client.get(account).text
+    form = client.get(f"{account}/give").text
+    assert 'name="fingerprint"' not in form
+    wish = {"runs": "until", "until": "2036-01-01T09:00", "zone": "UTC"}
+    shown = client.get(f"{account}/give", query_string=wish).text
+    assert "It gives 1,000 credits now and each 28 days" in shown
+    assert "The account is pro until 2036-01-01 09:00 UTC, and free afterwards." in shown
+    address = f"{account}/give?runs=until&until=2036-01-01T09%3A00&zone=UTC"
+    assert post(client, address, **wish, reason="a prize").status_code == 303
+    assert seen(db) == (Membership.PRO, 1000, 0)
+    with db.read_only() as session:
+        number = session.query(ProviderMembership.id).scalar()
+    page = f"/admin/memberships/{number}"
+    assert f"{page}/change-end" in client.get(page).text
+    assert (
+        post(client, f"{page}/change-end?runs=ever&zone=UTC", runs="ever", zone="UTC", reason="longer").status_code
+        == 303
+    )
+    assert post(client, f"{page}/end", reason="abuse").status_code == 303
+    assert seen(db)[0] is Membership.FREE
+    assert f"{page}/end" not in client.get(page).text
+    assert post(client, f"/admin/adjustments/{newest(db)}/undo", reason="no abuse").status_code == 303
+    assert seen(db)[0] is Membership.PRO
+    assert f"/admin/adjustments/{newest(db)}/undo" not in client.get(f"/admin/adjustments/{newest(db)}").text
+
+
+def test_credits_are_added_taken_and_the_second_tab_is_refused(db: Database, client_for: Any, account: str) -> None:
+    support = client_for(Role.SUPPORT)
+    add = f"{account}/credits?way=add&amount=500"
+    assert "0 are left now." in support.get(add).text
+    assert post(support, add, way="add", amount="500", reason="goodwill").status_code == 303
+    assert seen(db) == (Membership.FREE, 500, 0)
+    too_many = support.get(f"{account}/credits?way=take&amount=501")
+    assert too_many.status_code == 422
+    assert "Take at most 500: no more are left." in too_many.text
+    first = support.get(f"{account}/credits?way=take&amount=200").text
+    sent = {"csrf_token": hidden(first, "csrf_token"), "fingerprint": hidden(first, "fingerprint")}
+    wish = {"way": "take", "amount": "200", "reason": "too many"}
+    assert support.post(f"{account}/credits", data=sent | wish).status_code == 303
+    assert support.post(f"{account}/credits", data=sent | wish).status_code == 409
+    assert seen(db) == (Membership.FREE, 300, 0)
+    listed = support.get("/admin/adjustments/?account=user_a").text
+    assert "credits taken" in listed
+    assert "Reason" in support.get(f"/admin/adjustments/{newest(db)}").text
+
+
+@pytest.mark.parametrize("role", [Role.OPS, Role.AUDITOR])
+def test_who_may_not_sees_no_command(client_for: Any, account: str, role: Role) -> None:
+    client = client_for(role)
+    assert f"{account}/give" not in client.get(account).text
+    refused = client.get(f"{account}/give")
+    assert refused.status_code == 403
+    assert "Only support, finance and administrators give memberships and adjust credits." in refused.text
+
+
+def test_what_was_not_said_is_asked_for_at_its_field(client_for: Any, account: str) -> None:
+    support = client_for(Role.SUPPORT)
+    for query, said in {
+        "runs=": "Choose how long it runs.",
+        "runs=until&until=": "Write day and time like 2026-11-30T09:00.",
+        "runs=until&until=2001-01-01T00:00": "The end must lie ahead.",
+        "runs=ever&until=2036-01-01T00:00": "Leave this empty where it runs for ever.",
+    }.items():
+        shown = support.get(f"{account}/give?{query}")
+        assert (shown.status_code, said in shown.text) == (422, True), query
+    assert "Choose what is to happen." in support.get(f"{account}/credits?way=").text
+
+
+def test_a_legacy_row_and_a_sold_membership_have_no_such_command(db: Database, client_for: Any) -> None:
+    support = client_for(Role.SUPPORT)
+    add_profile(db, "temp_1", email="old@example.com", membership="pro", whop_membership_id="mem_old")
+    add_profile(db, "user_b", email="b@example.com", membership="pro", whop_membership_id="mem_b")
+    assert "/give" not in support.get("/admin/profiles/temp_1").text
+    assert support.get("/admin/profiles/temp_1/give").status_code == 422
+    with db.read_only() as session:
+        number = session.query(ProviderMembership.id).filter_by(external_id="mem_b").scalar()
+    assert "change-end" not in support.get(f"/admin/memberships/{number}").text
+    assert support.get(f"/admin/memberships/{number}/end").status_code == 404

@@ -1,0 +1,121 @@
+"""What staff gave or took by hand: complimentary memberships, their ends, and credits; each can be undone."""
+
+from types import MappingProxyType
+
+from flask.typing import ResponseReturnValue
+
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from admin_app.services.memberships import adjustment_undo
+from models import Adjustment, AdjustmentKind
+from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
+from views.console.columns import Column, record_address
+from views.console.filters import Choice, Days, Exactly, YesNo
+from views.console.list_specs import ListSpec, Sort
+from views.console.plan_pages import CommandPage, with_reason
+from views.console.records import Command, Group, RecordSpec
+from views.console.searching import Search
+from views.reading import read_session
+
+ACCOUNT = Column("Account", Adjustment.user_id, link=("profiles", Adjustment.user_id))
+NUMBER = Column("Number", Adjustment.id, link=("adjustments", Adjustment.id))
+KIND = Column("What", Adjustment.kind, text=lambda kind: str(kind).replace("_", " "))
+CREDITS = Column("Credits left", Adjustment.credits, "number")
+
+
+class AdjustmentsView(ConsoleModelView):
+    permissions = reads(Permission.PROFILES_READ)
+    listing = ListSpec(
+        section="adjustments",
+        title="Adjustments",
+        one="adjustment",
+        model=Adjustment,
+        lead="What staff gave or took by hand: memberships that nobody sold, and credits.",
+        columns=(
+            NUMBER,
+            ACCOUNT,
+            KIND,
+            CREDITS,
+            Column("By", Adjustment.made_by),
+            Column("Made", Adjustment.made_at, "time", sort="made"),
+            Column("Undone", Adjustment.undone_at, "time"),
+        ),
+        sorts={"made": Sort("Made", Adjustment.made_at, descending=True)},
+        filters=(
+            Choice.of("kind", "What", Adjustment.kind, AdjustmentKind),
+            YesNo("undone", "Undone", Adjustment.undone_at.is_not(None)),
+            Days("made", "Made", Adjustment.made_at),
+            Exactly("account", "Account", Adjustment.user_id),
+            Exactly("membership", "Membership", Adjustment.membership_id),
+        ),
+        search=Search(hint="Account, or our number", exact=(Adjustment.user_id,), key=Adjustment.id),
+        empty="Staff have given and taken nothing by hand.",
+    )
+    record = RecordSpec(
+        title=Adjustment.user_id,
+        groups=(
+            Group(
+                "Adjustment",
+                (
+                    ACCOUNT,
+                    KIND,
+                    Column("Membership", Adjustment.membership_id, link=("memberships", Adjustment.membership_id)),
+                    CREDITS,
+                    Column("Reason", Adjustment.reason),
+                    Column("By", Adjustment.made_by),
+                    Column("Made", Adjustment.made_at, "time"),
+                ),
+            ),
+            Group(
+                "Before and after",
+                (
+                    Column("Credits before", Adjustment.usage_before, "number"),
+                    Column("Used before", Adjustment.used_before, "number"),
+                    Column("Credits after", Adjustment.usage_after, "number"),
+                    Column("Used after", Adjustment.used_after, "number"),
+                    Column("Date before", Adjustment.date_before, "time"),
+                    Column("Date after", Adjustment.date_after, "time"),
+                ),
+            ),
+            Group(
+                "Undone",
+                (
+                    Column("Undone", Adjustment.undone_at, "time"),
+                    Column("Undone by", Adjustment.undone_by),
+                    Column("Because", Adjustment.undo_reason),
+                ),
+            ),
+        ),
+        commands=(
+            Command(
+                label="Undo it",
+                permission=Permission.MEMBERSHIPS_ADJUST,
+                address=lambda key: f"/admin/adjustments/{key}/undo",
+                when=lambda values: values["undone_at"] is None,
+            ),
+        ),
+    )
+
+
+class AdjustmentCommandsView(ConsoleView):
+    permissions = MappingProxyType({"undo": Permission.MEMBERSHIPS_ADJUST})
+
+    def __init__(self) -> None:
+        super().__init__(name="Adjustment commands", endpoint="adjustment-commands", url="/admin/adjustments")
+
+    @command(f"/{KEY}/undo")
+    def undo(self, key: int) -> ResponseReturnValue:
+        found = read_session().get(Adjustment, key)
+        if found is None:
+            raise NotFound("There is no such adjustment.")
+        address = record_address("adjustments", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: adjustment_undo.plan(ctx, adjustment_id=key),
+            act=with_reason(adjustment_undo.undo, "The adjustment is undone.", adjustment_id=key),
+            button="Undo it",
+            cancel=address,
+            done=address,
+            title="Undo an adjustment",
+            subtitle=f"Account {found.user_id}",
+        ).respond()
