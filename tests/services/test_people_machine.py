@@ -246,15 +246,18 @@ class People(Watched):
 
     # -- staff ---------------------------------------------------------------------------------------------------
 
-    def act(self, plan: Callable[[Ctx], Plan], act: Callable[[Ctx, str], Any]) -> None:
-        """Plan, then act on what was shown: refused just when the plan says so, or when there is nothing to plan."""
+    def act(self, plan: Callable[[Ctx], Plan], act: Callable[[Ctx, str], Any], *, again_is_well: bool = False) -> None:
+        """Plan, then act on what was shown: refused just when the plan says so, or when there is nothing to plan.
+
+        `again_is_well`: what was done already is answered as done.
+        """
         self.tick()
         try:
             with self.db.unit_of_work(SUPPORT) as ctx:
                 planned = plan(ctx)
         except DomainError:
             return
-        if planned.refusal is None:
+        if planned.refusal is None or again_is_well:
             with self.db.unit_of_work(SUPPORT) as ctx:
                 act(ctx, planned.fingerprint)
             return
@@ -272,6 +275,7 @@ class People(Watched):
             self.act(
                 lambda ctx: claims.plan_for_user(ctx, **ids),
                 lambda ctx, shown: claims.claim_for_user(ctx, **ids, reason="asked", shown=shown),
+                again_is_well=self.row(PendingProfile, ids["pending_profile_id"]).claimed_by_user_id == ids["user_id"],
             )
 
     @rule(data=st.data())
