@@ -21,6 +21,7 @@ class Permission(StrEnum):
     PURCHASES_CORRECT = "purchases:correct"
     PURCHASES_DELETE = "purchases:delete"
     PURCHASES_MAIL = "purchases:mail"
+    PURCHASES_CANCEL = "purchases:cancel"
     PROFILES_READ = "profiles:read"
     USERS_READ = "users:read"
     CLIENTS_READ = "clients:read"
@@ -88,6 +89,7 @@ RESOLVES_PURCHASES = frozenset(
         P.PURCHASES_CORRECT,
         P.PURCHASES_DELETE,
         P.PURCHASES_MAIL,
+        P.PURCHASES_CANCEL,
         P.INBOX_RELEASE,
     }
 )
@@ -100,7 +102,7 @@ KEEPS_THE_BOOKS = frozenset({P.BILLING_OVERRIDE, P.TRIALS_GRANT, P.MONTHS_CLOSE,
 GRANTS: dict[Role, frozenset[Permission]] = {
     Role.SUPPORT: READS | RESOLVES_PURCHASES | RUNS_THE_CALENDAR | {P.REFUNDS_REQUEST, P.FAILURES_SETTLE},
     Role.OPS: READS | RUNS_THE_CALENDAR | SWITCHES_CLIENTS | {P.SCHEDULE_MANAGE, P.DRIFT_RUN, P.FAILURES_SETTLE},
-    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS | {P.FAILURES_SETTLE},
+    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS | {P.PURCHASES_CANCEL, P.FAILURES_SETTLE},
     Role.ADMIN: READS
     | RESOLVES_PURCHASES
     | RUNS_THE_CALENDAR
@@ -125,6 +127,7 @@ REFUSALS: dict[Permission, str] = {
     P.PURCHASES_CORRECT: "Only support and administrators correct a purchase's e-mail.",
     P.PURCHASES_DELETE: "Only support and administrators delete a waiting purchase.",
     P.PURCHASES_MAIL: "Only support and administrators send claim mails.",
+    P.PURCHASES_CANCEL: "Only support, finance and administrators cancel memberships and take that back.",
     P.BOOKINGS_MANAGE: "Only support, ops and administrators change bookings and meetings.",
     P.GUESTS_RESOLVE: "Only support, ops and administrators put a guest's registration right.",
     P.SCHEDULE_MANAGE: "Only ops and administrators change practitioners and session types.",

@@ -19,6 +19,7 @@ from views.console.home import HomeView
 from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
+from views.console.purchases.canceling import MembershipCancelingView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.memberships import MembershipCommandsView, MembershipsView
 from views.console.purchases.numbers import PurchaseNumbersView
@@ -119,6 +120,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MyAccountView,
     PurchaseCommandsView,
     MembershipCommandsView,
+    MembershipCancelingView,
     InboxCommandsView,
     PurchaseNumbersView,
     WeekCalendarView,

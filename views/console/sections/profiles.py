@@ -6,6 +6,7 @@ from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
+from views.console.purchases.canceling import OF_PROFILE
 from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
@@ -113,5 +114,6 @@ class ProfilesView(ConsoleModelView):
             Related("Bookings with this e-mail", "bookings", "email", Profile.email),
             Related("Provider events of this membership", "webhook-events", "subject", Profile.whop_membership_id),
         ),
+        commands=OF_PROFILE,
         audited_as="profile",
     )
