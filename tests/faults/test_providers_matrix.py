@@ -152,6 +152,11 @@ def a_membership(simulator: str, plan: str = "monthly") -> str:
     return control.purchase(simulator, email=email, plan=plan, deliver=False)["membership_id"]
 
 
+def ended_with_its_period(simulator: str, port: WhopPort) -> Callable[[], object]:
+    membership, key = a_membership(simulator), f"ends-{number()}"
+    return lambda: port.cancel(membership, at_period_end=True, idempotency_key=key)
+
+
 def a_former_membership(simulator: str) -> str:
     membership = a_membership(simulator, "lifetime")
     control.deactivate(simulator, membership, deliver=False)
@@ -239,7 +244,7 @@ ROWS: dict[tuple[str, str], Row] = {
         "membership",
     ),
     ("stripe", "cancel_subscription"): with_("P", a_subscription, "cancel_subscription"),
-    ("whop", "cancel"): with_("P", a_membership, "cancel", at_period_end=True, idempotency_key="ends"),
+    ("whop", "cancel"): Row("P", ended_with_its_period),
     ("whop", "uncancel"): with_("P", a_membership, "uncancel"),
     ("whop", "reactivate"): with_("P", a_former_membership, "reactivate"),
     ("whop", "memberships"): read("memberships"),
