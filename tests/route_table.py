@@ -105,6 +105,7 @@ CONSOLE: dict[str, Row] = {
     **commands("membership-commands", "purchases: resolve", "move", "move_back"),
     **commands("membership-canceling", "purchases: cancel", "at_end", "now", "back"),
     "membership-canceling.of_account": Row("purchases: cancel", {"GET": 404}),
+    "what-makes-pro.index": Row("purchases", {"GET": 200}),
     "purchase-numbers.index": Row("purchases", {"GET": 200}),
     **section("profiles", "profiles"),
     **section("users", "users"),

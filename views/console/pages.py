@@ -23,6 +23,7 @@ from views.console.purchases.canceling import MembershipCancelingView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.memberships import MembershipCommandsView, MembershipsView
 from views.console.purchases.numbers import PurchaseNumbersView
+from views.console.purchases.pro import WhatMakesProView
 from views.console.purchases.waiting import UnclaimedPurchasesView
 from views.console.schedule.calendar import WeekCalendarView
 from views.console.schedule.forms import PractitionerFormsView, SessionTypeFormsView
@@ -121,6 +122,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     PurchaseCommandsView,
     MembershipCommandsView,
     MembershipCancelingView,
+    WhatMakesProView,
     InboxCommandsView,
     PurchaseNumbersView,
     WeekCalendarView,

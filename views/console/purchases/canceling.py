@@ -107,9 +107,11 @@ class MembershipCancelingView(ConsoleView):
     def back(self, membership_id: int) -> ResponseReturnValue:
         return self._respond(membership_id, Wish.BACK)
 
-    @page("/of-account/<user_id>/<any('cancel-at-period-end', 'cancel-now', 'take-back'):word>")
+    @page("/of-account/<user_id>/<word>")
     def of_account(self, user_id: str, word: str) -> ResponseReturnValue:
         """To the account's membership that this is about; to all of them where it may be about several."""
+        if word not in {form.word for form in FORMS.values()}:
+            raise NotFound
         mine = (ProviderMembership.profile_user_id == user_id, ProviderMembership.external_id.is_not(None))
         live = select(ProviderMembership).where(*mine, ProviderMembership.status == MembershipStatus.ACTIVE)
         if word == FORMS[Wish.BACK].word:
