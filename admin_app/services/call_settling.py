@@ -98,6 +98,8 @@ def what_to_do(provider: str, operation: str, state: CallState) -> str:
     if state in OPEN:
         asks = f"Try again, and {name} is asked about it. " if again else ""
         return f"{asks}Look at {name} before you repeat anything by hand; mark it as settled when it is in order."
+    if operation in cancel_wishes.OPERATIONS:
+        return "If it is still wanted, ask for it again on the page of the membership; then mark this as settled."
     by_hand = f"do it by hand at {name} and mark it as settled"
     return f"Put right what it names and try again; or {by_hand}." if again else f"If it is still wanted, {by_hand}."
 

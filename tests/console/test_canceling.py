@@ -99,7 +99,14 @@ def test_an_unknown_answer_is_shown_with_the_membership(
             ctx.now,
             ctx.now,
         )
-    assert "it was asked, and it had not done it" in finance.get(page).text
+    shown = finance.get(page).text
+    assert "it was asked, and it had not done it" in shown
+    number_of_call = call.id
+    to_do = "ask for it again on the page of the membership"
+    assert to_do in finance.get(f"/admin/provider-calls/{number_of_call}").text
+    post(finance, f"{page}/cancel-now", reason="once more")
+    assert answered(db, bench).state is CallState.SUCCEEDED
+    assert "had not done it" not in finance.get(page).text
 
 
 def test_a_plan_that_moved_at_the_provider_is_shown_anew(
