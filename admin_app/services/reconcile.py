@@ -1,6 +1,7 @@
 """Brings in what no event brought: a provider stops retrying after about a minute, its list does not forget."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -74,12 +75,12 @@ def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of
 
 
 def _keep_up(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> None:
-    """One that nobody holds is shown as it is there: that it ended, or is to end."""
-    facts = PurchaseFacts.of(membership, occurred_at=as_of)
+    """One that nobody holds is shown as it is there: that it ended, or is to end; a cycle begins once it is held."""
+    facts = replace(PurchaseFacts.of(membership, occurred_at=as_of), period_start=None, period_end=None)
     if membership.status == "inactive":
         if row.status is MembershipStatus.ACTIVE:
             purchases.end(ctx, facts)
-    elif row.status is MembershipStatus.ACTIVE and membership.cancel_at_period_end != row.cancel_at_period_end:
+    elif row.ignored_at is not None and membership.cancel_at_period_end != row.cancel_at_period_end:
         purchases.set_cancellation(ctx, facts)
 
 

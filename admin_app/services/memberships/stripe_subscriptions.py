@@ -1,5 +1,6 @@
 """Stripe subscriptions that are memberships of people: the same rules as for Whop's, by what Stripe says now."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Select, select
@@ -57,10 +58,10 @@ def _facts(found: StripeSubscription, asked_at: datetime) -> PurchaseFacts:
 
 
 def _keep_up(ctx: Ctx, found: StripeSubscription, asked_at: datetime) -> None:
-    """One that nobody holds any more is shown as it is there, and gives nobody anything."""
+    """One that nobody holds any more is shown as it is there, and gives nobody anything; a cycle begins once it is."""
     if by_id(ctx.session, PaymentProvider.STRIPE, found.id) is not None:
         change = purchases.set_cancellation if found.status in LIVE else purchases.end
-        change(ctx, _facts(found, asked_at))
+        change(ctx, replace(_facts(found, asked_at), period_start=None, period_end=None))
 
 
 def _goes_to_member(ctx: Ctx, found: StripeSubscription, named: int | None) -> bool:

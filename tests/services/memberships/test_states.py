@@ -174,6 +174,15 @@ def test_news_that_do_not_say_whether_it_ends_leave_that(db: Database) -> None:
     assert row_of(db).cancel_at_period_end
 
 
+def test_what_nobody_holds_and_ends_with_its_period_is_still_brought_in(db: Database) -> None:
+    with db.unit_of_work(WHOP) as ctx:
+        ids = {"provider": "whop", "external_id": "mem_1", "cancel_at_period_end": False}
+        ctx.session.add(ProviderMembership(**ids, created_at=NOON, updated_at=NOON, provider_event_at=NOON - LATER))
+    compared(db, LATER, cancel_at_period_end=True)
+    row = row_of(db)
+    assert (row.pending_profile_id is not None, row.cancel_at_period_end) == (True, True)
+
+
 def test_what_makes_nobody_pro_is_kept_right_too(db: Database) -> None:
     free = {"ignored_because": "its plan costs nothing", "product_id": "prod_1", "plan_id": "plan_1"}
     tell(db, purchases.record, timedelta(), cancel_at_period_end=True, **free)
