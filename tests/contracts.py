@@ -30,7 +30,28 @@ PREFIXES = {
 }
 # Calls that the trimmed documents leave out, after the parameters of the official SDKs.
 _TEXT, _WHOLE = {"schema": {"type": "string"}}, {"schema": {"type": "integer"}}
+
+
+def _json(**properties: Any) -> Mapping[str, Any]:
+    """A body that has these and nothing else."""
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"content": {"application/json": {"schema": schema}}}
+
+
 ADDED: Mapping[str, Mapping[str, Any]] = {
+    "whop": {
+        "/memberships/{id}": {
+            "patch": {
+                "requestBody": _json(
+                    billing_period_days={"type": "integer"},
+                    cancel_at_period_end={"type": "boolean"},
+                    metadata={"type": "object"},
+                    payment_method_id={"type": "string"},
+                )
+            }
+        },
+        "/memberships/{id}/reactivate": {"post": {"requestBody": _json(days={"type": "integer", "minimum": 1})}},
+    },
     "stripe": {
         "/v1/disputes": {
             "get": {
@@ -53,7 +74,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
                 ]
             }
         },
-    }
+    },
 }
 _PART = re.compile(r"\[([^\[\]]*)\]")
 
@@ -61,7 +82,8 @@ _PART = re.compile(r"\[([^\[\]]*)\]")
 @cache
 def document(name: str) -> Mapping[str, Any]:
     contents = _readable(json.loads((SHARED_CONTRACTS / f"{name}.openapi.json").read_text()))
-    contents["paths"] |= ADDED.get(name, {})
+    for path, calls in ADDED.get(name, {}).items():
+        contents["paths"][path] = contents["paths"].get(path, {}) | calls
     return contents
 
 

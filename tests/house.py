@@ -67,6 +67,7 @@ CALCOM_API_KEY = "cal_test"
 TASKS: dict[str, Callable[..., None]] = {
     "compare_membership": memberships.compare,
     "ask_about_person": people.ask,
+    "change_membership": memberships.change,
     "send_claim_mail": mails.send_claim_mail,
     "send_refund": refunds.send,
     "ask_about_refund": refunds.ask,

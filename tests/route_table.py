@@ -16,7 +16,9 @@ SWITCHES = frozenset({"clients: switch", "clients: stop everyone", "onboarding: 
 KEEPS_BILLING = frozenset({"billing: override", "trials: grant", "providers: ask"})
 
 AREAS: dict[Role, frozenset[str]] = {
-    Role.SUPPORT: LOOKS_AT | RESOLVES | {"guests: resolve", "refunds: ask", "failures: settle", "memberships: adjust"},
+    Role.SUPPORT: LOOKS_AT
+    | RESOLVES
+    | {"purchases: cancel", "guests: resolve", "refunds: ask", "failures: settle", "memberships: adjust"},
     Role.OPS: LOOKS_AT
     | SWITCHES
     | {
@@ -29,13 +31,14 @@ AREAS: dict[Role, frozenset[str]] = {
     },
     Role.FINANCE: LOOKS_AT
     | KEEPS_BILLING
-    | {"refunds: ask", "refunds: decide", "months: close", "drift: run", "drift: resolve", "failures: settle"}
-    | {"memberships: adjust"},
+    | {"purchases: cancel", "memberships: adjust"}
+    | {"refunds: ask", "refunds: decide", "months: close", "drift: run", "drift: resolve", "failures: settle"},
     Role.ADMIN: LOOKS_AT
     | RESOLVES
     | SWITCHES
     | KEEPS_BILLING
     | {
+        "purchases: cancel",
         "guests: resolve",
         "schedule: manage",
         "refunds: ask",
@@ -103,6 +106,9 @@ CONSOLE: dict[str, Row] = {
     **section("merges", "purchases"),
     **commands("purchase", "purchases: resolve", "claim", "undo", "email", "delete", "mail", "settle"),
     **commands("membership-commands", "purchases: resolve", "move", "move_back"),
+    **commands("membership-canceling", "purchases: cancel", "at_end", "now", "back"),
+    "membership-canceling.of_account": Row("purchases: cancel", {"GET": 404}),
+    "what-makes-pro.index": Row("purchases", {"GET": 200}),
     "purchase-numbers.index": Row("purchases", {"GET": 200}),
     **section("profiles", "profiles"),
     **section("adjustments", "profiles"),

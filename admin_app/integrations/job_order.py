@@ -51,6 +51,7 @@ PLACES: dict[str, Place] = {
     "ask_about_billing": _SOON,
     "ask_about_subscription": _SOON,
     "extend_trial": _SOON,
+    "change_membership": _SOON,
     "refresh_billing": _SOON,
     "follow_switch": _SOON,
     "process_event": _EVENTS,

@@ -200,5 +200,8 @@ class StripePort(PaymentsPort, Protocol):
     def set_cancel_at_period_end(self, subscription_id: str, on: bool, *, idempotency_key: str) -> StripeSubscription:
         """Let it end with the period that is paid for, or run on after all; answers how it is then, unpriced."""
 
+    def cancel_subscription(self, subscription_id: str) -> StripeSubscription:
+        """End it now and for good, without a last invoice or credit; one that has ended is refused. Answers alike."""
+
     def extend_trial(self, subscription_id: str, trial_end: datetime, *, idempotency_key: str) -> StripeSubscription:
         """Let the trial end at this time, to the second, and nothing be charged for the change; answers alike."""

@@ -126,6 +126,19 @@ class WhopPort(Protocol):
     def memberships(self) -> Iterator[WhopMembership]:
         """Every membership, page by page, as the list shows it (the current shape has no e-mail there)."""
 
+    def cancel(self, membership_id: str, *, at_period_end: bool, idempotency_key: str) -> WhopMembership:
+        """End it with the period that is paid for, or now; answers how it is then.
+
+        This and the next two raise ProviderRefused for a clear no, ProviderUnavailable when certainly nothing
+        happened, and OutcomeUnknown when the call may have had its effect although no answer came.
+        """
+
+    def uncancel(self, membership_id: str) -> WhopMembership:
+        """Let one that is to end with its period run on after all; answers how it is then."""
+
+    def reactivate(self, membership_id: str) -> WhopMembership:
+        """Give access back to one that was paid once and is canceled, until the end that it had."""
+
 
 class ClerkPort(Protocol):
     @property

@@ -198,6 +198,10 @@ class StripeApi:
     def set_cancel_at_period_end(self, subscription_id: str, on: bool, *, idempotency_key: str) -> StripeSubscription:
         return self._update(subscription_id, {"cancel_at_period_end": on}, idempotency_key)
 
+    def cancel_subscription(self, subscription_id: str) -> StripeSubscription:
+        # Stripe takes no key here, and what has ended ends no second time.
+        return self._write(lambda: self._v1.subscriptions.cancel(subscription_id), stripe_subscriptions.subscription)
+
     def extend_trial(self, subscription_id: str, trial_end: datetime, *, idempotency_key: str) -> StripeSubscription:
         ends = {"trial_end": int(trial_end.timestamp()), "proration_behavior": "none"}
         return self._update(subscription_id, ends, idempotency_key)

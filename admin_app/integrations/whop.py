@@ -82,7 +82,7 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
         plan_duration=whop_shapes.plan_duration(data),
         period_start=start,
         period_end=end,
-        cancel_at_period_end=fields.flag(data.get("cancel_at_period_end")),
+        cancel_at_period_end=whop_shapes.cancels(data),
         **terms,
     )
 

@@ -12,9 +12,10 @@ import httpx
 from whop_sdk import Whop
 from whop_sdk.core.api_error import ApiError
 from whop_sdk.core.parse_error import ParsingError
+from whop_sdk.core.request_options import RequestOptions
 from whop_sdk.environment import WhopEnvironment
 
-from admin_app.errors import ProviderUnavailable
+from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import fields, transport, whop_shapes
 from admin_app.integrations.guard import Guard
 from admin_app.integrations.ports import WhopMembership
@@ -25,6 +26,7 @@ API_VERSION_DATE = "2026-10-15-1"
 # Lists of a hundred take their time; only jobs ask.
 RULES = Rules(reads=Patience(seconds=20, seconds_per_try=10))
 _PAGE_SIZE = 100
+_OUR_KEY = frozenset({401, 403})
 
 
 class WhopApi:
@@ -70,6 +72,19 @@ class WhopApi:
                 return
             cursor = following
 
+    def cancel(self, membership_id: str, *, at_period_end: bool, idempotency_key: str) -> WhopMembership:
+        keyed: RequestOptions = {"additional_headers": {"Idempotency-Key": idempotency_key}}
+        cancel = self._sdk.memberships.cancel
+        return _changed(
+            lambda: cancel(membership_id, cancel_at_period_end=at_period_end, request_options=keyed), membership_id
+        )
+
+    def uncancel(self, membership_id: str) -> WhopMembership:
+        return _changed(lambda: self._sdk.memberships.update(membership_id, cancel_at_period_end=False), membership_id)
+
+    def reactivate(self, membership_id: str) -> WhopMembership:
+        return _changed(lambda: self._sdk.memberships.reactivate(membership_id), membership_id)
+
     def _page(self, cursor: str | None) -> Mapping[str, Any]:
         page = _answer(lambda: self._sdk.memberships.list(first=_PAGE_SIZE, after=cursor).response)
         if page is None or not isinstance(page.get("data"), list):
@@ -79,6 +94,33 @@ class WhopApi:
 
 class _NotAllowed(ProviderUnavailable):
     """The key lacks a permission; asking again does not help."""
+
+
+def _changed(call: Callable[[], Any], membership_id: str) -> WhopMembership:
+    """Make something happen at Whop, and say of a failure whether it may have happened."""
+    if not membership_id:
+        raise ProviderRefused(PROVIDER, "not_found")
+    try:
+        body = call().dict()
+    except ParsingError as unread:
+        body = unread.body
+    except ApiError as error:
+        # A success that is no JSON comes this way, too.
+        if error.status_code is None or error.status_code < 400:
+            raise OutcomeUnknown(PROVIDER) from None
+        raise ProviderRefused(PROVIDER, _code(error), passing=error.status_code in _OUR_KEY) from None
+    except (httpx.HTTPError, ValueError):
+        raise OutcomeUnknown(PROVIDER) from None
+    found = whop_shapes.membership(body) if isinstance(body, dict) else None
+    if found is None:
+        raise OutcomeUnknown(PROVIDER)
+    return found
+
+
+def _code(error: ApiError) -> str:
+    """Whop's own code of a refusal; never its sentence, which may quote what was sent."""
+    stated = fields.mapping(fields.mapping(error.body).get("error"))
+    return fields.text(stated.get("code")) or fields.text(stated.get("type")) or f"http_{error.status_code}"
 
 
 def _answer(call: Callable[[], Any]) -> Mapping[str, Any] | None:

@@ -21,6 +21,12 @@ _PRICE = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _PRICE_PERIOD = re.compile(r"/\s*(?:every\s+)?(\d{1,4})?\s*(day|week|month|year)")
 
 
+def cancels(data: Mapping[str, Any]) -> bool | None:
+    """Whether it ends with its period: as it says, or by its status; None when it does not say."""
+    said = fields.flag(data.get("cancel_at_period_end"))
+    return True if said is None and fields.text(data.get("status")) == "canceling" else said
+
+
 def user_id(data: Mapping[str, Any]) -> str | None:
     user = data.get("user")  # v2 names it by its bare id at times
     return fields.text(data.get("user_id")) or fields.text(user) or fields.text(fields.mapping(user).get("id"))
@@ -165,7 +171,7 @@ def membership(data: Mapping[str, Any]) -> WhopMembership | None:
         plan_duration=plan_duration(data),
         period_start=start,
         period_end=end,
-        cancel_at_period_end=bool(fields.flag(data.get("cancel_at_period_end"))),
+        cancel_at_period_end=bool(cancels(data)),
         created_at=fields.moment(data.get("created_at")),
         updated_at=fields.moment(data.get("updated_at")),
         **terms(data),

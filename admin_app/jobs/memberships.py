@@ -1,4 +1,4 @@
-"""Compares one membership with Whop, out of turn; ends those that staff gave, when their date has come."""
+"""Compares one membership with Whop, out of turn; tells providers what staff decided; ends what staff gave."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due
 from admin_app.services import reconcile
-from admin_app.services.memberships import complimentary
+from admin_app.services.memberships import cancel_sending, complimentary
 
 ACTOR = Job("compare_membership")
 ENDS = Job("end_memberships")
@@ -26,6 +26,12 @@ def compare(bench: Bench, membership_id: str) -> None:
         return
     with bench.db.unit_of_work(ACTOR) as ctx:
         reconcile.bring_in(ctx, membership=membership, as_of=asked_at)
+
+
+@deadline.short_task
+def change(bench: Bench, call_id: int) -> None:
+    """Have a membership canceled at its provider, or that taken back, as the noted call says."""
+    cancel_sending.send(lambda: bench.db.unit_of_work(Job("change_membership")), bench.providers, call_id=call_id)
 
 
 def end_due(bench: Bench, *, limit: int = AT_ONCE) -> int:

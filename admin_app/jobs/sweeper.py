@@ -29,6 +29,7 @@ SHORT_TASKS = (
     "send_claim_mail",
     "compare_membership",
     "ask_about_person",
+    "change_membership",
     "send_refund",
     "ask_about_refund",
     "send_appointment_mail",

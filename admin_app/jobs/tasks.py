@@ -83,6 +83,11 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     def ask_about_person(user_id: str) -> None:
         people.ask(bench, user_id)
 
+    @queue.task(name="change_membership", retry=back_off)
+    @failing_by_code
+    def change_membership(call_id: int) -> None:
+        memberships.change(bench, call_id)
+
     @queue.task(name="send_refund", retry=back_off)
     @failing_by_code
     def send_refund(refund_id: int) -> None:

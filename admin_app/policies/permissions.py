@@ -22,6 +22,7 @@ class Permission(StrEnum):
     PURCHASES_DELETE = "purchases:delete"
     PURCHASES_MAIL = "purchases:mail"
     MEMBERSHIPS_ADJUST = "memberships:adjust"
+    PURCHASES_CANCEL = "purchases:cancel"
     PROFILES_READ = "profiles:read"
     USERS_READ = "users:read"
     CLIENTS_READ = "clients:read"
@@ -89,6 +90,7 @@ RESOLVES_PURCHASES = frozenset(
         P.PURCHASES_CORRECT,
         P.PURCHASES_DELETE,
         P.PURCHASES_MAIL,
+        P.PURCHASES_CANCEL,
         P.INBOX_RELEASE,
     }
 )
@@ -104,7 +106,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
     | RUNS_THE_CALENDAR
     | {P.REFUNDS_REQUEST, P.FAILURES_SETTLE, P.MEMBERSHIPS_ADJUST},
     Role.OPS: READS | RUNS_THE_CALENDAR | SWITCHES_CLIENTS | {P.SCHEDULE_MANAGE, P.DRIFT_RUN, P.FAILURES_SETTLE},
-    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS | {P.FAILURES_SETTLE, P.MEMBERSHIPS_ADJUST},
+    Role.FINANCE: READS | MOVES_MONEY | KEEPS_THE_BOOKS | {P.PURCHASES_CANCEL, P.FAILURES_SETTLE, P.MEMBERSHIPS_ADJUST},
     Role.ADMIN: READS
     | RESOLVES_PURCHASES
     | RUNS_THE_CALENDAR
@@ -130,6 +132,7 @@ REFUSALS: dict[Permission, str] = {
     P.PURCHASES_DELETE: "Only support and administrators delete a waiting purchase.",
     P.PURCHASES_MAIL: "Only support and administrators send claim mails.",
     P.MEMBERSHIPS_ADJUST: "Only support, finance and administrators give memberships and adjust credits.",
+    P.PURCHASES_CANCEL: "Only support, finance and administrators cancel memberships and take that back.",
     P.BOOKINGS_MANAGE: "Only support, ops and administrators change bookings and meetings.",
     P.GUESTS_RESOLVE: "Only support, ops and administrators put a guest's registration right.",
     P.SCHEDULE_MANAGE: "Only ops and administrators change practitioners and session types.",

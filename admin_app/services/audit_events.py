@@ -44,6 +44,7 @@ EVENTS: dict[str, EventKind] = {
     "purchase.mail_requested": EventKind("{actor} had a claim mail sent for the purchase of {email}"),
     "purchase.mail_sent": EventKind("{actor} handed over a claim mail for the purchase of {email}"),
     "purchase.legacy_adopted": EventKind("{actor} moved the legacy row {legacy_user_id} to the waiting purchases"),
+    "membership.cancel_asked": EventKind("{actor} asked {provider} to {wish}: the membership {membership}"),
     "membership.moved": EventKind("{actor} moved the membership {membership} from {former} to {target}"),
     "membership.given": EventKind("{actor} gave {user_id} a complimentary membership", frozenset({"until"})),
     "membership.end_changed": EventKind(

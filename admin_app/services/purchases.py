@@ -67,7 +67,8 @@ def set_cancellation(ctx: Ctx, facts: PurchaseFacts) -> Applied:
     """The customer asked for, or took back, a cancellation at the end of the period."""
     dates = {"period_start": facts.period_start, "period_end": facts.period_end}
     stated: dict[str, Any] = {name: value for name, value in dates.items() if value is not None}
-    stated["cancel_at_period_end"] = bool(facts.cancel_at_period_end)
+    if facts.cancel_at_period_end is not None:
+        stated["cancel_at_period_end"] = facts.cancel_at_period_end
     return _change_state(ctx, facts, "purchase.cancellation", stated)
 
 
@@ -81,7 +82,8 @@ def _change_state(ctx: Ctx, facts: PurchaseFacts, event: str, values: dict[str, 
         return Applied.MEMBERSHIP_UNKNOWN
     if holder is None:
         if not news.is_older(row, facts, purchase=False):
-            put(ctx, row, **values, provider_event_at=facts.occurred_at)
+            word = {"provider_status": facts.provider_status} if facts.provider_status else {}
+            put(ctx, row, **word, **values, provider_event_at=facts.occurred_at)
         return Applied.SUPERSEDED
     _ask_where_no_order(ctx, row, facts, **_states(values))
     if news.is_older(row, facts, purchase=False):
@@ -161,6 +163,8 @@ def _ignore(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> A
         return Applied.IGNORED
     values = news.current(row, facts) | news.cycle(row, facts, is_new=False)
     values |= {"provider_event_at": facts.occurred_at, "status": MembershipStatus.ACTIVE}
+    if facts.cancel_at_period_end is not None:
+        values["cancel_at_period_end"] = facts.cancel_at_period_end
     because = facts.ignored_because or row.ignored_because
     put(ctx, row, **values, ignored_because=because, ignored_at=row.ignored_at or ctx.now)
     ctx.session.flush()

@@ -1,6 +1,7 @@
 """Brings in what no event brought: a provider stops retrying after about a minute, its list does not forget."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,7 +11,7 @@ from admin_app.integrations.ports import WhopMembership
 from admin_app.services import holders, inbox, purchases
 from admin_app.services.memberships import pro_rules
 from admin_app.services.memberships.order import ENDLESS
-from admin_app.services.memberships.rows import DELETED
+from admin_app.services.memberships.rows import DELETED, put
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState
 from models.memberships import ProviderMembership
@@ -38,6 +39,8 @@ def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = N
     if row is not None and holder is not None:
         return _update(ctx, row, membership, as_of or ctx.now)
     since = membership.period_start or membership.created_at or ctx.now
+    if row is not None:
+        _keep_up(ctx, row, membership, as_of or ctx.now)
     if row is not None and row.ignored_because == DELETED and row.ignored_at and row.ignored_at >= since:
         return Outcome.DELETED_BY_STAFF
     if pro_rules.of(ctx.session).ignored_because(membership) is not None:
@@ -70,7 +73,25 @@ def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of
         applied = purchases.set_cancellation(ctx, facts)
     else:
         applied = None
+        _keep_word(ctx, row, membership, as_of)
     return Outcome.UPDATED if applied in (Applied.DONE, Applied.IGNORED) else Outcome.KNOWN
+
+
+def _keep_up(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> None:
+    """One that nobody holds is shown as it is there: that it ended, or is to end; a cycle begins once it is held."""
+    facts = replace(PurchaseFacts.of(membership, occurred_at=as_of), period_start=None, period_end=None)
+    if membership.status == "inactive":
+        if row.status is MembershipStatus.ACTIVE:
+            purchases.end(ctx, facts)
+    elif row.ignored_at is not None and membership.cancel_at_period_end != row.cancel_at_period_end:
+        purchases.set_cancellation(ctx, facts)
+
+
+def _keep_word(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> None:
+    """A payment that is late, or came after all, changes nothing but Whop's word at first."""
+    is_newer = row.provider_event_at is None or as_of >= row.provider_event_at
+    if is_newer and membership.provider_status not in (None, row.provider_status):
+        put(ctx, row, provider_status=membership.provider_status)
 
 
 def _has_another_buyer(row: ProviderMembership, membership: WhopMembership) -> bool:

@@ -53,6 +53,9 @@ ASKED_WORDS = {
     "booking.create": "enter the booking",
     "booking.move": "move the booking",
     "booking.cancel": "cancel the booking",
+    "membership.cancel_now": "cancel the membership now",
+    "membership.cancel_at_period_end": "cancel the membership at the end of its period",
+    "membership.uncancel": "take the cancellation of the membership back",
 }
 # What a provider's code means to whoever has to do something about it.
 MEANINGS = {
@@ -62,6 +65,9 @@ MEANINGS = {
     "http_401": "it does not accept our key",
     "http_403": "our key does not allow this",
     "http_404": "what this is about is not there any more",
+    "not_there": "it does not know this membership any more",
+    "not_done": "it was asked, and it had not done it",
+    "over_there": "it is over there, and not brought back",
     "http_429": "too many requests in a short time",
 }
 # What became of a mail that did not simply go out.

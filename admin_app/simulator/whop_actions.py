@@ -60,6 +60,19 @@ def cancel_at_period_end(world: World, record: Membership, wanted: Mapping[str, 
     return _changed(world, record.canceling(at, cancels=cancels), "membership.cancel_at_period_end_changed", at, wanted)
 
 
+def set_cancellation(world: World, record: Membership, *, cancels: bool) -> Membership:
+    """As the API does: what is so already tells nobody anything."""
+    if record.cancel_at_period_end is cancels:
+        return record
+    return cancel_at_period_end(world, record, {"cancel_at_period_end": cancels})
+
+
+def reactivate(world: World, record: Membership) -> Membership:
+    """Access again to what was paid once."""
+    at = _seconds(None)
+    return _changed(world, record.given_back(at), "membership.activated", at, {})
+
+
 def _changed(world: World, record: Membership, name: str, at: int, wanted: Mapping[str, Any]) -> Membership:
     form = _one_of(wanted, "event", whop_events.FORMS)
     world.store.put("membership", record.document())

@@ -21,13 +21,13 @@ def membership(record: Membership) -> dict[str, Any]:
     """The buyer's e-mail is not part of it: only the member has that."""
     return {
         "account": {"id": ACCOUNT_ID, "route": "demo-studio", "title": ACCOUNT_TITLE, "logo_url": None},
-        "billing_period_days": record.terms.days,
+        "billing_period_days": record.terms.days or None,
         "cancel_at_period_end": record.cancel_at_period_end,
         "canceled_at": iso(record.canceled_at) if record.canceled_at else None,
         "collection_method": "charge_automatically",
         "created_at": iso(record.created_at),
         "current_period_start": iso(record.period_start),
-        "current_period_end": iso(record.period_end),
+        "current_period_end": iso(record.end) if record.end else None,
         "id": record.id,
         "initial_price": money(record.terms.amount),
         "manage_url": None,
@@ -36,7 +36,7 @@ def membership(record: Membership) -> dict[str, Any]:
         "plan_id": record.terms.id,
         "product": {"id": PRODUCT_ID, "title": PRODUCT_TITLE, "logo_url": None},
         "product_id": PRODUCT_ID,
-        "renewal_price": money(record.terms.amount),
+        "renewal_price": None if record.terms.is_bought_once else money(record.terms.amount),
         "status": record.status,
         "updated_at": iso(record.updated_at),
         "user_id": record.user_id,
@@ -54,14 +54,14 @@ def user_summary(record: Membership) -> dict[str, Any]:
 
 def member(record: Membership) -> dict[str, Any]:
     return {
-        "access_level": "customer" if record.status == "active" else "no_access",
+        "access_level": "customer" if not record.is_over else "no_access",
         "account_id": ACCOUNT_ID,
         "created_at": iso(record.created_at),
         "display_name": record.name,
         "email": record.email,
         "id": record.member_id,
         "joined_at": iso(record.created_at),
-        "status": "joined" if record.status == "active" else "left",
+        "status": "joined" if not record.is_over else "left",
         "token_balance": 0,
         "usd_total_spent": money(record.terms.amount),
         "user": user_summary(record),

@@ -34,12 +34,32 @@ def blueprint(world: World) -> Blueprint:
 
     @routes.post("/memberships/<membership_id>/cancel")
     def cancel(membership_id: str) -> Response:
-        record, wanted = _membership(world, membership_id), request.get_json(silent=True)
-        if not isinstance(wanted, dict) or wanted.get("cancel_at_period_end", True):
-            record = whop_actions.cancel_at_period_end(world, record, {})
+        record, wanted = _membership(world, membership_id), _body()
+        if record.is_over:
+            raise _Failed(409, "conflict", "This membership is canceled already.")
+        if wanted.get("cancel_at_period_end"):
+            record = whop_actions.set_cancellation(world, record, cancels=True)
         else:
             record = whop_actions.deactivate(world, record, {})
         return jsonify(whop_answers.membership(record))
+
+    @routes.patch("/memberships/<membership_id>")
+    def update(membership_id: str) -> Response:
+        record, wanted = _membership(world, membership_id), _body()
+        cancels = wanted.get("cancel_at_period_end")
+        if cancels is not None:
+            if record.is_over or not isinstance(cancels, bool):
+                message = "Only the cancellation of a membership that goes on can be changed."
+                raise _Failed(400, "bad_request", message, "cancel_at_period_end")
+            record = whop_actions.set_cancellation(world, record, cancels=cancels)
+        return jsonify(whop_answers.membership(record))
+
+    @routes.post("/memberships/<membership_id>/reactivate")
+    def reactivate(membership_id: str) -> Response:
+        record = _membership(world, membership_id)
+        if not record.is_over or not record.terms.is_bought_once:
+            raise _Failed(409, "conflict", "Active and recurring memberships cannot be reactivated.")
+        return jsonify(whop_answers.membership(whop_actions.reactivate(world, record)))
 
     @routes.get("/members/<member_id>")
     def member(member_id: str) -> Response:
@@ -78,6 +98,11 @@ def _guarded(routes: Blueprint, world: World) -> None:
     @routes.after_request
     def leave(response: Response) -> Response:
         return world.faults.after(request, response)
+
+
+def _body() -> dict[str, Any]:
+    wanted = request.get_json(silent=True)
+    return wanted if isinstance(wanted, dict) else {}
 
 
 def _membership(world: World, membership_id: str) -> Membership:

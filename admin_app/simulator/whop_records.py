@@ -19,6 +19,15 @@ class Plan:
     per: str
 
     @property
+    def is_bought_once(self) -> bool:
+        """For ever: it has no period."""
+        return self.days == 0
+
+    @property
+    def renews(self) -> str:
+        return self.amount if self.is_bought_once else f"{self.amount} / {self.per}"
+
+    @property
     def amount(self) -> str:
         return f"{self.cents // 100}.{self.cents % 100:02}"
 
@@ -26,6 +35,7 @@ class Plan:
 PLANS = {
     "monthly": Plan("plan_DemoMonthly01", 30, 4900, "month"),
     "yearly": Plan("plan_DemoYearly001", 365, 49000, "year"),
+    "lifetime": Plan("plan_DemoLifetime1", 0, 99000, ""),
 }
 
 
@@ -64,18 +74,30 @@ class Membership:
     def terms(self) -> Plan:
         return PLANS[self.plan]
 
+    @property
+    def is_over(self) -> bool:
+        return self.status in {"canceled", "expired"}
+
+    @property
+    def end(self) -> int | None:
+        """Of its period; what was bought once has none."""
+        return None if self.terms.is_bought_once else self.period_end
+
     def renewed(self, at: int) -> Self:
         start = max(self.period_end, at) if self.status != "active" else self.period_end
         end = start + self.terms.days * 86400
         return replace(
             self,
-            status="active",
+            status="completed" if self.terms.is_bought_once else "active",
             period_start=start,
             period_end=end,
             updated_at=at,
             cancel_at_period_end=False,
             canceled_at=None,
         )
+
+    def given_back(self, at: int) -> Self:
+        return replace(self, status="completed", canceled_at=None, updated_at=at)
 
     def ended(self, at: int) -> Self:
         return replace(self, status="canceled", canceled_at=at, updated_at=at)
@@ -120,4 +142,5 @@ def started(
         period_start=at,
         period_end=at + PLANS[plan].days * 86400,
         updated_at=at,
+        status="completed" if PLANS[plan].is_bought_once else "active",
     )

@@ -147,6 +147,22 @@ def extended(simulator: str, port: StripePort) -> Callable[[], object]:
     return lambda: port.extend_trial(subscription, until, idempotency_key=key)
 
 
+def a_membership(simulator: str, plan: str = "monthly") -> str:
+    email = f"matrix{number()}@example.com"
+    return control.purchase(simulator, email=email, plan=plan, deliver=False)["membership_id"]
+
+
+def ended_with_its_period(simulator: str, port: WhopPort) -> Callable[[], object]:
+    membership, key = a_membership(simulator), f"ends-{number()}"
+    return lambda: port.cancel(membership, at_period_end=True, idempotency_key=key)
+
+
+def a_former_membership(simulator: str) -> str:
+    membership = a_membership(simulator, "lifetime")
+    control.deactivate(simulator, membership, deliver=False)
+    return membership
+
+
 def a_user(simulator: str) -> dict[str, Any]:
     return control_workos.create_user(simulator, email=f"matrix{number()}@example.com")
 
@@ -227,6 +243,10 @@ ROWS: dict[tuple[str, str], Row] = {
         lambda simulator: control.purchase(simulator, email="ada@example.com", deliver=False)["membership_id"],
         "membership",
     ),
+    ("stripe", "cancel_subscription"): with_("P", a_subscription, "cancel_subscription"),
+    ("whop", "cancel"): Row("P", ended_with_its_period),
+    ("whop", "uncancel"): with_("P", a_membership, "uncancel"),
+    ("whop", "reactivate"): with_("P", a_former_membership, "reactivate"),
     ("whop", "memberships"): read("memberships"),
     ("clerk", "user"): read("user", "user_none"),
     ("workos", "find_user"): read("find_user", "nobody@example.com"),

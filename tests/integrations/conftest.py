@@ -58,6 +58,12 @@ def provider() -> Iterator[ScriptedProvider]:
             scripted.posted.append((self.path, json.loads(content) if is_json else content))
             self.do_GET()
 
+        do_PATCH = do_POST
+
+        def do_DELETE(self) -> None:
+            scripted.posted.append((self.path, b""))
+            self.do_GET()
+
         def log_message(self, *_: object) -> None:
             """Quiet."""
 

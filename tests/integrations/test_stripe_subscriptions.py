@@ -257,6 +257,18 @@ class TestCalls:
                 change()
         assert {headers["Idempotency-Key"] for _, headers in provider.requests} == {"k"}
 
+    def test_an_end_says_whether_it_may_have_happened(self, port, provider):
+        for answer, trouble in (
+            ((500, {}), OutcomeUnknown),
+            ((429, ERROR), ProviderUnavailable),
+            ((404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}}), ProviderRefused),
+        ):
+            provider.answers[PATH] = answer
+            with pytest.raises(trouble):
+                port.cancel_subscription("sub_1")
+        provider.answers[PATH] = (200, subscription(item(4_900), status="canceled"))
+        assert port.cancel_subscription("sub_1").status == "canceled"
+
     def test_what_is_sent(self, port, provider):
         provider.answers[PATH] = (200, subscription(item(4_900), cancel_at_period_end=True))
         assert port.set_cancel_at_period_end("sub_1", True, idempotency_key="k").cancel_at_period_end

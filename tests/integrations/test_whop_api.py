@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from admin_app.config import Settings
-from admin_app.errors import ProviderUnavailable
+from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import whop
 from admin_app.integrations.ports import WhopPort
 from tests.integrations.conftest import ScriptedProvider
@@ -124,6 +124,66 @@ def test_each_status_is_active_or_not(port, provider, status, expected):
     found = port.membership("mem_1")
     assert found
     assert found.status == expected
+
+
+def test_what_is_canceling_ends_with_its_period_whatever_else_is_said(port, provider):
+    for said, ends in (({}, True), ({"cancel_at_period_end": False}, False)):
+        provider.answers[PATH] = (200, MINIMAL | {"status": "canceling"} | said)
+        found = port.membership("mem_1")
+        assert found
+        assert (found.status, found.cancel_at_period_end) == ("active", ends)
+
+
+CHANGES = {
+    "at the end": lambda port: port.cancel("mem_1", at_period_end=True, idempotency_key="k"),
+    "now": lambda port: port.cancel("mem_1", at_period_end=False, idempotency_key="k"),
+    "not after all": lambda port: port.uncancel("mem_1"),
+    "given back": lambda port: port.reactivate("mem_1"),
+}
+
+
+def answer_changes(provider, *answer):
+    for path in (PATH, f"{PATH}/cancel", f"{PATH}/reactivate"):
+        provider.answers[path] = answer
+
+
+def test_what_a_change_sends(port, provider):
+    answer_changes(provider, 200, MINIMAL | {"cancel_at_period_end": True})
+    for change in CHANGES.values():
+        assert change(port).cancel_at_period_end
+    assert provider.posted == [
+        (f"{PATH}/cancel", {"cancel_at_period_end": True}),
+        (f"{PATH}/cancel", {"cancel_at_period_end": False}),
+        (PATH, {"cancel_at_period_end": False}),
+        (f"{PATH}/reactivate", {}),
+    ]
+    assert [headers.get("Idempotency-Key") for _, headers in provider.requests] == ["k", "k", None, None]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        ((429, {}), ProviderUnavailable),
+        ((500, {}), OutcomeUnknown),
+        ((200, b"<html>"), OutcomeUnknown),
+        ((200, []), OutcomeUnknown),
+        ((200, {"no": "id"}), OutcomeUnknown),
+        ((400, {"error": {"type": "bad_request", "message": "mem_1 of ada@example.com"}}), ProviderRefused),
+        ((403, {"error": {"type": "forbidden"}}), ProviderRefused),
+        ((404, {"error": {"type": "not_found"}}), ProviderRefused),
+        ((409, b"no json"), ProviderRefused),
+    ],
+    ids=str,
+)
+def test_a_change_says_whether_it_may_have_happened(port, provider, change, answer, trouble):
+    answer_changes(provider, *answer)
+    with pytest.raises(trouble) as raised:
+        CHANGES[change](port)
+    assert type(raised.value) is trouble
+    if trouble is ProviderRefused:
+        assert raised.value.passing is (answer[0] == 403)
+        assert "ada@example.com" not in f"{raised.value.sentence} {raised.value.reason}"
 
 
 def test_all_pages_are_walked(port, provider):

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from admin_app.errors import NotSignedIn, ProviderUnavailable
+from admin_app.errors import NotSignedIn, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.ports import ClerkSession
 from admin_app.integrations.registry import from_settings
+from admin_app.integrations.whop import parse_event
 from admin_app.simulator import control
 
 BOUGHT = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
@@ -41,6 +42,42 @@ class TestWhop:
         assert providers.whop.membership(made["membership_id"]).cancel_at_period_end
         control.deactivate(simulator, made["membership_id"], deliver=False)
         assert providers.whop.membership(made["membership_id"]).status == "inactive"
+
+    def test_what_is_canceled_over_the_api_is_seen_told_and_taken_back(self, simulator, receiver, providers):
+        made = control.purchase(simulator, email="ada@example.com", deliver=False)["membership_id"]
+        whop = providers.whop
+        assert whop.cancel(made, at_period_end=True, idempotency_key="a").cancel_at_period_end
+        assert whop.cancel(made, at_period_end=True, idempotency_key="b").cancel_at_period_end
+        assert not whop.uncancel(made).cancel_at_period_end
+        assert whop.cancel(made, at_period_end=False, idempotency_key="c").status == "inactive"
+        told = [parse_event(raw, headers, BOUGHT) for _, headers, raw in receiver.wait_for(3)]
+        assert [(event.kind, event.cancel_at_period_end) for event in told] == [
+            ("cancellation", True),
+            ("cancellation", False),
+            ("ended", False),
+        ]
+        assert len(receiver.received) == 3
+        for change in (whop.uncancel, whop.reactivate):
+            with pytest.raises(ProviderRefused):
+                change(made)
+        with pytest.raises(ProviderRefused) as refused:
+            whop.cancel(made, at_period_end=True, idempotency_key="d")
+        assert refused.value.reason == "conflict"
+        with pytest.raises(ProviderRefused) as refused:
+            whop.uncancel("mem_nobody")
+        assert refused.value.reason == "not_found"
+
+    def test_what_was_bought_once_has_no_end_and_can_be_given_back(self, simulator, receiver, providers):
+        made = control.purchase(simulator, email="ada@example.com", plan="lifetime", deliver=False)["membership_id"]
+        found = providers.whop.membership(made)
+        assert (found.status, found.rhythm, found.period_end, found.interval) == ("active", "lifetime", None, None)
+        providers.whop.cancel(made, at_period_end=False, idempotency_key="a")
+        assert providers.whop.membership(made).status == "inactive"
+        assert providers.whop.reactivate(made).provider_status == "completed"
+        told = [parse_event(raw, headers, BOUGHT) for _, headers, raw in receiver.wait_for(2)]
+        assert [event.kind for event in told] == ["ended", "purchase"]
+        with pytest.raises(ProviderRefused):
+            providers.whop.reactivate(made)
 
     def test_a_renewal_moves_the_period_on(self, simulator, providers):
         made = control.purchase(simulator, email="ada@example.com", created_at=BOUGHT, deliver=False)

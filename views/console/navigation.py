@@ -37,6 +37,7 @@ GROUPS: tuple[Group, ...] = (
             Item("All purchases", "/admin/pending-profiles/", "receipt-2", P.PURCHASES_READ),
             Item("Extra purchases", "/admin/extra-purchases/", "gift", P.PURCHASES_READ),
             Item("Memberships", "/admin/memberships/", "id-badge-2", P.PURCHASES_READ),
+            Item("What makes pro", "/admin/what-makes-pro/", "list-check", P.PURCHASES_READ),
             Item("Claims and merges", "/admin/merges/", "git-merge", P.PURCHASES_READ),
             Item("Numbers", "/admin/purchase-numbers/", "chart-bar", P.PURCHASES_READ),
         ),

@@ -19,10 +19,12 @@ from views.console.home import HomeView
 from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
+from views.console.purchases.canceling import MembershipCancelingView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.given import AccountCommandsView, GivenMembershipCommandsView
 from views.console.purchases.memberships import MembershipCommandsView, MembershipsView
 from views.console.purchases.numbers import PurchaseNumbersView
+from views.console.purchases.pro import WhatMakesProView
 from views.console.purchases.waiting import UnclaimedPurchasesView
 from views.console.schedule.calendar import WeekCalendarView
 from views.console.schedule.forms import PractitionerFormsView, SessionTypeFormsView
@@ -127,6 +129,8 @@ PAGES: tuple[type[ConsoleView], ...] = (
     AccountCommandsView,
     GivenMembershipCommandsView,
     AdjustmentCommandsView,
+    MembershipCancelingView,
+    WhatMakesProView,
     InboxCommandsView,
     PurchaseNumbersView,
     WeekCalendarView,

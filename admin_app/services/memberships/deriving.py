@@ -67,7 +67,7 @@ def catch_up(ctx: Ctx, holder: Holder, row: ProviderMembership) -> None:
     """
     is_whop = row.provider is PaymentProvider.WHOP
     named = holder.whop_membership_id if is_whop else holder.stripe_subscription_id
-    if row.external_id != named or row.provider is not holder.payment_provider or row.ignored_because is not None:
+    if named is None or row.external_id != named or row.provider is not holder.payment_provider or row.ignored_because:
         return
     if isinstance(holder, PendingProfile) and holder.claimed:
         return

@@ -17,6 +17,8 @@ MONTHLY_CYCLE = timedelta(days=30)
 GUESSED_WITHIN = timedelta(days=1)
 # Some of a provider's times are of whole seconds: what happened within one has no order that anybody could tell.
 NO_ORDER_WITHIN = timedelta(seconds=1)
+# A late payer is served on, but the cycle that the payment is for is not paid.
+UNPAID = frozenset({"past_due"})
 _DAYS = {IntervalUnit.DAY: 1, IntervalUnit.WEEK: 7}
 
 
@@ -125,11 +127,20 @@ def paid(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, *, is_new: boo
     }
     if facts.cancel_at_period_end is not None:
         values["cancel_at_period_end"] = facts.cancel_at_period_end
+    elif _is_renewed(row, values.get("period_start")):
+        values["cancel_at_period_end"] = False  # it was to end, and went on: that was taken back
     changes = put(ctx, row, **values)
     start = row.period_start
     if start is not None and (is_new or start != former_start or row.next_credits_at is None):
         credits.begin_cycle(row, start, was_live=was_live and not is_new, former_end=former_end, is_new=is_new)
     return changes
+
+
+def _is_renewed(row: ProviderMembership, start: datetime | None) -> bool:
+    """Whether a cycle begins that follows the known one; the same may be told with a time of its own."""
+    if start is None or row.period_start is None or row.period_end is None:
+        return False
+    return start > row.period_start and start >= row.period_end - credits.CONTINUES_WITHIN
 
 
 def current(row: ProviderMembership, facts: PurchaseFacts) -> dict[str, Any]:
@@ -191,6 +202,8 @@ def cycle(row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> dic
         return {"period_start": begins, "period_end": None, "interval_unit": None, "interval_count": None}
     if start is None and end is None and not is_new and _covers(row, facts):
         return {}
+    if facts.provider_status in UNPAID and row.is_live and row.period_end is not None:
+        return {}  # the next cycle has begun there and is not paid: what is paid ends when it did
     # An end that is known already does not begin a cycle.
     start = start or (row.period_start if end == row.period_end else None) or facts.occurred_at
     return {"period_start": start, "period_end": end or _end_by_rhythm(row, facts, start)}

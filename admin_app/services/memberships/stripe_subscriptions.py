@@ -1,5 +1,6 @@
 """Stripe subscriptions that are memberships of people: the same rules as for Whop's, by what Stripe says now."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Select, select
@@ -9,12 +10,20 @@ from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import billing_mapping, holders, legacy, memberships, purchases
 from admin_app.services.billing import owners as billing_owners
-from admin_app.services.memberships.rows import Holder, hand_over
+from admin_app.services.memberships.rows import Holder, by_id, hand_over
 from admin_app.services.purchases import PurchaseFacts
 from models.memberships import ProviderMembership
 from models.people import MembershipStatus, PaymentProvider, Profile
 
 LIVE = billing_mapping.SERVES_MEMBERS
+
+
+def ends_with_period(found: StripeSubscription) -> bool:
+    """Whether it is not renewed when its period ends: Stripe's own page for customers may name the day instead."""
+    by_day = found.cancel_at is not None and (
+        found.current_period_end is None or found.cancel_at <= found.current_period_end
+    )
+    return found.cancel_at_period_end or by_day
 
 
 def apply(
@@ -28,20 +37,31 @@ def apply(
     if not holders.is_held(ctx.session, found.id, PaymentProvider.STRIPE) and not (
         is_live and _goes_to_member(ctx, found, named)
     ):
+        _keep_up(ctx, found, asked_at)
         return None
-    facts = PurchaseFacts(
+    (purchases.record if is_live else purchases.end)(ctx, _facts(found, asked_at))
+    return MembershipStatus.ACTIVE if is_live else MembershipStatus.INACTIVE
+
+
+def _facts(found: StripeSubscription, asked_at: datetime) -> PurchaseFacts:
+    return PurchaseFacts(
         occurred_at=asked_at,
         membership_id=found.id,
         period_start=found.current_period_start,
         period_end=found.current_period_end,
-        cancel_at_period_end=found.cancel_at_period_end,
+        cancel_at_period_end=ends_with_period(found),
         is_answer=True,
         provider=PaymentProvider.STRIPE,
         provider_status=found.status,
         customer_id=found.customer_id,
     )
-    (purchases.record if is_live else purchases.end)(ctx, facts)
-    return MembershipStatus.ACTIVE if is_live else MembershipStatus.INACTIVE
+
+
+def _keep_up(ctx: Ctx, found: StripeSubscription, asked_at: datetime) -> None:
+    """One that nobody holds any more is shown as it is there, and gives nobody anything; a cycle begins once it is."""
+    if by_id(ctx.session, PaymentProvider.STRIPE, found.id) is not None:
+        change = purchases.set_cancellation if found.status in LIVE else purchases.end
+        change(ctx, replace(_facts(found, asked_at), period_start=None, period_end=None))
 
 
 def _goes_to_member(ctx: Ctx, found: StripeSubscription, named: int | None) -> bool:

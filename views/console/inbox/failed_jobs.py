@@ -30,6 +30,7 @@ WORDS = {
     "ask_about_person": "Ask Clerk about an account",
     "ask_about_subscription": "Ask Stripe about a subscription that is nobody’s yet",
     "ask_about_refund": "Ask Stripe about a refund",
+    "change_membership": "Cancel a membership at its provider, or take that back",
     "compare_membership": "Compare a membership with Whop",
     "compare_with": "Compare everything with a provider",
     "expire_checkout": "Close a page to pay on at Stripe",

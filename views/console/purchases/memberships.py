@@ -6,11 +6,12 @@ from typing import Any
 
 from flask import request
 from flask.typing import ResponseReturnValue
+from sqlalchemy import Text, case, cast, literal
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services.memberships import moving
+from admin_app.services.memberships import moving, unanswered
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.plans import Plan
 from models import MembershipStatus, PaymentProvider, PendingProfile, Profile, ProviderMembership, Rhythm
@@ -19,6 +20,7 @@ from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
 from views.console.plan_pages import CommandPage, form_text
+from views.console.purchases import canceling
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search
 from views.reading import read_session
@@ -42,6 +44,22 @@ COUNTS = Column(
 def is_given(values: Mapping[str, Any]) -> bool:
     """Whether it is complimentary and lives, so that its end is ours."""
     return values["provider"] is None and values["status"] == MembershipStatus.ACTIVE
+
+
+# A call about it that has no answer yet, or did not come to what it was to.
+SUBJECT = literal("membership:", Text) + cast(ProviderMembership.id, Text)
+ENDS = case(
+    (
+        ProviderMembership.cancel_at_period_end & (ProviderMembership.status == MembershipStatus.ACTIVE),
+        ProviderMembership.period_end,
+    )
+).label("ends")
+UNANSWERED = Column("Asked of it", unanswered.of(SUBJECT).label("unanswered"), text=unanswered.in_words)
+
+
+def _attention(values: Mapping[str, Any]) -> str | None:
+    """What was asked of the provider about it last, where that has no good answer."""
+    return unanswered.in_words(values["unanswered"]) if values["unanswered"] else None
 
 
 class MembershipsView(ConsoleModelView):
@@ -103,6 +121,7 @@ class MembershipsView(ConsoleModelView):
                     Column("Period starts", ProviderMembership.period_start, "time"),
                     Column("Period ends", ProviderMembership.period_end, "time"),
                     Column("Cancels at period end", ProviderMembership.cancel_at_period_end, "yes_no"),
+                    Column("Ends on, not renewed", ENDS, "time"),
                     Column("Next credits", ProviderMembership.next_credits_at, "time"),
                 ),
             ),
@@ -112,6 +131,7 @@ class MembershipsView(ConsoleModelView):
                     Column("Provider", ProviderMembership.provider),
                     EXTERNAL,
                     Column("Its word", ProviderMembership.provider_status),
+                    UNANSWERED,
                     Column("Product", ProviderMembership.product_id, "code"),
                     Column("Plan", ProviderMembership.plan_id, "code"),
                     Column("User", ProviderMembership.provider_user_id, "code"),
@@ -136,7 +156,9 @@ class MembershipsView(ConsoleModelView):
             Related("Credits granted", "credit-renewals", "membership", ProviderMembership.id),
             Related("Adjustments by hand", "adjustments", "membership", ProviderMembership.id),
             Related("Provider events", "webhook-events", "subject", ProviderMembership.external_id),
+            Related("Provider calls", "provider-calls", "about", SUBJECT),
         ),
+        attention=_attention,
         commands=(
             Command(
                 label="Move to another account",
@@ -163,6 +185,7 @@ class MembershipsView(ConsoleModelView):
                 address=lambda key: f"/admin/memberships/{key}/end",
                 when=is_given,
             ),
+            *canceling.COMMANDS,
         ),
     )
 

@@ -9,6 +9,7 @@ from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
+from views.console.purchases.canceling import OF_PROFILE
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
@@ -138,6 +139,7 @@ class ProfilesView(ConsoleModelView):
         audited_as="profile",
         attention=_attention,
         commands=(
+            *OF_PROFILE,
             Command(
                 label="Give a membership",
                 permission=Permission.MEMBERSHIPS_ADJUST,

@@ -1,0 +1,221 @@
+"""Tells a provider to cancel a membership, or not to after all, and takes in what the provider says then.
+
+The provider is asked first: what is so already is not sent. A call without an answer is never sent again by itself,
+for somebody may have decided otherwise at the provider meanwhile: it is asked about, and where it was not done a person
+decides again. One of which certainly nothing arrived is tried again.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from admin_app.context import Ctx
+from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.integrations import job_queue
+from admin_app.integrations.money_ports import StripeSubscription
+from admin_app.integrations.ports import WhopMembership
+from admin_app.integrations.registry import Providers
+from admin_app.services import provider_calls, reconcile
+from admin_app.services.memberships import stripe_subscriptions
+from admin_app.services.memberships.cancel_wishes import OPERATIONS, Told, Wish, ask, seller_of
+from admin_app.services.memberships.order import ENDLESS
+from admin_app.services.provider_calls import FIRST_WAIT, OPEN, Work
+from models.memberships import ProviderMembership
+from models.money import CallState, ProviderCall
+from models.people import PaymentProvider
+
+# A call that has not shown there by then never arrived.
+LATE_ENOUGH = FIRST_WAIT
+NOT_THERE, NOT_DONE, OVER_THERE = "not_there", "not_done", "over_there"
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A call on its way, so that no transaction is open while it travels; `unanswered`: it left before."""
+
+    call_id: int
+    key: str
+    wish: Wish
+    provider: PaymentProvider
+    external_id: str
+    once: bool
+    attempts: int
+    unanswered: bool
+    is_late: bool
+
+
+def subject_of(row: ProviderMembership) -> str:
+    return f"membership:{row.id}"
+
+
+def is_open() -> ColumnElement[bool]:
+    """Calls of this kind that may still change something: without an answer, or tried again by themselves."""
+    unanswered = and_(ProviderCall.state.in_(OPEN), ProviderCall.finished_at.is_(None))
+    again = and_(ProviderCall.state == CallState.FAILED, ProviderCall.next_try_at.is_not(None))
+    return and_(ProviderCall.operation.in_(OPERATIONS), or_(unanswered, again))
+
+
+def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
+    """Queue the calls that no job has brought to an end: never left, never answered, or to be tried again; how many."""
+    due = or_(
+        ProviderCall.next_try_at <= ctx.now,
+        and_(ProviderCall.next_try_at.is_(None), ProviderCall.created_at < ctx.now - LATE_ENOUGH),
+    )
+    oldest = select(ProviderCall.id).where(is_open(), due).order_by(ProviderCall.next_try_at.nulls_first())
+    found = ctx.session.scalars(oldest.order_by(ProviderCall.id).limit(limit)).all()
+    for call_id in found:
+        queue(ctx, call_id, anew=False)
+    return len(found)
+
+
+def queue(ctx: Ctx, call_id: int, *, anew: bool = True) -> None:
+    once = f"change_membership:{call_id}"
+    job_queue.defer(ctx.session, "change_membership", once_key=once, anew=anew, call_id=call_id)
+
+
+def send(work: Work, providers: Providers, *, call_id: int) -> None:
+    """Bring one call to its end; once, however often this is tried.
+
+    Raises ProviderUnavailable when the provider does not answer.
+    """
+    with work() as ctx:
+        leaving = _leaving(ctx, call_id)
+    if leaving is None:
+        return
+    try:
+        told = _ask(providers, leaving)
+    except ProviderUnavailable:
+        with work() as ctx:
+            _postpone(ctx, leaving)
+        raise
+    with work() as ctx:
+        travels = _decide(ctx, leaving, told)
+    if travels:
+        _travel(work, providers, leaving, is_over=told.is_over)
+
+
+def _ask(providers: Providers, leaving: Leaving) -> Told:
+    return ask(providers, leaving.provider, leaving.external_id, once=leaving.once)
+
+
+def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
+    """The call as it is to be brought on; None when it has its end, or a person settled it."""
+    call = ctx.session.scalar(select(ProviderCall).where(ProviderCall.id == call_id, is_open()))
+    if call is None:
+        return None
+    row = ctx.session.get(ProviderMembership, int(call.subject.partition(":")[2]))
+    if row is None or row.external_id is None:
+        provider_calls.finish(
+            ctx, key=call.idempotency_key, state=CallState.FAILED, error_code=NOT_THERE, attention=True
+        )
+        return None
+    return Leaving(
+        call_id=call.id,
+        key=call.idempotency_key,
+        wish=Wish(call.operation),
+        provider=seller_of(row),
+        external_id=row.external_id,
+        once=row.rhythm in ENDLESS,
+        attempts=call.attempts,
+        unanswered=call.state in OPEN and call.attempts > 0,
+        is_late=call.next_try_at is None or call.next_try_at <= ctx.now,
+    )
+
+
+def _decide(ctx: Ctx, leaving: Leaving, told: Told) -> bool:
+    """Whether the call leaves now; otherwise what the answer means for it, and the answer taken in."""
+    call = _locked(ctx, leaving)
+    if call is None:
+        return False
+    may_come_back = leaving.wish is not Wish.BACK or not told.is_over or told.may_come_back(ctx.now)
+    if told.found is None:
+        _finish(ctx, leaving, CallState.FAILED, NOT_THERE)
+    elif told.is_so(leaving.wish):
+        _finish(ctx, leaving, CallState.SUCCEEDED)
+    elif leaving.unanswered and not leaving.is_late:
+        call.state = CallState.UNKNOWN
+    elif leaving.unanswered:
+        _finish(ctx, leaving, CallState.FAILED, NOT_DONE)
+    elif not may_come_back:
+        _finish(ctx, leaving, CallState.FAILED, OVER_THERE)
+    else:
+        provider_calls.intend(
+            ctx, provider=call.provider, operation=call.operation, subject=call.subject, key=leaving.key
+        )
+        call.next_try_at = ctx.now + LATE_ENOUGH  # from when on it is asked what became of it
+        return True
+    _take_in(ctx, told)
+    return False
+
+
+def _locked(ctx: Ctx, leaving: Leaving) -> ProviderCall | None:
+    """The call, unless another job or a person brought it on since it was looked at."""
+    same = ProviderCall.id == leaving.call_id, ProviderCall.attempts == leaving.attempts, is_open()
+    found = select(ProviderCall).where(*same).with_for_update()
+    return ctx.session.scalar(found.execution_options(populate_existing=True))
+
+
+def _travel(work: Work, providers: Providers, leaving: Leaving, *, is_over: bool) -> None:
+    """Make the call and note what came back; then ask, and take in what the provider says."""
+    is_done = False
+    try:
+        _call(providers, leaving, is_over=is_over)
+        is_done = True
+    except OutcomeUnknown as error:
+        _note(work, leaving, CallState.UNKNOWN, error.code, again=True)
+    except ProviderUnavailable as error:
+        _note(work, leaving, CallState.FAILED, error.code, again=True)
+        raise  # certainly nothing happened there: the job tries again
+    except ProviderRefused as error:
+        _note(work, leaving, CallState.FAILED, error.reason, again=error.passing)
+    # Done or not, the call stays open until the answer that is shown here is there: a job that dies asks again.
+    told = _ask(providers, leaving)
+    with work() as ctx:
+        if is_done or told.is_so(leaving.wish):
+            _finish(ctx, leaving, CallState.SUCCEEDED)
+        _take_in(ctx, told)
+
+
+def _call(providers: Providers, leaving: Leaving, *, is_over: bool) -> WhopMembership | StripeSubscription:
+    identity, wish, key = leaving.external_id, leaving.wish, leaving.key
+    if leaving.provider is PaymentProvider.STRIPE:
+        if providers.stripe is None:
+            raise ProviderUnavailable("stripe")
+        if wish is Wish.NOW:
+            return providers.stripe.cancel_subscription(identity)
+        return providers.stripe.set_cancel_at_period_end(identity, wish is Wish.AT_END, idempotency_key=key)
+    if providers.whop is None:
+        raise ProviderUnavailable("whop")
+    if wish is not Wish.BACK:
+        return providers.whop.cancel(identity, at_period_end=wish is Wish.AT_END, idempotency_key=key)
+    return providers.whop.reactivate(identity) if is_over else providers.whop.uncancel(identity)
+
+
+def _note(work: Work, leaving: Leaving, state: CallState, code: str, *, again: bool) -> None:
+    """What failed is on the list of what waits for a person, also while it is tried again by itself."""
+    with work() as ctx:
+        attention = state is CallState.FAILED and code != ProviderUnavailable.code
+        provider_calls.finish(ctx, key=leaving.key, state=state, error_code=code, again=again, attention=attention)
+
+
+def _finish(ctx: Ctx, leaving: Leaving, state: CallState, code: str | None = None) -> None:
+    """Whoever asked for it counts on it: where it did not come to be, a person is to look."""
+    failed = state is not CallState.SUCCEEDED
+    provider_calls.finish(
+        ctx, key=leaving.key, state=state, external_id=None if failed else leaving.external_id, error_code=code,
+        attention=failed,
+    )  # fmt: skip
+
+
+def _postpone(ctx: Ctx, leaving: Leaving) -> None:
+    call = _locked(ctx, leaving)
+    if call is not None and leaving.unanswered:
+        provider_calls.postpone(ctx, [call])
+
+
+def _take_in(ctx: Ctx, told: Told) -> None:
+    """What the provider says, by the way that its deliveries and comparisons go."""
+    if isinstance(told.found, WhopMembership):
+        reconcile.bring_in(ctx, membership=told.found, as_of=told.asked_at)
+    elif told.found is not None:
+        stripe_subscriptions.apply(ctx, told.found, asked_at=told.asked_at)

@@ -1,0 +1,150 @@
+"""Canceling a membership at its provider, now or with its period, and taking that back: by its page or its holder's."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from flask import redirect
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from admin_app.services.memberships import cancel_wishes, canceling
+from admin_app.services.memberships.cancel_wishes import Wish
+from admin_app.services.memberships.extras import name_of
+from admin_app.services.timeline_words import provider_name
+from models import Membership, MembershipStatus, Profile, ProviderMembership, Rhythm
+from views.backdesk import backdesk
+from views.console.base import ConsoleView, command, page
+from views.console.columns import record_address
+from views.console.plan_pages import CommandPage, form_text
+from views.console.records import Command
+from views.reading import close_read_session, read_session
+
+MEMBERSHIP = "/<int(max=9223372036854775807):membership_id>"
+PERMISSION = Permission.PURCHASES_CANCEL
+
+
+class Form(NamedTuple):
+    word: str
+    label: str
+    button: str
+    title: str
+
+
+FORMS: Mapping[Wish, Form] = MappingProxyType(
+    {
+        Wish.AT_END: Form(
+            "cancel-at-period-end", "Cancel at period end", "Cancel at period end", "Cancel at the end of its period"
+        ),
+        Wish.NOW: Form("cancel-now", "Cancel now", "Cancel it now", "Cancel now"),
+        Wish.BACK: Form(
+            "take-back", "Take the cancellation back", "Take the cancellation back", "Take the cancellation back"
+        ),
+    }
+)
+
+
+def _is_running(values: Mapping[str, Any]) -> bool:
+    return values["status"] is MembershipStatus.ACTIVE and values["external_id"] is not None
+
+
+def _applies(wish: Wish, values: Mapping[str, Any]) -> bool:
+    """By what is known here; the provider is asked before the plan is shown."""
+    ends, once = values["cancel_at_period_end"], values["rhythm"] in (Rhythm.ONE_TIME, Rhythm.LIFETIME)
+    if wish is Wish.BACK:
+        is_over = values["status"] is not MembershipStatus.ACTIVE and values["external_id"] is not None
+        return (_is_running(values) and ends) or (is_over and once)
+    # What waits for a payment serves nobody, and would be charged again.
+    waits = values["provider_status"] in ("unpaid", "paused", "incomplete", "unresolved")
+    return (_is_running(values) or waits) and (wish is Wish.NOW or not (ends or once))
+
+
+def _command(section: str, wish: Wish, when: Any) -> Command:
+    form = FORMS[wish]
+    return Command(
+        label=form.label,
+        permission=PERMISSION,
+        address=lambda key: f"{section}/{quote(str(key), safe='')}/{form.word}",
+        when=lambda values: when(wish, values),
+        tone="danger" if wish is Wish.NOW else "plain",
+    )
+
+
+COMMANDS = tuple(_command("/admin/memberships", wish, _applies) for wish in FORMS)
+
+
+def _applies_to_profile(wish: Wish, values: Mapping[str, Any]) -> bool:
+    if values["membership"] is not Membership.PRO or values["payment_provider"] is None:
+        return False
+    ends = bool(values["cancel_at_period_end"])
+    return ends if wish is Wish.BACK else wish is Wish.NOW or not ends
+
+
+OF_PROFILE = tuple(_command("/admin/memberships/of-account", wish, _applies_to_profile) for wish in FORMS)
+
+
+class MembershipCancelingView(ConsoleView):
+    """Has a membership canceled at its provider, and that taken back."""
+
+    permissions = MappingProxyType(dict.fromkeys(("at_end", "now", "back", "of_account"), PERMISSION))
+
+    def __init__(self) -> None:
+        super().__init__(name="Membership canceling", endpoint="membership-canceling", url="/admin/memberships")
+
+    @command(f"{MEMBERSHIP}/{FORMS[Wish.AT_END].word}")
+    def at_end(self, membership_id: int) -> ResponseReturnValue:
+        return self._respond(membership_id, Wish.AT_END)
+
+    @command(f"{MEMBERSHIP}/{FORMS[Wish.NOW].word}")
+    def now(self, membership_id: int) -> ResponseReturnValue:
+        return self._respond(membership_id, Wish.NOW)
+
+    @command(f"{MEMBERSHIP}/{FORMS[Wish.BACK].word}")
+    def back(self, membership_id: int) -> ResponseReturnValue:
+        return self._respond(membership_id, Wish.BACK)
+
+    @page("/of-account/<user_id>/<word>")
+    def of_account(self, user_id: str, word: str) -> ResponseReturnValue:
+        """To the account's membership that this is about; to all of them where it may be about several."""
+        if word not in {form.word for form in FORMS.values()}:
+            raise NotFound
+        mine = (ProviderMembership.profile_user_id == user_id, ProviderMembership.external_id.is_not(None))
+        live = select(ProviderMembership).where(*mine, ProviderMembership.status == MembershipStatus.ACTIVE)
+        if word == FORMS[Wish.BACK].word:
+            live = live.where(ProviderMembership.cancel_at_period_end)
+        found = read_session().scalars(live.limit(2)).all()
+        if not found and read_session().get(Profile, user_id) is None:
+            raise NotFound("There is no such account.")
+        if len(found) == 1:
+            return redirect(f"{record_address('memberships', found[0].id)}/{word}")
+        return redirect(f"/admin/memberships/?{urlencode({'account': user_id})}")
+
+    def _respond(self, membership_id: int, wish: Wish) -> ResponseReturnValue:
+        row = read_session().get(ProviderMembership, membership_id)
+        if row is None:
+            raise NotFound(canceling.GONE)
+        subtitle, name = f"Membership {name_of(row)}", provider_name(cancel_wishes.seller_of(row).value)
+        close_read_session()  # no transaction is open while the provider is asked
+        told = cancel_wishes.ask_for_plan(backdesk().providers, row)
+        asked: dict[str, Any] = {"membership_id": membership_id, "wish": wish, "told": told}
+
+        def act(ctx: Ctx) -> str:
+            canceling.begin(ctx, **asked, reason=form_text("reason"), shown=form_text("fingerprint"))
+            return f"{name} is being asked to. Reload this page in a moment to see what it says."
+
+        address, form = record_address("memberships", membership_id), FORMS[wish]
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: canceling.plan(ctx, **asked),
+            act=act,
+            button=form.button,
+            title=form.title,
+            subtitle=subtitle,
+            danger=wish is Wish.NOW,
+            cancel=address,
+            done=address,
+        ).respond()
