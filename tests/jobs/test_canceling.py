@@ -164,7 +164,9 @@ def test_at_the_end_of_its_period_and_back(house: House, provider: str) -> None:
         ("membership.cancel_at_period_end", CallState.SUCCEEDED, 1),
         ("membership.uncancel", CallState.SUCCEEDED, 1),
     ]
-    entries = house.rows(select(AuditEntry).where(AuditEntry.event == "membership.cancel_asked"))
+    entries = house.rows(
+        select(AuditEntry).where(AuditEntry.event == "membership.cancel_asked").order_by(AuditEntry.id)
+    )
     assert [(entry.reason, entry.facts["wish"]) for entry in entries] == [
         ("asked for it", "cancel it at the end of its period"),
         ("asked for it", "take its cancellation back"),
