@@ -19,7 +19,7 @@ from models.exports import Export, ExportChunk, ExportFormat, ExportState
 from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
 from models.invariants import InvariantCheck, InvariantFinding
-from models.memberships import CreditPeriod, IntervalUnit, ProviderMembership, Rhythm
+from models.memberships import CreditPeriod, IntervalUnit, MembershipPayment, ProviderMembership, Rhythm
 from models.merges import Merge, MergeKind
 from models.money import (
     RESERVING,
@@ -101,6 +101,7 @@ __all__ = [
     "MailState",
     "Meeting",
     "Membership",
+    "MembershipPayment",
     "MembershipStatus",
     "Merge",
     "MergeKind",

@@ -185,4 +185,14 @@ INSERT INTO invariant_findings (name, first_found_at, last_found_at, count, reco
 INSERT INTO invariant_checks (started_at, finished_at, checked, broken) VALUES
     ('2025-03-02+00', '2025-03-02+00', 24, 1);
 """,
+    "0041": """
+UPDATE memberships SET payments_asked_at = '2025-03-01+00';
+INSERT INTO membership_payments (membership_id, provider, external_id, provider_status, amount, captured_amount,
+        refunded_amount, reserved_amount, currency, refundable, paid_at, asked_at)
+    SELECT id, 'whop', 'pay_1', 'paid', 5000000000, 5000000000, 0, 4900, 'usd', true, '2025-03-01+00', '2025-03-01+00'
+      FROM memberships ORDER BY id LIMIT 1;
+INSERT INTO refunds (membership_payment_id, amount, currency, state, reason, requested_by, whop_refund_id)
+    SELECT id, 4900, 'usd', 'awaiting_approval', 'other', 'sue@backdesk.example', 'rf_1' FROM membership_payments;
+INSERT INTO approvals (refund_id, requested_by_id) SELECT id, 1 FROM refunds WHERE membership_payment_id IS NOT NULL;
+""",
 }
