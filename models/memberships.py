@@ -132,9 +132,7 @@ class MembershipPayment(Base):
     __tablename__ = "membership_payments"
     __table_args__ = (
         UniqueConstraint("provider", "external_id"),
-        CheckConstraint(
-            "captured_amount >= 0 AND reserved_amount >= 0 AND refunded_amount >= 0", name="not_negative"
-        ),
+        CheckConstraint("captured_amount >= 0 AND reserved_amount >= 0 AND refunded_amount >= 0", name="not_negative"),
         CheckConstraint("reserved_amount <= captured_amount", name="never_more_than_captured"),
         Index("ix_membership_payments_membership_id", "membership_id", "id"),
         Index("ix_membership_payments_external_id", "external_id"),

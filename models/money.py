@@ -167,6 +167,11 @@ class Refund(Base):
 
     payment: Mapped[Payment | None] = relationship(lazy="raise")
 
+    @property
+    def provider_refund_id(self) -> str | None:
+        """The provider's id of it, whichever provider that is."""
+        return self.stripe_refund_id or self.whop_refund_id
+
 
 class Approval(Base):
     """A large refund's wait for a second person, who cannot be the one who asked."""

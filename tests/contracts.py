@@ -30,7 +30,30 @@ PREFIXES = {
 }
 # Calls that the trimmed documents leave out, after the parameters of the official SDKs.
 _TEXT, _WHOLE = {"schema": {"type": "string"}}, {"schema": {"type": "integer"}}
+_PAGES = [
+    {"name": "first", "in": "query", **_WHOLE},
+    {"name": "after", "in": "query", **_TEXT},
+]
 ADDED: Mapping[str, Mapping[str, Any]] = {
+    "whop": {
+        "/payments": {"get": {"parameters": [{"name": "membership_id", "in": "query", **_TEXT}, *_PAGES]}},
+        "/refunds": {"get": {"parameters": [{"name": "payment_id", "in": "query", **_TEXT}, *_PAGES]}},
+        "/payments/{id}/refund": {
+            "post": {
+                "parameters": [{"name": "id", "in": "path", "required": True, **_TEXT}],
+                "requestBody": {
+                    "content": {
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "properties": {"partial_amount": {"type": "number"}, "metadata": {"type": "object"}},
+                            }
+                        }
+                    }
+                },
+            }
+        },
+    },
     "stripe": {
         "/v1/disputes": {
             "get": {
@@ -53,7 +76,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
                 ]
             }
         },
-    }
+    },
 }
 _PART = re.compile(r"\[([^\[\]]*)\]")
 

@@ -65,6 +65,7 @@ CALCOM_API_KEY = "cal_test"
 # What each task does with its arguments; `process_event` also wants to know whether it is the last try.
 TASKS: dict[str, Callable[..., None]] = {
     "compare_membership": memberships.compare,
+    "ask_what_was_paid": memberships.ask_what_was_paid,
     "send_claim_mail": mails.send_claim_mail,
     "send_refund": refunds.send,
     "ask_about_refund": refunds.ask,

@@ -83,6 +83,7 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
         period_start=start,
         period_end=end,
         cancel_at_period_end=fields.flag(data.get("cancel_at_period_end")),
+        payment_id=whop_shapes.payment_named_by(kind_of_event, data),
         **terms,
     )
 

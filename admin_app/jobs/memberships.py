@@ -1,11 +1,20 @@
-"""Compares one membership with Whop, out of turn."""
+"""Compares one membership with Whop, out of turn, and asks providers what was paid for memberships."""
+
+from collections.abc import Sequence
 
 from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
+from admin_app.jobs.one_by_one import until_none_is_due
 from admin_app.services import reconcile
+from admin_app.services.memberships import asking
+from admin_app.services.provider_calls import Work
 
 ACTOR = Job("compare_membership")
+ASKS = Job("ask_what_was_paid")
+# Each is a call or a few; Whop takes 600 a minute.
+ASKED_AT_ONCE = 50
+ASKS_FOR_SECONDS = 30.0
 
 
 @deadline.short_task
@@ -20,3 +29,29 @@ def compare(bench: Bench, membership_id: str) -> None:
         return
     with bench.db.unit_of_work(ACTOR) as ctx:
         reconcile.bring_in(ctx, membership=membership, as_of=asked_at)
+
+
+@deadline.short_task
+def ask_what_was_paid(bench: Bench, membership_id: int) -> None:
+    asking.ask(_work(bench), bench.providers, membership_id=membership_id)
+
+
+def ask_about_never_asked(bench: Bench, *, limit: int = ASKED_AT_ONCE) -> None:
+    """Ask about memberships of whose payments nobody was asked yet, such as those that were there before."""
+    providers = asking.configured(bench.providers)
+
+    def due(wanted: int) -> Sequence[int]:
+        with bench.db.read_only() as session:
+            return asking.never_asked(session, providers, limit=min(wanted, limit))
+
+    until_none_is_due(
+        "ask_about_never_asked",
+        due,
+        lambda membership_id: asking.ask(_work(bench), bench.providers, membership_id=membership_id),
+        limit=limit,
+        seconds=ASKS_FOR_SECONDS,
+    )
+
+
+def _work(bench: Bench) -> Work:
+    return lambda: bench.db.unit_of_work(ASKS)

@@ -28,6 +28,7 @@ SHORT_TASKS = (
     "process_event",
     "send_claim_mail",
     "compare_membership",
+    "ask_what_was_paid",
     "send_refund",
     "ask_about_refund",
     "send_appointment_mail",

@@ -44,6 +44,8 @@ EVENTS: dict[str, EventKind] = {
     "purchase.mail_sent": EventKind("{actor} handed over a claim mail for the purchase of {email}"),
     "purchase.legacy_adopted": EventKind("{actor} moved the legacy row {legacy_user_id} to the waiting purchases"),
     "membership.moved": EventKind("{actor} moved the membership {membership} from {former} to {target}"),
+    "membership.paid": EventKind("{actor} took in the payment of {amount} for membership {membership}"),
+    "membership.payments_asked": EventKind("{actor} had the provider asked what was paid for membership {membership}"),
     # profiles
     "profile.email_known": EventKind("{actor} gave profile {user_id} its verified address"),
     "profile.created": EventKind("{actor} made the profile {user_id}"),
@@ -97,8 +99,8 @@ EVENTS: dict[str, EventKind] = {
     "refund.approved": EventKind("{actor} approved the refund of {amount}"),
     "refund.declined": EventKind("{actor} declined the refund of {amount}"),
     "refund.settled": EventKind("{actor} noted that the refund of {amount} is {state}"),
-    "refund.asked": EventKind("{actor} had Stripe asked about the refund of {amount}"),
-    "refund.found": EventKind("{actor} found a refund of {amount} that was made at Stripe"),
+    "refund.asked": EventKind("{actor} had the provider asked about the refund of {amount}"),
+    "refund.found": EventKind("{actor} found a refund of {amount} that was made at the provider"),
     # billing
     "client.billing_changed": EventKind("{actor} brought the billing of {name} to {status}", frozenset({"cause"})),
     "client.billing_overridden": EventKind(

@@ -28,7 +28,8 @@ ROWS = 50
 WORDS = {
     "ask_about_billing": "Ask Stripe about a client’s subscriptions",
     "ask_about_subscription": "Ask Stripe about a subscription that is nobody’s yet",
-    "ask_about_refund": "Ask Stripe about a refund",
+    "ask_about_refund": "Ask the provider about a refund",
+    "ask_what_was_paid": "Ask what was paid for a membership",
     "compare_membership": "Compare a membership with Whop",
     "compare_with": "Compare everything with a provider",
     "expire_checkout": "Close a page to pay on at Stripe",
@@ -43,7 +44,7 @@ WORDS = {
     "send_appointment_mail": "Send a mail about an appointment",
     "send_claim_mail": "Send a claim mail",
     "send_guest_code": "Send a sign-in code to a guest",
-    "send_refund": "Send a refund to Stripe",
+    "send_refund": "Send a refund to the provider",
     "send_switch_mail": "Send a mail about a switch",
     "settle_call": "Ask a provider what became of a call",
     "settle_finding": "Settle a difference with a provider",
