@@ -1,4 +1,4 @@
-"""What was paid for memberships is a row per payment, asked of the provider whatever delivery says that there is news."""
+"""What was paid for memberships is a row per payment, asked of the provider whatever delivery says there is news."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -133,7 +133,9 @@ def test_a_refund_at_stripes_dashboard_is_seen(house: House, known: bool) -> Non
     begun = subscriber(house, f"dash{known}")
     if known:
         deliver(house, *told(house, begun["id"], "invoice.paid"))
-    (intent,) = [each["id"] for each in control_stripe.payments(house.simulator) if each["customer"] == begun["customer"]]
+    (intent,) = [
+        each["id"] for each in control_stripe.payments(house.simulator) if each["customer"] == begun["customer"]
+    ]
     control_stripe.refund(house.simulator, intent, amount=900, deliver=False)
     deliver(house, *told(house, intent, "charge.refunded", "refund.created"))
     (row,) = payments(house, begun["id"])

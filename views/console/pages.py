@@ -19,6 +19,7 @@ from views.console.home import HomeView
 from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
+from views.console.money.membership_refunds import MembershipPaymentCommandsView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.memberships import MembershipCommandsView, MembershipsView
 from views.console.purchases.numbers import PurchaseNumbersView
@@ -43,6 +44,7 @@ from views.console.sections.extra_purchases import ExtraPurchasesView
 from views.console.sections.flag_changes import FlagChangesView
 from views.console.sections.guests import GuestsView
 from views.console.sections.meetings import MeetingsView
+from views.console.sections.membership_payments import MembershipPaymentsView
 from views.console.sections.merges import MergesView
 from views.console.sections.month_lines import MonthLinesView
 from views.console.sections.my_account import MyAccountView
@@ -90,6 +92,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     BillingChangesView,
     MonthLinesView,
     PaymentsView,
+    MembershipPaymentsView,
     RefundsView,
     ApprovalsView,
     SubscriptionsView,
@@ -129,6 +132,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MeetingGuestView,
     PaymentCommandsView,
     RefundCommandsView,
+    MembershipPaymentCommandsView,
     ProviderCallCommandsView,
     FailedJobsView,
     SentEmailCommandsView,

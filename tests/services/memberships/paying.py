@@ -79,7 +79,9 @@ def deliver(house: House, *events: dict[str, Any]) -> None:
 
 def payments(house: House, name: str) -> list[MembershipPayment]:
     """Of the membership with this name at its provider, the oldest first."""
-    of = MembershipPayment.membership_id.in_(select(ProviderMembership.id).where(ProviderMembership.external_id == name))
+    of = MembershipPayment.membership_id.in_(
+        select(ProviderMembership.id).where(ProviderMembership.external_id == name)
+    )
     return house.rows(select(MembershipPayment).where(of).order_by(MembershipPayment.created_at, MembershipPayment.id))
 
 

@@ -1,12 +1,14 @@
 """Profiles: what each account owns, legacy `temp_` rows included."""
 
+from urllib.parse import quote
+
 from admin_app.policies.permissions import Permission
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
-from views.console.records import Group, RecordSpec, Related
+from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
 
 MEMBERSHIP = Column("Membership", Profile.membership, "badge")
@@ -105,6 +107,7 @@ class ProfilesView(ConsoleModelView):
         ),
         related=(
             Related("Memberships", "memberships", "account", Profile.user_id),
+            Related("Membership payments", "membership-payments", "account", Profile.user_id),
             Related("Credits granted", "credit-renewals", "account", Profile.user_id),
             Related("Purchases claimed", "pending-profiles", "claimed_by", Profile.user_id),
             Related("Claims and merges", "merges", "account", Profile.user_id),
@@ -112,6 +115,14 @@ class ProfilesView(ConsoleModelView):
             Related("Users with this e-mail", "users", "email", Profile.email),
             Related("Bookings with this e-mail", "bookings", "email", Profile.email),
             Related("Provider events of this membership", "webhook-events", "subject", Profile.whop_membership_id),
+        ),
+        commands=(
+            Command(
+                label="Refund a membership payment",
+                permission=Permission.REFUNDS_REQUEST,
+                address=lambda key: f"/admin/membership-payments/of-account/{quote(key, safe='')}",
+                when=lambda values: values["payment_provider"] is not None,
+            ),
         ),
         audited_as="profile",
     )
