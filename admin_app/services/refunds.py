@@ -76,10 +76,7 @@ def quote_of(session: Session, payment: Paid) -> Quote:
     unseconded = [r.amount for r in held if r.origin is RefundOrigin.STAFF and r.id not in seconded]
     reserved = sum(refund.amount for refund in held)
     if isinstance(payment, MembershipPayment):
-        # What the provider counts is the truth, also where it lists less; what is more is the rate of the day.
-        refunded = min(max(refunded, payment.refunded_amount), payment.captured_amount)
-        on_its_way = sum(refund.amount for refund in held if refund.state is not RefundState.SUCCEEDED)
-        reserved = min(refunded + on_its_way, payment.captured_amount)
+        refunded, reserved = _as_counted_there(payment, held, refunded)
     nothing_left = NOTHING_LEFT if reserved >= payment.captured_amount else None
     return Quote(
         record=refund_sources.key(payment),
@@ -92,6 +89,18 @@ def quote_of(session: Session, payment: Paid) -> Quote:
         unseconded=sum(unseconded),
         refusal=obstacle(payment, held) or nothing_left,
     )
+
+
+def _as_counted_there(payment: MembershipPayment, held: list[Refund], refunded: int) -> tuple[int, int]:
+    """What went back, and that with what is on its way: by the provider's own count, also where it lists less.
+
+    Some providers count a refund while it is with the bank. What is more than was paid is the rate of the day.
+    """
+    listed = sum(refund.amount for refund in held if refund.provider_refund_id is not None)
+    ours = sum(refund.amount for refund in held if refund.provider_refund_id is None)
+    reserved = min(max(payment.refunded_amount, listed) + ours, payment.captured_amount)
+    pending = sum(refund.amount for refund in held if refund.state is RefundState.SENT)
+    return min(max(payment.refunded_amount - pending, refunded), reserved), reserved
 
 
 def obstacle(payment: Paid, held: list[Refund]) -> str | None:
