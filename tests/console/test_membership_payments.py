@@ -1,64 +1,59 @@
 """What was paid for memberships in the console, and giving it back: who sees what, the plan before the act."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 
 from admin_app.db import Database
-from admin_app.errors import ProviderUnavailable
-from models import MembershipPayment, PaymentProvider, ProviderMembership, Refund, RefundState, Role
+from admin_app.services.memberships import asking
+from admin_app.simulator import control
+from models import MembershipPayment, ProviderMembership, Refund, RefundState, Role
 from tests.console.forms import form_on
+from tests.console.page_checks import CheckedClient
 from tests.console.test_money import ClientFor
-from tests.services.factories import NOON, OPERATOR, add_profile
+from tests.house import House, build, simulator
+from tests.services.factories import OPERATOR
+from tests.services.memberships.paying import member, membership, payments
+from views.console import estimates
+
+__all__ = ["simulator"]
+LIMIT = 4000
 
 
 @pytest.fixture
-def payment(db: Database) -> MembershipPayment:
-    add_profile(
-        db, "user_a", email="a@example.com", membership="pro", payment_provider="whop", whop_membership_id="mem_1"
+def house(simulator: str, db: Database) -> House:
+    return build(simulator, db, refund_approval_above=LIMIT)
+
+
+@pytest.fixture
+def app(house: House) -> Flask:
+    estimates.forget()
+    house.app.testing = True
+    house.app.test_client_class = CheckedClient
+    return house.app
+
+
+@pytest.fixture
+def payment(house: House, request: pytest.FixtureRequest) -> MembershipPayment:
+    """Of 49.00 USD at Whop, for the membership that `user_…` holds."""
+    name = "".join(sign for sign in request.node.name if sign.isalnum())[-40:]
+    member(house, name)
+    return all_of(house, name)[0]
+
+
+def all_of(house: House, name: str) -> list[MembershipPayment]:
+    number = membership(house, f"mem_{name}").id
+    asking.ask(lambda: house.db.unit_of_work(OPERATOR), house.bench.providers, membership_id=number)
+    return payments(house, f"mem_{name}")
+
+
+def account_of(house: House, payment: MembershipPayment) -> str:
+    (user_id,) = house.rows(
+        select(ProviderMembership.profile_user_id).where(ProviderMembership.id == payment.membership_id)
     )
-    return paid(db, "pay_1")
-
-
-def paid(db: Database, name: str) -> MembershipPayment:
-    with db.unit_of_work(OPERATOR) as ctx:
-        row = ctx.session.query(ProviderMembership).one()
-        row.paid_amount, row.paid_currency = 60_000, "usd"
-        made = MembershipPayment(
-            membership_id=row.id,
-            provider=PaymentProvider.WHOP,
-            external_id=name,
-            provider_status="succeeded",
-            amount=60_000,
-            currency="usd",
-            captured_amount=60_000,
-            refundable=True,
-            paid_at=NOON,
-            asked_at=NOON,
-        )
-        ctx.session.add(made)
-        ctx.session.flush()
-        ctx.session.refresh(made)
-        return made
-
-
-@pytest.fixture(autouse=True)
-def whop(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Whop says what is known already; what it was asked about. Asking over HTTP is tests/jobs/test_membership_refunds."""
-    asked: list[int] = []
-    monkeypatch.setattr("views.console.money.membership_refunds._ask_now", lambda key: asked.append(key))
-    yield asked
-
-
-@contextmanager
-def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    sentence = str(ProviderUnavailable("whop").sentence)
-    with monkeypatch.context() as patch:
-        patch.setattr("views.console.money.membership_refunds._ask_now", lambda key: sentence)
-        yield
+    return str(user_id)
 
 
 def ask_for(client: Any, payment: MembershipPayment, amount: str, **typed: str) -> Any:
@@ -73,36 +68,38 @@ def refunds(db: Database) -> list[Refund]:
 
 
 def test_payments_stand_on_the_pages_of_the_membership_and_the_account(
-    db: Database, payment: MembershipPayment, client_for: ClientFor
+    house: House, payment: MembershipPayment, client_for: ClientFor
 ) -> None:
-    client = client_for(Role.FINANCE)
-    for page in (f"/admin/memberships/{payment.membership_id}", "/admin/profiles/user_a"):
+    client, account = client_for(Role.FINANCE), account_of(house, payment)
+    for page in (f"/admin/memberships/{payment.membership_id}", f"/admin/profiles/{account}"):
         shown = client.get(page).text
         assert f"/admin/membership-payments/{payment.id}" in shown
-        assert "600.00 USD" in shown
-    assert "pay_1" in client.get(f"/admin/membership-payments/{payment.id}").text
-    assert "600.00 USD" in client.get("/admin/membership-payments/?account=user_a").text
-    assert "600.00 USD" not in client.get("/admin/membership-payments/?account=user_b").text
+        assert "49.00 USD" in shown
+    assert payment.external_id in client.get(f"/admin/membership-payments/{payment.id}").text
+    assert "49.00 USD" in client.get(f"/admin/membership-payments/?account={account}").text
+    assert "49.00 USD" not in client.get("/admin/membership-payments/?account=user_b").text
 
 
 @pytest.mark.parametrize(
     ("role", "may"),
     [(Role.SUPPORT, True), (Role.FINANCE, True), (Role.ADMIN, True), (Role.OPS, False), (Role.AUDITOR, False)],
 )
-def test_who_may_ask_for_a_refund(payment: MembershipPayment, client_for: ClientFor, role: Role, may: bool) -> None:
+def test_who_may_ask_for_a_refund(
+    house: House, payment: MembershipPayment, client_for: ClientFor, role: Role, may: bool
+) -> None:
     client = client_for(role)
     address = f"/admin/membership-payments/{payment.id}/refund"
     assert (f'href="{address}"' in client.get(f"/admin/membership-payments/{payment.id}").text) is may
-    assert ("Refund a membership payment" in client.get("/admin/profiles/user_a").text) is may
+    assert ("Refund a membership payment" in client.get(f"/admin/profiles/{account_of(house, payment)}").text) is may
     assert ("Refund a payment" in client.get(f"/admin/memberships/{payment.membership_id}").text) is may
     assert client.get(address).status_code == (200 if may else 403)
 
 
 def test_it_is_looked_at_then_asked_for(
-    db: Database, payment: MembershipPayment, client_for: ClientFor, whop: list[int]
+    db: Database, house: House, payment: MembershipPayment, client_for: ClientFor
 ) -> None:
     client = client_for(Role.SUPPORT)
-    way = client.get("/admin/membership-payments/of-account/user_a")
+    way = client.get(f"/admin/membership-payments/of-account/{account_of(house, payment)}")
     assert (way.status_code, way.location) == (302, f"/admin/membership-payments/{payment.id}/refund")
     assert 'name="reason_code"' not in client.get(way.location).text  # nothing to send before the plan was seen
     plan = client.get(f"{way.location}?amount=30").text
@@ -115,13 +112,29 @@ def test_it_is_looked_at_then_asked_for(
     story = client.get(f"/admin/refunds/{refund.id}").text
     assert "It is about to be sent to Whop." in story
     assert f"/admin/membership-payments/{payment.id}" in story
-    assert set(whop) == {payment.id}
-    assert len(whop) >= 4  # at every look
+    house.work()
+    (refund,) = refunds(db)
+    assert refund.state is RefundState.SUCCEEDED
+    assert "Whop gave the money back." in client.get(f"/admin/refunds/{refund.id}").text
+
+
+def test_what_went_back_at_whop_a_moment_ago_is_seen_and_moves_the_plan(
+    db: Database, house: House, payment: MembershipPayment, client_for: ClientFor
+) -> None:
+    client = client_for(Role.FINANCE)
+    page = f"/admin/membership-payments/{payment.id}/refund"
+    assert 'value="49.00"' in client.get(page).text
+    data = form_on(client, f"{page}?amount=30") | {"reason_code": "duplicate", "note": ""}
+    control.refund_payment(house.simulator, payment.external_id, cents=1000, deliver=False)
+    answer = client.post(page, data=data)
+    assert answer.status_code == 409
+    assert 'value="39.00"' in client.get(page).text
+    assert [refund.origin for refund in refunds(db)] == ["provider"]
 
 
 def test_a_large_one_waits_for_somebody_else(db: Database, payment: MembershipPayment, client_for: ClientFor) -> None:
     finance = client_for(Role.FINANCE)
-    assert "waits for a second person" in finance.get(ask_for(finance, payment, "600").location).text
+    assert "waits for a second person" in finance.get(ask_for(finance, payment, "49").location).text
     (refund,) = refunds(db)
     page = f"/admin/refunds/{refund.id}/approve"
     assert "You asked for this refund yourself" in finance.get(page).text
@@ -139,16 +152,20 @@ def test_a_second_click_and_a_plan_that_moved_ask_for_nothing(
 
 
 def test_while_whop_does_not_answer_nothing_is_proposed(
-    payment: MembershipPayment, client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+    house: House, payment: MembershipPayment, client_for: ClientFor
 ) -> None:
-    with silent(monkeypatch):
-        page = client_for(Role.FINANCE).get(f"/admin/membership-payments/{payment.id}/refund?amount=30").text
+    client = client_for(Role.FINANCE)
+    control.fault(house.simulator, "whop", "500", times=9)
+    page = client.get(f"/admin/membership-payments/{payment.id}/refund?amount=30").text
+    control.fault(house.simulator, "whop", "off")
     assert "Whop does not answer at the moment" in page
     assert 'name="reason_code"' not in page
 
 
-def test_of_several_payments_one_is_chosen(db: Database, payment: MembershipPayment, client_for: ClientFor) -> None:
-    paid(db, "pay_2")
+def test_of_several_payments_one_is_chosen(house: House, payment: MembershipPayment, client_for: ClientFor) -> None:
+    name = account_of(house, payment).removeprefix("user_")
+    member(house, name)  # renewed
+    all_of(house, name)
     way = client_for(Role.FINANCE).get(f"/admin/membership-payments/of-membership/{payment.membership_id}")
     assert way.location == f"/admin/membership-payments/?membership={payment.membership_id}&paid=yes"
 

@@ -20,7 +20,7 @@ from views.console.base import KEY, ConsoleView, command, page
 from views.console.columns import record_address
 from views.console.money.commands import choices_of_reasons, facts_of, refund_limit
 from views.console.plan_pages import CommandPage, form_text
-from views.reading import read_session
+from views.reading import close_read_session, read_session
 
 ASKS = Job("ask_what_was_paid")
 
@@ -118,6 +118,7 @@ def _ask_now(payment_id: int) -> str | None:
     desk = backdesk()
     if desk.providers is None:
         return "No provider is configured, so nobody can be asked what can be given back."
+    close_read_session()  # no connection is held while somebody else is asked, and what was read is out of date then
     try:
         asking.ask_about_one(lambda: desk.db.unit_of_work(ASKS), desk.providers, payment_id=payment_id)
     except ProviderUnavailable as error:
