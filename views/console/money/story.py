@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin_app.services import refund_sources
 from admin_app.services.amounts import money_text
 from admin_app.services.timeline_words import provider_name
-from models import Approval, Refund, RefundOrigin, RefundReason, RefundState, StaffMember
+from models import Approval, MembershipPayment, Refund, RefundOrigin, RefundReason, RefundState, StaffMember
 from views.console.columns import time_text
 
 S = RefundState
@@ -65,13 +64,14 @@ class Story:
 def refund_story(session: Session, refund_id: int, zone: ZoneInfo) -> Story:
     """What happened to a refund and what comes next."""
     query = (
-        select(Refund, Approval, StaffMember.email)
+        select(Refund, Approval, StaffMember.email, MembershipPayment.provider)
         .outerjoin(Approval, Approval.refund_id == Refund.id)
         .outerjoin(StaffMember, StaffMember.id == Approval.decided_by_id)
+        .outerjoin(MembershipPayment, MembershipPayment.id == Refund.membership_payment_id)
         .where(Refund.id == refund_id)
     )
-    refund, approval, decided_by = session.execute(query).one()
-    there = provider_name(refund_sources.provider(refund_sources.of(session, refund)))
+    refund, approval, decided_by, provider = session.execute(query).one()
+    there = provider_name(provider or "stripe")
     steps = [_asked(refund, zone, there)]
     if approval is not None:
         steps.append(_decided(refund, approval, decided_by, zone))
