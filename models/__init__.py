@@ -19,7 +19,15 @@ from models.exports import Export, ExportChunk, ExportFormat, ExportState
 from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
 from models.invariants import InvariantCheck, InvariantFinding
-from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, IntervalUnit, ProviderMembership, Rhythm
+from models.memberships import (
+    Adjustment,
+    AdjustmentKind,
+    CreditPeriod,
+    IntervalUnit,
+    MembershipPayment,
+    ProviderMembership,
+    Rhythm,
+)
 from models.merges import Merge, MergeKind
 from models.money import (
     RESERVING,
@@ -106,6 +114,7 @@ __all__ = [
     "MailState",
     "Meeting",
     "Membership",
+    "MembershipPayment",
     "MembershipStatus",
     "Merge",
     "MergeKind",

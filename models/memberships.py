@@ -6,7 +6,17 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, BigId, CreatedAt, Flag, OptionalEmail, Version, text_enum
+from models.base import (
+    Base,
+    BigId,
+    CreatedAt,
+    Flag,
+    MoneyFromZero,
+    OptionalEmail,
+    OptionalMoney,
+    Version,
+    text_enum,
+)
 from models.people import MembershipStatus, PaymentProvider
 
 
@@ -61,6 +71,8 @@ class ProviderMembership(Base):
         Index("ix_memberships_created_at", "created_at", "id"),
         Index("ix_memberships_next_credits_at", "next_credits_at", "id",
               postgresql_where=text("status = 'active' AND profile_user_id IS NOT NULL")),
+        Index("ix_memberships_payments_never_asked", "id",
+              postgresql_where=text("payments_asked_at IS NULL AND external_id IS NOT NULL")),
         Index("ix_memberships_held_by_nobody", "id",
               postgresql_where=text("profile_user_id IS NULL AND pending_profile_id IS NULL")),
         Index("ix_memberships_given_until", "period_end", "id",
@@ -87,7 +99,7 @@ class ProviderMembership(Base):
     provider_customer_id: Mapped[str | None]
     email: Mapped[OptionalEmail] = mapped_column(doc="as the provider has it now")
     name: Mapped[str | None]
-    paid_amount: Mapped[int | None] = mapped_column(BigInteger, doc="minor units")
+    paid_amount: Mapped[int | None] = mapped_column(BigInteger, doc="of its latest payment; minor units")
     paid_currency: Mapped[str | None]
     profile_user_id: Mapped[str | None] = mapped_column(ForeignKey("profiles.user_id", ondelete="SET NULL"))
     pending_profile_id: Mapped[int | None] = mapped_column(ForeignKey("pending_profiles.id", ondelete="SET NULL"))
@@ -97,6 +109,7 @@ class ProviderMembership(Base):
     ignored_because: Mapped[str | None]
     ignored_at: Mapped[datetime | None]
     provider_event_at: Mapped[datetime | None]
+    payments_asked_at: Mapped[datetime | None] = mapped_column(doc="when the provider was last asked what was paid")
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -169,3 +182,46 @@ class Adjustment(Base):
     undone_at: Mapped[datetime | None]
     undone_by: Mapped[str | None]
     undo_reason: Mapped[str | None]
+
+
+class MembershipPayment(Base):
+    """What was paid, or tried to be, for a membership, as the provider says; amounts in minor units of `currency`.
+
+    `external_id` is Whop's payment, or Stripe's payment intent of an invoice. Refunds of it reserve their money here.
+    """
+
+    __tablename__ = "membership_payments"
+    __table_args__ = (
+        UniqueConstraint("provider", "external_id"),
+        CheckConstraint("captured_amount >= 0 AND reserved_amount >= 0 AND refunded_amount >= 0", name="not_negative"),
+        CheckConstraint("reserved_amount <= captured_amount", name="never_more_than_captured"),
+        Index("ix_membership_payments_membership_id", "membership_id", "id"),
+        Index("ix_membership_payments_external_id", "external_id"),
+        Index("ix_membership_payments_invoice_id", "invoice_id", postgresql_where=text("invoice_id IS NOT NULL")),
+        Index("ix_membership_payments_created_at", "created_at", "id"),
+        Index("ix_membership_payments_paid_at", "paid_at", "id", postgresql_where=text("paid_at IS NOT NULL")),
+    )
+
+    id: Mapped[BigId]
+    membership_id: Mapped[int] = mapped_column(ForeignKey("memberships.id"))
+    provider: Mapped[PaymentProvider] = mapped_column(text_enum(PaymentProvider, "provider"))
+    external_id: Mapped[str]
+    invoice_id: Mapped[str | None] = mapped_column(doc="Stripe's invoice that it paid")
+    provider_status: Mapped[str] = mapped_column(doc="the provider's own word")
+    amount: Mapped[MoneyFromZero] = mapped_column(doc="what was asked for")
+    currency: Mapped[str]
+    captured_amount: Mapped[MoneyFromZero] = mapped_column(doc="what was paid")
+    refunded_amount: Mapped[MoneyFromZero] = mapped_column(doc="what went back, as the provider counts it")
+    reserved_amount: Mapped[MoneyFromZero] = mapped_column(
+        doc="refunded or on its way back: the sum of the refunds in a RESERVING state, never more than was paid"
+    )
+    refundable: Mapped[Flag] = mapped_column(doc="whether the provider gives any of it back")
+    fee_amount: Mapped[OptionalMoney] = mapped_column(doc="what the provider kept; null: not told")
+    dispute_status: Mapped[str | None]
+    paid_at: Mapped[datetime | None]
+    period_start: Mapped[datetime | None] = mapped_column(doc="the period that it paid for, where the provider tells")
+    period_end: Mapped[datetime | None]
+    asked_at: Mapped[datetime] = mapped_column(doc="when the provider said so")
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]

@@ -124,20 +124,27 @@ class Payment(Base):
 
 
 class Refund(Base):
-    """Money on its way back. The row is written before Stripe is asked; its id is the idempotency key."""
+    """Money on its way back, of an appointment's payment or a membership's.
+
+    The row is written before the provider is asked; its id is the idempotency key.
+    """
 
     __tablename__ = "refunds"
     __table_args__ = (
         CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("num_nonnulls(payment_id, membership_payment_id) = 1", name="of_one_payment"),
         Index("ix_refunds_payment_id", "payment_id"),
+        Index("ix_refunds_membership_payment_id", "membership_payment_id",
+              postgresql_where=text("membership_payment_id IS NOT NULL")),
         Index("ix_refunds_created_at", "created_at", "id"),
         Index("ix_refunds_state", "state", "created_at", "id"),
         Index("ix_refunds_origin", "origin", "created_at", "id"),
         Index("ix_refunds_settled_at", "settled_at", "id", postgresql_where=text("settled_at IS NOT NULL")),
-    )
+    )  # fmt: skip
 
     id: Mapped[BigId]
-    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"))
+    payment_id: Mapped[int | None] = mapped_column(ForeignKey("payments.id"))
+    membership_payment_id: Mapped[int | None] = mapped_column(ForeignKey("membership_payments.id"))
     amount: Mapped[Money] = mapped_column(doc="minor units")
     currency: Mapped[str]
     state: Mapped[RefundState] = mapped_column(
@@ -150,6 +157,7 @@ class Refund(Base):
     note: Mapped[str | None]
     requested_by: Mapped[str]
     stripe_refund_id: Mapped[str | None] = mapped_column(unique=True)
+    whop_refund_id: Mapped[str | None] = mapped_column(unique=True)
     failure_code: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
@@ -157,7 +165,12 @@ class Refund(Base):
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
 
-    payment: Mapped[Payment] = relationship(lazy="raise")
+    payment: Mapped[Payment | None] = relationship(lazy="raise")
+
+    @property
+    def provider_refund_id(self) -> str | None:
+        """The provider's id of it, whichever provider that is."""
+        return self.stripe_refund_id or self.whop_refund_id
 
 
 class Approval(Base):

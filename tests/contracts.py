@@ -38,6 +38,10 @@ def _json(**properties: Any) -> Mapping[str, Any]:
     return {"content": {"application/json": {"schema": schema}}}
 
 
+_PAGES = [
+    {"name": "first", "in": "query", **_WHOLE},
+    {"name": "after", "in": "query", **_TEXT},
+]
 ADDED: Mapping[str, Mapping[str, Any]] = {
     "whop": {
         "/memberships/{id}": {
@@ -51,6 +55,23 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
             }
         },
         "/memberships/{id}/reactivate": {"post": {"requestBody": _json(days={"type": "integer", "minimum": 1})}},
+        "/payments": {"get": {"parameters": [{"name": "membership_id", "in": "query", **_TEXT}, *_PAGES]}},
+        "/refunds": {"get": {"parameters": [{"name": "payment_id", "in": "query", **_TEXT}, *_PAGES]}},
+        "/payments/{id}/refund": {
+            "post": {
+                "parameters": [{"name": "id", "in": "path", "required": True, **_TEXT}],
+                "requestBody": {
+                    "content": {
+                        "application/json": {
+                            "schema": {
+                                "type": "object",
+                                "properties": {"partial_amount": {"type": "number"}, "metadata": {"type": "object"}},
+                            }
+                        }
+                    }
+                },
+            }
+        },
     },
     "stripe": {
         "/v1/disputes": {

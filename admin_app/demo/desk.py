@@ -34,6 +34,7 @@ from admin_app.services import (
 from admin_app.services.appointments import Appointment
 from admin_app.services.calendar_sync import Calendars
 from admin_app.services.plans import Plan
+from admin_app.services.refund_tills import Tills
 from models import EventState, Payment, Refund, Role, WebhookEvent
 
 STRIPE = Provider("stripe")
@@ -278,7 +279,7 @@ class Desk:
             case "expire_checkout":
                 checkout.close(work, self.till, subject=arguments["subject"])
             case "send_refund":
-                refund_sending.send(work, self.till, refund_id=arguments["refund_id"])
+                refund_sending.send(work, Tills(self.till), refund_id=arguments["refund_id"])
             case "follow_refunds":
                 ctx = self.at(moment, Job(task))
                 settlement.follow_refunds(ctx, appointments.locked(ctx, arguments["subject"]))

@@ -137,8 +137,9 @@ def _payments(session: Session) -> Iterator[dict[str, Any]]:
 
 def _refunds(session: Session) -> defaultdict[int, list[dict[str, Any]]]:
     found: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    for refund in session.scalars(select(Refund).where(Refund.stripe_refund_id.is_not(None)).order_by(Refund.id)):
-        found[refund.payment_id].append(
+    of_appointments = (Refund.stripe_refund_id.is_not(None), Refund.payment_id.is_not(None))
+    for refund in session.scalars(select(Refund).where(*of_appointments).order_by(Refund.id)):
+        found[refund.payment_id or 0].append(
             {
                 "id": refund.stripe_refund_id,
                 "amount": refund.amount,

@@ -57,6 +57,7 @@ PLACES: dict[str, Place] = {
     "process_event": _EVENTS,
     "ask_about_person": _EVENTS,
     "compare_membership": _CHECKS,
+    "ask_what_was_paid": _CHECKS,
     # Each minute or few: what was lost is found, what is over ends.
     "sweep": _SAFETY,
     "expire_holds": _SAFETY,
@@ -82,6 +83,7 @@ PLACES: dict[str, Place] = {
     "expire_exports": _LONG,
     "forget_failed_jobs": _LONG,
     "check_invariants": _LONG,
+    "ask_about_never_asked": _LONG,
     "compare_with": _COMPARISONS,
     "reconcile_whop": _COMPARISONS,
 }

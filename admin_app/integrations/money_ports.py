@@ -63,6 +63,21 @@ class StripePayment:
     failure_code: str | None
     subject: str | None
     dispute: StripeDispute | None
+    customer_id: str | None = None
+
+
+@dataclass(frozen=True)
+class StripeInvoicePayment:
+    """What was paid of a subscription's invoice by one payment, and the period that the invoice is for."""
+
+    invoice_id: str
+    payment: StripePayment
+    amount: int  # what of the payment is for this invoice
+    status: str  # open, paid or canceled
+    paid_at: datetime | None
+    period_start: datetime | None
+    period_end: datetime | None
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -190,6 +205,12 @@ class StripePort(PaymentsPort, Protocol):
 
     def subscriptions_of(self, customer_id: str) -> list[StripeSubscription]:
         """Every subscription of a customer in any status, newest first."""
+
+    def invoice_payments_of(self, subscription_id: str) -> list[StripeInvoicePayment]:
+        """How the latest invoices of a subscription were paid, newest first; those of nothing are left out.
+
+        In one request for the list, and one for each of up to two dozen invoices.
+        """
 
     def customer(self, customer_id: str) -> StripeCustomer | None:
         """The customer as it is now, a deleted one too; None when Stripe knows none by this id."""

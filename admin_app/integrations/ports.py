@@ -7,9 +7,11 @@ nothing.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from admin_app.addresses import comparable
+from admin_app.integrations.money_ports import RefundStatus
 
 PlanDuration = Literal["monthly", "yearly"]
 Rhythm = Literal["recurring", "one_time", "lifetime"]
@@ -39,8 +41,6 @@ class WhopMembership:
     provider_status: str | None = None
     product_id: str | None = None
     plan_id: str | None = None
-    paid_amount: int | None = None
-    paid_currency: str | None = None
     price: int | None = None
 
 
@@ -65,9 +65,37 @@ class WhopEvent:
     provider_status: str | None = None
     product_id: str | None = None
     plan_id: str | None = None
-    paid_amount: int | None = None
-    paid_currency: str | None = None
     price: int | None = None
+    payment_id: str | None = None  # that it is about, or about a refund or dispute of
+
+
+@dataclass(frozen=True)
+class WhopRefund:
+    """A refund as Whop has it now, in major units; `our_id` is the number of the row that asked for it."""
+
+    id: str
+    amount: Decimal
+    currency: str
+    status: RefundStatus
+    failure_code: str | None
+    our_id: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class WhopPayment:
+    """A payment as Whop has it now, in major units of `currency`. `refundable`: whether Whop gives any of it back."""
+
+    id: str
+    membership_id: str | None
+    status: str  # Whop's own words: it may know new ones
+    substatus: str | None
+    total: Decimal
+    refunded: Decimal
+    currency: str
+    refundable: bool
+    paid_at: datetime | None
+    created_at: datetime
 
 
 @dataclass(frozen=True)
@@ -138,6 +166,24 @@ class WhopPort(Protocol):
 
     def reactivate(self, membership_id: str) -> WhopMembership:
         """Give access back to one that was paid once and is canceled, until the end that it had."""
+
+    def payments_of(self, membership_id: str) -> list[WhopPayment]:
+        """What was paid, or tried to be, for a membership, newest first: the latest hundred."""
+
+    def payment(self, payment_id: str) -> WhopPayment | None:
+        """The payment as it is now; None when Whop knows none by this id."""
+
+    def refunds_of(self, payment_id: str) -> list[WhopRefund]:
+        """Every refund of a payment, those made elsewhere included, oldest first."""
+
+    def refund(
+        self, payment_id: str, *, amount: Decimal, reason: str, refund_id: int, idempotency_key: str
+    ) -> WhopPayment:
+        """Give back `amount` in major units of the payment's currency; answers how the payment is then.
+
+        Raises ProviderRefused for a clear no, ProviderUnavailable when certainly nothing happened, and OutcomeUnknown
+        when the call may have had its effect although no answer came.
+        """
 
 
 class ClerkPort(Protocol):

@@ -20,6 +20,7 @@ from admin_app.integrations.money_ports import (
     CheckoutWish,
     StripeCustomer,
     StripeDispute,
+    StripeInvoicePayment,
     StripePayment,
     StripeRefund,
     StripeSession,
@@ -37,6 +38,8 @@ RULES = Rules(
     advice="stripe-should-retry",
 )
 _PAGE_SIZE = 100
+_MOST_INVOICES = 24
+_ITS_CHARGE = "data.payment.payment_intent.latest_charge"  # no deeper: Stripe expands four levels
 _REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 # What the SDK lets through when an answer is JSON but no object of Stripe's.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
@@ -143,6 +146,28 @@ class StripeApi:
         if not customer_id:
             return []
         return _all(lambda: self._list_subscriptions(customer=customer_id), self._subscription)
+
+    def invoice_payments_of(self, subscription_id: str) -> list[StripeInvoicePayment]:
+        wanted: Any = {"subscription": subscription_id, "limit": _PAGE_SIZE}
+        try:
+            listed = [invoice.to_dict() for invoice in self._v1.invoices.list(params=wanted).data]
+            collected = [invoice for invoice in listed if stripe_shapes.is_collected(invoice)][:_MOST_INVOICES]
+            return [paid for invoice in collected for paid in self._payments_of(invoice)]
+        except stripe.StripeError as error:
+            if error.http_status == 404:
+                return []
+            raise ProviderUnavailable(PROVIDER) from None
+        except _UNREADABLE:
+            raise ProviderUnavailable(PROVIDER) from None
+
+    def _payments_of(self, invoice: Mapping[str, Any]) -> Iterator[StripeInvoicePayment]:
+        wanted: Any = {"invoice": invoice["id"], "limit": _PAGE_SIZE, "expand": [_ITS_CHARGE]}
+        for item in self._v1.invoice_payments.list(params=wanted).auto_paging_iter():
+            data = item.to_dict()
+            intent = fields.mapping(fields.mapping(data.get("payment")).get("payment_intent"))
+            found = stripe_shapes.invoice_payment(data, invoice, self._dispute(intent))
+            if found is not None:
+                yield found
 
     def customer(self, customer_id: str) -> StripeCustomer | None:
         return _read(customer_id, self._v1.customers.retrieve, stripe_shapes.customer)

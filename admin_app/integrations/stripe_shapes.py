@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, get_args
 
 from admin_app.integrations import fields
@@ -12,6 +13,7 @@ from admin_app.integrations.money_ports import (
     SessionStatus,
     StripeCustomer,
     StripeDispute,
+    StripeInvoicePayment,
     StripePayment,
     StripeRefund,
     StripeSession,
@@ -94,6 +96,55 @@ def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePay
         failure_code=fields.text(error.get("decline_code")) or fields.text(error.get("code")),
         subject=subject(data),
         dispute=dispute,
+        customer_id=reference(data.get("customer")),
+    )
+
+
+def is_collected(invoice: Mapping[str, Any]) -> bool:
+    """Whether money was taken, or is being taken, for an invoice; a trial's asks for nothing."""
+    return (whole(invoice.get("amount_due")) or 0) > 0 and invoice.get("status") in ("open", "paid", "uncollectible")
+
+
+def invoice_period(invoice: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    """The period that an invoice of a subscription is for: that of its lines, for its own is the one before."""
+    lines = fields.mapping(invoice.get("lines")).get("data")
+    periods = [
+        fields.mapping(fields.mapping(line).get("period"))
+        for line in (lines if isinstance(lines, list) else ())
+        if not _is_proration(fields.mapping(line))
+    ]
+    starts = [moment for period in periods if (moment := fields.moment(period.get("start")))]
+    ends = [moment for period in periods if (moment := fields.moment(period.get("end")))]
+    return min(starts, default=None), max(ends, default=None)
+
+
+def _is_proration(line: Mapping[str, Any]) -> bool:
+    parent = fields.mapping(line.get("parent"))
+    return fields.mapping(parent.get("subscription_item_details")).get("proration") is True
+
+
+def invoice_payment(
+    data: Mapping[str, Any], invoice: Mapping[str, Any], dispute: StripeDispute | None
+) -> StripeInvoicePayment | None:
+    """With its payment intent and that one's latest charge expanded; None for one by a means outside of Stripe."""
+    paid = fields.mapping(fields.mapping(data.get("payment")).get("payment_intent"))
+    found = payment(paid, dispute)
+    invoice_id, status = fields.text(invoice.get("id")), fields.text(data.get("status"))
+    created_at = fields.moment(data.get("created"))
+    if found is None or invoice_id is None or status is None or created_at is None:
+        return None
+    start, end = invoice_period(invoice)
+    asked = whole(data.get("amount_requested"))
+    told = whole(data.get("amount_paid"))
+    return StripeInvoicePayment(
+        invoice_id=invoice_id,
+        payment=found,
+        amount=told or asked or found.captured,
+        status=status,
+        paid_at=fields.moment(fields.mapping(data.get("status_transitions")).get("paid_at")),
+        period_start=start,
+        period_end=end,
+        created_at=created_at,
     )
 
 

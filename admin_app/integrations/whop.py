@@ -83,6 +83,7 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
         period_start=start,
         period_end=end,
         cancel_at_period_end=whop_shapes.cancels(data),
+        payment_id=whop_shapes.payment_named_by(kind_of_event, data),
         **terms,
     )
 

@@ -6,7 +6,8 @@ and `whop_shapes` reads all shapes, so such an answer is used and not lost.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeVar
 
 import httpx
 from whop_sdk import Whop
@@ -18,7 +19,7 @@ from whop_sdk.environment import WhopEnvironment
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import fields, transport, whop_shapes
 from admin_app.integrations.guard import Guard
-from admin_app.integrations.ports import WhopMembership
+from admin_app.integrations.ports import WhopMembership, WhopPayment, WhopRefund
 from admin_app.integrations.transport import Patience, Rules
 
 PROVIDER = "whop"
@@ -27,6 +28,8 @@ API_VERSION_DATE = "2026-10-15-1"
 RULES = Rules(reads=Patience(seconds=20, seconds_per_try=10))
 _PAGE_SIZE = 100
 _OUR_KEY = frozenset({401, 403})
+_REFUSALS = frozenset({400, 401, 402, 403, 422})
+Found = TypeVar("Found")
 
 
 class WhopApi:
@@ -85,11 +88,49 @@ class WhopApi:
     def reactivate(self, membership_id: str) -> WhopMembership:
         return _changed(lambda: self._sdk.memberships.reactivate(membership_id), membership_id)
 
-    def _page(self, cursor: str | None) -> Mapping[str, Any]:
-        page = _answer(lambda: self._sdk.memberships.list(first=_PAGE_SIZE, after=cursor).response)
-        if page is None or not isinstance(page.get("data"), list):
+    def payments_of(self, membership_id: str) -> list[WhopPayment]:
+        page = _listed(lambda: self._sdk.payments.list(membership_id=membership_id, first=_PAGE_SIZE).response)
+        return _all(page, whop_shapes.payment)
+
+    def payment(self, payment_id: str) -> WhopPayment | None:
+        answer = payment_id and _answer(lambda: self._sdk.payments.retrieve(payment_id))
+        if not answer:
+            return None
+        found = whop_shapes.payment(answer)
+        if found is None:
             raise ProviderUnavailable(PROVIDER)
-        return page
+        return found
+
+    def refunds_of(self, payment_id: str) -> list[WhopRefund]:
+        page = _listed(lambda: self._sdk.refunds.list(payment_id=payment_id, first=_PAGE_SIZE).response)
+        if fields.mapping(page.get("page_info")).get("has_next_page"):
+            raise ProviderUnavailable(PROVIDER)  # what is not seen cannot be counted
+        return _all(page, whop_shapes.refund)[::-1]
+
+    def refund(
+        self, payment_id: str, *, amount: Decimal, reason: str, refund_id: int, idempotency_key: str
+    ) -> WhopPayment:
+        try:
+            answer = _answer(
+                lambda: self._sdk.payments.refund(
+                    payment_id,
+                    partial_amount=float(amount),
+                    metadata={"refundId": str(refund_id), "reason": reason},
+                    request_options={"additional_headers": {"Idempotency-Key": idempotency_key}},
+                ),
+                refusals=_REFUSALS,
+            )
+        except (_Unreadable, _Failed):
+            raise OutcomeUnknown(PROVIDER) from None
+        if answer is None:
+            raise ProviderRefused(PROVIDER, "no_such_payment")
+        found = whop_shapes.payment(answer)
+        if found is None:
+            raise OutcomeUnknown(PROVIDER)
+        return found
+
+    def _page(self, cursor: str | None) -> Mapping[str, Any]:
+        return _listed(lambda: self._sdk.memberships.list(first=_PAGE_SIZE, after=cursor).response)
 
 
 class _NotAllowed(ProviderUnavailable):
@@ -117,14 +158,34 @@ def _changed(call: Callable[[], Any], membership_id: str) -> WhopMembership:
     return found
 
 
-def _code(error: ApiError) -> str:
-    """Whop's own code of a refusal; never its sentence, which may quote what was sent."""
-    stated = fields.mapping(fields.mapping(error.body).get("error"))
-    return fields.text(stated.get("code")) or fields.text(stated.get("type")) or f"http_{error.status_code}"
+class _Failed(ProviderUnavailable):
+    """Whop had the call and had trouble with it."""
 
 
-def _answer(call: Callable[[], Any]) -> Mapping[str, Any] | None:
-    """The JSON object behind an SDK call; None when Whop knows no such thing."""
+class _Unreadable(ProviderUnavailable):
+    """The answer is none."""
+
+
+def _listed(call: Callable[[], Any]) -> Mapping[str, Any]:
+    page = _answer(call)
+    if page is None or not isinstance(page.get("data"), list):
+        raise ProviderUnavailable(PROVIDER)
+    return page
+
+
+def _all(page: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Found | None]) -> list[Found]:
+    """Every item of a page; one that cannot be read is a trouble, not a gap."""
+    found = [read(fields.mapping(item)) for item in page["data"]]
+    if any(each is None for each in found):
+        raise ProviderUnavailable(PROVIDER)
+    return [each for each in found if each is not None]
+
+
+def _answer(call: Callable[[], Any], *, refusals: frozenset[int] = frozenset()) -> Mapping[str, Any] | None:
+    """The JSON object behind an SDK call; None when Whop knows no such thing.
+
+    `refusals` are the statuses that are a clear no to a call that changes something.
+    """
     try:
         body = call().dict()
     except ParsingError as refused:
@@ -132,11 +193,22 @@ def _answer(call: Callable[[], Any]) -> Mapping[str, Any] | None:
     except ApiError as error:
         if error.status_code == 404:
             return None
+        if error.status_code in refusals:
+            passing = error.status_code in (401, 403)
+            raise ProviderRefused(PROVIDER, _code(error), passing=passing) from None
         if error.status_code == 403:
             raise _NotAllowed(PROVIDER) from None
+        if error.status_code is not None and error.status_code != 429:
+            raise _Failed(PROVIDER) from None
         raise ProviderUnavailable(PROVIDER) from None
     except (httpx.HTTPError, ValueError):
-        raise ProviderUnavailable(PROVIDER) from None
+        raise _Unreadable(PROVIDER) from None
     if not isinstance(body, dict):
-        raise ProviderUnavailable(PROVIDER)
+        raise _Unreadable(PROVIDER)
     return body
+
+
+def _code(error: ApiError) -> str:
+    """Whop's own code of a refusal; never its sentence, which may quote what was sent."""
+    stated = fields.mapping(fields.mapping(error.body).get("error"))
+    return fields.text(stated.get("code")) or fields.text(stated.get("type")) or f"http_{error.status_code}"

@@ -8,15 +8,18 @@ payment's membership by a bare id.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, TypedDict
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, TypedDict, get_args
 
 from admin_app.integrations import fields
-from admin_app.integrations.ports import Interval, PlanDuration, Rhythm, WhopMembership
+from admin_app.integrations.money_ports import RefundStatus
+from admin_app.integrations.ports import Interval, PlanDuration, Rhythm, WhopMembership, WhopPayment, WhopRefund
 
 # A late payer keeps access until Whop itself deactivates the membership, so past_due is still active here.
 _ACTIVE = frozenset({"trialing", "active", "completed", "canceling", "past_due"})
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 _MOST_DAYS = 36_600
+_REFUND_STATUSES: dict[str, RefundStatus] = {word: word for word in get_args(RefundStatus)}
 _PRICE = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _PRICE_PERIOD = re.compile(r"/\s*(?:every\s+)?(\d{1,4})?\s*(day|week|month|year)")
 
@@ -198,3 +201,69 @@ def terms(data: Mapping[str, Any]) -> Terms:
         "plan_id": plan_id(data),
         "price": price(data),
     }
+
+
+def payment(data: Mapping[str, Any]) -> WhopPayment | None:
+    """A payment from either shape; None when what matters cannot be read."""
+    identity, status = fields.text(data.get("id")), fields.text(data.get("status"))
+    currency = fields.text(data.get("currency")) or fields.text(fields.mapping(data.get("total")).get("currency"))
+    total, created_at = decimal(data.get("total")), fields.moment(data.get("created_at"))
+    if identity is None or status is None or currency is None or total is None or created_at is None:
+        return None
+    return WhopPayment(
+        id=identity,
+        membership_id=membership_named_by(data),
+        status=status,
+        substatus=fields.text(data.get("substatus")),
+        total=total,
+        refunded=decimal(data.get("refunded_amount")) or Decimal(0),
+        currency=currency.lower(),
+        refundable=fields.flag(data.get("refundable")) is True,
+        paid_at=fields.moment(data.get("paid_at")),
+        created_at=created_at,
+    )
+
+
+def refund(data: Mapping[str, Any]) -> WhopRefund | None:
+    """A refund from either shape; None when what matters cannot be read."""
+    identity = fields.text(data.get("id"))
+    status: RefundStatus | None = _REFUND_STATUSES.get(fields.text(data.get("status")) or "")
+    # As it settled, in the payment's currency; without an exchange rate only what the processor moved is known.
+    stated = data.get("amount") if data.get("amount") is not None else data.get("original_amount")
+    amount, created_at = decimal(stated), fields.moment(data.get("created_at"))
+    currency = fields.text(fields.mapping(stated).get("currency")) or fields.text(data.get("currency"))
+    if identity is None or status is None or amount is None or currency is None or created_at is None:
+        return None
+    named = fields.text(fields.mapping(data.get("metadata")).get("refundId"))
+    return WhopRefund(
+        id=identity,
+        amount=amount,
+        currency=currency.lower(),
+        status=status,
+        failure_code=fields.text(data.get("failure_reason")),
+        our_id=int(named) if named and named.isascii() and named.isdigit() and len(named) <= 18 else None,
+        created_at=created_at,
+    )
+
+
+def decimal(stated: Any) -> Decimal | None:
+    """An amount in major units, exactly as it was written: `{"amount": "49.00"}`, or a number as older shapes have."""
+    value = stated.get("amount") if isinstance(stated, dict) else stated
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        # A float's shortest spelling is what was sent; its binary value is not.
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() else None
+
+
+def payment_named_by(kind: str, data: Mapping[str, Any]) -> str | None:
+    """The payment that a delivery is about: itself, or the one behind a refund or a dispute."""
+    if kind.startswith("payment."):
+        return fields.text(data.get("id"))
+    if not kind.startswith(("refund.", "dispute.")):
+        return None
+    nested = data.get("payment")
+    return fields.text(data.get("payment_id")) or fields.text(nested) or fields.text(fields.mapping(nested).get("id"))

@@ -1,4 +1,4 @@
-"""Compares one membership with Whop, out of turn; tells providers what staff decided; ends what staff gave."""
+"""Compares one membership with Whop out of turn, asks what was paid, tells providers what staff decided, ends gifts."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,16 @@ from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due
 from admin_app.services import reconcile
-from admin_app.services.memberships import cancel_sending, complimentary
+from admin_app.services.memberships import asking, cancel_sending, complimentary
+from admin_app.services.provider_calls import Work
 
 ACTOR = Job("compare_membership")
 ENDS = Job("end_memberships")
+ASKS = Job("ask_what_was_paid")
 AT_ONCE = 100
+# Each is a call or a few; Whop takes 600 a minute.
+ASKED_AT_ONCE = 50
+ASKS_FOR_SECONDS = 30.0
 
 
 @deadline.short_task
@@ -46,3 +51,29 @@ def end_due(bench: Bench, *, limit: int = AT_ONCE) -> int:
             return complimentary.end_due(ctx, membership_id=membership_id)
 
     return until_none_is_due("end_memberships", due, end, limit=limit)
+
+
+@deadline.short_task
+def ask_what_was_paid(bench: Bench, membership_id: int) -> None:
+    asking.ask(_work(bench), bench.providers, membership_id=membership_id)
+
+
+def ask_about_never_asked(bench: Bench, *, limit: int = ASKED_AT_ONCE) -> None:
+    """Ask about memberships of whose payments nobody was asked yet, such as those that were there before."""
+    providers = asking.configured(bench.providers)
+
+    def due(wanted: int) -> Sequence[int]:
+        with bench.db.read_only() as session:
+            return asking.never_asked(session, providers, limit=min(wanted, limit))
+
+    until_none_is_due(
+        "ask_about_never_asked",
+        due,
+        lambda membership_id: asking.ask(_work(bench), bench.providers, membership_id=membership_id),
+        limit=limit,
+        seconds=ASKS_FOR_SECONDS,
+    )
+
+
+def _work(bench: Bench) -> Work:
+    return lambda: bench.db.unit_of_work(ASKS)

@@ -4,10 +4,9 @@ from datetime import timedelta
 
 from admin_app.context import Job
 from admin_app.integrations import deadline
-from admin_app.integrations.money_ports import StripePort
 from admin_app.jobs.bench import Bench
 from admin_app.services import refund_sending
-from admin_app.services.event_handling import NotConfigured
+from admin_app.services.refund_tills import Tills
 
 # A bank takes days; by then its word may have been lost on the way.
 PENDING_FOR = timedelta(hours=1)
@@ -15,12 +14,12 @@ PENDING_FOR = timedelta(hours=1)
 
 @deadline.short_task
 def send(bench: Bench, refund_id: int) -> None:
-    refund_sending.send(lambda: bench.db.unit_of_work(Job("send_refund")), _stripe(bench), refund_id=refund_id)
+    refund_sending.send(lambda: bench.db.unit_of_work(Job("send_refund")), _tills(bench), refund_id=refund_id)
 
 
 @deadline.short_task
 def ask(bench: Bench, refund_id: int) -> None:
-    refund_sending.ask(lambda: bench.db.unit_of_work(Job("ask_about_refund")), _stripe(bench), refund_id=refund_id)
+    refund_sending.ask(lambda: bench.db.unit_of_work(Job("ask_about_refund")), _tills(bench), refund_id=refund_id)
 
 
 def queue_unfinished(bench: Bench) -> None:
@@ -33,7 +32,5 @@ def queue_pending(bench: Bench) -> None:
         refund_sending.queue_pending(ctx, older_than=PENDING_FOR)
 
 
-def _stripe(bench: Bench) -> StripePort:
-    if bench.providers.stripe is None:
-        raise NotConfigured("stripe")
-    return bench.providers.stripe
+def _tills(bench: Bench) -> Tills:
+    return Tills(bench.providers.stripe, bench.providers.whop)

@@ -88,6 +88,11 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     def change_membership(call_id: int) -> None:
         memberships.change(bench, call_id)
 
+    @queue.task(name="ask_what_was_paid", retry=back_off)
+    @failing_by_code
+    def ask_what_was_paid(membership_id: int) -> None:
+        memberships.ask_what_was_paid(bench, membership_id)
+
     @queue.task(name="send_refund", retry=back_off)
     @failing_by_code
     def send_refund(refund_id: int) -> None:
@@ -193,6 +198,11 @@ def _recurring(queue: App, bench: Bench) -> None:
     @failing_by_code
     def queue_pending_refunds(timestamp: int) -> None:
         refunds.queue_pending(bench)
+
+    @_every("*/10 * * * *", queue, "ask_about_never_asked")
+    @failing_by_code
+    def ask_about_never_asked(timestamp: int) -> None:
+        memberships.ask_about_never_asked(bench)
 
     @_every("29 * * * *", queue, "expire_exports")
     @failing_by_code

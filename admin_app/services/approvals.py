@@ -5,12 +5,13 @@ from sqlalchemy import select
 from admin_app.context import Ctx, Staff
 from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, payments, refund_states, refunds
+from admin_app.services import audit, refund_sources, refund_states, refunds
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
+from admin_app.services.refund_sources import Paid
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.refunds import Quote
-from models.money import RESERVING, Approval, Payment, Refund, RefundState
+from models.money import RESERVING, Approval, Refund, RefundState
 
 OWN = "You asked for this refund yourself, so somebody else decides about it."
 DECIDED = "Nobody has to decide about this refund any more."
@@ -22,9 +23,9 @@ def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
     refund = ctx.session.get(Refund, refund_id)
     if refund is None:
         raise NotFound("There is no such refund.")
-    payment = ctx.session.get_one(Payment, refund.payment_id)
-    quoted = refunds.quote(ctx.session, payment.id)
-    about = payments.paid_for(payment)
+    payment = refund_sources.of(ctx.session, refund)
+    quoted = refunds.quote_of(ctx.session, payment)
+    about = refund_sources.paid_for(payment)
     asked = f"{refund.requested_by} asked for it: {refund.reason.value.replace('_', ' ')}."
     follows = _when_approved(quoted, refund) if approve else _when_declined(quoted, refund)
     return Plan(
@@ -38,7 +39,7 @@ def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
 
 
 def _when_approved(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
-    said = ("It is sent to Stripe at once.", *refunds.effects(quoted, refund.amount))
+    said = (f"It is sent to {quoted.provider} at once.", *refunds.effects(quoted, refund.amount))
     state = PlanLine(refund_key(refund.id), "state", refund.state, RefundState.REQUESTED, "your approval")
     return said, (state, *refunds.lines(quoted, refund.amount, source="the request", counted=True))
 
@@ -51,7 +52,7 @@ def _when_declined(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tupl
 def approve(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:
     """Let the refund go; it is sent after the commit."""
     payment, refund, approval, reason = _deciding(ctx, refund_id, reason, shown)
-    held = [each for each in refunds_of(ctx.session, payment.id) if each.state in RESERVING]
+    held = [each for each in refunds_of(ctx.session, payment) if each.state in RESERVING]
     obstacle = refunds.obstacle(payment, held)
     if obstacle:
         raise Conflict(obstacle)
@@ -72,7 +73,7 @@ def decline(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:
     return refund
 
 
-def _deciding(ctx: Ctx, refund_id: int, reason: str, shown: str) -> tuple[Payment, Refund, Approval, str]:
+def _deciding(ctx: Ctx, refund_id: int, reason: str, shown: str) -> tuple[Paid, Refund, Approval, str]:
     """Everything locked and allowed, for a decision about exactly what was shown."""
     require(ctx, Permission.REFUNDS_APPROVE)
     reason = require_reason(reason)
@@ -106,7 +107,7 @@ def _decide(ctx: Ctx, approval: Approval, decision: str, reason: str) -> None:
     approval.decided_at, approval.decision, approval.reason = ctx.now, decision, reason
 
 
-def _note(ctx: Ctx, payment: Payment, refund: Refund, event: str, reason: str) -> None:
+def _note(ctx: Ctx, payment: Paid, refund: Refund, event: str, reason: str) -> None:
     refund.version += 1
     refund.updated_at = ctx.now
     facts = {"amount": amount_of(refund)}

@@ -54,6 +54,8 @@ EVENTS: dict[str, EventKind] = {
     "membership.ended_on_time": EventKind(
         "{actor} noted that the complimentary {membership} is over", frozenset({"until"})
     ),
+    "membership.paid": EventKind("{actor} took in the payment of {amount} for membership {membership}"),
+    "membership.payments_asked": EventKind("{actor} had the provider asked what was paid for membership {membership}"),
     # profiles
     "profile.credits_added": EventKind("{actor} added {credits} credits for {user_id}"),
     "profile.credits_taken": EventKind("{actor} took {credits} credits of {user_id}"),
@@ -117,8 +119,8 @@ EVENTS: dict[str, EventKind] = {
     "refund.approved": EventKind("{actor} approved the refund of {amount}"),
     "refund.declined": EventKind("{actor} declined the refund of {amount}"),
     "refund.settled": EventKind("{actor} noted that the refund of {amount} is {state}"),
-    "refund.asked": EventKind("{actor} had Stripe asked about the refund of {amount}"),
-    "refund.found": EventKind("{actor} found a refund of {amount} that was made at Stripe"),
+    "refund.asked": EventKind("{actor} had the provider asked about the refund of {amount}"),
+    "refund.found": EventKind("{actor} found a refund of {amount} that was made at the provider"),
     # billing
     "client.billing_changed": EventKind("{actor} brought the billing of {name} to {status}", frozenset({"cause"})),
     "client.billing_overridden": EventKind(

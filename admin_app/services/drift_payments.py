@@ -135,7 +135,9 @@ def held(session: Session, after: int, limit: int) -> list[tuple[int, str]]:
 
 
 def _unsettled() -> list[ColumnElement[bool]]:
-    refunding = select(Refund.payment_id).where(Refund.state.in_((RefundState.SENT, RefundState.UNKNOWN)))
+    refunding = select(Refund.payment_id).where(
+        Refund.state.in_((RefundState.SENT, RefundState.UNKNOWN)), Refund.payment_id.is_not(None)
+    )
     return [
         Payment.state.in_(payments.UNPAID) & Payment.stripe_checkout_session_id.is_not(None),
         Payment.id.in_(refunding) & Payment.stripe_payment_intent_id.is_not(None),

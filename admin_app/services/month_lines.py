@@ -98,7 +98,13 @@ def _branches(begin: datetime, end: datetime) -> list[Any]:
             -Refund.amount,
             _key("payment", Refund.payment_id),
             Refund.updated_at,
-        ).where(Refund.state == RefundState.SUCCEEDED, Refund.settled_at >= begin, Refund.settled_at < end),
+        ).where(
+            # The books are of appointments and clients: what members pay is not in them, so neither is what goes back.
+            Refund.payment_id.is_not(None),
+            Refund.state == RefundState.SUCCEEDED,
+            Refund.settled_at >= begin,
+            Refund.settled_at < end,
+        ),
         select(
             _key("dispute", Payment.id),
             literal(DISPUTE, Text),
@@ -182,7 +188,7 @@ def first_month(session: Session) -> date | None:
     """The month of the earliest line there is."""
     earliest = [
         select(func.min(Payment.paid_at)).scalar_subquery(),
-        select(func.min(Refund.settled_at)).scalar_subquery(),
+        select(func.min(Refund.settled_at)).where(Refund.payment_id.is_not(None)).scalar_subquery(),
         select(func.min(BillingChange.at)).scalar_subquery(),
     ]
     moment: datetime | None = session.scalar(select(func.least(*earliest)))

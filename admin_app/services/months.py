@@ -193,7 +193,7 @@ def _lines_now(month: date) -> Any:
 def moving(session: Session, month: date) -> Moving:
     """What was begun by the end of the month and is not settled."""
     refunds = select(func.count(), func.count().filter(Refund.state == RefundState.UNKNOWN)).where(
-        Refund.state.in_(MOVING_REFUNDS), Refund.created_at < ends(month)
+        Refund.payment_id.is_not(None), Refund.state.in_(MOVING_REFUNDS), Refund.created_at < ends(month)
     )
     under_way, unknown = session.execute(refunds).one()
     payments = select(func.count()).where(Payment.state == PaymentState.PROCESSING, Payment.created_at < ends(month))

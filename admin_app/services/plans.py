@@ -14,8 +14,8 @@ from admin_app.services.audit import plain
 from models.base import Base
 
 MOST_REASON = 1000
-# Looked up again in the background every half hour: no reason to refuse what a person decided meanwhile.
-LOOKED_UP_AGAIN = ("likely_owners", "owners_checked_at")
+# Looked up again in the background, or asked of the provider: no reason to refuse what a person decided meanwhile.
+LOOKED_UP_AGAIN = ("likely_owners", "owners_checked_at", "asked_at")
 
 
 @dataclass(frozen=True)

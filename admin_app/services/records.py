@@ -59,6 +59,10 @@ def payment_key(payment_id: int) -> str:
     return f"payment:{payment_id}"
 
 
+def membership_payment_key(payment_id: int) -> str:
+    return f"membership_payment:{payment_id}"
+
+
 def refund_key(refund_id: int) -> str:
     return f"refund:{refund_id}"
 

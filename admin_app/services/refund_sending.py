@@ -1,8 +1,9 @@
-"""Sends refunds to Stripe, and asks about those whose answer never came: transaction, network, transaction.
+"""Sends refunds to Stripe or Whop, and asks about those whose answer never came: transaction, network, transaction.
 
 A refund always leaves under the same idempotency key, its row's number. When nobody was told what became of it, it is
-`unknown`, and Stripe is asked before anything else happens. Only when Stripe has none of it, and enough time has passed
-for the first call to have arrived if it ever did, it is sent again, under that same key.
+`unknown`, and the provider is asked before anything else happens. Only when it has none of it, and enough time has
+passed for the first call to have arrived if it ever did, it is sent again, under that same key. A refund of a
+membership's payment is asked about before it leaves, too: people give such money back at the provider as well.
 """
 
 from collections.abc import Sequence
@@ -15,16 +16,20 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, NotFound, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
-from admin_app.integrations.money_ports import RefundsPort, StripeRefund
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, payments, provider_calls, refund_states, refunds
+from admin_app.services import audit, payments, provider_calls, refund_sources, refund_states, refunds
+from admin_app.services.memberships import asking as membership_asking
 from admin_app.services.plans import Plan, PlanLine, fingerprint
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import refund_key
-from admin_app.services.refund_states import amount_of, records_of, sending_key
-from models.money import CallState, Payment, ProviderCall, Refund, RefundState
+from admin_app.services.refund_sources import Paid
+from admin_app.services.refund_states import ToldRefund, amount_of, records_of, sending_key
+from admin_app.services.refund_tills import Till, Tills, till_for
+from admin_app.services.timeline_words import provider_name
+from models.memberships import MembershipPayment
+from models.money import CallState, ProviderCall, Refund, RefundState
 
-# A call that has not shown at Stripe by then never arrived; and it is short enough for the key to be remembered there.
+# A call that has not shown there by then never arrived; and it is short enough for the key to be remembered there.
 LATE_ENOUGH = timedelta(minutes=2)
 # A job that is lost leaves its refund unsent: it is queued again.
 UNSENT_FOR = timedelta(minutes=10)
@@ -37,33 +42,52 @@ class Leaving:
     """What a refund needs on its way out, so that no transaction is open while it travels."""
 
     refund_id: int
-    payment_intent_id: str
+    provider: str
+    reference: str
     amount: int
+    currency: str
     reason: str
 
     @classmethod
-    def of(cls, payment: Payment, refund: Refund) -> "Leaving":
-        return cls(refund.id, payment.stripe_payment_intent_id or "", refund.amount, refund.reason.value)
+    def of(cls, payment: Paid, refund: Refund) -> "Leaving":
+        provider, reference = refund_sources.provider(payment), refund_sources.reference(payment) or ""
+        return cls(refund.id, provider, reference, refund.amount, refund.currency, refund.reason.value)
 
 
-def send(work: Work, stripe: RefundsPort, *, refund_id: int) -> None:
+def send(work: Work, tills: Tills, *, refund_id: int) -> None:
     """Send a refund that was asked for and approved; one that has left before is asked about instead."""
     with work() as ctx:
         payment, refund = refund_states.locked(ctx, refund_id)
         if refund.state is not RefundState.REQUESTED:
             return
-        left_before = refund.sent_at is not None
-        leaving = None if left_before else _leave(ctx, payment, refund)
-    if leaving is None:
-        ask(work, stripe, refund_id=refund_id)
-    else:
-        _travel(work, stripe, leaving)
+        left_before, looks = refund.sent_at is not None, isinstance(payment, MembershipPayment)
+        about = Leaving.of(payment, refund)
+        if not left_before and not looks:
+            _leave(ctx, payment, refund)
+    if left_before:
+        ask(work, tills, refund_id=refund_id)
+        return
+    till = till_for(tills, about.provider)
+    if not looks or _may_leave(work, till, about):
+        _travel(work, till, about)
 
 
-def ask(work: Work, stripe: RefundsPort, *, refund_id: int) -> None:
-    """Ask Stripe what became of a refund, and follow the answer; one that Stripe has not is sent again when it is time.
+def _may_leave(work: Work, till: Till, about: Leaving) -> bool:
+    """Whether the money is still there when the provider is asked now; then the refund is noted as leaving."""
+    told = till.refunds_of(about.reference, about.currency)
+    with work() as ctx:
+        payment, refund = refund_states.locked(ctx, about.refund_id)
+        _take_in(ctx, payment, told)
+        may = refund.state is RefundState.REQUESTED and refund.sent_at is None
+        if may:
+            _leave(ctx, payment, refund)
+        return may
 
-    Raises ProviderUnavailable when Stripe does not answer.
+
+def ask(work: Work, tills: Tills, *, refund_id: int) -> None:
+    """Ask what became of a refund, and follow the answer; one that the provider has not is sent again when it is time.
+
+    Raises ProviderUnavailable when the provider does not answer.
     """
     with work() as ctx:
         payment, refund = refund_states.locked(ctx, refund_id)
@@ -72,31 +96,34 @@ def ask(work: Work, stripe: RefundsPort, *, refund_id: int) -> None:
         if refund.state is RefundState.REQUESTED:  # whoever sent it died before the answer
             refund_states.move(ctx, payment, refund, RefundState.UNKNOWN)
         asked_at, leaving = ctx.now, Leaving.of(payment, refund)
-    told = stripe.refunds_of(leaving.payment_intent_id)
+    till = till_for(tills, leaving.provider)
+    told = till.refunds_of(leaving.reference, leaving.currency)
     with work() as ctx:
         payment, refund = refund_states.locked(ctx, refund_id)
         _take_in(ctx, payment, told)
         again = refund.state is RefundState.UNKNOWN and _is_late_enough(refund, asked_at)
+        again = again and not _may_be_there(leaving.provider, refund, told)
         if again:
             _leave(ctx, payment, refund)
     if again:
-        _travel(work, stripe, leaving)
+        _travel(work, till, leaving)
 
 
 def plan_ask(ctx: Ctx, *, refund_id: int) -> Plan:
-    """What asking Stripe about a refund can lead to."""
+    """What asking the provider about a refund can lead to."""
     require(ctx, Permission.PAYMENTS_READ)
     refund = ctx.session.get(Refund, refund_id)
     if refund is None:
         raise NotFound("There is no such refund.")
+    there = provider_name(refund_sources.provider(refund_sources.of(ctx.session, refund)))
     return Plan(
-        title="Ask Stripe about it",
+        title=f"Ask {there} about it",
         outcome="asked",
-        lines=(PlanLine(refund_key(refund.id), "state", refund.state, "what Stripe says", "Stripe"),),
+        lines=(PlanLine(refund_key(refund.id), "state", refund.state, f"what {there} says", there),),
         consequences=(
-            "If Stripe has the refund, it is shown here as it is there.",
-            "If Stripe has none of it two minutes after it was sent, it is sent again under the same key, which "
-            "Stripe carries out once.",
+            f"If {there} has the refund, it is shown here as it is there.",
+            f"If {there} has none of it two minutes after it was sent, it is sent again under the same key, which "
+            f"{there} carries out once.",
         ),
         fingerprint=fingerprint(refund.id),
         refusal=None if refund.state in ASKABLE else "There is nothing to ask: what became of it is known.",
@@ -104,7 +131,7 @@ def plan_ask(ctx: Ctx, *, refund_id: int) -> Plan:
 
 
 def ask_soon(ctx: Ctx, *, refund_id: int) -> Refund:
-    """Have Stripe asked after the commit, because a person wants to know."""
+    """Have the provider asked after the commit, because a person wants to know."""
     require(ctx, Permission.REFUNDS_REQUEST)
     payment, refund = refund_states.locked(ctx, refund_id)
     if refund.state not in ASKABLE:
@@ -133,7 +160,7 @@ def queue_unfinished(ctx: Ctx, *, limit: int = MOST_AT_ONCE) -> int:
 
 
 def queue_pending(ctx: Ctx, *, older_than: timedelta, limit: int = MOST_AT_ONCE) -> int:
-    """Have Stripe asked about refunds that have been with the bank for long, in case its word was lost."""
+    """Have the provider asked about refunds that have been with the bank for long, in case its word was lost."""
     waiting = and_(Refund.state == RefundState.SENT, Refund.sent_at < ctx.now - older_than)
     found = _longest_left_alone(ctx, waiting, limit)
     for refund in found:
@@ -170,20 +197,32 @@ def _is_late_enough(refund: Refund, asked_at: datetime) -> bool:
     return refund.sent_at is not None and asked_at - refund.sent_at > LATE_ENOUGH
 
 
-def _leave(ctx: Ctx, payment: Payment, refund: Refund) -> Leaving:
+def _may_be_there(provider: str, refund: Refund, told: Sequence[ToldRefund]) -> bool:
+    """Whether the provider has one that names no request and may be this one: then a person looks, nothing is sent.
+
+    Stripe never forgets what a refund was told to carry; of Whop nobody promised that.
+    """
+    return provider != "stripe" and any(
+        each.our_id is None and each.amount == refund.amount and each.created_at >= refund.created_at - LATE_ENOUGH
+        for each in told
+    )
+
+
+def _leave(ctx: Ctx, payment: Paid, refund: Refund) -> None:
     """Note that the refund leaves now, with its key, before it does."""
     refund.sent_at = refund.updated_at = ctx.now
     key, about = sending_key(refund.id), refund_key(refund.id)
-    provider_calls.intend(ctx, provider="stripe", operation="refund.create", subject=about, key=key)
-    return Leaving.of(payment, refund)
+    there = refund_sources.provider(payment)
+    provider_calls.intend(ctx, provider=there, operation="refund.create", subject=about, key=key)
 
 
-def _travel(work: Work, stripe: RefundsPort, leaving: Leaving) -> None:
+def _travel(work: Work, till: Till, leaving: Leaving) -> None:
     """Make the call, and note what came back."""
     try:
-        told = stripe.create_refund(
-            leaving.payment_intent_id,
+        told = till.give_back(
+            leaving.reference,
             amount=leaving.amount,
+            currency=leaving.currency,
             reason=leaving.reason,
             refund_id=leaving.refund_id,
             idempotency_key=sending_key(leaving.refund_id),
@@ -198,16 +237,20 @@ def _travel(work: Work, stripe: RefundsPort, leaving: Leaving) -> None:
         _note_answer(ctx, leaving.refund_id, told)
 
 
-def _note_answer(ctx: Ctx, refund_id: int, told: StripeRefund) -> None:
+def _note_answer(ctx: Ctx, refund_id: int, told: Sequence[ToldRefund]) -> None:
     payment, refund = refund_states.locked(ctx, refund_id)
-    provider_calls.finish(ctx, key=sending_key(refund.id), state=CallState.SUCCEEDED, external_id=told.id)
-    _take_in(ctx, payment, [told])
+    named = next((each.id for each in told if each.our_id == refund_id), None)
+    provider_calls.finish(ctx, key=sending_key(refund.id), state=CallState.SUCCEEDED, external_id=named)
+    _take_in(ctx, payment, told)
 
 
-def _take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeRefund]) -> None:
-    """Follow what Stripe says. Where all of the money is back, a job ends what was paid for: its locks come first."""
+def _take_in(ctx: Ctx, payment: Paid, told: Sequence[ToldRefund]) -> None:
+    """Follow what is said. Where all of an appointment's money is back, a job ends it: its locks come first."""
     news = refund_states.take_in(ctx, payment, told)
-    if news.all_given_back and news.changed:
+    if isinstance(payment, MembershipPayment):
+        if news.changed:
+            membership_asking.after_refund(ctx, payment)
+    elif news.all_given_back and news.changed:
         subject = payments.subject_of(payment)
         job_queue.defer(ctx.session, "follow_refunds", once_key=f"follow_refunds:{subject}", subject=subject)
 
@@ -215,7 +258,7 @@ def _take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeRefund]) -> None:
 def _note_failure(ctx: Ctx, refund_id: int, error: DomainError) -> None:
     """A clear no ends the refund; no answer leaves it unknown; nothing happened means that it has not left."""
     payment, refund = refund_states.locked(ctx, refund_id)
-    if refund.stripe_refund_id is not None:
+    if refund.provider_refund_id is not None:
         return  # an event told meanwhile what no answer did
     was_unknown = refund.state is RefundState.UNKNOWN
     state, code = provider_calls.state_after(error), provider_calls.code_after(error)

@@ -5,22 +5,26 @@ A refund follows Stripe: on to `sent` and `succeeded`, and to `failed` even afte
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound, ProviderUnavailable
-from admin_app.integrations.money_ports import RefundStatus, StripeRefund
-from admin_app.services import audit, payments, provider_calls
+from admin_app.integrations.money_ports import RefundStatus
+from admin_app.services import audit, provider_calls, refund_sources
 from admin_app.services.amounts import money_text, summed
 from admin_app.services.audit import Change
 from admin_app.services.records import refund_key
+from admin_app.services.refund_sources import Paid
+from admin_app.services.timeline_words import provider_name
+from models.memberships import MembershipPayment
 from models.money import (
     RESERVING,
     Approval,
     CallState,
-    Payment,
     ProviderCall,
     Refund,
     RefundOrigin,
@@ -51,11 +55,30 @@ class DoesNotAddUp(ProviderUnavailable):
         super().__init__("stripe", "What Stripe says about the refunds does not add up. It is asked again.")
 
 
+class ToldRefund(Protocol):
+    """A refund as a provider has it now, whichever provider that is; the amount in minor units."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def amount(self) -> int: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def status(self) -> RefundStatus: ...
+    @property
+    def failure_code(self) -> str | None: ...
+    @property
+    def our_id(self) -> int | None: ...
+    @property
+    def created_at(self) -> datetime: ...
+
+
 @dataclass(frozen=True)
 class RefundNews:
-    """A payment's refunds after Stripe was heard: what changed just now, and whether nothing is left of the payment."""
+    """A payment's refunds after the provider was heard: what changed, and whether nothing is left of the payment."""
 
-    payment: Payment
+    payment: Paid
     changed: tuple[Refund, ...]
     all_given_back: bool
 
@@ -69,38 +92,42 @@ def amount_of(refund: Refund) -> str:
     return money_text(refund.amount, refund.currency)
 
 
-def records_of(payment: Payment, refund: Refund) -> list[str]:
+def records_of(payment: Paid, refund: Refund) -> list[str]:
     """The records that a change of this refund is about."""
-    return [refund_key(refund.id), *payments.records_of(payment)]
+    return [refund_key(refund.id), *refund_sources.records_of(payment)]
 
 
-def locked(ctx: Ctx, refund_id: int) -> tuple[Payment, Refund]:
+def locked(ctx: Ctx, refund_id: int) -> tuple[Paid, Refund]:
     """The refund as it is now and its payment, whose lock is the lock of both."""
-    payment_id = ctx.session.scalar(select(Refund.payment_id).where(Refund.id == refund_id))
-    if payment_id is None:
+    named = select(Refund.payment_id, Refund.membership_payment_id).where(Refund.id == refund_id)
+    found = ctx.session.execute(named).one_or_none()
+    if found is None:
         raise NotFound("There is no such refund.")
-    payment = payments.locked(ctx, payment_id)
+    payment = refund_sources.locked(ctx, *found)
     return payment, ctx.session.get_one(Refund, refund_id, populate_existing=True)
 
 
-def refunds_of(session: Session, payment_id: int) -> list[Refund]:
+def refunds_of(session: Session, payment: Paid) -> list[Refund]:
     """The refunds of a payment as they are now, oldest first."""
-    query = select(Refund).where(Refund.payment_id == payment_id).order_by(Refund.id)
+    query = select(Refund).where(refund_sources.is_of(payment)).order_by(Refund.id)
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
-def reserve(ctx: Ctx, payment: Payment) -> None:
+def reserve(ctx: Ctx, payment: Paid) -> None:
     """Bring the payment's reserve in line with its refunds; the table refuses more than was captured."""
     ctx.session.flush()  # the sum is the database's, so it has to know the refunds first
     query = select(func.coalesce(summed(Refund.amount), 0))
-    reserved = ctx.session.scalar(query.where(Refund.payment_id == payment.id, Refund.state.in_(RESERVING)))
+    reserved = ctx.session.scalar(query.where(refund_sources.is_of(payment), Refund.state.in_(RESERVING))) or 0
+    if isinstance(payment, MembershipPayment):
+        # In another currency than the buyer's it may be more, by the rate of the day.
+        reserved = min(reserved, payment.captured_amount)
     if payment.reserved_amount != reserved:
-        payment.reserved_amount = reserved or 0
+        payment.reserved_amount = reserved
         payment.version += 1
         payment.updated_at = ctx.now
 
 
-def move(ctx: Ctx, payment: Payment, refund: Refund, state: RefundState, failure_code: str | None = None) -> None:
+def move(ctx: Ctx, payment: Paid, refund: Refund, state: RefundState, failure_code: str | None = None) -> None:
     """Put a refund into a state, with its money and its history; the reserve is brought in line by the caller."""
     changes = [Change("state", refund.state, state), Change("failure_code", refund.failure_code, failure_code)]
     refund.state, refund.failure_code = state, failure_code
@@ -116,9 +143,9 @@ def move(ctx: Ctx, payment: Payment, refund: Refund, state: RefundState, failure
     )
 
 
-def take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeRefund]) -> RefundNews:
+def take_in(ctx: Ctx, payment: Paid, told: Sequence[ToldRefund]) -> RefundNews:
     """Apply every refund of a payment as Stripe has it now, those included that somebody made there."""
-    ours = refunds_of(ctx.session, payment.id)
+    ours = refunds_of(ctx.session, payment)
     changed = [refund for each in told if (refund := _take_in_one(ctx, payment, each, ours))]
     ctx.session.flush()
     _make_room(ctx, payment, {each.id for each in told})
@@ -126,14 +153,14 @@ def take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeRefund]) -> RefundN
     return RefundNews(payment, tuple(changed), all_given_back(ctx.session, payment))
 
 
-def all_given_back(session: Session, payment: Payment) -> bool:
+def all_given_back(session: Session, payment: Paid) -> bool:
     """Whether everything that was captured went back."""
     query = select(func.coalesce(summed(Refund.amount), 0))
-    gone = session.scalar(query.where(Refund.payment_id == payment.id, Refund.state == RefundState.SUCCEEDED))
+    gone = session.scalar(query.where(refund_sources.is_of(payment), Refund.state == RefundState.SUCCEEDED))
     return 0 < payment.captured_amount <= (gone or 0)
 
 
-def _take_in_one(ctx: Ctx, payment: Payment, told: StripeRefund, ours: list[Refund]) -> Refund | None:
+def _take_in_one(ctx: Ctx, payment: Paid, told: ToldRefund, ours: list[Refund]) -> Refund | None:
     """The refund that this one of Stripe's moved on or brought in; None when it tells nothing new."""
     refund = _ours(told, ours)
     if refund is None:
@@ -141,8 +168,8 @@ def _take_in_one(ctx: Ctx, payment: Payment, told: StripeRefund, ours: list[Refu
         ours.append(refund)
         return refund
     # A failure that was noted before Stripe had the refund says nothing about this one.
-    known = 0 if refund.stripe_refund_id is None else ORDER.get(refund.state, 0)
-    refund.stripe_refund_id = told.id
+    known = 0 if refund.provider_refund_id is None else ORDER.get(refund.state, 0)
+    _name(payment, refund, told.id)
     refund.sent_at = refund.sent_at or told.created_at
     _note_call(ctx, refund, told)
     state = STATE_BY_STATUS[told.status]
@@ -152,31 +179,38 @@ def _take_in_one(ctx: Ctx, payment: Payment, told: StripeRefund, ours: list[Refu
     return refund
 
 
-def _ours(told: StripeRefund, ours: list[Refund]) -> Refund | None:
+def _ours(told: ToldRefund, ours: list[Refund]) -> Refund | None:
     for refund in ours:
-        if refund.stripe_refund_id == told.id:
+        if refund.provider_refund_id == told.id:
             return refund
-    return next((refund for refund in ours if refund.id == told.our_id and refund.stripe_refund_id is None), None)
+    return next((refund for refund in ours if refund.id == told.our_id and refund.provider_refund_id is None), None)
 
 
-def _found(ctx: Ctx, payment: Payment, told: StripeRefund) -> Refund:
-    """Write down a refund that was made at Stripe."""
+def _name(payment: Paid, refund: Refund, identity: str) -> None:
+    if refund_sources.provider(payment) == "stripe":
+        refund.stripe_refund_id = identity
+    else:
+        refund.whop_refund_id = identity
+
+
+def _found(ctx: Ctx, payment: Paid, told: ToldRefund) -> Refund:
+    """Write down a refund that was made at the provider."""
     state = STATE_BY_STATUS[told.status]
     refund = Refund(
-        payment_id=payment.id,
+        **refund_sources.naming(payment),
         amount=told.amount,
         currency=told.currency,
         state=state,
         origin=RefundOrigin.PROVIDER,
         reason=RefundReason.OTHER,
-        requested_by="Stripe",
-        stripe_refund_id=told.id,
+        requested_by=provider_name(refund_sources.provider(payment)),
         failure_code=told.failure_code,
         sent_at=told.created_at,
         settled_at=None if state is RefundState.SENT else ctx.now,
         created_at=ctx.now,
         updated_at=ctx.now,
     )
+    _name(payment, refund, told.id)
     ctx.session.add(refund)
     ctx.session.flush()  # its number is wanted
     ctx.session.refresh(refund)
@@ -185,7 +219,7 @@ def _found(ctx: Ctx, payment: Payment, told: StripeRefund) -> Refund:
     return refund
 
 
-def _note_call(ctx: Ctx, refund: Refund, told: StripeRefund) -> None:
+def _note_call(ctx: Ctx, refund: Refund, told: ToldRefund) -> None:
     """A call of ours that nobody had heard about has arrived after all."""
     key = sending_key(refund.id)
     call = ctx.session.scalar(select(ProviderCall).where(ProviderCall.idempotency_key == key))
@@ -193,14 +227,14 @@ def _note_call(ctx: Ctx, refund: Refund, told: StripeRefund) -> None:
         provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=told.id)
 
 
-def _make_room(ctx: Ctx, payment: Payment, at_stripe: set[str]) -> None:
-    """Money that went back at Stripe is gone, so what has not left here gives way to it.
+def _make_room(ctx: Ctx, payment: Paid, there: set[str]) -> None:
+    """Money that went back at the provider is gone, so what has not left here gives way to it.
 
-    What left and is not at Stripe goes last: with the rest gone Stripe cannot grant it any more.
+    What left and is not there goes last: with the rest gone it cannot be granted any more.
     """
-    refunds = refunds_of(ctx.session, payment.id)
+    refunds = refunds_of(ctx.session, payment)
     over = sum(refund.amount for refund in refunds if refund.state in RESERVING) - payment.captured_amount
-    waiting = [refund for refund in refunds if refund.state in GIVES_WAY and refund.stripe_refund_id not in at_stripe]
+    waiting = [refund for refund in refunds if refund.state in GIVES_WAY and refund.provider_refund_id not in there]
     for refund in sorted(waiting, key=_gives_way_first):
         if over <= 0:
             return
@@ -210,7 +244,7 @@ def _make_room(ctx: Ctx, payment: Payment, at_stripe: set[str]) -> None:
         else:
             move(ctx, payment, refund, RefundState.FAILED, ELSEWHERE)
         over -= refund.amount
-    if over > 0:
+    if over > 0 and not isinstance(payment, MembershipPayment):
         raise DoesNotAddUp
 
 
@@ -222,4 +256,4 @@ def _withdraw(ctx: Ctx, refund: Refund) -> None:
     approval = ctx.session.scalar(select(Approval).where(Approval.refund_id == refund.id))
     if approval is not None:
         approval.decision, approval.decided_at = "declined", ctx.now
-        approval.reason = "The money was given back at Stripe meanwhile."
+        approval.reason = "The money was given back at the provider meanwhile."

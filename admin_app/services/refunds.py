@@ -13,11 +13,13 @@ from admin_app.context import Ctx, Staff
 from admin_app.errors import InvalidInput, NotFound, NotRefundable
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, payments, refund_states
+from admin_app.services import audit, payments, refund_sources, refund_states
 from admin_app.services.amounts import money_text
 from admin_app.services.plans import MOST_REASON, Plan, PlanLine, fingerprint, require_same
-from admin_app.services.records import payment_key
+from admin_app.services.refund_sources import Paid
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
+from admin_app.services.timeline_words import provider_name
+from models.memberships import MembershipPayment
 from models.money import RESERVING, Approval, Payment, Refund, RefundOrigin, RefundReason, RefundState
 
 # Said by staff; the others are the product's own.
@@ -33,11 +35,13 @@ REFUNDABLE_DISPUTES = frozenset(
 class Quote:
     """What of a payment can be given back now; amounts in minor units of `currency`.
 
-    `fee` is what Stripe kept and does not give back, None while it is not told. `unseconded` is what staff asked for
-    without a second person. `refusal` says why nothing can be given back, if so.
+    `record` is the payment's key, `provider` gives the money back, and `fee` is what it kept and does not give back,
+    None while it is not told. `unseconded` is what staff asked for without a second person. `refusal` says why nothing
+    can be given back, if so.
     """
 
-    payment_id: int
+    record: str
+    provider: str
     currency: str
     captured: int
     refunded: int
@@ -60,19 +64,23 @@ def quote(session: Session, payment_id: int) -> Quote:
     payment = session.get(Payment, payment_id)
     if payment is None:
         raise NotFound("There is no such payment.")
-    return _quote(session, payment)
+    return quote_of(session, payment)
 
 
-def _quote(session: Session, payment: Payment) -> Quote:
-    refunds = refunds_of(session, payment.id)
+def quote_of(session: Session, payment: Paid) -> Quote:
+    """The same of a payment at hand, of an appointment or of a membership."""
+    refunds = refunds_of(session, payment)
     seconded = set(session.scalars(select(Approval.refund_id).where(Approval.refund_id.in_([r.id for r in refunds]))))
     held = [refund for refund in refunds if refund.state in RESERVING]
     refunded = sum(refund.amount for refund in held if refund.state is RefundState.SUCCEEDED)
     unseconded = [r.amount for r in held if r.origin is RefundOrigin.STAFF and r.id not in seconded]
     reserved = sum(refund.amount for refund in held)
+    if isinstance(payment, MembershipPayment):
+        refunded, reserved = _as_counted_there(payment, held, refunded)
     nothing_left = NOTHING_LEFT if reserved >= payment.captured_amount else None
     return Quote(
-        payment_id=payment.id,
+        record=refund_sources.key(payment),
+        provider=provider_name(refund_sources.provider(payment)),
         currency=payment.currency,
         captured=payment.captured_amount,
         refunded=refunded,
@@ -83,18 +91,33 @@ def _quote(session: Session, payment: Payment) -> Quote:
     )
 
 
-def obstacle(payment: Payment, held: list[Refund]) -> str | None:
+def _as_counted_there(payment: MembershipPayment, held: list[Refund], refunded: int) -> tuple[int, int]:
+    """What went back, and that with what is on its way: by the provider's own count, also where it lists less.
+
+    Some providers count a refund while it is with the bank. What is more than was paid is the rate of the day.
+    """
+    listed = sum(refund.amount for refund in held if refund.provider_refund_id is not None)
+    ours = sum(refund.amount for refund in held if refund.provider_refund_id is None)
+    reserved = min(max(payment.refunded_amount, listed) + ours, payment.captured_amount)
+    pending = sum(refund.amount for refund in held if refund.state is RefundState.SENT)
+    return min(max(payment.refunded_amount - pending, refunded), reserved), reserved
+
+
+def obstacle(payment: Paid, held: list[Refund]) -> str | None:
     """What forbids that any money of this payment goes back now, however much is left."""
+    there = provider_name(refund_sources.provider(payment))
     unknown = next((refund for refund in held if refund.state is RefundState.UNKNOWN), None)
-    if payment.captured_amount == 0 or payment.stripe_payment_intent_id is None:
+    if payment.captured_amount == 0 or refund_sources.reference(payment) is None:
         return "Nothing was paid, so there is nothing to give back."
     if payment.dispute_status and payment.dispute_status not in REFUNDABLE_DISPUTES:
-        return "The payer disputes this payment, so Stripe gives nothing of it back. Answer the dispute at Stripe."
+        return f"The payer disputes this payment, so {there} gives nothing of it back. Answer the dispute at {there}."
     if unknown is not None:
         return (
             f"Nobody knows yet what became of refund {unknown.id} over {amount_of(unknown)}. "
-            "Ask Stripe about it before you give more back."
+            f"Ask {there} about it before you give more back."
         )
+    if isinstance(payment, MembershipPayment) and not payment.refundable:
+        return f"{there} says that nothing of this payment can be given back there."
     return None
 
 
@@ -104,7 +127,7 @@ def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int)
     payment = ctx.session.get(Payment, payment_id)
     if payment is None:
         raise NotFound("There is no such payment.")
-    quoted = _quote(ctx.session, payment)
+    quoted = quote_of(ctx.session, payment)
     return Plan(
         title=f"Give back {money_text(amount, quoted.currency)}",
         outcome="waits" if quoted.waits(amount, approval_above) else "sent",
@@ -120,12 +143,12 @@ def request(
 ) -> Refund:
     """Ask for a refund as its plan was shown: it is sent, or waits for a second person."""
     require(ctx, Permission.REFUNDS_REQUEST)
-    reason, note = _reason_of(reason_code, note)
+    reason, note = reason_of(reason_code, note)
     payment = payments.locked(ctx, payment_id)
-    quoted = _quote(ctx.session, payment)
-    _require_room(quoted, amount)
+    quoted = quote_of(ctx.session, payment)
+    require_room(quoted, amount)
     require_same(shown, fingerprint(payment, amount))
-    return _write(ctx, payment, amount, reason, note, waits=quoted.waits(amount, approval_above))
+    return write(ctx, payment, amount, reason, note, waits=quoted.waits(amount, approval_above))
 
 
 def request_within(
@@ -134,10 +157,10 @@ def request_within(
     """Ask for a refund as a part of another command, whose plan has shown it; no amount means all that is left."""
     require(ctx, Permission.REFUNDS_REQUEST)
     payment = payments.locked(ctx, payment_id)
-    quoted = _quote(ctx.session, payment)
+    quoted = quote_of(ctx.session, payment)
     wanted = quoted.refundable if amount is None else amount
-    _require_room(quoted, wanted)
-    return _write(ctx, payment, wanted, reason, note, waits=quoted.waits(wanted, approval_above))
+    require_room(quoted, wanted)
+    return write(ctx, payment, wanted, reason, note, waits=quoted.waits(wanted, approval_above))
 
 
 def request_by_backdesk(ctx: Ctx, payment: Payment, amount: int, reason: RefundReason) -> Refund | None:
@@ -146,34 +169,39 @@ def request_by_backdesk(ctx: Ctx, payment: Payment, amount: int, reason: RefundR
     Finance finds these on their worklist.
     """
     payment = payments.locked(ctx, payment.id)
-    quoted = _quote(ctx.session, payment)
+    quoted = quote_of(ctx.session, payment)
     amount = min(amount, quoted.refundable)
     if quoted.refusal or amount <= 0:
         return None
-    return _write(ctx, payment, amount, reason, "", waits=False)
+    return write(ctx, payment, amount, reason, "", waits=False)
 
 
 def consequences(quoted: Quote, amount: int, approval_above: int) -> tuple[str, ...]:
     """What asking for this much leads to, in sentences."""
-    first = "Stripe is told at once."
-    if quoted.waits(amount, approval_above):
-        limit = money_text(approval_above, quoted.currency)
-        first = f"Above {limit} a second person decides. No money moves before they approve it."
+    first = goes_or_waits(quoted, amount, approval_above)
     rest = (
         ("This is all that is left: the payment is then refunded as a whole.",) if amount == quoted.refundable else ()
     )
     return (first, *effects(quoted, amount), *rest, "The appointment stays as it is.")
 
 
+def goes_or_waits(quoted: Quote, amount: int, approval_above: int) -> str:
+    """Whether this much is sent at once or waits for a second person, in a sentence."""
+    if not quoted.waits(amount, approval_above):
+        return f"{quoted.provider} is told at once."
+    limit = money_text(approval_above, quoted.currency)
+    return f"Above {limit} a second person decides. No money moves before they approve it."
+
+
 def effects(quoted: Quote, amount: int) -> tuple[str, ...]:
     """What a refund of this much does once it is sent."""
-    fee = (f"Stripe keeps its fee of {money_text(quoted.fee, quoted.currency)}.",) if quoted.fee else ()
+    fee = (f"{quoted.provider} keeps its fee of {money_text(quoted.fee, quoted.currency)}.",) if quoted.fee else ()
     return (f"{money_text(amount, quoted.currency)} go back to what was paid with, which takes 5 to 10 days.", *fee)
 
 
 def lines(quoted: Quote, amount: int, *, source: str, counted: bool = False) -> tuple[PlanLine, ...]:
     """What is given back and what is left of it; `counted` when the quote holds this refund already."""
-    key = payment_key(quoted.payment_id)
+    key = quoted.record
     gone = quoted.refunded + quoted.on_its_way - (amount if counted else 0)
     left = quoted.captured - gone
 
@@ -193,13 +221,14 @@ def refusal_of(quoted: Quote, amount: int) -> str | None:
     return f"Only {money_text(quoted.refundable, quoted.currency)} can be given back. Choose a smaller amount."
 
 
-def _require_room(quoted: Quote, amount: int) -> None:
+def require_room(quoted: Quote, amount: int) -> None:
+    """Refuse what cannot be given back."""
     refusal = refusal_of(quoted, amount)
     if refusal:
         raise NotRefundable(refusal)
 
 
-def _reason_of(reason_code: str, note: str) -> tuple[RefundReason, str]:
+def reason_of(reason_code: str, note: str) -> tuple[RefundReason, str]:
     """The reason and the note as they are kept; refused with a sentence for the field that is wrong."""
     note = note.strip()
     if reason_code not in REASONS:
@@ -212,12 +241,12 @@ def _reason_of(reason_code: str, note: str) -> tuple[RefundReason, str]:
     return RefundReason(reason_code), note
 
 
-def _write(ctx: Ctx, payment: Payment, amount: int, reason: RefundReason, note: str, *, waits: bool) -> Refund:
+def write(ctx: Ctx, payment: Paid, amount: int, reason: RefundReason, note: str, *, waits: bool) -> Refund:
     """Write the refund down with its reserve; then it waits for a second person, or its sending is queued."""
     person = ctx.actor if isinstance(ctx.actor, Staff) else None
     waits = waits and person is not None
     refund = Refund(
-        payment_id=payment.id,
+        **refund_sources.naming(payment),
         amount=amount,
         currency=payment.currency,
         state=RefundState.AWAITING_APPROVAL if waits else RefundState.REQUESTED,
@@ -239,7 +268,12 @@ def _write(ctx: Ctx, payment: Payment, amount: int, reason: RefundReason, note: 
         "refund.requested",
         records=records_of(payment, refund),
         reason=note or None,
-        facts={"amount": amount_of(refund), **payments.paid_for(payment), "state": refund.state, "because": reason},
+        facts={
+            "amount": amount_of(refund),
+            **refund_sources.paid_for(payment),
+            "state": refund.state,
+            "because": reason,
+        },
     )
     return refund
 

@@ -9,9 +9,11 @@ from admin_app.integrations.registry import Providers
 from admin_app.services import billing_asking, settlement, subscription_events
 from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import NotConfigured, Parked, Settled
+from admin_app.services.memberships import asking
 from admin_app.services.settlement import Told
 from admin_app.services.subscription_events import CustomerAnswer
 from models.inbox import WebhookEvent
+from models.people import PaymentProvider
 
 ABOUT_SESSIONS = frozenset(
     {
@@ -73,6 +75,9 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | CustomerAnswer |
         return Parked("unknown_at_stripe")
     appointment = settlement.take_in(ctx, found)
     if appointment is None:
+        asked = _of_memberships(ctx, found)
+        if asked:
+            return Settled.done(f"asks what was paid for {', '.join(asked)}")
         if found.subject is not None and found.holds_money:
             return Parked("payment_unknown")
         return Settled.ignored("about a payment that was not asked for here")
@@ -80,6 +85,14 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | CustomerAnswer |
     if appointment.kind == "booking":
         return Settled.done(outcome, booking_id=appointment.number)
     return Settled.done(outcome, meeting_id=appointment.number)
+
+
+def _of_memberships(ctx: Ctx, found: Told) -> list[str]:
+    """Memberships that a payment which is no appointment's may be for: all of its customer's, if it is not known."""
+    payment = found.payment
+    if payment is None or found.subject is not None:
+        return []
+    return asking.heard(ctx, PaymentProvider.STRIPE, payment=payment.id, customer=payment.customer_id)
 
 
 def _needed(ctx: Ctx, event: StripeEvent) -> str | None:

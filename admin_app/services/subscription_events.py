@@ -12,7 +12,9 @@ from admin_app.services import billing, billing_mapping
 from admin_app.services.billing import owners as billing_owners
 from admin_app.services.billing_asking import Answer
 from admin_app.services.event_handling import Parked, Settled, release_waiting
+from admin_app.services.memberships import asking
 from admin_app.services.memberships import stripe_subscriptions as stripe_memberships
+from admin_app.services.memberships.rows import by_id
 from models.inbox import EventState, WebhookEvent
 from models.memberships import ProviderMembership
 from models.people import PaymentProvider, PendingProfile, Profile
@@ -63,6 +65,8 @@ def apply(ctx: Ctx, event: WebhookEvent, about: StripeEvent, answer: Answer | No
     membership = stripe_memberships.apply(ctx, found, asked_at=answer.asked_at, named=named)
     if membership is not None:
         event.subject = found.id
+        if about.type.startswith("invoice.") or _never_asked(ctx, found.id):
+            asking.heard(ctx, PaymentProvider.STRIPE, membership=found.id)
         release_waiting(ctx, "stripe", {UNKNOWN}, subjects={found.id})
         return Settled.done(f"membership {found.id} is {membership.value}")
     client = billing.apply_subscription(
@@ -115,6 +119,11 @@ def _of_nobody(ctx: Ctx, event: WebhookEvent, found: StripeSubscription) -> Sett
     )
     first = ctx.session.scalar(waits.order_by(WebhookEvent.id).limit(1))
     return Parked(UNKNOWN) if first is None else Settled.ignored(f"{of_nobody}; event {first} waits for its client")
+
+
+def _never_asked(ctx: Ctx, subscription_id: str) -> bool:
+    row = by_id(ctx.session, PaymentProvider.STRIPE, subscription_id)
+    return row is not None and row.payments_asked_at is None
 
 
 def _is_a_members(ctx: Ctx, found: StripeSubscription) -> bool:

@@ -8,9 +8,10 @@ from admin_app.integrations.ports import WhopEvent
 from admin_app.integrations.registry import Providers
 from admin_app.services import holders, purchases
 from admin_app.services.event_handling import NotConfigured, Parked, Settled, release_waiting
-from admin_app.services.memberships import pro_rules
+from admin_app.services.memberships import asking, pro_rules
 from admin_app.services.purchases import Applied, PurchaseFacts
 from models.inbox import EventState, WebhookEvent
+from models.people import PaymentProvider
 
 # The first needs the purchase, the second its buyer's address: both are there once the membership is held.
 RELEASED_WHEN_KNOWN = ("membership_unknown", "email_missing")
@@ -51,16 +52,26 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
         case "cancellation":
             applied = purchases.set_cancellation(ctx, facts)
         case _:
-            return Settled.ignored("not about a purchase")
+            asked = _ask_what_was_paid(ctx, parsed)
+            return Settled.done(f"asks what was paid for {asked}") if asked else Settled.ignored("not about a purchase")
+    if applied not in (Applied.DONE, Applied.SUPERSEDED, Applied.IGNORED):
+        return Parked(applied.value)
+    _ask_what_was_paid(ctx, parsed)
     if applied is Applied.IGNORED:
         return Settled.ignored(because or "it makes nobody pro")
-    if applied not in (Applied.DONE, Applied.SUPERSEDED):
-        return Parked(applied.value)
     if parsed.kind == "purchase" and parsed.membership_id:
         release_waiting(ctx, "whop", RELEASED_WHEN_KNOWN, subjects=(parsed.membership_id,))
     if applied is Applied.SUPERSEDED:
         return Settled(EventState.SUPERSEDED, "something newer was applied before")
     return Settled.done(parsed.kind)
+
+
+def _ask_what_was_paid(ctx: Ctx, parsed: WhopEvent) -> str:
+    """The delivery says that there is news of a payment; what they are, Whop says. Of which memberships."""
+    if parsed.payment_id is None:
+        return ""
+    named = {"membership": parsed.membership_id, "payment": parsed.payment_id}
+    return ", ".join(asking.heard(ctx, PaymentProvider.WHOP, **named))
 
 
 def _parsed(event: WebhookEvent) -> WhopEvent:

@@ -60,6 +60,28 @@ def cancel_at_period_end(
     post(simulator, f"whop/memberships/{membership_id}/cancel-at-period-end", wanted)
 
 
+def refund_payment(
+    simulator: str,
+    payment_id: str,
+    *,
+    cents: int,
+    status: str = "succeeded",
+    event: str = "v1",
+    deliver: bool = True,
+) -> dict[str, Any]:
+    """Somebody refunds at Whop's dashboard; answers the payment."""
+    wanted = {"cents": cents, "status": status, "event": event, "deliver": deliver}
+    answer: dict[str, Any] = post(simulator, f"whop/payments/{payment_id}/refund", wanted)
+    return answer
+
+
+def fail_payment(simulator: str, membership_id: str, *, event: str = "v1", deliver: bool = True) -> dict[str, Any]:
+    """A renewal that the card does not pay; answers the payment."""
+    wanted = {"event": event, "deliver": deliver}
+    answer: dict[str, Any] = post(simulator, f"whop/memberships/{membership_id}/fail-payment", wanted)
+    return answer
+
+
 def seed_memberships(simulator: str, memberships: Sequence[Mapping[str, Any]]) -> int:
     """Make Whop know these without telling anybody.
 

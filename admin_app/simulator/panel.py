@@ -20,7 +20,7 @@ from admin_app.simulator import (
     workos_panel,
 )
 from admin_app.simulator.store import Document
-from admin_app.simulator.whop_records import PLANS, Membership
+from admin_app.simulator.whop_records import PLANS, Membership, Payment
 from admin_app.simulator.world import Refused, World
 
 _SHOWN = 25
@@ -99,6 +99,21 @@ def _whop_controls(routes: Blueprint, world: World) -> None:
     @routes.post("/whop/memberships/<membership_id>/cancel-at-period-end")
     def cancel_at_period_end(membership_id: str) -> Response:
         return _change(world, membership_id, whop_actions.cancel_at_period_end)
+
+    @routes.post("/whop/memberships/<membership_id>/fail-payment")
+    def fail_payment(membership_id: str) -> Response:
+        record = whop_actions.find(world, membership_id)
+        if record is None:
+            raise Refused("There is no such membership.")
+        return jsonify(whop_actions.fail_payment(world, record, _wanted()).document())
+
+    @routes.post("/whop/payments/<payment_id>/refund")
+    def refund_payment(payment_id: str) -> Response:
+        found, wanted = world.store.get("payment", payment_id), _wanted()
+        if found is None:
+            raise Refused("There is no such payment.")
+        cents = int(wanted.get("cents") or 0)
+        return jsonify(whop_actions.refund(world, Payment.read(found), cents, wanted).document())
 
     @routes.post("/pages/purchase")
     def purchase_by_form() -> WerkzeugResponse:

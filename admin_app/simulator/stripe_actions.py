@@ -9,7 +9,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from admin_app.simulator import stripe_records as records
 from admin_app.simulator.store import Document
-from admin_app.simulator.stripe_records import CHARGE, DISPUTE, EVENT, MOVEMENT, PAYMENT, REFUND, SESSION
+from admin_app.simulator.stripe_records import (
+    CHARGE,
+    DISPUTE,
+    EVENT,
+    INVOICE_PAYMENT,
+    MOVEMENT,
+    PAYMENT,
+    REFUND,
+    SESSION,
+)
 from admin_app.simulator.world import Refused, World
 
 P = ParamSpec("P")
@@ -239,6 +248,22 @@ def _take(world: World, payment: Document, *, method: str) -> Document:
     }
     world.store.put(PAYMENT, taken)
     return taken
+
+
+def collect(world: World, invoice: Document, *, succeeds: bool, again: bool = False) -> None:
+    """Take an invoice's money by a card, or be refused; one that asks for nothing is not collected.
+
+    `again`: by the payment that was tried before.
+    """
+    if invoice["amount_due"] <= 0:
+        return
+    tried = world.store.all(INVOICE_PAYMENT) if again else ()
+    known = next((each for each in tried if each["invoice"] == invoice["id"]), None)
+    by = world.store.get(PAYMENT, known["payment"]["payment_intent"]) if known else None
+    payment = dict(by or records.payment_of_invoice(invoice))
+    payment = _take(world, payment, method="card") if succeeds else _fail(world, payment, "card_declined", None)
+    made = records.invoice_payment(invoice, payment)
+    world.store.put(INVOICE_PAYMENT, made | ({"id": known["id"]} if known else {}))
 
 
 def _fail(world: World, payment: Document, code: str, decline_code: str | None) -> Document:

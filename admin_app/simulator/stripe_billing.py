@@ -11,7 +11,7 @@ from admin_app.simulator import stripe_billing_records as records
 from admin_app.simulator import stripe_price_records as prices
 from admin_app.simulator import stripe_records
 from admin_app.simulator.store import Document
-from admin_app.simulator.stripe_actions import alone, is_live, tell
+from admin_app.simulator.stripe_actions import alone, collect, is_live, tell
 from admin_app.simulator.stripe_price_records import INTERVALS
 from admin_app.simulator.stripe_records import COUPON, CUSTOMER, DISCOUNT, INVOICE, SUBSCRIPTION
 from admin_app.simulator.world import Refused, World
@@ -87,6 +87,7 @@ def pay_invoice(world: World, subscription_id: str, *, deliver: bool = True) -> 
         return _renew(world, found, paid=True, deliver=deliver)
     invoice |= records.settled(invoice["amount_due"], paid=True, at=stripe_records.now())
     world.store.put(INVOICE, invoice)
+    collect(world, invoice, succeeds=True, again=True)
     tell(world, "invoice.paid", invoice, deliver=deliver)
     return _change(world, found, {"status": "active"}, deliver=deliver)
 
@@ -103,6 +104,7 @@ def fail_invoice(world: World, subscription_id: str, *, deliver: bool = True) ->
     later = records.settled(invoice["amount_due"], paid=False, at=stripe_records.now())["next_payment_attempt"]
     invoice |= {"attempt_count": tries, "next_payment_attempt": None if last else later, "auto_advance": not last}
     world.store.put(INVOICE, invoice)
+    collect(world, invoice, succeeds=False, again=True)
     tell(world, "invoice.payment_failed", invoice, deliver=deliver)
     return _change(world, found, {"status": "unpaid" if last else "past_due"}, deliver=deliver)
 
@@ -303,6 +305,7 @@ def _bill(
     used = [] if found["status"] == "trialing" else [each["id"] for each in billed_for]
     billed = _with_discounts(world, found, now, used=used) | {"latest_invoice": invoice["id"]}
     world.store.put(INVOICE, invoice)
+    collect(world, invoice, succeeds=paid)
     world.store.put(SUBSCRIPTION, billed)
     return billed, invoice
 

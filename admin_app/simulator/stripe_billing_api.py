@@ -10,7 +10,7 @@ from admin_app.simulator import stripe_billing_records as billing_records
 from admin_app.simulator import stripe_calls as calls
 from admin_app.simulator import stripe_records as records
 from admin_app.simulator.store import Document
-from admin_app.simulator.stripe_records import CUSTOMER, INVOICE, SUBSCRIPTION
+from admin_app.simulator.stripe_records import CUSTOMER, INVOICE, INVOICE_PAYMENT, SUBSCRIPTION
 from admin_app.simulator.world import World
 
 _STATUSES = frozenset(
@@ -36,6 +36,10 @@ def add(routes: Blueprint, world: World) -> None:
     @routes.get("/invoices/<invoice_id>")
     def invoice(invoice_id: str) -> Response:
         return calls.one(world, INVOICE, invoice_id)
+
+    @routes.get("/invoice_payments")
+    def invoice_payments() -> Response:
+        return jsonify(calls.page(world, INVOICE_PAYMENT, "invoice", "status"))
 
     @routes.get("/subscriptions")
     def subscriptions() -> Response:

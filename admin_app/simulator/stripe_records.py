@@ -12,6 +12,7 @@ SESSION, PAYMENT, CHARGE, REFUND, DISPUTE = "checkout_session", "payment_intent"
 MOVEMENT, EVENT = "balance_transaction", "stripe_event"
 CUSTOMER, SUBSCRIPTION, INVOICE = "customer", "subscription", "invoice"
 COUPON, DISCOUNT = "coupon", "discount"
+INVOICE_PAYMENT = "invoice_payment"
 # Where an id leads to, for `expand`.
 KINDS = {
     "cs": SESSION,
@@ -168,6 +169,32 @@ def payment(of: Document) -> Document:
         "livemode": of["livemode"],
         "metadata": of["_payment_metadata"],
         "status": "requires_payment_method",
+    }
+
+
+def payment_of_invoice(of: Document) -> Document:
+    """The payment intent that collects an invoice."""
+    asked = {"amount_total": of["amount_due"], "currency": of["currency"], "livemode": of["livemode"]}
+    made = payment(asked | {"_payment_metadata": {}})
+    return made | {"customer": of["customer"], "created": of["created"]}
+
+
+def invoice_payment(of: Document, by: Document) -> Document:
+    """That this payment is for this invoice, all of it."""
+    is_paid = by["status"] == "succeeded"
+    return {
+        "id": new_id("inpay"),
+        "object": "invoice_payment",
+        "amount_paid": of["amount_due"] if is_paid else None,
+        "amount_requested": of["amount_due"],
+        "created": of["created"],
+        "currency": of["currency"],
+        "invoice": of["id"],
+        "is_default": True,
+        "livemode": of["livemode"],
+        "payment": {"payment_intent": by["id"], "type": "payment_intent"},
+        "status": "paid" if is_paid else "open",
+        "status_transitions": {"canceled_at": None, "paid_at": of["created"] if is_paid else None},
     }
 
 

@@ -1,11 +1,12 @@
 """What happens at the simulated Whop: purchases, renewals, endings. Each may tell the product by webhook."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from admin_app.simulator import whop_events
-from admin_app.simulator.whop_records import PLANS, Membership, Payment, new_id, started
+from admin_app.simulator.whop_records import PLANS, Membership, Payment, Refund, new_id, started
 from admin_app.simulator.world import Refused, World, text
 
 
@@ -47,6 +48,40 @@ def purchase(world: World, wanted: Mapping[str, Any]) -> dict[str, Any]:
         "user_id": record.user_id,
         "payment_id": paid.id,
     }
+
+
+def refund(
+    world: World,
+    paid: Payment,
+    cents: int,
+    wanted: Mapping[str, Any],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+) -> Payment:
+    """Give back so much of a payment; when all of it is back, the membership is over."""
+    record = find(world, paid.membership_id)
+    if record is None or not 0 < cents <= record.terms.cents - paid.refunded or not paid.paid:
+        raise Refused("There is not that much left to refund.")
+    form, at = _one_of(wanted, "event", whop_events.FORMS), _seconds(wanted.get("created_at"))
+    made = Refund(new_id("rf"), paid.id, cents, at, text(wanted, "status") or "succeeded", dict(metadata or {}))
+    paid = replace(paid, refunded=paid.refunded + cents, refunded_at=at)
+    world.store.put("whop_refund", made.document())
+    world.store.put("payment", paid.document())
+    if wanted.get("deliver", True):
+        world.deliver_whop(form, whop_events.about_refund(form, made, paid, record))
+    if paid.refunded == record.terms.cents:
+        deactivate(world, record, wanted)
+    return paid
+
+
+def fail_payment(world: World, record: Membership, wanted: Mapping[str, Any]) -> Payment:
+    """A renewal that the card does not pay."""
+    form, at = _one_of(wanted, "event", whop_events.FORMS), _seconds(wanted.get("created_at"))
+    tried = Payment(new_id("pay"), record.id, at, first=False, paid=False)
+    world.store.put("payment", tried.document())
+    if wanted.get("deliver", True):
+        world.deliver_whop(form, whop_events.event(form, "payment.failed", at, record, tried))
+    return tried
 
 
 def deactivate(world: World, record: Membership, wanted: Mapping[str, Any]) -> Membership:

@@ -9,6 +9,8 @@ from admin_app.simulator.whop_records import (
     PRODUCT_TITLE,
     Membership,
     Payment,
+    Refund,
+    amount,
     iso,
 )
 
@@ -69,10 +71,10 @@ def member(record: Membership) -> dict[str, Any]:
 
 
 def payment(paid: Payment, record: Membership) -> dict[str, Any]:
-    amount = record.terms.amount
+    price = record.terms.amount
     return {
         "account_id": ACCOUNT_ID,
-        "amount_after_fees": money(amount),
+        "amount_after_fees": money(price),
         "auto_refunded": False,
         "billing_reason": "subscription_create" if paid.first else "subscription_cycle",
         "created_at": iso(paid.created_at),
@@ -84,23 +86,55 @@ def payment(paid: Payment, record: Membership) -> dict[str, Any]:
         "member_id": record.member_id,
         "membership_id": record.id,
         "metadata": {},
-        "paid_at": iso(paid.created_at),
+        "paid_at": iso(paid.created_at) if paid.paid else None,
         "payment_method_type": "card",
         "payment_rule_matches": [],
-        "payments_failed": 0,
+        "payments_failed": 0 if paid.paid else 1,
         "plan_id": record.terms.id,
         "product_id": PRODUCT_ID,
-        "refundable": True,
-        "refunded_amount": money("0.00"),
-        "retryable": False,
-        "status": "paid",
-        "substatus": "succeeded",
-        "subtotal": money(amount),
+        "refundable": paid.paid and paid.refunded < record.terms.cents,
+        "refunded_amount": money(amount(paid.refunded)),
+        "refunded_at": iso(paid.refunded_at) if paid.refunded_at else None,
+        "retryable": not paid.paid,
+        "status": "paid" if paid.paid else "open",
+        "substatus": _substatus(paid, record),
+        "subtotal": money(price),
         "tax_refunded_amount": money("0.00"),
         "three_ds_verified": False,
-        "total": money(amount),
-        "updated_at": iso(paid.created_at),
-        "usd_total": money(amount),
+        "total": money(price),
+        "updated_at": iso(paid.refunded_at or paid.created_at),
+        "usd_total": money(price),
         "user": user_summary(record),
         "voidable": False,
+    }
+
+
+def _substatus(paid: Payment, record: Membership) -> str:
+    if not paid.paid:
+        return "failed"
+    if paid.refunded == 0:
+        return "succeeded"
+    return "refunded" if paid.refunded >= record.terms.cents else "partially_refunded"
+
+
+def refund(made: Refund) -> dict[str, Any]:
+    return {
+        "account_id": ACCOUNT_ID,
+        "amount": money(amount(made.cents)),
+        "created_at": iso(made.created_at),
+        "failure_message": None,
+        "failure_reason": None,
+        "id": made.id,
+        "metadata": made.metadata,
+        "original_amount": money(amount(made.cents)),
+        "payment_id": made.payment_id,
+        "provider": "stripe",
+        "provider_created_at": iso(made.created_at),
+        "reason": "requested_by_customer",
+        "reference_status": None,
+        "reference_type": None,
+        "reference_value": None,
+        "status": made.status,
+        "updated_at": iso(made.created_at),
+        "visa_rdr": False,
     }

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from admin_app.simulator import whop_actions, whop_answers
-from admin_app.simulator.whop_records import ACCOUNT_ID, PRODUCT_ID, Membership, Payment, iso
+from admin_app.simulator.whop_records import ACCOUNT_ID, PRODUCT_ID, Membership, Payment, Refund, iso
 from admin_app.simulator.world import World
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 20, 100
@@ -26,7 +26,7 @@ def blueprint(world: World) -> Blueprint:
 
     @routes.get("/memberships")
     def memberships() -> Response:
-        return jsonify(_page(_filtered(world)))
+        return jsonify(_page(_filtered(world), whop_answers.membership))
 
     @routes.get("/memberships/<membership_id>")
     def membership(membership_id: str) -> Response:
@@ -76,7 +76,58 @@ def blueprint(world: World) -> Blueprint:
         paid = Payment.read(found)
         return jsonify(whop_answers.payment(paid, _membership(world, paid.membership_id)))
 
+    @routes.get("/payments")
+    def payments() -> Response:
+        return jsonify(_payments(world))
+
+    @routes.post("/payments/<payment_id>/refund")
+    def refund(payment_id: str) -> Response:
+        return jsonify(_refund(world, payment_id))
+
+    @routes.get("/refunds")
+    def refunds() -> Response:
+        return jsonify(_refunds(world))
+
     return routes
+
+
+def _payments(world: World) -> dict[str, Any]:
+    wanted = request.args.get("membership_id")
+    found = [Payment.read(each) for each in world.store.all("payment")]
+    found = [paid for paid in found if wanted is None or paid.membership_id == wanted]
+    found.sort(key=lambda paid: (paid.created_at, paid.id), reverse=True)
+    return _page(found, lambda paid: whop_answers.payment(paid, _membership(world, paid.membership_id)))
+
+
+def _refunds(world: World) -> dict[str, Any]:
+    wanted = request.args.get("payment_id")
+    found = [Refund.read(each) for each in world.store.all("whop_refund")]
+    found = [made for made in found if wanted is None or made.payment_id == wanted]
+    found.sort(key=lambda made: (made.created_at, made.id), reverse=True)
+    return _page(found, whop_answers.refund)
+
+
+def _refund(world: World, payment_id: str) -> dict[str, Any]:
+    """As asked for; the same key again is answered as the payment is now, and gives nothing back twice."""
+    body = request.get_json(silent=True)
+    wanted = body if isinstance(body, dict) else {}
+    key = request.headers.get("Idempotency-Key", "")
+    with world.store.lock:
+        found = world.store.get("payment", payment_id)
+        if found is None:
+            raise _Failed(404, "not_found", "No such payment.")
+        paid = Payment.read(found)
+        record = _membership(world, paid.membership_id)
+        if not key or world.store.get("whop_key", key) is None:
+            left = record.terms.cents - paid.refunded if paid.paid else 0
+            stated = wanted.get("partial_amount")
+            cents = left if stated is None else min(left, round(float(stated) * 100))
+            if cents <= 0:
+                raise _Failed(400, "bad_request", "This payment cannot be refunded.")
+            paid = whop_actions.refund(world, paid, cents, {}, metadata=wanted.get("metadata") or {})
+            if key:
+                world.store.put("whop_key", {"id": key})
+    return whop_answers.payment(paid, _membership(world, paid.membership_id))
 
 
 def _guarded(routes: Blueprint, world: World) -> None:
@@ -145,7 +196,7 @@ def _status(record: Membership) -> str:
     return "canceling" if record.status == "active" and record.cancel_at_period_end else record.status
 
 
-def _page(records: Sequence[Membership]) -> dict[str, Any]:
+def _page(records: Sequence[Any], shown_as: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """One page forward from `after`, or backward from `before`."""
     ids = [record.id for record in records]
     low = _position(ids, "after") + 1 if "after" in request.args else 0
@@ -156,7 +207,7 @@ def _page(records: Sequence[Membership]) -> dict[str, Any]:
         high = min(high, low + _size("first"))
     shown = records[low:high]
     return {
-        "data": [whop_answers.membership(record) for record in shown],
+        "data": [shown_as(record) for record in shown],
         "page_info": {
             "start_cursor": _cursor(shown[0].id) if shown else None,
             "end_cursor": _cursor(shown[-1].id) if shown else None,

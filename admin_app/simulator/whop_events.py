@@ -14,6 +14,7 @@ from admin_app.simulator.whop_records import (
     PRODUCT_TITLE,
     Membership,
     Payment,
+    Refund,
     iso,
     new_id,
 )
@@ -225,4 +226,29 @@ def _v2_payment(paid: Payment, record: Membership) -> dict[str, Any]:
         "refunded_at": None,
         "last_payment_attempt": None,
         "next_payment_attempt": None,
+    }
+
+
+def about_refund(form: str, made: Refund, paid: Payment, record: Membership) -> dict[str, Any]:
+    """The delivery of a refund; the forms of before have the older payload."""
+    data = whop_answers.refund(made) if form == "pinned" else _v1_refund(made, paid, record)
+    if form in {"v1", "pinned"}:
+        envelope = {"id": new_id("msg"), "api_version": "v1", "timestamp": iso(made.created_at)}
+        return {**envelope, "type": "refund.created", "company_id": ACCOUNT_ID, "data": data}
+    body = {"action": "refund.created", "data": data}
+    return {**body, "api_version": "v5"} if form == "v5" else body
+
+
+def _v1_refund(made: Refund, paid: Payment, record: Membership) -> dict[str, Any]:
+    of = _v1_payment(paid, record)
+    kept = ("id", "created_at", "paid_at", "currency", "total", "subtotal", "usd_total", "metadata", "member", "user")
+    return {
+        "amount": made.cents / 100,
+        "created_at": iso(made.created_at),
+        "currency": "usd",
+        "id": made.id,
+        "metadata": made.metadata,
+        "payment": {**{name: of[name] for name in kept}, "membership": of["membership"]},
+        "provider": "stripe",
+        "status": made.status,
     }

@@ -1,7 +1,7 @@
 """What the simulated Whop knows: memberships with their buyer, and payments. Times are unix seconds."""
 
 import secrets
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -29,7 +29,7 @@ class Plan:
 
     @property
     def amount(self) -> str:
-        return f"{self.cents // 100}.{self.cents % 100:02}"
+        return amount(self.cents)
 
 
 PLANS = {
@@ -108,10 +108,15 @@ class Membership:
 
 @dataclass(frozen=True)
 class Payment:
+    """Of the plan's price. `refunded` is in cents."""
+
     id: str
     membership_id: str
     created_at: int
     first: bool
+    paid: bool = True
+    refunded: int = 0
+    refunded_at: int | None = None
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> Self:
@@ -119,6 +124,29 @@ class Payment:
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Refund:
+    """`cents` of a payment, with the metadata that whoever asked for it gave along."""
+
+    id: str
+    payment_id: str
+    cents: int
+    created_at: int
+    status: str = "succeeded"
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> Self:
+        return cls(**document)
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def amount(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"
 
 
 def started(

@@ -236,14 +236,22 @@ def _billing(session: Session, client_id: int) -> dict[str, Any]:
     customer = m.ClientCustomer(
         client_id=client_id, stripe_customer_id=HOSTILE, email="office@example.com", name=HOSTILE, since=NOW
     )
-    session.add_all([subscription, override, customer, renewal, adjustment])
+    paid = m.MembershipPayment(
+        membership_id=membership.id,
+        provider=m.PaymentProvider.WHOP,
+        external_id=HOSTILE,
+        provider_status=HOSTILE,
+        amount=4900,
+        currency="usd",
+        captured_amount=4900,
+        refundable=True,
+        paid_at=NOW,
+        asked_at=NOW,
+    )
+    session.add_all([subscription, override, customer, renewal, adjustment, paid])
     session.flush()
-    made = {"subscriptions": subscription.id, "client-customers": customer.id}
-    return made | {
-        "billing-overrides": override.id,
-        "credit-renewals": renewal.id,
-        "adjustments": adjustment.id,
-    }
+    made = {"subscriptions": subscription.id, "client-customers": customer.id, "membership-payments": paid.id}
+    return made | {"billing-overrides": override.id, "credit-renewals": renewal.id, "adjustments": adjustment.id}
 
 
 def _money(session: Session, booking_id: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -230,3 +231,94 @@ def test_a_server_that_is_off_fails_soon(settings):
     with pytest.raises(ProviderUnavailable):
         port.membership("mem_1")
     assert time.monotonic() - started < 3
+
+
+PAYMENT = {
+    "id": "pay_1",
+    "membership_id": "mem_1",
+    "status": "paid",
+    "substatus": "succeeded",
+    "currency": "usd",
+    "total": {"amount": "49.10", "currency": "usd", "decimals": 2, "display_decimals": 2},
+    "refunded_amount": {"amount": "0.00", "currency": "usd", "decimals": 2, "display_decimals": 2},
+    "refundable": True,
+    "created_at": "2026-11-01T00:00:00Z",
+    "paid_at": "2026-11-01T00:00:01Z",
+}
+REFUND = {
+    "id": "rf_1",
+    "amount": {"amount": "0.07", "currency": "usd", "decimals": 2, "display_decimals": 2},
+    "original_amount": {"amount": "0.07", "currency": "usd", "decimals": 2, "display_decimals": 2},
+    "payment_id": "pay_1",
+    "status": "succeeded",
+    "metadata": {"refundId": "12"},
+    "created_at": "2026-11-02T00:00:00Z",
+}
+GIVES_BACK = "/api/v1/payments/pay_1/refund"
+
+
+def give_back(port):
+    return port.refund("pay_1", amount=Decimal("0.07"), reason="duplicate", refund_id=12, idempotency_key="refund-12")
+
+
+@pytest.mark.parametrize("total", [{"amount": "49.10", "currency": "usd"}, 49.1, "49.10"], ids=str)
+def test_a_payment_is_read_exactly_in_either_shape(port, provider, total):
+    provider.answers["/api/v1/payments/pay_1"] = (200, PAYMENT | {"total": total})
+    found = port.payment("pay_1")
+    assert (found.total, found.currency, found.status, found.refundable) == (Decimal("49.10"), "usd", "paid", True)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"total": None}, {"total": "much"}, {"status": None}, {"created_at": "then"}], ids=str
+)
+def test_a_payment_that_cannot_be_read_is_a_trouble_and_no_gap(port, provider, changed):
+    provider.answers["/api/v1/payments/pay_1"] = (200, PAYMENT | changed)
+    provider.answers["/api/v1/payments?membership_id=mem_1&first=100"] = (200, {"data": [PAYMENT, PAYMENT | changed]})
+    for ask in (lambda: port.payment("pay_1"), lambda: port.payments_of("mem_1")):
+        with pytest.raises(ProviderUnavailable):
+            ask()
+
+
+def test_refunds_are_told_oldest_first_with_our_number(port, provider):
+    newest = REFUND | {"id": "rf_2", "metadata": None, "status": "pending"}
+    provider.answers["/api/v1/refunds?payment_id=pay_1&first=100"] = (200, {"data": [newest, REFUND], "page_info": {}})
+    assert [(found.id, found.our_id, found.amount, found.status) for found in port.refunds_of("pay_1")] == [
+        ("rf_1", 12, Decimal("0.07"), "succeeded"),
+        ("rf_2", None, Decimal("0.07"), "pending"),
+    ]
+
+
+def test_more_refunds_than_a_page_are_not_taken_for_all(port, provider):
+    body = {"data": [REFUND], "page_info": {"has_next_page": True, "end_cursor": "x"}}
+    provider.answers["/api/v1/refunds?payment_id=pay_1&first=100"] = (200, body)
+    with pytest.raises(ProviderUnavailable):
+        port.refunds_of("pay_1")
+
+
+def test_giving_back_says_how_much_under_its_key(port, provider):
+    provider.answers[GIVES_BACK] = (200, PAYMENT | {"refunded_amount": {"amount": "0.07", "currency": "usd"}})
+    assert give_back(port).refunded == Decimal("0.07")
+    path, headers = provider.requests[-1][0], {name.lower(): value for name, value in provider.requests[-1][1].items()}
+    assert (path, headers["idempotency-key"]) == (GIVES_BACK, "refund-12")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "passing"),
+    [
+        ((400, {"error": {"type": "bad_request", "message": "no"}}), ProviderRefused, False),
+        ((422, {"error": {"type": "invalid", "code": "not_refundable"}}), ProviderRefused, False),
+        ((404, {}), ProviderRefused, False),
+        ((403, {}), ProviderRefused, True),
+        ((409, {}), OutcomeUnknown, None),
+        ((500, {}), OutcomeUnknown, None),
+        ((200, b"<html>"), OutcomeUnknown, None),
+        ((200, {"id": "pay_1"}), OutcomeUnknown, None),
+    ],
+    ids=str,
+)
+def test_what_a_failure_to_give_back_means(port, provider, answer, expected, passing):
+    provider.answers[GIVES_BACK] = answer
+    with pytest.raises(expected) as error:
+        give_back(port)
+    assert getattr(error.value, "passing", None) is passing
+    assert sum(path == GIVES_BACK for path, *_ in provider.requests) == 1  # never tried again by itself

@@ -203,4 +203,14 @@ INSERT INTO adjustments (user_id, kind, membership_id, credits, usage_before, us
     SELECT 'user_2ghi', 'given', id, 1000, 0, 0, 1000, 0, '2025-04-01+00', 'A prize', 'sue@backdesk.example',
         '2025-03-01+00' FROM memberships WHERE provider IS NULL;
 """,
+    "0041": """
+UPDATE memberships SET payments_asked_at = '2025-03-01+00';
+INSERT INTO membership_payments (membership_id, provider, external_id, provider_status, amount, captured_amount,
+        refunded_amount, reserved_amount, currency, refundable, paid_at, asked_at)
+    SELECT id, 'whop', 'pay_1', 'paid', 5000000000, 5000000000, 0, 4900, 'usd', true, '2025-03-01+00', '2025-03-01+00'
+      FROM memberships ORDER BY id LIMIT 1;
+INSERT INTO refunds (membership_payment_id, amount, currency, state, reason, requested_by, whop_refund_id)
+    SELECT id, 4900, 'usd', 'awaiting_approval', 'other', 'sue@backdesk.example', 'rf_1' FROM membership_payments;
+INSERT INTO approvals (refund_id, requested_by_id) SELECT id, 1 FROM refunds WHERE membership_payment_id IS NOT NULL;
+""",
 }

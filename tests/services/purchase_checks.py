@@ -94,7 +94,9 @@ class Watched(RuleBasedStateMachine):
         with self.db.read_only() as session:
             moments = Moments.at(self.clock(), PATIENCE)
             rules = (*about_people.INVARIANTS, *about_addresses.INVARIANTS)
-            assert {one.name: list(one.find(session, moments)) for one in rules} == {one.name: [] for one in rules}
+            found = {one.name: list(one.find(session, moments)) for one in rules}
+        broken = {name: records for name, records in found.items() if records}
+        assert broken == {}, broken
 
     @invariant()
     def nobody_has_credits_that_no_period_gave(self) -> None:

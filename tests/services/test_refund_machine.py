@@ -26,6 +26,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeRefund
 from admin_app.services import approvals, payments, refund_sending, refund_states
+from admin_app.services.refund_tills import Tills
 from models import RESERVING, Approval, Payment, ProviderCall, Refund, RefundOrigin, RefundState
 from tests.services.factories import NOON
 from tests.services.money import LIMIT, STRIPE, add_paid, add_person, ask_back
@@ -113,7 +114,7 @@ class Refunds(RuleBasedStateMachine):
         if refund is not None:
             leaves = refund.state is RefundState.REQUESTED and refund.sent_at is None
             self.stripe.faults = [fault] if fault else []
-            outcome(lambda: refund_sending.send(self.work, self.stripe, refund_id=refund.id))
+            outcome(lambda: refund_sending.send(self.work, Tills(self.stripe), refund_id=refund.id))
             if leaves and fault in ("lost", "applied_then_lost"):
                 after = next(row.state for row in self.rows() if row.id == refund.id)
                 refused = fault == "applied_then_lost" and after is RefundState.FAILED  # it had no room there
@@ -124,7 +125,7 @@ class Refunds(RuleBasedStateMachine):
         refund = self.pick(which)
         if refund is not None:
             self.stripe.faults, self.stripe.silent = [fault] if fault else [], silent
-            outcome(lambda: refund_sending.ask(self.work, self.stripe, refund_id=refund.id))
+            outcome(lambda: refund_sending.ask(self.work, Tills(self.stripe), refund_id=refund.id))
             self.stripe.silent = False
 
     @rule(minutes=st.sampled_from([1, 3, 60]))
@@ -195,8 +196,8 @@ class Refunds(RuleBasedStateMachine):
             self.now += timedelta(minutes=5)
             self.take_in(self.stripe.refunds_of(self.intent))
             for refund in self.rows():
-                outcome(lambda refund=refund: refund_sending.send(self.work, self.stripe, refund_id=refund.id))
-                outcome(lambda refund=refund: refund_sending.ask(self.work, self.stripe, refund_id=refund.id))
+                outcome(lambda refund=refund: refund_sending.send(self.work, Tills(self.stripe), refund_id=refund.id))
+                outcome(lambda refund=refund: refund_sending.ask(self.work, Tills(self.stripe), refund_id=refund.id))
         assert self.take_in(self.stripe.refunds_of(self.intent)) == "done"
         there = {made.id: refund_states.STATE_BY_STATUS[made.status] for made in self.stripe.made}
         here = {refund.stripe_refund_id: refund.state for refund in self.rows() if refund.stripe_refund_id}

@@ -11,6 +11,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.services import payments, refund_sending, refund_states, refunds
+from admin_app.services.refund_tills import Tills
 from models import AuditEntry, Payment, ProviderCall, Refund, RefundState, Role
 from tests.services.factories import SUPPORT
 from tests.services.money import STRIPE, add_paid, add_person, ask_back, refund_now, require_reserve
@@ -40,11 +41,11 @@ def work_of(db: Database) -> Callable[[], Any]:
 
 
 def send(db: Database, stripe: StripeTwin, refund: Refund) -> str:
-    return outcome(lambda: refund_sending.send(work_of(db), stripe, refund_id=refund.id))
+    return outcome(lambda: refund_sending.send(work_of(db), Tills(stripe), refund_id=refund.id))
 
 
 def ask(db: Database, stripe: StripeTwin, refund: Refund) -> str:
-    return outcome(lambda: refund_sending.ask(work_of(db), stripe, refund_id=refund.id))
+    return outcome(lambda: refund_sending.ask(work_of(db), Tills(stripe), refund_id=refund.id))
 
 
 def later(db: Database, by: timedelta) -> None:
@@ -242,7 +243,7 @@ def test_nothing_is_sent_that_waits_or_was_declined(db: Database, stripe: Stripe
     send(db, stripe, waiting)
     ask(db, stripe, waiting)
     assert stripe.keys == []
-    assert outcome(lambda: refund_sending.send(work_of(db), stripe, refund_id=10**12)) == "not_found"
+    assert outcome(lambda: refund_sending.send(work_of(db), Tills(stripe), refund_id=10**12)) == "not_found"
 
 
 def test_the_port_is_never_called_inside_a_transaction(db: Database, stripe: StripeTwin, refund: Refund) -> None:
@@ -262,5 +263,5 @@ def test_the_port_is_never_called_inside_a_transaction(db: Database, stripe: Str
 
     seen: list[int] = []
     stripe.meanwhile = lambda: seen.append(open_now)
-    refund_sending.send(Counting, stripe, refund_id=refund.id)
+    refund_sending.send(Counting, Tills(stripe), refund_id=refund.id)
     assert seen == [0]

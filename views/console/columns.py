@@ -53,6 +53,7 @@ AUDITED = {
     "guest": ("guests", "Guest"),
     "meeting": ("meetings", "Meeting"),
     "membership": ("memberships", "Membership"),
+    "membership_payment": ("membership-payments", "Membership payment"),
     "merge": ("merges", "Merge"),
     "month": ("months", "Month"),
     "onboarding_state": ("onboarding-states", "Onboarding"),

@@ -79,6 +79,7 @@ GROUPS: tuple[Group, ...] = (
             Item("Months", "/admin/months/", "lock", P.BILLING_READ),
             Item("Kept lines", "/admin/month-lines/", "database", P.BILLING_READ),
             Item("Payments", "/admin/payments/", "credit-card", P.PAYMENTS_READ),
+            Item("Membership payments", "/admin/membership-payments/", "credit-card", P.PAYMENTS_READ),
             Item("Refunds", "/admin/refunds/", "arrow-back-up", P.PAYMENTS_READ),
             Item("Approvals", "/admin/approvals/", "user-check", P.PAYMENTS_READ),
             Item("Subscriptions", "/admin/subscriptions/", "refresh", P.BILLING_READ),

@@ -19,6 +19,7 @@ from views.console.home import HomeView
 from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
+from views.console.money.membership_refunds import MembershipPaymentCommandsView
 from views.console.purchases.canceling import MembershipCancelingView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.given import AccountCommandsView, GivenMembershipCommandsView
@@ -47,6 +48,7 @@ from views.console.sections.extra_purchases import ExtraPurchasesView
 from views.console.sections.flag_changes import FlagChangesView
 from views.console.sections.guests import GuestsView
 from views.console.sections.meetings import MeetingsView
+from views.console.sections.membership_payments import MembershipPaymentsView
 from views.console.sections.merges import MergesView
 from views.console.sections.month_lines import MonthLinesView
 from views.console.sections.my_account import MyAccountView
@@ -97,6 +99,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     BillingChangesView,
     MonthLinesView,
     PaymentsView,
+    MembershipPaymentsView,
     RefundsView,
     ApprovalsView,
     SubscriptionsView,
@@ -141,6 +144,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     MeetingGuestView,
     PaymentCommandsView,
     RefundCommandsView,
+    MembershipPaymentCommandsView,
     ProviderCallCommandsView,
     FailedJobsView,
     SentEmailCommandsView,

@@ -39,6 +39,26 @@ INVARIANTS = (
         """),
     ),
     Invariant(
+        "member-refunds-are-reserved",
+        "What went back of a membership's payment, or is on its way back, is what is reserved, up to what was paid.",
+        by_query("""
+            SELECT 'membership_payment:' || p.id FROM membership_payments p LEFT JOIN LATERAL (
+              SELECT coalesce(sum(r.amount), 0) AS amount FROM refunds r WHERE r.membership_payment_id = p.id
+              AND r.state IN ('awaiting_approval', 'requested', 'sent', 'succeeded', 'unknown')) AS back ON true
+            WHERE least(back.amount, p.captured_amount) <> p.reserved_amount
+        """),
+    ),
+    Invariant(
+        "membership-says-what-was-paid",
+        "What a membership says was paid is its latest payment.",
+        by_query("""
+            SELECT 'membership_payment:' || p.id FROM memberships m CROSS JOIN LATERAL (
+              SELECT * FROM membership_payments each WHERE each.membership_id = m.id AND each.captured_amount > 0
+              ORDER BY each.paid_at DESC NULLS LAST, each.id DESC LIMIT 1) AS p
+            WHERE (m.paid_amount, m.paid_currency) IS DISTINCT FROM (p.captured_amount, p.currency::varchar)
+        """),
+    ),
+    Invariant(
         "requested-refund-has-job",
         "A refund that was asked for and has not left has a job.",
         by_query("""

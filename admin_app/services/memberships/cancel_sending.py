@@ -17,8 +17,9 @@ from admin_app.integrations.ports import WhopMembership
 from admin_app.integrations.registry import Providers
 from admin_app.services import provider_calls, reconcile
 from admin_app.services.memberships import stripe_subscriptions
-from admin_app.services.memberships.cancel_wishes import OPERATIONS, Told, Wish, ask, seller_of
+from admin_app.services.memberships.cancel_wishes import OPERATIONS, Told, Wish, ask
 from admin_app.services.memberships.order import ENDLESS
+from admin_app.services.memberships.rows import seller_of
 from admin_app.services.provider_calls import FIRST_WAIT, OPEN, Work
 from models.memberships import ProviderMembership
 from models.money import CallState, ProviderCall

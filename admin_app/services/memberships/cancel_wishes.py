@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from admin_app.errors import NotFound, ProviderUnavailable
+from admin_app.errors import ProviderUnavailable
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.integrations.ports import WhopMembership
 from admin_app.integrations.registry import Providers
 from admin_app.services import billing_mapping
 from admin_app.services.memberships.order import ENDLESS
+from admin_app.services.memberships.rows import seller_of
 from admin_app.services.memberships.stripe_subscriptions import LIVE, ends_with_period
 from admin_app.services.timeline_words import provider_name
 from models.memberships import ProviderMembership
@@ -121,13 +122,6 @@ def ask(providers: Providers, provider: PaymentProvider, external_id: str, *, on
         return Told(provider, asked_at, providers.whop.membership(external_id), once=once)
     found = providers.stripe.subscription(external_id) if providers.stripe is not None else None
     return Told(provider, asked_at, found)
-
-
-def seller_of(row: ProviderMembership) -> PaymentProvider:
-    """Who sold it; refused for one that staff gave."""
-    if row.provider is None:
-        raise NotFound("Nobody sold this membership: staff gave it, and it is ended here.")
-    return row.provider
 
 
 def ask_for_plan(providers: Providers, row: ProviderMembership) -> Told:

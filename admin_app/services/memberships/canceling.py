@@ -17,9 +17,9 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, holders, memberships, provider_calls
 from admin_app.services.memberships.cancel_sending import is_open, queue, subject_of
-from admin_app.services.memberships.cancel_wishes import WORDS, Told, Wish, seller_of
+from admin_app.services.memberships.cancel_wishes import WORDS, Told, Wish
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.rows import Holder, basis
+from admin_app.services.memberships.rows import Holder, basis, seller_of
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import membership_key
 from admin_app.services.timeline_words import provider_name

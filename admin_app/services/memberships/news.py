@@ -46,8 +46,6 @@ class PurchaseFacts:
     product_id: str | None = None
     plan_id: str | None = None
     customer_id: str | None = None
-    paid_amount: int | None = None
-    paid_currency: str | None = None
     ignored_because: str | None = None
 
     @classmethod
@@ -75,8 +73,6 @@ class PurchaseFacts:
             provider_status=source.provider_status,
             product_id=source.product_id,
             plan_id=source.plan_id,
-            paid_amount=source.paid_amount,
-            paid_currency=source.paid_currency,
             ignored_because=ignored_because,
         )
 
@@ -158,8 +154,6 @@ def current(row: ProviderMembership, facts: PurchaseFacts) -> dict[str, Any]:
         "provider_user_id": facts.whop_user_id,
         "provider_customer_id": facts.customer_id,
         "email": facts.email,
-        "paid_amount": facts.paid_amount,
-        "paid_currency": facts.paid_currency,
     }
     values = {name: value for name, value in told.items() if value is not None}
     if facts.name and not row.name:

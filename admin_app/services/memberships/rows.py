@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
+from admin_app.errors import NotFound
 from admin_app.services import audit
 from admin_app.services.audit import Change
 from admin_app.services.records import pending_key, profile_key
@@ -194,3 +195,10 @@ def plan_duration(row: ProviderMembership) -> PlanDuration | None:
     if days >= 300:
         return PlanDuration.YEARLY
     return PlanDuration.MONTHLY if 25 <= days <= 35 else None
+
+
+def seller_of(row: ProviderMembership) -> PaymentProvider:
+    """Who sold it; refused for one that staff gave."""
+    if row.provider is None:
+        raise NotFound("Nobody sold this membership: staff gave it, so no provider knows it.")
+    return row.provider

@@ -23,6 +23,10 @@ OLD = "now() - interval '2 hours'"
 SUBSCRIPTION = (
     "INSERT INTO subscriptions (stripe_subscription_id, stripe_customer_id, status, fetched_at, created_at, updated_at)"
 )
+MEMBER_PAID = (
+    "INSERT INTO membership_payments (membership_id, provider, external_id, provider_status, amount, captured_amount, "
+    "currency, paid_at, asked_at, reserved_amount) SELECT id, 'whop', 'pay_1', 'paid', 100, 100, 'usd', now(), now()"
+)
 BREAKS = {
     "settled-event-has-outcome": f"{EVENT} VALUES ('whop', 'm', 't', '', 'processed', {OLD}, {OLD}, NULL)",
     "settled-event-has-no-job": f"""
@@ -92,6 +96,10 @@ BREAKS = {
     "never-refunded-more-than-captured": """
         INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state)
         SELECT id, 1, 'eur', 'other', 'test', 'succeeded' FROM payments WHERE state = 'paid'""",
+    "member-refunds-are-reserved": f"""
+        UPDATE memberships SET paid_amount = 100, paid_currency = 'usd';
+        {MEMBER_PAID}, 50 FROM memberships""",
+    "membership-says-what-was-paid": f"{MEMBER_PAID}, 0 FROM memberships",
     "requested-refund-has-job": f"""
         WITH r AS (INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state, updated_at)
           SELECT id, 1, 'eur', 'other', 'test', 'requested', {OLD} FROM payments WHERE state = 'paid' RETURNING 1)

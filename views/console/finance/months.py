@@ -201,7 +201,7 @@ def _lines_address(state: MonthState, total: Total) -> str:
     if total.kind == PAYMENT:
         return _list("payments", state="paid", paid_in=month, currency=currency)
     if total.kind == REFUND:
-        return _list("refunds", state="succeeded", settled_in=month, currency=currency)
+        return _list("refunds", state="succeeded", of="appointments", settled_in=month, currency=currency)
     if total.kind == DISPUTE:
         return _list("payments", lost_in=month, currency=currency)
     return _list("billing-changes", movement=total.kind, month=month, currency=currency)

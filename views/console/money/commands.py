@@ -49,7 +49,7 @@ class PaymentCommandsView(ConsoleView):
             if typed is None or quoted.refusal:
                 return None
             wanted = minor_units(typed, quoted.currency)
-            return refunds.plan_request(ctx, payment_id=key, amount=wanted, approval_above=_limit())
+            return refunds.plan_request(ctx, payment_id=key, amount=wanted, approval_above=refund_limit())
 
         def act(ctx: Ctx) -> str:
             made = refunds.request(
@@ -58,7 +58,7 @@ class PaymentCommandsView(ConsoleView):
                 amount=minor_units(typed or "", quoted.currency),
                 reason_code=request.form.get("reason_code", ""),
                 note=request.form.get("note", ""),
-                approval_above=_limit(),
+                approval_above=refund_limit(),
                 shown=request.form.get("fingerprint", ""),
             )
             waits = made.state is RefundState.AWAITING_APPROVAL
@@ -78,11 +78,11 @@ class PaymentCommandsView(ConsoleView):
             done=address,
             template="console/money/request.html",
             more={
-                "quote": _facts(quoted),
+                "quote": facts_of(quoted),
                 "refusal": quoted.refusal,
                 "currency": quoted.currency.upper(),
                 "amount": major_units(quoted.refundable, quoted.currency) if typed is None else typed,
-                "reasons": [("", "Choose…"), *((reason.value, words) for reason, words in REASONS.items())],
+                "reasons": choices_of_reasons(),
             },
         ).respond()
 
@@ -142,14 +142,14 @@ class RefundCommandsView(ConsoleView):
     def ask(self, key: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             refund_sending.ask_soon(ctx, refund_id=key)
-            return "Stripe is being asked. Look again in a moment."
+            return "The provider is being asked. Look again in a moment."
 
         return self._page(
             key,
             plan=lambda ctx: refund_sending.plan_ask(ctx, refund_id=key),
             act=act,
-            button="Ask Stripe now",
-            title="Ask Stripe about the refund",
+            button="Ask now",
+            title="Ask the provider about the refund",
             more={"asks_reason": False},
         )
 
@@ -162,11 +162,18 @@ class RefundCommandsView(ConsoleView):
         return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
 
 
-def _limit() -> int:
+def choices_of_reasons() -> list[tuple[str, str]]:
+    return [("", "Choose…"), *((reason.value, words) for reason, words in REASONS.items())]
+
+
+def refund_limit() -> int:
+    """Above how much, in minor units, a second person decides."""
     return backdesk().settings.refund_approval_above
 
 
-def _facts(quoted: Quote) -> list[tuple[str, str]]:
+def facts_of(quoted: Quote) -> list[tuple[str, str]]:
+    """What the page says of the money before anything is typed."""
+
     def money(amount: int | None) -> str:
         return "not told yet" if amount is None else money_text(amount, quoted.currency)
 
@@ -175,7 +182,7 @@ def _facts(quoted: Quote) -> list[tuple[str, str]]:
         ("Given back", money(quoted.refunded)),
         ("On its way back", money(quoted.on_its_way)),
         ("Can be given back", money(quoted.refundable)),
-        ("Fee that Stripe keeps", money(quoted.fee)),
+        (f"Fee that {quoted.provider} keeps", money(quoted.fee)),
     ]
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.services.amounts import money_text
-from models import Approval, Refund, RefundOrigin, RefundReason, RefundState, StaffMember
+from admin_app.services.timeline_words import provider_name
+from models import Approval, MembershipPayment, Refund, RefundOrigin, RefundReason, RefundState, StaffMember
 from views.console.columns import time_text
 
 S = RefundState
@@ -22,13 +23,13 @@ NOW = {
         "gives it back twice."
     ),
     S.DECLINED: "It was declined. Nothing was sent, and its money can be asked for again.",
-    S.REQUESTED: "It is about to be sent to Stripe.",
-    S.SENT: "Stripe has it, and the bank is at work. That takes 5 to 10 days at most.",
-    S.SUCCEEDED: "Stripe gave the money back.",
+    S.REQUESTED: "It is about to be sent to {there}.",
+    S.SENT: "{there} has it, and the bank is at work. That takes 5 to 10 days at most.",
+    S.SUCCEEDED: "{there} gave the money back.",
     S.FAILED: "It failed, so its money can be given back again.",
     S.UNKNOWN: (
-        "It left for Stripe and no answer came, so nobody knows whether it was carried out. Stripe is asked every two "
-        "minutes. Until it answers, nothing more of this payment can be given back; carried out twice it cannot be."
+        "It left for {there} and no answer came, so nobody knows whether it was carried out. {there} is asked every "
+        "two minutes. Until it answers, nothing more of this payment can be given back; carried out twice it cannot be."
     ),
 }
 TONES = {S.AWAITING_APPROVAL: "warn", S.UNKNOWN: "bad", S.FAILED: "bad", S.SUCCEEDED: "good"}
@@ -36,7 +37,7 @@ FAILURES = {
     "charge_already_refunded": "Stripe says that all of it went back already.",
     "charge_disputed": "The payer disputes the payment, so Stripe gives nothing of it back.",
     "refund_disputed_payment": "The payer disputes the payment, so Stripe gives nothing of it back.",
-    "refunded_elsewhere": "Its money was given back at Stripe's dashboard meanwhile.",
+    "refunded_elsewhere": "Its money was given back at the provider's own dashboard meanwhile.",
     "expired_or_canceled_card": "The card that paid has expired or was canceled. Agree on another way with the client.",
     "lost_or_stolen_card": "The card that paid was lost or stolen. Agree on another way with the client.",
     "insufficient_funds": "There was not enough money on the account at Stripe. Top it up, then ask again.",
@@ -63,24 +64,26 @@ class Story:
 def refund_story(session: Session, refund_id: int, zone: ZoneInfo) -> Story:
     """What happened to a refund and what comes next."""
     query = (
-        select(Refund, Approval, StaffMember.email)
+        select(Refund, Approval, StaffMember.email, MembershipPayment.provider)
         .outerjoin(Approval, Approval.refund_id == Refund.id)
         .outerjoin(StaffMember, StaffMember.id == Approval.decided_by_id)
+        .outerjoin(MembershipPayment, MembershipPayment.id == Refund.membership_payment_id)
         .where(Refund.id == refund_id)
     )
-    refund, approval, decided_by = session.execute(query).one()
-    steps = [_asked(refund, zone)]
+    refund, approval, decided_by, provider = session.execute(query).one()
+    there = provider_name(provider or "stripe")
+    steps = [_asked(refund, zone, there)]
     if approval is not None:
         steps.append(_decided(refund, approval, decided_by, zone))
     if refund.state is not S.DECLINED:
         steps += [_sent(refund, zone), _settled(refund, zone)]
-    return Story(_now(refund), TONES.get(refund.state, "info"), tuple(steps))
+    return Story(_now(refund, there), TONES.get(refund.state, "info"), tuple(steps))
 
 
-def _now(refund: Refund) -> str:
-    sentence = NOW[refund.state]
+def _now(refund: Refund, there: str) -> str:
+    sentence = NOW[refund.state].format(there=there)
     if refund.state is S.REQUESTED and refund.sent_at is not None:
-        sentence = "It has just left for Stripe, and the answer is awaited."
+        sentence = f"It has just left for {there}, and the answer is awaited."
     because = FAILURES.get(refund.failure_code or "", "")
     late = (
         "It was paid after its time had been sold to somebody else." if refund.reason is RefundReason.SLOT_LOST else ""
@@ -88,8 +91,8 @@ def _now(refund: Refund) -> str:
     return " ".join(part for part in (late, sentence, because) if part)
 
 
-def _asked(refund: Refund, zone: ZoneInfo) -> Step:
-    who = "made at Stripe" if refund.origin is RefundOrigin.PROVIDER else f"by {refund.requested_by}"
+def _asked(refund: Refund, zone: ZoneInfo, there: str) -> Step:
+    who = f"made at {there}" if refund.origin is RefundOrigin.PROVIDER else f"by {refund.requested_by}"
     amount = money_text(refund.amount, refund.currency)
     return Step("Asked for", f"{amount} {who}, {_at(refund.created_at, zone)}", "done")
 

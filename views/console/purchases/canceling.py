@@ -15,6 +15,7 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import cancel_wishes, canceling
 from admin_app.services.memberships.cancel_wishes import Wish
 from admin_app.services.memberships.extras import name_of
+from admin_app.services.memberships.rows import seller_of
 from admin_app.services.timeline_words import provider_name
 from models import Membership, MembershipStatus, Profile, ProviderMembership, Rhythm
 from views.backdesk import backdesk
@@ -127,7 +128,7 @@ class MembershipCancelingView(ConsoleView):
         row = read_session().get(ProviderMembership, membership_id)
         if row is None:
             raise NotFound(canceling.GONE)
-        subtitle, name = f"Membership {name_of(row)}", provider_name(cancel_wishes.seller_of(row).value)
+        subtitle, name = f"Membership {name_of(row)}", provider_name(seller_of(row).value)
         close_read_session()  # no transaction is open while the provider is asked
         told = cancel_wishes.ask_for_plan(backdesk().providers, row)
         asked: dict[str, Any] = {"membership_id": membership_id, "wish": wish, "told": told}

@@ -115,6 +115,9 @@ class MembershipsView(ConsoleModelView):
                 "Paid",
                 (
                     STATUS,
+                    Column(
+                        "Paid last", ProviderMembership.paid_amount, "money", currency=ProviderMembership.paid_currency
+                    ),
                     Column("Rhythm", ProviderMembership.rhythm),
                     Column("Every", ProviderMembership.interval_count, "number"),
                     Column("Unit", ProviderMembership.interval_unit),
@@ -153,6 +156,7 @@ class MembershipsView(ConsoleModelView):
             ),
         ),
         related=(
+            Related("Payments", "membership-payments", "membership", ProviderMembership.id),
             Related("Credits granted", "credit-renewals", "membership", ProviderMembership.id),
             Related("Adjustments by hand", "adjustments", "membership", ProviderMembership.id),
             Related("Provider events", "webhook-events", "subject", ProviderMembership.external_id),
@@ -186,6 +190,18 @@ class MembershipsView(ConsoleModelView):
                 when=is_given,
             ),
             *canceling.COMMANDS,
+            Command(
+                label="Refund a payment",
+                permission=Permission.REFUNDS_REQUEST,
+                address=lambda key: f"/admin/membership-payments/of-membership/{key}",
+                when=lambda values: values["paid_amount"] is not None,
+            ),
+            Command(
+                label="Ask what was paid",
+                permission=Permission.REFUNDS_REQUEST,
+                address=lambda key: f"/admin/membership-payments/of-membership/{key}/ask",
+                when=lambda values: values["external_id"] is not None,
+            ),
         ),
     )
 

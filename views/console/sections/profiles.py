@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from admin_app.policies.permissions import Permission
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
@@ -127,6 +128,7 @@ class ProfilesView(ConsoleModelView):
         related=(
             Related("Addresses", "person-addresses", "account", Profile.user_id),
             Related("Memberships", "memberships", "account", Profile.user_id),
+            Related("Membership payments", "membership-payments", "account", Profile.user_id),
             Related("Credits granted", "credit-renewals", "account", Profile.user_id),
             Related("Adjustments by hand", "adjustments", "account", Profile.user_id),
             Related("Purchases claimed", "pending-profiles", "claimed_by", Profile.user_id),
@@ -140,6 +142,12 @@ class ProfilesView(ConsoleModelView):
         attention=_attention,
         commands=(
             *OF_PROFILE,
+            Command(
+                label="Refund a membership payment",
+                permission=Permission.REFUNDS_REQUEST,
+                address=lambda key: f"/admin/membership-payments/of-account/{quote(key, safe='')}",
+                when=lambda values: values["payment_provider"] is not None,
+            ),
             Command(
                 label="Give a membership",
                 permission=Permission.MEMBERSHIPS_ADJUST,

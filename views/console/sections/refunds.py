@@ -8,7 +8,7 @@ from admin_app.policies.permissions import Permission
 from models import Payment, Refund, RefundOrigin, RefundState
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
-from views.console.filters import Choice, Days, Exactly, UtcMonth
+from views.console.filters import Choice, Days, Exactly, OneOf, UtcMonth
 from views.console.list_specs import ListSpec, Sort
 from views.console.money.story import refund_story
 from views.console.records import Command, Group, RecordSpec, Related
@@ -16,12 +16,17 @@ from views.console.searching import Search
 from views.console.viewer import viewer
 from views.reading import read_session
 
-ORIGINS = {RefundOrigin.STAFF: "staff", RefundOrigin.BACKDESK: "Backdesk", RefundOrigin.PROVIDER: "at Stripe"}
+ORIGINS = {RefundOrigin.STAFF: "staff", RefundOrigin.BACKDESK: "Backdesk", RefundOrigin.PROVIDER: "at the provider"}
 STATE = Column("State", Refund.state, "badge")
 AMOUNT = Column("Amount", Refund.amount, "money", currency=Refund.currency)
 REASON = Column("Reason", Refund.reason, "badge")
 ORIGIN = Column("Origin", Refund.origin, "badge", text=lambda origin: ORIGINS[origin])
 PAYMENT = Column("Payment", Refund.payment_id, link=("payments", Refund.payment_id))
+MEMBERSHIP_PAYMENT = Column(
+    "Membership payment",
+    Refund.membership_payment_id,
+    link=("membership-payments", Refund.membership_payment_id),
+)
 
 
 def _appointment(kind: str, number: Any) -> Column:
@@ -51,6 +56,7 @@ class RefundsView(ConsoleModelView):
             ORIGIN,
             Column("By", Refund.requested_by),
             PAYMENT,
+            MEMBERSHIP_PAYMENT,
             Column("Asked for", Refund.created_at, "time", sort="created"),
         ),
         sorts={
@@ -64,9 +70,22 @@ class RefundsView(ConsoleModelView):
             UtcMonth("settled_in", "Settled", Refund.settled_at),
             Exactly("currency", "Currency", Refund.currency),
             Exactly("payment", "Payment", Refund.payment_id),
+            Exactly("membership_payment", "Membership payment", Refund.membership_payment_id),
+            OneOf(
+                "of",
+                "Of",
+                {
+                    "appointments": ("appointments", Refund.payment_id.is_not(None)),
+                    "memberships": ("memberships", Refund.membership_payment_id.is_not(None)),
+                },
+            ),
             Exactly("number", "Number", Refund.id),
         ),
-        search=Search(hint="Refund number, or Stripe's id of it", exact=(Refund.stripe_refund_id,), key=Refund.id),
+        search=Search(
+            hint="Refund number, or the provider's id of it",
+            exact=(Refund.stripe_refund_id, Refund.whop_refund_id),
+            key=Refund.id,
+        ),
         empty="Refunds appear here as soon as somebody gives money back.",
     )
     record = RecordSpec(
@@ -82,14 +101,16 @@ class RefundsView(ConsoleModelView):
                     Column("By", Refund.requested_by),
                     Column("Asked for", Refund.created_at, "time"),
                     PAYMENT,
+                    MEMBERSHIP_PAYMENT,
                     _appointment("booking", Payment.booking_id),
                     _appointment("meeting", Payment.meeting_id),
                 ),
             ),
             Group(
-                "At Stripe",
+                "At the provider",
                 (
-                    Column("Refund", Refund.stripe_refund_id, "code"),
+                    Column("Refund at Stripe", Refund.stripe_refund_id, "code"),
+                    Column("Refund at Whop", Refund.whop_refund_id, "code"),
                     Column("Sent last", Refund.sent_at, "time"),
                     Column("Settled", Refund.settled_at, "time"),
                     Column("Failed because", Refund.failure_code, "badge"),
@@ -97,7 +118,9 @@ class RefundsView(ConsoleModelView):
             ),
         ),
         related=(
-            Related("Calls at Stripe", "provider-calls", "about", literal("refund:", Text) + cast(Refund.id, Text)),
+            Related(
+                "Calls at the provider", "provider-calls", "about", literal("refund:", Text) + cast(Refund.id, Text)
+            ),
         ),
         commands=(
             Command(
@@ -115,7 +138,7 @@ class RefundsView(ConsoleModelView):
                 tone="danger",
             ),
             Command(
-                label="Ask Stripe now",
+                label="Ask the provider now",
                 permission=Permission.REFUNDS_REQUEST,
                 address=lambda key: f"/admin/refunds/{key}/ask",
                 when=lambda values: values["state"] in (RefundState.UNKNOWN, RefundState.SENT),

@@ -1,0 +1,93 @@
+"""Gives money of a membership's payment back: the plan of it, and the request.
+
+The money is reserved on the payment, a second person decides about much of it, and the refund leaves and settles as
+those of appointments do (`refunds`, `approvals`, `refund_sending`). What it does to access is the provider's to say.
+"""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission, require
+from admin_app.services import refund_sources, refunds
+from admin_app.services.amounts import money_text
+from admin_app.services.plans import Plan, fingerprint, require_same
+from admin_app.services.refunds import Quote
+from models.memberships import MembershipPayment, ProviderMembership
+from models.money import Refund
+from models.people import PaymentProvider
+
+NOTHING_PAID = "Nothing that could be given back was paid for this membership, as far as is known here."
+ACCESS = {
+    PaymentProvider.WHOP: (
+        "Whop brings the membership in line with the refund and writes to the buyer: access may end at once. What Whop "
+        "then says of the membership is asked and followed here."
+    ),
+    PaymentProvider.STRIPE: (
+        "The subscription goes on and is charged again when it is due: a refund does not end it, and access stays as "
+        "it is. If it is to end, cancel it as well."
+    ),
+}
+
+
+def quote(session: Session, payment_id: int) -> Quote:
+    """What can be given back of this payment, by what the provider said last, and what stands in the way."""
+    return refunds.quote_of(session, _found(session, payment_id))
+
+
+def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int) -> Plan:
+    """What giving back this much means, before anybody asks for it."""
+    require(ctx, Permission.PAYMENTS_READ)
+    payment = _found(ctx.session, payment_id)
+    quoted = refunds.quote_of(ctx.session, payment)
+    return Plan(
+        title=f"Give back {money_text(amount, quoted.currency)}",
+        outcome="waits" if quoted.waits(amount, approval_above) else "sent",
+        lines=refunds.lines(quoted, amount, source="what you typed"),
+        consequences=(
+            refunds.goes_or_waits(quoted, amount, approval_above),
+            *refunds.effects(quoted, amount),
+            ACCESS[payment.provider],
+            "Credits that were granted for it stay.",
+        ),
+        fingerprint=fingerprint(payment, amount),
+        refusal=refunds.refusal_of(quoted, amount),
+    )
+
+
+def request(
+    ctx: Ctx, *, payment_id: int, amount: int, reason_code: str, note: str, approval_above: int, shown: str
+) -> Refund:
+    """Ask for a refund as its plan was shown: it is sent, or waits for a second person."""
+    require(ctx, Permission.REFUNDS_REQUEST)
+    reason, note = refunds.reason_of(reason_code, note)
+    payment = refund_sources.locked(ctx, None, payment_id)
+    quoted = refunds.quote_of(ctx.session, payment)
+    refunds.require_room(quoted, amount)
+    require_same(shown, fingerprint(payment, amount))
+    return refunds.write(ctx, payment, amount, reason, note, waits=quoted.waits(amount, approval_above))
+
+
+def to_give_back(session: Session, *, membership_id: int | None = None, user_id: str | None = None) -> list[int]:
+    """Payments of a membership, or of all that an account holds, of which any can be given back: newest first."""
+    of = ProviderMembership.id == membership_id if user_id is None else ProviderMembership.profile_user_id == user_id
+    found = (
+        select(MembershipPayment.id)
+        .join(ProviderMembership, ProviderMembership.id == MembershipPayment.membership_id)
+        .where(
+            of,
+            MembershipPayment.refundable,
+            MembershipPayment.captured_amount > MembershipPayment.reserved_amount,
+            MembershipPayment.captured_amount > MembershipPayment.refunded_amount,
+        )
+    )
+    newest_first = found.order_by(MembershipPayment.paid_at.desc().nulls_last(), MembershipPayment.id.desc())
+    return list(session.scalars(newest_first))
+
+
+def _found(session: Session, payment_id: int) -> MembershipPayment:
+    payment = session.get(MembershipPayment, payment_id)
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    return payment

@@ -1,0 +1,137 @@
+"""Asking for a refund of what was paid for a membership: from the payment, the membership or the account."""
+
+from types import MappingProxyType
+from urllib.parse import urlencode
+
+from flask import redirect, request
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx, Job
+from admin_app.errors import NotFound, ProviderUnavailable
+from admin_app.policies.permissions import Permission
+from admin_app.services.amounts import major_units, minor_units
+from admin_app.services.memberships import asking, refunding
+from admin_app.services.plans import Plan
+from admin_app.services.refund_sources import paid_for
+from admin_app.services.refund_states import amount_of
+from models import MembershipPayment, RefundState
+from views.backdesk import backdesk
+from views.console.base import KEY, ConsoleView, command, page
+from views.console.columns import record_address
+from views.console.money.commands import choices_of_reasons, facts_of, refund_limit
+from views.console.plan_pages import CommandPage, form_text
+from views.reading import close_read_session, read_session
+
+ASKS = Job("ask_what_was_paid")
+
+
+class MembershipPaymentCommandsView(ConsoleView):
+    permissions = MappingProxyType(
+        dict.fromkeys(("refund", "of_membership", "of_account", "ask"), Permission.REFUNDS_REQUEST)
+    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="Membership payment commands", endpoint="membership-payment-commands", url="/admin/membership-payments"
+        )
+
+    @command(f"/{KEY}/refund")
+    def refund(self, key: int) -> ResponseReturnValue:
+        silent = _ask_now(key)
+        quoted = refunding.quote(read_session(), key)
+        about = paid_for(read_session().get_one(MembershipPayment, key))
+        typed = request.values.get("amount")
+        refusal = silent or quoted.refusal
+
+        def plan(ctx: Ctx) -> Plan | None:
+            if typed is None or refusal:
+                return None
+            wanted = minor_units(typed, quoted.currency)
+            return refunding.plan_request(ctx, payment_id=key, amount=wanted, approval_above=refund_limit())
+
+        def act(ctx: Ctx) -> str:
+            made = refunding.request(
+                ctx,
+                payment_id=key,
+                amount=minor_units(typed or "", quoted.currency),
+                reason_code=form_text("reason_code"),
+                note=form_text("note"),
+                approval_above=refund_limit(),
+                shown=form_text("fingerprint"),
+            )
+            waits = made.state is RefundState.AWAITING_APPROVAL
+            return (
+                f"Refund {made.id} over {amount_of(made)} {'waits for a second person' if waits else 'is on its way'}."
+            )
+
+        address = record_address("membership-payments", key)
+        return CommandPage(
+            view=self,
+            plan=plan,
+            act=act,
+            button="Ask for this refund",
+            title="Give money back",
+            subtitle=f"Payment {key}, for {about['what']} {about['number']}",
+            cancel=address,
+            done=address,
+            template="console/money/request.html",
+            more={
+                "quote": facts_of(quoted),
+                "refusal": refusal,
+                "currency": quoted.currency.upper(),
+                "amount": major_units(quoted.refundable, quoted.currency) if typed is None else typed,
+                "reasons": choices_of_reasons(),
+            },
+        ).respond()
+
+    @page(f"/of-membership/{KEY}")
+    def of_membership(self, key: int) -> ResponseReturnValue:
+        found = refunding.to_give_back(read_session(), membership_id=key)
+        return _to_refund(found, "membership", str(key))
+
+    @page("/of-account/<path:user_id>")
+    def of_account(self, user_id: str) -> ResponseReturnValue:
+        found = refunding.to_give_back(read_session(), user_id=user_id)
+        return _to_refund(found, "account", user_id)
+
+    @command(f"/of-membership/{KEY}/ask")
+    def ask(self, key: int) -> ResponseReturnValue:
+        def act(ctx: Ctx) -> str:
+            asking.ask_soon(ctx, membership_id=key)
+            return "The provider is being asked. Look again in a moment."
+
+        address = record_address("memberships", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: asking.plan_ask(ctx, membership_id=key),
+            act=act,
+            button="Ask now",
+            title="Ask what was paid",
+            cancel=address,
+            done=address,
+            more={"asks_reason": False},
+        ).respond()
+
+
+def _ask_now(payment_id: int) -> str | None:
+    """Have the provider say how the payment is now; the sentence for whoever waits, when it does not."""
+    desk = backdesk()
+    if desk.providers is None:
+        return "No provider is configured, so nobody can be asked what can be given back."
+    close_read_session()  # no connection is held while somebody else is asked, and what was read is out of date then
+    try:
+        asking.ask_about_one(lambda: desk.db.unit_of_work(ASKS), desk.providers, payment_id=payment_id)
+    except ProviderUnavailable as error:
+        if request.method == "POST":
+            raise
+        return f"{error.sentence} What can be given back is not known now."
+    return None
+
+
+def _to_refund(found: list[int], kind: str, value: str) -> ResponseReturnValue:
+    """To the only payment that it can be, or to the list of those it may be."""
+    if not found:
+        raise NotFound(refunding.NOTHING_PAID)
+    if len(found) == 1:
+        return redirect(f"{record_address('membership-payments', found[0])}/refund")
+    return redirect(f"/admin/membership-payments/?{urlencode({kind: value, 'paid': 'yes'})}")
