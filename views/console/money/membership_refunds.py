@@ -9,17 +9,14 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx, Job
 from admin_app.errors import NotFound, ProviderUnavailable
 from admin_app.policies.permissions import Permission
-from admin_app.services.amounts import major_units, minor_units
 from admin_app.services.memberships import asking, refunding
-from admin_app.services.plans import Plan
 from admin_app.services.refund_sources import paid_for
-from admin_app.services.refund_states import amount_of
-from models import MembershipPayment, RefundState
+from models import MembershipPayment
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page
 from views.console.columns import record_address
-from views.console.money.commands import choices_of_reasons, facts_of, refund_limit
-from views.console.plan_pages import CommandPage, form_text
+from views.console.money.refund_form import refund_page
+from views.console.plan_pages import CommandPage
 from views.reading import close_read_session, read_session
 
 ASKS = Job("ask_what_was_paid")
@@ -39,50 +36,16 @@ class MembershipPaymentCommandsView(ConsoleView):
     def refund(self, key: int) -> ResponseReturnValue:
         silent = _ask_now(key)
         quoted = refunding.quote(read_session(), key)
-        about = paid_for(read_session().get_one(MembershipPayment, key))
-        typed = request.values.get("amount")
-        refusal = silent or quoted.refusal
-
-        def plan(ctx: Ctx) -> Plan | None:
-            if typed is None or refusal:
-                return None
-            wanted = minor_units(typed, quoted.currency)
-            return refunding.plan_request(ctx, payment_id=key, amount=wanted, approval_above=refund_limit())
-
-        def act(ctx: Ctx) -> str:
-            made = refunding.request(
-                ctx,
-                payment_id=key,
-                amount=minor_units(typed or "", quoted.currency),
-                reason_code=form_text("reason_code"),
-                note=form_text("note"),
-                approval_above=refund_limit(),
-                shown=form_text("fingerprint"),
-            )
-            waits = made.state is RefundState.AWAITING_APPROVAL
-            return (
-                f"Refund {made.id} over {amount_of(made)} {'waits for a second person' if waits else 'is on its way'}."
-            )
-
-        address = record_address("membership-payments", key)
-        return CommandPage(
-            view=self,
-            plan=plan,
-            act=act,
-            button="Ask for this refund",
-            title="Give money back",
-            subtitle=f"Payment {key}, for {about['what']} {about['number']}",
-            cancel=address,
-            done=address,
-            template="console/money/request.html",
-            more={
-                "quote": facts_of(quoted),
-                "refusal": refusal,
-                "currency": quoted.currency.upper(),
-                "amount": major_units(quoted.refundable, quoted.currency) if typed is None else typed,
-                "reasons": choices_of_reasons(),
-            },
-        ).respond()
+        return refund_page(
+            self,
+            key,
+            record_address("membership-payments", key),
+            quoted,
+            paid_for(read_session().get_one(MembershipPayment, key)),
+            plan_refund=refunding.plan_request,
+            ask=refunding.request,
+            silent=silent,
+        )
 
     @page(f"/of-membership/{KEY}")
     def of_membership(self, key: int) -> ResponseReturnValue:
