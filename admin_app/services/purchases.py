@@ -263,6 +263,7 @@ def _follow_the_buyer(
         job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
         return pending, {"email": address, "token": None, "token_expires_at": None}
     along = min(max(0, (pending.usage_credits or 0) - (pending.used_credits or 0)), credits.CREDITS)
+    has = memberships.of(ctx, target)
     hand_over(row, target)
     ctx.session.flush()
     if isinstance(target, Profile):
@@ -270,6 +271,8 @@ def _follow_the_buyer(
     left = memberships.held(ctx.session, pending)
     changes = memberships.settle(ctx, pending, left, usage_credits=(pending.usage_credits or 0) - along)
     _tell(ctx, None, pending, [row], (), changes)
+    if any(one.is_live for one in has) and not any(one.is_paid for one in has):
+        return target, {"usage_credits": along, "used_credits": 0}  # what is paid takes the place of what was given
     return target, {"usage_credits": (target.usage_credits or 0) + along}
 
 
