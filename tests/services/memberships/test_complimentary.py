@@ -13,7 +13,18 @@ from admin_app.services import undo as claim_undo
 from admin_app.services.drift_whop import WhopSide
 from admin_app.services.memberships import complimentary, moving
 from models import MembershipStatus, Merge, Profile, ProviderMembership
-from tests.services.factories import AUDITOR, NOON, SUPPORT, WHOP, add_profile, add_user, buy, facts, profile_of, waiting
+from tests.services.factories import (
+    AUDITOR,
+    NOON,
+    SUPPORT,
+    WHOP,
+    add_profile,
+    add_user,
+    buy,
+    facts,
+    profile_of,
+    waiting,
+)
 from tests.services.memberships import by_hand
 from tests.services.memberships.by_hand import credits, end, give, is_pro, signs_in, tick, told, undo, use
 from tests.services.memberships.test_credits import granted
