@@ -115,7 +115,7 @@ def _receive(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> 
     if not facts.email:
         return Applied.EMAIL_MISSING
     is_new = row is None or (row.period_start is None and row.next_credits_at is None)
-    if row is not None and row.ignored_at is None and news.is_older(row, facts, purchase=True):
+    if row is not None and row.ignored_because != DELETED and news.is_older(row, facts, purchase=True):
         return Applied.SUPERSEDED
     holder = holders.of_email(ctx, facts.email)
     if holder is None:

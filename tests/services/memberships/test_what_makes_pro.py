@@ -303,3 +303,26 @@ def test_what_nobody_paid_for_meanwhile_is_no_period_of_credits(db: Database, ch
         purchases.record(ctx, facts(occurred_at=NOON + 110 * DAY, plan_id="plan_1", **cycle))
         starts = sorted((one.starts_at - NOON).days for one in ctx.session.query(CreditPeriod))
     assert starts == [0, 100]
+
+
+def test_late_news_of_before_it_was_free_make_nobody_pro(db: Database) -> None:
+    made_free(db, NOON + DAY)
+    with db.unit_of_work(WHOP) as ctx:
+        told = facts(occurred_at=NOON, product_id="prod_1", plan_id="plan_1")
+        assert purchases.record(ctx, told) is purchases.Applied.SUPERSEDED
+    assert pendings(db) == []
+
+
+def test_deleted_by_staff_what_changed_to_free_stays_free(db: Database) -> None:
+    pending = buy(db)
+    made_free(db, NOON + DAY)
+    with db.unit_of_work(SUPPORT) as ctx:
+        shown = pending_profiles.plan_delete(ctx, pending_profile_id=pending.id).fingerprint
+        pending_profiles.delete(ctx, pending_profile_id=pending.id, reason="asked", shown=shown)
+    later = db.clock() + 30 * DAY
+    with db.unit_of_work(WHOP) as ctx:
+        assert purchases.record(ctx, facts(occurred_at=later)) is purchases.Applied.IGNORED
+    assert pendings(db) == []
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts(occurred_at=later + DAY, product_id="prod_1", plan_id="plan_1"))
+    assert [one.membership for one in pendings(db)] == [Membership.PRO]
