@@ -127,14 +127,18 @@ def _place(ctx: Ctx, profile: Profile, address: str) -> tuple[PendingProfile, li
 def _credits(
     profile: Profile, rows: Sequence[ProviderMembership], pending: PendingProfile, others: Sequence[ProviderMembership]
 ) -> dict[str, Any]:
-    """As they were; beside another living purchase, what is left of both."""
-    if not any(row.is_live for row in others):
+    """As they were; beside another living purchase, what is left of both, where both are paid."""
+    if not any(row.is_live for row in others) or (_is_paid(rows) and not _is_paid(others)):
         return {"usage_credits": profile.usage_credits, "used_credits": profile.used_credits}
-    if not any(row.is_live for row in rows):
+    if not _is_paid(rows):
         return {}
     own = CREDITS if pending.usage_credits is None else pending.usage_credits
     left = max(0, own - (pending.used_credits or 0)) + max(0, profile.usage_credits - profile.used_credits)
     return {"usage_credits": left, "used_credits": 0}
+
+
+def _is_paid(rows: Sequence[ProviderMembership]) -> bool:
+    return any(row.is_paid for row in rows)
 
 
 def _address(session: Session, user_id: str) -> str | None:

@@ -196,6 +196,8 @@ def _consequences(sides: Sides) -> tuple[str, ...]:
     bought, own = sides.bought_is_live, sides.own_is_live
     if own and bought and not sides.own_is_paid:
         first = "The account is already pro by a complimentary membership: what was bought counts from now on."
+    elif own and bought and not sides.bought_is_paid:
+        first = "The account is already pro: what waits is complimentary, and serves when what is paid ends."
     elif own and bought:
         first = (
             "The account is already pro: it gains no access. Both memberships are paid; the one that does not count "

@@ -45,6 +45,7 @@ def renew(ctx: Ctx, *, user_id: str) -> bool:
 def _is_due(now: datetime) -> ColumnElement[bool]:
     return and_(
         ProviderMembership.status == MembershipStatus.ACTIVE,
+        ProviderMembership.ignored_at.is_(None),
         ProviderMembership.profile_user_id.is_not(None),
         ProviderMembership.next_credits_at <= now,
         or_(

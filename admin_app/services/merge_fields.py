@@ -60,6 +60,11 @@ class Sides:
         return any(row.is_live for row in self.bought)
 
     @property
+    def bought_is_paid(self) -> bool:
+        """What is complimentary brings no credits to whoever pays."""
+        return any(row.is_paid for row in self.bought)
+
+    @property
     def own_is_live(self) -> bool:
         return any(row.is_live for row in self.own)
 
@@ -122,7 +127,7 @@ def _credit_line(name: str, now: int | None, sides: Sides) -> PlanLine:
     own = now or 0
     told = getattr(sides.pending, name)
     offered, source = (told, PURCHASE) if told is not None else ((CREDITS, 0)[name == "used_credits"], RULE)
-    if not sides.bought_is_live:
+    if not sides.bought_is_live or (sides.own_is_paid and not sides.bought_is_paid):
         return PlanLine(key, name, now, own, PROFILE)
     if not sides.own_is_paid:
         if own in (0, offered):

@@ -115,7 +115,7 @@ def _receive(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> 
     if not facts.email:
         return Applied.EMAIL_MISSING
     is_new = row is None or (row.period_start is None and row.next_credits_at is None)
-    if row is not None and row.ignored_at is None and news.is_older(row, facts, purchase=True):
+    if row is not None and row.ignored_because != DELETED and news.is_older(row, facts, purchase=True):
         return Applied.SUPERSEDED
     holder = holders.of_email(ctx, facts.email)
     if holder is None:
@@ -263,6 +263,7 @@ def _follow_the_buyer(
         job_queue.defer(ctx.session, "send_claim_mail", pending_profile_id=pending.id)
         return pending, {"email": address, "token": None, "token_expires_at": None}
     along = min(max(0, (pending.usage_credits or 0) - (pending.used_credits or 0)), credits.CREDITS)
+    has = memberships.of(ctx, target)
     hand_over(row, target)
     ctx.session.flush()
     if isinstance(target, Profile):
@@ -270,6 +271,8 @@ def _follow_the_buyer(
     left = memberships.held(ctx.session, pending)
     changes = memberships.settle(ctx, pending, left, usage_credits=(pending.usage_credits or 0) - along)
     _tell(ctx, None, pending, [row], (), changes)
+    if any(one.is_live for one in has) and not any(one.is_paid for one in has):
+        return target, {"usage_credits": along, "used_credits": 0}  # what is paid takes the place of what was given
     return target, {"usage_credits": (target.usage_credits or 0) + along}
 
 

@@ -66,7 +66,9 @@ def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of
     if membership.status == "inactive":
         applied = purchases.end(ctx, facts) if row.status is MembershipStatus.ACTIVE else None
     elif is_ignored and row.ignored_because is not None:
-        applied = None
+        ends_otherwise = membership.cancel_at_period_end != row.cancel_at_period_end
+        is_over = row.status is MembershipStatus.INACTIVE
+        applied = purchases.record(ctx, facts) if is_over or is_stale or ends_otherwise else None
     elif is_ignored or not row.is_live or is_stale or _has_another_buyer(row, membership):
         applied = purchases.record(ctx, facts)
     elif membership.cancel_at_period_end != row.cancel_at_period_end:

@@ -29,14 +29,19 @@ CREATE TABLE retired.credit_periods_{revision} AS SELECT p.* FROM credit_periods
     JOIN memberships m ON m.id = p.membership_id WHERE m.provider IS NULL;
 DELETE FROM memberships WHERE provider IS NULL
 """
-# An account may have gone meanwhile; what was made of its columns says the same once more.
+# An account, or a purchase that waits, may have gone meanwhile; what was made of its columns says the same once more.
 BRING_BACK = f"""
 UPDATE retired.memberships_{revision} k SET profile_user_id = NULL,
        ignored_because = coalesce(ignored_because, 'its account is gone'), ignored_at = coalesce(ignored_at, now())
  WHERE profile_user_id IS NOT NULL AND NOT EXISTS (SELECT FROM profiles p WHERE p.user_id = k.profile_user_id);
+UPDATE retired.memberships_{revision} k SET pending_profile_id = NULL,
+       ignored_because = coalesce(ignored_because, 'its purchase is gone'), ignored_at = coalesce(ignored_at, now())
+ WHERE pending_profile_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM pending_profiles p WHERE p.id = k.pending_profile_id);
 DELETE FROM memberships m USING retired.memberships_{revision} k
- WHERE m.profile_user_id = k.profile_user_id AND m.external_id IS NULL AND m.provider = 'whop'
-   AND k.status = 'active' AND m.period_end IS NOT DISTINCT FROM k.period_end
+ WHERE (m.profile_user_id = k.profile_user_id OR m.pending_profile_id = k.pending_profile_id)
+   AND m.external_id IS NULL AND m.provider = 'whop' AND k.status = 'active'
+   AND m.period_end IS NOT DISTINCT FROM k.period_end
 """
 
 

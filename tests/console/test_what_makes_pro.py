@@ -74,5 +74,12 @@ def test_the_page_reads_and_costs_few_queries(db: Database, some: None, client_f
     assert page.text.count("names none") == 2
 
 
+def test_what_staff_gave_was_not_sold(db: Database, some: None, client_for: Any) -> None:
+    add(db, 9, provider=None, external_id=None)
+    page = client_for(Role.AUDITOR).get("/admin/what-makes-pro/")
+    assert page.status_code == 200
+    assert len(BeautifulSoup(page.text, "html5lib").select("table tbody tr")) == len(verdicts(db))
+
+
 def test_without_any_it_says_so(client_for: Any) -> None:
     assert "Nothing was sold yet" in client_for(Role.SUPPORT).get("/admin/what-makes-pro/").text

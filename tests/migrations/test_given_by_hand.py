@@ -30,3 +30,26 @@ def test_what_was_given_comes_back_and_what_was_made_of_it_gives_way(journey: Jo
     journey.up("0040")
     assert journey.value(HELD) == ["given user_a", "given its account is gone", "whop mem_bought user_a"]
     assert journey.value("SELECT count(*) FROM credit_periods") == 2
+
+
+WAITING = """
+INSERT INTO pending_profiles (id, email, membership, billing_cycle_end) VALUES
+    (901, 'a@example.com', 'pro', '2036-01-01+00'), (902, 'gone@example.com', 'pro', '2036-01-01+00');
+INSERT INTO memberships (pending_profile_id, period_end) VALUES (901, '2036-01-01+00'), (902, '2036-01-01+00');
+"""
+EARLIER_CODE_OF_WAITING = """
+INSERT INTO memberships (provider, pending_profile_id, period_end) VALUES ('whop', 901, '2036-01-01+00');
+DELETE FROM pending_profiles WHERE id = 902;
+"""
+
+
+def test_what_waits_of_a_deleted_account_comes_back_as_well(journey: Journey) -> None:
+    journey.up("0040")
+    journey.run(WAITING)
+    journey.down("0039")
+    journey.run(EARLIER_CODE_OF_WAITING)
+    journey.up("0040")
+    assert journey.value(HELD.replace("profile_user_id", "pending_profile_id")) == [
+        "given 901",
+        "given its purchase is gone",
+    ]

@@ -9,7 +9,7 @@ from admin_app.context import Ctx
 from admin_app.services.audit import Change
 from admin_app.services.memberships import extras
 from admin_app.services.memberships.order import serving
-from admin_app.services.memberships.rows import Holder, assign, plan_duration, put
+from admin_app.services.memberships.rows import Holder, assign, held, plan_duration, put
 from models.memberships import ProviderMembership
 from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, Profile
 
@@ -69,7 +69,7 @@ def catch_up(ctx: Ctx, holder: Holder, row: ProviderMembership) -> None:
     named = holder.whop_membership_id if is_whop else holder.stripe_subscription_id
     if named is None or row.external_id != named or row.provider is not holder.payment_provider or row.ignored_because:
         return
-    if isinstance(holder, PendingProfile) and holder.claimed:
+    if isinstance(holder, PendingProfile) and (holder.claimed or _tells_of_what_was_given(ctx, holder, row)):
         return
     live = holder.membership is Membership.PRO and holder.status is not MembershipStatus.INACTIVE
     told = {
@@ -81,6 +81,11 @@ def catch_up(ctx: Ctx, holder: Holder, row: ProviderMembership) -> None:
         "provider_event_at": holder.provider_event_at,
     }
     put(ctx, row, **{name: value for name, value in told.items() if value is not None})
+
+
+def _tells_of_what_was_given(ctx: Ctx, pending: PendingProfile, row: ProviderMembership) -> bool:
+    """A purchase names a provider always, also while only what staff gave serves it."""
+    return not row.is_live and any(one.is_live and one.is_complimentary for one in held(ctx.session, pending))
 
 
 def settle(ctx: Ctx, holder: Holder, rows: Sequence[ProviderMembership], **more: object) -> list[Change]:

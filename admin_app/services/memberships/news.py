@@ -127,7 +127,7 @@ def paid(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, *, is_new: boo
         values["cancel_at_period_end"] = False  # it was to end, and went on: that was taken back
     changes = put(ctx, row, **values)
     start = row.period_start
-    if start is not None and (is_new or start != former_start or row.next_credits_at is None):
+    if start is not None and (is_new or not was_live or start != former_start or row.next_credits_at is None):
         credits.begin_cycle(row, start, was_live=was_live and not is_new, former_end=former_end, is_new=is_new)
     return changes
 

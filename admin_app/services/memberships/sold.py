@@ -42,6 +42,7 @@ def sold(session: Session, *, limit: int = MOST) -> list[Sold]:
             count.filter(live, row.ignored_because.is_(None)),
             free,
         )
+        .where(row.provider.is_not(None))  # what staff gave was not sold
         .group_by(row.provider, row.product_id, row.plan_id)
         .order_by(count.desc(), row.provider, row.product_id.nulls_last(), row.plan_id.nulls_last())
         .limit(limit)

@@ -5,14 +5,26 @@ from typing import Any
 
 import pytest
 
+from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
-from admin_app.services import audit, drift_subscriptions
+from admin_app.services import account_deletion, audit, claims, drift_subscriptions, purchases
 from admin_app.services import undo as claim_undo
 from admin_app.services.drift_whop import WhopSide
 from admin_app.services.memberships import complimentary, moving
-from models import MembershipStatus, Merge, ProviderMembership
-from tests.services.factories import AUDITOR, NOON, SUPPORT, add_profile, add_user, buy, profile_of
+from models import MembershipStatus, Merge, Profile, ProviderMembership
+from tests.services.factories import (
+    AUDITOR,
+    NOON,
+    SUPPORT,
+    WHOP,
+    add_profile,
+    add_user,
+    buy,
+    facts,
+    profile_of,
+    waiting,
+)
 from tests.services.memberships import by_hand
 from tests.services.memberships.by_hand import credits, end, give, is_pro, signs_in, tick, told, undo, use
 from tests.services.memberships.test_credits import granted
@@ -103,6 +115,53 @@ def test_given_to_one_who_pays_it_serves_when_that_ends_and_doubles_nothing(db: 
     assert (granted(db), credits(db)) == ([0, 28], (1000, 0))
     assert tick(db, NOON + 50 * DAY) == 1
     assert not is_pro(db)
+
+
+def test_with_a_deleted_account_what_ended_does_not_live_again_by_what_was_given(db: Database) -> None:
+    told(db, NOON)
+    give(db, NOON + 100 * DAY)
+    by_hand.ended(db, NOON + 5 * DAY)
+    with db.unit_of_work(Job("test")) as ctx:
+        account_deletion.let_go(ctx, user_id="user_a")
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.set_cancellation(ctx, facts(occurred_at=NOON + DAY, cancel_at_period_end=True))
+    with db.read_only() as session:
+        (bought,) = session.query(ProviderMembership).filter_by(external_id="mem_1")
+        assert (bought.status, bought.period_end) == (MembershipStatus.INACTIVE, NOON + 30 * DAY)
+    by_hand.nothing_broken(db)
+
+
+def test_with_a_deleted_account_credits_do_not_double_beside_a_purchase_that_waits(db: Database) -> None:
+    buy(db, "other@example.com")
+    give(db, None)
+    with db.unit_of_work(Job("test")) as ctx:
+        ctx.session.get_one(Profile, "user_a").email = "other@example.com"
+        account_deletion.let_go(ctx, user_id="user_a")
+        pending = waiting(ctx, "other@example.com")
+        assert (pending.usage_credits, pending.used_credits) == (1000, 0)
+
+
+def test_a_complimentary_one_that_waited_brings_no_credits_beside_a_paid_one(db: Database) -> None:
+    told(db, NOON)
+    use(db, 300)
+    add_profile(db, "user_b", email="other@example.com")
+    give(db, None, "user_b")
+    with db.unit_of_work(Job("test")) as ctx:
+        account_deletion.let_go(ctx, user_id="user_b")
+        wish = {"pending_profile_id": waiting(ctx, "other@example.com").id, "user_id": "user_a"}
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = claims.plan_for_user(ctx, **wish)
+        assert "Both memberships are paid" not in plan.consequences[0]
+        claims.claim_for_user(ctx, **wish, reason="hers", shown=plan.fingerprint)
+    assert credits(db) == (1000, 300)
+
+
+def test_a_purchase_that_follows_its_buyer_takes_the_place_of_what_was_given(db: Database) -> None:
+    give(db, None)
+    buy(db, "wrong@example.com")
+    use(db, 400)
+    told(db, NOON + DAY)
+    assert credits(db) == (1000, 0)
 
 
 def test_a_new_end_earlier_later_and_for_ever_and_back(db: Database) -> None:

@@ -9,9 +9,11 @@ import pytest
 from admin_app.context import PRO_PRODUCTS
 from admin_app.db import Database
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import claims, invariants, pending_profiles, purchases, reconcile
+from admin_app.services import claims, credit_renewals, invariants, pending_profiles, purchases, reconcile
+from admin_app.services.memberships.pro_rules import FREE
 from admin_app.services.reconcile import Outcome
 from models import (
+    CreditPeriod,
     EventState,
     Membership,
     MembershipStatus,
@@ -247,3 +249,80 @@ def test_the_buyer_corrects_the_address_to_one_that_somebody_has_verified(db: Da
         profile = session.get_one(Profile, "user_new")
         assert (row.profile_user_id, profile.membership, profile.usage_credits) == ("user_new", Membership.PRO, 1000)
         assert invariants.broken(session, now=db.clock()) == []
+
+
+def made_free(db: Database, at: datetime, **values: Any) -> None:
+    with db.unit_of_work(WHOP) as ctx:
+        told = {"ignored_because": FREE, "product_id": "prod_1", "plan_id": "plan_0", "occurred_at": at}
+        purchases.record(ctx, facts(**(told | values)))
+
+
+@pytest.fixture
+def changed_to_free(db: Database) -> None:
+    db.clock = lambda: NOON
+    buy(db)
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        claims.sign_in(ctx)
+    made_free(db, NOON + DAY)
+
+
+def test_one_that_changed_to_free_is_not_looked_at_for_credits(db: Database, changed_to_free: None) -> None:
+    made_free(db, NOON + 2 * DAY, period_start=NOON, period_end=NOON + 400 * DAY)
+    with db.read_only() as session:
+        assert list(credit_renewals.due(session, NOON + 60 * DAY, limit=10)) == []
+
+
+def test_it_is_still_shown_as_it_is_at_the_provider(db: Database, changed_to_free: None) -> None:
+    now = WhopMembership(
+        id="mem_1",
+        user_id=None,
+        member_id=None,
+        email="buyer@example.com",
+        name=None,
+        status="active",
+        plan_duration="monthly",
+        period_start=NOON,
+        period_end=NOON + 30 * DAY,
+        cancel_at_period_end=True,
+        created_at=NOON,
+        updated_at=NOON,
+        product_id="prod_1",
+        plan_id="plan_0",
+        price=0,
+    )
+    with db.unit_of_work(WHOP) as ctx:
+        reconcile.bring_in(ctx, membership=now, as_of=NOON + 3 * DAY)
+    (row,) = rows(db)
+    assert (row.cancel_at_period_end, row.ignored_because) == (True, FREE)
+
+
+def test_what_nobody_paid_for_meanwhile_is_no_period_of_credits(db: Database, changed_to_free: None) -> None:
+    cycle = {"period_start": NOON + 100 * DAY, "period_end": NOON + 130 * DAY}
+    made_free(db, NOON + 100 * DAY, **cycle)
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts(occurred_at=NOON + 110 * DAY, plan_id="plan_1", **cycle))
+        starts = sorted((one.starts_at - NOON).days for one in ctx.session.query(CreditPeriod))
+    assert starts == [0, 100]
+
+
+def test_late_news_of_before_it_was_free_make_nobody_pro(db: Database) -> None:
+    made_free(db, NOON + DAY)
+    with db.unit_of_work(WHOP) as ctx:
+        told = facts(occurred_at=NOON, product_id="prod_1", plan_id="plan_1")
+        assert purchases.record(ctx, told) is purchases.Applied.SUPERSEDED
+    assert pendings(db) == []
+
+
+def test_deleted_by_staff_what_changed_to_free_stays_free(db: Database) -> None:
+    pending = buy(db)
+    made_free(db, NOON + DAY)
+    with db.unit_of_work(SUPPORT) as ctx:
+        shown = pending_profiles.plan_delete(ctx, pending_profile_id=pending.id).fingerprint
+        pending_profiles.delete(ctx, pending_profile_id=pending.id, reason="asked", shown=shown)
+    later = db.clock() + 30 * DAY
+    with db.unit_of_work(WHOP) as ctx:
+        assert purchases.record(ctx, facts(occurred_at=later)) is purchases.Applied.IGNORED
+    assert pendings(db) == []
+    with db.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts(occurred_at=later + DAY, product_id="prod_1", plan_id="plan_1"))
+    assert [one.membership for one in pendings(db)] == [Membership.PRO]
