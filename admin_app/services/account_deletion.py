@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import audit, holders, memberships, person_addresses, waiting_again
+from admin_app.services import audit, holders, memberships, person_addresses, users, waiting_again
 from admin_app.services.audit import Change
 from admin_app.services.memberships import CREDITS
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import hand_over
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
+from admin_app.services.users import Owner
 from models.inbox import WebhookEvent
 from models.memberships import ProviderMembership
 from models.people import ExtraPurchase, MembershipStatus, PendingProfile, PersonAddress, Profile, User
@@ -43,10 +44,12 @@ def let_go(ctx: Ctx, *, user_id: str) -> bool:
     session = ctx.session
     address = _locked_address(session, user_id)
     profile = session.get(Profile, user_id, with_for_update=True, populate_existing=True)
+    gave_up = person_addresses.give_up_all(ctx, user_id)
+    if profile is None and session.scalar(select(User.id).where(User.open_id == user_id)) is not None:
+        # Made to be marked: nothing is given to it any more.
+        profile = users.create_profile(ctx, Owner(user_id, None, None))
     if profile is None or profile.is_legacy:
-        known = session.scalar(select(User.id).where(User.open_id == user_id)) is not None
-        return bool(person_addresses.give_up_all(ctx, user_id)) or known
-    person_addresses.give_up_all(ctx, user_id)
+        return bool(gave_up)
     if profile.account_deleted_at is None:
         profile.account_deleted_at = ctx.now
         audit.record(

@@ -28,6 +28,7 @@ EVENTS: dict[str, EventKind] = {
     "purchase.received": EventKind("{actor} brought in the purchase of {email}"),
     "purchase.updated": EventKind("{actor} updated the purchase of {email}"),
     "purchase.credited": EventKind("{actor} put a purchase on profile {user_id}"),
+    "purchase.ignored": EventKind("{actor} noted news of the membership {membership_id}, which makes nobody pro"),
     "purchase.ended": EventKind("{actor} ended the membership {membership_id}"),
     "purchase.cancellation": EventKind("{actor} set the cancellation of membership {membership_id}"),
     "purchase.claimed": EventKind(

@@ -177,7 +177,8 @@ def _lose(ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFact
     before = row.ignored_because
     _ignore(ctx, row, facts)
     own = [Change("ignored_because", before, row.ignored_because)] if before != row.ignored_because else []
-    _tell(ctx, "purchase.ended", holder, [row], own, memberships.settle(ctx, holder, rows))
+    event = "purchase.ended" if before is None else "purchase.ignored"
+    _tell(ctx, event, holder, [row], own, memberships.settle(ctx, holder, rows))
     return Applied.IGNORED
 
 

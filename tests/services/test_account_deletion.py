@@ -6,7 +6,7 @@ from sqlalchemy import select
 from admin_app.db import Database
 from admin_app.errors import InvalidInput
 from admin_app.services import account_deletion, claims, invariants, undo
-from admin_app.services.memberships import moving
+from admin_app.services.memberships import complimentary, moving
 from models import Membership, Profile, ProviderMembership
 from tests.services.factories import OPERATOR, SUPPORT, add_profile, add_user, buy, customer, waiting
 
@@ -66,3 +66,14 @@ def test_an_undo_brings_no_former_address_back(db: Database) -> None:
         assert plan.refusal is None
         undo.undo(ctx, merge_id=merge_id or 0, reason="wrong", shown=plan.fingerprint)
         assert ctx.session.get_one(Profile, "user_a").email == Z
+
+
+def test_nothing_is_given_to_a_deleted_account_that_never_had_a_profile(db: Database) -> None:
+    add_user(db, "user_c", email=X)
+    with db.unit_of_work(OPERATOR) as ctx:
+        assert account_deletion.let_go(ctx, user_id="user_c")
+        assert account_deletion.let_go(ctx, user_id="user_c")
+    with pytest.raises(InvalidInput), db.unit_of_work(SUPPORT) as ctx:
+        complimentary.plan_give(ctx, user_id="user_c", until=None)
+    with db.read_only() as session:
+        assert invariants.broken(session, now=db.clock()) == []

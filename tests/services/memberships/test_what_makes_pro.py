@@ -9,7 +9,7 @@ import pytest
 from admin_app.context import PRO_PRODUCTS
 from admin_app.db import Database
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import claims, credit_renewals, invariants, pending_profiles, purchases, reconcile
+from admin_app.services import audit, claims, credit_renewals, invariants, pending_profiles, purchases, reconcile
 from admin_app.services.memberships.pro_rules import FREE
 from admin_app.services.reconcile import Outcome
 from models import (
@@ -186,6 +186,9 @@ def test_a_member_who_changes_to_a_free_plan_is_pro_no_more_and_again_when_it_is
     assert deliver(db, deliveries.payment(NOON + 2 * DAY, user=BUYER), "three") is EventState.IGNORED
     assert deliver(db, activated(at=NOON + DAY / 2, plan=PAID_PLAN), "late") is not EventState.PARKED
     assert state_of(db) == (Membership.FREE, "user_a", "its plan costs nothing")
+    with db.read_only() as session:
+        entries = [entry.event for entry in audit.history(session, "profile:user_a")]
+    assert entries.count("purchase.ended") == 1
     assert deliver(db, activated(at=NOON + 3 * DAY, plan=PAID_PLAN), "four") is EventState.PROCESSED
     assert state_of(db) == (Membership.PRO, "user_a", None)
     with db.read_only() as session:
