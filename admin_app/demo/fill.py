@@ -144,7 +144,7 @@ def _forget_jobs(session: Session) -> None:
 def _renew_credits(ctx: Ctx) -> None:
     """As a worker does every few minutes."""
     for user_id in credit_renewals.due(ctx.session, ctx.now, limit=1000):
-        credit_renewals.renew(replace(ctx, actor=Job("renew_credits")), user_id=user_id)
+        credit_renewals.renew(replace(ctx, actor=Job("renew_credits"), request_id="0" * 32), user_id=user_id)
 
 
 def _look_for_owners_again(ctx: Ctx, membership_ids: list[str]) -> None:
