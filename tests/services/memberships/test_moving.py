@@ -90,7 +90,7 @@ def test_the_plan_says_what_the_act_does(db: Database) -> None:
         planned = {line.field: line.after for line in plan.lines if line.record == f"profile:{user_id}"}
         assert planned
         assert {name: getattr(profile, name) for name in planned} == planned
-    assert "Whoever holds it now loses pro access." in plan.consequences
+    assert "buyer@example.com loses pro access." in plan.consequences
 
 
 def test_to_an_account_that_is_pro_it_is_beside_and_on_the_list(db: Database) -> None:
