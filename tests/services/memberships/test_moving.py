@@ -172,7 +172,7 @@ def row_of(db: Database, external_id: str) -> ProviderMembership:
 
 
 def act(db: Database, target: str | None, external_id: str = "mem_a") -> Plan:
-    """To this account, or back; every line of the plan is a change that the history tells of, and the other way round."""
+    """To this account, or back; the history tells of just the changes that the plan showed."""
     what: dict[str, Any] = {"membership_id": row_of(db, external_id).id}
     plan_it, do = (moving.plan_back, moving.move_back) if target is None else (moving.plan_move, moving.move)
     what |= {} if target is None else {"user_id": target}
