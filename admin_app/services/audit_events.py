@@ -46,7 +46,9 @@ EVENTS: dict[str, EventKind] = {
     "purchase.mail_sent": EventKind("{actor} handed over a claim mail for the purchase of {email}"),
     "purchase.legacy_adopted": EventKind("{actor} moved the legacy row {legacy_user_id} to the waiting purchases"),
     "membership.cancel_asked": EventKind("{actor} asked {provider} to {wish}: the membership {membership}"),
-    "membership.moved": EventKind("{actor} moved the membership {membership} from {former} to {target}"),
+    "membership.moved": EventKind(
+        "{actor} moved the membership {membership} from {former} to {target}", frozenset({"credits", "withheld"})
+    ),
     "membership.given": EventKind("{actor} gave {user_id} a complimentary membership", frozenset({"until"})),
     "membership.end_changed": EventKind(
         "{actor} changed the end of the complimentary membership of {user_id}", frozenset({"before", "until"})

@@ -188,6 +188,10 @@ def _plan(session: Session, pending: PendingProfile, owner: Owner, profile: Prof
         consequences=_consequences(sides),
         fingerprint=fingerprint(pending, profile, owner.user_id, basis(sides.bought), basis(sides.own)),
         refusal=refusal,
+        names={
+            profile_key(owner.user_id): owner.email or owner.user_id,
+            pending_key(pending): f"the purchase of {pending.email}",
+        },
     )
 
 

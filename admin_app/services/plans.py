@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -46,7 +46,10 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole command: its lines, its consequences in sentences, and what forbids it, if anything."""
+    """The whole command: its lines, its consequences in sentences, and what forbids it, if anything.
+
+    `names` says how the records of the lines are called, where they are of more than one.
+    """
 
     title: str
     outcome: str
@@ -54,6 +57,7 @@ class Plan:
     consequences: tuple[str, ...]
     fingerprint: str
     refusal: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def fingerprint(*parts: Any) -> str:

@@ -242,6 +242,7 @@ def _plan(session: Session, found: Found) -> Plan:
         consequences=_consequences(found),
         fingerprint=fingerprint(snapshot(merge), profile, pending, basis(found.back), basis(found.stays)),
         refusal=" ".join(["This cannot be undone any more:", *blockers]) if blockers else None,
+        names=_names(found),
     )
 
 
@@ -256,6 +257,14 @@ def _lines(found: Found) -> tuple[PlanLine, ...]:
     lines = [PlanLine(key, name, getattr(profile, name), values[name], source) for name in JOURNALED]
     mark = PlanLine(pending_key(pending), "claimed_by_user_id", pending.claimed_by_user_id, None, "waiting again")
     return (*lines, mark)
+
+
+def _names(found: Found) -> dict[str, str]:
+    profile, pending = found.profile, found.pending
+    if profile is None or pending is None:
+        return {}
+    name = profile.email or profile.user_id
+    return {profile_key(profile): name, pending_key(pending): f"the purchase of {pending.email}"}
 
 
 def _consequences(found: Found) -> tuple[str, ...]:

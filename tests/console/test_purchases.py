@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.services import account_deletion, claims, inbox, purchases
-from admin_app.services.memberships import moving
+from admin_app.services.memberships import complimentary, moving
 from models import EventState, ExtraPurchase, Merge, PendingProfile, ProviderMembership, Role, WebhookEvent
 from tests.console.conftest import counted_queries, form_token
 from tests.services.factories import (
@@ -176,13 +176,48 @@ def test_a_membership_is_moved_after_its_plan_was_shown_and_moved_back(db: Datab
     assert "Move to another account" in support.get(f"/admin/memberships/{number}").text
     address = f"/admin/memberships/{number}/move"
     assert 'name="fingerprint"' not in support.get(address).text
-    assert support.get(f"{address}?user_id=user_nobody").status_code == 404
+    for wrong in ("user_nobody", "nobody@example.com", "temp_1"):
+        refused = support.get(f"{address}?user_id={wrong}")
+        assert refused.status_code == 422, wrong
+        assert 'href="#user_id"' in refused.text
     shown = support.get(f"{address}?user_id=user_b").text
-    assert "Whoever holds it now loses pro access." in shown
-    assert post(support, f"{address}?user_id=user_b", user_id="user_b", reason="hers").status_code == 303
+    assert "buyer@example.com loses pro access." in shown
+    assert re.findall(r'scope="rowgroup"[^>]*>([^<]*)', shown) == ["buyer@example.com", "b@example.com"]
+    assert hidden(support.get(f"{address}?user_id=B@example.com").text, "fingerprint") == hidden(shown, "fingerprint")
+    assert post(support, f"{address}?user_id=user_b", user_id="b@example.com", reason="hers").status_code == 303
+    record = support.get(f"/admin/memberships/{number}").text
+    assert "The membership is held by b@example.com now." in record
+    assert "Move it back" in record
     assert (profile_of(db, "user_a").membership, profile_of(db, "user_b").membership) == ("free", "pro")
     assert post(support, f"{address}-back", reason="wrong").status_code == 303
     assert (profile_of(db, "user_a").membership, profile_of(db, "user_b").membership) == ("pro", "free")
+    record = support.get(f"/admin/memberships/{number}").text
+    assert "The membership is held by buyer@example.com again." in record
+    assert "Move it back" not in record
+    assert support.get(f"{address}-back").status_code == 409
+
+
+def test_an_address_that_two_accounts_have_names_none(db: Database, support: Any) -> None:
+    buy(db)
+    with db.read_only() as session:
+        number = session.query(ProviderMembership).one().id
+    add_profile(db, "user_b", email="b@example.com")
+    add_profile(db, "user_c", email="b@example.com")
+    refused = support.get(f"/admin/memberships/{number}/move?user_id=b@example.com")
+    assert refused.status_code == 422
+    assert "More than one account has this e-mail address" in refused.text
+
+
+def test_one_that_nobody_sold_is_called_by_its_number(db: Database, support: Any) -> None:
+    add_profile(db, "user_a", email="a@example.com", membership="pro")
+    add_profile(db, "user_b", email="b@example.com")
+    with db.unit_of_work(SUPPORT) as ctx:
+        shown = complimentary.plan_give(ctx, user_id="user_b", until=None).fingerprint
+        number = complimentary.give(ctx, user_id="user_b", until=None, reason="for her", shown=shown).id
+    page = support.get(f"/admin/memberships/{number}/move?user_id=user_a").text
+    assert f"Move the membership {number} to a@example.com" in page
+    assert f"Membership {number}" in page
+    assert "embership membership" not in page
 
 
 def test_the_address_is_corrected_after_its_plan_was_shown(db: Database, support: Any) -> None:

@@ -279,11 +279,11 @@ class Model:
             return target in self.pendings and not self.pendings[target]["claimed_by"]
         return True
 
-    def move(self, mem: str, target: str | int, own_email: str | None) -> None:
+    def move(self, mem: str, target: str | int, own_email: str | None, *, is_back: bool) -> None:
         row = self.mems[mem]
         if isinstance(target, str):
             self.profiles.setdefault(target, {"email": own_email})
-        row |= {"holder": target, "moved_from": row["holder"], "preferred": None}
+        row |= {"holder": target, "moved_from": None if is_back else row["holder"], "preferred": None}
 
     def give(self, user: str, number: int, until: int | None, own_email: str | None) -> None:
         self.profiles.setdefault(user, {"email": own_email})

@@ -259,7 +259,7 @@ class Purchases(ByHand):
         self.act(SUPPORT, lambda ctx: act(ctx, **ids, reason="asked", shown=shown), None if allowed else Conflict)
         if allowed:
             own = PEOPLE[str(target)][0] if target == "user_a" or target in self.signed_in() else None
-            self.model.move(mem, target, own)
+            self.model.move(mem, target, own, is_back=act == moving.move_back)
 
     def number_of(self, mem: str) -> int:
         return next(row.id for row in self.rows(ProviderMembership) if row.external_id == mem)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import inspect, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -19,7 +19,7 @@ from admin_app.services import audit, holders, memberships, provider_calls
 from admin_app.services.memberships.cancel_sending import is_open, queue, subject_of
 from admin_app.services.memberships.cancel_wishes import WORDS, Told, Wish
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.rows import Holder, basis, seller_of
+from admin_app.services.memberships.rows import Holder, basis, copied, seller_of
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import membership_key
 from admin_app.services.timeline_words import provider_name
@@ -106,7 +106,17 @@ def _plan(ctx: Ctx, row: ProviderMembership, holder: Holder | None, wish: Wish, 
             row.version, row.profile_user_id, row.pending_profile_id, basis(others), wish.value, call, *_said(told)
         ),
         refusal=_refusal(ctx.now, row, wish, told, on_its_way=call is not None),
+        names={
+            subject_of(row): f"the membership {name_of(row)}",
+            **({memberships.key(holder): _name(holder)} if holder is not None else {}),
+        },
     )
+
+
+def _name(holder: Holder) -> str:
+    if isinstance(holder, PendingProfile):
+        return f"the purchase of {holder.email}"
+    return holder.email or holder.user_id
 
 
 def _said(told: Told) -> tuple[Any, ...]:
@@ -223,7 +233,7 @@ def _lines(
     lines = [PlanLine(subject_of(row), field, getattr(row, field), value, name) for field, value in values.items()]
     if holder is None:
         return lines
-    after = memberships.derived([*others, _with(row, values)], holder)
+    after = memberships.derived([*others, copied(row, **values)], holder)
     of_holder = {field: getattr(holder, field) for field in SHOWN}
     key = memberships.key(holder)
     return lines + [
@@ -244,9 +254,3 @@ def _values(row: ProviderMembership, wish: Wish, told: Told) -> dict[str, Any]:
         ends = is_live and wish is Wish.AT_END
     status = MembershipStatus.ACTIVE if is_live else MembershipStatus.INACTIVE
     return {"status": status, "cancel_at_period_end": ends}
-
-
-def _with(row: ProviderMembership, values: dict[str, Any]) -> ProviderMembership:
-    """A copy that is not stored."""
-    names = [column.key for column in inspect(ProviderMembership).column_attrs]
-    return ProviderMembership(**({name: getattr(row, name) for name in names} | values))

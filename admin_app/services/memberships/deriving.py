@@ -9,7 +9,7 @@ from admin_app.context import Ctx
 from admin_app.services.audit import Change
 from admin_app.services.memberships import extras
 from admin_app.services.memberships.order import serving
-from admin_app.services.memberships.rows import Holder, assign, held, plan_duration, put
+from admin_app.services.memberships.rows import Holder, assign, held, key, plan_duration, put
 from models.memberships import ProviderMembership
 from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, Profile
 
@@ -100,7 +100,7 @@ def settle(ctx: Ctx, holder: Holder, rows: Sequence[ProviderMembership], **more:
     event_at = values.pop("provider_event_at")
     changes = assign(ctx, holder, **values)
     if changes and holder.provider_event_at != event_at:
-        changes.append(Change("provider_event_at", holder.provider_event_at, event_at))
+        changes.append(Change("provider_event_at", holder.provider_event_at, event_at, key(holder)))
     holder.provider_event_at = event_at
     if isinstance(holder, Profile):
         extras.see_to(ctx, holder, rows)

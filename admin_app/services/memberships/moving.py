@@ -1,6 +1,6 @@
 """Moves a membership to another account, and back: by a plan, with a reason, and what is left of its credits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,20 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, memberships, users
+from admin_app.services import accounts, audit, memberships, users
 from admin_app.services.audit import Change
-from admin_app.services.memberships.credits import CREDITS, allowance, belong_to
+from admin_app.services.memberships import moved_credits
+from admin_app.services.memberships.credits import belong_to
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.rows import Holder, basis, hand_over
+from admin_app.services.memberships.moved_credits import MOVED, Along
+from admin_app.services.memberships.rows import Holder, basis, copied, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
 from models.memberships import ProviderMembership
 from models.people import PendingProfile, Profile
 
 SHOWN = ("membership", "whop_membership_id", "stripe_subscription_id", "billing_cycle_end", "next_credit_renewal")
+LINES = (*SHOWN, *(name for name in memberships.LINKED if name not in SHOWN))
 GONE = "This membership is not here any more."
 
 
@@ -28,7 +31,8 @@ GONE = "This membership is not here any more."
 class Move:
     """A membership, who holds it, who gets it (None: an account without a profile yet), and what each has besides.
 
-    `has_credits`: it is live, or over within a period that had its credits and brings none when it is paid again.
+    `names` are those of both by their keys; without the target's, there is no such account any more. `is_back`: it
+    takes the last move back.
     """
 
     row: ProviderMembership
@@ -37,19 +41,29 @@ class Move:
     target_key: str
     keeps: Sequence[ProviderMembership]
     has: Sequence[ProviderMembership]
-    has_credits: bool
+    along: Along
+    names: Mapping[str, str]
+    is_back: bool
+
+    @property
+    def target_name(self) -> str:
+        return self.names.get(self.target_key, self.target_key.partition(":")[2])
+
+    @property
+    def former_name(self) -> str:
+        return self.names[_key(self.former) or ""]
 
 
 def plan_move(ctx: Ctx, *, membership_id: int, user_id: str) -> Plan:
-    """What giving the membership to this account would change on both sides."""
+    """What giving the membership to this account, by its id or its e-mail address, would change on both sides."""
     require(ctx, Permission.PURCHASES_READ)
-    return _plan(_found(ctx, membership_id, _account_key(ctx.session, user_id)))
+    return _plan(ctx, _found(ctx, membership_id, _account_key(ctx.session, user_id)))
 
 
 def plan_back(ctx: Ctx, *, membership_id: int) -> Plan:
     """What giving it back to whoever it was moved from would change."""
     require(ctx, Permission.PURCHASES_READ)
-    return _plan(_found(ctx, membership_id, _former_key(ctx.session, membership_id)))
+    return _plan(ctx, _found(ctx, membership_id, _former_key(ctx.session, membership_id), is_back=True))
 
 
 def move(ctx: Ctx, *, membership_id: int, user_id: str, reason: str, shown: str) -> ProviderMembership:
@@ -59,13 +73,19 @@ def move(ctx: Ctx, *, membership_id: int, user_id: str, reason: str, shown: str)
 
 
 def move_back(ctx: Ctx, *, membership_id: int, reason: str, shown: str) -> ProviderMembership:
-    """Take the last move back."""
+    """Take the last move back; there is none to take back then."""
     require(ctx, Permission.PURCHASES_UNDO)
-    return _move(ctx, membership_id, _former_key(ctx.session, membership_id), reason, shown)
+    return _move(ctx, membership_id, _former_key(ctx.session, membership_id), reason, shown, is_back=True)
 
 
-def _account_key(session: Session, user_id: str) -> str:
-    return profile_key(users.known_owner(session, user_id).user_id)
+def held_by(session: Session, row: ProviderMembership) -> str:
+    """Who holds the membership, in words."""
+    key = _holder_key(row)
+    return _name(session, key) or "nobody" if key is not None else "nobody"
+
+
+def _account_key(session: Session, named: str) -> str:
+    return profile_key(accounts.named(session, named, field="user_id").user_id)
 
 
 def _former_key(session: Session, membership_id: int) -> str:
@@ -77,18 +97,19 @@ def _former_key(session: Session, membership_id: int) -> str:
     return row.moved_from
 
 
-def _move(ctx: Ctx, membership_id: int, target_key: str, reason: str, shown: str) -> ProviderMembership:
+def _move(
+    ctx: Ctx, membership_id: int, target_key: str, reason: str, shown: str, *, is_back: bool = False
+) -> ProviderMembership:
     reason = require_reason(reason)
     _lock(ctx, membership_id, target_key)
-    found = _found(ctx, membership_id, target_key)
-    plan = _plan(found)
+    found = _found(ctx, membership_id, target_key, is_back=is_back)
+    plan = _plan(ctx, found)
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
     target = found.target if found.target is not None else _new_profile(ctx, target_key)
-    given, taken = _credits(found)
-    row = found.row
-    row.moved_from, row.moved_at = _key(found.former), ctx.now
+    row, along = found.row, found.along
+    row.moved_from, row.moved_at = None if is_back else _key(found.former), ctx.now
     row.preferred_at, row.updated_at = None, ctx.now
     row.version += 1
     hand_over(row, target)
@@ -96,16 +117,22 @@ def _move(ctx: Ctx, membership_id: int, target_key: str, reason: str, shown: str
         belong_to(ctx, [row], target.user_id)
     changes: list[Change] = []
     if found.former is not None:
-        changes += memberships.settle(ctx, found.former, found.keeps, **taken)
-    changes += memberships.settle(ctx, target, [*found.has, row], **given)
+        changes += memberships.settle(ctx, found.former, found.keeps, **along.of_former)
+    changes += memberships.settle(ctx, target, [*found.has, row], **along.of_target)
     former = _key(found.former) or "nobody"
     audit.record(
         ctx,
-        "membership.moved",
+        MOVED,
         records=[membership_key(name_of(row)), memberships.key(target), *([former] if found.former else [])],
         reason=reason,
         changes=changes,
-        facts={"membership": name_of(row), "former": former, "target": memberships.key(target)},
+        facts={
+            "membership": name_of(row),
+            "former": former,
+            "target": memberships.key(target),
+            "credits": along.brought,
+            "withheld": along.withheld,
+        },
     )
     return row
 
@@ -140,7 +167,7 @@ def _key(holder: Holder | None) -> str | None:
     return memberships.key(holder) if holder is not None else None
 
 
-def _found(ctx: Ctx, membership_id: int, target_key: str) -> Move:
+def _found(ctx: Ctx, membership_id: int, target_key: str, *, is_back: bool = False) -> Move:
     session = ctx.session
     row = session.get(ProviderMembership, membership_id)
     if row is None:
@@ -149,8 +176,27 @@ def _found(ctx: Ctx, membership_id: int, target_key: str) -> Move:
     target = _holder(session, target_key)
     keeps = [one for one in memberships.seen(session, former) if one.id != row.id] if former is not None else []
     has = [one for one in memberships.seen(session, target) if one.id != row.id] if target is not None else []
+    # It is live, or over within a period that had its credits and brings none when it is paid again.
     has_credits = row.is_live or (row.next_credits_at is not None and row.next_credits_at > ctx.now)
-    return Move(row, former, target, target_key, keeps, has, has_credits)
+    along = moved_credits.along(session, row, former, target, keeps, has) if has_credits else Along()
+    names = _names(session, _key(former), target_key)
+    return Move(row, former, target, target_key, keeps, has, along, names, is_back)
+
+
+def _names(session: Session, *keys: str | None) -> dict[str, str]:
+    """Both by their e-mail addresses; two of the same one with their ids."""
+    names = {key: name for key in keys if key is not None and (name := _name(session, key)) is not None}
+    if len(set(names.values())) == len(names):
+        return names
+    return {key: f"{name} ({key.partition(':')[2]})" for key, name in names.items()}
+
+
+def _name(session: Session, key: str) -> str | None:
+    kind, _, identity = key.partition(":")
+    if kind == "pending_profile":
+        pending = session.get(PendingProfile, int(identity))
+        return f"the purchase of {pending.email}" if pending is not None else None
+    return accounts.email_of(session, identity) or identity if users.is_known(session, identity) else None
 
 
 def _holder(session: Session, key: str | None) -> Holder | None:
@@ -160,14 +206,17 @@ def _holder(session: Session, key: str | None) -> Holder | None:
     return session.get(PendingProfile, int(identity)) if kind == "pending_profile" else None
 
 
-def _plan(found: Move) -> Plan:
-    given, taken = _credits(found)
+def _plan(ctx: Ctx, found: Move) -> Plan:
+    along = found.along
+    # What support chose to count before counts by the rule again.
+    moved = copied(found.row, preferred_at=None)
     lines = [
-        *_lines(found.former, _key(found.former), found.keeps, taken),
-        *_lines(found.target, found.target_key, [*found.has, found.row], given),
+        *_lines(ctx, found.former, _key(found.former), found.keeps, along.of_former),
+        *_lines(ctx, found.target, found.target_key, [*found.has, moved], along.of_target),
     ]
+    way = "back to" if found.is_back else "to"
     return Plan(
-        title=f"Move the membership {name_of(found.row)}",
+        title=f"Move the membership {found.row.external_id or found.row.id} {way} {found.target_name}",
         outcome="moved",
         lines=tuple(lines),
         consequences=_consequences(found),
@@ -175,6 +224,7 @@ def _plan(found: Move) -> Plan:
             found.row.version, found.former, found.target, found.target_key, basis(found.keeps), basis(found.has)
         ),
         refusal=_refusal(found),
+        names=found.names,
     )
 
 
@@ -189,55 +239,66 @@ def _refusal(found: Move) -> str | None:
         return "The account that it came from was deleted at the sign-in provider."
     if found.target is None and not found.target_key.startswith("profile:"):
         return "The purchase that it came from was deleted."
+    if found.target_key not in found.names:
+        return "The account that it came from is not here any more."
     return None
 
 
 def _consequences(found: Move) -> tuple[str, ...]:
+    said = [*_of_access(found), *_of_credits(found)]
+    if found.former is not None and not found.is_back:
+        said.append("It can be moved back.")
+    return (*said, "No mail is sent.", "No money moves.")
+
+
+def _of_access(found: Move) -> list[str]:
+    name = found.target_name
+    if not found.row.is_live:
+        return [f"It has ended: nobody gains or loses pro access. Should it be paid again, that is for {name}."]
     said = []
-    if found.row.is_live:
-        if found.former is not None and not any(row.is_live for row in found.keeps):
-            said.append("Whoever holds it now loses pro access.")
-        if not any(row.is_live for row in found.has):
-            said.append("The account that gets it gains pro access.")
-        elif found.row.is_complimentary or not any(row.is_paid for row in found.has):
-            said.append("The account that gets it is pro already: a paid membership goes before a complimentary one.")
-        else:
-            said.append("The account that gets it is pro already: the one that does not count goes to the worklist.")
-    said.append("Renewals, its end and its credits are the new holder's from then on.")
-    return (*said, "It can be moved back.", "No mail is sent.", "No money moves.")
+    if found.former is not None and not any(row.is_live for row in found.keeps):
+        is_account = isinstance(found.former, Profile)
+        said.append(f"{_first_up(found.former_name)} {'loses pro access' if is_account else 'holds nothing then'}.")
+    if isinstance(found.target, PendingProfile):
+        said.append(f"It waits with {name}: whoever claims that gets it.")
+    elif not any(row.is_live for row in found.has):
+        said.append(f"{name} gains pro access.")
+    elif found.row.is_complimentary or not any(row.is_paid for row in found.has):
+        said.append(f"{name} is pro already: a paid membership goes before a complimentary one.")
+    else:
+        said.append(f"{name} is pro already: the one that does not count goes to the worklist.")
+    return [*said, f"Renewals, its end and its credits are for {name} from then on."]
+
+
+def _of_credits(found: Move) -> list[str]:
+    along, said = found.along, []
+    if along.brought:
+        said.append(f"What is left of its credits goes along: {along.brought:,}.")
+    if along.withheld:
+        said.append(f"Beside a complimentary membership {along.withheld:,} of its credits wait until it moves on.")
+    return said
+
+
+def _first_up(name: str) -> str:
+    """An address stays as it is spelled."""
+    return f"The{name[3:]}" if name.startswith("the purchase of ") else name
 
 
 def _lines(
-    holder: Holder | None, key: str | None, rows: Sequence[ProviderMembership], credits: dict[str, Any]
+    ctx: Ctx,
+    holder: Holder | None,
+    key: str | None,
+    rows: Sequence[ProviderMembership],
+    credits: dict[str, Any],
 ) -> list[PlanLine]:
+    """What is always shown, and whatever else of what follows from memberships changes."""
     if key is None:
         return []
     after = memberships.derived(rows, holder) | credits
-    now = {name: getattr(holder, name) if holder is not None else None for name in (*SHOWN, *credits)}
-    return [PlanLine(key, name, value, after.get(name, value), "its memberships") for name, value in now.items()]
-
-
-def _credits(found: Move) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the new holder's and the former one's credits are then: what is left goes along, what was used stays."""
-    former, target = found.former, found.target
-    if not found.has_credits or former is None:
-        return {}, {}
-    left = _left(former)
-    kept = min(left, CREDITS * sum(row.is_paid for row in found.keeps))
-    along = min(left - kept, CREDITS)
-    used = former.used_credits or 0
-    # More than a period gives was given by hand, to whoever it was given to.
-    taken = {"usage_credits": used + left - along, "used_credits": used}
-    if not found.row.is_live:
-        has = (target.usage_credits or 0, target.used_credits or 0) if target is not None else (0, 0)
-        return {"usage_credits": has[0] + along, "used_credits": has[1]}, taken
-    own = min(_left(target), CREDITS * sum(row.is_live for row in found.has)) if target is not None else 0
-    both = min(own + along, max(own, allowance([*found.has, found.row])))
-    return {"usage_credits": both, "used_credits": 0}, taken
-
-
-def _left(holder: Holder) -> int:
-    return max(0, (holder.usage_credits or 0) - (holder.used_credits or 0))
+    new = users.new_profile_defaults(ctx.now)
+    now = {name: getattr(holder, name) if holder is not None else new.get(name) for name in (*LINES, *credits)}
+    lines = [PlanLine(key, name, value, after.get(name, value), "its memberships") for name, value in now.items()]
+    return [line for line in lines if line.changes or line.field in (*SHOWN, *credits)]
 
 
 def _new_profile(ctx: Ctx, key: str) -> Profile:

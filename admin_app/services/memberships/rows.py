@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -53,6 +53,12 @@ def put(ctx: Ctx, row: ProviderMembership, **values: object) -> list[Change]:
         row.version = (row.version or 0) + 1
         row.updated_at = ctx.now
     return changes
+
+
+def copied(row: ProviderMembership, **values: object) -> ProviderMembership:
+    """The membership with other values, to look at: not stored."""
+    names = [column.key for column in inspect(ProviderMembership).column_attrs]
+    return ProviderMembership(**({name: getattr(row, name) for name in names} | values))
 
 
 def held(session: Session, holder: Holder) -> list[ProviderMembership]:

@@ -260,13 +260,12 @@ def test_moved_onto_one_who_pays_it_adds_no_credits(db: Database) -> None:
     ids = {"membership_id": number, "user_id": "user_b"}
     with db.unit_of_work(SUPPORT) as ctx:
         shown = moving.plan_move(ctx, **ids)
-    assert "The account that gets it is pro already: a paid membership goes before a complimentary one." in (
-        shown.consequences
-    )
+    assert "b@example.com is pro already: a paid membership goes before a complimentary one." in shown.consequences
+    assert "Beside a complimentary membership 600 of its credits wait until it moves on." in shown.consequences
     with db.unit_of_work(SUPPORT) as ctx:
         moving.move(ctx, **ids, reason="hers", shown=shown.fingerprint)
     by_hand.nothing_broken(db)
-    assert (is_pro(db), credits(db, "user_b"), by_hand.open_extras(db)) == (False, (1000, 0), [])
+    assert (is_pro(db), credits(db, "user_b"), by_hand.open_extras(db)) == (False, (1400, 400), [])
     assert by_hand.refused_undo(db) == "The membership went to somebody else since: move it back first."
 
 

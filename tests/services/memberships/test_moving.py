@@ -1,5 +1,6 @@
 """A membership goes to another account by a plan and with a reason, and comes back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ import pytest
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
 from admin_app.services import audit, claims, purchases
-from admin_app.services.memberships import moving
-from models import ExtraPurchase, Membership, PendingProfile, ProviderMembership
+from admin_app.services.memberships import complimentary, moving
+from admin_app.services.plans import Plan
+from models import AuditEntry, ExtraPurchase, Membership, PendingProfile, Profile, ProviderMembership
 from tests.services.factories import (
     AUDITOR,
     LATER,
     NOON,
+    OPERATOR,
     SUPPORT,
     WHOP,
     add_profile,
@@ -23,6 +26,9 @@ from tests.services.factories import (
     pending_of,
     profile_of,
 )
+from tests.services.memberships.by_hand import nothing_broken
+
+DAY = timedelta(days=1)
 
 
 def the_only(db: Database) -> ProviderMembership:
@@ -90,7 +96,7 @@ def test_the_plan_says_what_the_act_does(db: Database) -> None:
         planned = {line.field: line.after for line in plan.lines if line.record == f"profile:{user_id}"}
         assert planned
         assert {name: getattr(profile, name) for name in planned} == planned
-    assert "Whoever holds it now loses pro access." in plan.consequences
+    assert "buyer@example.com loses pro access." in plan.consequences
 
 
 def test_to_an_account_that_is_pro_it_is_beside_and_on_the_list(db: Database) -> None:
@@ -158,3 +164,175 @@ def test_what_is_refused(db: Database) -> None:
         back(db)
     with pytest.raises(PlanMoved), db.unit_of_work(SUPPORT) as ctx:
         moving.move(ctx, membership_id=the_only(db).id, user_id="user_b", reason="x", shown="made up")
+
+
+def row_of(db: Database, external_id: str) -> ProviderMembership:
+    with db.read_only() as session:
+        return session.query(ProviderMembership).filter_by(external_id=external_id).one()
+
+
+def act(db: Database, target: str | None, external_id: str = "mem_a") -> Plan:
+    """To this account, or back; the history tells of just the changes that the plan showed."""
+    what: dict[str, Any] = {"membership_id": row_of(db, external_id).id}
+    plan_it, do = (moving.plan_back, moving.move_back) if target is None else (moving.plan_move, moving.move)
+    what |= {} if target is None else {"user_id": target}
+    before = sum_left(db)
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = plan_it(ctx, **what)
+    with db.unit_of_work(SUPPORT) as ctx:
+        do(ctx, **what, reason="asked", shown=plan.fingerprint)
+    with db.read_only() as session:
+        moved = session.query(AuditEntry).filter_by(event="membership.moved").order_by(AuditEntry.id.desc()).first()
+        assert moved is not None
+        made = {(one["record"], one["field"]): (one["before"], one["after"]) for one in moved.changes}
+    planned = {(one.record, one.field): (audit.plain(one.now), audit.plain(one.after)) for one in plan.lines}
+    assert {key: value for key, value in planned.items() if value[0] != value[1]} == made
+    assert sum_left(db) <= before or target is None
+    nothing_broken(db)
+    return plan
+
+
+def credits(db: Database, user_id: str) -> tuple[int, int]:
+    profile = profile_of(db, user_id)
+    assert profile is not None
+    return profile.usage_credits, profile.used_credits
+
+
+def use(db: Database, user_id: str, amount: int) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Profile, user_id).used_credits += amount
+
+
+def sum_left(db: Database) -> int:
+    with db.read_only() as session:
+        waiting = session.query(PendingProfile).filter_by(claimed=False)
+        return sum(one.usage_credits - one.used_credits for one in (*session.query(Profile), *waiting))
+
+
+@pytest.fixture
+def both(db: Database) -> Database:
+    """Two accounts that pay, with 840 and 947 credits left, and one that does not."""
+    later = {"now": NOON}
+    db.clock = lambda: later["now"]
+    db.later = later  # type: ignore[attr-defined]
+    for letter, used in (("a", 160), ("b", 53)):
+        add_profile(db, f"user_{letter}", email=f"{letter}@example.com", created_at=NOON, updated_at=NOON)
+        with db.unit_of_work(WHOP) as ctx:
+            purchases.record(
+                ctx, facts(f"{letter}@example.com", membership_id=f"mem_{letter}", whop_user_id=f"whop_{letter}")
+            )
+        use(db, f"user_{letter}", used)
+    add_profile(db, "user_c", email="c@example.com", created_at=NOON, updated_at=NOON)
+    return db
+
+
+def pass_time(db: Database, days: int) -> None:
+    db.later["now"] += days * DAY  # type: ignore[attr-defined]
+
+
+def test_moving_back_at_once_restores_both(both: Database) -> None:
+    for _ in range(2):
+        plan = act(both, "user_b")
+        assert (credits(both, "user_a"), credits(both, "user_b")) == ((160, 160), (1840, 53))
+        assert "What is left of its credits goes along: 840." in plan.consequences
+        assert plan.names == {"profile:user_a": "a@example.com", "profile:user_b": "b@example.com"}
+        act(both, None)
+        assert (credits(both, "user_a"), credits(both, "user_b")) == ((1000, 160), (1000, 53))
+        assert row_of(both, "mem_a").moved_from is None
+
+
+def test_the_move_back_takes_what_is_still_there_of_what_came(both: Database) -> None:
+    act(both, "user_b")
+    use(both, "user_b", 100)
+    act(both, None)
+    assert (credits(both, "user_a"), credits(both, "user_b")) == ((1000, 160), (1000, 153))
+    act(both, "user_b")
+    use(both, "user_b", 1000)
+    act(both, None)
+    assert (credits(both, "user_a"), credits(both, "user_b")) == ((847, 160), (1153, 1153))
+
+
+def test_what_came_goes_on_and_the_own_one_takes_its_own(both: Database) -> None:
+    act(both, "user_b")
+    act(both, "user_c", "mem_b")
+    assert (credits(both, "user_b"), credits(both, "user_c")) == ((893, 53), (947, 0))
+    act(both, "user_c")
+    assert (credits(both, "user_b"), credits(both, "user_c")) == ((53, 53), (1787, 0))
+    act(both, None)
+    act(both, None, "mem_b")
+    assert (credits(both, "user_b"), credits(both, "user_c")) == ((1840, 53), (0, 0))
+
+
+def test_from_its_next_period_on_its_credits_are_those_of_where_it_is(both: Database) -> None:
+    act(both, "user_b")
+    pass_time(both, 30)
+    with both.unit_of_work(WHOP) as ctx:
+        purchases.record(ctx, facts("a@example.com", membership_id="mem_a", occurred_at=NOON + 30 * DAY))
+    assert credits(both, "user_b") == (2000, 0)
+    use(both, "user_b", 300)
+    act(both, None)
+    assert (credits(both, "user_a"), credits(both, "user_b")) == ((860, 160), (1300, 300))
+
+
+def test_credits_that_a_complimentary_one_holds_back_come_back(both: Database) -> None:
+    with both.unit_of_work(SUPPORT) as ctx:
+        shown = complimentary.plan_give(ctx, user_id="user_c", until=None).fingerprint
+        complimentary.give(ctx, user_id="user_c", until=None, reason="for her", shown=shown)
+    use(both, "user_c", 100)
+    plan = act(both, "user_c")
+    assert (credits(both, "user_a"), credits(both, "user_c")) == ((160, 160), (1100, 100))
+    assert "Beside a complimentary membership 740 of its credits wait until it moves on." in plan.consequences
+    act(both, None)
+    assert (credits(both, "user_a"), credits(both, "user_c")) == ((1000, 160), (1000, 100))
+
+
+def test_one_that_has_ended_goes_and_comes_back_with_the_rest_of_its_period(both: Database) -> None:
+    pass_time(both, 1)
+    with both.unit_of_work(WHOP) as ctx:
+        purchases.end(ctx, facts("a@example.com", membership_id="mem_a", occurred_at=NOON + DAY))
+    plan = act(both, "user_b")
+    assert plan.consequences[0] == (
+        "It has ended: nobody gains or loses pro access. Should it be paid again, that is for b@example.com."
+    )
+    assert (credits(both, "user_a"), credits(both, "user_b")) == ((160, 160), (1840, 53))
+    act(both, None)
+    assert (credits(both, "user_a"), credits(both, "user_b")) == ((1000, 160), (1000, 53))
+
+
+def test_credits_by_hand_stay_with_whoever_got_them(both: Database) -> None:
+    with both.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Profile, "user_b").usage_credits += 2500
+    act(both, "user_b")
+    assert credits(both, "user_b") == (4340, 53)
+    act(both, None)
+    assert (credits(both, "user_a"), credits(both, "user_b")) == ((1000, 160), (3500, 53))
+
+
+def test_what_support_chose_to_count_is_planned_as_it_is_done(both: Database) -> None:
+    with both.unit_of_work(OPERATOR) as ctx:
+        row = ctx.session.query(ProviderMembership).filter_by(external_id="mem_a").one()
+        row.preferred_at = NOON
+    act(both, "user_b")
+    act(both, None)
+
+
+def test_what_nobody_holds_and_what_waits_is_said_as_it_is(db: Database) -> None:
+    pending = buy(db)
+    add_profile(db, "user_b", email="b@example.com", created_at=NOON, updated_at=NOON)
+    plan = act(db, "user_b", "mem_1")
+    assert plan.consequences[:2] == (
+        "The purchase of buyer@example.com holds nothing then.",
+        "b@example.com gains pro access.",
+    )
+    plan = act(db, None, "mem_1")
+    assert "It waits with the purchase of buyer@example.com: whoever claims that gets it." in plan.consequences
+    assert "It can be moved back." not in plan.consequences
+    with db.unit_of_work(OPERATOR) as ctx:
+        row = ctx.session.query(ProviderMembership).filter_by(external_id="mem_1").one()
+        row.pending_profile_id = None
+        pending = ctx.session.get_one(PendingProfile, pending.id)
+        pending.membership, pending.status, pending.whop_membership_id = Membership.FREE, "inactive", None
+    plan = act(db, "user_b", "mem_1")
+    assert plan.consequences[0] == "b@example.com gains pro access."
+    assert "It can be moved back." not in plan.consequences
+    assert {line.record for line in plan.lines} == {"profile:user_b"}

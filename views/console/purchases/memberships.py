@@ -12,7 +12,6 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import moving, unanswered
-from admin_app.services.memberships.extras import name_of
 from admin_app.services.plans import Plan
 from models import MembershipStatus, PaymentProvider, PendingProfile, Profile, ProviderMembership, Rhythm
 from views.console.base import ConsoleModelView, ConsoleView, command, reads
@@ -222,14 +221,14 @@ class MembershipCommandsView(ConsoleView):
             return moving.plan_move(ctx, membership_id=membership_id, user_id=user_id) if user_id else None
 
         def act(ctx: Ctx) -> str:
-            moving.move(
+            row = moving.move(
                 ctx,
                 membership_id=membership_id,
                 user_id=user_id,
                 reason=form_text("reason"),
                 shown=form_text("fingerprint"),
             )
-            return f"The membership is held by {user_id} now."
+            return f"The membership is held by {moving.held_by(ctx.session, row)} now."
 
         return self._page(
             membership_id,
@@ -245,10 +244,10 @@ class MembershipCommandsView(ConsoleView):
     @command(f"{MEMBERSHIP}/move-back")
     def move_back(self, membership_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            moving.move_back(
+            row = moving.move_back(
                 ctx, membership_id=membership_id, reason=form_text("reason"), shown=form_text("fingerprint")
             )
-            return "The membership is back where it was."
+            return f"The membership is held by {moving.held_by(ctx.session, row)} again."
 
         return self._page(
             membership_id,
@@ -263,5 +262,5 @@ class MembershipCommandsView(ConsoleView):
         row = read_session().get(ProviderMembership, membership_id)
         if row is None:
             raise NotFound(moving.GONE)
-        shown = {"done": address, "cancel": address, "subtitle": f"Membership {name_of(row)}"}
+        shown = {"done": address, "cancel": address, "subtitle": f"Membership {row.external_id or row.id}"}
         return CommandPage(view=self, **(shown | parts))  # type: ignore[arg-type]
