@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from admin_app.db import Database
 from admin_app.services.memberships import asking
@@ -170,7 +170,44 @@ def test_of_several_payments_one_is_chosen(house: House, payment: MembershipPaym
     assert way.location == f"/admin/membership-payments/?membership={payment.membership_id}&paid=yes"
 
 
-def test_an_account_of_which_nothing_can_be_given_back_says_so(client_for: ClientFor) -> None:
-    answer = client_for(Role.FINANCE).get("/admin/membership-payments/of-account/user_x")
-    assert answer.status_code == 404
-    assert "Nothing that could be given back" in answer.text
+def test_where_nothing_can_be_given_back_the_list_says_why(
+    db: Database, house: House, payment: MembershipPayment, client_for: ClientFor
+) -> None:
+    client = client_for(Role.FINANCE)
+    account = account_of(house, payment)
+    ways = {"membership": str(payment.membership_id), "account": account}
+
+    def said(kind: str) -> str:
+        way = client.get(f"/admin/membership-payments/of-{kind}/{ways[kind]}")
+        assert (way.status_code, way.location) == (302, f"/admin/membership-payments/?{kind}={ways[kind]}")
+        return str(client.get(way.location).text)
+
+    ask_for(client, payment, "30")
+    house.work()
+    ask_for(client, payment, "19")
+    for kind in ways:
+        page = said(kind)
+        assert "All that was paid went back already, or is on its way." in page
+        assert f'href="/admin/membership-payments/of-membership/{payment.membership_id}/ask"' in page
+        assert "49.00 USD" in page
+
+
+def test_one_nobody_was_asked_about_leads_to_asking(house: House, client_for: ClientFor) -> None:
+    member(house, "neverasked")
+    number = membership(house, "mem_neverasked").id
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.execute(delete(MembershipPayment).where(MembershipPayment.membership_id == number))
+        ctx.session.get_one(ProviderMembership, number).payments_asked_at = None
+    client = client_for(Role.SUPPORT)
+    way = client.get(f"/admin/membership-payments/of-membership/{number}")
+    assert way.status_code == 302
+    page = client.get(way.location).text
+    assert "the provider was not asked yet what was paid" in page
+    assert client.get(f"/admin/membership-payments/of-membership/{number}/ask").status_code == 200
+    assert f'href="/admin/membership-payments/of-membership/{number}/ask"' in page
+
+
+def test_an_account_that_is_not_there_is_not_found(client_for: ClientFor) -> None:
+    for page in ("of-account/user_x", "of-membership/987654321"):
+        answer = client_for(Role.FINANCE).get(f"/admin/membership-payments/{page}")
+        assert answer.status_code == 404
