@@ -113,7 +113,7 @@ def obstacle(payment: Paid, held: list[Refund]) -> str | None:
         return f"The payer disputes this payment, so {there} gives nothing of it back. Answer the dispute at {there}."
     if unknown is not None:
         return (
-            f"Nobody knows yet what became of refund {unknown.id} over {amount_of(unknown)}. "
+            f"Nobody knows yet what became of refund {unknown.id} of {amount_of(unknown)}. "
             f"Ask {there} about it before you give more back."
         )
     if isinstance(payment, MembershipPayment) and not payment.refundable:

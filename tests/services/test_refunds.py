@@ -128,7 +128,7 @@ def test_no_second_attempt_while_one_is_unknown(db: Database) -> None:
     payment = add_paid(db)
     refund = ask_back(db, payment, 3000)
     put(db, refund, RefundState.UNKNOWN)
-    assert f"refund {refund.id} over 30.00 EUR" in (quote_of(db, payment).refusal or "")
+    assert f"refund {refund.id} of 30.00 EUR" in (quote_of(db, payment).refusal or "")
     with pytest.raises(NotRefundable):
         ask_back(db, payment, 3000)
 
