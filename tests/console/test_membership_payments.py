@@ -132,13 +132,25 @@ def test_what_went_back_at_whop_a_moment_ago_is_seen_and_moves_the_plan(
     assert [refund.origin for refund in refunds(db)] == ["provider"]
 
 
-def test_a_large_one_waits_for_somebody_else(db: Database, payment: MembershipPayment, client_for: ClientFor) -> None:
+def test_a_large_one_waits_for_somebody_else(
+    db: Database, house: House, payment: MembershipPayment, client_for: ClientFor
+) -> None:
     finance = client_for(Role.FINANCE)
     assert "waits for a second person" in finance.get(ask_for(finance, payment, "49").location).text
     (refund,) = refunds(db)
     page = f"/admin/refunds/{refund.id}/approve"
     assert "You asked for this refund yourself" in finance.get(page).text
-    assert "It is sent to Whop at once." in client_for(Role.ADMIN).get(page).text
+    other, account = client_for(Role.ADMIN).get(page).text, account_of(house, payment)
+    for said in (
+        "It is sent to Whop at once.",
+        "Whop brings the membership in line with the refund",
+        "Credits that were granted for it stay.",
+        f"which account {account} holds",
+        f'href="/admin/memberships/{payment.membership_id}"',
+        f'href="/admin/profiles/{account}"',
+        f'href="/admin/membership-payments/{payment.id}"',
+    ):
+        assert said in other, said
 
 
 def test_a_second_click_and_a_plan_that_moved_ask_for_nothing(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import refund_sources, refunds
+from admin_app.services import refund_people, refund_sources, refunds
 from admin_app.services.amounts import money_text
 from admin_app.services.plans import Plan, fingerprint, require_same
 from admin_app.services.refunds import Quote
@@ -50,13 +50,18 @@ def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int)
         lines=refunds.lines(quoted, amount, source="what you typed"),
         consequences=(
             refunds.goes_or_waits(quoted, amount, approval_above),
+            refund_people.of(ctx.session, payment).sentence,
             *refunds.effects(quoted, amount),
-            ACCESS[payment.provider],
-            "Credits that were granted for it stay.",
+            *of_access(payment),
         ),
         fingerprint=fingerprint(payment, amount),
         refusal=refunds.refusal_of(quoted, amount),
     )
+
+
+def of_access(payment: MembershipPayment) -> tuple[str, ...]:
+    """What a refund of it does to access and credits."""
+    return ACCESS[payment.provider], "Credits that were granted for it stay."
 
 
 def request(
