@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy import delete, select
 
 from admin_app.db import Database
+from admin_app.services import audit
 from admin_app.services.memberships import asking
 from admin_app.simulator import control
 from models import MembershipPayment, ProviderMembership, Refund, RefundState, Role
@@ -223,3 +224,24 @@ def test_an_account_that_is_not_there_is_not_found(client_for: ClientFor) -> Non
     for page in ("of-account/user_x", "of-membership/987654321"):
         answer = client_for(Role.FINANCE).get(f"/admin/membership-payments/{page}")
         assert answer.status_code == 404
+
+
+def test_the_history_of_a_membership_is_on_its_page_whatever_the_audit_calls_it(
+    house: House, payment: MembershipPayment, client_for: ClientFor
+) -> None:
+    client = client_for(Role.FINANCE)
+    page = f"/admin/memberships/{payment.membership_id}"
+    ask = f"/admin/membership-payments/of-membership/{payment.membership_id}/ask"
+    assert client.post(ask, data=form_on(client, ask)).status_code == 303
+    ask_for(client, payment, "30", note="Was ill")
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        by_number = [f"membership:{payment.membership_id}"]
+        audit.record(ctx, "membership.ended_by_hand", records=by_number, facts={"user_id": "user_by_number"})
+    shown = client.get(page).text
+    for said in (
+        "had the provider asked what was paid",
+        "Was ill",
+        "asked for a refund of 30.00 USD",
+        "user_by_number",
+    ):
+        assert said in shown, said

@@ -1,6 +1,6 @@
 """Every purchase that came before its account, waiting or claimed."""
 
-from sqlalchemy import Text, literal_column
+from sqlalchemy import Text, case, func, literal_column
 
 from admin_app.policies.permissions import Permission
 from admin_app.services.purchase_numbers import WAITS, waited
@@ -14,6 +14,12 @@ from views.console.searching import Search, part_of
 
 CLAIMED = Column("Claimed", PendingProfile.claimed, "yes_no")
 STATUS = Column("Status", PendingProfile.status, "badge")
+# What is over has no dates to come, whatever is stored.
+LIVES = PendingProfile.status.is_distinct_from(MembershipStatus.INACTIVE)
+CYCLE_ENDS = case((LIVES | (PendingProfile.billing_cycle_end <= func.now()), PendingProfile.billing_cycle_end)).label(
+    "cycle_ends"
+)
+NEXT_RENEWAL = case((LIVES, PendingProfile.next_credit_renewal)).label("next_renewal")
 # Written as the index has it, constants included, or the index is not used.
 WHOP_IDS = literal_column(
     "lower((coalesce(pending_profiles.whop_user_id, '') || ' ') || coalesce(pending_profiles.whop_membership_id, ''))",
@@ -92,7 +98,7 @@ class PendingProfilesView(ConsoleModelView):
                     STATUS,
                     Column("Plan", PendingProfile.plan_duration),
                     Column("Billing cycle starts", PendingProfile.billing_cycle_start, "time"),
-                    Column("Billing cycle ends", PendingProfile.billing_cycle_end, "time"),
+                    Column("Billing cycle ends", CYCLE_ENDS, "time"),
                     Column("Cancels at period end", PendingProfile.cancel_at_period_end, "yes_no"),
                 ),
             ),
@@ -101,7 +107,7 @@ class PendingProfilesView(ConsoleModelView):
                 (
                     Column("Credits", PendingProfile.usage_credits, "number"),
                     Column("Credits used", PendingProfile.used_credits, "number"),
-                    Column("Next renewal", PendingProfile.next_credit_renewal, "time"),
+                    Column("Next renewal", NEXT_RENEWAL, "time"),
                 ),
             ),
             Group(
