@@ -5,12 +5,14 @@ from sqlalchemy import select
 from admin_app.context import Ctx, Staff
 from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, refund_sources, refund_states, refunds
+from admin_app.services import audit, refund_people, refund_sources, refund_states, refunds
+from admin_app.services.memberships import refunding
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
 from admin_app.services.refund_sources import Paid
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.refunds import Quote
+from models.memberships import MembershipPayment
 from models.money import RESERVING, Approval, Refund, RefundState
 
 OWN = "You asked for this refund yourself, so somebody else decides about it."
@@ -27,19 +29,34 @@ def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
     quoted = refunds.quote_of(ctx.session, payment)
     about = refund_sources.paid_for(payment)
     asked = f"{refund.requested_by} asked for it: {refund.reason.value.replace('_', ' ')}."
-    follows = _when_approved(quoted, refund) if approve else _when_declined(quoted, refund)
+    means = _meaning(payment, quoted)
+    follows = _when_approved(quoted, refund, means) if approve else _when_declined(quoted, refund)
     return Plan(
         title=f"{amount_of(refund)} of {about['what']} {about['number']}",
         outcome="sent" if approve else "declined",
         lines=follows[1],
-        consequences=(asked, *([f"“{refund.note}”"] if refund.note else []), *follows[0]),
+        consequences=(
+            refund_people.of(ctx.session, payment).sentence,
+            asked,
+            *([f"“{refund.note}”"] if refund.note else []),
+            *follows[0],
+        ),
         fingerprint=fingerprint(payment, refund),
         refusal=_refusal(ctx, refund, _approval(ctx, refund)),
     )
 
 
-def _when_approved(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
-    said = (f"It is sent to {quoted.provider} at once.", *refunds.effects(quoted, refund.amount))
+def _meaning(payment: Paid, quoted: Quote) -> tuple[str, ...]:
+    """What it does besides, as the one who asked was told; the quote has this refund's money kept aside already."""
+    if isinstance(payment, MembershipPayment):
+        return refunding.of_access(payment)
+    return refunds.of_appointment(is_all=quoted.refundable == 0)
+
+
+def _when_approved(
+    quoted: Quote, refund: Refund, means: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
+    said = (f"It is sent to {quoted.provider} at once.", *refunds.effects(quoted, refund.amount), *means)
     state = PlanLine(refund_key(refund.id), "state", refund.state, RefundState.REQUESTED, "your approval")
     return said, (state, *refunds.lines(quoted, refund.amount, source="the request", counted=True))
 

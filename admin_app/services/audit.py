@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, bindparam, event, func, select
+from sqlalchemy import ColumnElement, Integer, Row, Select, bindparam, event, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 from sqlalchemy.sql import cast
@@ -206,20 +206,22 @@ def about(record_key: str) -> ColumnElement[bool]:
     return AuditEntry.records.contains(cast([record_key], ARRAY(TEXT)))
 
 
-# Shown on every record's page, so it is built once.
-_HISTORY = (
-    select(AuditEntry)
-    .where(AuditEntry.records.contains(bindparam("records", type_=ARRAY(TEXT))))
-    .order_by(AuditEntry.id.desc())
-    .limit(bindparam("limit", type_=Integer))
-)
+def _newest(condition: ColumnElement[bool]) -> Select[AuditEntry]:
+    return select(AuditEntry).where(condition).order_by(AuditEntry.id.desc()).limit(bindparam("limit", type_=Integer))
 
 
-def history(session: Session, record_key: str, *, limit: int = 50) -> list[HistoryItem]:
-    """The newest entries about a record, newest first."""
+# Shown on every record's page, so they are built once: of one name, and of one of several.
+_NAMES = bindparam("records", type_=ARRAY(TEXT))
+_HISTORY = _newest(AuditEntry.records.contains(_NAMES))
+_HISTORY_OF_SEVERAL = _newest(AuditEntry.records.overlap(_NAMES))
+
+
+def history(session: Session, *record_keys: str, limit: int = 50) -> list[HistoryItem]:
+    """The newest entries about a record, newest first; `record_keys` are the names that it goes by."""
     write(session)
+    statement = _HISTORY if len(record_keys) == 1 else _HISTORY_OF_SEVERAL
     # By the connection: plain rows are read here, and every record's page waits for them.
-    rows = session.connection().execute(_HISTORY, {"records": [record_key], "limit": limit})
+    rows = session.connection().execute(statement, {"records": list(record_keys), "limit": limit})
     return [as_history(row) for row in rows]
 
 

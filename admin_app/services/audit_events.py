@@ -27,7 +27,7 @@ EVENTS: dict[str, EventKind] = {
     # purchases
     "purchase.received": EventKind("{actor} brought in the purchase of {email}"),
     "purchase.updated": EventKind("{actor} updated the purchase of {email}"),
-    "purchase.credited": EventKind("{actor} put a purchase on profile {user_id}"),
+    "purchase.credited": EventKind("{actor} updated the membership of {user_id}"),
     "purchase.ignored": EventKind("{actor} noted news of the membership {membership_id}, which makes nobody pro"),
     "purchase.ended": EventKind("{actor} ended the membership {membership_id}"),
     "purchase.cancellation": EventKind("{actor} set the cancellation of membership {membership_id}"),
@@ -61,7 +61,7 @@ EVENTS: dict[str, EventKind] = {
     "membership.payments_asked": EventKind("{actor} had the provider asked what was paid for membership {membership}"),
     # profiles
     "profile.credits_added": EventKind("{actor} added {credits} credits for {user_id}"),
-    "profile.credits_taken": EventKind("{actor} took {credits} credits of {user_id}"),
+    "profile.credits_taken": EventKind("{actor} took {credits} credits from {user_id}"),
     "profile.credits_renewed_early": EventKind(
         "{actor} renewed the credits of {user_id} early", frozenset({"credits", "due_at"})
     ),

@@ -147,7 +147,7 @@ def _checked(ctx: Ctx, status: str, until: datetime | None) -> tuple[BillingStat
     if until is None:
         problems["until"] = "Say until when: an override has an end."
     elif until <= ctx.now:
-        problems["until"] = "The end must lie ahead."
+        problems["until"] = "The end must be in the future."
     if problems or until is None:
         raise InvalidInput(fields=problems)
     return BillingStatus(status), until

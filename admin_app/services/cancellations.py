@@ -124,9 +124,8 @@ def _money(appointment: Appointment, quoted: Quote | None, amount: int, approval
     if not amount:
         return (f"No money goes back: the {money_text(quoted.refundable, quoted.currency)} that are left stay here.",)
     waits = quoted.waits(amount, approval_above)
-    limit = money_text(approval_above, quoted.currency)
-    first = f"Above {limit} a second person decides about the refund." if waits else "Stripe is asked for the refund."
-    return (first, *refunds.effects(quoted, amount))
+    seconded = refunds.why_seconded(quoted, amount, approval_above, " about the refund")
+    return (seconded if waits else "Stripe is asked for the refund.", *refunds.effects(quoted, amount))
 
 
 def _refund_refusal(ctx: Ctx, quoted: Quote | None, amount: int) -> str | None:

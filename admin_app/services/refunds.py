@@ -113,7 +113,7 @@ def obstacle(payment: Paid, held: list[Refund]) -> str | None:
         return f"The payer disputes this payment, so {there} gives nothing of it back. Answer the dispute at {there}."
     if unknown is not None:
         return (
-            f"Nobody knows yet what became of refund {unknown.id} over {amount_of(unknown)}. "
+            f"Nobody knows yet what became of refund {unknown.id} of {amount_of(unknown)}. "
             f"Ask {there} about it before you give more back."
         )
     if isinstance(payment, MembershipPayment) and not payment.refundable:
@@ -179,18 +179,33 @@ def request_by_backdesk(ctx: Ctx, payment: Payment, amount: int, reason: RefundR
 def consequences(quoted: Quote, amount: int, approval_above: int) -> tuple[str, ...]:
     """What asking for this much leads to, in sentences."""
     first = goes_or_waits(quoted, amount, approval_above)
-    rest = (
-        ("This is all that is left: the payment is then refunded as a whole.",) if amount == quoted.refundable else ()
-    )
-    return (first, *effects(quoted, amount), *rest, "The appointment stays as it is.")
+    return (first, *effects(quoted, amount), *of_appointment(is_all=amount == quoted.refundable))
+
+
+def of_appointment(*, is_all: bool) -> tuple[str, ...]:
+    """What a refund means for the payment of an appointment, and for the appointment."""
+    rest = ("This is all that is left: the payment is then refunded as a whole.",) if is_all else ()
+    return (*rest, "The appointment stays as it is.")
 
 
 def goes_or_waits(quoted: Quote, amount: int, approval_above: int) -> str:
     """Whether this much is sent at once or waits for a second person, in a sentence."""
     if not quoted.waits(amount, approval_above):
         return f"{quoted.provider} is told at once."
+    return f"{why_seconded(quoted, amount, approval_above)} No money moves before they approve it."
+
+
+def why_seconded(quoted: Quote, amount: int, approval_above: int, about: str = "") -> str:
+    """Why a second person decides: the amount itself is above the limit, or what it makes with others."""
     limit = money_text(approval_above, quoted.currency)
-    return f"Above {limit} a second person decides. No money moves before they approve it."
+    if amount > approval_above:
+        return f"Above {limit} a second person decides{about}."
+    before = money_text(quoted.unseconded, quoted.currency)
+    made = money_text(quoted.unseconded + amount, quoted.currency)
+    return (
+        f"With the {before} already given back or on its way this is {made}, above {limit}: "
+        f"a second person decides{about}."
+    )
 
 
 def effects(quoted: Quote, amount: int) -> tuple[str, ...]:

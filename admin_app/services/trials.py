@@ -170,7 +170,7 @@ def _ahead(ctx: Ctx, until: datetime | None) -> datetime:
     if until is None:
         raise InvalidInput(fields={"until": "Say until when: a trial has an end."})
     if until <= ctx.now:
-        raise InvalidInput(fields={"until": "The end must lie ahead."})
+        raise InvalidInput(fields={"until": "The end must be in the future."})
     return until
 
 

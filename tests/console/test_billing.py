@@ -86,7 +86,7 @@ def test_a_past_due_client_is_understood_and_overridden(db: Database, client_id:
         ({"status": "gold", "until": UNTIL}, "Choose the status"),
         ({"status": "active", "until": ""}, "Say until when"),
         ({"status": "active", "until": "soon"}, "Write day and time like"),
-        ({"status": "active", "until": "2026-11-24T13:00"}, "must lie ahead"),
+        ({"status": "active", "until": "2026-11-24T13:00"}, "must be in the future"),
         ({"status": "active", "until": "2027-03-28T02:30"}, "skip this time"),
         ({"status": "active", "until": "2027-10-31T02:30"}, "show this time twice"),
     ],

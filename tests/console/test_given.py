@@ -1,13 +1,15 @@
 """What staff give and take by hand, on its pages: the plan first, with a reason, by whoever may, and undone."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from admin_app.db import Database
-from models import Adjustment, Membership, ProviderMembership, Role
+from models import Adjustment, Membership, MembershipStatus, Profile, ProviderMembership, Role
 from tests.console.test_purchases import hidden, post
-from tests.services.factories import add_profile, profile_of
+from tests.services.factories import OPERATOR, add_profile, buy, profile_of
 
 
 @pytest.fixture
@@ -43,14 +45,31 @@ def test_given_changed_ended_and_undone(db: Database, client_for: Any, account: 
     with db.read_only() as session:
         number = session.query(ProviderMembership.id).scalar()
     page = f"/admin/memberships/{number}"
-    assert f"{page}/change-end" in client.get(page).text
+    shown = client.get(page).text
+    assert f"{page}/change-end" in shown
+    assert f"<h1>Complimentary membership {number}</h1>" in shown
+    assert re.search(r"Until</dt>\s*<dd[^>]*><time[^>]*>01 Jan 2036", shown)
+    assert re.search(rf"Given by</dt>\s*<dd[^>]*>{role.value}@", shown)
+    assert "At the provider" not in shown
+    listed = client.get("/admin/memberships/").text
+    assert re.search(r"<td[^>]*>complimentary</td>", listed)
+    assert "01 Jan 2036" in listed
     assert (
         post(client, f"{page}/change-end?runs=ever&zone=UTC", runs="ever", zone="UTC", reason="longer").status_code
         == 303
     )
     assert post(client, f"{page}/end", reason="abuse").status_code == 303
     assert seen(db)[0] is Membership.FREE
-    assert f"{page}/end" not in client.get(page).text
+    over = client.get(page).text
+    assert f"{page}/end" not in over
+    assert re.search(r"Next credits</dt>\s*<dd[^>]*>–", re.sub(r"<span[^>]*>|</span>", "", over))
+    for done, reason in (
+        ("gave user_a a complimentary membership", "a prize"),
+        ("changed the end of the complimentary membership of user_a", "longer"),
+        ("ended the complimentary membership of user_a", "abuse"),
+    ):
+        assert done in over
+        assert reason in over
     assert post(client, f"/admin/adjustments/{newest(db)}/undo", reason="no abuse").status_code == 303
     assert seen(db)[0] is Membership.PRO
     assert f"/admin/adjustments/{newest(db)}/undo" not in client.get(f"/admin/adjustments/{newest(db)}").text
@@ -73,6 +92,8 @@ def test_credits_are_added_taken_and_the_second_tab_is_refused(db: Database, cli
     assert seen(db) == (Membership.FREE, 300, 0)
     listed = support.get("/admin/adjustments/?account=user_a").text
     assert "credits taken" in listed
+    assert "Credits changed" in listed
+    assert f"<h1>Adjustment {newest(db)}</h1>" in support.get(f"/admin/adjustments/{newest(db)}").text
     assert "Reason" in support.get(f"/admin/adjustments/{newest(db)}").text
 
 
@@ -90,7 +111,7 @@ def test_what_was_not_said_is_asked_for_at_its_field(client_for: Any, account: s
     for query, said in {
         "runs=": "Choose how long it runs.",
         "runs=until&until=": "Write day and time like 2026-11-30T09:00.",
-        "runs=until&until=2001-01-01T00:00": "The end must lie ahead.",
+        "runs=until&until=2001-01-01T00:00": "The end must be in the future.",
         "runs=ever&until=2036-01-01T00:00": "Leave this empty where it runs for ever.",
     }.items():
         shown = support.get(f"{account}/give?{query}")
@@ -108,3 +129,38 @@ def test_a_legacy_row_and_a_sold_membership_have_no_such_command(db: Database, c
         number = session.query(ProviderMembership.id).filter_by(external_id="mem_b").scalar()
     assert "change-end" not in support.get(f"/admin/memberships/{number}").text
     assert support.get(f"/admin/memberships/{number}/end").status_code == 404
+
+
+def test_a_deleted_account_offers_nothing_that_would_be_refused_and_leads_to_what_waits(
+    db: Database, client_for: Any
+) -> None:
+    support = client_for(Role.SUPPORT)
+    paid = {"membership": "pro", "status": "active", "payment_provider": "whop", "whop_membership_id": "mem_gone"}
+    add_profile(db, "user_gone", email="gone@example.com", **paid)
+    before = support.get("/admin/profiles/user_gone").text
+    commands = ("Give a membership", "Adjust credits", "Refund a membership payment", "Cancel now")
+    assert [word in before for word in commands] == [True] * 4
+    assert "Waits under its last address" not in before
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Profile, "user_gone").account_deleted_at = ctx.now
+    waits = buy(db, "gone@example.com", membership_id="mem_other")
+    after = support.get("/admin/profiles/user_gone").text
+    assert [word in after for word in commands] == [False] * 4
+    assert f'href="/admin/purchases/{waits.id}"' in after
+
+
+def test_what_is_over_shows_no_dates_to_come(db: Database, client_for: Any) -> None:
+    support = client_for(Role.SUPPORT)
+    ahead = datetime(2036, 1, 1, 9, tzinfo=UTC)
+    held = {"membership": "pro", "whop_membership_id": "mem_over", "payment_provider": "whop", "status": "inactive"}
+    add_profile(db, "user_over", email="over@example.com", billing_cycle_end=ahead, next_credit_renewal=ahead, **held)
+    with db.unit_of_work(OPERATOR) as ctx:
+        row = ctx.session.query(ProviderMembership).filter_by(external_id="mem_over").one()
+        row.status, row.cancel_at_period_end = MembershipStatus.INACTIVE, True
+        row.period_end = row.next_credits_at = ahead
+        number = row.id
+    for page in (f"memberships/{number}", "memberships/?account=user_over", "profiles/user_over"):
+        assert "2036" not in support.get(f"/admin/{page}").text, page
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(ProviderMembership, number).status = MembershipStatus.ACTIVE
+    assert "2036" in support.get("/admin/memberships/?account=user_over").text

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from admin_app.db import Database
+from admin_app.services import audit
 from admin_app.services.memberships import asking
 from admin_app.simulator import control
 from models import MembershipPayment, ProviderMembership, Refund, RefundState, Role
@@ -132,13 +133,25 @@ def test_what_went_back_at_whop_a_moment_ago_is_seen_and_moves_the_plan(
     assert [refund.origin for refund in refunds(db)] == ["provider"]
 
 
-def test_a_large_one_waits_for_somebody_else(db: Database, payment: MembershipPayment, client_for: ClientFor) -> None:
+def test_a_large_one_waits_for_somebody_else(
+    db: Database, house: House, payment: MembershipPayment, client_for: ClientFor
+) -> None:
     finance = client_for(Role.FINANCE)
     assert "waits for a second person" in finance.get(ask_for(finance, payment, "49").location).text
     (refund,) = refunds(db)
     page = f"/admin/refunds/{refund.id}/approve"
     assert "You asked for this refund yourself" in finance.get(page).text
-    assert "It is sent to Whop at once." in client_for(Role.ADMIN).get(page).text
+    other, account = client_for(Role.ADMIN).get(page).text, account_of(house, payment)
+    for said in (
+        "It is sent to Whop at once.",
+        "Whop brings the membership in line with the refund",
+        "Credits that were granted for it stay.",
+        f"which account {account} holds",
+        f'href="/admin/memberships/{payment.membership_id}"',
+        f'href="/admin/profiles/{account}"',
+        f'href="/admin/membership-payments/{payment.id}"',
+    ):
+        assert said in other, said
 
 
 def test_a_second_click_and_a_plan_that_moved_ask_for_nothing(
@@ -170,7 +183,65 @@ def test_of_several_payments_one_is_chosen(house: House, payment: MembershipPaym
     assert way.location == f"/admin/membership-payments/?membership={payment.membership_id}&paid=yes"
 
 
-def test_an_account_of_which_nothing_can_be_given_back_says_so(client_for: ClientFor) -> None:
-    answer = client_for(Role.FINANCE).get("/admin/membership-payments/of-account/user_x")
-    assert answer.status_code == 404
-    assert "Nothing that could be given back" in answer.text
+def test_where_nothing_can_be_given_back_the_list_says_why(
+    db: Database, house: House, payment: MembershipPayment, client_for: ClientFor
+) -> None:
+    client = client_for(Role.FINANCE)
+    account = account_of(house, payment)
+    ways = {"membership": str(payment.membership_id), "account": account}
+
+    def said(kind: str) -> str:
+        way = client.get(f"/admin/membership-payments/of-{kind}/{ways[kind]}")
+        assert (way.status_code, way.location) == (302, f"/admin/membership-payments/?{kind}={ways[kind]}")
+        return str(client.get(way.location).text)
+
+    ask_for(client, payment, "30")
+    house.work()
+    ask_for(client, payment, "19")
+    for kind in ways:
+        page = said(kind)
+        assert "All that was paid went back already, or is on its way." in page
+        assert f'href="/admin/membership-payments/of-membership/{payment.membership_id}/ask"' in page
+        assert "49.00 USD" in page
+
+
+def test_one_nobody_was_asked_about_leads_to_asking(house: House, client_for: ClientFor) -> None:
+    member(house, "neverasked")
+    number = membership(house, "mem_neverasked").id
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.execute(delete(MembershipPayment).where(MembershipPayment.membership_id == number))
+        ctx.session.get_one(ProviderMembership, number).payments_asked_at = None
+    client = client_for(Role.SUPPORT)
+    way = client.get(f"/admin/membership-payments/of-membership/{number}")
+    assert way.status_code == 302
+    page = client.get(way.location).text
+    assert "the provider was not asked yet what was paid" in page
+    assert client.get(f"/admin/membership-payments/of-membership/{number}/ask").status_code == 200
+    assert f'href="/admin/membership-payments/of-membership/{number}/ask"' in page
+
+
+def test_an_account_that_is_not_there_is_not_found(client_for: ClientFor) -> None:
+    for page in ("of-account/user_x", "of-membership/987654321"):
+        answer = client_for(Role.FINANCE).get(f"/admin/membership-payments/{page}")
+        assert answer.status_code == 404
+
+
+def test_the_history_of_a_membership_is_on_its_page_whatever_the_audit_calls_it(
+    house: House, payment: MembershipPayment, client_for: ClientFor
+) -> None:
+    client = client_for(Role.FINANCE)
+    page = f"/admin/memberships/{payment.membership_id}"
+    ask = f"/admin/membership-payments/of-membership/{payment.membership_id}/ask"
+    assert client.post(ask, data=form_on(client, ask)).status_code == 303
+    ask_for(client, payment, "30", note="Was ill")
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        by_number = [f"membership:{payment.membership_id}"]
+        audit.record(ctx, "membership.ended_by_hand", records=by_number, facts={"user_id": "user_by_number"})
+    shown = client.get(page).text
+    for said in (
+        "had the provider asked what was paid",
+        "Was ill",
+        "asked for a refund of 30.00 USD",
+        "user_by_number",
+    ):
+        assert said in shown, said

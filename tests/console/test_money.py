@@ -141,6 +141,10 @@ def test_a_large_refund_takes_two(db: Database, payment: Payment, client_for: Cl
     # the one who asked sees why the button is not there, and is refused when the form is sent all the same
     own = finance.get(f"{page}/approve").text
     assert "You asked for this refund yourself" in own
+    other = admin.get(f"{page}/approve").text
+    assert f'href="/admin/bookings/{payment.booking_id}"' in other
+    assert f'href="/admin/payments/{payment.id}"' in other
+    assert "The appointment stays as it is." in other
     assert 'name="fingerprint"' not in own
     seen = form_on(admin, f"{page}/approve")
     forged = finance.post(f"{page}/approve", data={"csrf_token": _token(finance), "reason": "x"} | _print(seen))

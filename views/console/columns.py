@@ -74,7 +74,7 @@ AUDITED = {
     "subscription": ("subscriptions", "Subscription"),
     "user": ("users", "User"),
     "webhook_event": ("webhook-events", "Event"),
-    "whop_membership": ("", "Whop membership"),
+    "whop_membership": ("", "Provider membership"),
 }
 
 

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import audit
+from admin_app.services.audit import HistoryItem
 from views.console.columns import Column, Slots, lay_out
 from views.console.keyset import joined
 from views.console.list_specs import Header, ListSpec
@@ -27,10 +28,11 @@ HISTORY_ROWS = 20
 
 @dataclass(frozen=True)
 class Group:
-    """Facts that belong together."""
+    """Facts that belong together; `when` says, from the values of the record, whether they say anything of it."""
 
     title: str
     columns: tuple[Column, ...]
+    when: Callable[[Mapping[str, Any]], bool] = lambda values: True
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class RecordSpec:
     badge: Column | None = None
     related: tuple[Related, ...] = ()
     audited_as: str | None = None
+    # Other names under which the audit knows it, from the values of the record.
+    also_audited_as: Callable[[Mapping[str, Any]], Sequence[str]] = lambda values: ()
     commands: tuple[Command, ...] = ()
     # What somebody has to know before anything else, from the values of the record; most records have nothing.
     attention: Callable[[Mapping[str, Any]], str | None] = lambda values: None
@@ -108,14 +112,20 @@ def show_record(session: Session, view: "ConsoleModelView", record_id: str, view
         "record_title": title.text if title.shape != "nothing" else f"{listing.one.capitalize()} {record_id}",
         "subtitle": spec.subtitle or _name_of(listing, record_id, title.text),
         "record_badge": badge,
-        "groups": groups,
+        "groups": [(group, items) for group, items in groups if group.when(values)],
         "related": _related(session, view, dict(zip(spec.related, related, strict=True)), viewer),
         "commands": _commands(spec, key, values, viewer),
         "attention": spec.attention(values),
         "values": values,
-        "history": audit.history(session, f"{spec.audited_as}:{key}", limit=HISTORY_ROWS) if spec.audited_as else None,
+        "history": _history(session, spec, key, values),
         "zone": viewer.zone.key,
     }
+
+
+def _history(session: Session, spec: RecordSpec, key: Any, values: Mapping[str, Any]) -> list[HistoryItem] | None:
+    if spec.audited_as is None:
+        return None
+    return audit.history(session, f"{spec.audited_as}:{key}", *spec.also_audited_as(values), limit=HISTORY_ROWS)
 
 
 def _name_of(listing: ListSpec, record_id: str, title: str) -> str:

@@ -208,7 +208,7 @@ def _to_end(ctx: Ctx, account: Account, row: ProviderMembership) -> Step:
 
 def _check_ahead(ctx: Ctx, until: datetime | None) -> None:
     if until is not None and until <= ctx.now:
-        raise InvalidInput(fields={"until": "The end must lie ahead."})
+        raise InvalidInput(fields={"until": "The end must be in the future."})
 
 
 def _span(until: datetime | None) -> str:

@@ -99,7 +99,7 @@ def _to_take(account: Account, number: int) -> Step:
         raise InvalidInput(fields={"amount": said})
     return Step(
         account,
-        f"Take {number:,} credits of {_named(account)}",
+        f"Take {number:,} credits from {_named(account)}",
         wish=(Way.TAKE.value, number),
         credits={"usage_credits": account.usage - number, "used_credits": account.used},
         consequences=(f"{account.left:,} are left now.", "The next renewal gives all of a period’s credits again."),

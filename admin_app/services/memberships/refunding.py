@@ -10,15 +10,18 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import refund_sources, refunds
+from admin_app.services import refund_people, refund_sources, refunds
 from admin_app.services.amounts import money_text
 from admin_app.services.plans import Plan, fingerprint, require_same
 from admin_app.services.refunds import Quote
 from models.memberships import MembershipPayment, ProviderMembership
 from models.money import Refund
-from models.people import PaymentProvider
+from models.people import PaymentProvider, Profile
 
-NOTHING_PAID = "Nothing that could be given back was paid for this membership, as far as is known here."
+NOBODY_SOLD = "No provider sold what is held here, so nothing was paid that could be given back."
+NOT_ASKED = "Nothing is known here of a payment: the provider was not asked yet what was paid."
+NO_PAYMENT = "The provider was asked and told of nothing that was paid, so there is nothing to give back."
+NOT_GIVEN_BACK = "The provider says that nothing more of what was paid can be given back there."
 ACCESS = {
     PaymentProvider.WHOP: (
         "Whop brings the membership in line with the refund and writes to the buyer: access may end at once. What Whop "
@@ -47,13 +50,18 @@ def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int)
         lines=refunds.lines(quoted, amount, source="what you typed"),
         consequences=(
             refunds.goes_or_waits(quoted, amount, approval_above),
+            refund_people.of(ctx.session, payment).sentence,
             *refunds.effects(quoted, amount),
-            ACCESS[payment.provider],
-            "Credits that were granted for it stay.",
+            *of_access(payment),
         ),
         fingerprint=fingerprint(payment, amount),
         refusal=refunds.refusal_of(quoted, amount),
     )
+
+
+def of_access(payment: MembershipPayment) -> tuple[str, ...]:
+    """What a refund of it does to access and credits."""
+    return ACCESS[payment.provider], "Credits that were granted for it stay."
 
 
 def request(
@@ -84,6 +92,28 @@ def to_give_back(session: Session, *, membership_id: int | None = None, user_id:
     )
     newest_first = found.order_by(MembershipPayment.paid_at.desc().nulls_last(), MembershipPayment.id.desc())
     return list(session.scalars(newest_first))
+
+
+def why_nothing(
+    session: Session, *, membership_id: int | None = None, user_id: str | None = None
+) -> tuple[str, list[int]]:
+    """Why nothing of it can be given back, in a sentence, and the memberships whose provider can be asked again."""
+    if membership_id is not None and session.get(ProviderMembership, membership_id) is None:
+        raise NotFound("This membership is not here any more.")
+    if user_id is not None and session.get(Profile, user_id) is None:
+        raise NotFound("There is no such account.")
+    of = ProviderMembership.id == membership_id if user_id is None else ProviderMembership.profile_user_id == user_id
+    sold = select(ProviderMembership).where(of, ProviderMembership.external_id.is_not(None))
+    rows = session.scalars(sold.order_by(ProviderMembership.id)).all()
+    asked = [row.id for row in rows]
+    if not rows:
+        return NOBODY_SOLD, []
+    captured = MembershipPayment.captured_amount > 0
+    paid = session.scalars(select(MembershipPayment).where(MembershipPayment.membership_id.in_(asked), captured)).all()
+    if not paid:
+        return NO_PAYMENT if all(row.payments_asked_at for row in rows) else NOT_ASKED, asked
+    gone = all(max(one.reserved_amount, one.refunded_amount) >= one.captured_amount for one in paid)
+    return refunds.NOTHING_LEFT if gone else NOT_GIVEN_BACK, asked
 
 
 def _found(session: Session, payment_id: int) -> MembershipPayment:

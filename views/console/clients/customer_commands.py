@@ -45,7 +45,7 @@ class CustomerCommandsView(ConsoleView):
                 reason=form_text("reason"),
                 shown=form_text("fingerprint"),
             )
-            return "It is noted, and Stripe is being asked. Reload this page in a moment."
+            return "It is noted, and Stripe is being asked. Its answer is shown here in a moment."
 
         address = record_address("client-customers", key)
         return CommandPage(

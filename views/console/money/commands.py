@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import approvals, payments, refund_sending, refunds
+from admin_app.services import approvals, payments, refund_people, refund_sending, refund_sources, refunds
 from admin_app.services.refund_states import amount_of
 from models import Payment, PaymentState, Refund
 from views.console.base import KEY, ConsoleView, command, page
-from views.console.columns import record_address
+from views.console.columns import Cell, audited, record_address
 from views.console.money.refund_form import refund_page
 from views.console.plan_pages import CommandPage, form_text
 from views.reading import read_session
@@ -71,7 +71,7 @@ class RefundCommandsView(ConsoleView):
             made = approvals.approve(ctx, refund_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return f"The refund of {amount_of(made)} is approved and on its way."
 
-        return self._page(
+        return self._deciding(
             key,
             plan=lambda ctx: approvals.plan_decision(ctx, refund_id=key),
             act=act,
@@ -85,7 +85,7 @@ class RefundCommandsView(ConsoleView):
             made = approvals.decline(ctx, refund_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
             return f"The refund of {amount_of(made)} is declined. Nothing was sent."
 
-        return self._page(
+        return self._deciding(
             key,
             plan=lambda ctx: approvals.plan_decision(ctx, refund_id=key, approve=False),
             act=act,
@@ -116,6 +116,20 @@ class RefundCommandsView(ConsoleView):
         address = record_address("refunds", key)
         subtitle = f"Refund {key}, {amount_of(found)}"
         return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
+
+    def _deciding(self, key: int, **parts: Any) -> ResponseReturnValue:
+        """The page of a decision, with the ways to what it is about."""
+        return self._page(key, template="console/money/decide.html", more={"about": _about(key)}, **parts)
+
+
+def _about(refund_id: int) -> list[tuple[str, Cell | str | None]]:
+    """What the refund is of and whom it is for, with links."""
+    found = read_session().get(Refund, refund_id)
+    if found is None:
+        return []
+    whom = refund_people.of(read_session(), refund_sources.of(read_session(), found))
+    links = Cell("records", "", items=tuple(audited(name) for name in whom.records))
+    return [("Amount", amount_of(found)), ("Of", links), ("E-mail", whom.email), ("Asked for by", found.requested_by)]
 
 
 def _to_refund(of: ColumnElement[bool]) -> ResponseReturnValue:

@@ -3,11 +3,12 @@
 from types import MappingProxyType
 from urllib.parse import urlencode
 
-from flask import redirect, request
+from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from admin_app.context import Ctx, Job
-from admin_app.errors import NotFound, ProviderUnavailable
+from admin_app.errors import ProviderUnavailable
 from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import asking, refunding
 from admin_app.services.refund_sources import paid_for
@@ -49,13 +50,11 @@ class MembershipPaymentCommandsView(ConsoleView):
 
     @page(f"/of-membership/{KEY}")
     def of_membership(self, key: int) -> ResponseReturnValue:
-        found = refunding.to_give_back(read_session(), membership_id=key)
-        return _to_refund(found, "membership", str(key))
+        return _to_refund("membership", str(key), membership_id=key)
 
     @page("/of-account/<path:user_id>")
     def of_account(self, user_id: str) -> ResponseReturnValue:
-        found = refunding.to_give_back(read_session(), user_id=user_id)
-        return _to_refund(found, "account", user_id)
+        return _to_refund("account", user_id, user_id=user_id)
 
     @command(f"/of-membership/{KEY}/ask")
     def ask(self, key: int) -> ResponseReturnValue:
@@ -91,10 +90,26 @@ def _ask_now(payment_id: int) -> str | None:
     return None
 
 
-def _to_refund(found: list[int], kind: str, value: str) -> ResponseReturnValue:
-    """To the only payment that it can be, or to the list of those it may be."""
-    if not found:
-        raise NotFound(refunding.NOTHING_PAID)
+def _to_refund(
+    kind: str, value: str, *, membership_id: int | None = None, user_id: str | None = None
+) -> ResponseReturnValue:
+    """To the only payment that it can be, or to the list of those it may be; where it can be none, with the reason."""
+    found = refunding.to_give_back(read_session(), membership_id=membership_id, user_id=user_id)
     if len(found) == 1:
         return redirect(f"{record_address('membership-payments', found[0])}/refund")
-    return redirect(f"/admin/membership-payments/?{urlencode({kind: value, 'paid': 'yes'})}")
+    if found:
+        return redirect(f"/admin/membership-payments/?{urlencode({kind: value, 'paid': 'yes'})}")
+    why, asked = refunding.why_nothing(read_session(), membership_id=membership_id, user_id=user_id)
+    flash(_with_way_to_ask(why, asked, value), "warning")
+    return redirect(f"/admin/membership-payments/?{urlencode({kind: value})}")
+
+
+def _with_way_to_ask(why: str, asked: list[int], account: str) -> str:
+    """The reason, with the link by which the provider is asked what was paid; of several memberships one is chosen."""
+    if not asked:
+        return why
+    if len(asked) == 1:
+        address, words = f"/admin/membership-payments/of-membership/{asked[0]}/ask", "Ask what was paid"
+    else:
+        address, words = f"/admin/memberships/?{urlencode({'account': account})}", "Ask what was paid for one of them"
+    return Markup('{} <a href="{}">{}</a>').format(why, address, words)

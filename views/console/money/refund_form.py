@@ -76,7 +76,7 @@ def refund_page(
             shown=form_text("fingerprint"),
         )
         waits = made.state is RefundState.AWAITING_APPROVAL
-        return f"Refund {made.id} over {amount_of(made)} {'waits for a second person' if waits else 'is on its way'}."
+        return f"Refund {made.id} of {amount_of(made)} {'waits for a second person' if waits else 'is on its way'}."
 
     return CommandPage(
         view=view,

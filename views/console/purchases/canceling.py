@@ -135,7 +135,7 @@ class MembershipCancelingView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             canceling.begin(ctx, **asked, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return f"{name} is being asked to. Reload this page in a moment to see what it says."
+            return f"{name} is being asked to {cancel_wishes.WORDS[wish]}. Its answer is shown here in a moment."
 
         address, form = record_address("memberships", membership_id), FORMS[wish]
         return CommandPage(

@@ -6,14 +6,24 @@ from typing import Any
 
 from flask import request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Text, case, cast, literal
+from sqlalchemy import Text, case, cast, func, literal, select
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import moving, unanswered
 from admin_app.services.plans import Plan
-from models import MembershipStatus, PaymentProvider, PendingProfile, Profile, ProviderMembership, Rhythm
+from admin_app.services.records import membership_key
+from models import (
+    Adjustment,
+    AdjustmentKind,
+    MembershipStatus,
+    PaymentProvider,
+    PendingProfile,
+    Profile,
+    ProviderMembership,
+    Rhythm,
+)
 from views.console.base import ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
@@ -27,6 +37,14 @@ from views.reading import read_session
 MEMBERSHIP = "/<int(max=9223372036854775807):membership_id>"
 NUMBER = Column("Number", ProviderMembership.id, link=("memberships", ProviderMembership.id))
 EXTERNAL = Column("Provider’s id", ProviderMembership.external_id, "code")
+GIVEN = "complimentary"
+IS_GIVEN = ProviderMembership.provider.is_(None)
+SELLER = case((IS_GIVEN, literal(GIVEN, Text)), else_=cast(ProviderMembership.provider, Text)).label("seller")
+PROVIDER = Column("Provider", SELLER)
+TITLE = case(
+    (IS_GIVEN, literal("Complimentary membership ", Text) + cast(ProviderMembership.id, Text)),
+    else_=ProviderMembership.external_id,
+).label("title")
 STATUS = Column("Status", ProviderMembership.status, "badge")
 ACCOUNT = Column("Account", ProviderMembership.profile_user_id, link=("profiles", ProviderMembership.profile_user_id))
 PURCHASE = Column(
@@ -42,17 +60,46 @@ COUNTS = Column(
 
 def is_given(values: Mapping[str, Any]) -> bool:
     """Whether it is complimentary and lives, so that its end is ours."""
-    return values["provider"] is None and values["status"] == MembershipStatus.ACTIVE
+    return _was_given(values) and values["status"] == MembershipStatus.ACTIVE
+
+
+def _was_given(values: Mapping[str, Any]) -> bool:
+    return bool(values["seller"] == GIVEN)
+
+
+def _was_sold(values: Mapping[str, Any]) -> bool:
+    return not _was_given(values)
+
+
+def _names(values: Mapping[str, Any]) -> list[str]:
+    """As the audit calls it besides our number: by the provider's id, so that its story begins before its row."""
+    return [membership_key(values["external_id"] or f"membership {values['id']}")]
 
 
 # A call about it that has no answer yet, or did not come to what it was to.
 SUBJECT = literal("membership:", Text) + cast(ProviderMembership.id, Text)
+LIVES = (ProviderMembership.status == MembershipStatus.ACTIVE) & ProviderMembership.ignored_because.is_(None)
+# When access ends without anything being done: none while it is renewed, and none where it is over.
 ENDS = case(
     (
-        ProviderMembership.cancel_at_period_end & (ProviderMembership.status == MembershipStatus.ACTIVE),
+        LIVES & (ProviderMembership.cancel_at_period_end | IS_GIVEN | (ProviderMembership.rhythm == Rhythm.ONE_TIME)),
         ProviderMembership.period_end,
     )
 ).label("ends")
+# What is over has no dates to come, whatever is stored.
+NEXT_CREDITS = Column("Next credits", case((LIVES, ProviderMembership.next_credits_at)).label("next_credits"), "time")
+PERIOD_ENDS = case((LIVES | (ProviderMembership.period_end <= func.now()), ProviderMembership.period_end)).label(
+    "period_ends"
+)
+GIVEN_BY = (
+    select(Adjustment.made_by)
+    .where(Adjustment.membership_id == ProviderMembership.id, Adjustment.kind == AdjustmentKind.GIVEN)
+    .order_by(Adjustment.id)
+    .limit(1)
+    .correlate(ProviderMembership)
+    .scalar_subquery()
+    .label("given_by")
+)
 UNANSWERED = Column("Asked of it", unanswered.of(SUBJECT).label("unanswered"), text=unanswered.in_words)
 
 
@@ -71,28 +118,27 @@ class MembershipsView(ConsoleModelView):
         lead="What Whop and Stripe sold, or staff gave, and who holds it here. The best live one of an account counts.",
         columns=(
             NUMBER,
-            EXTERNAL,
-            Column("Product", ProviderMembership.product_id, "code"),
+            PROVIDER,
+            Column("Id", ProviderMembership.external_id, "code"),
             STATUS,
-            Column("Ends", ProviderMembership.period_end, "time"),
             ACCOUNT,
             PURCHASE,
-            COUNTS,
-            Column("Came in", ProviderMembership.created_at, "time", sort="made"),
+            Column("Ends", ENDS, "time"),
+            Column("Received", ProviderMembership.created_at, "time", sort="made"),
         ),
-        sorts={"made": Sort("Came in", ProviderMembership.created_at, descending=True)},
+        sorts={"made": Sort("Received", ProviderMembership.created_at, descending=True)},
         filters=(
             Choice.of("provider", "Provider", ProviderMembership.provider, PaymentProvider),
             Choice.of("status", "Status", ProviderMembership.status, MembershipStatus),
             Choice.of("rhythm", "Rhythm", ProviderMembership.rhythm, Rhythm),
             YesNo("complimentary", "Complimentary", ProviderMembership.provider.is_(None)),
             YesNo("ignored", "Ignored", ProviderMembership.ignored_at.is_not(None)),
-            Days("made", "Came in", ProviderMembership.created_at),
+            Days("made", "Received", ProviderMembership.created_at),
             Exactly("account", "Account", ProviderMembership.profile_user_id),
             Exactly("purchase", "Purchase", ProviderMembership.pending_profile_id),
         ),
         search=Search(
-            hint="Provider's id, provider's user, account or e-mail there, or our number",
+            hint="Provider's id, provider's user, account or provider e-mail, or our number",
             emails=(ProviderMembership.email,),
             exact=(
                 ProviderMembership.external_id,
@@ -104,11 +150,21 @@ class MembershipsView(ConsoleModelView):
         empty="A membership appears when somebody pays.",
     )
     record = RecordSpec(
-        title=ProviderMembership.external_id,
+        title=TITLE,
         badge=STATUS,
         groups=(
             Group(
                 "Held by", (ACCOUNT, PURCHASE, COUNTS, Column("Ignored because", ProviderMembership.ignored_because))
+            ),
+            Group(
+                "Given",
+                (
+                    Column("Given by", GIVEN_BY),
+                    Column("From", ProviderMembership.period_start, "time"),
+                    Column("Until", ProviderMembership.period_end, "time"),
+                    NEXT_CREDITS,
+                ),
+                when=_was_given,
             ),
             Group(
                 "Paid",
@@ -121,35 +177,38 @@ class MembershipsView(ConsoleModelView):
                     Column("Every", ProviderMembership.interval_count, "number"),
                     Column("Unit", ProviderMembership.interval_unit),
                     Column("Period starts", ProviderMembership.period_start, "time"),
-                    Column("Period ends", ProviderMembership.period_end, "time"),
+                    Column("Period ends", PERIOD_ENDS, "time"),
                     Column("Cancels at period end", ProviderMembership.cancel_at_period_end, "yes_no"),
                     Column("Ends on, not renewed", ENDS, "time"),
-                    Column("Next credits", ProviderMembership.next_credits_at, "time"),
+                    NEXT_CREDITS,
                 ),
+                when=_was_sold,
             ),
             Group(
                 "At the provider",
                 (
-                    Column("Provider", ProviderMembership.provider),
+                    PROVIDER,
                     EXTERNAL,
-                    Column("Its word", ProviderMembership.provider_status),
+                    Column("Provider status", ProviderMembership.provider_status),
                     UNANSWERED,
                     Column("Product", ProviderMembership.product_id, "code"),
                     Column("Plan", ProviderMembership.plan_id, "code"),
                     Column("User", ProviderMembership.provider_user_id, "code"),
                     Column("Customer", ProviderMembership.provider_customer_id, "code"),
-                    Column("E-mail there", ProviderMembership.email),
-                    Column("Name there", ProviderMembership.name),
+                    Column("Provider e-mail", ProviderMembership.email),
+                    Column("Provider name", ProviderMembership.name),
                 ),
+                when=_was_sold,
             ),
             Group(
                 "Record",
                 (
+                    Column("Number", ProviderMembership.id),
                     Column("Moved from", ProviderMembership.moved_from, "code"),
                     Column("Moved", ProviderMembership.moved_at, "time"),
                     Column("Chosen to count", ProviderMembership.preferred_at, "time"),
                     Column("Last provider event", ProviderMembership.provider_event_at, "time"),
-                    Column("Came in", ProviderMembership.created_at, "time"),
+                    Column("Received", ProviderMembership.created_at, "time"),
                     Column("Last changed", ProviderMembership.updated_at, "time"),
                 ),
             ),
@@ -161,6 +220,8 @@ class MembershipsView(ConsoleModelView):
             Related("Provider events", "webhook-events", "subject", ProviderMembership.external_id),
             Related("Provider calls", "provider-calls", "about", SUBJECT),
         ),
+        audited_as="membership",
+        also_audited_as=_names,
         attention=_attention,
         commands=(
             Command(

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from flask.typing import ResponseReturnValue
+from sqlalchemy import Text, cast, literal
 
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
@@ -19,8 +20,10 @@ from views.reading import read_session
 
 ACCOUNT = Column("Account", Adjustment.user_id, link=("profiles", Adjustment.user_id))
 NUMBER = Column("Number", Adjustment.id, link=("adjustments", Adjustment.id))
-KIND = Column("What", Adjustment.kind, text=lambda kind: str(kind).replace("_", " "))
-CREDITS = Column("Credits left", Adjustment.credits, "number")
+WORDS = {AdjustmentKind.GIVEN: "membership given", AdjustmentKind.ENDED: "membership ended"}
+KIND = Column("What", Adjustment.kind, text=lambda kind: WORDS.get(kind) or str(kind).replace("_", " "))
+TITLE = (literal("Adjustment ", Text) + cast(Adjustment.id, Text)).label("title")
+CREDITS = Column("Credits changed", Adjustment.credits, "number")
 
 
 class AdjustmentsView(ConsoleModelView):
@@ -52,7 +55,7 @@ class AdjustmentsView(ConsoleModelView):
         empty="Staff have given and taken nothing by hand.",
     )
     record = RecordSpec(
-        title=Adjustment.user_id,
+        title=TITLE,
         groups=(
             Group(
                 "Adjustment",

@@ -1,6 +1,6 @@
 """Every purchase that came before its account, waiting or claimed."""
 
-from sqlalchemy import Text, literal_column
+from sqlalchemy import Text, case, func, literal_column
 
 from admin_app.policies.permissions import Permission
 from admin_app.services.purchase_numbers import WAITS, waited
@@ -14,6 +14,12 @@ from views.console.searching import Search, part_of
 
 CLAIMED = Column("Claimed", PendingProfile.claimed, "yes_no")
 STATUS = Column("Status", PendingProfile.status, "badge")
+# What is over has no dates to come, whatever is stored.
+LIVES = PendingProfile.status.is_distinct_from(MembershipStatus.INACTIVE)
+CYCLE_ENDS = case((LIVES | (PendingProfile.billing_cycle_end <= func.now()), PendingProfile.billing_cycle_end)).label(
+    "cycle_ends"
+)
+NEXT_RENEWAL = case((LIVES, PendingProfile.next_credit_renewal)).label("next_renewal")
 # Written as the index has it, constants included, or the index is not used.
 WHOP_IDS = literal_column(
     "lower((coalesce(pending_profiles.whop_user_id, '') || ' ') || coalesce(pending_profiles.whop_membership_id, ''))",
@@ -38,10 +44,10 @@ class PendingProfilesView(ConsoleModelView):
             Column("Plan", PendingProfile.plan_duration),
             Column("Credits", PendingProfile.usage_credits, "number"),
             Column("Whop membership", PendingProfile.whop_membership_id, "code"),
-            Column("Came in", PendingProfile.created_at, "time", sort="made"),
+            Column("Received", PendingProfile.created_at, "time", sort="made"),
         ),
         sorts={
-            "made": Sort("Came in", PendingProfile.created_at, descending=True),
+            "made": Sort("Received", PendingProfile.created_at, descending=True),
             "email": Sort("E-mail", PendingProfile.email),
         },
         filters=(
@@ -50,7 +56,7 @@ class PendingProfilesView(ConsoleModelView):
             Choice.of("plan", "Plan", PendingProfile.plan_duration, PlanDuration),
             Choice.of("provider", "Paid through", PendingProfile.payment_provider, PaymentProvider),
             YesNo("legacy", "From a legacy row", PendingProfile.legacy_user_id.is_not(None)),
-            Days("made", "Came in", PendingProfile.created_at),
+            Days("made", "Received", PendingProfile.created_at),
             Days("claimed_at", "Claimed on", PendingProfile.claimed_at),
             OneOf("waited", "Waited", {key: (label, waited(key)) for key, label, *_ in WAITS}),
             Exactly("email", "E-mail", PendingProfile.email),
@@ -92,7 +98,7 @@ class PendingProfilesView(ConsoleModelView):
                     STATUS,
                     Column("Plan", PendingProfile.plan_duration),
                     Column("Billing cycle starts", PendingProfile.billing_cycle_start, "time"),
-                    Column("Billing cycle ends", PendingProfile.billing_cycle_end, "time"),
+                    Column("Billing cycle ends", CYCLE_ENDS, "time"),
                     Column("Cancels at period end", PendingProfile.cancel_at_period_end, "yes_no"),
                 ),
             ),
@@ -101,7 +107,7 @@ class PendingProfilesView(ConsoleModelView):
                 (
                     Column("Credits", PendingProfile.usage_credits, "number"),
                     Column("Credits used", PendingProfile.used_credits, "number"),
-                    Column("Next renewal", PendingProfile.next_credit_renewal, "time"),
+                    Column("Next renewal", NEXT_RENEWAL, "time"),
                 ),
             ),
             Group(
@@ -112,7 +118,7 @@ class PendingProfilesView(ConsoleModelView):
                     Column("Whop membership", PendingProfile.whop_membership_id, "code"),
                     Column("Legacy row", PendingProfile.legacy_user_id, "code"),
                     Column("Last provider event", PendingProfile.provider_event_at, "time"),
-                    Column("Came in", PendingProfile.created_at, "time"),
+                    Column("Received", PendingProfile.created_at, "time"),
                     Column("Last changed", PendingProfile.updated_at, "time"),
                 ),
             ),

@@ -1,8 +1,11 @@
 """Profiles: what each account owns, legacy `temp_` rows included."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+
+from sqlalchemy import case, func
 
 from admin_app.policies.permissions import Permission
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
@@ -24,13 +27,30 @@ def _attention(values: Mapping[str, Any]) -> str | None:
         return None
     return (
         "This account was deleted at the sign-in provider. What it held waits for its person, who gets it when they "
-        "sign in with another account that has the same verified address."
+        "sign in with another account that has the same verified address. The list “Waits under its last address” "
+        "below leads to it."
     )
 
 
+def is_there(values: Mapping[str, Any]) -> bool:
+    """Whether its account was not deleted: what a deleted one held waits elsewhere, and nothing can be given to it."""
+    return values["account_deleted_at"] is None
+
+
 def is_account(values: Mapping[str, Any]) -> bool:
-    """Whether it is an account, and not a purchase of the earlier system."""
-    return not str(values["user_id"]).startswith(LEGACY_PREFIX)
+    """Whether it is an account that is there, and not a purchase of the earlier system."""
+    return is_there(values) and not str(values["user_id"]).startswith(LEGACY_PREFIX)
+
+
+def _while_there(command: Command) -> Command:
+    return replace(command, when=lambda values: is_there(values) and command.when(values))
+
+
+# What is over has no dates to come, whatever is stored.
+LIVES = Profile.status.is_distinct_from(MembershipStatus.INACTIVE)
+CYCLE_ENDS = case((LIVES | (Profile.billing_cycle_end <= func.now()), Profile.billing_cycle_end)).label("cycle_ends")
+NEXT_RENEWAL = case((LIVES, Profile.next_credit_renewal)).label("next_renewal")
+WAITS_UNDER = case((Profile.account_deleted_at.is_not(None), Profile.email)).label("waits_under")
 
 
 class ProfilesView(ConsoleModelView):
@@ -100,7 +120,7 @@ class ProfilesView(ConsoleModelView):
                     Column("Plan", Profile.plan_duration),
                     Column("Paid through", Profile.payment_provider),
                     Column("Billing cycle starts", Profile.billing_cycle_start, "time"),
-                    Column("Billing cycle ends", Profile.billing_cycle_end, "time"),
+                    Column("Billing cycle ends", CYCLE_ENDS, "time"),
                     Column("Cancels at period end", Profile.cancel_at_period_end, "yes_no"),
                 ),
             ),
@@ -109,7 +129,7 @@ class ProfilesView(ConsoleModelView):
                 (
                     Column("Credits", Profile.usage_credits, "number"),
                     Column("Credits used", Profile.used_credits, "number"),
-                    Column("Next renewal", Profile.next_credit_renewal, "time"),
+                    Column("Next renewal", NEXT_RENEWAL, "time"),
                 ),
             ),
             Group(
@@ -126,6 +146,7 @@ class ProfilesView(ConsoleModelView):
             ),
         ),
         related=(
+            Related("Waits under its last address", "pending-profiles", "email", WAITS_UNDER),
             Related("Addresses", "person-addresses", "account", Profile.user_id),
             Related("Memberships", "memberships", "account", Profile.user_id),
             Related("Membership payments", "membership-payments", "account", Profile.user_id),
@@ -141,12 +162,12 @@ class ProfilesView(ConsoleModelView):
         audited_as="profile",
         attention=_attention,
         commands=(
-            *OF_PROFILE,
+            *map(_while_there, OF_PROFILE),
             Command(
                 label="Refund a membership payment",
                 permission=Permission.REFUNDS_REQUEST,
                 address=lambda key: f"/admin/membership-payments/of-account/{quote(key, safe='')}",
-                when=lambda values: values["payment_provider"] is not None,
+                when=lambda values: is_there(values) and values["payment_provider"] is not None,
             ),
             Command(
                 label="Give a membership",
