@@ -83,7 +83,7 @@ def _groups(session: Session, pending: PendingProfile, zone: ZoneInfo) -> list[t
         ("Billing cycle", _span(pending, zone)),
         ("Cancels at period end", "yes" if pending.cancel_at_period_end else "no"),
         ("Credits", _credits(pending)),
-        ("Next credit renewal", _time(pending.next_credit_renewal, zone)),
+        ("Next credit renewal", _time(None if pending.status == "inactive" else pending.next_credit_renewal, zone)),
     ]
     groups: list[tuple[str, list[tuple[str, Any]]]] = [("The purchase", bought), ("What it gives", plan)]
     if pending.claimed and pending.claimed_by_user_id:
