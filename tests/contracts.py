@@ -73,6 +73,26 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
             }
         },
     },
+    "clerk-bapi": {
+        "/email_addresses": {
+            "post": {
+                "requestBody": _json(
+                    user_id={"type": "string"},
+                    email_address={"type": "string"},
+                    verified={"type": ["boolean", "null"]},
+                    primary={"type": ["boolean", "null"]},
+                )
+            }
+        },
+        "/email_addresses/{email_address_id}": {
+            "patch": {
+                "requestBody": _json(
+                    verified={"type": ["boolean", "null"]}, primary={"type": ["boolean", "null"]}
+                )
+            },
+            "delete": {},
+        },
+    },
     "stripe": {
         "/v1/disputes": {
             "get": {

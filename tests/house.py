@@ -68,6 +68,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "compare_membership": memberships.compare,
     "ask_about_person": people.ask,
     "change_membership": memberships.change,
+    "change_address": people.change_address,
     "ask_what_was_paid": memberships.ask_what_was_paid,
     "send_claim_mail": mails.send_claim_mail,
     "send_refund": refunds.send,

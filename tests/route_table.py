@@ -11,7 +11,7 @@ from models import Role
 LOOKS_AT = frozenset(
     {"home", "purchases", "profiles", "users", "clients", "bookings", "meetings", "payments", "inbox", "mails", "audit"}
 ) | {"billing", "exports", "drift"}
-RESOLVES = frozenset({"purchases: resolve", "inbox: release", "appointments: manage"})
+RESOLVES = frozenset({"purchases: resolve", "addresses: change", "inbox: release", "appointments: manage"})
 SWITCHES = frozenset({"clients: switch", "clients: stop everyone", "onboarding: decide"})
 KEEPS_BILLING = frozenset({"billing: override", "trials: grant", "providers: ask"})
 
@@ -117,6 +117,8 @@ CONSOLE: dict[str, Row] = {
     **commands("adjustment-commands", "memberships: adjust", "undo"),
     **section("users", "users"),
     **section("person-addresses", "users"),
+    **commands("address-commands", "addresses: change", "correct", "make_primary", "unlink", "add"),
+    "address-commands.of_account": Row("addresses: change", {"GET": 404}),
     **section("clients", "clients"),
     **section("bulk-runs", "clients"),
     **section("bulk-items", "clients"),

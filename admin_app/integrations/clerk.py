@@ -11,7 +11,14 @@ import httpx
 from svix.webhooks import Webhook
 
 from admin_app.config import Settings
-from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn, ProviderUnavailable
+from admin_app.errors import (
+    BadSignature,
+    MalformedEvent,
+    NotSignedIn,
+    OutcomeUnknown,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from admin_app.integrations import fields, transport
 from admin_app.integrations.clerk_tokens import SessionTokens
 from admin_app.integrations.guard import WEB, Guard, Limits
@@ -25,6 +32,7 @@ RULES = Rules(reads=Patience(tries=2, seconds=8, seconds_per_try=5))
 _CACHE_SECONDS = 30
 _CACHE_SIZE = 1000
 _LONGEST_ID = 200
+_OUR_KEY = frozenset({401, 403})
 
 
 def client(settings: Settings, limits: Limits = WEB) -> ClerkPort:
@@ -50,6 +58,7 @@ class ClerkApi:
     ) -> None:
         self._tokens = tokens
         self._users_url = f"{api_base}/users"
+        self._emails_url = f"{api_base}/email_addresses"
         self._authorized = bool(secret_key)
         self._http = transport.client(guard, api_base, rules)
         self._http.headers["Authorization"] = f"Bearer {secret_key}"
@@ -89,6 +98,45 @@ class ClerkApi:
         except (httpx.HTTPError, ValueError):
             raise ProviderUnavailable(_PROVIDER) from None
 
+    def add_email(self, user_id: str, address: str, *, verified: bool, primary: bool) -> str:
+        wanted = {"user_id": user_id, "email_address": address, "verified": verified, "primary": primary}
+        return self._changed("POST", self._emails_url, wanted)
+
+    def change_email(self, email_id: str, *, verified: bool = False, primary: bool = False) -> str:
+        wanted = {name: True for name, is_wanted in (("verified", verified), ("primary", primary)) if is_wanted}
+        return self._changed("PATCH", self._email_url(email_id), wanted)
+
+    def remove_email(self, email_id: str) -> str:
+        return self._changed("DELETE", self._email_url(email_id), None)
+
+    def _email_url(self, email_id: str) -> str:
+        return f"{self._emails_url}/{quote(email_id, safe='')}"
+
+    def _changed(self, method: str, url: str, wanted: Mapping[str, Any] | None) -> str:
+        """Make something happen at Clerk, and say of a failure whether it may have happened; the id of what it was."""
+        if not self._authorized:
+            raise ProviderUnavailable(_PROVIDER)
+        answer = self._http.request(method, url, json=wanted)
+        if answer.is_client_error:
+            raise ProviderRefused(_PROVIDER, _code(answer), passing=answer.status_code in _OUR_KEY)
+        identity = fields.text(_object(answer).get("id")) if answer.is_success else None
+        if identity is None:
+            raise OutcomeUnknown(_PROVIDER)
+        return identity
+
+
+def _object(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        return fields.mapping(answer.json())
+    except ValueError:
+        return {}
+
+
+def _code(answer: httpx.Response) -> str:
+    """Clerk's own code of a refusal; never its sentence, which may quote what was sent."""
+    stated = fields.items(_object(answer).get("errors"))
+    return fields.text(fields.mapping(stated[0] if stated else None).get("code")) or f"http_{answer.status_code}"
+
 
 def read_user(data: Mapping[str, Any]) -> ClerkUser | None:
     """A person from the users API or an event; None without an id. Only what says `verified` is verified."""
@@ -102,6 +150,8 @@ def read_user(data: Mapping[str, Any]) -> ClerkUser | None:
             address=address,
             verified=fields.mapping(item.get("verification")).get("status") == "verified",
             primary=item.get("id") is not None and item.get("id") == data.get("primary_email_address_id"),
+            id=fields.text(item.get("id")),
+            linked=bool(fields.items(item.get("linked_to"))),
         )
         for item in map(fields.mapping, listed if isinstance(listed, list) else ())
         if (address := fields.email(item.get("email_address")))

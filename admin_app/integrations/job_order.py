@@ -52,6 +52,7 @@ PLACES: dict[str, Place] = {
     "ask_about_subscription": _SOON,
     "extend_trial": _SOON,
     "change_membership": _SOON,
+    "change_address": _SOON,
     "refresh_billing": _SOON,
     "follow_switch": _SOON,
     "process_event": _EVENTS,

@@ -5,7 +5,7 @@ nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
@@ -108,9 +108,13 @@ class ClerkSession:
 
 @dataclass(frozen=True)
 class ClerkEmail:
+    """`id` is the provider's, by which it is changed; `linked`: it comes from an account elsewhere, such as Google's."""
+
     address: str
     verified: bool
     primary: bool
+    id: str | None = field(default=None, compare=False)
+    linked: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,20 @@ class ClerkPort(Protocol):
         Raises NotSignedIn when the provider knows nobody by this id (any more), ProviderUnavailable when it
         cannot be asked.
         """
+
+    def add_email(self, user_id: str, address: str, *, verified: bool, primary: bool) -> str:
+        """Give the person one address more; answers the provider's id of it.
+
+        This and the next two raise ProviderRefused for a clear no, ProviderUnavailable when certainly nothing
+        happened, and OutcomeUnknown when the call may have had its effect although no answer came. None takes a key
+        that would make a second call the same one: whoever got no answer asks for the person.
+        """
+
+    def change_email(self, email_id: str, *, verified: bool = False, primary: bool = False) -> str:
+        """Call an address verified, or make it the primary one; what is not asked for stays as it is."""
+
+    def remove_email(self, email_id: str) -> str:
+        """Take an address from its person."""
 
 
 class MailPort(Protocol):

@@ -7,7 +7,7 @@ from admin_app.context import Ctx, Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service, until_none_is_due
-from admin_app.services import appointments, checkout, holds, provider_calls, settlement
+from admin_app.services import address_sending, appointments, checkout, holds, provider_calls, settlement
 from admin_app.services.memberships import cancel_sending
 
 AT_ONCE = 200
@@ -32,7 +32,12 @@ def expire_checkout(bench: Bench, subject: str) -> None:
 
 def settle_calls(bench: Bench) -> int:
     """Have Stripe asked about what it did not answer, and a person told of what stays unknown; how many are asked."""
-    services = (checkout.queue_unanswered, provider_calls.note_stuck, cancel_sending.queue_unanswered)
+    services = (
+        checkout.queue_unanswered,
+        provider_calls.note_stuck,
+        cancel_sending.queue_unanswered,
+        address_sending.queue_unanswered,
+    )
     asked, *_ = each_service(bench, "settle_calls", *services, limit=AT_ONCE)
     return asked
 

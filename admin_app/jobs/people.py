@@ -1,18 +1,19 @@
-"""Asks the identity provider about one account, because somebody else has one of its addresses by now."""
+"""Asks the identity provider about one account, and has addresses changed there."""
 
 from admin_app.context import Job
 from admin_app.errors import NotSignedIn
 from admin_app.integrations import deadline
 from admin_app.integrations.ports import ClerkUser
 from admin_app.jobs.bench import Bench
-from admin_app.services import account_deletion, clerk_events
+from admin_app.services import account_deletion, address_sending, clerk_events
 
 ACTOR = Job("ask_about_person")
+CHANGES = Job("change_address")
 
 
 @deadline.short_task
 def ask(bench: Bench, user_id: str) -> None:
-    """Take in who the person is now, or have an account that is gone let go; nothing where nobody can be asked."""
+    """Somebody else has one of its addresses by now: take in who the person is now, or have an account that is gone let go; nothing where nobody can be asked."""
     clerk = bench.providers.clerk
     if clerk is None or not clerk.knows_people:
         return
@@ -26,3 +27,9 @@ def ask(bench: Bench, user_id: str) -> None:
         else:
             # It takes nothing from whoever verified an address later: two who take turns would never come to an end.
             clerk_events.take_in(ctx, person, since=person.created_at or ctx.now, takes_over=False)
+
+
+@deadline.short_task
+def change_address(bench: Bench, call_id: int) -> None:
+    """Have an address added, made the primary one or unlinked at the provider, as the noted call says."""
+    address_sending.send(lambda: bench.db.unit_of_work(CHANGES), bench.providers, call_id=call_id)

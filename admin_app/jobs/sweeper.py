@@ -30,6 +30,7 @@ SHORT_TASKS = (
     "compare_membership",
     "ask_about_person",
     "change_membership",
+    "change_address",
     "ask_what_was_paid",
     "send_refund",
     "ask_about_refund",

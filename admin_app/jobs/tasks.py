@@ -88,6 +88,11 @@ def _deferred(queue: App, bench: Bench, back_off: BackOff) -> None:
     def change_membership(call_id: int) -> None:
         memberships.change(bench, call_id)
 
+    @queue.task(name="change_address", retry=back_off)
+    @failing_by_code
+    def change_address(call_id: int) -> None:
+        people.change_address(bench, call_id)
+
     @queue.task(name="ask_what_was_paid", retry=back_off)
     @failing_by_code
     def ask_what_was_paid(membership_id: int) -> None:

@@ -23,6 +23,7 @@ class Permission(StrEnum):
     PURCHASES_MAIL = "purchases:mail"
     MEMBERSHIPS_ADJUST = "memberships:adjust"
     PURCHASES_CANCEL = "purchases:cancel"
+    ADDRESSES_CHANGE = "addresses:change"
     PROFILES_READ = "profiles:read"
     USERS_READ = "users:read"
     CLIENTS_READ = "clients:read"
@@ -91,6 +92,7 @@ RESOLVES_PURCHASES = frozenset(
         P.PURCHASES_DELETE,
         P.PURCHASES_MAIL,
         P.PURCHASES_CANCEL,
+        P.ADDRESSES_CHANGE,
         P.INBOX_RELEASE,
     }
 )
@@ -133,6 +135,7 @@ REFUSALS: dict[Permission, str] = {
     P.PURCHASES_MAIL: "Only support and administrators send claim mails.",
     P.MEMBERSHIPS_ADJUST: "Only support, finance and administrators give memberships and adjust credits.",
     P.PURCHASES_CANCEL: "Only support, finance and administrators cancel memberships and take that back.",
+    P.ADDRESSES_CHANGE: "Only support and administrators change a person's addresses.",
     P.BOOKINGS_MANAGE: "Only support, ops and administrators change bookings and meetings.",
     P.GUESTS_RESOLVE: "Only support, ops and administrators put a guest's registration right.",
     P.SCHEDULE_MANAGE: "Only ops and administrators change practitioners and session types.",

@@ -71,6 +71,9 @@ EVENTS: dict[str, EventKind] = {
     "profile.email_followed": EventKind("{actor} gave profile {user_id} the address that is its primary one now"),
     "profile.account_deleted": EventKind("{actor} noted that account {user_id} was deleted at the sign-in provider"),
     "profile.account_back": EventKind("{actor} found the account {user_id} at the sign-in provider again"),
+    "person.address_change_asked": EventKind(
+        "{actor} asked Clerk to {wish}: {email}, of {user_id}", frozenset({"verified", "primary", "instead_of"})
+    ),
     "person.address_given_up": EventKind("{actor} noted that {user_id} gave up a verified address"),
     # inbox
     "inbox.parked": EventKind("{actor} parked a {provider} event: {because}"),

@@ -6,18 +6,14 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import clerk_people, clerk_tokens
+from admin_app.simulator import clerk_addresses, clerk_people, clerk_tokens
+from admin_app.simulator.clerk_addresses import ClerkFailed
 from admin_app.simulator.store import Document
 from admin_app.simulator.world import World
 
 # Clerk's script renews the 60 s token all the time; this page has no script, so its token lasts a demo.
 _DEMO_SESSION_SECONDS = 3600
 _COOKIE = "__session"
-
-
-class _Failed(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        self.status, self.code, self.message = status, code, message
 
 
 def api(world: World) -> Blueprint:
@@ -32,9 +28,9 @@ def api(world: World) -> Blueprint:
 
     @routes.get("/v1/users")
     def users() -> Response:
-        wanted = {email.lower() for email in request.args.getlist("email_address")}
+        wanted = request.args.getlist("email_address")
         people = world.store.all("person")
-        found = [person for person in people if not wanted or person["email"].lower() in wanted]
+        found = [one for one in people if not wanted or any(clerk_people.has(one, email) for email in wanted)]
         offset, limit = _number("offset", 0), min(_number("limit", 10), 500)
         return jsonify([clerk_people.answer(person) for person in found[offset : offset + limit]])
 
@@ -42,17 +38,39 @@ def api(world: World) -> Blueprint:
     def user(user_id: str) -> Response:
         person = world.store.get("person", user_id)
         if person is None:
-            raise _Failed(404, "resource_not_found", "No user was found with that id.")
+            raise ClerkFailed(404, "resource_not_found", "No user was found with that id.")
         return jsonify(clerk_people.answer(person))
 
+    _email_addresses(routes, world)
     return routes
+
+
+def _email_addresses(routes: Blueprint, world: World) -> None:
+    """What changes a person's addresses."""
+
+    @routes.post("/v1/email_addresses")
+    def add_address() -> Response:
+        wanted = request.get_json(silent=True) or {}
+        with world.store.lock:
+            return jsonify(clerk_addresses.add(world, wanted))
+
+    @routes.patch("/v1/email_addresses/<email_id>")
+    def change_address(email_id: str) -> Response:
+        wanted = request.get_json(silent=True) or {}
+        with world.store.lock:
+            return jsonify(clerk_addresses.change(world, email_id, wanted))
+
+    @routes.delete("/v1/email_addresses/<email_id>")
+    def remove_address(email_id: str) -> Response:
+        with world.store.lock:
+            return jsonify(clerk_addresses.remove(world, email_id))
 
 
 def _guarded(routes: Blueprint, world: World) -> None:
     """The secret key, the faults that are switched on, and errors in Clerk's form."""
 
-    @routes.errorhandler(_Failed)
-    def failed(error: _Failed) -> tuple[Response, int]:
+    @routes.errorhandler(ClerkFailed)
+    def failed(error: ClerkFailed) -> tuple[Response, int]:
         problem = {"message": error.message, "long_message": error.message, "code": error.code, "meta": {}}
         return jsonify({"errors": [problem], "clerk_trace_id": "simulated"}), error.status
 
@@ -62,7 +80,7 @@ def _guarded(routes: Blueprint, world: World) -> None:
             wanted = f"Bearer {world.settings.clerk_secret_key}".encode()
             given = request.headers.get("Authorization", "").encode()
             if not world.settings.clerk_secret_key or not hmac.compare_digest(wanted, given):
-                raise _Failed(401, "authentication_invalid", "The secret key is missing or unknown.")
+                raise ClerkFailed(401, "authentication_invalid", "The secret key is missing or unknown.")
         return world.faults.before("clerk", request)
 
     @routes.after_request
@@ -73,7 +91,7 @@ def _guarded(routes: Blueprint, world: World) -> None:
 def _number(name: str, default: int) -> int:
     given = request.args.get(name, str(default))
     if not given.isdecimal():
-        raise _Failed(422, "form_param_invalid", f"{name} must be a number.")
+        raise ClerkFailed(422, "form_param_invalid", f"{name} must be a number.")
     return int(given)
 
 

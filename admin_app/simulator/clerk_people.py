@@ -28,10 +28,9 @@ def seed(world: World, wanted: list[Mapping[str, Any]]) -> int:
 
 
 def verify(world: World, person: Document) -> Document:
-    verified = person | {"verified": True, "updated_at": _now()}
-    world.store.put("person", verified)
-    tell(world, "user.updated", verified)
-    return verified
+    """The person confirms all their addresses."""
+    known = [address | {"verified": True} for address in addresses(person)]
+    return keep(world, person, known, person_primary(person))
 
 
 def change_email(world: World, person: Document, wanted: Mapping[str, Any]) -> Document:
@@ -39,11 +38,22 @@ def change_email(world: World, person: Document, wanted: Mapping[str, Any]) -> D
     email = text(wanted, "email")
     if email is None:
         raise Refused("email is needed.")
-    changed = person | {"email": email, "verified": True, "updated_at": _now()}
-    world.store.put("person", changed)
-    if wanted.get("webhook", True):
-        tell(world, "user.updated", changed)
-    return changed
+    known = [
+        {"id": address["id"], "email": email, "verified": True} if address["id"] == person_primary(person) else address
+        for address in addresses(person)
+    ]
+    return keep(world, person, known, person_primary(person), webhook=bool(wanted.get("webhook", True)))
+
+
+def add_address(world: World, person: Document, wanted: Mapping[str, Any]) -> Document:
+    """One address more, which the person adds themselves; nobody is told unless `webhook`."""
+    email = text(wanted, "email")
+    if email is None:
+        raise Refused("email is needed.")
+    made = {"id": f"idn_{secrets.token_hex(12)}", "email": email}
+    made |= {name: wanted.get(name) is True for name in ("verified", "linked")}
+    known = [*addresses(person), made]
+    return keep(world, person, known, person_primary(person), webhook=wanted.get("webhook") is True)
 
 
 def delete(world: World, person: Document, *, webhook: bool = True) -> None:
@@ -53,8 +63,38 @@ def delete(world: World, person: Document, *, webhook: bool = True) -> None:
 
 
 def by_email(world: World, email: str) -> Document | None:
-    wanted = email.lower()
-    return next((person for person in world.store.all("person") if person["email"].lower() == wanted), None)
+    return next((person for person in world.store.all("person") if has(person, email)), None)
+
+
+def has(person: Document, email: str) -> bool:
+    return any(address["email"].lower() == email.lower() for address in addresses(person))
+
+
+def addresses(person: Document) -> list[Document]:
+    """Each with id, email and verified; a person of whom only one is kept has that."""
+    known: list[Document] | None = person.get("addresses")
+    if known is not None:
+        return known
+    first = {"id": person["id"].replace("user_", "idn_", 1), "email": person["email"], "verified": person["verified"]}
+    return [first]
+
+
+def person_primary(person: Document) -> str | None:
+    primary: str | None = person.get("primary", addresses(person)[0]["id"] if addresses(person) else None)
+    return primary
+
+
+def keep(
+    world: World, person: Document, known: list[Document], primary: str | None, *, webhook: bool = True
+) -> Document:
+    """The person with these addresses; `email` and `verified` are of the primary one."""
+    main = next((address for address in known if address["id"] == primary), {"email": "", "verified": False})
+    own = {"email": main["email"], "verified": main["verified"], "addresses": known, "primary": primary}
+    changed = person | own | {"updated_at": _now()}
+    world.store.put("person", changed)
+    if webhook:
+        tell(world, "user.updated", changed)
+    return changed
 
 
 def tell(world: World, name: str, person: Document) -> None:
@@ -113,14 +153,13 @@ _EMPTY_LISTS = (
 def answer(person: Document) -> dict[str, Any]:
     """The person as GET /v1/users/{id} shows them."""
     first, _, last = person["name"].partition(" ")
-    email_id = person["id"].replace("user_", "idn_", 1)
     return {
         "id": person["id"],
         "object": "user",
-        "primary_email_address_id": email_id,
+        "primary_email_address_id": person_primary(person),
         "first_name": first or None,
         "last_name": last or None,
-        "email_addresses": [_email(email_id, person)],
+        "email_addresses": [email_answer(person, address) for address in addresses(person)],
         "created_at": person["created_at"],
         "updated_at": person["updated_at"],
         **_UNPLAYED,
@@ -129,21 +168,30 @@ def answer(person: Document) -> dict[str, Any]:
     }
 
 
-def _email(email_id: str, person: Document) -> dict[str, Any]:
+def email_answer(person: Document, address: Document) -> dict[str, Any]:
+    """An address as the API shows it."""
     return {
-        "id": email_id,
+        "id": address["id"],
         "object": "email_address",
-        "email_address": person["email"],
+        "email_address": address["email"],
         "reserved": False,
-        "verification": {
-            "object": "verification_otp",
-            "status": "verified" if person["verified"] else "unverified",
-            "strategy": "email_code",
-            "attempts": 1,
-            "expire_at": person["created_at"] + 600_000,
-        },
-        "linked_to": [],
+        "verification": _verification(person, address),
+        "linked_to": [{"id": "idn_elsewhere", "type": "oauth_google"}] if address.get("linked") else [],
         "matches_sso_connection": False,
         "created_at": person["created_at"],
         "updated_at": person["updated_at"],
+    }
+
+
+def _verification(person: Document, address: Document) -> dict[str, Any] | None:
+    """How the address was verified, or is to be; none of one that the API added and nobody verified."""
+    if address.get("by_api"):
+        called = {"object": "verification_admin", "status": "verified", "strategy": "admin"}
+        return called | {"attempts": None, "expire_at": None} if address["verified"] else None
+    return {
+        "object": "verification_otp",
+        "status": "verified" if address["verified"] else "unverified",
+        "strategy": "email_code",
+        "attempts": 1,
+        "expire_at": person["created_at"] + 600_000,
     }

@@ -110,6 +110,20 @@ def change_email(simulator: str, user_id: str, email: str, *, webhook: bool = Tr
     post(simulator, f"clerk/users/{user_id}/email", {"email": email, "webhook": webhook})
 
 
+def add_address(
+    simulator: str, user_id: str, email: str, *, verified: bool = True, linked: bool = False, webhook: bool = False
+) -> None:
+    """The person adds an address beside what they have; `linked`: it comes from an account that they connected."""
+    wanted = {"email": email, "verified": verified, "linked": linked, "webhook": webhook}
+    post(simulator, f"clerk/users/{user_id}/addresses", wanted)
+
+
+def person(simulator: str, user_id: str) -> dict[str, Any]:
+    """Whom Clerk knows by this id, as the users API shows them."""
+    found: dict[str, Any] = get(simulator, f"clerk/users/{user_id}")
+    return found
+
+
 def delete_user(simulator: str, user_id: str, *, webhook: bool = True) -> None:
     """The person deletes their account; the product is told by user.deleted."""
     post(simulator, f"clerk/users/{user_id}/delete", {"webhook": webhook})

@@ -159,6 +159,14 @@ def _clerk_controls(routes: Blueprint, world: World) -> None:
     def change_email(user_id: str) -> Response:
         return jsonify(clerk_people.answer(clerk_people.change_email(world, _person(world, user_id), _wanted())))
 
+    @routes.post("/clerk/users/<user_id>/addresses")
+    def add_address(user_id: str) -> Response:
+        return jsonify(clerk_people.answer(clerk_people.add_address(world, _person(world, user_id), _wanted())))
+
+    @routes.get("/clerk/users/<user_id>")
+    def person(user_id: str) -> Response:
+        return jsonify(clerk_people.answer(_person(world, user_id)))
+
     @routes.post("/clerk/users/<user_id>/delete")
     def delete(user_id: str) -> Response:
         clerk_people.delete(world, _person(world, user_id), webhook=bool(_wanted().get("webhook", True)))

@@ -20,6 +20,7 @@ from views.console.inbox.failed_jobs import FailedJobsView
 from views.console.meetings.commands import MeetingGuestView
 from views.console.money.commands import PaymentCommandsView, RefundCommandsView
 from views.console.money.membership_refunds import MembershipPaymentCommandsView
+from views.console.purchases.addresses import AddressCommandsView
 from views.console.purchases.canceling import MembershipCancelingView
 from views.console.purchases.commands import InboxCommandsView, PurchaseCommandsView
 from views.console.purchases.given import AccountCommandsView, GivenMembershipCommandsView
@@ -133,6 +134,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     GivenMembershipCommandsView,
     AdjustmentCommandsView,
     MembershipCancelingView,
+    AddressCommandsView,
     WhatMakesProView,
     InboxCommandsView,
     PurchaseNumbersView,

@@ -7,7 +7,7 @@ decides again. One of which certainly nothing arrived is tried again.
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, select
 
 from admin_app.context import Ctx
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
@@ -15,18 +15,17 @@ from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.integrations.ports import WhopMembership
 from admin_app.integrations.registry import Providers
-from admin_app.services import provider_calls, reconcile
+from admin_app.services import asked_calls, provider_calls, reconcile
 from admin_app.services.memberships import stripe_subscriptions
 from admin_app.services.memberships.cancel_wishes import OPERATIONS, Told, Wish, ask
 from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import seller_of
-from admin_app.services.provider_calls import FIRST_WAIT, OPEN, Work
+from admin_app.services.asked_calls import LATE_ENOUGH
+from admin_app.services.provider_calls import OPEN, Work
 from models.memberships import ProviderMembership
 from models.money import CallState, ProviderCall
 from models.people import PaymentProvider
 
-# A call that has not shown there by then never arrived.
-LATE_ENOUGH = FIRST_WAIT
 NOT_THERE, NOT_DONE, OVER_THERE = "not_there", "not_done", "over_there"
 
 
@@ -50,20 +49,13 @@ def subject_of(row: ProviderMembership) -> str:
 
 
 def is_open() -> ColumnElement[bool]:
-    """Calls of this kind that may still change something: without an answer, or tried again by themselves."""
-    unanswered = and_(ProviderCall.state.in_(OPEN), ProviderCall.finished_at.is_(None))
-    again = and_(ProviderCall.state == CallState.FAILED, ProviderCall.next_try_at.is_not(None))
-    return and_(ProviderCall.operation.in_(OPERATIONS), or_(unanswered, again))
+    """Calls of this kind that may still change something."""
+    return asked_calls.is_open(OPERATIONS)
 
 
 def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
     """Queue the calls that no job has brought to an end: never left, never answered, or to be tried again; how many."""
-    due = or_(
-        ProviderCall.next_try_at <= ctx.now,
-        and_(ProviderCall.next_try_at.is_(None), ProviderCall.created_at < ctx.now - LATE_ENOUGH),
-    )
-    oldest = select(ProviderCall.id).where(is_open(), due).order_by(ProviderCall.next_try_at.nulls_first())
-    found = ctx.session.scalars(oldest.order_by(ProviderCall.id).limit(limit)).all()
+    found = asked_calls.due(ctx, OPERATIONS, limit=limit)
     for call_id in found:
         queue(ctx, call_id, anew=False)
     return len(found)
@@ -151,9 +143,7 @@ def _decide(ctx: Ctx, leaving: Leaving, told: Told) -> bool:
 
 def _locked(ctx: Ctx, leaving: Leaving) -> ProviderCall | None:
     """The call, unless another job or a person brought it on since it was looked at."""
-    same = ProviderCall.id == leaving.call_id, ProviderCall.attempts == leaving.attempts, is_open()
-    found = select(ProviderCall).where(*same).with_for_update()
-    return ctx.session.scalar(found.execution_options(populate_existing=True))
+    return asked_calls.locked(ctx, leaving.call_id, OPERATIONS, attempts=leaving.attempts)
 
 
 def _travel(work: Work, providers: Providers, leaving: Leaving, *, is_over: bool) -> None:

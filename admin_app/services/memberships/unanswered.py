@@ -1,25 +1,25 @@
-"""The last call about a membership without a good answer: on its way, unknown, or refused and waiting for a person."""
+"""The last call about a membership, or about a person's addresses, without a good answer: on its way, unknown, or refused and waiting for a person."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, case, func, or_, select
 
+from admin_app.services.asked_calls import is_open
 from admin_app.services.call_settling import what_happened
-from admin_app.services.memberships.cancel_sending import is_open
 from admin_app.services.memberships.cancel_wishes import OPERATIONS
 from admin_app.services.timeline_words import ASKED_WORDS, provider_name
 from models.money import CallState, ProviderCall
 
 
-def of(subject: ColumnElement[str]) -> ScalarSelect[Any]:
+def of(subject: ColumnElement[str], operations: Sequence[str] = OPERATIONS) -> ScalarSelect[Any]:
     """As `in_words` reads it; null when the last one has its answer."""
     told = func.jsonb_build_array(
         ProviderCall.provider, ProviderCall.operation, ProviderCall.state, ProviderCall.error_code,
         ProviderCall.attempts, ProviderCall.next_try_at.is_not(None),
     )  # fmt: skip
-    waits = or_(is_open(), ProviderCall.attention_since.is_not(None))
-    about = select(case((waits, told))).where(ProviderCall.subject == subject, ProviderCall.operation.in_(OPERATIONS))
+    waits = or_(is_open(operations), ProviderCall.attention_since.is_not(None))
+    about = select(case((waits, told))).where(ProviderCall.subject == subject, ProviderCall.operation.in_(operations))
     return about.order_by(ProviderCall.id.desc()).limit(1).scalar_subquery()
 
 

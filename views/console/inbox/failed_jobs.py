@@ -31,6 +31,7 @@ WORDS = {
     "ask_about_subscription": "Ask Stripe about a subscription that is nobody’s yet",
     "ask_about_refund": "Ask the provider about a refund",
     "ask_what_was_paid": "Ask what was paid for a membership",
+    "change_address": "Change an address at Clerk",
     "change_membership": "Cancel a membership at its provider, or take that back",
     "compare_membership": "Compare a membership with Whop",
     "compare_with": "Compare everything with a provider",

@@ -1,11 +1,16 @@
 """Addresses of people: what the sign-in provider called verified, from when on and until when."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from admin_app.policies.permissions import Permission
+from admin_app.services.memberships import unanswered
 from models import PersonAddress
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
+from views.console.purchases import addresses
 from views.console.records import Group, RecordSpec, Related
 from views.console.searching import Search
 
@@ -16,6 +21,12 @@ FACTS = (
 )
 VERIFIED = Column("Verified since", PersonAddress.verified_at, "time", sort="verified")
 GIVEN_UP = Column("Given up", PersonAddress.given_up_at, "time")
+ASKED = addresses.asked_of_clerk(PersonAddress.user_id)
+
+
+def _attention(values: Mapping[str, Any]) -> str | None:
+    """What Clerk was asked about this person's addresses last, where that has no good answer."""
+    return unanswered.in_words(values["unanswered"]) if values["unanswered"] else None
 
 
 class PersonAddressesView(ConsoleModelView):
@@ -42,13 +53,15 @@ class PersonAddressesView(ConsoleModelView):
             exact=(PersonAddress.user_id,),
             key=PersonAddress.id,
         ),
-        empty="Addresses appear when people sign in: they are kept as the sign-in provider says, and changed there.",
+        empty="Addresses appear when people sign in: they are kept as the sign-in provider says.",
     )
     record = RecordSpec(
         title=PersonAddress.email,
-        subtitle="As the sign-in provider says. What is wrong is put right there: it is asked at each sign-in.",
-        groups=(Group("Address", (*FACTS, VERIFIED, GIVEN_UP)),),
+        subtitle="As the sign-in provider says. What is wrong is put right there, by the commands of this page.",
+        groups=(Group("Address", (*FACTS, VERIFIED, GIVEN_UP, ASKED)),),
         audited_as="person_address",
+        attention=_attention,
+        commands=addresses.COMMANDS,
         related=(
             Related("All addresses of this account", "person-addresses", "account", PersonAddress.user_id),
             Related("All who had this address", "person-addresses", "email", PersonAddress.email),

@@ -8,11 +8,13 @@ from urllib.parse import quote
 from sqlalchemy import case, func
 
 from admin_app.policies.permissions import Permission
+from admin_app.services.memberships import unanswered
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
 from views.console.list_specs import ListSpec, Sort
+from views.console.purchases import addresses
 from views.console.purchases.canceling import OF_PROFILE
 from views.console.records import Command, Group, RecordSpec, Related
 from views.console.searching import Search, part_of
@@ -24,7 +26,7 @@ STATUS = Column("Status", Profile.status, "badge")
 
 def _attention(values: Mapping[str, Any]) -> str | None:
     if values["account_deleted_at"] is None:
-        return None
+        return unanswered.in_words(values["unanswered"]) if values["unanswered"] else None
     return (
         "This account was deleted at the sign-in provider. What it held waits for its person, who gets it when they "
         "sign in with another account that has the same verified address. The list “Waits under its last address” "
@@ -110,6 +112,7 @@ class ProfilesView(ConsoleModelView):
                     Column("E-mail", Profile.email),
                     Column("Name", Profile.name),
                     DELETED,
+                    addresses.asked_of_clerk(Profile.user_id),
                 ),
             ),
             Group(
@@ -181,5 +184,6 @@ class ProfilesView(ConsoleModelView):
                 address=lambda key: f"{record_address('profiles', key)}/credits",
                 when=is_account,
             ),
+            *(replace(each, when=is_account) for each in addresses.OF_PROFILE),
         ),
     )
