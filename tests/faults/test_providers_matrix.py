@@ -171,6 +171,21 @@ def given_back(simulator: str, port: WhopPort) -> Callable[[], object]:
     )
 
 
+def a_person(simulator: str) -> str:
+    return str(control.create_user(simulator, name="Ada", email=f"matrix{number()}@example.com")["id"])
+
+
+def one_address_more(simulator: str, port: ClerkPort) -> Callable[[], object]:
+    user, email = a_person(simulator), f"matrix{number()}@example.com"
+    return lambda: port.add_email(user, email, verified=True, primary=False)
+
+
+def a_second_address(simulator: str) -> str:
+    user = a_person(simulator)
+    control.add_address(simulator, user, f"matrix{number()}@example.com")
+    return str(control.person(simulator, user)["email_addresses"][1]["id"])
+
+
 def a_user(simulator: str) -> dict[str, Any]:
     return control_workos.create_user(simulator, email=f"matrix{number()}@example.com")
 
@@ -262,6 +277,9 @@ ROWS: dict[tuple[str, str], Row] = {
     ("whop", "refunds_of"): read("refunds_of", "pay_none"),
     ("whop", "refund"): Row("P", given_back),
     ("clerk", "user"): read("user", "user_none"),
+    ("clerk", "add_email"): Row("P", one_address_more),
+    ("clerk", "change_email"): with_("P", a_second_address, "change_email", primary=True),
+    ("clerk", "remove_email"): with_("P", a_second_address, "remove_email"),
     ("workos", "find_user"): read("find_user", "nobody@example.com"),
     ("workos", "create_user"): with_(
         "P", lambda _: f"matrix{number()}@example.com", "create_user", "Gina Guest", idempotency_key="user"

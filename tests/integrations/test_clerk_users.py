@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from admin_app.config import Settings
-from admin_app.errors import NotSignedIn, ProviderUnavailable
+from admin_app.errors import NotSignedIn, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import clerk
 from admin_app.integrations.ports import ClerkPort
 from tests.integrations.conftest import ScriptedProvider
@@ -96,4 +96,73 @@ def test_without_a_key_nothing_is_asked(settings, provider):
     port = clerk.client(settings(clerk_issuer="https://demo.clerk.example", clerk_api_base=provider.url))
     with pytest.raises(ProviderUnavailable):
         port.user("user_1")
+    assert provider.requests == []
+
+
+ADDRESSES = "/v1/email_addresses"
+ANSWER = {"id": "idn_2", "object": "email_address", "email_address": "b@example.com"}
+
+
+def test_the_id_of_an_address_and_where_it_comes_from_are_read(port, provider):
+    linked = MINIMAL["email_addresses"][0] | {"id": "idn_2", "linked_to": [{"type": "oauth_google", "id": "idn_3"}]}
+    provider.answers[PATH] = (200, MINIMAL | {"email_addresses": [*MINIMAL["email_addresses"], linked]})
+    assert [(email.id, email.linked) for email in port.user("user_1").emails] == [("idn_1", False), ("idn_2", True)]
+
+
+def test_an_address_is_added_changed_and_removed(port, provider):
+    provider.answers |= {ADDRESSES: (200, ANSWER), f"{ADDRESSES}/idn_2": (200, ANSWER)}
+    assert port.add_email("user_1", "b@example.com", verified=False, primary=False) == "idn_2"
+    assert port.change_email("idn_2", verified=True) == "idn_2"
+    assert port.change_email("idn_2", primary=True) == "idn_2"
+    assert port.remove_email("idn_2") == "idn_2"
+    assert provider.posted == [
+        (
+            ADDRESSES,
+            {"user_id": "user_1", "email_address": "b@example.com", "verified": False, "primary": False},
+        ),
+        (f"{ADDRESSES}/idn_2", {"verified": True}),
+        (f"{ADDRESSES}/idn_2", {"primary": True}),
+        (f"{ADDRESSES}/idn_2", b""),
+    ]
+    assert {headers["Authorization"] for _, headers in provider.requests} == {"Bearer sk_test_1"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "passing"),
+    [
+        ((422, {"errors": [{"code": "form_identifier_exists", "message": "b@example.com"}]}), "form_identifier_exists", False),
+        ((404, {"errors": [{"code": "resource_not_found"}]}), "resource_not_found", False),
+        ((401, {"errors": [{"code": "authentication_invalid"}]}), "authentication_invalid", True),
+        ((403, {}), "http_403", True),
+        ((409, b"<html>"), "http_409", False),
+        ((400, {"errors": [[]]}), "http_400", False),
+    ],
+    ids=str,
+)
+def test_a_clear_no_says_why_in_clerks_own_code(port, provider, answer, reason, passing):
+    provider.answers[ADDRESSES] = answer
+    with pytest.raises(ProviderRefused) as refused:
+        port.add_email("user_1", "b@example.com", verified=True, primary=True)
+    assert (refused.value.reason, refused.value.passing) == (reason, passing)
+    assert len(provider.posted) == 1
+
+
+@pytest.mark.parametrize("answer", [(500, {}), (302, {}), (200, b"<html>"), (200, []), (200, {})], ids=str)
+def test_no_answer_to_a_change_is_unknown_and_not_sent_again(port, provider, answer):
+    provider.answers[f"{ADDRESSES}/idn_2"] = answer
+    with pytest.raises(OutcomeUnknown):
+        port.remove_email("idn_2")
+    assert len(provider.posted) == 1
+
+
+def test_an_odd_address_id_stays_within_its_path(port, provider):
+    with pytest.raises(ProviderRefused):
+        port.remove_email("../users/user_1")
+    assert provider.posted == [("/v1/email_addresses/..%2Fusers%2Fuser_1", b"")]
+
+
+def test_without_a_key_nothing_is_changed(settings, provider):
+    port = clerk.client(settings(clerk_issuer="https://demo.clerk.example", clerk_api_base=provider.url))
+    with pytest.raises(ProviderUnavailable):
+        port.remove_email("idn_2")
     assert provider.requests == []

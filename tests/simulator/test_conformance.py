@@ -146,6 +146,28 @@ class TestClerk:
         with pytest.raises(NotSignedIn):
             providers.clerk.user(person["id"])
 
+    def test_addresses_are_added_changed_and_removed_over_the_api(self, simulator, receiver, providers):
+        ada = control.create_user(simulator, name="Ada", email="ada@example.com")["id"]
+        control.create_user(simulator, name="Eve", email="eve@example.com")
+        port = providers.clerk
+        added = port.add_email(ada, "b@example.com", verified=False, primary=False)
+        assert port.user(ada, fresh=True).verified_emails == {"ada@example.com"}
+        assert port.change_email(added, verified=True, primary=True) == added
+        emails = {email.address: email for email in port.user(ada, fresh=True).emails}
+        assert (emails["b@example.com"].verified, emails["b@example.com"].primary) == (True, True)
+        assert not emails["ada@example.com"].primary
+        port.remove_email(str(emails["ada@example.com"].id))
+        assert port.user(ada, fresh=True).verified_emails == {"b@example.com"}
+        for taken in ("b@example.com", "EVE@example.com"):
+            with pytest.raises(ProviderRefused) as refused:
+                port.add_email(ada, taken, verified=True, primary=False)
+            assert refused.value.reason == "form_identifier_exists"
+        for change in (port.remove_email, port.change_email):
+            with pytest.raises(ProviderRefused) as refused:
+                change("idn_none")
+            assert refused.value.reason == "resource_not_found"
+        assert len(receiver.wait_for(3)) == 3
+
     @pytest.mark.parametrize("mode", ["500", "apply-then-drop"])
     def test_one_failure_is_overcome_and_two_are_a_passing_trouble(self, simulator, providers, mode):
         person = control.create_user(simulator, name="Ada", email="ada@example.com")

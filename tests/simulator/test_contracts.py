@@ -86,6 +86,20 @@ def test_clerk_users_and_keys(simulator):
     check("clerk-bapi", "JWKS", get(simulator, "/clerk/.well-known/jwks.json", {}))
 
 
+def test_clerk_email_addresses(simulator):
+    person = control.create_user(simulator, name="Ada Byron", email="ada@example.com")
+    api = f"{simulator}/clerk/v1/email_addresses"
+    wanted = {"user_id": person["id"], "email_address": "b@example.com", "verified": False}
+    added = httpx.post(api, headers=CLERK, json=wanted).json()
+    check("clerk-bapi", "EmailAddress", added)
+    changed = httpx.patch(f"{api}/{added['id']}", headers=CLERK, json={"verified": True, "primary": True})
+    check("clerk-bapi", "EmailAddress", changed.json())
+    check("clerk-bapi", "User", get(simulator, f"/clerk/v1/users/{person['id']}", CLERK))
+    gone = httpx.delete(f"{api}/{added['id']}", headers=CLERK)
+    assert gone.json() == {"object": "email_address", "id": added["id"], "deleted": True}
+    check("clerk-bapi", "ClerkErrors", httpx.delete(f"{api}/{added['id']}", headers=CLERK).json())
+
+
 def test_clerk_events(simulator, receiver):
     person = control.create_user(simulator, name="Ada Byron", email="ada@example.com", webhook=True)
     control.verify_user(simulator, person["id"])
