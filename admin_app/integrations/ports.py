@@ -114,7 +114,7 @@ class ClerkEmail:
     verified: bool
     primary: bool
     id: str | None = field(default=None, compare=False)
-    linked: bool = False
+    linked: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

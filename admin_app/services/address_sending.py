@@ -1,4 +1,4 @@
-"""Tells Clerk to add an address to a person, make another one the primary one, or unlink one; takes in what it says then.
+"""Tells Clerk to add an address to a person, make one the primary one, or unlink one; takes in what it says then.
 
 Clerk is asked first: what is so already is not sent. Its calls know no key that would make a second one the same, so a
 call without an answer is asked about and never sent again by itself. What was decided is read from the audit's entry

@@ -54,7 +54,7 @@ ASKED_WORDS = {
     "booking.move": "move the booking",
     "booking.cancel": "cancel the booking",
     "address.add": "add an address",
-    "address.make_primary": "make another address the primary one",
+    "address.make_primary": "make an address the primary one",
     "address.unlink": "unlink an address",
     "membership.cancel_now": "cancel the membership now",
     "membership.cancel_at_period_end": "cancel the membership at the end of its period",
