@@ -86,9 +86,7 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
         },
         "/email_addresses/{email_address_id}": {
             "patch": {
-                "requestBody": _json(
-                    verified={"type": ["boolean", "null"]}, primary={"type": ["boolean", "null"]}
-                )
+                "requestBody": _json(verified={"type": ["boolean", "null"]}, primary={"type": ["boolean", "null"]})
             },
             "delete": {},
         },

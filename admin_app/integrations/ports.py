@@ -108,7 +108,7 @@ class ClerkSession:
 
 @dataclass(frozen=True)
 class ClerkEmail:
-    """`id` is the provider's, by which it is changed; `linked`: it comes from an account elsewhere, such as Google's."""
+    """`id` is the provider's, by which it is changed; `linked`: it comes from an account elsewhere, at Google or so."""
 
     address: str
     verified: bool

@@ -13,7 +13,10 @@ CHANGES = Job("change_address")
 
 @deadline.short_task
 def ask(bench: Bench, user_id: str) -> None:
-    """Somebody else has one of its addresses by now: take in who the person is now, or have an account that is gone let go; nothing where nobody can be asked."""
+    """Take in who the person is, or have an account that is gone let go; nothing where nobody can be asked.
+
+    Somebody else has one of its addresses by now.
+    """
     clerk = bench.providers.clerk
     if clerk is None or not clerk.knows_people:
         return

@@ -33,9 +33,7 @@ TITLES: Mapping[Wish, str] = MappingProxyType(
         Wish.UNLINK: "Unlink {email} at Clerk",
     }
 )
-OUTCOMES: Mapping[Wish, str] = MappingProxyType(
-    {Wish.ADD: "added", Wish.PRIMARY: "primary", Wish.UNLINK: "unlinked"}
-)
+OUTCOMES: Mapping[Wish, str] = MappingProxyType({Wish.ADD: "added", Wish.PRIMARY: "primary", Wish.UNLINK: "unlinked"})
 NO_MAIL = "Backdesk sends no mail; Clerk may write to the person."
 
 
@@ -189,9 +187,7 @@ def _verified_after(change: Change, told: Told) -> list[str]:
     return [comparable(change.email), *others] if is_first else [*others, comparable(change.email)]
 
 
-def _consequences(
-    change: Change, told: Told, waiting: PendingProfile | None, *, has_membership: bool
-) -> list[str]:
+def _consequences(change: Change, told: Told, waiting: PendingProfile | None, *, has_membership: bool) -> list[str]:
     if told.person is None:
         return []
     if told.is_so(change) and change.instead_of is None:

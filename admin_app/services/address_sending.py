@@ -17,7 +17,7 @@ from admin_app.integrations import job_queue
 from admin_app.integrations.ports import ClerkPort
 from admin_app.integrations.registry import Providers
 from admin_app.services import account_deletion, asked_calls, audit, clerk_events, person_addresses, provider_calls
-from admin_app.services.address_wishes import ACCOUNT_GONE, OPERATIONS, PROVIDER, WORDS, Change, Told, Wish, ask
+from admin_app.services.address_wishes import OPERATIONS, PROVIDER, WORDS, Change, Told, Wish, ask
 from admin_app.services.asked_calls import LATE_ENOUGH
 from admin_app.services.provider_calls import OPEN, Work
 from admin_app.services.records import address_key, profile_key
@@ -153,9 +153,7 @@ def _decide(ctx: Ctx, leaving: Leaving, told: Told) -> bool:
     elif leaving.unanswered:
         _fail(ctx, leaving, NOT_DONE)
     else:
-        provider_calls.intend(
-            ctx, provider=PROVIDER, operation=call.operation, subject=call.subject, key=leaving.key
-        )
+        provider_calls.intend(ctx, provider=PROVIDER, operation=call.operation, subject=call.subject, key=leaving.key)
         call.next_try_at = ctx.now + LATE_ENOUGH  # from when on it is asked what became of it
         return True
     _take_in(ctx, leaving, told)
@@ -191,9 +189,7 @@ def _call(clerk: ClerkPort | None, change: Change, told: Told) -> Callable[[], s
     if identity is None and change.wish is not Wish.ADD:
         raise ProviderRefused(PROVIDER, "address_gone")
     if identity is None:
-        return lambda: clerk.add_email(
-            change.user_id, change.email, verified=change.verified, primary=change.primary
-        )
+        return lambda: clerk.add_email(change.user_id, change.email, verified=change.verified, primary=change.primary)
     if change.wish is Wish.UNLINK:
         return lambda: clerk.remove_email(identity)
     if change.wish is Wish.PRIMARY:

@@ -30,9 +30,7 @@ def add(world: World, wanted: Mapping[str, Any]) -> dict[str, Any]:
     made["by_api"] = True
     known = [*clerk_people.addresses(person), made]
     is_primary = wanted.get("primary") is True or len(known) == 1
-    changed = clerk_people.keep(
-        world, person, known, made["id"] if is_primary else clerk_people.person_primary(person)
-    )
+    changed = clerk_people.keep(world, person, known, made["id"] if is_primary else clerk_people.person_primary(person))
     return clerk_people.email_answer(changed, made)
 
 

@@ -208,8 +208,11 @@ def test_one_that_is_gone_there_is_taken_over_here(house: House) -> None:
 
 
 def test_what_waits_under_the_new_primary_address_comes_at_once(house: House) -> None:
-    one = person(house, "work")
+    one = person(house)
     pending = buy(house.db, one.email("work"))
+    control.add_address(house.simulator, one.user_id, one.email("work"))
+    people.ask(house.bench, one.user_id)
+    assert one.profile.membership is Membership.FREE  # not before they sign in by it, or it is the primary one
     change = one.about("work", Wish.PRIMARY)
     said = f"Purchase {pending.id}, which waits under it (pro), goes to this account at once."
     assert said in one.plan(change).consequences
@@ -238,7 +241,10 @@ def test_a_wrong_address_is_corrected(house: House) -> None:
         ("address.add", CallState.SUCCEEDED),
         ("address.unlink", CallState.SUCCEEDED),
     ]
-    assert [(entry.actor_kind, entry.reason) for entry in asked(house)] == [("staff", "she wrote"), ("job", "she wrote")]
+    assert [(entry.actor_kind, entry.reason) for entry in asked(house)] == [
+        ("staff", "she wrote"),
+        ("job", "she wrote"),
+    ]
 
 
 def test_one_that_nobody_verified_moves_nothing(house: House) -> None:
@@ -379,9 +385,7 @@ class Silent:
 
 def send(one: Person, silent: Silent) -> None:
     providers: Providers = replace(one.house.bench.providers, clerk=silent)
-    address_sending.send(
-        lambda: one.house.db.unit_of_work(OPERATOR), providers, call_id=one.calls[-1].id
-    )
+    address_sending.send(lambda: one.house.db.unit_of_work(OPERATOR), providers, call_id=one.calls[-1].id)
 
 
 WISHES = pytest.mark.parametrize("wish", ["unlink", "primary", "correct"])

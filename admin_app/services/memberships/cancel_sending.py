@@ -16,11 +16,11 @@ from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.integrations.ports import WhopMembership
 from admin_app.integrations.registry import Providers
 from admin_app.services import asked_calls, provider_calls, reconcile
+from admin_app.services.asked_calls import LATE_ENOUGH
 from admin_app.services.memberships import stripe_subscriptions
 from admin_app.services.memberships.cancel_wishes import OPERATIONS, Told, Wish, ask
 from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import seller_of
-from admin_app.services.asked_calls import LATE_ENOUGH
 from admin_app.services.provider_calls import OPEN, Work
 from models.memberships import ProviderMembership
 from models.money import CallState, ProviderCall

@@ -1,4 +1,4 @@
-"""The last call about a membership, or about a person's addresses, without a good answer: on its way, unknown, or refused and waiting for a person."""
+"""The last call about a membership, or a person's addresses, without a good answer: on its way, unknown, refused."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -104,9 +104,7 @@ class AddressCommandsView(ConsoleView):
     def add(self, user_id: str) -> ResponseReturnValue:
         owner = users.known_owner(read_session(), user_id)
         address = record_address("profiles", user_id)
-        return self._right_one(
-            user_id, owner.email or user_id, address, title=LABELS[ADD], button="Add the address"
-        )
+        return self._right_one(user_id, owner.email or user_id, address, title=LABELS[ADD], button="Add the address")
 
     @page("/of-account/<user_id>/<word>")
     def of_account(self, user_id: str, word: str) -> ResponseReturnValue:
