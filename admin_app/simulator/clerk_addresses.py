@@ -26,8 +26,8 @@ def add(world: World, wanted: Mapping[str, Any]) -> dict[str, Any]:
         raise ClerkFailed(422, "form_param_format_invalid", "Email address must be a valid email address.")
     if clerk_people.has(person, email) or any(_holds(other, email) for other in world.store.all("person")):
         raise ClerkFailed(422, "form_identifier_exists", "That email address is taken. Please try another.")
-    made = {"id": f"idn_{secrets.token_hex(12)}", "email": email, "verified": wanted.get("verified") is True}
-    made["by_api"] = True
+    made: Document = {"id": f"idn_{secrets.token_hex(12)}", "email": email, "by_api": True}
+    made["verified"] = wanted.get("verified") is True
     known = [*clerk_people.addresses(person), made]
     is_primary = wanted.get("primary") is True or len(known) == 1
     changed = clerk_people.keep(world, person, known, made["id"] if is_primary else clerk_people.person_primary(person))

@@ -50,7 +50,7 @@ def add_address(world: World, person: Document, wanted: Mapping[str, Any]) -> Do
     email = text(wanted, "email")
     if email is None:
         raise Refused("email is needed.")
-    made = {"id": f"idn_{secrets.token_hex(12)}", "email": email}
+    made: Document = {"id": f"idn_{secrets.token_hex(12)}", "email": email}
     made |= {name: wanted.get(name) is True for name in ("verified", "linked")}
     known = [*addresses(person), made]
     return keep(world, person, known, person_primary(person), webhook=wanted.get("webhook") is True)
