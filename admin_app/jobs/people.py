@@ -5,7 +5,8 @@ from admin_app.errors import NotSignedIn
 from admin_app.integrations import deadline
 from admin_app.integrations.ports import ClerkUser
 from admin_app.jobs.bench import Bench
-from admin_app.services import account_deletion, clerk_events
+from admin_app.services import clerk_events
+from admin_app.services.purchases import account_deletion
 
 ACTOR = Job("ask_about_person")
 

@@ -18,13 +18,14 @@ from admin_app.errors import (
     PendingProfileNotFound,
 )
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, claim_links, holders, identities, legacy, memberships, merge_fields, users
+from admin_app.services import audit, claim_links, holders, legacy, memberships, merge_fields, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits, extras
 from admin_app.services.memberships.rows import basis, hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED, Sides
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
+from admin_app.services.purchases import identities
 from admin_app.services.records import membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
 from models.memberships import ProviderMembership

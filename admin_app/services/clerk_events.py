@@ -13,8 +13,9 @@ from admin_app.errors import AlreadyClaimed, NotSignedIn
 from admin_app.integrations import clerk
 from admin_app.integrations.ports import ClerkEvent, ClerkUser
 from admin_app.integrations.registry import Providers
-from admin_app.services import account_deletion, claims, person_addresses, users
+from admin_app.services import claims, users
 from admin_app.services.event_handling import Parked, Settled
+from admin_app.services.purchases import account_deletion, person_addresses
 from models.inbox import EventState, WebhookEvent
 
 TELLING_EVENTS = frozenset({"user.created", "user.updated"})

@@ -11,7 +11,7 @@ from admin_app.jobs import memberships as jobs
 from admin_app.services import audit
 from admin_app.services.memberships import asking, paid
 from admin_app.services.memberships.paid import ToldPayment
-from admin_app.services.refund_tills import to_major, to_minor
+from admin_app.services.payments.refund_tills import to_major, to_minor
 from admin_app.simulator import control, control_stripe
 from models import EventState, MembershipPayment, PaymentProvider, Refund, RefundOrigin, RefundState, WebhookEvent
 from tests.house import House

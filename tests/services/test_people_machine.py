@@ -20,15 +20,7 @@ from sqlalchemy import Engine
 from admin_app.context import Ctx, Customer, Job
 from admin_app.errors import DomainError
 from admin_app.integrations.ports import ClerkEmail, ClerkUser
-from admin_app.services import (
-    account_deletion,
-    claims,
-    clerk_events,
-    credit_renewals,
-    pending_profiles,
-    purchases,
-    undo,
-)
+from admin_app.services import claims, clerk_events, credit_renewals, pending_profiles, purchases, undo
 from admin_app.services.memberships import (
     adjustment_undo,
     complimentary,
@@ -37,6 +29,7 @@ from admin_app.services.memberships import (
     stripe_subscriptions,
 )
 from admin_app.services.plans import Plan
+from admin_app.services.purchases import account_deletion
 from models import Adjustment, ExtraPurchase, Membership, Merge, PendingProfile, Profile, ProviderMembership
 from tests.services.clients import subscription
 from tests.services.factories import CLERK, NOON, SUPPORT, WHOP, add_profile, facts

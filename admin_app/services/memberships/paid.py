@@ -19,9 +19,9 @@ from admin_app.services import audit, refund_states, refunds
 from admin_app.services.amounts import money_text
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import put
+from admin_app.services.payments.refund_tills import FromWhop, to_minor
 from admin_app.services.records import lock_names, membership_key, membership_payment_key
 from admin_app.services.refund_states import ToldRefund
-from admin_app.services.refund_tills import FromWhop, to_minor
 from models.memberships import MembershipPayment, ProviderMembership
 
 WHOP_PAID = "paid"

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx, Customer
 from admin_app.errors import NotSignedIn
-from admin_app.services import account_deletion, audit, legacy, person_addresses, users
+from admin_app.services import audit, legacy, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
+from admin_app.services.purchases import account_deletion, person_addresses
 from admin_app.services.records import lock_names, profile_key
 from admin_app.services.users import Owner
 from models.people import PendingProfile, Profile
