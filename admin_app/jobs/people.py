@@ -26,4 +26,4 @@ def ask(bench: Bench, user_id: str) -> None:
             account_deletion.let_go(ctx, user_id=user_id)
         else:
             # It takes nothing from whoever verified an address later: two who take turns would never come to an end.
-            clerk_events.take_in(ctx, person, since=person.created_at or ctx.now, takes_over=False)
+            clerk_events.apply_person(ctx, person, since=person.created_at or ctx.now, takes_over=False)

@@ -65,7 +65,7 @@ def told_by_provider(
     """The same for a person whom the identity provider tells of, and for one of their addresses alone. No sign-in.
 
     Without an address nothing is claimed, only noted who they are: None. Their account was made at `since`; the rest is
-    as in `person_addresses.take_in`.
+    as in `person_addresses.apply`.
     """
     require(ctx, Permission.CUSTOMER_CLAIM)
     emails = users.verified_emails(customer)

@@ -114,7 +114,7 @@ class People(Watched):
         self.tick()
         with self.db.unit_of_work(CLERK) as ctx:
             if user in self.world.accounts:
-                clerk_events.take_in(ctx, self.person(user), since=NOON)
+                clerk_events.apply_person(ctx, self.person(user), since=NOON)
             else:
                 account_deletion.let_go(ctx, user_id=user)
 

@@ -33,7 +33,7 @@ def come_in(
     legacy.lock(ctx, emails=emails)
     waiting = select(PendingProfile.id).where(is_one_of(PendingProfile.email, *emails), ~PendingProfile.claimed)
     ctx.session.execute(waiting.order_by(PendingProfile.id).with_for_update())
-    now_theirs = person_addresses.take_in(ctx, customer, told_at=told_at, takes_over=takes_over)
+    now_theirs = person_addresses.apply(ctx, customer, told_at=told_at, takes_over=takes_over)
     users.upsert(ctx, now_theirs, told_since=told_since)
     person_addresses.note_asked(ctx, now_theirs, told_at)
     owner = users.owner_of(now_theirs)
