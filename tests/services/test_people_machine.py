@@ -5,14 +5,12 @@ are deleted and made again, addresses change hands, deliveries come late and twi
 each step every rule about people and addresses holds, and at the end everybody who pays has what they paid for.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine
@@ -34,18 +32,8 @@ from models import Adjustment, ExtraPurchase, Membership, Merge, PendingProfile,
 from tests.services.clients import subscription
 from tests.services.factories import CLERK, NOON, SUPPORT, WHOP, add_profile, facts
 from tests.services.money import STRIPE
-from tests.services.purchase_checks import Watched
+from tests.services.purchase_checks import Watched, often
 
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-OFTEN = settings(
-    max_examples=800 if SOAK else 10,
-    stateful_step_count=70 if SOAK else 30,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-    derandomize=not SOAK,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 ADDRESSES = [f"{name}@example.com" for name in ("ada", "bob", "cleo", "dora")]
 MONTH = timedelta(days=30)
 addresses = st.sampled_from(ADDRESSES)
@@ -367,4 +355,4 @@ def machine(_shared_engine: Engine) -> type[People]:
 
 
 def test_what_must_be_true_of_people_stays_true_whatever_happens(machine: type[People]) -> None:
-    run_state_machine_as_test(machine, settings=OFTEN)
+    run_state_machine_as_test(machine, settings=often((10, 800), (30, 70)))
