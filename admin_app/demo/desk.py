@@ -33,8 +33,8 @@ from admin_app.services import (
 )
 from admin_app.services.appointments import Appointment
 from admin_app.services.calendar_sync import Calendars
+from admin_app.services.payments.refund_tills import Tills
 from admin_app.services.plans import Plan
-from admin_app.services.refund_tills import Tills
 from models import EventState, Payment, Refund, Role, WebhookEvent
 
 STRIPE = Provider("stripe")

@@ -5,7 +5,8 @@ from admin_app.errors import NotSignedIn
 from admin_app.integrations import deadline
 from admin_app.integrations.ports import ClerkUser
 from admin_app.jobs.bench import Bench
-from admin_app.services import account_deletion, address_sending, clerk_events
+from admin_app.services import clerk_events
+from admin_app.services.purchases import account_deletion, address_sending
 
 ACTOR = Job("ask_about_person")
 CHANGES = Job("change_address")
@@ -29,7 +30,7 @@ def ask(bench: Bench, user_id: str) -> None:
             account_deletion.let_go(ctx, user_id=user_id)
         else:
             # It takes nothing from whoever verified an address later: two who take turns would never come to an end.
-            clerk_events.take_in(ctx, person, since=person.created_at or ctx.now, takes_over=False)
+            clerk_events.apply_person(ctx, person, since=person.created_at or ctx.now, takes_over=False)
 
 
 @deadline.short_task

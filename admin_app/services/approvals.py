@@ -5,11 +5,12 @@ from sqlalchemy import select
 from admin_app.context import Ctx, Staff
 from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, refund_people, refund_sources, refund_states, refunds
+from admin_app.services import audit, refund_states, refunds
 from admin_app.services.memberships import refunding
+from admin_app.services.payments import refund_people, refund_sources
+from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
-from admin_app.services.refund_sources import Paid
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.refunds import Quote
 from models.memberships import MembershipPayment

@@ -9,12 +9,13 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import address_sending, address_wishes, audit, checkout
+from admin_app.services import audit, checkout
 from admin_app.services.appointments import subject_parts
 from admin_app.services.calendars import calendar_calls
-from admin_app.services.memberships import cancel_sending, cancel_wishes
+from admin_app.services.memberships import cancel_actions, cancel_sending
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.provider_calls import OPEN
+from admin_app.services.purchases import address_actions, address_sending
 from admin_app.services.timeline_words import provider_name, why
 from models.money import CallState, ProviderCall
 
@@ -98,9 +99,9 @@ def what_to_do(provider: str, operation: str, state: CallState) -> str:
     if state in OPEN:
         asks = f"Try again, and {name} is asked about it. " if again else ""
         return f"{asks}Look at {name} before you repeat anything by hand; mark it as settled when it is in order."
-    if operation in cancel_wishes.OPERATIONS:
+    if operation in cancel_actions.OPERATIONS:
         return "If it is still wanted, ask for it again on the page of the membership; then mark this as settled."
-    if operation in address_wishes.OPERATIONS:
+    if operation in address_actions.OPERATIONS:
         return "If it is still wanted, ask for it again on the page of the account; then mark this as settled."
     by_hand = f"do it by hand at {name} and mark it as settled"
     return f"Put right what it names and try again; or {by_hand}." if again else f"If it is still wanted, {by_hand}."
@@ -108,7 +109,7 @@ def what_to_do(provider: str, operation: str, state: CallState) -> str:
 
 def may_be_retried(provider: str, operation: str, state: CallState) -> bool:
     """Whether trying again from the list of calls is possible; what it does depends on the provider."""
-    by_asking = (*checkout.SETTLED_BY_ASKING, *cancel_wishes.OPERATIONS, *address_wishes.OPERATIONS)
+    by_asking = (*checkout.SETTLED_BY_ASKING, *cancel_actions.OPERATIONS, *address_actions.OPERATIONS)
     return provider in CALENDARS or (operation in by_asking and state in OPEN)
 
 
@@ -143,7 +144,7 @@ def _refusal(call: ProviderCall) -> str | None:
 def _again(call: ProviderCall) -> Callable[[Ctx, ProviderCall], None] | None:
     if not may_be_retried(call.provider, call.operation, call.state):
         return None
-    if call.operation in (*cancel_wishes.OPERATIONS, *address_wishes.OPERATIONS):
+    if call.operation in (*cancel_actions.OPERATIONS, *address_actions.OPERATIONS):
         return _bring_on
     return _sync if call.provider in CALENDARS else _ask
 
@@ -158,7 +159,7 @@ def _ask(ctx: Ctx, call: ProviderCall) -> None:
 
 
 def _bring_on(ctx: Ctx, call: ProviderCall) -> None:
-    of = address_sending if call.operation in address_wishes.OPERATIONS else cancel_sending
+    of = address_sending if call.operation in address_actions.OPERATIONS else cancel_sending
     of.queue(ctx, call.id)
 
 

@@ -18,13 +18,14 @@ from admin_app.errors import (
     PendingProfileNotFound,
 )
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, claim_links, holders, identities, legacy, memberships, merge_fields, users
+from admin_app.services import audit, claim_links, holders, legacy, memberships, merge_fields, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits, extras
 from admin_app.services.memberships.rows import basis, hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED, Sides
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
+from admin_app.services.purchases import identities
 from admin_app.services.records import membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
 from models.memberships import ProviderMembership
@@ -64,7 +65,7 @@ def told_by_provider(
     """The same for a person whom the identity provider tells of, and for one of their addresses alone. No sign-in.
 
     Without an address nothing is claimed, only noted who they are: None. Their account was made at `since`; the rest is
-    as in `person_addresses.take_in`.
+    as in `person_addresses.apply`.
     """
     require(ctx, Permission.CUSTOMER_CLAIM)
     emails = users.verified_emails(customer)

@@ -13,8 +13,9 @@ from admin_app.errors import AlreadyClaimed, NotSignedIn
 from admin_app.integrations import clerk
 from admin_app.integrations.ports import ClerkEvent, ClerkUser
 from admin_app.integrations.registry import Providers
-from admin_app.services import account_deletion, claims, person_addresses, users
+from admin_app.services import claims, users
 from admin_app.services.event_handling import Parked, Settled
+from admin_app.services.purchases import account_deletion, person_addresses
 from models.inbox import EventState, WebhookEvent
 
 TELLING_EVENTS = frozenset({"user.created", "user.updated"})
@@ -58,7 +59,7 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
         return Settled.ignored("no verified primary address")
     match found:
         case ClerkUser():
-            return take_in(ctx, found, since=found.created_at or happened_at)
+            return apply_person(ctx, found, since=found.created_at or happened_at)
         case Silence.UNKNOWN:
             return _unknown(ctx, parsed.user, happened_at)
         case Silence.NOT_CONFIGURED:
@@ -67,7 +68,7 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
             return Parked("clerk_not_asked")
 
 
-def take_in(
+def apply_person(
     ctx: Ctx, person: ClerkUser, *, since: datetime, told_at: datetime | None = None, takes_over: bool = True
 ) -> Settled:
     """Note the person's addresses, and claim what waits under the primary one if it is verified: none of the others,
@@ -105,7 +106,7 @@ def _as_told(ctx: Ctx, person: ClerkUser, happened_at: datetime, *, takes_over: 
     told_at = person.updated_at or happened_at
     if person_addresses.is_older(ctx.session, person.id, told_at):
         return Settled(EventState.SUPERSEDED, "something newer was applied before")
-    return take_in(ctx, person, since=person.created_at or happened_at, told_at=told_at, takes_over=takes_over)
+    return apply_person(ctx, person, since=person.created_at or happened_at, told_at=told_at, takes_over=takes_over)
 
 
 def _parsed(event: WebhookEvent) -> ClerkEvent:

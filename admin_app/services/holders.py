@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import legacy, memberships, person_addresses, waiting_again
+from admin_app.services import legacy, memberships
 from admin_app.services.memberships.rows import Holder, as_in_columns, assign, by_id, key, of
+from admin_app.services.purchases import person_addresses, waiting_again
 from admin_app.services.records import lock_names
 from models.memberships import ProviderMembership
 from models.people import PaymentProvider, PendingProfile, Profile

@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
-from admin_app.services import audit, memberships, person_addresses, waiting_again
+from admin_app.services import audit, memberships
 from admin_app.services.memberships import CREDITS, Holder
 from admin_app.services.memberships.rows import hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED
+from admin_app.services.purchases import person_addresses, waiting_again
 from admin_app.services.records import pending_key, profile_key
 from models.memberships import ProviderMembership
 from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profile

@@ -17,14 +17,15 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, NotFound, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, payments, provider_calls, refund_sources, refund_states, refunds
+from admin_app.services import audit, payments, provider_calls, refund_states, refunds
 from admin_app.services.memberships import asking as membership_asking
+from admin_app.services.payments import refund_sources
+from admin_app.services.payments.refund_sources import Paid
+from admin_app.services.payments.refund_tills import Till, Tills, till_for
 from admin_app.services.plans import Plan, PlanLine, fingerprint
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import refund_key
-from admin_app.services.refund_sources import Paid
 from admin_app.services.refund_states import ToldRefund, amount_of, records_of, sending_key
-from admin_app.services.refund_tills import Till, Tills, till_for
 from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment
 from models.money import CallState, ProviderCall, Refund, RefundState

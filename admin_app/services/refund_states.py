@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound, ProviderUnavailable
 from admin_app.integrations.money_ports import RefundStatus
-from admin_app.services import audit, provider_calls, refund_sources
+from admin_app.services import audit, provider_calls
 from admin_app.services.amounts import money_text, summed
 from admin_app.services.audit import Change
+from admin_app.services.payments import refund_sources
+from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.records import refund_key
-from admin_app.services.refund_sources import Paid
 from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment
 from models.money import (

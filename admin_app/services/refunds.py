@@ -13,10 +13,11 @@ from admin_app.context import Ctx, Staff
 from admin_app.errors import InvalidInput, NotFound, NotRefundable
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, payments, refund_sources, refund_states
+from admin_app.services import audit, payments, refund_states
 from admin_app.services.amounts import money_text
+from admin_app.services.payments import refund_sources
+from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.plans import MOST_REASON, Plan, PlanLine, fingerprint, require_same
-from admin_app.services.refund_sources import Paid
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment

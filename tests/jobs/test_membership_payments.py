@@ -10,8 +10,8 @@ from admin_app.context import Job
 from admin_app.jobs import memberships as jobs
 from admin_app.services import audit
 from admin_app.services.memberships import asking, paid
-from admin_app.services.memberships.paid import ToldPayment
-from admin_app.services.refund_tills import to_major, to_minor
+from admin_app.services.memberships.paid import PaymentSnapshot
+from admin_app.services.payments.refund_tills import to_major, to_minor
 from admin_app.simulator import control, control_stripe
 from models import EventState, MembershipPayment, PaymentProvider, Refund, RefundOrigin, RefundState, WebhookEvent
 from tests.house import House
@@ -89,11 +89,11 @@ def test_a_payment_of_nobody_here_is_no_row_until_its_purchase_is(house: House) 
 def test_an_answer_that_is_older_than_what_is_known_changes_nothing(house: House) -> None:
     member(house, "late")
     number, now = membership(house, "mem_late").id, house.db.clock()
-    new = ToldPayment("pay_l", "refunded", 4900, "usd", 4900, 4900, False, now, now, None)
-    old = ToldPayment("pay_l", "succeeded", 4900, "usd", 4900, 0, True, now, now, None)
+    new = PaymentSnapshot("pay_l", "refunded", 4900, "usd", 4900, 4900, False, now, now, None)
+    old = PaymentSnapshot("pay_l", "succeeded", 4900, "usd", 4900, 0, True, now, now, None)
     for said, ago in ((new, 0), (old, 1), (new, 0)):
         with house.db.unit_of_work(Job("test")) as ctx:
-            paid.take_in(ctx, number, [said], asked_at=now - timedelta(minutes=ago))
+            paid.apply(ctx, number, [said], asked_at=now - timedelta(minutes=ago))
     (row,) = payments(house, "mem_late")
     assert (row.refunded_amount, row.refundable, row.provider_status) == (4900, False, "refunded")
     assert membership(house, "mem_late").payments_asked_at == now

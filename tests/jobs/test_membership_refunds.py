@@ -257,7 +257,8 @@ def test_above_the_limit_a_second_person_decides(house: House, buy: Bought) -> N
         approvals.approve(ctx, refund_id=number, reason="mine", shown=own.fingerprint)
     with house.db.unit_of_work(other) as ctx:
         plan = approvals.plan_decision(ctx, refund_id=number)
-    assert plan.consequences[1].endswith(f"{row.provider.value.capitalize()} at once.")
+    at_once = f"{row.provider.value.capitalize()} at once."
+    assert any(said.endswith(at_once) for said in plan.consequences)
     ask_one(house, row)  # asking alone moves no plan
     with house.db.unit_of_work(other) as ctx:
         approvals.approve(ctx, refund_id=number, reason="right", shown=plan.fingerprint)

@@ -1,8 +1,10 @@
 """What must hold after each step of the machine, and how it looks at the database."""
 
+import os
 from datetime import datetime, timedelta
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from sqlalchemy import Engine, select
 
@@ -26,6 +28,22 @@ from models import (
 )
 from tests.services.factories import NOON
 from tests.services.purchase_model import Model, Row
+
+SOAK = os.environ.get("BACKDESK_SOAK") == "1"
+
+
+def often(examples: tuple[int, int], steps: tuple[int, int]) -> settings:
+    """How many examples of how many steps: of each run of the suite, and of a soak."""
+    return settings(
+        max_examples=examples[SOAK],
+        stateful_step_count=steps[SOAK],
+        deadline=None,
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
+        derandomize=not SOAK,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
 
 EMAILS = [f"{name}@example.com" for name in ("ada", "bob", "cleo", "dora")]
 MEMBERSHIPS = {f"mem_{n}": EMAILS[n % len(EMAILS)] for n in range(6)}

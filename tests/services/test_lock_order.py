@@ -15,7 +15,6 @@ from admin_app.errors import Conflict, PlanMoved
 from admin_app.integrations.calendar_ports import CalcomBooking
 from admin_app.integrations.registry import Providers
 from admin_app.services import (
-    account_deletion,
     appointments,
     audit,
     bookings,
@@ -32,6 +31,7 @@ from admin_app.services import (
 from admin_app.services.billing import customer_linking
 from admin_app.services.calendar_sync import CREATE, Calendars
 from admin_app.services.guest_resolution import Person
+from admin_app.services.purchases import account_deletion
 from models import (
     BookingSource,
     BookingStatus,

@@ -5,14 +5,12 @@ are deleted and made again, addresses change hands, deliveries come late and twi
 each step every rule about people and addresses holds, and at the end everybody who pays has what they paid for.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine
@@ -20,15 +18,7 @@ from sqlalchemy import Engine
 from admin_app.context import Ctx, Customer, Job
 from admin_app.errors import DomainError
 from admin_app.integrations.ports import ClerkEmail, ClerkUser
-from admin_app.services import (
-    account_deletion,
-    claims,
-    clerk_events,
-    credit_renewals,
-    pending_profiles,
-    purchases,
-    undo,
-)
+from admin_app.services import claims, clerk_events, credit_renewals, pending_profiles, purchases, undo
 from admin_app.services.memberships import (
     adjustment_undo,
     complimentary,
@@ -37,22 +27,13 @@ from admin_app.services.memberships import (
     stripe_subscriptions,
 )
 from admin_app.services.plans import Plan
+from admin_app.services.purchases import account_deletion
 from models import Adjustment, ExtraPurchase, Membership, Merge, PendingProfile, Profile, ProviderMembership
 from tests.services.clients import subscription
 from tests.services.factories import CLERK, NOON, SUPPORT, WHOP, add_profile, facts
 from tests.services.money import STRIPE
-from tests.services.purchase_checks import Watched
+from tests.services.purchase_checks import Watched, often
 
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-OFTEN = settings(
-    max_examples=800 if SOAK else 10,
-    stateful_step_count=70 if SOAK else 30,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-    derandomize=not SOAK,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 ADDRESSES = [f"{name}@example.com" for name in ("ada", "bob", "cleo", "dora")]
 MONTH = timedelta(days=30)
 addresses = st.sampled_from(ADDRESSES)
@@ -121,7 +102,7 @@ class People(Watched):
         self.tick()
         with self.db.unit_of_work(CLERK) as ctx:
             if user in self.world.accounts:
-                clerk_events.take_in(ctx, self.person(user), since=NOON)
+                clerk_events.apply_person(ctx, self.person(user), since=NOON)
             else:
                 account_deletion.let_go(ctx, user_id=user)
 
@@ -374,4 +355,4 @@ def machine(_shared_engine: Engine) -> type[People]:
 
 
 def test_what_must_be_true_of_people_stays_true_whatever_happens(machine: type[People]) -> None:
-    run_state_machine_as_test(machine, settings=OFTEN)
+    run_state_machine_as_test(machine, settings=often((10, 800), (30, 70)))

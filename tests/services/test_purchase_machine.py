@@ -7,13 +7,11 @@ After each step every invariant about people holds: columns are what the members
 holder, credits are granted once per period, and the list of extra purchases is complete.
 """
 
-import os
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     initialize,
@@ -35,19 +33,8 @@ from admin_app.services import (
 from admin_app.services.memberships import adjustments, moving
 from models import ExtraPurchase, Merge, Profile, ProviderMembership
 from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, add_user, customer, facts
-from tests.services.purchase_checks import EMAILS
+from tests.services.purchase_checks import EMAILS, often
 from tests.services.purchase_hands import PEOPLE, ByHand, people
-
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-OFTEN = settings(
-    max_examples=1500 if SOAK else 14,
-    stateful_step_count=60 if SOAK else 25,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-    derandomize=not SOAK,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 choices = st.fixed_dictionaries(
     {}, optional={"email": st.just("purchase"), "counts": st.sampled_from(["purchase", "profile"])}
@@ -307,4 +294,4 @@ def machine(_shared_engine: Engine) -> type[Purchases]:
 
 
 def test_purchases_and_credits_are_conserved_whatever_happens(machine: type[Purchases]) -> None:
-    run_state_machine_as_test(machine, settings=OFTEN)
+    run_state_machine_as_test(machine, settings=often((14, 1500), (25, 60)))

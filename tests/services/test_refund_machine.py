@@ -26,7 +26,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeRefund
 from admin_app.services import approvals, payments, refund_sending, refund_states
-from admin_app.services.refund_tills import Tills
+from admin_app.services.payments.refund_tills import Tills
 from models import RESERVING, Approval, Payment, ProviderCall, Refund, RefundOrigin, RefundState
 from tests.services.factories import NOON
 from tests.services.money import LIMIT, STRIPE, add_paid, add_person, ask_back

@@ -11,7 +11,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.services import payments, refund_sending, refund_states, refunds
-from admin_app.services.refund_tills import Tills
+from admin_app.services.payments.refund_tills import Tills
 from models import AuditEntry, Payment, ProviderCall, Refund, RefundState, Role
 from tests.services.factories import SUPPORT
 from tests.services.money import STRIPE, add_paid, add_person, ask_back, refund_now, require_reserve

@@ -18,7 +18,7 @@ from admin_app.services import audit
 from admin_app.services.event_handling import NotConfigured
 from admin_app.services.memberships import paid
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.paid import ToldPayment
+from admin_app.services.memberships.paid import PaymentSnapshot
 from admin_app.services.memberships.rows import seller_of
 from admin_app.services.plans import Plan, fingerprint
 from admin_app.services.provider_calls import Work
@@ -87,7 +87,7 @@ def ask(work: Work, providers: Providers, *, membership_id: int) -> None:
     except NotConfigured:
         return
     with work() as ctx:
-        paid.take_in(ctx, membership_id, told, asked_at=asked_at)
+        paid.apply(ctx, membership_id, told, asked_at=asked_at)
 
 
 def ask_about_one(work: Work, providers: Providers, *, payment_id: int) -> None:
@@ -104,7 +104,7 @@ def ask_about_one(work: Work, providers: Providers, *, payment_id: int) -> None:
     told = _fetch_one(providers, provider, name, invoice_id)
     if told is not None:
         with work() as ctx:
-            paid.take_in(ctx, membership_id, [told], asked_at=asked_at, is_all=False)
+            paid.apply(ctx, membership_id, [told], asked_at=asked_at, is_all=False)
 
 
 def never_asked(session: Session, providers: Collection[PaymentProvider], *, limit: int) -> Sequence[int]:
@@ -160,30 +160,30 @@ def _found(session: Session, membership_id: int) -> ProviderMembership:
     return row
 
 
-def _fetch(providers: Providers, provider: PaymentProvider, name: str) -> list[ToldPayment]:
+def _fetch(providers: Providers, provider: PaymentProvider, name: str) -> list[PaymentSnapshot]:
     if provider is PaymentProvider.WHOP:
         whop = _configured(providers.whop, "whop")
         return [
-            ToldPayment.of_whop(found, whop.refunds_of(found.id) if found.refunded else None)
+            PaymentSnapshot.of_whop(found, whop.refunds_of(found.id) if found.refunded else None)
             for found in whop.payments_of(name)
         ]
     stripe = _configured(providers.stripe, "stripe")
     return [
-        ToldPayment.of_invoice(found, stripe.refunds_of(found.payment.id) if found.payment.refunded else None)
+        PaymentSnapshot.of_invoice(found, stripe.refunds_of(found.payment.id) if found.payment.refunded else None)
         for found in stripe.invoice_payments_of(name)
     ]
 
 
 def _fetch_one(
     providers: Providers, provider: PaymentProvider, name: str, invoice_id: str | None
-) -> ToldPayment | None:
+) -> PaymentSnapshot | None:
     if provider is PaymentProvider.WHOP:
         whop = _configured(providers.whop, "whop")
         payment = whop.payment(name)
-        return None if payment is None else ToldPayment.of_whop(payment, whop.refunds_of(name))
+        return None if payment is None else PaymentSnapshot.of_whop(payment, whop.refunds_of(name))
     stripe = _configured(providers.stripe, "stripe")
     found = stripe.payment(name)
-    return None if found is None else ToldPayment.of_stripe(found, stripe.refunds_of(name), invoice_id=invoice_id)
+    return None if found is None else PaymentSnapshot.of_stripe(found, stripe.refunds_of(name), invoice_id=invoice_id)
 
 
 def _configured(port: Port | None, provider: str) -> Port:

@@ -1,4 +1,4 @@
-"""Tells a provider to cancel a membership, or not to after all, and takes in what the provider says then.
+"""Tells a provider to cancel a membership, or not to after all, and applies what the provider says then.
 
 The provider is asked first: what is so already is not sent. A call without an answer is never sent again by itself,
 for somebody may have decided otherwise at the provider meanwhile: it is asked about, and where it was not done a person
@@ -18,7 +18,7 @@ from admin_app.integrations.registry import Providers
 from admin_app.services import asked_calls, provider_calls, reconcile
 from admin_app.services.asked_calls import LATE_ENOUGH
 from admin_app.services.memberships import stripe_subscriptions
-from admin_app.services.memberships.cancel_wishes import OPERATIONS, Told, Wish, ask
+from admin_app.services.memberships.cancel_actions import OPERATIONS, CancelAction, Snapshot, ask
 from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import seller_of
 from admin_app.services.provider_calls import OPEN, Work
@@ -35,7 +35,7 @@ class Leaving:
 
     call_id: int
     key: str
-    wish: Wish
+    action: CancelAction
     provider: PaymentProvider
     external_id: str
     once: bool
@@ -76,18 +76,18 @@ def send(work: Work, providers: Providers, *, call_id: int) -> None:
     if leaving is None:
         return
     try:
-        told = _ask(providers, leaving)
+        snapshot = _ask(providers, leaving)
     except ProviderUnavailable:
         with work() as ctx:
             _postpone(ctx, leaving)
         raise
     with work() as ctx:
-        travels = _decide(ctx, leaving, told)
+        travels = _decide(ctx, leaving, snapshot)
     if travels:
-        _travel(work, providers, leaving, is_over=told.is_over)
+        _travel(work, providers, leaving, is_over=snapshot.is_over)
 
 
-def _ask(providers: Providers, leaving: Leaving) -> Told:
+def _ask(providers: Providers, leaving: Leaving) -> Snapshot:
     return ask(providers, leaving.provider, leaving.external_id, once=leaving.once)
 
 
@@ -105,7 +105,7 @@ def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
     return Leaving(
         call_id=call.id,
         key=call.idempotency_key,
-        wish=Wish(call.operation),
+        action=CancelAction(call.operation),
         provider=seller_of(row),
         external_id=row.external_id,
         once=row.rhythm in ENDLESS,
@@ -115,15 +115,15 @@ def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
     )
 
 
-def _decide(ctx: Ctx, leaving: Leaving, told: Told) -> bool:
+def _decide(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> bool:
     """Whether the call leaves now; otherwise what the answer means for it, and the answer taken in."""
     call = _locked(ctx, leaving)
     if call is None:
         return False
-    may_come_back = leaving.wish is not Wish.BACK or not told.is_over or told.may_come_back(ctx.now)
-    if told.found is None:
+    may_come_back = leaving.action is not CancelAction.BACK or not snapshot.is_over or snapshot.may_come_back(ctx.now)
+    if snapshot.found is None:
         _finish(ctx, leaving, CallState.FAILED, NOT_THERE)
-    elif told.is_so(leaving.wish):
+    elif snapshot.is_so(leaving.action):
         _finish(ctx, leaving, CallState.SUCCEEDED)
     elif leaving.unanswered and not leaving.is_late:
         call.state = CallState.UNKNOWN
@@ -137,7 +137,7 @@ def _decide(ctx: Ctx, leaving: Leaving, told: Told) -> bool:
         )
         call.next_try_at = ctx.now + LATE_ENOUGH  # from when on it is asked what became of it
         return True
-    _take_in(ctx, told)
+    _apply(ctx, snapshot)
     return False
 
 
@@ -160,25 +160,25 @@ def _travel(work: Work, providers: Providers, leaving: Leaving, *, is_over: bool
     except ProviderRefused as error:
         _note(work, leaving, CallState.FAILED, error.reason, again=error.passing)
     # Done or not, the call stays open until the answer that is shown here is there: a job that dies asks again.
-    told = _ask(providers, leaving)
+    snapshot = _ask(providers, leaving)
     with work() as ctx:
-        if is_done or told.is_so(leaving.wish):
+        if is_done or snapshot.is_so(leaving.action):
             _finish(ctx, leaving, CallState.SUCCEEDED)
-        _take_in(ctx, told)
+        _apply(ctx, snapshot)
 
 
 def _call(providers: Providers, leaving: Leaving, *, is_over: bool) -> WhopMembership | StripeSubscription:
-    identity, wish, key = leaving.external_id, leaving.wish, leaving.key
+    identity, action, key = leaving.external_id, leaving.action, leaving.key
     if leaving.provider is PaymentProvider.STRIPE:
         if providers.stripe is None:
             raise ProviderUnavailable("stripe")
-        if wish is Wish.NOW:
+        if action is CancelAction.NOW:
             return providers.stripe.cancel_subscription(identity)
-        return providers.stripe.set_cancel_at_period_end(identity, wish is Wish.AT_END, idempotency_key=key)
+        return providers.stripe.set_cancel_at_period_end(identity, action is CancelAction.AT_END, idempotency_key=key)
     if providers.whop is None:
         raise ProviderUnavailable("whop")
-    if wish is not Wish.BACK:
-        return providers.whop.cancel(identity, at_period_end=wish is Wish.AT_END, idempotency_key=key)
+    if action is not CancelAction.BACK:
+        return providers.whop.cancel(identity, at_period_end=action is CancelAction.AT_END, idempotency_key=key)
     return providers.whop.reactivate(identity) if is_over else providers.whop.uncancel(identity)
 
 
@@ -204,9 +204,9 @@ def _postpone(ctx: Ctx, leaving: Leaving) -> None:
         provider_calls.postpone(ctx, [call])
 
 
-def _take_in(ctx: Ctx, told: Told) -> None:
+def _apply(ctx: Ctx, snapshot: Snapshot) -> None:
     """What the provider says, by the way that its deliveries and comparisons go."""
-    if isinstance(told.found, WhopMembership):
-        reconcile.bring_in(ctx, membership=told.found, as_of=told.asked_at)
-    elif told.found is not None:
-        stripe_subscriptions.apply(ctx, told.found, asked_at=told.asked_at)
+    if isinstance(snapshot.found, WhopMembership):
+        reconcile.bring_in(ctx, membership=snapshot.found, as_of=snapshot.asked_at)
+    elif snapshot.found is not None:
+        stripe_subscriptions.apply(ctx, snapshot.found, asked_at=snapshot.asked_at)

@@ -1,7 +1,7 @@
 """Has a membership canceled at its provider, now or with its period, and takes that back: by a plan, with a reason.
 
 The provider is asked before the plan is shown and before it is acted upon. The act notes the call and the reason;
-`cancel_sending` makes the call and takes in what the provider says then.
+`cancel_sending` makes the call and applies what the provider says then.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, holders, memberships, provider_calls
+from admin_app.services.memberships.cancel_actions import WORDS, CancelAction, Snapshot
 from admin_app.services.memberships.cancel_sending import is_open, queue, subject_of
-from admin_app.services.memberships.cancel_wishes import WORDS, Told, Wish
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import Holder, basis, copied, seller_of
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
@@ -30,34 +30,36 @@ from models.people import MembershipStatus, PendingProfile, Profile
 GONE = "This membership is not here any more."
 SHOWN = ("membership", "status", "cancel_at_period_end", "billing_cycle_end", "next_credit_renewal")
 TITLES = {
-    Wish.NOW: "Cancel {name} at {provider} now",
-    Wish.AT_END: "Cancel {name} at {provider} at the end of its period",
-    Wish.BACK: "Take the cancellation of {name} at {provider} back",
+    CancelAction.NOW: "Cancel {name} at {provider} now",
+    CancelAction.AT_END: "Cancel {name} at {provider} at the end of its period",
+    CancelAction.BACK: "Take the cancellation of {name} at {provider} back",
 }
-OUTCOMES = {Wish.NOW: "canceled", Wish.AT_END: "ends", Wish.BACK: "goes_on"}
+OUTCOMES = {CancelAction.NOW: "canceled", CancelAction.AT_END: "ends", CancelAction.BACK: "goes_on"}
 
 
-def plan(ctx: Ctx, *, membership_id: int, wish: Wish, told: Told) -> Plan:
+def plan(ctx: Ctx, *, membership_id: int, action: CancelAction, snapshot: Snapshot) -> Plan:
     """What this would change at the provider and here, with what the provider says now."""
     require(ctx, Permission.PURCHASES_READ)
     row = ctx.session.get(ProviderMembership, membership_id, populate_existing=True)
     if row is None:
         raise NotFound(GONE)
-    return _plan(ctx, row, _holder(ctx.session, row), wish, told)
+    return _plan(ctx, row, _holder(ctx.session, row), action, snapshot)
 
 
-def begin(ctx: Ctx, *, membership_id: int, wish: Wish, told: Told, reason: str, shown: str) -> ProviderMembership:
-    """Note that the provider is to be told; it is, after the commit, and what it says then is taken in."""
+def begin(
+    ctx: Ctx, *, membership_id: int, action: CancelAction, snapshot: Snapshot, reason: str, shown: str
+) -> ProviderMembership:
+    """Note that the provider is to be told; it is, after the commit, and what it says then is applied."""
     require(ctx, Permission.PURCHASES_CANCEL)
     reason = require_reason(reason)
     row, holder = _locked(ctx, membership_id)
-    found = _plan(ctx, row, holder, wish, told)
+    found = _plan(ctx, row, holder, action, snapshot)
     if found.refusal:
         raise Conflict(found.refusal)
     require_same(shown, found.fingerprint)
-    key = f"{wish.value}:{uuid4().hex}"
+    key = f"{action.value}:{uuid4().hex}"
     call = provider_calls.intend(
-        ctx, provider=seller_of(row).value, operation=wish.value, subject=subject_of(row), key=key
+        ctx, provider=seller_of(row).value, operation=action.value, subject=subject_of(row), key=key
     )
     call.attempts = 0  # it has not left yet
     ctx.session.flush()
@@ -67,7 +69,7 @@ def begin(ctx: Ctx, *, membership_id: int, wish: Wish, told: Told, reason: str, 
         "membership.cancel_asked",
         records=[membership_key(name_of(row)), subject_of(row), *([memberships.key(holder)] if holder else [])],
         reason=reason,
-        facts={"provider": provider_name(seller_of(row).value), "wish": WORDS[wish], "membership": name_of(row)},
+        facts={"provider": provider_name(seller_of(row).value), "wish": WORDS[action], "membership": name_of(row)},
     )
     return row
 
@@ -92,20 +94,26 @@ def _holder(session: Session, row: ProviderMembership) -> Holder | None:
     return session.get(PendingProfile, row.pending_profile_id) if row.pending_profile_id is not None else None
 
 
-def _plan(ctx: Ctx, row: ProviderMembership, holder: Holder | None, wish: Wish, told: Told) -> Plan:
+def _plan(ctx: Ctx, row: ProviderMembership, holder: Holder | None, action: CancelAction, snapshot: Snapshot) -> Plan:
     rows = memberships.seen(ctx.session, holder) if holder is not None else [row]
     others = [one for one in rows if one.id != row.id]
     call = _on_its_way(ctx.session, row)
     name = provider_name(seller_of(row).value)
     return Plan(
-        title=TITLES[wish].format(name=name_of(row), provider=name),
-        outcome=OUTCOMES[wish],
-        lines=tuple(_lines(row, holder, others, wish, told)),
-        consequences=(_holder_sentence(holder), *_consequences(ctx.now, row, holder, others, wish, told)),
+        title=TITLES[action].format(name=name_of(row), provider=name),
+        outcome=OUTCOMES[action],
+        lines=tuple(_lines(row, holder, others, action, snapshot)),
+        consequences=(_holder_sentence(holder), *_consequences(ctx.now, row, holder, others, action, snapshot)),
         fingerprint=fingerprint(
-            row.version, row.profile_user_id, row.pending_profile_id, basis(others), wish.value, call, *_said(told)
+            row.version,
+            row.profile_user_id,
+            row.pending_profile_id,
+            basis(others),
+            action.value,
+            call,
+            *_said(snapshot),
         ),
-        refusal=_refusal(ctx.now, row, wish, told, on_its_way=call is not None),
+        refusal=_refusal(ctx.now, row, action, snapshot, on_its_way=call is not None),
         names={
             subject_of(row): f"the membership {name_of(row)}",
             **({memberships.key(holder): _name(holder)} if holder is not None else {}),
@@ -119,9 +127,9 @@ def _name(holder: Holder) -> str:
     return holder.email or holder.user_id
 
 
-def _said(told: Told) -> tuple[Any, ...]:
+def _said(snapshot: Snapshot) -> tuple[Any, ...]:
     """What of the provider's answer the plan rests on."""
-    return told.found is None, told.word, told.ends_with_period, told.period_end, told.trouble
+    return snapshot.found is None, snapshot.word, snapshot.ends_with_period, snapshot.period_end, snapshot.trouble
 
 
 def _on_its_way(session: Session, row: ProviderMembership) -> int | None:
@@ -129,36 +137,38 @@ def _on_its_way(session: Session, row: ProviderMembership) -> int | None:
     return session.scalar(waiting.limit(1))
 
 
-def _refusal(now: datetime, row: ProviderMembership, wish: Wish, told: Told, *, on_its_way: bool) -> str | None:
+def _refusal(
+    now: datetime, row: ProviderMembership, action: CancelAction, snapshot: Snapshot, *, on_its_way: bool
+) -> str | None:
     name = provider_name(seller_of(row).value)
-    if told.trouble is not None:
-        return told.trouble
+    if snapshot.trouble is not None:
+        return snapshot.trouble
     if on_its_way:
         return f"{name} is being told something about this membership already. Wait for its answer."
-    if told.found is None:
+    if snapshot.found is None:
         return f"{name} does not know {name_of(row)} any more: there is nothing to cancel or to take back there."
-    if told.is_so(wish):
-        return _nothing_left(name, wish, told) if _agrees(row, told) else None
-    if wish is Wish.AT_END and told.is_bought_once:
+    if snapshot.is_so(action):
+        return _nothing_left(name, action, snapshot) if _agrees(row, snapshot) else None
+    if action is CancelAction.AT_END and snapshot.is_bought_once:
         return "It was paid once and is not renewed, so it has no period to end with. It can only be canceled now."
-    if wish is Wish.BACK and told.is_over and not told.may_come_back(now):
+    if action is CancelAction.BACK and snapshot.is_over and not snapshot.may_come_back(now):
         return f"It is over at {name}, and {name} does not bring it back. Whoever wants it again has to buy it again."
     return None
 
 
-def _nothing_left(name: str, wish: Wish, told: Told) -> str:
-    if wish is Wish.BACK:
+def _nothing_left(name: str, action: CancelAction, snapshot: Snapshot) -> str:
+    if action is CancelAction.BACK:
         return f"It is not about to end at {name}: there is no cancellation to take back."
-    if told.is_over:
-        return f"It is over at {name} already ({told.word}): nothing is left to do."
+    if snapshot.is_over:
+        return f"It is over at {name} already ({snapshot.word}): nothing is left to do."
     return f"It ends with its period at {name} already: nothing is left to do."
 
 
-def _agrees(row: ProviderMembership, told: Told) -> bool:
+def _agrees(row: ProviderMembership, snapshot: Snapshot) -> bool:
     """Whether it is here as it is there; where a delivery was lost, acting takes over what is so there."""
-    ends = told.is_live and told.ends_with_period
+    ends = snapshot.is_live and snapshot.ends_with_period
     is_live = row.status is MembershipStatus.ACTIVE
-    return (is_live, is_live and row.cancel_at_period_end) == (told.is_live, ends)
+    return (is_live, is_live and row.cancel_at_period_end) == (snapshot.is_live, ends)
 
 
 def _holder_sentence(holder: Holder | None) -> str:
@@ -168,23 +178,27 @@ def _holder_sentence(holder: Holder | None) -> str:
 
 
 def _consequences(
-    now: datetime, row: ProviderMembership, holder: Holder | None, others: Sequence[ProviderMembership], wish: Wish,
-    told: Told,
-) -> list[str]:  # fmt: skip
-    if told.found is None:
+    now: datetime,
+    row: ProviderMembership,
+    holder: Holder | None,
+    others: Sequence[ProviderMembership],
+    action: CancelAction,
+    snapshot: Snapshot,
+) -> list[str]:
+    if snapshot.found is None:
         return []
     name = provider_name(seller_of(row).value)
-    said = [_as_it_is(name, told)]
-    if told.is_so(wish):
+    said = [_as_it_is(name, snapshot)]
+    if snapshot.is_so(action):
         return [*said, f"Nothing is sent to {name}: what it says is taken over here."]
-    until = told.period_end if told.period_end and told.period_end > now else None
-    if wish is Wish.NOW:
-        said += _ending_now(name, row, holder, others, told)
-    elif wish is Wish.AT_END:
+    until = snapshot.period_end if snapshot.period_end and snapshot.period_end > now else None
+    if action is CancelAction.NOW:
+        said += _ending_now(name, row, holder, others, snapshot)
+    elif action is CancelAction.AT_END:
         when = f"until {_day(until)}" if until else "until its period ends"
         said.append(f"Access and credits stay {when}; it is not renewed then.")
         said.append("Until then that can be taken back.")
-    elif told.is_over:
+    elif snapshot.is_over:
         said.append(f"Access comes back {f'until {_day(until)}' if until else 'for good'}; nothing is charged for it.")
     else:
         said.append(f"It is renewed {f'on {_day(until)}' if until else 'when its period ends'} and goes on.")
@@ -193,7 +207,7 @@ def _consequences(
 
 
 def _ending_now(
-    name: str, row: ProviderMembership, holder: Holder | None, others: Sequence[ProviderMembership], told: Told
+    name: str, row: ProviderMembership, holder: Holder | None, others: Sequence[ProviderMembership], snapshot: Snapshot
 ) -> list[str]:
     other = next((one for one in others if one.is_live), None)
     if holder is None or not row.is_live:
@@ -203,21 +217,21 @@ def _ending_now(
     else:
         access = "Pro access ends at once, also for what is paid already."
     credits = "Credits that are left stay; it brings no more."
-    if told.is_bought_once:
+    if snapshot.is_bought_once:
         return [access, credits, f"{name} can give it back later: by taking the cancellation back."]
     forever = f"{name} cannot take this back: whoever wants it again has to buy it again."
     return [access, credits, forever]
 
 
-def _as_it_is(name: str, told: Told) -> str:
-    state = f"{name} says now: {told.word.replace('_', ' ')}"
-    if told.is_over or told.period_end is None:
+def _as_it_is(name: str, snapshot: Snapshot) -> str:
+    state = f"{name} says now: {snapshot.word.replace('_', ' ')}"
+    if snapshot.is_over or snapshot.period_end is None:
         return f"{state}."
-    if told.is_bought_once:
-        return f"{state}, until {_day(told.period_end)}."
-    if told.ends_with_period:
-        return f"{state}, ends on {_day(told.period_end)} and is not renewed."
-    return f"{state}, paid until {_day(told.period_end)} and renewed then."
+    if snapshot.is_bought_once:
+        return f"{state}, until {_day(snapshot.period_end)}."
+    if snapshot.ends_with_period:
+        return f"{state}, ends on {_day(snapshot.period_end)} and is not renewed."
+    return f"{state}, paid until {_day(snapshot.period_end)} and renewed then."
 
 
 def _day(moment: datetime | None) -> str:
@@ -225,11 +239,15 @@ def _day(moment: datetime | None) -> str:
 
 
 def _lines(
-    row: ProviderMembership, holder: Holder | None, others: Sequence[ProviderMembership], wish: Wish, told: Told
+    row: ProviderMembership,
+    holder: Holder | None,
+    others: Sequence[ProviderMembership],
+    action: CancelAction,
+    snapshot: Snapshot,
 ) -> list[PlanLine]:
     """The membership's own fields, and those that follow for whoever holds it."""
     name = provider_name(seller_of(row).value)
-    values = _values(row, wish, told)
+    values = _values(row, action, snapshot)
     lines = [PlanLine(subject_of(row), field, getattr(row, field), value, name) for field, value in values.items()]
     if holder is None:
         return lines
@@ -241,16 +259,16 @@ def _lines(
     ]
 
 
-def _values(row: ProviderMembership, wish: Wish, told: Told) -> dict[str, Any]:
+def _values(row: ProviderMembership, action: CancelAction, snapshot: Snapshot) -> dict[str, Any]:
     """What the provider will say, if it does what it is asked to do."""
-    if told.found is None:
+    if snapshot.found is None:
         return {}
-    if told.is_so(wish):
-        is_live, ends = told.is_live, told.is_live and told.ends_with_period
-    elif wish is Wish.BACK:
-        is_live, ends = told.is_live or told.is_over, False
+    if snapshot.is_so(action):
+        is_live, ends = snapshot.is_live, snapshot.is_live and snapshot.ends_with_period
+    elif action is CancelAction.BACK:
+        is_live, ends = snapshot.is_live or snapshot.is_over, False
     else:
-        is_live = told.is_live and wish is not Wish.NOW
-        ends = is_live and wish is Wish.AT_END
+        is_live = snapshot.is_live and action is not CancelAction.NOW
+        ends = is_live and action is CancelAction.AT_END
     status = MembershipStatus.ACTIVE if is_live else MembershipStatus.INACTIVE
     return {"status": status, "cancel_at_period_end": ends}

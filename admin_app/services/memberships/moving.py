@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import accounts, audit, memberships, users
+from admin_app.services import audit, memberships, users
 from admin_app.services.audit import Change
 from admin_app.services.memberships import moved_credits
 from admin_app.services.memberships.credits import belong_to
@@ -18,6 +18,7 @@ from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.moved_credits import MOVED, Along
 from admin_app.services.memberships.rows import Holder, basis, copied, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.purchases import accounts
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
 from models.memberships import ProviderMembership
 from models.people import PendingProfile, Profile

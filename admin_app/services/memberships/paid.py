@@ -19,16 +19,16 @@ from admin_app.services import audit, refund_states, refunds
 from admin_app.services.amounts import money_text
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import put
+from admin_app.services.payments.refund_tills import FromWhop, to_minor
 from admin_app.services.records import lock_names, membership_key, membership_payment_key
 from admin_app.services.refund_states import ToldRefund
-from admin_app.services.refund_tills import FromWhop, to_minor
 from models.memberships import MembershipPayment, ProviderMembership
 
 WHOP_PAID = "paid"
 
 
 @dataclass(frozen=True)
-class ToldPayment:
+class PaymentSnapshot:
     """One payment as its provider has it now, in minor units. `refunds` is None when they were not asked for."""
 
     external_id: str
@@ -48,7 +48,7 @@ class ToldPayment:
     period_end: datetime | None = None
 
     @classmethod
-    def of_whop(cls, found: WhopPayment, given_back: Sequence[WhopRefund] | None) -> "ToldPayment":
+    def of_whop(cls, found: WhopPayment, given_back: Sequence[WhopRefund] | None) -> "PaymentSnapshot":
         total = to_minor(found.total, found.currency)
         is_paid = found.status == WHOP_PAID
         disputed = found.substatus if found.substatus and "dispute" in found.substatus else None
@@ -69,7 +69,7 @@ class ToldPayment:
     @classmethod
     def of_stripe(
         cls, found: StripePayment, given_back: Sequence[StripeRefund] | None, *, invoice_id: str | None = None
-    ) -> "ToldPayment":
+    ) -> "PaymentSnapshot":
         disputed = found.dispute.status if found.dispute else None
         is_open = disputed is None or disputed in refunds.REFUNDABLE_DISPUTES
         return cls(
@@ -89,7 +89,7 @@ class ToldPayment:
         )
 
     @classmethod
-    def of_invoice(cls, found: StripeInvoicePayment, given_back: Sequence[StripeRefund] | None) -> "ToldPayment":
+    def of_invoice(cls, found: StripeInvoicePayment, given_back: Sequence[StripeRefund] | None) -> "PaymentSnapshot":
         return replace(
             cls.of_stripe(found.payment, given_back, invoice_id=found.invoice_id),
             amount=max(found.amount, found.payment.captured),
@@ -100,15 +100,15 @@ class ToldPayment:
         )
 
 
-def take_in(
-    ctx: Ctx, membership_id: int, told: Sequence[ToldPayment], *, asked_at: datetime, is_all: bool = True
+def apply(
+    ctx: Ctx, membership_id: int, told: Sequence[PaymentSnapshot], *, asked_at: datetime, is_all: bool = True
 ) -> None:
     """Bring a membership's rows to what the provider said at that moment; `is_all`: it was asked for all of them."""
     row = _locked(ctx, membership_id)
     if row is None:
         return
     for each in sorted(told, key=lambda found: (found.created_at is None, found.created_at, found.external_id)):
-        _take_in_one(ctx, row, each, asked_at)
+        _apply_one(ctx, row, each, asked_at)
     if is_all and (row.payments_asked_at is None or row.payments_asked_at < asked_at):
         row.payments_asked_at = asked_at
     ctx.session.flush()
@@ -136,7 +136,7 @@ def _latest(session: Session, row: ProviderMembership) -> dict[str, Any]:
     return {} if found is None else {"paid_amount": found.captured_amount, "paid_currency": found.currency}
 
 
-def _take_in_one(ctx: Ctx, row: ProviderMembership, told: ToldPayment, asked_at: datetime) -> None:
+def _apply_one(ctx: Ctx, row: ProviderMembership, told: PaymentSnapshot, asked_at: datetime) -> None:
     payment = _known(ctx.session, row, told)
     if payment is not None and payment.membership_id != row.id:
         return  # its first membership's: a payment of several is told with each
@@ -160,14 +160,14 @@ def _take_in_one(ctx: Ctx, row: ProviderMembership, told: ToldPayment, asked_at:
         )
 
 
-def _known(session: Session, row: ProviderMembership, told: ToldPayment) -> MembershipPayment | None:
+def _known(session: Session, row: ProviderMembership, told: PaymentSnapshot) -> MembershipPayment | None:
     named = select(MembershipPayment).where(
         MembershipPayment.provider == row.provider, MembershipPayment.external_id == told.external_id
     )
     return session.scalar(named.with_for_update().execution_options(populate_existing=True))
 
 
-def _new(ctx: Ctx, row: ProviderMembership, told: ToldPayment, asked_at: datetime) -> MembershipPayment:
+def _new(ctx: Ctx, row: ProviderMembership, told: PaymentSnapshot, asked_at: datetime) -> MembershipPayment:
     payment = MembershipPayment(
         membership_id=row.id,
         provider=row.provider,
@@ -188,7 +188,7 @@ def _new(ctx: Ctx, row: ProviderMembership, told: ToldPayment, asked_at: datetim
     return payment
 
 
-def _follow(ctx: Ctx, payment: MembershipPayment, told: ToldPayment) -> None:
+def _follow(ctx: Ctx, payment: MembershipPayment, told: PaymentSnapshot) -> None:
     """Set what differs. What an answer leaves out stays; money that was taken stays taken."""
     told_values: dict[str, Any] = {
         "provider_status": told.status,

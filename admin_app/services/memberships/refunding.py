@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import refund_people, refund_sources, refunds
+from admin_app.services import refunds
 from admin_app.services.amounts import money_text
+from admin_app.services.payments import refund_people, refund_sources
 from admin_app.services.plans import Plan, fingerprint, require_same
 from admin_app.services.refunds import Quote
 from models.memberships import MembershipPayment, ProviderMembership

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, case, func, or_, select
 
 from admin_app.services.asked_calls import is_open
 from admin_app.services.call_settling import what_happened
-from admin_app.services.memberships.cancel_wishes import OPERATIONS
+from admin_app.services.memberships.cancel_actions import OPERATIONS
 from admin_app.services.timeline_words import ASKED_WORDS, provider_name
 from models.money import CallState, ProviderCall
 

@@ -8,10 +8,11 @@ import pytest
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
-from admin_app.services import account_deletion, audit, claims, drift_subscriptions, purchases
+from admin_app.services import audit, claims, drift_subscriptions, purchases
 from admin_app.services import undo as claim_undo
 from admin_app.services.drift_whop import WhopSide
 from admin_app.services.memberships import complimentary, moving
+from admin_app.services.purchases import account_deletion
 from models import MembershipStatus, Merge, Profile, ProviderMembership
 from tests.services.factories import (
     AUDITOR,

@@ -8,16 +8,7 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import (
-    account_deletion,
-    billing,
-    billing_asking,
-    drift,
-    drift_settling,
-    drift_stripe,
-    drift_whop,
-    invariants,
-)
+from admin_app.services import billing, billing_asking, drift, drift_settling, drift_stripe, drift_whop, invariants
 from admin_app.services.billing import owners as billing_owners
 from admin_app.services.drift import Compared
 from admin_app.services.drift_resolving import ADOPT
@@ -25,6 +16,7 @@ from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.invariants import about_clients, about_people
 from admin_app.services.memberships import stripe_subscriptions
 from admin_app.services.memberships.rows import DELETED
+from admin_app.services.purchases import account_deletion
 from models import (
     CreditPeriod,
     DriftFinding,

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import approvals, payments, refund_people, refund_sending, refund_sources, refunds
+from admin_app.services import approvals, payments, refund_sending, refunds
+from admin_app.services.payments import refund_people, refund_sources
 from admin_app.services.refund_states import amount_of
 from models import Payment, PaymentState, Refund
 from views.console.base import KEY, ConsoleView, command, page

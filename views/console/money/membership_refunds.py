@@ -11,7 +11,7 @@ from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import asking, refunding
-from admin_app.services.refund_sources import paid_for
+from admin_app.services.payments.refund_sources import paid_for
 from models import MembershipPayment
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page

@@ -11,10 +11,11 @@ from sqlalchemy import Text, cast, literal, select
 from admin_app.context import Ctx
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import address_changes, address_wishes, users
-from admin_app.services.address_wishes import OPERATIONS, Change, Told, Wish
+from admin_app.services import users
 from admin_app.services.memberships import unanswered
 from admin_app.services.plans import Plan
+from admin_app.services.purchases import address_actions, address_changes
+from admin_app.services.purchases.address_actions import OPERATIONS, AddressAction, Change, Snapshot
 from models import PersonAddress, Profile
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page
@@ -86,15 +87,15 @@ class AddressCommandsView(ConsoleView):
 
     @command(f"/{KEY}/{UNLINK}")
     def unlink(self, key: int) -> ResponseReturnValue:
-        return self._of_row(key, Wish.UNLINK, UNLINK, "Unlink it", danger=True)
+        return self._of_row(key, AddressAction.UNLINK, UNLINK, "Unlink it", danger=True)
 
     @command(f"/{KEY}/{PRIMARY}")
     def make_primary(self, key: int) -> ResponseReturnValue:
-        return self._of_row(key, Wish.PRIMARY, PRIMARY, "Make it the primary one")
+        return self._of_row(key, AddressAction.PRIMARY, PRIMARY, "Make it the primary one")
 
     @command(f"/{KEY}/{CORRECT}")
     def correct(self, key: int) -> ResponseReturnValue:
-        wrong = address_changes.of_row(read_session(), key, Wish.UNLINK)
+        wrong = address_changes.of_row(read_session(), key, AddressAction.UNLINK)
         address = record_address("person-addresses", key)
         return self._right_one(
             wrong.user_id, wrong.email, address, wrong_id=key, title=LABELS[CORRECT], button="Correct the address"
@@ -119,14 +120,14 @@ class AddressCommandsView(ConsoleView):
             return redirect(f"{record_address('person-addresses', found[0])}/{word}")
         return redirect(f"{ROOT}/?{urlencode({'account': user_id})}")
 
-    def _of_row(self, key: int, wish: Wish, word: str, button: str, **parts: Any) -> ResponseReturnValue:
-        change = address_changes.of_row(read_session(), key, wish)
-        told = _told(change.user_id)
+    def _of_row(self, key: int, action: AddressAction, word: str, button: str, **parts: Any) -> ResponseReturnValue:
+        change = address_changes.of_row(read_session(), key, action)
+        snapshot = _snapshot(change.user_id)
         return self._page(
             record_address("person-addresses", key),
             subtitle=change.email,
-            plan=lambda ctx: address_changes.plan(ctx, change=change, told=told),
-            act=lambda ctx: _begin(ctx, change, told),
+            plan=lambda ctx: address_changes.plan(ctx, change=change, snapshot=snapshot),
+            act=lambda ctx: _begin(ctx, change, snapshot),
             title=LABELS[word],
             button=button,
             **parts,
@@ -136,14 +137,14 @@ class AddressCommandsView(ConsoleView):
         self, user_id: str, subtitle: str, address: str, *, wrong_id: int | None = None, **parts: Any
     ) -> ResponseReturnValue:
         wish = {name: request.values.get(name, "").strip() for name in ("email", "verified")}
-        told = _told(user_id) if "email" in request.values else None
+        snapshot = _snapshot(user_id) if "email" in request.values else None
 
-        def change(ctx: Ctx, told: Told) -> Change:
+        def change(ctx: Ctx, snapshot: Snapshot) -> Change:
             if wish["verified"] not in ("yes", "no"):
                 raise InvalidInput(fields={"verified": "Choose whether you verified whose it is."})
             return address_changes.right_one(
                 ctx.session,
-                told,
+                snapshot,
                 user_id=user_id,
                 email=wish["email"],
                 verified=wish["verified"] == "yes",
@@ -151,10 +152,14 @@ class AddressCommandsView(ConsoleView):
             )
 
         def plan(ctx: Ctx) -> Plan | None:
-            return address_changes.plan(ctx, change=change(ctx, told), told=told) if told is not None else None
+            return (
+                address_changes.plan(ctx, change=change(ctx, snapshot), snapshot=snapshot)
+                if snapshot is not None
+                else None
+            )
 
         def act(ctx: Ctx) -> str:
-            known = told or _told(user_id)
+            known = snapshot or _snapshot(user_id)
             return _begin(ctx, change(ctx, known), known)
 
         return self._page(
@@ -172,11 +177,13 @@ class AddressCommandsView(ConsoleView):
         return CommandPage(view=self, cancel=address, done=address, **parts).respond()
 
 
-def _told(user_id: str) -> Told:
+def _snapshot(user_id: str) -> Snapshot:
     close_read_session()  # no transaction is open while Clerk is asked
-    return address_wishes.ask_for_plan(backdesk().providers, user_id)
+    return address_actions.ask_for_plan(backdesk().providers, user_id)
 
 
-def _begin(ctx: Ctx, change: Change, told: Told) -> str:
-    address_changes.begin(ctx, change=change, told=told, reason=form_text("reason"), shown=form_text("fingerprint"))
-    return f"Clerk is being asked to {address_wishes.WORDS[change.wish]}. Its answer is shown here in a moment."
+def _begin(ctx: Ctx, change: Change, snapshot: Snapshot) -> str:
+    address_changes.begin(
+        ctx, change=change, snapshot=snapshot, reason=form_text("reason"), shown=form_text("fingerprint")
+    )
+    return f"Clerk is being asked to {address_actions.WORDS[change.action]}. Its answer is shown here in a moment."

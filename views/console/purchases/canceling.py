@@ -12,8 +12,8 @@ from sqlalchemy import select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services.memberships import cancel_wishes, canceling
-from admin_app.services.memberships.cancel_wishes import Wish
+from admin_app.services.memberships import cancel_actions, canceling
+from admin_app.services.memberships.cancel_actions import CancelAction
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import seller_of
 from admin_app.services.timeline_words import provider_name
@@ -36,13 +36,13 @@ class Form(NamedTuple):
     title: str
 
 
-FORMS: Mapping[Wish, Form] = MappingProxyType(
+FORMS: Mapping[CancelAction, Form] = MappingProxyType(
     {
-        Wish.AT_END: Form(
+        CancelAction.AT_END: Form(
             "cancel-at-period-end", "Cancel at period end", "Cancel at period end", "Cancel at the end of its period"
         ),
-        Wish.NOW: Form("cancel-now", "Cancel now", "Cancel it now", "Cancel now"),
-        Wish.BACK: Form(
+        CancelAction.NOW: Form("cancel-now", "Cancel now", "Cancel it now", "Cancel now"),
+        CancelAction.BACK: Form(
             "take-back", "Take the cancellation back", "Take the cancellation back", "Take the cancellation back"
         ),
     }
@@ -53,39 +53,39 @@ def _is_running(values: Mapping[str, Any]) -> bool:
     return values["status"] is MembershipStatus.ACTIVE and values["external_id"] is not None
 
 
-def _applies(wish: Wish, values: Mapping[str, Any]) -> bool:
+def _applies(action: CancelAction, values: Mapping[str, Any]) -> bool:
     """By what is known here; the provider is asked before the plan is shown."""
     ends, once = values["cancel_at_period_end"], values["rhythm"] in (Rhythm.ONE_TIME, Rhythm.LIFETIME)
-    if wish is Wish.BACK:
+    if action is CancelAction.BACK:
         is_over = values["status"] is not MembershipStatus.ACTIVE and values["external_id"] is not None
         return (_is_running(values) and ends) or (is_over and once)
     # What waits for a payment serves nobody, and would be charged again.
     waits = values["provider_status"] in ("unpaid", "paused", "incomplete", "unresolved")
-    return (_is_running(values) or waits) and (wish is Wish.NOW or not (ends or once))
+    return (_is_running(values) or waits) and (action is CancelAction.NOW or not (ends or once))
 
 
-def _command(section: str, wish: Wish, when: Any) -> Command:
-    form = FORMS[wish]
+def _command(section: str, action: CancelAction, when: Any) -> Command:
+    form = FORMS[action]
     return Command(
         label=form.label,
         permission=PERMISSION,
         address=lambda key: f"{section}/{quote(str(key), safe='')}/{form.word}",
-        when=lambda values: when(wish, values),
-        tone="danger" if wish is Wish.NOW else "plain",
+        when=lambda values: when(action, values),
+        tone="danger" if action is CancelAction.NOW else "plain",
     )
 
 
-COMMANDS = tuple(_command("/admin/memberships", wish, _applies) for wish in FORMS)
+COMMANDS = tuple(_command("/admin/memberships", action, _applies) for action in FORMS)
 
 
-def _applies_to_profile(wish: Wish, values: Mapping[str, Any]) -> bool:
+def _applies_to_profile(action: CancelAction, values: Mapping[str, Any]) -> bool:
     if values["membership"] is not Membership.PRO or values["payment_provider"] is None:
         return False
     ends = bool(values["cancel_at_period_end"])
-    return ends if wish is Wish.BACK else wish is Wish.NOW or not ends
+    return ends if action is CancelAction.BACK else action is CancelAction.NOW or not ends
 
 
-OF_PROFILE = tuple(_command("/admin/memberships/of-account", wish, _applies_to_profile) for wish in FORMS)
+OF_PROFILE = tuple(_command("/admin/memberships/of-account", action, _applies_to_profile) for action in FORMS)
 
 
 class MembershipCancelingView(ConsoleView):
@@ -96,17 +96,17 @@ class MembershipCancelingView(ConsoleView):
     def __init__(self) -> None:
         super().__init__(name="Membership canceling", endpoint="membership-canceling", url="/admin/memberships")
 
-    @command(f"{MEMBERSHIP}/{FORMS[Wish.AT_END].word}")
+    @command(f"{MEMBERSHIP}/{FORMS[CancelAction.AT_END].word}")
     def at_end(self, membership_id: int) -> ResponseReturnValue:
-        return self._respond(membership_id, Wish.AT_END)
+        return self._respond(membership_id, CancelAction.AT_END)
 
-    @command(f"{MEMBERSHIP}/{FORMS[Wish.NOW].word}")
+    @command(f"{MEMBERSHIP}/{FORMS[CancelAction.NOW].word}")
     def now(self, membership_id: int) -> ResponseReturnValue:
-        return self._respond(membership_id, Wish.NOW)
+        return self._respond(membership_id, CancelAction.NOW)
 
-    @command(f"{MEMBERSHIP}/{FORMS[Wish.BACK].word}")
+    @command(f"{MEMBERSHIP}/{FORMS[CancelAction.BACK].word}")
     def back(self, membership_id: int) -> ResponseReturnValue:
-        return self._respond(membership_id, Wish.BACK)
+        return self._respond(membership_id, CancelAction.BACK)
 
     @page("/of-account/<user_id>/<word>")
     def of_account(self, user_id: str, word: str) -> ResponseReturnValue:
@@ -115,7 +115,7 @@ class MembershipCancelingView(ConsoleView):
             raise NotFound
         mine = (ProviderMembership.profile_user_id == user_id, ProviderMembership.external_id.is_not(None))
         live = select(ProviderMembership).where(*mine, ProviderMembership.status == MembershipStatus.ACTIVE)
-        if word == FORMS[Wish.BACK].word:
+        if word == FORMS[CancelAction.BACK].word:
             live = live.where(ProviderMembership.cancel_at_period_end)
         found = read_session().scalars(live.limit(2)).all()
         if not found and read_session().get(Profile, user_id) is None:
@@ -124,20 +124,20 @@ class MembershipCancelingView(ConsoleView):
             return redirect(f"{record_address('memberships', found[0].id)}/{word}")
         return redirect(f"/admin/memberships/?{urlencode({'account': user_id})}")
 
-    def _respond(self, membership_id: int, wish: Wish) -> ResponseReturnValue:
+    def _respond(self, membership_id: int, action: CancelAction) -> ResponseReturnValue:
         row = read_session().get(ProviderMembership, membership_id)
         if row is None:
             raise NotFound(canceling.GONE)
         subtitle, name = f"Membership {name_of(row)}", provider_name(seller_of(row).value)
         close_read_session()  # no transaction is open while the provider is asked
-        told = cancel_wishes.ask_for_plan(backdesk().providers, row)
-        asked: dict[str, Any] = {"membership_id": membership_id, "wish": wish, "told": told}
+        snapshot = cancel_actions.ask_for_plan(backdesk().providers, row)
+        asked: dict[str, Any] = {"membership_id": membership_id, "action": action, "snapshot": snapshot}
 
         def act(ctx: Ctx) -> str:
             canceling.begin(ctx, **asked, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return f"{name} is being asked to {cancel_wishes.WORDS[wish]}. Its answer is shown here in a moment."
+            return f"{name} is being asked to {cancel_actions.WORDS[action]}. Its answer is shown here in a moment."
 
-        address, form = record_address("memberships", membership_id), FORMS[wish]
+        address, form = record_address("memberships", membership_id), FORMS[action]
         return CommandPage(
             view=self,
             plan=lambda ctx: canceling.plan(ctx, **asked),
@@ -145,7 +145,7 @@ class MembershipCancelingView(ConsoleView):
             button=form.button,
             title=form.title,
             subtitle=subtitle,
-            danger=wish is Wish.NOW,
+            danger=action is CancelAction.NOW,
             cancel=address,
             done=address,
         ).respond()

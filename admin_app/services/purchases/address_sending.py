@@ -16,10 +16,19 @@ from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailabl
 from admin_app.integrations import job_queue
 from admin_app.integrations.ports import ClerkPort
 from admin_app.integrations.registry import Providers
-from admin_app.services import account_deletion, asked_calls, audit, clerk_events, person_addresses, provider_calls
-from admin_app.services.address_wishes import OPERATIONS, PROVIDER, WORDS, Change, Told, Wish, ask
+from admin_app.services import asked_calls, audit, clerk_events, provider_calls
 from admin_app.services.asked_calls import LATE_ENOUGH
 from admin_app.services.provider_calls import OPEN, Work
+from admin_app.services.purchases import account_deletion, person_addresses
+from admin_app.services.purchases.address_actions import (
+    OPERATIONS,
+    PROVIDER,
+    WORDS,
+    AddressAction,
+    Change,
+    Snapshot,
+    ask,
+)
 from admin_app.services.records import address_key, profile_key
 from models.audit import AuditEntry
 from models.money import CallState, ProviderCall
@@ -53,9 +62,9 @@ def is_open() -> ColumnElement[bool]:
 
 def ask_for(ctx: Ctx, change: Change, *, reason: str) -> ProviderCall:
     """Note that Clerk is to be told, and why; it is, after the commit."""
-    key = f"{change.wish.value}:{uuid4().hex}"
+    key = f"{change.action.value}:{uuid4().hex}"
     call = provider_calls.intend(
-        ctx, provider=PROVIDER, operation=change.wish.value, subject=subject_of(change.user_id), key=key
+        ctx, provider=PROVIDER, operation=change.action.value, subject=subject_of(change.user_id), key=key
     )
     call.attempts = 0  # it has not left yet
     ctx.session.flush()
@@ -69,7 +78,7 @@ def ask_for(ctx: Ctx, change: Change, *, reason: str) -> ProviderCall:
         records=[profile_key(change.user_id), *keys, f"provider_call:{call.id}"],
         reason=reason,
         facts={
-            "wish": WORDS[change.wish],
+            "wish": WORDS[change.action],
             "email": change.email,
             "user_id": change.user_id,
             "verified": change.verified,
@@ -102,15 +111,15 @@ def send(work: Work, providers: Providers, *, call_id: int) -> None:
     if leaving is None:
         return
     try:
-        told = ask(providers, leaving.change.user_id)
+        snapshot = ask(providers, leaving.change.user_id)
     except ProviderUnavailable:
         with work() as ctx:
             _postpone(ctx, leaving)
         raise
     with work() as ctx:
-        travels = _decide(ctx, leaving, told)
+        travels = _decide(ctx, leaving, snapshot)
     if travels:
-        _travel(work, providers, leaving, told)
+        _travel(work, providers, leaving, snapshot)
 
 
 def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
@@ -124,7 +133,7 @@ def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
         call_id=call.id,
         key=call.idempotency_key,
         change=Change(
-            wish=Wish(call.operation),
+            action=AddressAction(call.operation),
             user_id=entry.facts["user_id"],
             email=entry.facts["email"],
             verified=entry.facts["verified"],
@@ -138,15 +147,15 @@ def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
     )
 
 
-def _decide(ctx: Ctx, leaving: Leaving, told: Told) -> bool:
+def _decide(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> bool:
     """Whether the call leaves now; otherwise what the answer means for it, and the answer taken in."""
     call = asked_calls.locked(ctx, leaving.call_id, OPERATIONS, attempts=leaving.attempts)
     if call is None:
         return False
-    obstacle = told.in_the_way(leaving.change)
-    if told.is_so(leaving.change):
-        _succeed(ctx, leaving, told)
-    elif leaving.unanswered and not leaving.is_late and told.person is not None:
+    obstacle = snapshot.in_the_way(leaving.change)
+    if snapshot.is_so(leaving.change):
+        _succeed(ctx, leaving, snapshot)
+    elif leaving.unanswered and not leaving.is_late and snapshot.person is not None:
         call.state = CallState.UNKNOWN
     elif obstacle is not None:
         _fail(ctx, leaving, obstacle.code)
@@ -156,11 +165,11 @@ def _decide(ctx: Ctx, leaving: Leaving, told: Told) -> bool:
         provider_calls.intend(ctx, provider=PROVIDER, operation=call.operation, subject=call.subject, key=leaving.key)
         call.next_try_at = ctx.now + LATE_ENOUGH  # from when on it is asked what became of it
         return True
-    _take_in(ctx, leaving, told)
+    _apply(ctx, leaving, snapshot)
     return False
 
 
-def _travel(work: Work, providers: Providers, leaving: Leaving, before: Told) -> None:
+def _travel(work: Work, providers: Providers, leaving: Leaving, before: Snapshot) -> None:
     """Make the call and note what came back; then ask, and take in what Clerk says."""
     is_done = False
     try:
@@ -174,25 +183,25 @@ def _travel(work: Work, providers: Providers, leaving: Leaving, before: Told) ->
     except ProviderRefused as error:
         _note(work, leaving, CallState.FAILED, error.reason, again=error.passing)
     # Done or not, the call stays open until the answer that is shown here is there: a job that dies asks again.
-    told = ask(providers, leaving.change.user_id)
+    snapshot = ask(providers, leaving.change.user_id)
     with work() as ctx:
-        if is_done or told.is_so(leaving.change):
-            _succeed(ctx, leaving, told)
-        _take_in(ctx, leaving, told)
+        if is_done or snapshot.is_so(leaving.change):
+            _succeed(ctx, leaving, snapshot)
+        _apply(ctx, leaving, snapshot)
 
 
-def _call(clerk: ClerkPort | None, change: Change, told: Told) -> Callable[[], str]:
+def _call(clerk: ClerkPort | None, change: Change, snapshot: Snapshot) -> Callable[[], str]:
     if clerk is None:
         raise ProviderUnavailable(PROVIDER)
-    found = told.entry(change.email)
+    found = snapshot.entry(change.email)
     identity = found.id if found is not None else None
-    if identity is None and change.wish is not Wish.ADD:
+    if identity is None and change.action is not AddressAction.ADD:
         raise ProviderRefused(PROVIDER, "address_gone")
     if identity is None:
         return lambda: clerk.add_email(change.user_id, change.email, verified=change.verified, primary=change.primary)
-    if change.wish is Wish.UNLINK:
+    if change.action is AddressAction.UNLINK:
         return lambda: clerk.remove_email(identity)
-    if change.wish is Wish.PRIMARY:
+    if change.action is AddressAction.PRIMARY:
         return lambda: clerk.change_email(identity, primary=True)
     return lambda: clerk.change_email(identity, verified=change.verified, primary=change.primary)
 
@@ -204,19 +213,19 @@ def _note(work: Work, leaving: Leaving, state: CallState, code: str, *, again: b
         provider_calls.finish(ctx, key=leaving.key, state=state, error_code=code, again=again, attention=attention)
 
 
-def _succeed(ctx: Ctx, leaving: Leaving, told: Told) -> None:
+def _succeed(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> None:
     """Note that it is so; and where the address stands in for another one, have that unlinked next."""
     call = ctx.session.get(ProviderCall, leaving.call_id, with_for_update=True, populate_existing=True)
     was_so = call is not None and call.state is CallState.SUCCEEDED
-    found = told.entry(leaving.change.email)
+    found = snapshot.entry(leaving.change.email)
     provider_calls.finish(
         ctx, key=leaving.key, state=CallState.SUCCEEDED, external_id=found.id if found is not None else None
     )
     wrong = leaving.change.instead_of
-    if wrong is None or was_so or told.person is None:
+    if wrong is None or was_so or snapshot.person is None:
         return
-    following = Change(Wish.UNLINK, leaving.change.user_id, wrong)
-    if not told.is_so(following):
+    following = Change(AddressAction.UNLINK, leaving.change.user_id, wrong)
+    if not snapshot.is_so(following):
         ask_for(ctx, following, reason=leaving.reason)
 
 
@@ -231,9 +240,9 @@ def _postpone(ctx: Ctx, leaving: Leaving) -> None:
         provider_calls.postpone(ctx, [call])
 
 
-def _take_in(ctx: Ctx, leaving: Leaving, told: Told) -> None:
+def _apply(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> None:
     """What Clerk says, by the way that its deliveries go."""
-    if told.person is not None:
-        clerk_events.take_in(ctx, told.person, since=told.person.created_at or ctx.now)
+    if snapshot.person is not None:
+        clerk_events.apply_person(ctx, snapshot.person, since=snapshot.person.created_at or ctx.now)
     elif person_addresses.was_asked(ctx.session, leaving.change.user_id):
         account_deletion.let_go(ctx, user_id=leaving.change.user_id)

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session, object_session
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
-from admin_app.services import payments
+from admin_app.services.payments import appointment_payments
 from admin_app.services.records import membership_key, membership_payment_key, payment_key
 from models.memberships import MembershipPayment, ProviderMembership
 from models.money import Payment, Refund
@@ -23,7 +23,7 @@ def of(session: Session, refund: Refund) -> Paid:
 def locked(ctx: Ctx, payment_id: int | None, membership_payment_id: int | None) -> Paid:
     """The payment under one of the two numbers, locked and as it is now."""
     if membership_payment_id is None:
-        return payments.locked(ctx, payment_id or 0)
+        return appointment_payments.locked(ctx, payment_id or 0)
     found = ctx.session.get(MembershipPayment, membership_payment_id, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotFound("There is no such payment.")
@@ -47,14 +47,14 @@ def key(paid: Paid) -> str:
 def records_of(paid: Paid) -> list[str]:
     """The records that a change of this payment is about."""
     if isinstance(paid, Payment):
-        return payments.records_of(paid)
+        return appointment_payments.records_of(paid)
     return [key(paid), membership_key(_membership_name(paid))]
 
 
 def paid_for(paid: Paid) -> dict[str, str]:
     """What was paid for, as the audit's sentences say it."""
     if isinstance(paid, Payment):
-        return payments.paid_for(paid)
+        return appointment_payments.paid_for(paid)
     return {"what": "membership", "number": _membership_name(paid)}
 
 

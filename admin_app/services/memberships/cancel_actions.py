@@ -22,7 +22,7 @@ from models.people import PaymentProvider
 _NOT_BEGUN = frozenset({"unresolved", "drafted"})
 
 
-class Wish(StrEnum):
+class CancelAction(StrEnum):
     """The operations of the journal of calls; the value is how a call is found again, too."""
 
     NOW = "membership.cancel_now"
@@ -30,18 +30,18 @@ class Wish(StrEnum):
     BACK = "membership.uncancel"
 
 
-WORDS: Mapping[Wish, str] = MappingProxyType(
+WORDS: Mapping[CancelAction, str] = MappingProxyType(
     {
-        Wish.NOW: "cancel it now",
-        Wish.AT_END: "cancel it at the end of its period",
-        Wish.BACK: "take its cancellation back",
+        CancelAction.NOW: "cancel it now",
+        CancelAction.AT_END: "cancel it at the end of its period",
+        CancelAction.BACK: "take its cancellation back",
     }
 )
-OPERATIONS = tuple(wish.value for wish in Wish)
+OPERATIONS = tuple(action.value for action in CancelAction)
 
 
 @dataclass(frozen=True)
-class Told:
+class Snapshot:
     """The membership as its provider has it, and when that was asked; `trouble`: why nobody knows.
 
     `once`: it is known here as paid once, which Whop does not say any more of one that is canceled.
@@ -91,11 +91,11 @@ class Told:
             return self.found.status
         return (self.found.provider_status or self.found.status) if self.found is not None else ""
 
-    def is_so(self, wish: Wish) -> bool:
+    def is_so(self, action: CancelAction) -> bool:
         """Whether nothing is left to do at the provider."""
-        if wish is Wish.NOW:
+        if action is CancelAction.NOW:
             return self.is_over
-        if wish is Wish.AT_END:
+        if action is CancelAction.AT_END:
             return self.is_over or self.ends_with_period
         return not self.is_over and not self.ends_with_period and self.found is not None
 
@@ -104,10 +104,10 @@ class Told:
         return self.is_bought_once and (self.period_end is None or self.period_end > now)
 
 
-Ask = Callable[[], Told]
+Ask = Callable[[], Snapshot]
 
 
-def ask(providers: Providers, provider: PaymentProvider, external_id: str, *, once: bool) -> Told:
+def ask(providers: Providers, provider: PaymentProvider, external_id: str, *, once: bool) -> Snapshot:
     """The membership at its provider, outside of any transaction.
 
     Raises ProviderUnavailable when the provider does not answer or is not configured here.
@@ -119,21 +119,21 @@ def ask(providers: Providers, provider: PaymentProvider, external_id: str, *, on
         sentence = f"{provider_name(provider.value)} is not configured here, so nothing can be asked of it."
         raise ProviderUnavailable(provider.value, sentence)
     if provider is PaymentProvider.WHOP and providers.whop is not None:
-        return Told(provider, asked_at, providers.whop.membership(external_id), once=once)
+        return Snapshot(provider, asked_at, providers.whop.membership(external_id), once=once)
     found = providers.stripe.subscription(external_id) if providers.stripe is not None else None
-    return Told(provider, asked_at, found)
+    return Snapshot(provider, asked_at, found)
 
 
-def ask_for_plan(providers: Providers, row: ProviderMembership) -> Told:
+def ask_for_plan(providers: Providers, row: ProviderMembership) -> Snapshot:
     """The same for a page: what is in the way is told in a sentence, and not raised."""
     seller = seller_of(row)
     name = provider_name(seller.value)
     if row.external_id is None:
         nameless = f"Nobody ever told its id at {name}, so it can only be canceled there."
-        return Told(seller, datetime.now(UTC), trouble=nameless)
+        return Snapshot(seller, datetime.now(UTC), trouble=nameless)
     try:
         return ask(providers, seller, row.external_id, once=row.rhythm in ENDLESS)
     except ProviderUnavailable as error:
         is_there = (providers.whop if seller is PaymentProvider.WHOP else providers.stripe) is not None
         silent = f"{name} does not answer, so nobody knows how the membership is there now. Try again in a minute."
-        return Told(seller, datetime.now(UTC), trouble=silent if is_there else error.sentence)
+        return Snapshot(seller, datetime.now(UTC), trouble=silent if is_there else error.sentence)

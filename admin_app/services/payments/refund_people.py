@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from admin_app.services import payments, refund_sources
 from admin_app.services.memberships.extras import name_of
+from admin_app.services.payments import appointment_payments, refund_sources
+from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.records import given_key, pending_key, profile_key
-from admin_app.services.refund_sources import Paid
 from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment, ProviderMembership
 from models.money import Payment
@@ -35,9 +35,9 @@ def _of_appointment(session: Session, paid: Payment) -> Whom:
         email = session.get_one(Booking, paid.booking_id).client_email
     else:
         email = session.get_one(Meeting, paid.meeting_id).guest_email
-    about = payments.paid_for(paid)
+    about = appointment_payments.paid_for(paid)
     said = f"It was paid for {about['what']} {about['number']}" + (f" of {email}." if email else ".")
-    return Whom(said, (refund_sources.key(paid), payments.subject_of(paid)), email)
+    return Whom(said, (refund_sources.key(paid), appointment_payments.subject_of(paid)), email)
 
 
 def _of_membership(session: Session, paid: MembershipPayment) -> Whom:

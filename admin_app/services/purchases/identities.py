@@ -8,9 +8,10 @@ from sqlalchemy import select
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx, Customer
 from admin_app.errors import NotSignedIn
-from admin_app.services import account_deletion, audit, legacy, person_addresses, users
+from admin_app.services import audit, legacy, users
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
+from admin_app.services.purchases import account_deletion, person_addresses
 from admin_app.services.records import lock_names, profile_key
 from admin_app.services.users import Owner
 from models.people import PendingProfile, Profile
@@ -32,7 +33,7 @@ def come_in(
     legacy.lock(ctx, emails=emails)
     waiting = select(PendingProfile.id).where(is_one_of(PendingProfile.email, *emails), ~PendingProfile.claimed)
     ctx.session.execute(waiting.order_by(PendingProfile.id).with_for_update())
-    now_theirs = person_addresses.take_in(ctx, customer, told_at=told_at, takes_over=takes_over)
+    now_theirs = person_addresses.apply(ctx, customer, told_at=told_at, takes_over=takes_over)
     users.upsert(ctx, now_theirs, told_since=told_since)
     person_addresses.note_asked(ctx, now_theirs, told_at)
     owner = users.owner_of(now_theirs)

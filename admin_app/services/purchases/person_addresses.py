@@ -65,7 +65,7 @@ def names(session: Session, customer: Customer, emails: Iterable[str] = ()) -> l
     return [*(f"email:{email}" for email in concerned), f"user:{customer.user_id}"]
 
 
-def take_in(ctx: Ctx, customer: Customer, *, told_at: datetime | None = None, takes_over: bool = True) -> Customer:
+def apply(ctx: Ctx, customer: Customer, *, told_at: datetime | None = None, takes_over: bool = True) -> Customer:
     """Note what the provider says; answers the customer with those addresses alone that are theirs now.
 
     The caller holds the locks of `names`. `told_at`: nobody was asked, a delivery tells of the state of this moment.

@@ -5,7 +5,8 @@ from sqlalchemy.orm import Session
 
 from admin_app.addresses import is_one_of
 from admin_app.errors import InvalidInput, NotFound
-from admin_app.services import person_addresses, users
+from admin_app.services import users
+from admin_app.services.purchases import person_addresses
 from admin_app.services.users import Owner
 from models.people import LEGACY_PREFIX, Profile, User
 

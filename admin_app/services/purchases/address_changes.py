@@ -15,80 +15,83 @@ from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import memberships, person_addresses, users
-from admin_app.services.address_sending import ask_for, is_open, subject_of
-from admin_app.services.address_wishes import ACCOUNT_GONE, Change, Told, Wish
+from admin_app.services import memberships, users
 from admin_app.services.memberships.rows import basis
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.purchases import person_addresses
+from admin_app.services.purchases.address_actions import ACCOUNT_GONE, AddressAction, Change, Snapshot
+from admin_app.services.purchases.address_sending import ask_for, is_open, subject_of
 from admin_app.services.records import lock_names, profile_key
 from models.money import ProviderCall
 from models.people import LEGACY_PREFIX, PendingProfile, PersonAddress, Profile
 
 GONE = "This address is not here any more."
-TITLES: Mapping[Wish, str] = MappingProxyType(
+TITLES: Mapping[AddressAction, str] = MappingProxyType(
     {
-        Wish.ADD: "Add {email} at Clerk",
-        Wish.PRIMARY: "Make {email} the primary address at Clerk",
-        Wish.UNLINK: "Unlink {email} at Clerk",
+        AddressAction.ADD: "Add {email} at Clerk",
+        AddressAction.PRIMARY: "Make {email} the primary address at Clerk",
+        AddressAction.UNLINK: "Unlink {email} at Clerk",
     }
 )
-OUTCOMES: Mapping[Wish, str] = MappingProxyType({Wish.ADD: "added", Wish.PRIMARY: "primary", Wish.UNLINK: "unlinked"})
+OUTCOMES: Mapping[AddressAction, str] = MappingProxyType(
+    {AddressAction.ADD: "added", AddressAction.PRIMARY: "primary", AddressAction.UNLINK: "unlinked"}
+)
 NO_MAIL = "Backdesk sends no mail; Clerk may write to the person."
 
 
-def of_row(session: Session, address_id: int, wish: Wish) -> Change:
-    """This wish about an address that is kept here."""
+def of_row(session: Session, address_id: int, action: AddressAction) -> Change:
+    """This action on an address that is kept here."""
     row = session.get(PersonAddress, address_id, populate_existing=True)
     if row is None:
         raise NotFound(GONE)
-    return Change(wish, row.user_id, row.email)
+    return Change(action, row.user_id, row.email)
 
 
 def right_one(
-    session: Session, told: Told, *, user_id: str, email: str, verified: bool, wrong_id: int | None = None
+    session: Session, snapshot: Snapshot, *, user_id: str, email: str, verified: bool, wrong_id: int | None = None
 ) -> Change:
-    """The wish that the person has this address, in the place of a wrong one where that is named.
+    """The change that gives the person this address, in the place of a wrong one where that is named.
 
     It becomes the primary one where staff call it verified, and the wrong one is that or nothing else is. What nobody
     verified is added beside the others, for the person to verify: then nothing is taken from them either.
     """
     address = clean_email(email)
-    wrong = of_row(session, wrong_id, Wish.UNLINK) if wrong_id is not None else None
+    wrong = of_row(session, wrong_id, AddressAction.UNLINK) if wrong_id is not None else None
     if wrong is not None and comparable(wrong.email) == comparable(address):
         sentence = "This is the address that is to be corrected. Write the right one."
         raise InvalidInput(sentence, fields={"email": sentence})
     if not verified:
-        return Change(Wish.ADD, user_id, address)
-    main, former = told.primary, told.entry(wrong.email) if wrong is not None else None
+        return Change(AddressAction.ADD, user_id, address)
+    main, former = snapshot.primary, snapshot.entry(wrong.email) if wrong is not None else None
     is_main = main is None or (former is not None and former.primary)
     # What comes from a connected account would come back, so it stays.
     goes = former is not None and not former.linked
     replaced = wrong.email if wrong is not None and goes else None
-    return Change(Wish.ADD, user_id, address, verified=True, primary=is_main, instead_of=replaced)
+    return Change(AddressAction.ADD, user_id, address, verified=True, primary=is_main, instead_of=replaced)
 
 
-def plan(ctx: Ctx, *, change: Change, told: Told) -> Plan:
+def plan(ctx: Ctx, *, change: Change, snapshot: Snapshot) -> Plan:
     """What this would change at Clerk and here, with what Clerk says now."""
     require(ctx, Permission.USERS_READ)
-    return _plan(ctx, change, told)
+    return _plan(ctx, change, snapshot)
 
 
-def begin(ctx: Ctx, *, change: Change, told: Told, reason: str, shown: str) -> ProviderCall:
+def begin(ctx: Ctx, *, change: Change, snapshot: Snapshot, reason: str, shown: str) -> ProviderCall:
     """Note that Clerk is to be told; it is, after the commit, and what it says then is taken in."""
     require(ctx, Permission.ADDRESSES_CHANGE)
     if change.verified:
         require(ctx, Permission.PURCHASES_CLAIM)  # what waits under the address goes to the account
     reason = require_reason(reason)
     lock_names(ctx.session, f"user:{change.user_id}", f"email:{comparable(change.email)}")
-    found = _plan(ctx, change, told)
+    found = _plan(ctx, change, snapshot)
     if found.refusal:
         raise Conflict(found.refusal)
     require_same(shown, found.fingerprint)
     return ask_for(ctx, change, reason=reason)
 
 
-def _plan(ctx: Ctx, change: Change, told: Told) -> Plan:
+def _plan(ctx: Ctx, change: Change, snapshot: Snapshot) -> Plan:
     session = ctx.session
     profile = session.get(Profile, change.user_id, populate_existing=True)
     if profile is None and not users.is_known(session, change.user_id):
@@ -99,17 +102,17 @@ def _plan(ctx: Ctx, change: Change, told: Told) -> Plan:
     call = session.scalar(select(ProviderCall.id).where(_about(change.user_id), is_open()).limit(1))
     held = memberships.seen(session, profile) if profile is not None else []
     return Plan(
-        title=TITLES[change.wish].format(email=change.email),
-        outcome=OUTCOMES[change.wish],
-        lines=tuple(_lines(change, told, here, profile)),
-        consequences=tuple(_consequences(change, told, waiting, has_membership=any(row.is_live for row in held))),
+        title=TITLES[change.action].format(email=change.email),
+        outcome=OUTCOMES[change.action],
+        lines=tuple(_lines(change, snapshot, here, profile)),
+        consequences=tuple(_consequences(change, snapshot, waiting, has_membership=any(row.is_live for row in held))),
         fingerprint=fingerprint(
-            change.wish.value, change.user_id, comparable(change.email), change.verified, change.primary,
-            change.instead_of, told.basis, here, owner, call, basis(held),
+            change.action.value, change.user_id, comparable(change.email), change.verified, change.primary,
+            change.instead_of, snapshot.basis, here, owner, call, basis(held),
             None if profile is None else [profile.version, profile.account_deleted_at],
             None if waiting is None else [waiting.id, waiting.version],
         ),
-        refusal=_refusal(change, told, profile, here, owner, on_its_way=call is not None),
+        refusal=_refusal(change, snapshot, profile, here, owner, on_its_way=call is not None),
         names={profile_key(change.user_id): f"the account {change.user_id}"},
     )  # fmt: skip
 
@@ -125,86 +128,95 @@ def _waiting(session: Session, email: str) -> PendingProfile | None:
 
 
 def _refusal(
-    change: Change, told: Told, profile: Profile | None, here: Sequence[str], owner: str | None, *, on_its_way: bool
+    change: Change,
+    snapshot: Snapshot,
+    profile: Profile | None,
+    here: Sequence[str],
+    owner: str | None,
+    *,
+    on_its_way: bool,
 ) -> str | None:
     if change.user_id.startswith(LEGACY_PREFIX):
         return "A legacy row is a purchase itself, not an account: it has no addresses."
     if profile is not None and profile.account_deleted_at is not None:
         return "This account was deleted at the sign-in provider: it has no address that could be changed."
-    if told.trouble is not None:
-        return told.trouble
+    if snapshot.trouble is not None:
+        return snapshot.trouble
     if on_its_way:
         return "Clerk is being told something about this person’s addresses already. Wait for its answer."
-    if told.person is None:
+    if snapshot.person is None:
         return ACCOUNT_GONE.sentence
-    if change.wish is Wish.ADD and owner not in (None, change.user_id):
+    if change.action is AddressAction.ADD and owner not in (None, change.user_id):
         return (
             f"Account {owner} has this address verified. Two accounts never have the same one: unlink it there first, "
             "or move the membership instead."
         )
-    if told.is_so(change) and change.instead_of is None:
-        return _nothing_left(change) if _agrees(change, told, here) else None
-    obstacle = told.in_the_way(change)
+    if snapshot.is_so(change) and change.instead_of is None:
+        return _nothing_left(change) if _agrees(change, snapshot, here) else None
+    obstacle = snapshot.in_the_way(change)
     return obstacle.sentence if obstacle is not None else None
 
 
 def _nothing_left(change: Change) -> str:
-    if change.wish is Wish.UNLINK:
+    if change.action is AddressAction.UNLINK:
         return "This account does not have the address at Clerk any more: nothing is left to do."
-    if change.wish is Wish.PRIMARY:
+    if change.action is AddressAction.PRIMARY:
         return "It is the primary address at Clerk already: nothing is left to do."
     return "The account has this address at Clerk already: nothing is left to do."
 
 
-def _agrees(change: Change, told: Told, here: Sequence[str]) -> bool:
+def _agrees(change: Change, snapshot: Snapshot, here: Sequence[str]) -> bool:
     """Whether it is here as it is there; where a delivery was lost, acting takes over what is so there."""
-    return {comparable(email) for email in here} == {comparable(email) for email in told.verified()} and (
-        change.wish is not Wish.PRIMARY or [comparable(email) for email in here[:1]] == [comparable(change.email)]
+    return {comparable(email) for email in here} == {comparable(email) for email in snapshot.verified()} and (
+        change.action is not AddressAction.PRIMARY
+        or [comparable(email) for email in here[:1]] == [comparable(change.email)]
     )
 
 
-def _lines(change: Change, told: Told, here: Sequence[str], profile: Profile | None) -> list[PlanLine]:
-    if told.person is None:
+def _lines(change: Change, snapshot: Snapshot, here: Sequence[str], profile: Profile | None) -> list[PlanLine]:
+    if snapshot.person is None:
         return []
-    key, after = profile_key(change.user_id), _verified_after(change, told)
+    key, after = profile_key(change.user_id), _verified_after(change, snapshot)
     lines = [PlanLine(key, "verified_addresses", ", ".join(here), ", ".join(after), "Clerk")]
     if profile is not None:
         lines.append(PlanLine(key, "email", profile.email, after[0] if after else profile.email, "the primary address"))
     return lines
 
 
-def _verified_after(change: Change, told: Told) -> list[str]:
+def _verified_after(change: Change, snapshot: Snapshot) -> list[str]:
     """The verified addresses if Clerk does what it is asked to do, the primary one first."""
     gone = {comparable(change.email)}
-    if change.wish is Wish.ADD and change.instead_of is not None:
+    if change.action is AddressAction.ADD and change.instead_of is not None:
         gone.add(comparable(change.instead_of))
-    others = [comparable(email) for email in told.verified() if comparable(email) not in gone]
-    found = told.entry(change.email)
+    others = [comparable(email) for email in snapshot.verified() if comparable(email) not in gone]
+    found = snapshot.entry(change.email)
     is_verified = change.verified or (found is not None and found.verified)
-    if change.wish is Wish.UNLINK or not is_verified:
+    if change.action is AddressAction.UNLINK or not is_verified:
         return others
-    is_first = change.wish is Wish.PRIMARY or change.primary or (found is not None and found.primary)
+    is_first = change.action is AddressAction.PRIMARY or change.primary or (found is not None and found.primary)
     return [comparable(change.email), *others] if is_first else [*others, comparable(change.email)]
 
 
-def _consequences(change: Change, told: Told, waiting: PendingProfile | None, *, has_membership: bool) -> list[str]:
-    if told.person is None:
+def _consequences(
+    change: Change, snapshot: Snapshot, waiting: PendingProfile | None, *, has_membership: bool
+) -> list[str]:
+    if snapshot.person is None:
         return []
-    if told.is_so(change) and change.instead_of is None:
+    if snapshot.is_so(change) and change.instead_of is None:
         return ["Nothing is sent to Clerk: what it says is taken over here."]
-    match change.wish:
-        case Wish.UNLINK:
-            said = _unlinking(told)
-        case Wish.PRIMARY:
+    match change.action:
+        case AddressAction.UNLINK:
+            said = _unlinking(snapshot)
+        case AddressAction.PRIMARY:
             said = ["The profile shows this address from then on.", *_arrives(waiting, at_once=True)]
-        case Wish.ADD:
-            said = _adding(change, told, waiting)
+        case AddressAction.ADD:
+            said = _adding(change, snapshot, waiting)
     kept = ["What the account holds stays with it."] if has_membership else []
     return [*said, *kept, "What is shown here afterwards is what Clerk says then.", NO_MAIL]
 
 
-def _unlinking(told: Told) -> list[str]:
-    main = told.primary
+def _unlinking(snapshot: Snapshot) -> list[str]:
+    main = snapshot.primary
     return [
         "The person cannot sign in by this address any more"
         + (f"; the primary one is {main.address}." if main is not None else "."),
@@ -212,13 +224,13 @@ def _unlinking(told: Told) -> list[str]:
     ]
 
 
-def _adding(change: Change, told: Told, waiting: PendingProfile | None) -> list[str]:
+def _adding(change: Change, snapshot: Snapshot, waiting: PendingProfile | None) -> list[str]:
     if not change.verified:
         return [
             "Clerk lists it as not verified: nobody gets anything by it until the person verifies it in their account.",
             "The addresses that the account has stay as they are. Unlink the wrong one once the right one is verified.",
         ]
-    main = told.primary
+    main = snapshot.primary
     said = ["You say that you verified whose it is: Clerk calls it verified, and the person can sign in by it."]
     if change.primary:
         said.append("It becomes the primary address.")
@@ -234,5 +246,5 @@ def _arrives(waiting: PendingProfile | None, *, at_once: bool) -> list[str]:
     """What waits under the address, and when the account gets it."""
     if waiting is None:
         return ["No purchase waits under it."]
-    told = f"Purchase {waiting.id}, which waits under it ({waiting.membership.value}), goes to this account"
-    return [f"{told} {'at once' if at_once else 'when the person signs in next'}."]
+    going = f"Purchase {waiting.id}, which waits under it ({waiting.membership.value}), goes to this account"
+    return [f"{going} {'at once' if at_once else 'when the person signs in next'}."]

@@ -15,7 +15,7 @@ from admin_app.integrations.registry import Providers
 PROVIDER = "clerk"
 
 
-class Wish(StrEnum):
+class AddressAction(StrEnum):
     """The operations of the journal of calls; the value is how a call is found again, too."""
 
     ADD = "address.add"
@@ -23,25 +23,25 @@ class Wish(StrEnum):
     UNLINK = "address.unlink"
 
 
-OPERATIONS = tuple(wish.value for wish in Wish)
-WORDS: Mapping[Wish, str] = MappingProxyType(
+OPERATIONS = tuple(action.value for action in AddressAction)
+WORDS: Mapping[AddressAction, str] = MappingProxyType(
     {
-        Wish.ADD: "add an address",
-        Wish.PRIMARY: "make an address the primary one",
-        Wish.UNLINK: "unlink an address",
+        AddressAction.ADD: "add an address",
+        AddressAction.PRIMARY: "make an address the primary one",
+        AddressAction.UNLINK: "unlink an address",
     }
 )
 
 
 @dataclass(frozen=True)
 class Change:
-    """One wish about one address of one account.
+    """One action on one address of one account.
 
     Of an address that is added: whether staff say that it is `verified`, and whether it becomes the `primary` one.
     `instead_of` is the address that is unlinked once this one is there.
     """
 
-    wish: Wish
+    action: AddressAction
     user_id: str
     email: str
     verified: bool = False
@@ -62,7 +62,7 @@ ACCOUNT_GONE = Obstacle(
 
 
 @dataclass(frozen=True)
-class Told:
+class Snapshot:
     """The person as Clerk has them, and when that was asked; nobody where Clerk does not know the account any more.
 
     `trouble`: why nobody knows.
@@ -100,12 +100,12 @@ class Told:
     def is_so(self, change: Change) -> bool:
         """Whether nothing is left to do at Clerk."""
         found = self.entry(change.email)
-        match change.wish:
-            case Wish.UNLINK:
+        match change.action:
+            case AddressAction.UNLINK:
                 return self.person is not None and found is None
-            case Wish.PRIMARY:
+            case AddressAction.PRIMARY:
                 return found is not None and found.primary and found.verified
-            case Wish.ADD:
+            case AddressAction.ADD:
                 is_verified = found is not None and (found.verified or not change.verified)
                 return is_verified and (not change.primary or (found is not None and found.primary))
 
@@ -114,11 +114,11 @@ class Told:
         if self.person is None:
             return ACCOUNT_GONE
         found = self.entry(change.email)
-        if change.wish is Wish.ADD:
+        if change.action is AddressAction.ADD:
             return None
         if found is None or found.id is None:
             return Obstacle("address_gone", "This account does not have the address at Clerk any more.")
-        return self._against_unlinking(found) if change.wish is Wish.UNLINK else _against_primary(found)
+        return self._against_unlinking(found) if change.action is AddressAction.UNLINK else _against_primary(found)
 
     def _against_unlinking(self, found: ClerkEmail) -> Obstacle | None:
         others = self.verified(but=found.address)
@@ -151,7 +151,7 @@ def _against_primary(found: ClerkEmail) -> Obstacle | None:
     )
 
 
-def ask(providers: Providers, user_id: str) -> Told:
+def ask(providers: Providers, user_id: str) -> Snapshot:
     """The person at Clerk, outside of any transaction.
 
     Raises ProviderUnavailable when Clerk does not answer or nobody can be asked.
@@ -161,16 +161,16 @@ def ask(providers: Providers, user_id: str) -> Told:
     if providers.clerk is None or not providers.clerk.knows_people:
         raise ProviderUnavailable(PROVIDER, "Clerk is not configured here, so nothing can be asked of it.")
     try:
-        return Told(asked_at, providers.clerk.user(user_id, fresh=True))
+        return Snapshot(asked_at, providers.clerk.user(user_id, fresh=True))
     except NotSignedIn:
-        return Told(asked_at)
+        return Snapshot(asked_at)
 
 
-def ask_for_plan(providers: Providers, user_id: str) -> Told:
+def ask_for_plan(providers: Providers, user_id: str) -> Snapshot:
     """The same for a page: what is in the way is told in a sentence, and not raised."""
     try:
         return ask(providers, user_id)
     except ProviderUnavailable as error:
         is_there = providers.clerk is not None and providers.clerk.knows_people
         silent = "Clerk does not answer, so nobody knows the person’s addresses now. Try again in a minute."
-        return Told(datetime.now(UTC), trouble=silent if is_there else error.sentence)
+        return Snapshot(datetime.now(UTC), trouble=silent if is_there else error.sentence)

@@ -11,8 +11,7 @@ from admin_app.context import Ctx
 from admin_app.integrations import job_queue
 from admin_app.services import audit, holders, legacy, memberships, owners
 from admin_app.services.audit import Change
-from admin_app.services.holders import Holder
-from admin_app.services.memberships import credits, news
+from admin_app.services.memberships import Holder, credits, news
 from admin_app.services.memberships.news import PurchaseFacts
 from admin_app.services.memberships.rows import DELETED, by_id, hand_over, put
 from admin_app.services.records import membership_key, pending_key
