@@ -52,6 +52,9 @@ class ProviderMembership(Base):
     `provider` is null for a complimentary one, which staff gave and nobody sold. `external_id` is null for that, and
     for one that an earlier system gave and nobody named. `period_end` is null while there is no end. Held by a profile,
     or by a purchase that waits for its owner, or ignored with the reason.
+
+    `came_credits` and `came_withheld` tell of the last move while whoever got it by that holds it: null where it was
+    not moved, or the holder changed otherwise since.
     """
 
     __tablename__ = "memberships"
@@ -61,6 +64,10 @@ class ProviderMembership(Base):
         CheckConstraint("(ignored_because IS NULL) = (ignored_at IS NULL)", name="ignored_with_reason"),
         CheckConstraint("(interval_unit IS NULL) = (interval_count IS NULL)", name="whole_interval"),
         CheckConstraint("provider IS NOT NULL OR external_id IS NULL", name="sold_or_given"),
+        CheckConstraint("(came_credits IS NULL) = (came_withheld IS NULL)", name="came_together"),
+        CheckConstraint("came_credits >= 0 AND came_withheld >= 0", name="came_not_negative"),
+        CheckConstraint("came_credits IS NULL OR (moved_to IS NOT NULL AND moved_at IS NOT NULL)",
+                        name="came_by_a_move"),
         Index("ix_memberships_profile_user_id", "profile_user_id"),
         Index("ix_memberships_pending_profile_id", "pending_profile_id"),
         Index("ix_memberships_external_id", "external_id"),
@@ -105,7 +112,10 @@ class ProviderMembership(Base):
     pending_profile_id: Mapped[int | None] = mapped_column(ForeignKey("pending_profiles.id", ondelete="SET NULL"))
     preferred_at: Mapped[datetime | None] = mapped_column(doc="when staff chose it to be the one that counts")
     moved_from: Mapped[str | None] = mapped_column(doc="who held it before the last move: profile:…, pending_profile:…")
+    moved_to: Mapped[str | None] = mapped_column(doc="who got it by the last move: profile:…, pending_profile:…")
     moved_at: Mapped[datetime | None]
+    came_credits: Mapped[int | None] = mapped_column(doc="how many credits the last move brought to who holds it now")
+    came_withheld: Mapped[int | None] = mapped_column(doc="how many of its credits the last move held back")
     ignored_because: Mapped[str | None]
     ignored_at: Mapped[datetime | None]
     provider_event_at: Mapped[datetime | None]

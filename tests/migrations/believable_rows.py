@@ -171,8 +171,10 @@ INSERT INTO service_keys (name, hint, key_hash, scopes, created_by)
 INSERT INTO moved_lines (month, line_key) VALUES ('2025-01-01', 'payment:77');
 """,
     "0036": """
-INSERT INTO memberships (provider, external_id, profile_user_id, rhythm, status, paid_amount, paid_currency)
-    VALUES ('whop', 'mem_beside', 'user_2abc', 'lifetime', 'inactive', 5000000000, 'eur');
+INSERT INTO memberships (provider, external_id, profile_user_id, rhythm, status, paid_amount, paid_currency, moved_from,
+        moved_at)
+    VALUES ('whop', 'mem_beside', 'user_2abc', 'lifetime', 'inactive', 5000000000, 'eur', 'profile:user_2ghi',
+        '2025-03-01+00');
 UPDATE extra_purchases SET decided_about = '1,2';
 UPDATE merges SET memberships = '[1]';
 """,
@@ -212,5 +214,9 @@ INSERT INTO membership_payments (membership_id, provider, external_id, provider_
 INSERT INTO refunds (membership_payment_id, amount, currency, state, reason, requested_by, whop_refund_id)
     SELECT id, 4900, 'usd', 'awaiting_approval', 'other', 'sue@backdesk.example', 'rf_1' FROM membership_payments;
 INSERT INTO approvals (refund_id, requested_by_id) SELECT id, 1 FROM refunds WHERE membership_payment_id IS NOT NULL;
+""",
+    "0042": """
+UPDATE memberships SET moved_to = 'profile:user_2abc', came_credits = 840, came_withheld = 0
+    WHERE external_id = 'mem_beside';
 """,
 }

@@ -6,7 +6,8 @@ the move back takes what is still there. From the next period that the membershi
 where it is.
 
 Beside a complimentary one a paid one brings no more than a period gives together (`credits.allowance`): what that holds
-back is kept with the move, and goes on with the membership.
+back is kept with the membership, and goes on with it. Both numbers stand on the membership's row while whoever got it
+by the move holds it; another change of the holder clears them (`rows.hand_over`).
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,9 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from admin_app.services import audit
 from admin_app.services.memberships.credits import CREDITS, allowance
-from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import Holder, key
-from admin_app.services.records import membership_key
-from models.audit import AuditEntry
 from models.memberships import CreditPeriod, ProviderMembership
-
-MOVED = "membership.moved"
 
 
 @dataclass(frozen=True)
@@ -89,17 +84,14 @@ def _of_others(session: Session, holder: Holder, others: Sequence[ProviderMember
 
 
 def _came(session: Session, row: ProviderMembership, holder: Holder) -> Came | None:
-    """None for one that did not come by a move, or gave the credits of a period since."""
-    if row.moved_at is None or row.id is None:
+    """None for one that did not come to the holder by a move, or gave the credits of a period since.
+
+    An early renewal that is undone leaves no period: what came counts again.
+    """
+    # An earlier release, and whoever writes the holder alone, leaves what came to somebody else.
+    if row.came_credits is None or row.came_withheld is None or row.moved_to != key(holder):
         return None
     given = CreditPeriod.membership_id == row.id, CreditPeriod.credits > 0, CreditPeriod.granted_at > row.moved_at
     if session.scalar(select(exists().where(*given))):
         return None
-    told = select(AuditEntry).where(
-        audit.about(membership_key(name_of(row))), AuditEntry.event == MOVED, AuditEntry.at == row.moved_at
-    )
-    entry = session.scalar(told.order_by(AuditEntry.id.desc()).limit(1))
-    # An earlier release kept no number, and what came to another holder since did not come by this move.
-    if entry is None or "credits" not in entry.facts or entry.facts["target"] != key(holder):
-        return None
-    return Came(entry.facts["credits"], entry.facts["withheld"])
+    return Came(row.came_credits, row.came_withheld)

@@ -15,7 +15,7 @@ from admin_app.services.audit import Change
 from admin_app.services.memberships import moved_credits
 from admin_app.services.memberships.credits import belong_to
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.moved_credits import MOVED, Along
+from admin_app.services.memberships.moved_credits import Along
 from admin_app.services.memberships.rows import Holder, basis, copied, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.purchases import accounts
@@ -110,10 +110,11 @@ def _move(
     require_same(shown, plan.fingerprint)
     target = found.target if found.target is not None else _new_profile(ctx, target_key)
     row, along = found.row, found.along
-    row.moved_from, row.moved_at = None if is_back else _key(found.former), ctx.now
-    row.preferred_at, row.updated_at = None, ctx.now
+    row.moved_from, row.moved_to = None if is_back else _key(found.former), memberships.key(target)
+    row.preferred_at, row.moved_at, row.updated_at = None, ctx.now, ctx.now
     row.version += 1
     hand_over(row, target)
+    row.came_credits, row.came_withheld = along.brought, along.withheld
     if isinstance(target, Profile):
         belong_to(ctx, [row], target.user_id)
     changes: list[Change] = []
@@ -123,7 +124,7 @@ def _move(
     former = _key(found.former) or "nobody"
     audit.record(
         ctx,
-        MOVED,
+        "membership.moved",
         records=[membership_key(name_of(row)), memberships.key(target), *([former] if found.former else [])],
         reason=reason,
         changes=changes,

@@ -181,7 +181,12 @@ def _ids(holder: Holder | None) -> tuple[str | None, int | None]:
 
 
 def hand_over(row: ProviderMembership, holder: Holder | None) -> None:
-    """Let the holder hold the membership from now on."""
+    """Let the holder hold the membership from now on.
+
+    What came along with a move came to whoever held it then; a move says after this what came now.
+    """
+    if (row.profile_user_id, row.pending_profile_id) != _ids(holder):
+        row.came_credits = row.came_withheld = None
     row.profile_user_id, row.pending_profile_id = _ids(holder)
 
 

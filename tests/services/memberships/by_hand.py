@@ -44,8 +44,8 @@ def end(db: Database, number: int) -> None:
 
 
 def adjust(db: Database, way: str, amount: int | str = "", **more: Any) -> int:
-    wish = {"user_id": "user_a", "way": way, "amount": str(amount)}
-    number: int = step(db, credit_adjusting.plan, credit_adjusting.adjust, **wish, **more)
+    wish = {"user_id": "user_a", "way": way, "amount": str(amount)} | more
+    number: int = step(db, credit_adjusting.plan, credit_adjusting.adjust, **wish)
     return number
 
 

@@ -9,8 +9,7 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
 from admin_app.services import audit, claims, purchases
 from admin_app.services.memberships import complimentary, moving
-from admin_app.services.plans import Plan
-from models import AuditEntry, ExtraPurchase, Membership, PendingProfile, Profile, ProviderMembership
+from models import ExtraPurchase, Membership, PendingProfile, Profile, ProviderMembership
 from tests.services.factories import (
     AUDITOR,
     LATER,
@@ -26,7 +25,7 @@ from tests.services.factories import (
     pending_of,
     profile_of,
 )
-from tests.services.memberships.by_hand import nothing_broken
+from tests.services.memberships.moves import act, credits, pass_time, row_of, use
 
 DAY = timedelta(days=1)
 
@@ -164,70 +163,6 @@ def test_what_is_refused(db: Database) -> None:
         back(db)
     with pytest.raises(PlanMoved), db.unit_of_work(SUPPORT) as ctx:
         moving.move(ctx, membership_id=the_only(db).id, user_id="user_b", reason="x", shown="made up")
-
-
-def row_of(db: Database, external_id: str) -> ProviderMembership:
-    with db.read_only() as session:
-        return session.query(ProviderMembership).filter_by(external_id=external_id).one()
-
-
-def act(db: Database, target: str | None, external_id: str = "mem_a") -> Plan:
-    """To this account, or back; the history tells of just the changes that the plan showed."""
-    what: dict[str, Any] = {"membership_id": row_of(db, external_id).id}
-    plan_it, do = (moving.plan_back, moving.move_back) if target is None else (moving.plan_move, moving.move)
-    what |= {} if target is None else {"user_id": target}
-    before = sum_left(db)
-    with db.unit_of_work(SUPPORT) as ctx:
-        plan = plan_it(ctx, **what)
-    with db.unit_of_work(SUPPORT) as ctx:
-        do(ctx, **what, reason="asked", shown=plan.fingerprint)
-    with db.read_only() as session:
-        moved = session.query(AuditEntry).filter_by(event="membership.moved").order_by(AuditEntry.id.desc()).first()
-        assert moved is not None
-        made = {(one["record"], one["field"]): (one["before"], one["after"]) for one in moved.changes}
-    planned = {(one.record, one.field): (audit.plain(one.now), audit.plain(one.after)) for one in plan.lines}
-    assert {key: value for key, value in planned.items() if value[0] != value[1]} == made
-    assert sum_left(db) <= before or target is None
-    nothing_broken(db)
-    return plan
-
-
-def credits(db: Database, user_id: str) -> tuple[int, int]:
-    profile = profile_of(db, user_id)
-    assert profile is not None
-    return profile.usage_credits, profile.used_credits
-
-
-def use(db: Database, user_id: str, amount: int) -> None:
-    with db.unit_of_work(OPERATOR) as ctx:
-        ctx.session.get_one(Profile, user_id).used_credits += amount
-
-
-def sum_left(db: Database) -> int:
-    with db.read_only() as session:
-        waiting = session.query(PendingProfile).filter_by(claimed=False)
-        return sum(one.usage_credits - one.used_credits for one in (*session.query(Profile), *waiting))
-
-
-@pytest.fixture
-def both(db: Database) -> Database:
-    """Two accounts that pay, with 840 and 947 credits left, and one that does not."""
-    later = {"now": NOON}
-    db.clock = lambda: later["now"]
-    db.later = later  # type: ignore[attr-defined]
-    for letter, used in (("a", 160), ("b", 53)):
-        add_profile(db, f"user_{letter}", email=f"{letter}@example.com", created_at=NOON, updated_at=NOON)
-        with db.unit_of_work(WHOP) as ctx:
-            purchases.record(
-                ctx, facts(f"{letter}@example.com", membership_id=f"mem_{letter}", whop_user_id=f"whop_{letter}")
-            )
-        use(db, f"user_{letter}", used)
-    add_profile(db, "user_c", email="c@example.com", created_at=NOON, updated_at=NOON)
-    return db
-
-
-def pass_time(db: Database, days: int) -> None:
-    db.later["now"] += days * DAY  # type: ignore[attr-defined]
 
 
 def test_moving_back_at_once_restores_both(both: Database) -> None:
