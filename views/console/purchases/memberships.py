@@ -59,8 +59,13 @@ COUNTS = Column(
 
 
 def is_given(values: Mapping[str, Any]) -> bool:
-    """Whether it is complimentary and lives, so that its end is ours."""
-    return _was_given(values) and values["status"] == MembershipStatus.ACTIVE
+    """Whether it is complimentary, lives and is somebody's or waits for its owner, so that its end is ours."""
+    is_held = values["profile_user_id"] is not None or values["pending_profile_id"] is not None
+    return _was_given(values) and is_held and _lives(values)
+
+
+def _lives(values: Mapping[str, Any]) -> bool:
+    return values["status"] == MembershipStatus.ACTIVE and values["ignored_because"] is None
 
 
 def _was_given(values: Mapping[str, Any]) -> bool:
