@@ -1,6 +1,7 @@
 """Memberships of providers: who holds each, which are paid, and the command that moves one to another account."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -126,7 +127,7 @@ class MembershipsView(ConsoleModelView):
             PROVIDER,
             Column("Id", ProviderMembership.external_id, "code"),
             STATUS,
-            ACCOUNT,
+            replace(ACCOUNT, kind="code"),
             PURCHASE,
             Column("Ends", ENDS, "time"),
             Column("Received", ProviderMembership.created_at, "time", sort="made"),
