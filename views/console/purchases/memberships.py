@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Text, case, cast, func, literal, select
+from sqlalchemy import Text, case, cast, exists, func, literal, select
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
@@ -18,6 +18,7 @@ from admin_app.services.records import membership_key
 from models import (
     Adjustment,
     AdjustmentKind,
+    MembershipPayment,
     MembershipStatus,
     PaymentProvider,
     PendingProfile,
@@ -106,6 +107,13 @@ GIVEN_BY = (
     .scalar_subquery()
     .label("given_by")
 )
+KNOWS_NONE = case(
+    (
+        ProviderMembership.payments_asked_at.is_not(None)
+        & ~exists().where(MembershipPayment.membership_id == ProviderMembership.id),
+        literal("the provider knows no payment", Text),
+    )
+).label("knows_none")
 UNANSWERED = Column("Asked of it", unanswered.of(SUBJECT).label("unanswered"), text=unanswered.in_words)
 
 
@@ -179,6 +187,8 @@ class MembershipsView(ConsoleModelView):
                     Column(
                         "Paid last", ProviderMembership.paid_amount, "money", currency=ProviderMembership.paid_currency
                     ),
+                    Column("Payments last asked for", ProviderMembership.payments_asked_at, "time"),
+                    Column("Answer", KNOWS_NONE),
                     Column("Rhythm", ProviderMembership.rhythm),
                     Column("Every", ProviderMembership.interval_count, "number"),
                     Column("Unit", ProviderMembership.interval_unit),
