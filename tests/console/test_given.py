@@ -39,7 +39,7 @@ def test_given_changed_ended_and_undone(db: Database, client_for: Any, account: 
     wish = {"runs": "until", "until": "2036-01-01T09:00", "zone": "UTC"}
     shown = client.get(f"{account}/give", query_string=wish).text
     assert "It gives 1,000 credits now and each 28 days" in shown
-    assert "The account is pro until 2036-01-01 09:00 UTC, and free afterwards." in shown
+    assert "The account is pro until 01 Jan 2036 09:00 UTC, and free afterwards." in shown
     address = f"{account}/give?runs=until&until=2036-01-01T09%3A00&zone=UTC"
     assert post(client, address, **wish, reason="a prize").status_code == 303
     assert seen(db) == (Membership.PRO, 1000, 0)

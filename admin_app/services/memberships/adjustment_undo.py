@@ -145,7 +145,7 @@ def _of_end(ctx: Ctx, found: Adjustment, step: Step) -> Step:
         refusal = "The membership is over since."
     elif any(one.is_live and one.is_complimentary for one in step.account.rows if one is not row):
         refusal = "The account got another complimentary membership since."
-    until = f"until {former:%Y-%m-%d %H:%M} UTC" if former is not None else "for ever"
+    until = f"until {former:%d %b %Y %H:%M} UTC" if former is not None else "for ever"
     return replace(
         step,
         row=row,

@@ -207,7 +207,7 @@ def _check_ahead(ctx: Ctx, until: datetime | None) -> None:
 
 
 def _span(until: datetime | None) -> str:
-    return f"until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "for ever"
+    return f"until {until:%d %b %Y %H:%M} UTC" if until is not None else "for ever"
 
 
 def _without(account: Account, *, stays_pro: bool) -> tuple[str, ...]:
@@ -230,5 +230,5 @@ def _of_credits(row: ProviderMembership, *, gives: bool) -> str:
     if gives:
         return f"It gives {credits.CREDITS:,} credits now and each 28 days, in place of those that are left."
     return (
-        f"Credits of another membership count for now: its own begin on {row.next_credits_at:%Y-%m-%d} at the earliest."
+        f"Credits of another membership count for now: its own begin on {row.next_credits_at:%d %b %Y} at the earliest."
     )
