@@ -76,6 +76,7 @@ class ProviderMembership(Base):
               postgresql_where=text("provider_customer_id IS NOT NULL")),
         Index("ix_memberships_email", "email"),
         Index("ix_memberships_created_at", "created_at", "id"),
+        Index("ix_memberships_ignored", "created_at", "id", postgresql_where=text("ignored_at IS NOT NULL")),
         Index("ix_memberships_next_credits_at", "next_credits_at", "id",
               postgresql_where=text("status = 'active' AND profile_user_id IS NOT NULL")),
         Index("ix_memberships_payments_never_asked", "id",

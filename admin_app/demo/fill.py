@@ -7,7 +7,7 @@ from sqlalchemy import delete, exists, func, select, table, text
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx, Job, Staff
-from admin_app.demo import books, businesses, money, switched
+from admin_app.demo import books, businesses, member_money, money, switched
 from admin_app.demo.acts import Acts
 from admin_app.demo.cases import Cases
 from admin_app.demo.client_cases import ClientCases
@@ -97,6 +97,7 @@ def fill(
     diary = Diary(stage, crowd.people, cases.regulars)
     diary.fill()
     money.fill(stage)
+    member_money.fill(stage)
     desk = Desk(stage, stage.invention("desk"), staff_of, base_url)
     stories = Stories(stage, script, diary, desk)
     stories.note_all()

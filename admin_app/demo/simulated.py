@@ -1,5 +1,6 @@
 """Tells the simulated providers what the data says, so that comparing the two finds nothing."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,12 +13,14 @@ from admin_app.simulator import control, control_workos
 from models import (
     LEGACY_PREFIX,
     Guest,
+    MembershipPayment,
     MembershipStatus,
     PaymentProvider,
     PendingProfile,
     PlanDuration,
     Profile,
     ProviderMembership,
+    Refund,
     User,
 )
 
@@ -33,6 +36,7 @@ def seed(session: Session, simulator: str) -> tuple[int, int]:
 
 def _held(session: Session) -> Iterator[dict[str, Any]]:
     """What Whop sold; under the profile's address where nobody noted the buyer's."""
+    paid = _payments(session)
     rows = session.execute(
         select(ProviderMembership, func.coalesce(ProviderMembership.email, Profile.email))
         .outerjoin(Profile, Profile.user_id == ProviderMembership.profile_user_id)
@@ -52,7 +56,32 @@ def _held(session: Session) -> Iterator[dict[str, Any]]:
             "period_end": end.isoformat() if end else None,
             "status": "active" if row.status is MembershipStatus.ACTIVE else "canceled",
             "cancel_at_period_end": row.cancel_at_period_end,
+            "payments": paid[row.id],
         }
+
+
+def _payments(session: Session) -> defaultdict[int, list[dict[str, Any]]]:
+    """By membership, what was paid for it and what of that was refunded."""
+    found: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    rows = session.execute(
+        select(MembershipPayment, Refund)
+        .outerjoin(Refund, Refund.membership_payment_id == MembershipPayment.id)
+        .where(MembershipPayment.provider == PaymentProvider.WHOP)
+        .order_by(MembershipPayment.id)
+    )
+    for payment, refund in rows:
+        found[payment.membership_id].append(
+            {
+                "id": payment.external_id,
+                "created_at": payment.created_at.isoformat(),
+                "refund": refund and _refund(refund),
+            }
+        )
+    return found
+
+
+def _refund(made: Refund) -> dict[str, Any]:
+    return {"id": made.whop_refund_id, "cents": made.amount, "created_at": made.created_at.isoformat()}
 
 
 def _of_the_earlier_system(session: Session) -> Iterator[dict[str, Any]]:

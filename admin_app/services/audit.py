@@ -60,6 +60,10 @@ class HistoryItem:
     request_id: str
     changes: tuple[HistoryChange, ...]
 
+    @property
+    def by_whom(self) -> str:
+        return by_whom(self.actor_kind, self.actor_label)
+
 
 class UnknownEvent(LookupError):
     """A programming error: the event or its facts are not declared in `audit_events`."""
@@ -252,6 +256,14 @@ def changes_of(kept: Iterable[Mapping[str, Any]]) -> tuple[HistoryChange, ...]:
 def actor_name(kind: str, label: str) -> str:
     """Who acted, for people: a task's own name says nothing to them."""
     return "Backdesk" if kind == "job" else label
+
+
+def by_whom(kind: str, label: str) -> str:
+    """Who acted, beside a sentence that says so already: of the product itself, which task it was."""
+    if kind != "job":
+        return label
+    is_command = label.startswith("flask ")
+    return f"command “{label}”" if is_command else f"task “{label.replace('_', ' ')}”"
 
 
 def sentence(event: str, actor_label: str, facts: Mapping[str, Any]) -> str:

@@ -162,7 +162,7 @@ def _which_counts(sides: Sides, key: str) -> tuple[PlanLine, ...]:
 
 def in_words(row: ProviderMembership) -> str:
     """A membership as a line of a plan names it."""
-    until = f", until {row.period_end:%Y-%m-%d}" if row.period_end else ""
+    until = f", until {row.period_end:%d %b %Y}" if row.period_end else ""
     return f"{row.external_id or 'without an id'} ({row.provider.value if row.provider else 'complimentary'}{until})"
 
 

@@ -126,7 +126,7 @@ def _amount(total: Total) -> str:
 def _refusal(ctx: Ctx, month: date) -> str | None:
     """Why the month cannot be closed now, if it cannot."""
     if ctx.now < ends(month):
-        return f"{month_words(month)} is not over: it ends at 00:00 UTC on {following(month):%d %B %Y}."
+        return f"{month_words(month)} is not over: it ends at 00:00 UTC on {following(month):%d %b %Y}."
     if closing_of(ctx.session, month):
         return AlreadyClosed.sentence
     first, last = ctx.session.execute(select(func.min(MonthClosing.month), func.max(MonthClosing.month))).one()

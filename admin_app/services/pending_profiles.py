@@ -1,5 +1,7 @@
 """What support does to a waiting purchase besides claiming it: correct its e-mail, delete it, settle an extra one."""
 
+from collections.abc import Sequence
+
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 
@@ -11,10 +13,13 @@ from admin_app.services import audit, memberships, owners
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits, extras
+from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import DELETED, hand_over
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, pending_key, profile_key
-from models.people import ExtraPurchase, PendingProfile, Profile
+from admin_app.services.timeline_words import provider_name
+from models.memberships import ProviderMembership
+from models.people import ExtraPurchase, MembershipStatus, PendingProfile, Profile
 
 WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id", "plan_duration", "usage_credits")
 
@@ -116,11 +121,29 @@ def plan_delete(ctx: Ctx, *, pending_profile_id: int) -> Plan:
         consequences=(
             "Nobody can claim it any more, and its claim link stops working.",
             "What it held stays readable in the audit, with your reason.",
-            "The provider goes on charging: cancel it there if that is what is wanted.",
+            *_of_charges(memberships.seen(ctx.session, pending)),
         ),
         fingerprint=fingerprint(pending),
         refusal="This purchase is claimed. Undo the claim first." if pending.claimed else None,
     )
+
+
+def _of_charges(rows: Sequence[ProviderMembership]) -> list[str]:
+    """Of each membership that lives what is charged for it from then on."""
+    said = [_of_charge(row) for row in rows if row.status is MembershipStatus.ACTIVE]
+    return said or ["No provider charges anything for it any more."]
+
+
+def _of_charge(row: ProviderMembership) -> str:
+    name = row.external_id or "its membership"
+    if row.provider is None:
+        return f"The complimentary membership {row.id} waits with it: nobody has that any more, and nobody paid for it."
+    if row.rhythm in ENDLESS:
+        return f"What was paid for {name} was paid once: nothing more is charged."
+    provider = provider_name(row.provider.value)
+    if row.cancel_at_period_end:
+        return f"{provider} does not renew {name}: nothing more is charged."
+    return f"{provider} goes on charging for {name}: cancel it as well if that is what is wanted."
 
 
 def delete(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str) -> None:

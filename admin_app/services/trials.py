@@ -129,7 +129,7 @@ def _trialing(ctx: Ctx, client: Client) -> Subscription | None:
 def _not_grantable(ctx: Ctx, client: Client) -> str | None:
     if client.trial_used_at is not None:
         return (
-            f"The one trial of {client.name} was used already: it began on {client.trial_used_at:%Y-%m-%d} (UTC). "
+            f"The one trial of {client.name} was used already: it began on {client.trial_used_at:%d %b %Y} (UTC). "
             "A second one is not granted; extend it, or override the status."
         )
     if billing.live(billing.subscriptions_of(ctx.session, client.id)):

@@ -86,7 +86,8 @@ def seed_memberships(simulator: str, memberships: Sequence[Mapping[str, Any]]) -
     """Make Whop know these without telling anybody.
 
     Each: membership_id, user_id, email, name, plan, created_at and, when not from the plan, period_start,
-    period_end, status, cancel_at_period_end; times as ISO 8601 text.
+    period_end, status, cancel_at_period_end; times as ISO 8601 text. `payments` of it may be named, each with id and
+    created_at, and with a refund of it or None: id, cents and created_at.
     """
     return seed(simulator, "whop/memberships", memberships)
 

@@ -117,10 +117,30 @@ def _changed(world: World, record: Membership, name: str, at: int, wanted: Mappi
 
 
 def seed(world: World, wanted: Iterable[Mapping[str, Any]]) -> int:
-    """Many memberships at once, without webhooks; one that is known is replaced."""
-    records = [_seeded(item) for item in wanted]
+    """Many memberships at once, without webhooks; one that is known is replaced. What was paid there since stays."""
+    items = list(wanted)
+    records = [_seeded(item) for item in items]
     world.store.put_all("membership", (record.document() for record in records))
+    paid = [
+        (record.id, each)
+        for record, item in zip(records, items, strict=True)
+        for each in item.get("payments") or ()
+        if world.store.get("payment", each["id"]) is None
+    ]
+    world.store.put_all("payment", (_seeded_payment(name, each).document() for name, each in paid))
+    world.store.put_all("whop_refund", (_seeded_refund(each).document() for _, each in paid if each["refund"]))
     return len(records)
+
+
+def _seeded_payment(membership_id: str, item: Mapping[str, Any]) -> Payment:
+    at, back = _seconds(item["created_at"]), item["refund"]
+    paid = Payment(item["id"], membership_id, at, first=False)
+    return replace(paid, refunded=back["cents"], refunded_at=_seconds(back["created_at"])) if back else paid
+
+
+def _seeded_refund(item: Mapping[str, Any]) -> Refund:
+    back = item["refund"]
+    return Refund(back["id"], item["id"], back["cents"], _seconds(back["created_at"]))
 
 
 def _seeded(item: Mapping[str, Any]) -> Membership:

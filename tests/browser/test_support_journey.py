@@ -1,6 +1,6 @@
 """Support resolves a purchase bought under a misspelt address: found, merged, undone, merged again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -131,3 +131,27 @@ def test_without_scripts_a_purchase_can_be_resolved(browser: Browser, site: Site
     expect(page.get_by_text("The purchase is merged")).to_be_visible()
     context.close()
     assert credits_of(site) == ("pro", 1000)
+
+
+def test_the_list_of_memberships_fits_a_desk_and_its_ids_stay_whole(page: Page, site: Site) -> None:
+    """Ids and addresses as long as they come: one line each, the whole of it in the title, and copied."""
+    told = {"membership_id": "mem_Vq7XkW3zRb81Ls", "period_end": datetime.now(UTC) + timedelta(days=20)}
+    waits = buy(site.db, "a.rather.long.name.of.a.person@mail.some-company.example", **told, cancel_at_period_end=True)
+    account, subscription = "user_2nJkQ8vZ0rYtLmXw5sBcD7eFgHi", "sub_1PqRsTuVwXyZaBcDeFgHiJkL"
+    held = {"membership": "pro", "payment_provider": "stripe", "stripe_subscription_id": subscription}
+    add_profile(site.db, account, email="ann@example.com", cancel_at_period_end=True, **held)
+    sign_in(page)
+    page.goto("/admin/memberships/")
+    expect(page.get_by_role("link", name=waits.email)).to_be_visible()
+    table = page.locator(".table-scroll")
+    assert table.evaluate("scrolled => scrolled.scrollWidth - scrolled.clientWidth") <= 0
+    for text in (account, subscription):
+        cell = page.locator("td.code", has_text=text)
+        assert cell.locator("[title]").get_attribute("title") == text
+        assert cell.evaluate("cell => cell.getClientRects().length * cell.offsetHeight") < 60
+        cell.evaluate("cell => getSelection().selectAllChildren(cell)")
+        assert page.evaluate("getSelection().toString()") == text
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    cell = page.locator("td.code", has_text=account)
+    assert cell.evaluate("cell => cell.scrollWidth - cell.clientWidth") <= 0

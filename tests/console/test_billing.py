@@ -129,7 +129,7 @@ def test_a_trial_is_granted_and_extended(db: Database, client_for: ClientFor) ->
         assert client_now(db, client_id).trial_ends_at == ends
     assert "A trial that staff granted runs." in client.get(f"/admin/clients/{client_id}").text
     again = client.get(f"/admin/clients/{client_id}/billing/trial", query_string={"until": "2026-12-20T13:00"}).text
-    assert "was used already: it began on 2026-11-24 (UTC)" in again
+    assert "was used already: it began on 24 Nov 2026 (UTC)" in again
 
 
 def test_stripe_is_asked(db: Database, client_id: int, client_for: ClientFor) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from admin_app.db import Database
+from admin_app.services.purchases import account_deletion
 from models import Adjustment, Membership, MembershipStatus, Profile, ProviderMembership, Role
 from tests.console.test_purchases import hidden, post
 from tests.services.factories import OPERATOR, add_profile, buy, profile_of
@@ -38,7 +39,7 @@ def test_given_changed_ended_and_undone(db: Database, client_for: Any, account: 
     wish = {"runs": "until", "until": "2036-01-01T09:00", "zone": "UTC"}
     shown = client.get(f"{account}/give", query_string=wish).text
     assert "It gives 1,000 credits now and each 28 days" in shown
-    assert "The account is pro until 2036-01-01 09:00 UTC, and free afterwards." in shown
+    assert "The account is pro until 01 Jan 2036 09:00 UTC, and free afterwards." in shown
     address = f"{account}/give?runs=until&until=2036-01-01T09%3A00&zone=UTC"
     assert post(client, address, **wish, reason="a prize").status_code == 303
     assert seen(db) == (Membership.PRO, 1000, 0)
@@ -164,3 +165,49 @@ def test_what_is_over_shows_no_dates_to_come(db: Database, client_for: Any) -> N
     with db.unit_of_work(OPERATOR) as ctx:
         ctx.session.get_one(ProviderMembership, number).status = MembershipStatus.ACTIVE
     assert "2036" in support.get("/admin/memberships/?account=user_over").text
+
+
+def test_each_button_of_one_that_waits_leads_to_a_page_and_of_one_that_is_nobodys_there_is_none(
+    db: Database, client_for: Any, account: str
+) -> None:
+    admin = client_for(Role.ADMIN)
+    assert (
+        post(admin, f"{account}/give?runs=ever&zone=UTC", runs="ever", zone="UTC", reason="a prize").status_code == 303
+    )
+    with db.unit_of_work(OPERATOR) as ctx:
+        account_deletion.let_go(ctx, user_id="user_a")
+    with db.read_only() as session:
+        number, waits = session.query(ProviderMembership.id, ProviderMembership.pending_profile_id).one()
+    page, purchase = f"/admin/memberships/{number}", f"/admin/purchases/{waits}"
+    for shown in (page, purchase, f"/admin/adjustments/{newest(db)}"):
+        buttons = re.findall(r'class="btn[^"]*" href="(/admin/[^"]+)"', admin.get(shown).text)
+        assert buttons
+        assert [(href, admin.get(href).status_code) for href in buttons] == [(href, 200) for href in buttons]
+    assert {f"{page}/change-end", f"{page}/end"} <= set(re.findall(r'href="([^"]+)"', admin.get(page).text))
+    assert "Whoever claims the purchase does not become pro by it." in admin.get(f"{page}/end").text
+    wish = {"runs": "until", "until": "2036-01-01T09:00", "zone": "UTC"}
+    changed = f"{page}/change-end?runs=until&until=2036-01-01T09%3A00&zone=UTC"
+    assert post(admin, changed, **wish, reason="a year").status_code == 303
+    assert "01 Jan 2036" in admin.get(page).text
+    sold = re.search(r"Paid through</dt>\s*<dd[^>]*>([^<]*)", admin.get(purchase).text)
+    assert sold is not None
+    assert sold[1] == "nobody: staff gave it"
+    assert f'href="/admin/memberships/?purchase={waits}"' in admin.get(purchase).text
+    deleting = admin.get(f"{purchase}/delete").text
+    assert f"The complimentary membership {number} waits with it" in deleting
+    assert "charging" not in deleting
+    assert post(admin, f"{purchase}/delete", reason="not wanted").status_code == 303
+    nobodys = admin.get(page).text
+    assert "/change-end" not in nobodys
+    assert f"{page}/end" not in nobodys
+
+
+def test_credits_of_a_deleted_account_have_no_undo(db: Database, client_for: Any, account: str) -> None:
+    support = client_for(Role.SUPPORT)
+    assert post(support, f"{account}/credits?way=add&amount=5", way="add", amount="5", reason="kind").status_code == 303
+    page = f"/admin/adjustments/{newest(db)}"
+    assert f"{page}/undo" in support.get(page).text
+    with db.unit_of_work(OPERATOR) as ctx:
+        account_deletion.let_go(ctx, user_id="user_a")
+    assert f"{page}/undo" not in support.get(page).text
+    assert "Account deleted" in support.get(page).text

@@ -336,6 +336,21 @@ def test_a_membership_is_searched_by_an_index_that_begins_with_its_id(session: S
         assert "ix_memberships_external_id" in plan_of(session, wish, mode)
 
 
+def test_the_ignored_memberships_are_read_from_an_index_of_their_own(session: Session) -> None:
+    """Few are, and in the order of all they would be looked for through everything."""
+    spec = next(view.listing for view in SECTIONS if view.listing.section == "memberships")
+    few = "UPDATE memberships SET ignored_at = created_at, ignored_because = 'x' WHERE id % 1000 = 0"
+    many = (
+        "INSERT INTO memberships (provider, external_id, status) "
+        "SELECT 'whop', 'mem_' || n, 'active' FROM generate_series(1, 20000) AS n"
+    )
+    for statement in (many, few, "ANALYZE memberships"):
+        session.execute(text(statement))
+    plan = plan_of(session, read_wish(spec, MultiDict({"ignored": "yes"}), VIEWER), None)
+    assert "ix_memberships_ignored" in plan
+    assert '"Node Type": "Sort"' not in plan
+
+
 def test_an_event_is_found_by_its_own_id(session: Session) -> None:
     session.add(WebhookEvent(provider="whop", external_id="msg_77", type="payment.succeeded", body=b"{}"))
     session.flush()

@@ -1,5 +1,7 @@
 """What was paid for memberships in the console, and giving it back: who sees what, the plan before the act."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from sqlalchemy import delete, select
 
 from admin_app.db import Database
 from admin_app.services import audit
-from admin_app.services.memberships import asking
+from admin_app.services.memberships import asking, paid
 from admin_app.simulator import control
 from models import MembershipPayment, ProviderMembership, Refund, RefundState, Role
 from tests.console.forms import form_on
@@ -218,6 +220,24 @@ def test_one_nobody_was_asked_about_leads_to_asking(house: House, client_for: Cl
     assert "the provider was not asked yet what was paid" in page
     assert client.get(f"/admin/membership-payments/of-membership/{number}/ask").status_code == 200
     assert f'href="/admin/membership-payments/of-membership/{number}/ask"' in page
+
+
+def test_an_answer_without_payments_leaves_its_time_on_the_page(house: House, client_for: ClientFor) -> None:
+    member(house, "unpaid")
+    row = membership(house, "mem_unpaid")
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.execute(delete(MembershipPayment).where(MembershipPayment.membership_id == row.id))
+        ctx.session.get_one(ProviderMembership, row.id).payments_asked_at = None
+    page = f"/admin/memberships/{row.id}"
+    before = client_for(Role.SUPPORT).get(page).text
+    assert "the provider knows no payment" not in before
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        paid.apply(ctx, row.id, [], asked_at=datetime(2026, 3, 4, 5, 6, tzinfo=UTC))
+    after = client_for(Role.SUPPORT).get(page).text
+    assert re.search(r"Payments last asked for</dt>\s*<dd[^>]*>\s*<time[^>]*>04 Mar 2026 \d\d:06", after)
+    assert "the provider knows no payment" in after
+    all_of(house, "unpaid")
+    assert "the provider knows no payment" not in client_for(Role.SUPPORT).get(page).text
 
 
 def test_an_account_that_is_not_there_is_not_found(client_for: ClientFor) -> None:

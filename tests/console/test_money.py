@@ -139,6 +139,11 @@ def test_a_large_refund_takes_two(db: Database, payment: Payment, client_for: Cl
     assert f'href="{page}"' in admin.get("/admin/approvals/?open=yes").text
 
     # the one who asked sees why the button is not there, and is refused when the form is sent all the same
+    assert f"{page}/approve" not in finance.get(page).text
+    assert f"{page}/decline" not in finance.get(page).text
+    assert "Waits for a second person: you asked for this refund yourself." in finance.get(page).text
+    assert f'href="{page}/approve"' in admin.get(page).text
+    assert "Waits for a second person" not in admin.get(page).text
     own = finance.get(f"{page}/approve").text
     assert "You asked for this refund yourself" in own
     other = admin.get(f"{page}/approve").text

@@ -11,6 +11,7 @@ from admin_app.services import audit
 from admin_app.services.audit_events import EVENTS
 from models import AuditEntry, Role
 from tests.console.rows import NOW, one_of_everything
+from tests.services.factories import add_profile
 
 EVENT_OF_YORE = "purchase.of_yore"
 # Kinds of records by the section that shows them with their history.
@@ -78,3 +79,19 @@ def test_what_an_entry_lacks_is_a_dash() -> None:
     assert audit.sentence("purchase.updated", "Ada", {}) == f"Ada updated the purchase of {audit.NOT_KEPT}"
     (change,) = audit.changes_of([{"field": "membership"}, {"before": "free"}])
     assert (change.label, change.before, change.after) == ("Membership", None, None)
+
+
+def test_the_small_print_of_a_history_says_in_words_which_task_it_was(client_for: Any, db: Database) -> None:
+    add_profile(db, "user_task", email="task@example.com")
+    for name in ("renew_credits", "flask reconcile"):
+        with db.unit_of_work(Job(name)) as ctx:
+            facts = {"user_id": "user_task"}
+            audit.record(ctx, "profile.account_back", records=["profile:user_task"], facts=facts)
+    support = client_for(Role.SUPPORT)
+    page = support.get("/admin/profiles/user_task").text
+    assert "task “renew credits”, <time" in page
+    assert "command “flask reconcile”, <time" in page
+    assert "renew_credits" not in page
+    with db.read_only() as session:
+        number = session.query(AuditEntry.id).filter_by(actor_label="renew_credits").scalar()
+    assert "task “renew credits”" in support.get(f"/admin/audit-entries/{number}").text

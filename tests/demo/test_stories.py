@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.demo import simulated_calendars, simulated_money
+from admin_app.demo import simulated, simulated_calendars, simulated_money
 from admin_app.integrations import registry
 from admin_app.services import refunds, timeline, working_hours
 from admin_app.services.calendar_sync import CREATE
+from admin_app.services.memberships import asking
 from models import (
     RESERVING,
     Approval,
@@ -21,10 +23,12 @@ from models import (
     BookingSource,
     BookingStatus,
     CanceledBecause,
+    MembershipPayment,
     Payment,
     PaymentState,
     Practitioner,
     ProviderCall,
+    ProviderMembership,
     Refund,
     RefundOrigin,
     RefundState,
@@ -182,3 +186,23 @@ def test_the_simulated_calendars_know_what_is_coming(own_demo: Database, own_sim
     assert invitee
     assert (invitee.email, invitee.starts_at) == (theirs.client_email, theirs.starts_at)
     assert {kind.name for kind in providers.calendly.event_types()} == titles
+
+
+def test_what_members_paid_is_there_and_at_the_simulated_whop(own_demo: Database, own_simulator: str) -> None:
+    with own_demo.read_only() as session:
+        simulated.seed(session, own_simulator)
+        refund = session.scalars(select(Refund).where(Refund.membership_payment_id.is_not(None))).one()
+        paid = session.get_one(MembershipPayment, refund.membership_payment_id)
+        row = session.get_one(ProviderMembership, paid.membership_id)
+        several = session.scalar(select(func.count()).select_from(MembershipPayment)) or 0
+    assert several > 100
+    assert 0 < paid.refunded_amount == paid.reserved_amount == refund.amount < paid.captured_amount
+    assert (row.paid_amount, row.payments_asked_at is not None) == (paid.captured_amount, True)
+    before = (paid.version, paid.refunded_amount, paid.reserved_amount)
+    providers = registry.from_settings(settings_for(own_simulator))
+    asking.ask(lambda: own_demo.unit_of_work(Job("test")), providers, membership_id=row.id)
+    with own_demo.read_only() as session:
+        asked = session.get_one(MembershipPayment, paid.id)
+        assert asked.asked_at > paid.asked_at
+        assert (asked.version, asked.refunded_amount, asked.reserved_amount) == before
+        assert session.scalar(select(func.count()).where(Refund.membership_payment_id == paid.id)) == 1

@@ -51,7 +51,7 @@ def test_a_trial_is_granted_once(db: Database) -> None:
     assert (client.trial_used_at, client.trial_ends_at) == (NOW, NOW + 14 * DAY)
     with pytest.raises(Conflict, match="conflict") as refused:
         grant(db, client_id)
-    assert "it began on 2026-03-01 (UTC)" in refused.value.sentence
+    assert "it began on 01 Mar 2026 (UTC)" in refused.value.sentence
     assert follow_the_clock(db, NOW + 14 * DAY) == [client_id]
     assert in_force(db, client_id) == (S.NONE, False)
     assert follow_the_clock(db, NOW + 15 * DAY) == []

@@ -147,7 +147,7 @@ def _money_tiles(work: MoneyWaiting, now: datetime, person: Viewer) -> list[Tile
         Tile(work.disputes, "disputes wait for an answer", "/admin/payments/?dispute=unanswered", until, "bad"),
         Tile(
             work.late_payments,
-            "late payments given back this week",
+            "late payments refunded this week",
             f"/admin/refunds/?origin=backdesk&created_from={week_ago}",
         ),
     ]

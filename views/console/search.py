@@ -16,6 +16,12 @@ from views.reading import read_session
 
 # In the order of a question about a customer: what they paid, who they are, what they booked, what came in.
 SEARCHED = ("pending-profiles", "profiles", "users", "clients", "bookings", "meetings", "webhook-events")
+# By an id of a provider alone, which says by its beginning what it is of.
+SEARCHED_BY_ID = {
+    "memberships": ("mem_", "sub_"),
+    "membership-payments": ("pay_", "pi_", "in_"),
+    "refunds": ("rf_", "re_"),
+}
 SHORTEST = 3
 
 
@@ -34,7 +40,8 @@ class SearchView(ConsoleView):
     def _found(self, typed: str) -> list[RelatedList]:
         person, session = viewer(), read_session()
         lists = []
-        for name in SEARCHED:
+        by_id = [name for name, beginnings in SEARCHED_BY_ID.items() if typed.startswith(beginnings)]
+        for name in (*SEARCHED, *by_id):
             section = self.neighbour(name)
             if not person.may(section.permissions["index_view"]):
                 continue

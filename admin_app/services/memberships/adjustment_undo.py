@@ -13,12 +13,14 @@ from admin_app.services.memberships import adjustments, credits
 from admin_app.services.memberships.adjustments import Account, Step
 from admin_app.services.memberships.rows import hand_over
 from admin_app.services.plans import Plan
+from admin_app.services.records import profile_key
 from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, ProviderMembership
-from models.people import MembershipStatus
+from models.people import MembershipStatus, Profile
 
 TAKEN_BACK = "given by mistake and taken back"
 RENEWED = "The credits were renewed since: there is nothing left to undo."
 ELSEWHERE = "The membership went to somebody else since: move it back first."
+OF_MEMBERSHIP = (AdjustmentKind.GIVEN, AdjustmentKind.END_CHANGED, AdjustmentKind.ENDED)
 WORDS = {
     AdjustmentKind.GIVEN: "the complimentary membership",
     AdjustmentKind.END_CHANGED: "the change of the end",
@@ -33,17 +35,17 @@ def plan(ctx: Ctx, *, adjustment_id: int) -> Plan:
     """What undoing would put back, or why there is nothing to put back."""
     require(ctx, Permission.PROFILES_READ)
     found = _found(ctx.session, adjustment_id)
-    return adjustments.plan_of(ctx, _step(ctx, found, adjustments.account_of(ctx, found.user_id, lock=False)))
+    return adjustments.plan_of(ctx, _step(ctx, found, _account(ctx, found, lock=False)))
 
 
 def undo(ctx: Ctx, *, adjustment_id: int, reason: str, shown: str) -> Adjustment:
     """Put back what the shown plan said."""
     reason = adjustments.allowed(ctx, reason)
     found = _found(ctx.session, adjustment_id)
-    account = adjustments.account_of(ctx, found.user_id, lock=True)
+    account = _account(ctx, found, lock=True)
     ctx.session.refresh(found, with_for_update=True)
     step = _step(ctx, found, account)
-    profile = adjustments.check(ctx, step, shown)
+    holder = adjustments.check(ctx, step, shown)
     found.undone_at, found.undone_by, found.undo_reason = ctx.now, ctx.actor.label, reason
     if step.row is not None and found.kind is AdjustmentKind.RENEWED_EARLY and found.date_before is not None:
         credits.take_back_early(ctx, step.row, found.date_before)
@@ -51,7 +53,7 @@ def undo(ctx: Ctx, *, adjustment_id: int, reason: str, shown: str) -> Adjustment
         hand_over(step.row, None)
         if step.credits:
             credits.gave_only(ctx, step.row, max(0, account.used - found.used_after))
-    changes = adjustments.carry_out(ctx, step, profile)
+    changes = adjustments.carry_out(ctx, step, holder)
     ctx.session.flush()
     told = {"what": WORDS[found.kind], "by": found.made_by}
     adjustments.tell(ctx, "profile.adjustment_undone", step, reason, changes, **told)
@@ -63,6 +65,21 @@ def _found(session: Session, adjustment_id: int) -> Adjustment:
     if found is None:
         raise NotFound("There is no such adjustment.")
     return found
+
+
+def _account(ctx: Ctx, found: Adjustment, *, lock: bool) -> Account:
+    """Whose it is. A membership that left with a deleted account is undone where it waits or was claimed since."""
+    row = ctx.session.get(ProviderMembership, found.membership_id) if found.kind in OF_MEMBERSHIP else None
+    if row is not None and (row.pending_profile_id is not None or _followed_its_person(ctx.session, row, found)):
+        return adjustments.account_with(ctx, row, lock=lock)
+    return adjustments.account_of(ctx, found.user_id, lock=lock)
+
+
+def _followed_its_person(session: Session, row: ProviderMembership, found: Adjustment) -> bool:
+    if row.profile_user_id in (None, found.user_id):
+        return False
+    former = session.get(Profile, found.user_id)
+    return former is None or former.account_deleted_at is not None
 
 
 def _step(ctx: Ctx, found: Adjustment, account: Account) -> Step:
@@ -97,15 +114,17 @@ def _of_given(ctx: Ctx, found: Adjustment, step: Step) -> Step:
     if row is None:
         return replace(step, refusal=ELSEWHERE)
     others = [one for one in account.rows if one is not row]
-    is_as_given = not _renewed_since(ctx, found) and not any(one.is_paid for one in others)
+    is_same = account.key == profile_key(found.user_id)  # elsewhere its credits are mixed with others by now
+    is_as_given = is_same and not _renewed_since(ctx, found) and not any(one.is_paid for one in others)
     takes = is_as_given and found.credits != 0 and account.used >= found.used_after
     stays_pro = any(one.is_live for one in others)
-    said = ["The account stays pro by what it holds besides." if stays_pro else "The account is free again."]
+    loses = "Whoever claims the purchase gets nothing by it." if account.waits else "The account is free again."
+    said = ["The account stays pro by what it holds besides." if stays_pro else loses]
     if found.credits:
         said.append(
             "The credits that it gave go back; what was used of them stays counted."
             if takes
-            else "Credits were renewed or bought since: they stay."
+            else "Credits were renewed or bought, or went to another account, since: they stay."
         )
     gone = {"ignored_because": TAKEN_BACK, "ignored_at": ctx.now, "status": MembershipStatus.INACTIVE}
     back = _put_back(found, account) if takes else {}
@@ -126,7 +145,7 @@ def _of_end(ctx: Ctx, found: Adjustment, step: Step) -> Step:
         refusal = "The membership is over since."
     elif any(one.is_live and one.is_complimentary for one in step.account.rows if one is not row):
         refusal = "The account got another complimentary membership since."
-    until = f"until {former:%Y-%m-%d %H:%M} UTC" if former is not None else "for ever"
+    until = f"until {former:%d %b %Y %H:%M} UTC" if former is not None else "for ever"
     return replace(
         step,
         row=row,

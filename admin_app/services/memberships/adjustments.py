@@ -9,28 +9,33 @@ from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.errors import Conflict
+from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, users
 from admin_app.services.audit import Change
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.rows import basis, put
+from admin_app.services.memberships.rows import Holder, basis, put
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import given_key, lock_names, membership_key, profile_key
 from admin_app.services.users import Owner
 from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, ProviderMembership
-from models.people import Profile
+from models.people import PendingProfile, Profile
 
+NOBODYS = "Nobody holds this membership."
+MOVED_ON = "Somebody else got this membership just now. Look at the plan again."
 SHOWN = ("membership", "status", "payment_provider", "billing_cycle_end")
 CREDITS_SHOWN = ("usage_credits", "used_credits", "next_credit_renewal")
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account, its profile if it has one yet, the memberships that it holds, and its credits as they were found."""
+    """An account, its profile if it has one yet, the memberships that it holds, and its credits as they were found.
+
+    Or, as `holder`, a purchase that waits: `owner` is the account then that staff gave its membership to.
+    """
 
     owner: Owner
-    profile: Profile | None = None
+    holder: Holder | None = None
     rows: Sequence[ProviderMembership] = ()
     usage: int = 0
     used: int = 0
@@ -38,6 +43,14 @@ class Account:
     @property
     def left(self) -> int:
         return max(0, self.usage - self.used)
+
+    @property
+    def waits(self) -> bool:
+        return isinstance(self.holder, PendingProfile)
+
+    @property
+    def key(self) -> str:
+        return memberships.key(self.holder) if self.holder is not None else profile_key(self.owner.user_id)
 
 
 @dataclass(frozen=True)
@@ -84,13 +97,41 @@ def account_of(ctx: Ctx, user_id: str, *, lock: bool) -> Account:
     return Account(owner, profile, rows, profile.usage_credits or 0, profile.used_credits or 0)
 
 
+def account_with(ctx: Ctx, row: ProviderMembership, *, lock: bool) -> Account:
+    """The account that holds this membership, or the purchase that it waits with; refused where nobody does."""
+    held_by = row.profile_user_id, row.pending_profile_id
+    if row.pending_profile_id is not None:
+        account = _waiting(ctx, row, row.pending_profile_id, lock=lock)
+    elif row.profile_user_id is not None:
+        account = account_of(ctx, row.profile_user_id, lock=lock)
+    else:
+        raise NotFound(NOBODYS)
+    ctx.session.refresh(row)
+    if held_by != (row.profile_user_id, row.pending_profile_id):
+        raise Conflict(MOVED_ON)
+    return account
+
+
+def _waiting(ctx: Ctx, row: ProviderMembership, pending_profile_id: int, *, lock: bool) -> Account:
+    session = ctx.session
+    pending = session.get(PendingProfile, pending_profile_id, with_for_update=lock or None, populate_existing=lock)
+    given_to = session.scalar(
+        select(Adjustment.user_id).where(Adjustment.membership_id == row.id).order_by(Adjustment.id.desc()).limit(1)
+    )
+    if pending is None or given_to is None:
+        raise NotFound(NOBODYS)
+    rows = memberships.of(ctx, pending) if lock else memberships.seen(session, pending)
+    owner = Owner(given_to, pending.email, pending.name)
+    return Account(owner, pending, rows, pending.usage_credits or 0, pending.used_credits or 0)
+
+
 def plan_of(ctx: Ctx, step: Step) -> Plan:
     """The step as a plan: what the account has now and then."""
-    profile, key = step.account.profile, profile_key(step.account.owner.user_id)
-    after = memberships.derived(step.rows_after(), profile) | dict(step.credits)
+    holder, key = step.account.holder, step.account.key
+    after = memberships.derived(step.rows_after(), holder) | dict(step.credits)
     lines = []
     for name in (*SHOWN, *CREDITS_SHOWN):
-        now = getattr(profile, name) if profile is not None else None
+        now = getattr(holder, name) if holder is not None else None
         lines.append(PlanLine(key, name, now, after.get(name, now), "this step"))
     return Plan(
         title=step.title,
@@ -107,7 +148,7 @@ def _fingerprint(session: Session, step: Step) -> str:
     account = step.account
     mine = Adjustment.user_id == account.owner.user_id
     steps, undone = session.execute(select(func.count(), func.count(Adjustment.undone_at)).where(mine)).one()
-    return fingerprint(account.owner.user_id, account.profile, basis(account.rows), steps, undone, *step.wish)
+    return fingerprint(account.owner.user_id, account.holder, basis(account.rows), steps, undone, *step.wish)
 
 
 def allowed(ctx: Ctx, reason: str) -> str:
@@ -116,15 +157,15 @@ def allowed(ctx: Ctx, reason: str) -> str:
     return require_reason(reason)
 
 
-def check(ctx: Ctx, step: Step, shown: str) -> Profile:
-    """The profile to act on, made where there is none yet; refused unless the step is the one that was shown."""
+def check(ctx: Ctx, step: Step, shown: str) -> Holder:
+    """Whom to act on, a profile made where there is none yet; refused unless the step is the one that was shown."""
     if step.refusal:
         raise Conflict(step.refusal)
     require_same(shown, _fingerprint(ctx.session, step))
-    return step.account.profile or users.create_profile(ctx, step.account.owner)
+    return step.account.holder or users.create_profile(ctx, step.account.owner)
 
 
-def carry_out(ctx: Ctx, step: Step, profile: Profile) -> list[Change]:
+def carry_out(ctx: Ctx, step: Step, holder: Holder) -> list[Change]:
     """Change the membership and the account as the step says; what changed on the account."""
     rows = list(step.account.rows)
     if step.row is not None:
@@ -133,27 +174,28 @@ def carry_out(ctx: Ctx, step: Step, profile: Profile) -> list[Change]:
             rows.append(step.row)
         if step.leaves:
             rows.remove(step.row)
-    return memberships.settle(ctx, profile, rows, **step.credits)
+    return memberships.settle(ctx, holder, rows, **step.credits)
 
 
 def note(
     ctx: Ctx,
     step: Step,
-    profile: Profile,
+    holder: Holder,
     kind: AdjustmentKind,
     reason: str,
     dates: tuple[datetime | None, datetime | None] = (None, None),
 ) -> Adjustment:
     """Keep what was done, with what the account had before."""
+    usage, used = holder.usage_credits or 0, holder.used_credits or 0
     made = Adjustment(
-        user_id=profile.user_id,
+        user_id=step.account.owner.user_id,
         kind=kind,
         membership_id=step.row.id if step.row is not None else None,
-        credits=(profile.usage_credits - profile.used_credits) - (step.account.usage - step.account.used),
+        credits=(usage - used) - (step.account.usage - step.account.used),
         usage_before=step.account.usage,
         used_before=step.account.used,
-        usage_after=profile.usage_credits,
-        used_after=profile.used_credits,
+        usage_after=usage,
+        used_after=used,
         date_before=dates[0],
         date_after=dates[1],
         reason=reason,
@@ -167,7 +209,7 @@ def note(
 
 def tell(ctx: Ctx, event: str, step: Step, reason: str | None, changes: Sequence[Change], **facts: object) -> None:
     """One entry in the audit, on the account's page and the membership's."""
-    about = [profile_key(step.account.owner.user_id)]
+    about = list(dict.fromkeys((profile_key(step.account.owner.user_id), step.account.key)))
     if step.row is not None:
         about.append(given_key(step.row.id) if step.row.is_complimentary else membership_key(name_of(step.row)))
     told = {"user_id": step.account.owner.user_id} | facts

@@ -235,7 +235,7 @@ def _as_it_is(name: str, snapshot: Snapshot) -> str:
 
 
 def _day(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d} (UTC)" if moment else ""
+    return f"{moment:%d %b %Y} (UTC)" if moment else ""
 
 
 def _lines(

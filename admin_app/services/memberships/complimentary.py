@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.errors import Conflict, InvalidInput, NotFound
+from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships
 from admin_app.services.memberships import adjustments, credits
@@ -27,7 +27,6 @@ from models.people import MembershipStatus, PendingProfile, Profile
 GONE = "There is no such membership."
 SOLD = "This membership was sold by a provider: it ends there."
 HAS_ONE = "The account has a complimentary membership already: change its end."
-NOBODYS = "Nobody holds this membership."
 OVER = "This complimentary membership is over already."
 
 
@@ -41,16 +40,16 @@ def give(ctx: Ctx, *, user_id: str, until: datetime | None, reason: str, shown: 
     """Give the account pro access from now on, with the credits of each 28 days where nothing else gives them."""
     reason = adjustments.allowed(ctx, reason)
     step = _to_give(ctx, adjustments.account_of(ctx, user_id, lock=True), until)
-    profile = adjustments.check(ctx, step, shown)
+    holder = adjustments.check(ctx, step, shown)
     row, rows = step.row, list(step.account.rows)
     if row is None:
         raise TypeError("a membership is given")
-    hand_over(row, profile)
+    hand_over(row, holder)
     ctx.session.add(row)
     ctx.session.flush()
-    _, given = credits.grant_due(ctx, row, profile, [*rows, row], upto=ctx.now)
-    changes = adjustments.carry_out(ctx, replace(step, credits=given), profile)
-    adjustments.note(ctx, step, profile, AdjustmentKind.GIVEN, reason, (None, until))
+    _, given = credits.grant_due(ctx, row, holder, [*rows, row], upto=ctx.now)
+    changes = adjustments.carry_out(ctx, replace(step, credits=given), holder)
+    adjustments.note(ctx, step, holder, AdjustmentKind.GIVEN, reason, (None, until))
     adjustments.tell(ctx, "membership.given", step, reason, changes, until=until)
     return row
 
@@ -66,9 +65,9 @@ def change_end(ctx: Ctx, *, membership_id: int, until: datetime | None, reason: 
     reason = adjustments.allowed(ctx, reason)
     account, row = _found(ctx, membership_id, lock=True)
     step, former = _to_change(ctx, account, row, until), row.period_end
-    profile = adjustments.check(ctx, step, shown)
-    changes = adjustments.carry_out(ctx, step, profile)
-    adjustments.note(ctx, step, profile, AdjustmentKind.END_CHANGED, reason, (former, until))
+    holder = adjustments.check(ctx, step, shown)
+    changes = adjustments.carry_out(ctx, step, holder)
+    adjustments.note(ctx, step, holder, AdjustmentKind.END_CHANGED, reason, (former, until))
     adjustments.tell(ctx, "membership.end_changed", step, reason, changes, before=former, until=until)
     return row
 
@@ -84,9 +83,9 @@ def end(ctx: Ctx, *, membership_id: int, reason: str, shown: str) -> ProviderMem
     reason = adjustments.allowed(ctx, reason)
     account, row = _found(ctx, membership_id, lock=True)
     step, former = _to_end(ctx, account, row), row.period_end
-    profile = adjustments.check(ctx, step, shown)
-    changes = adjustments.carry_out(ctx, step, profile)
-    adjustments.note(ctx, step, profile, AdjustmentKind.ENDED, reason, (former, ctx.now))
+    holder = adjustments.check(ctx, step, shown)
+    changes = adjustments.carry_out(ctx, step, holder)
+    adjustments.note(ctx, step, holder, AdjustmentKind.ENDED, reason, (former, ctx.now))
     adjustments.tell(ctx, "membership.ended_by_hand", step, reason, changes)
     return row
 
@@ -132,14 +131,7 @@ def _found(ctx: Ctx, membership_id: int, *, lock: bool) -> tuple[Account, Provid
         raise NotFound(GONE)
     if not row.is_complimentary:
         raise NotFound(SOLD)
-    if row.profile_user_id is None:
-        raise NotFound(NOBODYS)
-    user_id = row.profile_user_id
-    account = adjustments.account_of(ctx, user_id, lock=lock)
-    ctx.session.refresh(row)
-    if row.profile_user_id != user_id:
-        raise Conflict("Somebody else got this membership just now. Look at the plan again.")
-    return account, row
+    return adjustments.account_with(ctx, row, lock=lock), row
 
 
 def _to_give(ctx: Ctx, account: Account, until: datetime | None) -> Step:
@@ -154,7 +146,7 @@ def _to_give(ctx: Ctx, account: Account, until: datetime | None) -> Step:
         updated_at=now,
         version=1,
     )
-    row.next_credits_at = credits.turn_of(ctx.session, row, account.profile, [*rows, row], now)
+    row.next_credits_at = credits.turn_of(ctx.session, row, account.holder, [*rows, row], now)
     gives = credits.is_due(row, now)
     step = Step(
         account,
@@ -163,7 +155,11 @@ def _to_give(ctx: Ctx, account: Account, until: datetime | None) -> Step:
         row=row,
         values={"next_credits_at": credits.following(row, now) if gives else row.next_credits_at},
         credits={"usage_credits": credits.CREDITS, "used_credits": 0} if gives else {},
-        consequences=(*_meaning(rows, until), _of_credits(row, gives=gives), "It can be changed, ended and undone."),
+        consequences=(
+            *_meaning(account, rows, until),
+            _of_credits(row, gives=gives),
+            "It can be changed, ended and undone.",
+        ),
     )
     there = next((one for one in rows if one.is_live and one.is_complimentary), None)
     if there is None:
@@ -179,26 +175,25 @@ def _to_change(ctx: Ctx, account: Account, row: ProviderMembership, until: datet
         refusal = "That is its end already."
     return Step(
         account,
-        f"Let the complimentary membership run {_span(until)}",
+        f"Let {name_of(row)} run {_span(until)}",
         wish=("change", row.id, until),
         row=row,
         values={"period_end": until},
-        consequences=(*_meaning(others, until), "It can be undone."),
+        consequences=(*_meaning(account, others, until), "It can be undone."),
         refusal=refusal,
     )
 
 
 def _to_end(ctx: Ctx, account: Account, row: ProviderMembership) -> Step:
     others = [one for one in account.rows if one is not row]
-    stays = any(one.is_live for one in others)
     return Step(
         account,
-        "End the complimentary membership now",
+        f"End {name_of(row)} now",
         wish=("end", row.id),
         row=row,
         values={"status": MembershipStatus.INACTIVE, "period_end": ctx.now},
         consequences=(
-            "The account stays pro by what it holds besides." if stays else "The account loses pro access at once.",
+            *_without(account, stays_pro=any(one.is_live for one in others)),
             "Credits that are left stay.",
             "It can be undone.",
         ),
@@ -212,12 +207,22 @@ def _check_ahead(ctx: Ctx, until: datetime | None) -> None:
 
 
 def _span(until: datetime | None) -> str:
-    return f"until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "for ever"
+    return f"until {until:%d %b %Y %H:%M} UTC" if until is not None else "for ever"
 
 
-def _meaning(others: Sequence[ProviderMembership], until: datetime | None) -> tuple[str, ...]:
+def _without(account: Account, *, stays_pro: bool) -> tuple[str, ...]:
+    if account.waits:
+        return (f"Whoever claims the purchase {'is' if stays_pro else 'does not become'} pro by it.",)
+    return (
+        "The account stays pro by what it holds besides." if stays_pro else "The account loses pro access at once.",
+    )
+
+
+def _meaning(account: Account, others: Sequence[ProviderMembership], until: datetime | None) -> tuple[str, ...]:
+    if account.waits:
+        return (f"It waits with the purchase: whoever claims that gets it, {_span(until)}.",)
     if any(row.is_live for row in others):
-        return (f"The account is pro already. This one runs {_span(until)} and serves when the other one ends.",)
+        return (f"The account is pro already. This one runs {_span(until)}; of several, a paid one serves first.",)
     return (f"The account is pro {_span(until)}, and free afterwards." if until else "The account is pro for ever.",)
 
 
@@ -225,5 +230,5 @@ def _of_credits(row: ProviderMembership, *, gives: bool) -> str:
     if gives:
         return f"It gives {credits.CREDITS:,} credits now and each 28 days, in place of those that are left."
     return (
-        f"Credits of another membership count for now: its own begin on {row.next_credits_at:%Y-%m-%d} at the earliest."
+        f"Credits of another membership count for now: its own begin on {row.next_credits_at:%d %b %Y} at the earliest."
     )

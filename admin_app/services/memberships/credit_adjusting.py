@@ -113,7 +113,7 @@ def _to_renew(ctx: Ctx, account: Account) -> Step:
     if row is None or row.next_credits_at is None or refusal is not None:
         return replace(step, refusal=refusal)
     said = [
-        f"The credits of the period that begins on {row.next_credits_at:%Y-%m-%d} are given now, and not again then.",
+        f"The credits of the period that begins on {row.next_credits_at:%d %b %Y} are given now, and not again then.",
         "What is left now lapses." if account.left else "Nothing is left now.",
     ]
     if row.period_end is not None and row.next_credits_at >= row.period_end:

@@ -114,6 +114,7 @@ def without_order(row: ProviderMembership, facts: PurchaseFacts, **told: object)
 def paid(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> list[Change]:
     """The membership is paid and live; a new cycle sets when the next credits are due."""
     was_live, former_start, former_end = row.is_live, row.period_start, row.period_end
+    is_new = is_new or _waits_for_its_first_payment(row)
     values = cycle(row, facts, is_new=is_new) | current(row, facts)
     values |= {
         "status": MembershipStatus.ACTIVE,
@@ -127,9 +128,17 @@ def paid(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, *, is_new: boo
         values["cancel_at_period_end"] = False  # it was to end, and went on: that was taken back
     changes = put(ctx, row, **values)
     start = row.period_start
-    if start is not None and (is_new or not was_live or start != former_start or row.next_credits_at is None):
+    if facts.provider_status in UNPAID:
+        if start is None and row.next_credits_at is None:
+            row.next_credits_at = row.period_end  # those of the first period come once that is paid
+    elif start is not None and (is_new or not was_live or start != former_start or row.next_credits_at is None):
         credits.begin_cycle(row, start, was_live=was_live and not is_new, former_end=former_end, is_new=is_new)
     return changes
+
+
+def _waits_for_its_first_payment(row: ProviderMembership) -> bool:
+    """Whether it was late when it was first told of: nothing of it was paid so far, as far as is known here."""
+    return row.period_start is None and row.period_end is not None and row.next_credits_at == row.period_end
 
 
 def _is_renewed(row: ProviderMembership, start: datetime | None) -> bool:
@@ -196,8 +205,9 @@ def cycle(row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> dic
         return {"period_start": begins, "period_end": None, "interval_unit": None, "interval_count": None}
     if start is None and end is None and not is_new and _covers(row, facts):
         return {}
-    if facts.provider_status in UNPAID and row.is_live and row.period_end is not None:
-        return {}  # the next cycle has begun there and is not paid: what is paid ends when it did
+    if facts.provider_status in UNPAID:
+        # The next cycle has begun there and is not paid: what is paid ends when it did.
+        return {} if row.period_end is not None else {"period_end": start or facts.occurred_at}
     # An end that is known already does not begin a cycle.
     start = start or (row.period_start if end == row.period_end else None) or facts.occurred_at
     return {"period_start": start, "period_end": end or _end_by_rhythm(row, facts, start)}

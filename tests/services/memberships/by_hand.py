@@ -11,7 +11,7 @@ from admin_app.services.invariants import about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from admin_app.services.memberships import adjustment_undo, complimentary, credit_adjusting
 from models import Adjustment, ExtraPurchase, Membership, Profile, ProviderMembership
-from tests.services.factories import SUPPORT, WHOP, customer, facts, profile_of
+from tests.services.factories import SUPPORT, WHOP, customer, facts, pending_of, profile_of
 
 
 def step(db: Database, plan: Callable[..., Any], act: Callable[..., Any], **what: Any) -> Any:
@@ -22,9 +22,10 @@ def step(db: Database, plan: Callable[..., Any], act: Callable[..., Any], **what
     with db.unit_of_work(actor) as ctx:
         done = act(ctx, **what, reason=reason, shown=shown.fingerprint)
         number = done.id
-    profile = profile_of(db, shown.lines[0].record.partition(":")[2])
+    kind, _, key = shown.lines[0].record.partition(":")
+    holder = profile_of(db, key) if kind == "profile" else pending_of(db, int(key))
     assert {line.field: line.after for line in shown.lines} == {
-        line.field: getattr(profile, line.field) for line in shown.lines
+        line.field: getattr(holder, line.field) for line in shown.lines
     }
     nothing_broken(db)
     return number

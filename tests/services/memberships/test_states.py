@@ -13,7 +13,7 @@ from admin_app.integrations.ports import WhopMembership
 from admin_app.services import purchases, reconcile
 from models import CreditPeriod, EventState, MembershipStatus, ProviderMembership
 from tests.services.clients import DAY, NOW, subscription
-from tests.services.factories import LATER, NOON, WHOP, add_profile, buy, facts, profile_of
+from tests.services.factories import LATER, NOON, WHOP, add_profile, buy, facts, profile_of, waiting
 from tests.services.test_subscription_events import apply, receive
 
 deliveries = count(1)
@@ -193,3 +193,40 @@ def test_what_makes_nobody_pro_is_kept_right_too(db: Database) -> None:
     row = row_of(db)
     assert (row.status, row.provider_status) == (INACTIVE, "canceled")
     assert row.ignored_because is not None
+
+
+def test_a_further_one_that_is_late_when_it_is_first_seen_gives_credits_once_it_is_paid(db: Database) -> None:
+    """And only then, however often Stripe says that it is late, whichever period is paid in the end."""
+    paying(db)
+    following = {"id": "sub_2", "current_period_start": START + DAY, "current_period_end": END + DAY}
+    for hour in (1, 2):
+        told(db, START + 2 * DAY + timedelta(hours=hour), status="past_due", **following)
+        row = row_of(db, "sub_2")
+        assert (row.status, row.provider_status, row.period_start) == (ACTIVE, "past_due", None)
+        assert (row.period_end, granted_of(db, "sub_2")) == (START + DAY, [])
+    for day in (3, 4):
+        told(db, START + day * DAY, status="active", **following)
+        row = row_of(db, "sub_2")
+        assert (row.period_start, row.period_end) == (START + DAY, END + DAY)
+        assert granted_of(db, "sub_2") == [START + DAY]
+
+
+@pytest.mark.parametrize("dates", [{}, {"period_start": NOON - 3 * LATER, "period_end": NOON + 27 * LATER}])
+def test_one_of_whop_that_is_late_when_it_is_first_seen_gives_credits_once_it_is_paid(
+    db: Database, dates: dict[str, Any]
+) -> None:
+    pending = buy(db, provider_status="past_due", **dates)
+    assert (pending.membership, pending.usage_credits, granted_of(db, "mem_1")) == ("pro", 0, [])
+    paid = {"period_start": NOON - 3 * LATER, "period_end": NOON + 27 * LATER}
+    tell(db, purchases.record, LATER, provider_status="active", **paid)
+    assert granted_of(db, "mem_1") == [NOON - 3 * LATER]
+    with db.unit_of_work(Job("test")) as ctx:
+        assert waiting(ctx, "buyer@example.com").usage_credits == 1000
+
+
+def granted_of(db: Database, external_id: str) -> list[Any]:
+    with db.read_only() as session:
+        found = session.query(CreditPeriod.starts_at).join(
+            ProviderMembership, ProviderMembership.id == CreditPeriod.membership_id
+        )
+        return [at for (at,) in found.filter(ProviderMembership.external_id == external_id, CreditPeriod.credits > 0)]

@@ -83,7 +83,7 @@ def refund_page(
         plan=plan,
         act=act,
         button="Ask for this refund",
-        title="Give money back",
+        title="Refund a payment",
         subtitle=f"Payment {key}, for {about['what']} {about['number']}",
         cancel=address,
         done=address,
@@ -109,10 +109,10 @@ def facts_of(quoted: Quote) -> list[tuple[str, str]]:
         return "not told yet" if amount is None else money_text(amount, quoted.currency)
 
     return [
-        ("Captured", money(quoted.captured)),
-        ("Given back", money(quoted.refunded)),
+        ("Paid", money(quoted.captured)),
+        ("Refunded", money(quoted.refunded)),
         ("On its way back", money(quoted.on_its_way)),
-        ("Can be given back", money(quoted.refundable)),
+        ("Can be refunded", money(quoted.refundable)),
         (f"Fee that {quoted.provider} keeps", money(quoted.fee)),
     ]
 

@@ -120,8 +120,8 @@ def _settled(refund: Refund, zone: ZoneInfo) -> Step:
     if refund.state is S.FAILED:
         return Step("Failed", _at(refund.settled_at, zone), "bad")
     if refund.state is S.SUCCEEDED:
-        return Step("Given back", _at(refund.settled_at, zone), "done")
-    return Step("Given back", "", _ahead(refund, S.SENT))
+        return Step("Refunded", _at(refund.settled_at, zone), "done")
+    return Step("Refunded", "", _ahead(refund, S.SENT))
 
 
 def _ahead(refund: Refund, current: RefundState) -> Done:

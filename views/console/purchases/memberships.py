@@ -1,12 +1,13 @@
 """Memberships of providers: who holds each, which are paid, and the command that moves one to another account."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from flask import request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Text, case, cast, func, literal, select
+from sqlalchemy import Text, case, cast, exists, func, literal, select
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
@@ -17,6 +18,7 @@ from admin_app.services.records import membership_key
 from models import (
     Adjustment,
     AdjustmentKind,
+    MembershipPayment,
     MembershipStatus,
     PaymentProvider,
     PendingProfile,
@@ -59,8 +61,13 @@ COUNTS = Column(
 
 
 def is_given(values: Mapping[str, Any]) -> bool:
-    """Whether it is complimentary and lives, so that its end is ours."""
-    return _was_given(values) and values["status"] == MembershipStatus.ACTIVE
+    """Whether it is complimentary, lives and is somebody's or waits for its owner, so that its end is ours."""
+    is_held = values["profile_user_id"] is not None or values["pending_profile_id"] is not None
+    return _was_given(values) and is_held and _lives(values)
+
+
+def _lives(values: Mapping[str, Any]) -> bool:
+    return values["status"] == MembershipStatus.ACTIVE and values["ignored_because"] is None
 
 
 def _was_given(values: Mapping[str, Any]) -> bool:
@@ -100,6 +107,13 @@ GIVEN_BY = (
     .scalar_subquery()
     .label("given_by")
 )
+KNOWS_NONE = case(
+    (
+        ProviderMembership.payments_asked_at.is_not(None)
+        & ~exists().where(MembershipPayment.membership_id == ProviderMembership.id),
+        literal("the provider knows no payment", Text),
+    )
+).label("knows_none")
 UNANSWERED = Column("Asked of it", unanswered.of(SUBJECT).label("unanswered"), text=unanswered.in_words)
 
 
@@ -121,7 +135,7 @@ class MembershipsView(ConsoleModelView):
             PROVIDER,
             Column("Id", ProviderMembership.external_id, "code"),
             STATUS,
-            ACCOUNT,
+            replace(ACCOUNT, kind="code"),
             PURCHASE,
             Column("Ends", ENDS, "time"),
             Column("Received", ProviderMembership.created_at, "time", sort="made"),
@@ -173,6 +187,8 @@ class MembershipsView(ConsoleModelView):
                     Column(
                         "Paid last", ProviderMembership.paid_amount, "money", currency=ProviderMembership.paid_currency
                     ),
+                    Column("Payments last asked for", ProviderMembership.payments_asked_at, "time"),
+                    Column("Answer", KNOWS_NONE),
                     Column("Rhythm", ProviderMembership.rhythm),
                     Column("Every", ProviderMembership.interval_count, "number"),
                     Column("Unit", ProviderMembership.interval_unit),

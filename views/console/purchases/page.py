@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import audit, inbox, owners, people_search
+from admin_app.services import audit, inbox, memberships, owners, people_search
 from admin_app.services.records import pending_key
 from models import ExtraPurchase, Merge, PendingProfile, Profile, SentEmail, WebhookEvent
 from views.console.columns import EMPTY, Cell, age_text, record_address, time_text
@@ -72,7 +72,8 @@ def _groups(session: Session, pending: PendingProfile, zone: ZoneInfo) -> list[t
         ("E-mail", pending.email),
         ("Buyer", pending.name),
         ("Bought", _time(pending.created_at, zone)),
-        ("Paid through", pending.payment_provider.value),
+        ("Paid through", _seller(session, pending)),
+        ("Memberships", Cell("link", "held by it", f"/admin/memberships/?purchase={pending.id}")),
         ("Whop user", pending.whop_user_id),
         ("Whop membership", pending.whop_membership_id),
     ]
@@ -92,6 +93,13 @@ def _groups(session: Session, pending: PendingProfile, zone: ZoneInfo) -> list[t
         owner = Cell("link", known_as, record_address("profiles", user_id))
         groups.append(("Claimed", [("By", owner), ("At", _time(pending.claimed_at, zone))]))
     return groups
+
+
+def _seller(session: Session, pending: PendingProfile) -> str:
+    """A purchase always names a provider, also while it only holds what staff gave."""
+    rows = memberships.held(session, pending)
+    is_given = bool(rows) and all(row.is_complimentary for row in rows)
+    return "nobody: staff gave it" if is_given else pending.payment_provider.value
 
 
 def _time(moment: datetime | None, zone: ZoneInfo) -> Cell:

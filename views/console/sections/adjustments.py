@@ -1,6 +1,8 @@
 """What staff gave or took by hand: complimentary memberships, their ends, and credits; each can be undone."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Text, cast, literal
@@ -8,7 +10,7 @@ from sqlalchemy import Text, cast, literal
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import adjustment_undo
-from models import Adjustment, AdjustmentKind
+from models import Adjustment, AdjustmentKind, Profile
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address
 from views.console.filters import Choice, Days, Exactly, YesNo
@@ -24,6 +26,14 @@ WORDS = {AdjustmentKind.GIVEN: "membership given", AdjustmentKind.ENDED: "member
 KIND = Column("What", Adjustment.kind, text=lambda kind: WORDS.get(kind) or str(kind).replace("_", " "))
 TITLE = (literal("Adjustment ", Text) + cast(Adjustment.id, Text)).label("title")
 CREDITS = Column("Credits changed", Adjustment.credits, "number")
+
+GONE = Column("Account deleted", Profile.account_deleted_at, "time", through=Adjustment.user_id)
+
+
+def _can_be_undone(values: Mapping[str, Any]) -> bool:
+    """A membership can be where it went with its person; credits of an account that was deleted are nobody's."""
+    is_there = values["account_deleted_at"] is None or values["kind"] in adjustment_undo.OF_MEMBERSHIP
+    return values["undone_at"] is None and is_there
 
 
 class AdjustmentsView(ConsoleModelView):
@@ -61,6 +71,7 @@ class AdjustmentsView(ConsoleModelView):
                 "Adjustment",
                 (
                     ACCOUNT,
+                    GONE,
                     KIND,
                     Column("Membership", Adjustment.membership_id, link=("memberships", Adjustment.membership_id)),
                     CREDITS,
@@ -94,7 +105,7 @@ class AdjustmentsView(ConsoleModelView):
                 label="Undo it",
                 permission=Permission.MEMBERSHIPS_ADJUST,
                 address=lambda key: f"/admin/adjustments/{key}/undo",
-                when=lambda values: values["undone_at"] is None,
+                when=_can_be_undone,
             ),
         ),
     )

@@ -21,6 +21,11 @@ SENTENCE = Column(
     func.jsonb_build_array(AuditEntry.event, AuditEntry.actor_kind, AuditEntry.actor_label, AuditEntry.facts),
     text=lambda parts: audit.sentence(parts[0], audit.actor_name(parts[1], parts[2]), parts[3]),
 )
+BY = Column(
+    "By",
+    func.jsonb_build_array(AuditEntry.actor_kind, AuditEntry.actor_label),
+    text=lambda parts: audit.by_whom(parts[0], parts[1]),
+)
 
 
 class AuditEntriesView(ConsoleModelView):
@@ -57,7 +62,7 @@ class AuditEntriesView(ConsoleModelView):
                 "Who and when",
                 (
                     Column("When", AuditEntry.at, "time"),
-                    Column("By", AuditEntry.actor_label),
+                    BY,
                     Column("Kind", AuditEntry.actor_kind),
                     Column("Request", AuditEntry.request_id, "code"),
                 ),

@@ -16,7 +16,7 @@ from views.console.searching import Search
 CURRENCY = MembershipPayment.currency
 STATUS = Column("Status", MembershipPayment.provider_status, "badge")
 PAID = Column("Paid", MembershipPayment.captured_amount, "money", currency=CURRENCY)
-BACK = Column("Went back", MembershipPayment.refunded_amount, "money", currency=CURRENCY)
+BACK = Column("Refunded", MembershipPayment.refunded_amount, "money", currency=CURRENCY)
 PROVIDER = Column("Provider", MembershipPayment.provider)
 MEMBERSHIP = Column(
     "Membership",
@@ -43,7 +43,7 @@ class MembershipPaymentsView(ConsoleModelView):
         title="Membership payments",
         one="membership payment",
         model=MembershipPayment,
-        lead="What Whop and Stripe say was paid for memberships, and what of it went back.",
+        lead="What Whop and Stripe say was paid for memberships, and what of it was refunded.",
         columns=(
             Column("Number", MembershipPayment.id, link=("membership-payments", MembershipPayment.id)),
             MEMBERSHIP,
@@ -58,7 +58,7 @@ class MembershipPaymentsView(ConsoleModelView):
         filters=(
             Choice.of("provider", "Provider", MembershipPayment.provider, PaymentProvider),
             YesNo("paid", "Paid", MembershipPayment.captured_amount > 0),
-            YesNo("back", "Something went back", MembershipPayment.refunded_amount > 0),
+            YesNo("back", "Refunded", MembershipPayment.refunded_amount > 0),
             Days("made", "Made", MembershipPayment.created_at),
             Exactly("membership", "Membership", MembershipPayment.membership_id),
             OfAccount("account", "Account", ProviderMembership.profile_user_id),
@@ -80,11 +80,11 @@ class MembershipPaymentsView(ConsoleModelView):
                     Column("Asked for", MembershipPayment.amount, "money", currency=CURRENCY),
                     PAID,
                     BACK,
-                    Column("Given back or on its way", MembershipPayment.reserved_amount, "money", currency=CURRENCY),
+                    Column("Refunded or on its way", MembershipPayment.reserved_amount, "money", currency=CURRENCY),
                     Column("Fee", MembershipPayment.fee_amount, "money", currency=CURRENCY),
-                    Column("Can be given back", MembershipPayment.refundable, "yes_no"),
+                    Column("Can be refunded", MembershipPayment.refundable, "yes_no"),
                     Column("Dispute", MembershipPayment.dispute_status, "badge"),
-                    Column("Paid", MembershipPayment.paid_at, "time"),
+                    Column("Paid on", MembershipPayment.paid_at, "time"),
                 ),
             ),
             Group(

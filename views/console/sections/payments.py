@@ -17,8 +17,8 @@ DISPUTE = Column("Dispute", Payment.dispute_status, "badge")
 CREATED = Column("Created", Payment.created_at, "time", sort="created")
 BOOKING = Column("Booking", Booking.client_name, through=Payment.booking_id, link=("bookings", Payment.booking_id))
 MEETING = Column("Meeting", Meeting.guest_email, through=Payment.meeting_id, link=("meetings", Payment.meeting_id))
-CAPTURED = Column("Captured", Payment.captured_amount, "money", currency=Payment.currency)
-RESERVED = Column("Given back or on its way", Payment.reserved_amount, "money", currency=Payment.currency)
+CAPTURED = Column("Paid", Payment.captured_amount, "money", currency=Payment.currency)
+RESERVED = Column("Refunded or on its way", Payment.reserved_amount, "money", currency=Payment.currency)
 
 
 def _key(kind: str, column: SQLColumnExpression[int | None]) -> ColumnElement[str]:
@@ -99,7 +99,7 @@ class PaymentsView(ConsoleModelView):
                     CAPTURED,
                     RESERVED,
                     Column("Stripe's fee", Payment.fee_amount, "money", currency=Payment.currency),
-                    Column("Paid", Payment.paid_at, "time"),
+                    Column("Paid on", Payment.paid_at, "time"),
                     Column("Declined because", Payment.failure_code, "badge"),
                 ),
             ),

@@ -1,11 +1,12 @@
 """Refunds: money on its way back, with the story of each."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Text, cast, literal
+from sqlalchemy import Text, cast, literal, select
 
 from admin_app.policies.permissions import Permission
-from models import Payment, Refund, RefundOrigin, RefundState
+from models import Approval, Payment, Refund, RefundOrigin, RefundState
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, OneOf, UtcMonth
@@ -36,8 +37,31 @@ def _appointment(kind: str, number: Any) -> Column:
     )
 
 
-def _is_waiting(values: Any) -> bool:
+# By the account, as the decision itself looks at it.
+ASKED_BY = (
+    select(Approval.requested_by_id)
+    .where(Approval.refund_id == Refund.id)
+    .correlate(Refund)
+    .scalar_subquery()
+    .label("asked_by_id")
+)
+
+
+def _is_waiting(values: Mapping[str, Any]) -> bool:
     return bool(values["state"] is RefundState.AWAITING_APPROVAL)
+
+
+def _is_own(values: Mapping[str, Any]) -> bool:
+    return bool(values["asked_by_id"] == viewer().staff.id)
+
+
+def _waits_for_viewer(values: Mapping[str, Any]) -> bool:
+    return _is_waiting(values) and not _is_own(values)
+
+
+def _waits_for_another(values: Mapping[str, Any]) -> str | None:
+    is_own = _is_waiting(values) and _is_own(values)
+    return "Waits for a second person: you asked for this refund yourself." if is_own else None
 
 
 class RefundsView(ConsoleModelView):
@@ -106,6 +130,8 @@ class RefundsView(ConsoleModelView):
                     _appointment("meeting", Payment.meeting_id),
                 ),
             ),
+            # Not shown: says who may not decide.
+            Group("Asked by", (Column("Account", ASKED_BY),), when=lambda values: False),
             Group(
                 "At the provider",
                 (
@@ -117,6 +143,7 @@ class RefundsView(ConsoleModelView):
                 ),
             ),
         ),
+        attention=_waits_for_another,
         related=(
             Related(
                 "Calls at the provider", "provider-calls", "about", literal("refund:", Text) + cast(Refund.id, Text)
@@ -127,14 +154,14 @@ class RefundsView(ConsoleModelView):
                 label="Approve",
                 permission=Permission.REFUNDS_APPROVE,
                 address=lambda key: f"/admin/refunds/{key}/approve",
-                when=_is_waiting,
+                when=_waits_for_viewer,
                 tone="primary",
             ),
             Command(
                 label="Decline",
                 permission=Permission.REFUNDS_APPROVE,
                 address=lambda key: f"/admin/refunds/{key}/decline",
-                when=_is_waiting,
+                when=_waits_for_viewer,
                 tone="danger",
             ),
             Command(
