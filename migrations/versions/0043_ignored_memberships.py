@@ -5,8 +5,8 @@ Locks: none that readers or writers wait for.
 
 from migrations import ops
 
-revision = "0044"
-down_revision = "0041"
+revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
