@@ -38,7 +38,8 @@ class Change:
     """One action on one address of one account.
 
     Of an address that is added: whether staff say that it is `verified`, and whether it becomes the `primary` one.
-    `instead_of` is the address that is unlinked once this one is there.
+    `instead_of` is the address that is unlinked once this one is there, `beside` a wrong one that cannot be: it comes
+    from a connected account.
     """
 
     action: AddressAction
@@ -47,6 +48,7 @@ class Change:
     verified: bool = False
     primary: bool = False
     instead_of: str | None = None
+    beside: str | None = None
 
 
 class Obstacle(NamedTuple):
