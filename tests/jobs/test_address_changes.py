@@ -158,6 +158,24 @@ def test_who_pays_already_gets_no_second_one_and_the_plan_says_so(house: House) 
     assert [(item.pending_profile_id, item.user_id) for item in items] == [(pending.id, one.user_id)]
 
 
+def test_what_waits_under_one_that_is_the_primary_one_there_already_is_named(house: House) -> None:
+    """Its delivery was lost, so it is not known here; what it says is taken over with all that follows."""
+    one = person(house)
+    pending = buy(house.db, one.email("right"))
+    control.add_address(house.simulator, one.user_id, one.email("right"))
+    found, clerk = one.snapshot().entry(one.email("right")), house.bench.providers.clerk
+    assert found is not None
+    assert clerk is not None
+    clerk.change_email(str(found.id), primary=True)
+    change = one.right_one("right")
+    assert one.plan(change).consequences == (
+        "Nothing is sent to Clerk: what it says is taken over here.",
+        f"Purchase {pending.id}, which waits under it (pro), goes to this account at once.",
+    )
+    one.act(change)
+    assert (one.profile.membership, one.calls[0].attempts) == (Membership.PRO, 0)
+
+
 def test_a_wrong_one_of_a_connected_account_stays_and_the_plan_says_so(house: House) -> None:
     one = person(house, "google", linked=True)
     change = one.right_one("right", wrong="google")

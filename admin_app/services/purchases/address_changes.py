@@ -211,7 +211,9 @@ def _consequences(change: Change, snapshot: Snapshot, waiting: Waiting, *, has_m
     if snapshot.person is None:
         return []
     if snapshot.is_so(change) and change.instead_of is None:
-        return ["Nothing is sent to Clerk: what it says is taken over here."]
+        found, said = snapshot.entry(change.email), ["Nothing is sent to Clerk: what it says is taken over here."]
+        is_main = found is not None and found == snapshot.primary
+        return [*said, *(_arrives(waiting, at_once=True) if is_main and waiting.purchase is not None else [])]
     match change.action:
         case AddressAction.UNLINK:
             said = _unlinking(snapshot)
