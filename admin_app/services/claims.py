@@ -237,10 +237,10 @@ def _settle(
     pending = _as_it_is_now(ctx, pending.id)
     if pending.claimed:
         return _claimed_before(ctx, pending, owner)
-    if profile is not None and not by_staff and _pays_already(ctx, profile):
+    own = memberships.of(ctx, profile) if profile is not None else []
+    if profile is not None and not by_staff and pays_already(profile, own):
         extras.note_purchase(ctx, pending, owner.user_id)
         return ClaimResult("already_pro", profile)
-    own = memberships.of(ctx, profile) if profile is not None else []
     sides = merge_fields.sides(ctx.session, pending, profile, owner)
     won = _win(ctx, pending, owner)
     current = ctx.session.get(PendingProfile, pending.id, populate_existing=True)
@@ -261,11 +261,14 @@ def _settle(
     return ClaimResult(merge.kind.value, profile, merge.id)
 
 
-def _pays_already(ctx: Ctx, profile: Profile) -> bool:
-    """Whether this would be one membership too many: a complimentary one gives way to what was bought."""
+def pays_already(profile: Profile, own: Sequence[ProviderMembership]) -> bool:
+    """Whether another would be one membership too many: a complimentary one gives way to what was bought.
+
+    `own`: what the profile holds.
+    """
     if profile.membership is not Membership.PRO:
         return False
-    live = [row for row in memberships.of(ctx, profile) if row.is_live]
+    live = [row for row in own if row.is_live]
     return not live or any(row.is_paid for row in live)
 
 

@@ -76,6 +76,12 @@ def _rows(ctx: Ctx, *wanted: ColumnElement[bool]) -> Sequence[Profile]:
     return ctx.session.scalars(rows.with_for_update()).all()
 
 
+def under(session: Session, email: str) -> Profile | None:
+    """The legacy row that waits under this address, to look at; of several the one that is moved first."""
+    rows = select(Profile).where(IS_LEGACY, is_one_of(Profile.email, email))
+    return session.scalar(rows.order_by(Profile.updated_at.desc(), Profile.user_id).limit(1))
+
+
 def lock(ctx: Ctx, *, emails: Sequence[str]) -> None:
     """Lock the legacy rows of these addresses before anything is written, so that moving one waits for nobody."""
     rows = select(Profile.user_id).where(IS_LEGACY, is_one_of(Profile.email, *emails))

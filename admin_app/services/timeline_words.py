@@ -77,6 +77,7 @@ MEANINGS = {
     "address_is_linked": "the address comes from a connected account there",
     "last_address": "the account has no other verified address there",
     "form_identifier_exists": "another account has this address there",
+    "form_param_format_invalid": "it does not take this for an address",
     "over_there": "it is over there, and not brought back",
     "http_429": "too many requests in a short time",
 }

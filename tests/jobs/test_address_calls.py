@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event, text
 
 from admin_app.errors import Conflict, Forbidden, InvalidInput, OutcomeUnknown, PlanMoved, ProviderUnavailable
 from admin_app.integrations.registry import Providers
@@ -18,6 +19,14 @@ from models import CallState, ProviderCall
 from tests.house import House
 from tests.jobs.addresses_changed import FINANCE, OPS, Person, forget_jobs, later, person, refused
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT
+from tests.services.memberships.test_look_ups import Plans
+
+OTHER_ENTRIES = """
+INSERT INTO audit_entries (at, event, actor_kind, actor_id, actor_label, records, facts, request_id, prev_hash, hash)
+SELECT now(), 'person.address_change_asked', 'staff', '1', 'support@demo.test',
+       ARRAY['profile:of_others_' || n, 'provider_call:' || -n], '{}', '', '', convert_to('other ' || n, 'UTF8')
+  FROM generate_series(1, 20000) n
+"""
 
 
 def test_the_second_click_waits_for_the_first_ones_answer(house: House) -> None:
@@ -272,3 +281,20 @@ def test_a_person_who_settled_the_call_is_not_overruled(house: House) -> None:
         call.state, call.finished_at = CallState.FAILED, ctx.now
     house.work()
     assert one.there == [("main", True, True), ("old", True, False)]
+
+
+def test_the_decision_is_found_by_an_index_however_long_the_audit_is(house: House) -> None:
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.execute(text(OTHER_ENTRIES))
+        ctx.session.execute(text("ANALYZE audit_entries"))
+    one = person(house, "old")
+    one.begin(one.about("old", AddressAction.UNLINK))
+    plans = Plans()
+    event.listen(house.db.engine, "before_cursor_execute", plans.explain)
+    try:
+        house.work()
+    finally:
+        event.remove(house.db.engine, "before_cursor_execute", plans.explain)
+    assert [call.state for call in one.calls] == [CallState.SUCCEEDED]
+    (decided,) = [plan for plan in plans if "on audit_entries" in plan and "provider_call:" in plan]
+    assert "ix_audit_entries_records" in decided

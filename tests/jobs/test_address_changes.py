@@ -3,15 +3,15 @@
 import pytest
 from sqlalchemy import select
 
-from admin_app.errors import InvalidInput
+from admin_app.errors import InvalidInput, PlanMoved
 from admin_app.jobs import people
 from admin_app.services.purchases import address_changes
 from admin_app.services.purchases.address_actions import AddressAction, Change
 from admin_app.simulator import control
-from models import CallState, Membership, PendingProfile, PersonAddress
+from models import CallState, ExtraPurchase, Membership, PendingProfile, PersonAddress, Profile
 from tests.house import House
 from tests.jobs.addresses_changed import asked, person, refused
-from tests.services.factories import OPERATOR, buy
+from tests.services.factories import OPERATOR, add_profile, buy
 
 # -- unlinking ---------------------------------------------------------------------------------------------------------
 
@@ -119,6 +119,70 @@ def test_a_wrong_address_is_corrected(house: House) -> None:
         ("staff", "she wrote"),
         ("job", "she wrote"),
     ]
+
+
+def test_a_legacy_row_under_the_right_address_comes_and_the_plan_says_so(house: House) -> None:
+    one = person(house)
+    add_profile(house.db, "temp_1", email=one.email("right"), membership=Membership.PRO, whop_membership_id="mem_old")
+    change, snapshot = one.right_one("right", wrong="main"), one.snapshot()
+    plan = one.plan(change, snapshot)
+    said = "Legacy row temp_1, which waits under it (pro), goes to this account at once."
+    assert said in plan.consequences
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Profile, "temp_1").membership = Membership.FREE
+    with pytest.raises(PlanMoved):
+        one.begin(change, shown=plan, snapshot=snapshot)
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Profile, "temp_1").membership = Membership.PRO
+    one.act(change)
+    assert one.profile.membership is Membership.PRO
+
+
+def test_who_pays_already_gets_no_second_one_and_the_plan_says_so(house: House) -> None:
+    one = person(house)
+    buy(house.db, one.email("first"), membership_id="mem_first")
+    one.act(one.right_one("first", wrong="main"))
+    assert one.profile.membership is Membership.PRO
+    pending = buy(house.db, one.email("right"), membership_id="mem_right")
+    control.add_address(house.simulator, one.user_id, one.email("right"))
+    people.ask(house.bench, one.user_id)
+    waits = f"Purchase {pending.id}, which waits under it (pro), stays there and goes to the worklist"
+    change = one.about("right", AddressAction.PRIMARY)
+    assert f"{waits} at once: the account is pro already." in one.plan(change).consequences
+    later = one.right_one("second")
+    other = buy(house.db, one.email("second"), membership_id="mem_second")
+    said = f"Purchase {other.id}, which waits under it (pro), stays there and goes to the worklist"
+    assert f"{said} when the person signs in next: the account is pro already." in one.plan(later).consequences
+    one.act(change)
+    items = house.rows(select(ExtraPurchase))
+    assert [(item.pending_profile_id, item.user_id) for item in items] == [(pending.id, one.user_id)]
+
+
+def test_what_waits_under_one_that_is_the_primary_one_there_already_is_named(house: House) -> None:
+    """Its delivery was lost, so it is not known here; what it says is taken over with all that follows."""
+    one = person(house)
+    pending = buy(house.db, one.email("right"))
+    control.add_address(house.simulator, one.user_id, one.email("right"))
+    found, clerk = one.snapshot().entry(one.email("right")), house.bench.providers.clerk
+    assert found is not None
+    assert clerk is not None
+    clerk.change_email(str(found.id), primary=True)
+    change = one.right_one("right")
+    assert one.plan(change).consequences == (
+        "Nothing is sent to Clerk: what it says is taken over here.",
+        f"Purchase {pending.id}, which waits under it (pro), goes to this account at once.",
+    )
+    one.act(change)
+    assert (one.profile.membership, one.calls[0].attempts) == (Membership.PRO, 0)
+
+
+def test_a_wrong_one_of_a_connected_account_stays_and_the_plan_says_so(house: House) -> None:
+    one = person(house, "google", linked=True)
+    change = one.right_one("right", wrong="google")
+    said = " ".join(one.plan(change).consequences)
+    assert f"{one.email('google')} stays: it comes with an account that the person connected at Clerk" in said
+    one.act(change)
+    assert one.here == [("main", True), ("google", False), ("right", False)]
 
 
 def test_one_that_nobody_verified_moves_nothing(house: House) -> None:

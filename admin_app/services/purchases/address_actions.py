@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -38,7 +37,8 @@ class Change:
     """One action on one address of one account.
 
     Of an address that is added: whether staff say that it is `verified`, and whether it becomes the `primary` one.
-    `instead_of` is the address that is unlinked once this one is there.
+    `instead_of` is the address that is unlinked once this one is there, `beside` a wrong one that cannot be: it comes
+    from a connected account.
     """
 
     action: AddressAction
@@ -47,6 +47,7 @@ class Change:
     verified: bool = False
     primary: bool = False
     instead_of: str | None = None
+    beside: str | None = None
 
 
 class Obstacle(NamedTuple):
@@ -63,12 +64,11 @@ ACCOUNT_GONE = Obstacle(
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The person as Clerk has them, and when that was asked; nobody where Clerk does not know the account any more.
+    """The person as Clerk has them; nobody where Clerk does not know the account any more.
 
     `trouble`: why nobody knows.
     """
 
-    asked_at: datetime
     person: ClerkUser | None = None
     trouble: str | None = None
 
@@ -156,14 +156,12 @@ def ask(providers: Providers, user_id: str) -> Snapshot:
 
     Raises ProviderUnavailable when Clerk does not answer or nobody can be asked.
     """
-    # Before the call: what happened while it travelled may or may not be in the answer.
-    asked_at = datetime.now(UTC)
     if providers.clerk is None or not providers.clerk.knows_people:
         raise ProviderUnavailable(PROVIDER, "Clerk is not configured here, so nothing can be asked of it.")
     try:
-        return Snapshot(asked_at, providers.clerk.user(user_id, fresh=True))
+        return Snapshot(providers.clerk.user(user_id, fresh=True))
     except NotSignedIn:
-        return Snapshot(asked_at)
+        return Snapshot()
 
 
 def ask_for_plan(providers: Providers, user_id: str) -> Snapshot:
@@ -173,4 +171,4 @@ def ask_for_plan(providers: Providers, user_id: str) -> Snapshot:
     except ProviderUnavailable as error:
         is_there = providers.clerk is not None and providers.clerk.knows_people
         silent = "Clerk does not answer, so nobody knows the person’s addresses now. Try again in a minute."
-        return Snapshot(datetime.now(UTC), trouble=silent if is_there else error.sentence)
+        return Snapshot(trouble=silent if is_there else error.sentence)

@@ -5,8 +5,9 @@ Clerk is asked before the plan is shown and before it is acted upon. The act not
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,8 +16,8 @@ from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import memberships, users
-from admin_app.services.memberships.rows import basis
+from admin_app.services import claims, legacy, memberships, users
+from admin_app.services.memberships.rows import Holder, basis
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.purchases import person_addresses
@@ -38,6 +39,13 @@ OUTCOMES: Mapping[AddressAction, str] = MappingProxyType(
     {AddressAction.ADD: "added", AddressAction.PRIMARY: "primary", AddressAction.UNLINK: "unlinked"}
 )
 NO_MAIL = "Backdesk sends no mail; Clerk may write to the person."
+
+
+class Waiting(NamedTuple):
+    """What waits under an address, and whether the account, which pays for a membership already, does not get it."""
+
+    purchase: Holder | None
+    is_one_too_many: bool
 
 
 def of_row(session: Session, address_id: int, action: AddressAction) -> Change:
@@ -65,10 +73,11 @@ def right_one(
         return Change(AddressAction.ADD, user_id, address)
     main, former = snapshot.primary, snapshot.entry(wrong.email) if wrong is not None else None
     is_main = main is None or (former is not None and former.primary)
+    change = Change(AddressAction.ADD, user_id, address, verified=True, primary=is_main)
+    if wrong is None or former is None:
+        return change
     # What comes from a connected account would come back, so it stays.
-    goes = former is not None and not former.linked
-    replaced = wrong.email if wrong is not None and goes else None
-    return Change(AddressAction.ADD, user_id, address, verified=True, primary=is_main, instead_of=replaced)
+    return replace(change, beside=wrong.email) if former.linked else replace(change, instead_of=wrong.email)
 
 
 def plan(ctx: Ctx, *, change: Change, snapshot: Snapshot) -> Plan:
@@ -97,10 +106,10 @@ def _plan(ctx: Ctx, change: Change, snapshot: Snapshot) -> Plan:
     if profile is None and not users.is_known(session, change.user_id):
         raise NotFound("There is no account with this id. Search for the person by e-mail or name.")
     here = [row.email for row in person_addresses.verified(session, change.user_id)]
-    waiting = _waiting(session, change.email)
     owner = person_addresses.account_of(session, change.email)
     call = session.scalar(select(ProviderCall.id).where(_about(change.user_id), is_open()).limit(1))
     held = memberships.seen(session, profile) if profile is not None else []
+    waiting = Waiting(_under(session, change.email), profile is not None and claims.pays_already(profile, held))
     return Plan(
         title=TITLES[change.action].format(email=change.email),
         outcome=OUTCOMES[change.action],
@@ -110,7 +119,7 @@ def _plan(ctx: Ctx, change: Change, snapshot: Snapshot) -> Plan:
             change.action.value, change.user_id, comparable(change.email), change.verified, change.primary,
             change.instead_of, snapshot.basis, here, owner, call, basis(held),
             None if profile is None else [profile.version, profile.account_deleted_at],
-            None if waiting is None else [waiting.id, waiting.version],
+            waiting.purchase,
         ),
         refusal=_refusal(change, snapshot, profile, here, owner, on_its_way=call is not None),
         names={profile_key(change.user_id): f"the account {change.user_id}"},
@@ -121,10 +130,11 @@ def _about(user_id: str) -> Any:
     return ProviderCall.subject == subject_of(user_id)
 
 
-def _waiting(session: Session, email: str) -> PendingProfile | None:
-    """The purchase that waits under the address; one address has one."""
+def _under(session: Session, email: str) -> Holder | None:
+    """What waits under the address: a purchase, else a legacy row, which is moved when it is claimed."""
     under = select(PendingProfile).where(is_one_of(PendingProfile.email, email), ~PendingProfile.claimed)
-    return session.scalar(under.order_by(PendingProfile.id).limit(1))
+    pending = session.scalar(under.order_by(PendingProfile.id).limit(1))
+    return pending if pending is not None else legacy.under(session, email)
 
 
 def _refusal(
@@ -197,13 +207,13 @@ def _verified_after(change: Change, snapshot: Snapshot) -> list[str]:
     return [comparable(change.email), *others] if is_first else [*others, comparable(change.email)]
 
 
-def _consequences(
-    change: Change, snapshot: Snapshot, waiting: PendingProfile | None, *, has_membership: bool
-) -> list[str]:
+def _consequences(change: Change, snapshot: Snapshot, waiting: Waiting, *, has_membership: bool) -> list[str]:
     if snapshot.person is None:
         return []
     if snapshot.is_so(change) and change.instead_of is None:
-        return ["Nothing is sent to Clerk: what it says is taken over here."]
+        found, said = snapshot.entry(change.email), ["Nothing is sent to Clerk: what it says is taken over here."]
+        is_main = found is not None and found == snapshot.primary
+        return [*said, *(_arrives(waiting, at_once=True) if is_main and waiting.purchase is not None else [])]
     match change.action:
         case AddressAction.UNLINK:
             said = _unlinking(snapshot)
@@ -224,7 +234,7 @@ def _unlinking(snapshot: Snapshot) -> list[str]:
     ]
 
 
-def _adding(change: Change, snapshot: Snapshot, waiting: PendingProfile | None) -> list[str]:
+def _adding(change: Change, snapshot: Snapshot, waiting: Waiting) -> list[str]:
     if not change.verified:
         return [
             "Clerk lists it as not verified: nobody gets anything by it until the person verifies it in their account.",
@@ -239,12 +249,21 @@ def _adding(change: Change, snapshot: Snapshot, waiting: PendingProfile | None) 
     said += _arrives(waiting, at_once=change.primary)
     if change.instead_of is not None:
         said.append(f"Then {change.instead_of} is unlinked: the person cannot sign in by it any more.")
+    if change.beside is not None:
+        said.append(
+            f"{change.beside} stays: it comes with an account that the person connected at Clerk, such as Google’s, "
+            "and would come back with it. Disconnect that at Clerk first, then unlink it here."
+        )
     return said
 
 
-def _arrives(waiting: PendingProfile | None, *, at_once: bool) -> list[str]:
-    """What waits under the address, and when the account gets it."""
-    if waiting is None:
+def _arrives(waiting: Waiting, *, at_once: bool) -> list[str]:
+    """What waits under the address, and what becomes of it when."""
+    purchase, when = waiting.purchase, "at once" if at_once else "when the person signs in next"
+    if purchase is None:
         return ["No purchase waits under it."]
-    going = f"Purchase {waiting.id}, which waits under it ({waiting.membership.value}), goes to this account"
-    return [f"{going} {'at once' if at_once else 'when the person signs in next'}."]
+    name = f"Purchase {purchase.id}" if isinstance(purchase, PendingProfile) else f"Legacy row {purchase.user_id}"
+    waits = f"{name}, which waits under it ({purchase.membership.value}),"
+    if waiting.is_one_too_many:
+        return [f"{waits} stays there and goes to the worklist {when}: the account is pro already."]
+    return [f"{waits} goes to this account {when}."]
