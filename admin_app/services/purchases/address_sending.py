@@ -183,7 +183,7 @@ def _travel(work: Work, providers: Providers, leaving: Leaving, before: Snapshot
         raise  # certainly nothing happened there: the job tries again
     except ProviderRefused as error:
         _note(work, leaving, CallState.FAILED, error.reason, again=error.passing)
-    # Done or not, the call stays open until the answer that is shown here is there: a job that dies asks again.
+    # Unless it was refused, the call stays open until what is shown here is Clerk's answer: a job that dies asks again.
     snapshot = ask(providers, leaving.change.user_id)
     with work() as ctx:
         if is_done or snapshot.is_so(leaving.change):
