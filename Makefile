@@ -55,6 +55,7 @@ bench: setup-dev
 	@$(PY) -m tests.bench.exports
 	@$(PY) -m tests.bench.intake
 	@$(PY) -m tests.bench.backlog
+	@$(PY) -m tests.bench.appointments
 
 soak: setup-dev
 	@$(PY) -m tests.faults.soak

@@ -145,6 +145,14 @@ class Meeting(Base):
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         Index("ix_meetings_starts_at", "starts_at", "id"),
         Index("ix_meetings_practitioner_id", "practitioner_id", "starts_at"),
+        # What takes a practitioner's time, as the bookings' constraint has it.
+        Index(
+            "ix_meetings_times",
+            "practitioner_id",
+            text("tstzrange(starts_at, ends_at)"),
+            postgresql_using="gist",
+            postgresql_where=text("status IN ('pending', 'confirmed')"),
+        ),
         Index("ix_meetings_guest_email", "guest_email"),
         Index("ix_meetings_guest_workos_user_id", "guest_workos_user_id"),
         Index("ix_meetings_guest_org_id", "guest_org_id"),

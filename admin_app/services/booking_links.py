@@ -6,7 +6,7 @@ What is known of an id only grows: it belongs to a booking, another one followed
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import Select, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -33,6 +33,17 @@ def current_column(source: BookingSource) -> InstrumentedAttribute[str | None]:
 
 def current_id(booking: Booking, source: BookingSource) -> str | None:
     return booking.calcom_booking_uid if source is BookingSource.CALCOM else booking.calendly_invitee_uri
+
+
+def known_as(source: BookingSource, ids: Sequence[str]) -> list[Select[int]]:
+    """Two queries for the numbers of the bookings that one of these ids leads or led to.
+
+    To be put together by UNION: each has an index of its own, and no index serves both at once.
+    """
+    linked = select(BookingLink.booking_id).where(
+        BookingLink.provider == source.value, BookingLink.external_id.in_(ids)
+    )
+    return [linked, select(Booking.id).where(current_column(source).in_(ids))]
 
 
 def note(ctx: Ctx, booking: Booking, entry: Entry) -> BookingLink:

@@ -7,13 +7,13 @@ is one booking whatever is told first, and however often. Only the last id of a 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, select, union
 
 from admin_app.context import Ctx
 from admin_app.errors import SlotTaken
 from admin_app.services import appointments, audit, booking_links, bookings, holds
 from admin_app.services.appointments import OCCUPYING, Appointment
-from admin_app.services.booking_links import called_off_there, current_column, current_id
+from admin_app.services.booking_links import called_off_there, current_id
 from admin_app.services.calendar_entries import SPOKEN, Entry, Waits
 from admin_app.services.event_handling import Parked, Settled, release_waiting
 from admin_app.services.records import booking_key, lock_names, practitioner_key
@@ -82,13 +82,10 @@ def _take_in(ctx: Ctx, entry: Entry, sold: Sold) -> tuple[int, str | None]:
 
 def _bookings(ctx: Ctx, entry: Entry) -> list[Booking]:
     """Every booking that one of the entry's ids leads to, its practitioner's time and its row locked."""
-    linked = select(BookingLink.booking_id).where(
-        BookingLink.provider == entry.source.value, BookingLink.external_id.in_(entry.ids)
-    )
-    conditions: list[ColumnElement[bool]] = [Booking.id.in_(linked), current_column(entry.source).in_(entry.ids)]
+    ways = booking_links.known_as(entry.source, entry.ids)
     if entry.our_id is not None:
-        conditions.append((Booking.id == entry.our_id) & _told_there(entry))
-    found = ctx.session.execute(select(Booking.id, Booking.practitioner_id).where(or_(*conditions))).all()
+        ways.append(select(Booking.id).where(Booking.id == entry.our_id, _told_there(entry)))
+    found = ctx.session.execute(select(Booking.id, Booking.practitioner_id).where(Booking.id.in_(union(*ways)))).all()
     lock_names(ctx.session, *{practitioner_key(row.practitioner_id) for row in found})
     rows = select(Booking).where(Booking.id.in_([row.id for row in found])).order_by(Booking.id).with_for_update()
     return list(ctx.session.scalars(rows, execution_options={"populate_existing": True}))

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_, union
 from sqlalchemy.orm import Session
 
 from admin_app.integrations import job_queue
-from admin_app.services.booking_links import current_column, current_id
+from admin_app.services.booking_links import current_column, current_id, known_as
 from admin_app.services.drift import Ours, Values, text_of
 from admin_app.services.records import booking_key
-from models.scheduling import Booking, BookingLink, BookingSource, BookingStatus
+from models.scheduling import Booking, BookingSource, BookingStatus
 
 OFF = (BookingStatus.CANCELED.value, BookingStatus.REFUNDED.value)
 ON = (BookingStatus.PENDING.value, BookingStatus.CONFIRMED.value)
@@ -18,13 +18,10 @@ ON = (BookingStatus.PENDING.value, BookingStatus.CONFIRMED.value)
 
 def booking_of(session: Session, source: BookingSource, ids: Sequence[str]) -> Booking | None:
     """The booking that one of these ids leads to; the one that has it now before one that had it."""
-    linked = select(BookingLink.booking_id).where(
-        BookingLink.provider == source.value, BookingLink.external_id.in_(ids)
-    )
     now = current_column(source).in_(ids)
     found = session.scalars(
         select(Booking)
-        .where(or_(Booking.id.in_(linked), now))
+        .where(Booking.id.in_(union(*known_as(source, ids))))
         .order_by(now.desc().nulls_last(), Booking.id)
         .limit(1)
         .execution_options(populate_existing=True)

@@ -1,0 +1,81 @@
+"""Every statement that a door or a job runs finds its rows by an index, however much there is."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from tests import route_table
+from tests.conftest import with_driver
+from tests.conftest_postgres import ROOT
+from tests.plans import grown, plans, tasks
+from tests.plans.flows import FLOWS
+from tests.plans.recorder import RECORDED, Statement
+
+# What asks nothing of the database, or only for the console, whose lists have tests of their own.
+NOT_DOORS = frozenset(
+    {"root", "static", "health.health", "metrics.metrics", "csp_reports", "openapi.document"}
+    | {"sign_in.show", "sign_in.sign_in", "sign_in.sign_out"}
+)
+# Each reads a whole table for the reason that stands beside it; nothing else may.
+WHOLE_TABLES = {
+    "job invariants.check": "what must be true of every row is seen by reading all of them, once a night",
+}
+
+
+@pytest.fixture(scope="module")
+def recorded(template_database: str, tmp_path_factory: pytest.TempPathFactory) -> list[Statement]:
+    """What the flows ask the database, run by a pytest of its own on the server of this run."""
+    target = tmp_path_factory.mktemp("plans") / "statements"
+    environment = os.environ | {RECORDED: str(target), "PYTEST_XDIST_WORKER": f"plans{os.getpid()}"}
+    quiet = ["-q", "-x", "-p", "no:xdist", "-p", "no:randomly", "-p", "no:cacheprovider", "-p", "tests.plans.recorder"]
+    command = [sys.executable, "-m", "pytest", *quiet, *FLOWS]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    statements: list[Statement] = pickle.loads(target.read_bytes())
+    return statements
+
+
+@pytest.fixture(scope="module")
+def database(module_database_url: str) -> Iterator[sa.Engine]:
+    """Grown for years, as `grown` has it."""
+    engine = sa.create_engine(
+        with_driver(module_database_url), connect_args={"options": "-c timezone=UTC", "prepare_threshold": None}
+    )
+    with engine.begin() as connection:
+        grown.grow(connection)
+    yield engine
+    engine.dispose()
+
+
+def test_every_door_and_every_job_is_looked_at(recorded: list[Statement]) -> None:
+    """One that is new needs a test among the flows that goes through it."""
+    seen = set().union(*(statement.asked_by for statement in recorded))
+    doors = {f"door {endpoint}" for endpoint in route_table.PUBLIC.keys() - NOT_DOORS}
+    jobs = {f"job {module}.{function}" for module, function in tasks.functions()}
+    assert sorted({*doors, *jobs} - seen) == []
+
+
+def test_nothing_that_grows_is_read_as_a_whole(recorded: list[Statement], database: sa.Engine) -> None:
+    """Neither by a scan nor by more rows of an index than a page of a sweep has."""
+    asked = [statement for statement in recorded if not statement.asked_by <= WHOLE_TABLES.keys()]
+    with database.connect() as connection:
+        wrong = {statement.text: plans.complaints(connection, statement) for statement in asked}
+    told = [f"{', '.join(sorted(one.asked_by))} at {one.at}:\n  " + "\n  ".join([*wrong[one.text], one.text])
+            for one in asked if wrong[one.text]]  # fmt: skip
+    assert not told, "\n\n".join(told)
+
+
+def test_a_scan_would_be_seen(database: sa.Engine) -> None:
+    """Of what was read and of what would be changed, and whether an index was there or the whole of it was read."""
+    wanted = "SELECT id FROM bookings WHERE client_name = %(name)s"
+    changed = "UPDATE bookings SET version = 2 WHERE client_name = %(name)s"
+    by_index = "SELECT id FROM meetings WHERE practitioner_id > %(name)s AND status = 'no_show' ORDER BY id LIMIT 9"
+    with database.connect() as connection:
+        for text, value in ((wanted, "nobody"), (changed, "nobody"), (by_index, 0)):
+            statement = Statement(text, by_index=False, values=[{"name": value}])
+            assert len(plans.complaints(connection, statement)) == 1, text
