@@ -144,7 +144,7 @@ def _per_week(
     """
     week = func.width_bucket(moment, cast(begins, ARRAY(DateTime(timezone=True))))
     rows = session.execute(select(week, func.count()).where(moment >= begins[0], *conditions).group_by(week))
-    return dict(row.tuple() for row in rows)
+    return {number: int(count) for number, count in rows}
 
 
 def _waits(session: Session) -> tuple[Bucket, ...]:
