@@ -9,6 +9,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 
+import admin_app  # noqa: F401  zones come from its table
 from models import Base
 
 # Any number, as long as every migrator of this database takes the same one.

@@ -6,6 +6,7 @@ import sys
 from admin_app import error_reports, logs
 from admin_app.config import Settings
 from admin_app.factory import bench_for_worker
+from admin_app.jobs import invariants
 from admin_app.jobs.app import build
 from admin_app.jobs.worker import run_until_signalled
 
@@ -17,6 +18,7 @@ def main() -> None:
     error_reports.start(settings)
     bench = bench_for_worker(settings)
     try:
+        invariants.look_at_start(bench)
         asyncio.run(run_until_signalled(build(bench)))
     finally:
         bench.db.dispose()

@@ -7,7 +7,7 @@ takes it (`appointments.taken`, and the database itself).
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,6 +24,7 @@ from models import Practitioner, SessionType
 Read = Callable[[], AbstractContextManager[Session]]
 Source = Literal["calcom", "cache", "fallback"]
 
+# The longest month, whatever the clocks do in it.
 LONGEST = timedelta(days=31)
 MINUTES_WITHOUT_SESSION_TYPE = 30
 
@@ -71,11 +72,15 @@ def find(
     since: datetime,
     until: datetime,
     now: datetime,
+    clocks: tzinfo = UTC,
 ) -> Offer:
-    """The free slots that begin from since to before until and are still to come. `read` opens a reading session."""
+    """The free slots that begin from since to before until and are still to come. `read` opens a reading session.
+
+    The two may be 31 days apart, as time passes or as the `clocks` that they were asked by show it.
+    """
     if not since < until:
         raise InvalidInput(fields={"to": "The end must be after the start."})
-    if until - since > LONGEST:
+    if until - since > LONGEST and _shown(until, clocks) - _shown(since, clocks) > LONGEST:
         raise InvalidInput(fields={"to": f"Ask for at most {LONGEST.days} days at once."})
     with read() as session:
         practice = _practice(session, providers, practitioner_id, session_type_id, since, until, now)
@@ -83,6 +88,10 @@ def find(
     # What begins at this very moment cannot be held any more (`holds.require_coming`).
     slots = [slot for slot in possible if since <= slot.starts_at < until and now < slot.starts_at]
     return Offer(source, practice.time_zone.key, tuple(without(slots, practice.busy)))
+
+
+def _shown(moment: datetime, clocks: tzinfo) -> datetime:
+    return moment.astimezone(clocks).replace(tzinfo=None)
 
 
 def offered(

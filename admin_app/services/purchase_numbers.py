@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Interval, SQLColumnExpression, cast, func, literal, select, type_coerce
+from sqlalchemy import ARRAY, DateTime, Interval, SQLColumnExpression, cast, func, literal, select, type_coerce
 from sqlalchemy.orm import Session
 
 from models.people import PendingProfile
@@ -122,21 +122,29 @@ def waited(key: str) -> SQLColumnExpression[bool]:
 def _weeks(session: Session, today: date, zone: ZoneInfo) -> tuple[Week, ...]:
     this_monday = today - timedelta(days=today.weekday())
     mondays = [this_monday - timedelta(weeks=back) for back in range(WEEKS - 1, -1, -1)]
-    since = _midnight(mondays[0], zone)
-    made = _per_week(session, PendingProfile.created_at, zone, PendingProfile.created_at >= since)
-    found = _per_week(
-        session, PendingProfile.created_at, zone, PendingProfile.created_at >= since, PendingProfile.claimed
+    begins = [_midnight(monday, zone) for monday in mondays]
+    made = _per_week(session, PendingProfile.created_at, begins)
+    found = _per_week(session, PendingProfile.created_at, begins, PendingProfile.claimed)
+    claims = _per_week(session, PendingProfile.claimed_at, begins)
+    return tuple(
+        Week(monday, made.get(number, 0), claims.get(number, 0), found.get(number, 0))
+        for number, monday in enumerate(mondays, start=1)
     )
-    claims = _per_week(session, PendingProfile.claimed_at, zone, PendingProfile.claimed_at >= since)
-    return tuple(Week(monday, made.get(monday, 0), claims.get(monday, 0), found.get(monday, 0)) for monday in mondays)
 
 
 def _per_week(
-    session: Session, moment: SQLColumnExpression[Any], zone: ZoneInfo, *conditions: SQLColumnExpression[bool]
-) -> dict[date, int]:
-    week = func.date_trunc("week", func.timezone(zone.key, moment))
-    rows = session.execute(select(week, func.count()).where(*conditions).group_by(week))
-    return {monday.date(): count for monday, count in rows}
+    session: Session,
+    moment: SQLColumnExpression[Any],
+    begins: Sequence[datetime],
+    *conditions: SQLColumnExpression[bool],
+) -> dict[int, int]:
+    """How many by the number of the week, from 1; the last one has no end.
+
+    The database is told when each week begins: its own rules for the zone may be others (`core.zone_rules`).
+    """
+    week = func.width_bucket(moment, cast(begins, ARRAY(DateTime(timezone=True))))
+    rows = session.execute(select(week, func.count()).where(moment >= begins[0], *conditions).group_by(week))
+    return {number: int(count) for number, count in rows}
 
 
 def _waits(session: Session) -> tuple[Bucket, ...]:

@@ -61,7 +61,7 @@ def practitioner_texts(columns: Mapping[str, Any]) -> dict[str, str]:
         "name": columns["name"],
         "email": columns["email"],
         "time_zone": columns["time_zone"],
-        **{hours_field(day): working_hours.write(hours.get(day, ())) for day in working_hours.DAYS},
+        **{hours_field(day): working_hours.write(working_hours.kept_on(hours, day)) for day in working_hours.DAYS},
         "calcom_user_id": columns["calcom_user_id"] or "",
         "calcom_event_type_id": columns["calcom_event_type_id"] or "",
     }
@@ -73,6 +73,8 @@ def practitioner_columns(current: Mapping[str, Any], values: Values) -> Columns:
     hours = dict(current["working_hours"])
     for day, name in working_hours.DAYS.items():
         reading.take(hours_field(day), partial(_hours, name), hours, into=day)
+    for day, why in working_hours.clashes(hours).items():
+        reading.refuse(hours_field(day), f"{working_hours.DAYS[day]}: {why}.")
     columns = dict(current) | {"working_hours": {day: hours[day] for day in working_hours.DAYS if hours.get(day)}}
     reading.take("name", lambda text: _line(text, "Give the practitioner’s name", LONGEST_NAME), columns)
     reading.take("email", _email, columns)
@@ -132,6 +134,11 @@ class _Reading:
             columns[into or name] = read(self._values[name].strip())
         except Wrong as wrong:
             self._problems[name] = str(wrong)
+
+    def refuse(self, name: str, sentence: str) -> None:
+        """A field that is right alone, but not beside the others."""
+        if name in self._values:
+            self._problems.setdefault(name, sentence)
 
     def finish(self) -> None:
         if self._problems:

@@ -8,8 +8,8 @@ from admin_app.errors import InvalidInput
 
 @cache
 def time_zones() -> frozenset[str]:
-    """The zones one may choose; `localtime` is whatever this machine is set to, and the database does not know it."""
-    return frozenset(available_timezones() - {"localtime"})
+    """The zones one may choose: those of the pinned table, on every machine the same."""
+    return frozenset(available_timezones())
 
 
 def time_zone(name: str, field: str) -> ZoneInfo:

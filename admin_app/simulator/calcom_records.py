@@ -77,10 +77,11 @@ def make_busy(world: World, wanted: Mapping[str, Any]) -> Document:
 def free(world: World, event_type: Document, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """What the event type offers from start to before end."""
     zone, length = ZoneInfo(event_type["time_zone"]), timedelta(minutes=event_type["minutes"])
-    day, now = start.astimezone(zone).date(), datetime.now(UTC)
+    # From the day before, whose hours may go on past midnight.
+    day, now = start.astimezone(zone).date() - timedelta(days=1), datetime.now(UTC)
     while day <= end.astimezone(zone).date():
         for opens, closes in event_type["hours"].get(f"{day:%a}".lower(), ()):
-            begins, ends = _at(day, opens, zone), _at(day, closes, zone)
+            begins, ends = _at(day, opens, zone), _at(day + timedelta(days=closes <= opens), closes, zone)
             while begins + length <= ends:
                 if max(start, now) <= begins < end and not is_taken(world, event_type, begins, begins + length):
                     yield begins, begins + length

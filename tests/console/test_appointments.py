@@ -324,6 +324,40 @@ def test_a_time_that_the_clocks_skip_is_refused(diary: Diary, db: Database, clie
     assert "the clocks of Europe/Oslo skip this time" in answer.text
 
 
+def test_a_time_that_the_clocks_show_twice_is_asked_for_as_other_forms_ask(
+    diary: Diary, db: Database, client_for: ClientFor
+) -> None:
+    db.clock = lambda: datetime(2027, 10, 20, 12, tzinfo=UTC)
+    with db.unit_of_work(SETUP) as ctx:
+        ctx.session.get_one(m.Practitioner, diary.person).time_zone = "Europe/Oslo"
+    key = diary.book(soon(db), BookingStatus.CONFIRMED)
+    client = client_for(Role.OPS)
+    address = f"/admin/bookings/{key}/reschedule"
+    asked = client.get(f"{address}?day=2027-10-31&time=02:30")
+    assert asked.status_code == 422
+    assert "the clocks of Europe/Oslo show this time twice" in asked.text
+    assert 'name="time_which"' in asked.text
+    form = plan_of(client, f"{address}?day=2027-10-31&time=02:30&time_which=second")
+    assert client.post(address, data=form | {"reason": "She asked"}).status_code == 303
+    with db.read_only() as session:
+        assert session.get_one(m.Booking, key).starts_at == datetime(2027, 10, 31, 1, 30, tzinfo=UTC)
+
+
+def test_free_times_that_the_clocks_show_twice_are_told_apart(
+    diary: Diary, db: Database, client_for: ClientFor
+) -> None:
+    db.clock = lambda: datetime(2027, 10, 20, 12, tzinfo=UTC)
+    with db.unit_of_work(SETUP) as ctx:
+        person = ctx.session.get_one(m.Practitioner, diary.person)
+        person.time_zone, person.working_hours = "Europe/Oslo", {"sun": [["01:00", "04:00"]]}
+    key = diary.book(soon(db), BookingStatus.CONFIRMED)
+    page = BeautifulSoup(
+        client_for(Role.OPS).get(f"/admin/bookings/{key}/reschedule?since=2027-10-31").text, "html5lib"
+    )
+    offered = [link.get_text().split(" ", 3)[-1] for link in page.select(".free a")]
+    assert offered == ["01:00", "02:00 CEST", "02:00 CET", "03:00"]
+
+
 def test_a_time_that_somebody_took_is_refused_and_others_are_offered(
     diary: Diary, db: Database, client_for: ClientFor
 ) -> None:

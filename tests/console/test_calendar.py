@@ -10,6 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from admin_app.db import Database
+from admin_app.services import working_time
 from admin_app.services.week_calendar import Entry
 from models import Booking, BookingStatus, Meeting, Practitioner, Role, SessionType
 from tests.console.conftest import SETUP, counted_queries
@@ -191,6 +192,19 @@ def test_what_goes_past_midnight_goes_on_the_next_day() -> None:
     assert (first.place.rows, first.continued) == (6, False)
     assert (second.place.row, second.place.rows, second.continued) == (0, 6, True)
     assert (week.first_hour, week.last_hour) == (0, 24)
+
+
+def test_working_hours_past_midnight_are_shown_in_both_days() -> None:
+    hours = {"mon": [["22:00", "02:00"]], "sun": [["20:00", "24:00"]]}
+    works = working_time.spans(hours, OSLO, at(0, 0), at(7, 0))
+    week = weeks.lay_out(MONDAY, OSLO, [], works, at(0, 0))
+    assert [day.hours for day in week.days] == [("22:00–24:00",), ("00:00–02:00",), *[()] * 4, ("20:00–24:00",)]
+    # The night in which the clocks are set back: what is worked twice stands where the clock shows it.
+    october = date(2026, 10, 19)
+    begins = datetime.combine(october, datetime.min.time(), OSLO).astimezone(UTC)
+    works = working_time.spans({"sat": [["23:00", "04:00"]]}, OSLO, begins, begins + timedelta(days=8))
+    week = weeks.lay_out(october, OSLO, [], works, begins)
+    assert [day.hours for day in week.days][5:] == [("23:00–24:00",), ("00:00–04:00",)]
 
 
 def test_midnight_itself_belongs_to_one_day() -> None:

@@ -10,6 +10,7 @@ from admin_app.services import invariants
 from models import Role, WebhookEvent
 from tests.console.page_checks import CheckedClient
 from tests.services.factories import OPERATOR
+from tests.services.schedule import add_practitioner
 
 ClientFor = Callable[[Role], CheckedClient]
 BREAK = "INSERT INTO webhook_events (provider, external_id, type, body, state) VALUES ('whop', 'm', 't', '', 'parked')"
@@ -41,6 +42,14 @@ def test_what_is_broken_is_shown_with_its_records_to_who_can_act(db: Database, c
     page = client_for(Role.AUDITOR).get("/admin/").text
     assert SENTENCE not in page
     assert "1 more is broken that others look after." in page
+
+
+def test_a_time_zone_with_other_rules_at_the_database_is_shown(db: Database, client_for: ClientFor) -> None:
+    add_practitioner(db, time_zone="Mars/Phobos")
+    look(db)
+    page = client_for(Role.OPS).get("/admin/").text
+    assert "The database has the same rules as this product for every time zone in use." in page
+    assert "Time zone Mars/Phobos is unknown here" in page
 
 
 def test_a_rule_that_could_not_be_looked_at_is_named(db: Database, client_for: ClientFor) -> None:

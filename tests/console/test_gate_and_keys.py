@@ -195,3 +195,18 @@ def test_the_end_of_a_key_is_typed_by_the_viewers_clock(db: Database, client_for
     row = one(db, select(ServiceKey))
     assert row.expires_at == datetime(2099, 7, 1, 10, tzinfo=UTC)  # Amsterdam
     assert row.scopes == sorted(Scope)
+
+
+def test_an_end_that_the_clocks_show_twice_is_asked_for_and_one_that_they_skip_is_refused(
+    db: Database, client_for: ClientFor
+) -> None:
+    admin = client_for(Role.ADMIN)
+    asked = make(admin, expires_at="2099-10-25T02:30")
+    assert asked.status_code == 422
+    assert 'name="expires_at_which"' in asked.text
+    assert "show this time twice" in asked.text
+    skipped = make(admin, expires_at="2099-03-29T02:30")
+    assert skipped.status_code == 422
+    assert "the clocks of Europe/Amsterdam skip this time" in skipped.text
+    assert make(admin, expires_at="2099-10-25T02:30", expires_at_which="second").status_code == 200
+    assert one(db, select(ServiceKey.expires_at)) == datetime(2099, 10, 25, 1, 30, tzinfo=UTC)

@@ -13,10 +13,12 @@ from admin_app.db_limits import Limits
 from admin_app.jobs import app as jobs_app
 from admin_app.jobs import invariants as jobs
 from admin_app.services import invariants
+from admin_app.services.core import zone_rules
 from admin_app.services.invariants.rule import Moments, by_query
 from models import InvariantCheck, InvariantFinding, WebhookEvent
 from tests.house import House
 from tests.services.factories import OPERATOR
+from tests.services.schedule import add_practitioner
 
 BREAK = "INSERT INTO webhook_events (provider, external_id, type, body, state) VALUES ('whop', 'm', 't', '', 'parked')"
 RULE = "parked-event-says-why"
@@ -65,6 +67,24 @@ def test_looks_are_kept_for_a_month(house: House) -> None:
     checks = house.rows(select(InvariantCheck).order_by(InvariantCheck.id))
     assert [(check.started_at - now).days for check in checks] == [20, 40]
     assert {(check.checked, check.broken) for check in checks} == {(len(invariants.INVARIANTS), 0)}
+
+
+def test_the_worker_looks_at_the_rules_of_time_zones_at_its_start(house: House) -> None:
+    person = add_practitioner(house.db, time_zone="Mars/Phobos")
+    jobs.look_at_start(house.bench)
+    with house.db.read_only() as session:
+        standing = invariants.standing(session)
+    assert standing.checked_at is None, "the other rules are looked at by night"
+    assert [found.records for found in standing.findings] == [["time_zone:Mars/Phobos is unknown here"]]
+    do(house.db, f"UPDATE practitioners SET time_zone = 'UTC' WHERE id = {person.id}")
+    jobs.look_at_start(house.bench)
+    assert [found.cleared_at is None for found in findings(house)] == [False]
+
+
+def test_a_worker_starts_although_the_database_cannot_be_asked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zone_rules, "_IN_USE", text("SELECT nothing FROM nowhere"))
+    jobs.look_at_start(house.bench)
+    assert findings(house) == []
 
 
 def test_a_rule_that_takes_too_long_is_named_and_the_others_are_looked_at(

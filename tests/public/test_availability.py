@@ -102,6 +102,58 @@ def test_a_slot_in_the_hour_that_comes_twice_names_its_offset(house, db, hour_lo
 
 
 @pytest.mark.parametrize(
+    ("month", "zone"),
+    [
+        ("2027-10", "Europe/Oslo"),
+        ("2027-03", "Europe/Oslo"),
+        ("2027-03", "America/New_York"),
+        ("2027-10", "Australia/Lord_Howe"),
+        ("2028-07", "UTC"),
+    ],
+)
+def test_a_whole_month_may_be_asked_for_whatever_the_clocks_do_in_it(house, ingrid, hour_long, month, zone):
+    house.db.clock = lambda: datetime.fromisoformat(f"{month}-01T00:00+00:00") - timedelta(days=9)
+    asked = {"from_": f"{month}-01", "to": f"{month}-31", "timezone": zone}
+    answer = ask(house, ingrid, **asked)
+    assert answer.status_code == 200, answer.text
+    days = {slot["starts_at"][:10] for slot in answer.json["slots"]}
+    assert min(days) <= f"{month}-04"
+    assert max(days) >= f"{month}-29"
+    too_long = ask(house, ingrid, **asked | {"from_": f"{month}-01T00:00", "to": f"{month}-31T23:59:59"})
+    assert too_long.status_code == 200
+    following = (datetime.fromisoformat(f"{month}-01") + timedelta(days=31)).date()
+    assert ask(house, ingrid, **asked | {"to": f"{following}T01:00:01"}).json["errors"]["to"] == (
+        "Ask for at most 31 days at once."
+    )
+
+
+def test_hours_past_midnight_give_slots_over_it(house, db):
+    night = add_practitioner(db, "night@practice.example", working_hours={"fri": [["22:30", "02:30"]]})
+    add_session_type(db, night)
+
+    def starts(day: str) -> list[str]:
+        return [slot["starts_at"][:16] for slot in ask(house, night, from_=day, to=day).json["slots"]]
+
+    assert starts("2027-03-05") == ["2027-03-05T22:30", "2027-03-05T23:30"]
+    assert starts("2027-03-06") == ["2027-03-06T00:30", "2027-03-06T01:30"]
+    # The nights in which the clocks change are as long as they take.
+    night_of_change = add_practitioner(db, "change@practice.example", working_hours={"sat": [["22:00", "04:00"]]})
+    add_session_type(db, night_of_change)
+    for friday, hours in (("2027-03-26", 5), ("2027-10-29", 7), ("2027-05-07", 6)):
+        begins = datetime.fromisoformat(friday) + timedelta(days=1)
+        house.db.clock = lambda at=begins: at.replace(tzinfo=UTC) - timedelta(days=2)
+        answer = ask(house, night_of_change, from_=begins.date(), to=begins.date() + timedelta(days=1))
+        assert len(answer.json["slots"]) == hours
+
+
+def test_hours_to_the_end_of_the_day_are_offered_to_the_end(house, db):
+    late = add_practitioner(db, "late@practice.example", working_hours={"fri": [["22:00", "24:00"]]})
+    add_session_type(db, late)
+    (first, last) = ask(house, late, from_="2027-03-05", to="2027-03-06").json["slots"]
+    assert (first["starts_at"][:16], last["ends_at"][:16]) == ("2027-03-05T22:00", "2027-03-06T00:00")
+
+
+@pytest.mark.parametrize(
     ("asked", "first"),
     [
         ({"from_": "2027-03-02T10:00:00Z", "to": "2027-03-02T15:00:00Z"}, "2027-03-02T11:00:00+01:00"),

@@ -12,7 +12,7 @@ from admin_app.errors import Conflict, DomainError, Forbidden, InvalidInput, Not
 from admin_app.services import schedule
 from admin_app.services.schedule import StaleForm
 from models import AuditEntry, Practitioner, Role, SessionType
-from tests.services.factories import AUDITOR, SUPPORT
+from tests.services.factories import AUDITOR, OPERATOR, SUPPORT
 
 OPS = Staff(3, "ops@demo.test", Role.OPS)
 PERSON = {"name": "Dr. Ana Ruiz", "email": "ana@practice.example", "time_zone": "Europe/Madrid", "hours_mon": "9-12"}
@@ -105,7 +105,7 @@ def test_the_same_form_sent_twice_is_done_once(db: Database, ana: Practitioner) 
         ("time_zone", "Europe/Atlantis", "not known"),
         ("time_zone", "../etc/passwd", "not known"),
         ("hours_mon", "8-12, 11-13", "Monday: 08:00-12:00 and 11:00-13:00 overlap."),
-        ("hours_sun", "17-9", "Sunday: 17:00-09:00 ends before it begins."),
+        ("hours_sun", "17-9", "Sunday: 17:00-09:00 ends before it begins; past midnight it may be at most 12 hours."),
         ("calcom_user_id", "four", "is a number"),
         ("calcom_event_type_id", "٤", "is a number"),
     ],
@@ -117,6 +117,41 @@ def test_each_field_of_a_practitioner_says_what_is_wrong(
         _change(db, ana, 1, **{field: text})
     assert list(refused.value.fields) == [field]
     assert sentence in refused.value.fields[field]
+
+
+def test_hours_to_the_end_of_the_day_and_past_midnight_are_kept_and_saved_again(
+    db: Database, ana: Practitioner
+) -> None:
+    kept = _change(db, ana, 1, hours_fri="18:00-24:00", hours_sat="22:00-02:00")
+    assert (kept.working_hours["fri"], kept.working_hours["sat"]) == ([["18:00", "24:00"]], [["22:00", "02:00"]])
+    again = _change(db, ana, kept.version, **schedule.practitioner_form(kept))
+    assert (again.version, again.working_hours) == (kept.version, kept.working_hours)
+
+
+def test_hours_past_midnight_may_not_go_on_into_those_of_the_next_day(db: Database, ana: Practitioner) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        _change(db, ana, 1, hours_sun="22:00-06:00", hours_mon="05:00-12:00")
+    assert refused.value.fields == {
+        "hours_sun": "Sunday: the hours past midnight go on into those of Monday.",
+        "hours_mon": "Monday: the hours of Sunday go on into these past midnight.",
+    }
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [{"mon": [["08:00", "24:00"]]}, {"mon": 7}, {"mon": [["08:00", "25:00"]], "tue": [["09:00", "12:00"]]}],
+    ids=repr,
+)
+def test_whatever_stands_in_the_table_the_form_can_be_saved(
+    db: Database, ana: Practitioner, by_hand: dict[str, Any]
+) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        row = ctx.session.get_one(Practitioner, ana.id)
+        row.working_hours = by_hand
+        form = schedule.practitioner_form(row)
+    kept = _change(db, ana, 1, **form | {"name": "Ana Another"})
+    assert kept.name == "Ana Another"
+    assert kept.working_hours.get("mon") == ([["08:00", "24:00"]] if by_hand["mon"] == [["08:00", "24:00"]] else None)
 
 
 @pytest.mark.parametrize(

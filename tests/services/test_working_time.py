@@ -26,7 +26,7 @@ def worked(zone: ZoneInfo, day: str, *hours: tuple[str, str]) -> list[str]:
     on = date.fromisoformat(day)
     start = datetime.combine(on, time(), zone).astimezone(UTC)
     listed = {WEEKDAYS[on.weekday()]: [list(pair) for pair in hours]}
-    return [f"{a:%dT%H:%M}-{b:%dT%H:%M}" for a, b in spans(listed, zone, start, start + timedelta(hours=23))]
+    return [f"{a:%dT%H:%M}-{b:%dT%H:%M}" for a, b in spans(listed, zone, start, start + timedelta(hours=28))]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,11 @@ def worked(zone: ZoneInfo, day: str, *hours: tuple[str, str]) -> list[str]:
         (LORD_HOWE, "2027-04-04", ("01:00", "03:00"), ["03T14:00-03T16:30"]),
         # To the end of the day.
         (OSLO, "2027-01-12", ("22:00", "24:00"), ["12T21:00-12T23:00"]),
+        # Past midnight, over the change of both nights: four hours of the clock are three and five.
+        (OSLO, "2027-01-12", ("22:00", "02:00"), ["12T21:00-13T01:00"]),
+        (OSLO, "2027-03-27", ("23:00", "03:00"), ["27T22:00-28T01:00"]),
+        (OSLO, "2027-10-30", ("23:00", "03:00"), ["30T21:00-31T02:00"]),
+        (OSLO, "2027-10-30", ("23:00", "02:30"), ["30T21:00-31T00:30", "31T01:00-31T01:30"]),
     ],
 )
 def test_days_on_which_clocks_change(zone: ZoneInfo, day: str, hours: tuple[str, str], expected: list[str]) -> None:
@@ -105,7 +110,10 @@ BUSY = st.lists(st.tuples(st.integers(0, 8 * 24 * 12), st.integers(1, 40)), max_
 def shown_within(hours: dict[str, list[list[str]]], wall: datetime) -> bool:
     """The rule itself: what the practitioner's clock shows lies in one of the day's intervals."""
     minute = wall.hour * 60 + wall.minute
-    return any(opens <= minute < closes for opens, closes in of_day(hours, wall.weekday()))
+    since_the_day_before = minute + 24 * 60
+    return any(opens <= minute < closes for opens, closes in of_day(hours, wall.weekday())) or any(
+        opens <= since_the_day_before < closes for opens, closes in of_day(hours, (wall.weekday() - 1) % 7)
+    )
 
 
 @settings(max_examples=300, deadline=None)

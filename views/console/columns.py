@@ -72,6 +72,7 @@ AUDITED = {
     "staff": ("", "Staff member"),
     "staff_session": ("", "Staff session"),
     "subscription": ("subscriptions", "Subscription"),
+    "time_zone": ("", "Time zone"),
     "user": ("users", "User"),
     "webhook_event": ("webhook-events", "Event"),
     "whop_membership": ("", "Provider membership"),

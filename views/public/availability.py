@@ -43,6 +43,7 @@ def slots(practitioner_id: int) -> ResponseReturnValue:
         since=since,
         until=until,
         now=now,
+        clocks=zone,
     )
     return AvailabilityAnswer.of(offer, zone).model_dump(mode="json")
 

@@ -5,7 +5,7 @@ verify` runs all; `broken` is for everybody else who wants to know, `standing` f
 """
 
 from admin_app.services.invariants.checking import BY_NAME, INVARIANTS, broken, look
-from admin_app.services.invariants.findings import Standing, keep, standing
+from admin_app.services.invariants.findings import Standing, keep, note, standing
 from admin_app.services.invariants.rule import COUNTED, PATIENCE, SHOWN, Broken, Invariant
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "broken",
     "keep",
     "look",
+    "note",
     "standing",
 ]

@@ -13,12 +13,14 @@ from admin_app.services.invariants import (
     about_money,
     about_people,
     about_work,
+    about_zones,
 )
 from admin_app.services.invariants.rule import PATIENCE, Broken, Invariant, Moments
 
 # Who can do something about each kind; a rule may say so itself.
 _BY = (
     (about_work.INVARIANTS, Permission.FAILURES_SETTLE),
+    (about_zones.INVARIANTS, Permission.FAILURES_SETTLE),
     (about_people.INVARIANTS, Permission.PURCHASES_CLAIM),
     (about_addresses.INVARIANTS, Permission.PURCHASES_CLAIM),
     (about_money.INVARIANTS, Permission.REFUNDS_REQUEST),

@@ -26,13 +26,8 @@ class Standing:
 def keep(
     ctx: Ctx, found: Sequence[Broken], *, started_at: datetime, checked: Collection[str], unanswered: Sequence[str]
 ) -> InvariantCheck:
-    """Note one look: what is new, what still stands, and what is whole again of the rules that were `checked`."""
-    for each in found:
-        _note(ctx, each)
-    whole = set(checked) - {each.invariant.name for each in found}
-    is_open = InvariantFinding.cleared_at.is_(None)
-    clear = update(InvariantFinding).where(is_open, InvariantFinding.name.in_(whole))
-    ctx.session.execute(clear.values(cleared_at=ctx.now))
+    """Note one look at everything: when it was, what could not be looked at, and what `note` notes."""
+    note(ctx, found, checked=checked)
     before = ctx.now - KEPT_FOR
     ctx.session.execute(delete(InvariantCheck).where(InvariantCheck.started_at < before))
     check = InvariantCheck(
@@ -45,6 +40,16 @@ def keep(
     ctx.session.add(check)
     ctx.session.flush()
     return check
+
+
+def note(ctx: Ctx, found: Sequence[Broken], *, checked: Collection[str]) -> None:
+    """Note what is new, what still stands, and what is whole again of the rules that were `checked`."""
+    for each in found:
+        _note(ctx, each)
+    whole = set(checked) - {each.invariant.name for each in found}
+    is_open = InvariantFinding.cleared_at.is_(None)
+    clear = update(InvariantFinding).where(is_open, InvariantFinding.name.in_(whole))
+    ctx.session.execute(clear.values(cleared_at=ctx.now))
 
 
 def standing(session: Session) -> Standing:

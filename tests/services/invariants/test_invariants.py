@@ -28,6 +28,7 @@ MEMBER_PAID = (
     "currency, paid_at, asked_at, reserved_amount) SELECT id, 'whop', 'pay_1', 'paid', 100, 100, 'usd', now(), now()"
 )
 BREAKS = {
+    "zone-rules-agree": "UPDATE practitioners SET time_zone = 'Mars/Phobos'",
     "settled-event-has-outcome": f"{EVENT} VALUES ('whop', 'm', 't', '', 'processed', {OLD}, {OLD}, NULL)",
     "settled-event-has-no-job": f"""
         WITH e AS ({EVENT} VALUES ('whop', 'm', 't', '', 'processed', {OLD}, {OLD}, 'done') RETURNING id)

@@ -132,7 +132,7 @@ class AppointmentCommandsView(ConsoleView):
             button=f"Move the {self.kind}",
             title=f"Reschedule the {self.kind}",
             template="console/bookings/reschedule.html",
-            hidden={"starts_at": offer.chosen} if offer.chosen else {"day": offer.day, "time": offer.time},
+            hidden=offer.carried,
             more={"offer": offer},
         ).respond()
 

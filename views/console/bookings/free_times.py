@@ -14,6 +14,7 @@ from admin_app.integrations.calendar_ports import Slot
 from admin_app.services import availability
 from admin_app.services.appointments import Appointment
 from views.backdesk import backdesk
+from views.console import local_moments
 from views.console.columns import MONTHS
 from views.console.viewer import zone_of
 
@@ -45,6 +46,7 @@ class Wish:
     chosen: str
     day: str
     time: str
+    which: str
     now: datetime
 
     @classmethod
@@ -60,6 +62,7 @@ class Wish:
             chosen=values.get("starts_at", ""),
             day=values.get("day", ""),
             time=values.get("time", ""),
+            which=values.get("time_which", ""),
             now=now,
         )
 
@@ -82,12 +85,20 @@ class Wish:
             problems["time"] = "Write the time like 14:30."
         if day is None or clock is None:
             raise InvalidInput(fields=problems)
-        there = datetime.combine(day, clock, self.zone)
-        moment = there.astimezone(UTC)
-        if moment.astimezone(self.zone).replace(tzinfo=None) != there.replace(tzinfo=None):
-            sentence = f"On that day the clocks of {self.zone.key} skip this time. Choose another one."
-            raise InvalidInput(fields={"time": sentence})
-        return moment
+        return local_moments.moment(_wall(day, clock), self.zone, "time", self.which)
+
+    @property
+    def is_twice(self) -> bool:
+        """Whether the clocks show the typed time twice on that day."""
+        day, clock = _date(self.day), _clock(self.time)
+        return day is not None and clock is not None and local_moments.is_twice(_wall(day, clock), self.zone)
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """What the form with the plan takes along, so that it means the same when it is sent."""
+        if self.chosen:
+            return {"starts_at": self.chosen}
+        return {"day": self.day, "time": self.time, "time_which": self.which}
 
     def free(self) -> Free:
         """The free times of the days looked at, by day as the practitioner's clock shows them."""
@@ -113,7 +124,10 @@ class Wish:
 
     def _choice(self, slot: Slot) -> tuple[str, str]:
         there = slot.starts_at.astimezone(self.zone)
-        return f"{there:%H:%M}", self.address(starts_at=f"{slot.starts_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+        is_twice = there.replace(fold=0).utcoffset() != there.replace(fold=1).utcoffset()
+        return f"{there:%H:%M %Z}" if is_twice else f"{there:%H:%M}", self.address(
+            starts_at=f"{slot.starts_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        )
 
     def address(self, **choice: str) -> str:
         """This page with the same days and that choice."""
@@ -141,6 +155,10 @@ def _name(day: date) -> str:
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _wall(day: date, clock: time) -> str:
+    return datetime.combine(day, clock).strftime(local_moments.FORM)
 
 
 def _date(text: str) -> date | None:

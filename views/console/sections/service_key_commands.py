@@ -11,9 +11,10 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import service_keys
 from models import Scope, ServiceKey
+from views.console import local_moments
 from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address
-from views.console.local_moments import FIRST, moment
+from views.console.local_moments import LocalForm
 from views.console.plan_pages import CommandPage
 from views.console.sections.staff_commands import HandOverPage
 from views.console.viewer import viewer
@@ -26,6 +27,22 @@ SCOPES = {
 }
 
 
+class _KeyForm(LocalForm):
+    fields = ("expires_at", "expires_at_which")
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """The moment that was typed; an empty field is a key without an end."""
+        text = self.typed.get("expires_at", "").strip()
+        if not text:
+            return None
+        return local_moments.moment(text, self.zone, "expires_at", self.typed.get("expires_at_which", ""))
+
+    @property
+    def is_twice(self) -> bool:
+        return local_moments.is_twice(self.typed.get("expires_at", ""), self.zone)
+
+
 class ServiceKeyCommandsView(ConsoleView):
     permissions = MappingProxyType(dict.fromkeys(("create", "revoke"), Permission.SERVICE_KEYS_MANAGE))
 
@@ -34,14 +51,14 @@ class ServiceKeyCommandsView(ConsoleView):
 
     @command("/new")
     def create(self) -> ResponseReturnValue:
-        zone = viewer().zone
+        form = _KeyForm.of(request.form, viewer().zone)
 
         def act(ctx: Ctx) -> str:
             _, key = service_keys.create(
                 ctx,
                 name=request.form.get("name", ""),
                 scopes=request.form.getlist("scopes"),
-                expires_at=_expiry(),
+                expires_at=form.expires_at,
                 reason=request.form.get("reason", ""),
             )
             return key
@@ -57,7 +74,7 @@ class ServiceKeyCommandsView(ConsoleView):
             subtitle="It is shown to you once, on the next page.",
             template="console/service_keys/new.html",
             hand_over="console/service_keys/key.html",
-            more={"scopes": SCOPES, "chosen": request.form.getlist("scopes"), "zone": zone.key},
+            more={"scopes": SCOPES, "chosen": request.form.getlist("scopes"), "expiry": form},
         ).respond()
 
     @command(f"/{KEY}/revoke")
@@ -87,10 +104,3 @@ class ServiceKeyCommandsView(ConsoleView):
             cancel=address,
             done=address,
         ).respond()
-
-
-def _expiry() -> datetime | None:
-    """The moment of the form, by the viewer's clock; an empty field is a key without an end."""
-    given = request.form.get("expires_at", "").strip()
-    # Where the clocks show the time twice, a key ends at the first of the two.
-    return moment(given, viewer().zone, "expires_at", FIRST) if given else None
