@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from admin_app.currencies import MOST_BY_CARD, currency_of
 from admin_app.simulator import stripe_actions, stripe_billing_api
 from admin_app.simulator import stripe_calls as calls
 from admin_app.simulator import stripe_records as records
@@ -101,8 +102,13 @@ def _bought(items: Any) -> tuple[int, str, str]:
     currency, title = str(price.get("currency", "")), str(price["product_data"].get("name", ""))
     if len(currency) != 3 or not currency.islower():
         raise calls.invalid("parameter_invalid", "currency", "Three letters in lower case are needed.")
-    if amount < _LEAST_AMOUNT:
+    counted = currency_of(currency)
+    if amount < (counted.least or _LEAST_AMOUNT):
         raise calls.invalid("amount_too_small", "unit_amount", "The amount is too small.")
+    if amount > MOST_BY_CARD:
+        raise calls.invalid("amount_too_large", "unit_amount", "The amount is too large.")
+    if amount % counted.step:
+        raise calls.invalid("parameter_invalid_integer", "unit_amount", "This currency has no such fraction.")
     if not title:
         raise calls.invalid("parameter_missing", "name", "Missing required param.")
     return amount, currency, title
