@@ -1,8 +1,8 @@
 """What Stripe's documentation says of each currency: how amounts are counted and shown, and what can be charged.
 
 Source: "Supported currencies", https://docs.stripe.com/currencies, its lists of zero-decimal currencies, special cases
-and minimum and maximum charge amounts as of 2026-09-03; the three-decimal ones as of 2022-12-31, for the page lists them
-no more. Everything that counts, shows or takes an amount reads it here, settings and simulator included.
+and minimum and maximum charge amounts as of 2026-09-03; the three-decimal ones as of 2022-12-31, for the page lists
+them no more. Everything that counts, shows or takes an amount reads it here, settings and simulator included.
 
 Amounts are kept as Stripe counts them. HUF and TWD are whole in manual payouts only, of which the product makes none.
 """

@@ -164,6 +164,7 @@ CONSOLE: dict[str, Row] = {
     "months.export": Row("billing", {"POST": 404}),
     **section("payments", "payments"),
     **section("refunds", "payments"),
+    **section("disputes", "payments"),
     **section("approvals", "payments"),
     **section("provider-calls", "payments"),
     **section("membership-payments", "payments"),

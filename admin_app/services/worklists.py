@@ -10,17 +10,16 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from admin_app.services import audit
 from admin_app.services.audit import HistoryItem
+from admin_app.services.payments.disputes import UNANSWERED
 from models.audit import AuditEntry
 from models.billing import Subscription
 from models.drift import DriftFinding, DriftState
 from models.flags import FlagChange, OnExpiry
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
-from models.money import Approval, Payment, ProviderCall, Refund, RefundOrigin, RefundState
+from models.money import Approval, Dispute, ProviderCall, Refund, RefundOrigin, RefundState
 from models.people import ExtraPurchase, PendingProfile
 
 LATE_PAYMENTS_SHOWN = timedelta(days=7)
-# What Stripe calls the disputes that wait for an answer of ours.
-UNANSWERED_DISPUTES = ("needs_response", "warning_needs_response", "appeal_needs_response")
 
 
 @dataclass(frozen=True)
@@ -105,9 +104,7 @@ def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
         .where(Refund.origin == RefundOrigin.BACKDESK, Refund.created_at > now - LATE_PAYMENTS_SHOWN)
     )
     disputes, until = session.execute(
-        select(func.count(), func.min(Payment.dispute_due_by)).where(
-            Payment.dispute_id.is_not(None), Payment.dispute_status.in_(UNANSWERED_DISPUTES)
-        )
+        select(func.count(), func.min(Dispute.due_by)).where(Dispute.status.in_(UNANSWERED))
     ).one()
     past_due, since = session.execute(
         select(func.count(), func.min(Subscription.past_due_since)).where(Subscription.past_due_since.is_not(None))

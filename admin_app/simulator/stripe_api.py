@@ -15,6 +15,7 @@ from admin_app.simulator.world import Refused, World
 
 _SHORTEST, _LONGEST = 30 * 60, 24 * 3600
 _LEAST_AMOUNT = 50
+_REFUNDABLE = frozenset({"won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed"})
 _REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 
 
@@ -131,7 +132,7 @@ def _create_refund(world: World, wanted: Mapping[str, Any]) -> Document:
     amount = calls.number(wanted["amount"], "amount") if "amount" in wanted else left
     if wanted.get("reason", "duplicate") not in _REASONS:
         raise calls.invalid("parameter_invalid", "reason", "Unknown reason.")
-    if charge["disputed"]:
+    if any(each["status"] not in _REFUNDABLE for each in stripe_actions.disputes_of(world, charge)):
         raise calls.Failed(400, "This charge is disputed.", code="charge_disputed", saved=True)
     if left == 0:
         raise calls.Failed(400, "The charge has already been refunded.", code="charge_already_refunded", saved=True)
