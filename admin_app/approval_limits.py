@@ -38,7 +38,7 @@ class ApprovalLimits:
         named = self.amounts.get(currency.upper())
         if named is not None:
             return named
-        return self.hundredths * 10 ** currency_of(currency).decimals // 100
+        return int(self.hundredths * 10 ** currency_of(currency).decimals // 100)
 
 
 Limit = ApprovalLimits | int

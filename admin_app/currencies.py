@@ -60,14 +60,14 @@ class Currency:
 
 
 def _currency(code: str) -> Currency:
-    bounds = {"least": _LEAST.get(code, 0), "most": _MOST.get(code, _MOST_OF_OTHERS)}
+    decimals, shown, step = 2, 2, 1
     if code in _ZERO_DECIMALS.split():
-        return Currency(code, 0, 0, **bounds)
+        decimals, shown = 0, 0
     if code in _THREE_DECIMALS.split():
-        return Currency(code, 3, 3, 10, **bounds)
+        decimals, shown, step = 3, 3, 10
     if code in _WHOLE_IN_HUNDREDTHS.split():
-        return Currency(code, 2, 0, 100, **bounds)
-    return Currency(code, **bounds)
+        shown, step = 0, 100
+    return Currency(code, decimals, shown, step, _LEAST.get(code, 0), _MOST.get(code, _MOST_OF_OTHERS))
 
 
 CURRENCIES: Mapping[str, Currency] = {

@@ -170,6 +170,7 @@ class Refund(Base):
         Index("ix_refunds_state", "state", "created_at", "id"),
         Index("ix_refunds_origin", "origin", "created_at", "id"),
         Index("ix_refunds_settled_at", "settled_at", "id", postgresql_where=text("settled_at IS NOT NULL")),
+        Index("ix_refunds_returned_at", "returned_at", "id", postgresql_where=text("returned_at IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[BigId]
@@ -191,6 +192,12 @@ class Refund(Base):
     failure_code: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
+    returned_at: Mapped[datetime | None] = mapped_column(doc="when it was heard that the bank had sent it back")
+    made_good_at: Mapped[datetime | None] = mapped_column(doc="when that was put right; null: it waits for a person")
+    made_good_by: Mapped[str | None]
+    made_good_how: Mapped[str | None] = mapped_column(
+        doc="again, by_hand (then it is succeeded, and the provider has nothing of it) or nothing_owed"
+    )
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]

@@ -177,7 +177,7 @@ CONSOLE: dict[str, Row] = {
     "failed-jobs.index": Row("inbox", {"GET": 200}),
     **commands("failed-jobs", "failures: settle", "retry", "settle"),
     **commands("provider-call-commands", "failures: settle", "retry", "settle"),
-    **commands("refund-commands", "refunds: ask", "ask"),
+    **commands("refund-commands", "refunds: ask", "ask", "put_right"),
     **commands("refund-commands", "refunds: decide", "approve", "decline"),
     **section("drift-findings", "drift"),
     **section("drift-runs", "drift"),

@@ -80,7 +80,7 @@ def why_not_charged(amount: int, currency: str | None) -> str | None:
 
 
 def _count(whole: str, rest: str, counted: Currency) -> int:
-    return int(whole) * 10**counted.decimals + int(rest.ljust(counted.decimals, "0") or "0")
+    return int(whole + rest.ljust(counted.decimals, "0"))
 
 
 def _example(counted: Currency) -> str:

@@ -106,9 +106,11 @@ def ours(session: Session, ids: Sequence[str]) -> Ours | None:
     )
     if payment is None:
         return None
+    # What was paid out by hand is given back here, and Stripe knows nothing of it.
+    given_there = Refund.state.in_(_GIVEN) & Refund.made_good_how.is_distinct_from("by_hand")
     given, waiting = session.execute(
         select(
-            func.coalesce(summed(Refund.amount, only=Refund.state.in_(_GIVEN)), 0),
+            func.coalesce(summed(Refund.amount, only=given_there), 0),
             func.count().filter(Refund.state.in_((RefundState.REQUESTED, RefundState.UNKNOWN))),
         ).where(Refund.payment_id == payment.id)
     ).one()

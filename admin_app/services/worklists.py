@@ -88,6 +88,7 @@ class MoneyWaiting:
     to_decide: int
     unknown_refunds: int
     late_payments: int
+    returned_refunds: int
     disputes: int
     evidence_until: datetime | None
     past_due: int
@@ -109,7 +110,9 @@ def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
     past_due, since = session.execute(
         select(func.count(), func.min(Subscription.past_due_since)).where(Subscription.past_due_since.is_not(None))
     ).one()
-    return MoneyWaiting(decide or 0, unknown or 0, late or 0, disputes, until, past_due, since)
+    returned = select(func.count()).where(Refund.returned_at.is_not(None), Refund.made_good_at.is_(None))
+    came_back = session.scalar(returned) or 0
+    return MoneyWaiting(decide or 0, unknown or 0, late or 0, came_back, disputes, until, past_due, since)
 
 
 def next_purchases(session: Session, *, limit: int = 6) -> list[PendingProfile]:

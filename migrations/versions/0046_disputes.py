@@ -1,9 +1,12 @@
 """Each dispute of a payment gets a row, for a payment may have several; the payment's own columns are derived.
 
+A refund says when the bank sent it back and how that was put right. What came back of an appointment that still counts
+as refunded is found and waits for a person.
+
 The first dispute of a payment has the payment's number, by which the lines of closed months name it.
 
-Locks: SHARE ROW EXCLUSIVE on payments for the moment in which a trigger is made and a foreign key is noted. Disputes
-are few: their rows are written in one statement.
+Locks: ACCESS EXCLUSIVE on refunds for a change of the catalogue; SHARE ROW EXCLUSIVE on payments for the moment in
+which a trigger is made and a foreign key is noted. Disputes are few: their rows are written in one statement.
 """
 
 from migrations import ops, retired
@@ -71,6 +74,19 @@ BY_ROWS = """WHEN 'payments' THEN ARRAY[['payment', found ->> 'paid_at']]
             WHEN 'disputes' THEN
                 ARRAY[['dispute', found ->> 'lost_at'], ['dispute_won', found ->> 'regained_at']]"""
 BY_PAYMENTS = "WHEN 'payments' THEN ARRAY[['payment', found ->> 'paid_at'], ['dispute', found ->> 'dispute_lost_at']]"
+RETURNED = (
+    Column("returned_at", "timestamptz"),
+    Column("made_good_at", "timestamptz"),
+    Column("made_good_by", "varchar"),
+    Column("made_good_how", "varchar"),
+)
+CAME_BACK = """
+UPDATE refunds r SET returned_at = coalesce(r.settled_at, r.updated_at)
+  FROM payments p
+  LEFT JOIN bookings b ON b.id = p.booking_id LEFT JOIN meetings m ON m.id = p.meeting_id
+ WHERE p.id = r.payment_id AND r.state = 'failed' AND r.stripe_refund_id IS NOT NULL AND r.returned_at IS NULL
+   AND coalesce(b.status, m.status) = 'refunded' AND p.captured_amount - p.reserved_amount >= r.amount
+"""
 WATCHED = "state, paid_at, currency, captured_amount"
 WATCHED_BEFORE = f"{WATCHED}, dispute_lost_at, dispute_amount"
 
@@ -104,6 +120,15 @@ def upgrade() -> None:
     ops.execute(NOTE.format(lines=BY_ROWS))
     watch("payments", WATCHED)
     watch("disputes", "lost_at, regained_at, currency, amount")
+    refunds()
+
+
+def refunds() -> None:
+    fresh = ops.offline() or "returned_at" not in ops.columns_of("refunds")
+    retired.add_columns("refunds", revision, *RETURNED)
+    ops.create_index("ix_refunds_returned_at", "refunds", "returned_at, id", where="returned_at IS NOT NULL")
+    if fresh:
+        ops.execute(CAME_BACK)
 
 
 def watch(table: str, columns: str) -> None:
@@ -119,3 +144,4 @@ def downgrade() -> None:
     if ops.offline() or ops.has_table("disputes"):
         ops.execute("DROP TRIGGER IF EXISTS disputes_moved_lines ON disputes")
     retired.retire_table("disputes")
+    retired.retire_columns("refunds", revision, [column.name for column in RETURNED])

@@ -62,3 +62,23 @@ def test_a_line_of_a_closed_month_keeps_its_name(journey: Journey) -> None:
     journey.up("0046")
     journey.run("DELETE FROM moved_lines; UPDATE disputes SET amount = 1 WHERE id = 901")
     assert journey.value("SELECT line_key FROM moved_lines") == "dispute:901"
+
+
+def test_what_came_back_of_a_refunded_booking_waits_for_a_person(journey: Journey) -> None:
+    journey.up("0045")
+    journey.run(PAID)
+    journey.run(
+        "UPDATE bookings SET status = 'refunded' WHERE id IN (903, 904);"
+        "INSERT INTO refunds (id, payment_id, amount, currency, state, reason, requested_by, stripe_refund_id)"
+        " SELECT n, n, 500, 'eur', 'failed', 'other', 'sue', 're_' || n FROM generate_series(902, 903) n;"
+        "INSERT INTO refunds (id, payment_id, amount, currency, state, reason, requested_by) VALUES"
+        " (904, 904, 500, 'eur', 'failed', 'other', 'sue')"
+    )
+    journey.up("0046")
+    open_items = "SELECT json_agg(id) FROM refunds WHERE returned_at IS NOT NULL AND made_good_at IS NULL"
+    assert journey.value(open_items) == [903]
+    journey.run("UPDATE refunds SET made_good_at = now(), made_good_how = 'again' WHERE id = 903")
+    for again in (journey.claim_to_be_at, journey.down):
+        again("0045")
+        journey.up("0046")
+        assert journey.value(open_items) is None
