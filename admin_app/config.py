@@ -9,6 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from admin_app.approval_limits import ApprovalLimits
+
 
 class WebServerSettings(BaseSettings):
     """How the web server runs; apart from the rest, because it is read before the application is loaded.
@@ -140,8 +142,10 @@ class Settings(WebServerSettings):
     booking_return_url: str = Field(
         default="", description="Where Stripe sends a payer back to; defaults to {BASE_URL}/booking"
     )
-    refund_approval_above: int = Field(
-        default=20_000, ge=0, description="A refund above this many minor units waits for a second person"
+    refund_approval_above: Annotated[ApprovalLimits, NoDecode] = Field(
+        default=ApprovalLimits(hundredths=20_000),
+        description="A refund above this waits for a second person, by currency, as in EUR 200, JPY 30000; a number "
+        "alone is in hundredths and holds for currencies not named",
     )
 
     trial_days: int = Field(
@@ -156,6 +160,11 @@ class Settings(WebServerSettings):
     )
 
     export_days: int = Field(default=7, ge=1, description="The file of an export is deleted after this many days")
+
+    @field_validator("refund_approval_above", mode="before")
+    @classmethod
+    def _read_limits(cls, value: object) -> object:
+        return value if isinstance(value, ApprovalLimits) else ApprovalLimits.read(str(value))
 
     @field_validator("clerk_authorized_parties", mode="before")
     @classmethod

@@ -114,10 +114,40 @@ class Payment(Base):
     dispute_reason: Mapped[str | None]
     dispute_amount: Mapped[OptionalMoney]
     dispute_due_by: Mapped[datetime | None]
-    dispute_lost_at: Mapped[datetime | None] = mapped_column(
-        doc="when that was heard; null again if it is won after all"
-    )
+    dispute_lost_at: Mapped[datetime | None] = mapped_column(doc="when the first was lost that is not won back since")
     paid_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+    version: Mapped[Version]
+
+
+class Dispute(Base):
+    """What a payer's bank asks back of a payment, which may be disputed several times; amounts in minor units.
+
+    The payment's own columns about disputes are derived from these rows.
+    """
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        Index("ix_disputes_payment_id", "payment_id"),
+        Index("ix_disputes_created_at", "created_at", "id"),
+        Index("ix_disputes_status", "status", "created_at", "id"),
+        Index("ix_disputes_due_by", "due_by", "id"),
+        Index("ix_disputes_lost_at", "lost_at", "id", postgresql_where=text("lost_at IS NOT NULL")),
+        Index("ix_disputes_regained_at", "regained_at", "id", postgresql_where=text("regained_at IS NOT NULL")),
+    )
+
+    id: Mapped[BigId]
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"))
+    stripe_dispute_id: Mapped[str] = mapped_column(unique=True)
+    status: Mapped[str] = mapped_column(doc="Stripe's own word: it may know new ones")
+    reason: Mapped[str]
+    amount: Mapped[Money]
+    currency: Mapped[str]
+    due_by: Mapped[datetime | None] = mapped_column(doc="until when evidence is taken")
+    asked_at: Mapped[datetime | None] = mapped_column(doc="when the answer that is kept here was asked for")
+    lost_at: Mapped[datetime | None] = mapped_column(doc="when that was heard first: the amount stays in this month")
+    regained_at: Mapped[datetime | None] = mapped_column(doc="when it was heard that what was lost is won after all")
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -140,6 +170,7 @@ class Refund(Base):
         Index("ix_refunds_state", "state", "created_at", "id"),
         Index("ix_refunds_origin", "origin", "created_at", "id"),
         Index("ix_refunds_settled_at", "settled_at", "id", postgresql_where=text("settled_at IS NOT NULL")),
+        Index("ix_refunds_returned_at", "returned_at", "id", postgresql_where=text("returned_at IS NOT NULL")),
     )  # fmt: skip
 
     id: Mapped[BigId]
@@ -161,6 +192,12 @@ class Refund(Base):
     failure_code: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
+    returned_at: Mapped[datetime | None] = mapped_column(doc="when it was heard that the bank had sent it back")
+    made_good_at: Mapped[datetime | None] = mapped_column(doc="when that was put right; null: it waits for a person")
+    made_good_by: Mapped[str | None]
+    made_good_how: Mapped[str | None] = mapped_column(
+        doc="again, by_hand (then it is succeeded, and the provider has nothing of it) or nothing_owed"
+    )
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]

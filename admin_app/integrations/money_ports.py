@@ -62,8 +62,14 @@ class StripePayment:
     fee: int | None
     failure_code: str | None
     subject: str | None
-    dispute: StripeDispute | None
+    dispute: StripeDispute | None  # the latest
     customer_id: str | None = None
+    disputes: tuple[StripeDispute, ...] = ()  # all, newest first
+    asked_at: datetime | None = None  # when Stripe was asked: of two answers the one asked for earlier is old
+
+    @property
+    def every_dispute(self) -> tuple[StripeDispute, ...]:
+        return self.disputes or ((self.dispute,) if self.dispute else ())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ nothing happened.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -85,19 +85,19 @@ class StripeApi:
 
     def payment(self, payment_intent_id: str) -> StripePayment | None:
         wanted: Any = {"expand": ["latest_charge.balance_transaction"]}
+        asked_at = datetime.now(UTC)
         return _read(
             payment_intent_id,
             lambda identity: self._v1.payment_intents.retrieve(identity, params=wanted),
-            lambda found: stripe_shapes.payment(found, self._dispute(found)),
+            lambda found: stripe_shapes.payment(found, self._disputes(found), asked_at),
         )
 
-    def _dispute(self, payment: Mapping[str, Any]) -> StripeDispute | None:
-        """The latest dispute of a payment; its charge says only whether there is one."""
+    def _disputes(self, payment: Mapping[str, Any]) -> list[StripeDispute]:
+        """The disputes of a payment, newest first; its charge says only whether there is any."""
         if not stripe_shapes.is_disputed(payment):
-            return None
-        wanted: Any = {"payment_intent": payment.get("id")}
-        found = _all(lambda: self._v1.disputes.list(params=wanted), stripe_shapes.dispute)
-        return found[0] if found else None
+            return []
+        wanted: Any = {"payment_intent": payment.get("id"), "limit": _PAGE_SIZE}
+        return _all(lambda: self._v1.disputes.list(params=wanted), stripe_shapes.dispute)
 
     def create_refund(
         self, payment_intent_id: str, *, amount: int, reason: str, refund_id: int, idempotency_key: str
@@ -165,7 +165,7 @@ class StripeApi:
         for item in self._v1.invoice_payments.list(params=wanted).auto_paging_iter():
             data = item.to_dict()
             intent = fields.mapping(fields.mapping(data.get("payment")).get("payment_intent"))
-            found = stripe_shapes.invoice_payment(data, invoice, self._dispute(intent))
+            found = stripe_shapes.invoice_payment(data, invoice, self._disputes(intent))
             if found is not None:
                 yield found
 

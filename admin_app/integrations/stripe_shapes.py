@@ -1,7 +1,7 @@
 """Stripe's objects as the product reads them; each is None when what matters cannot be read."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -75,8 +75,10 @@ def is_disputed(data: Mapping[str, Any]) -> bool:
     return fields.mapping(data.get("latest_charge")).get("disputed") is True
 
 
-def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePayment | None:
-    """A payment intent with its latest charge and that one's balance transaction expanded."""
+def payment(
+    data: Mapping[str, Any], disputes: Sequence[StripeDispute] = (), asked_at: datetime | None = None
+) -> StripePayment | None:
+    """A payment intent with its latest charge and that one's balance transaction expanded; disputes newest first."""
     identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
     status = fields.text(data.get("status"))
     if identity is None or currency is None or status is None:
@@ -95,8 +97,10 @@ def payment(data: Mapping[str, Any], dispute: StripeDispute | None) -> StripePay
         fee=_fee(fields.mapping(charge.get("balance_transaction")), currency),
         failure_code=fields.text(error.get("decline_code")) or fields.text(error.get("code")),
         subject=subject(data),
-        dispute=dispute,
+        dispute=disputes[0] if disputes else None,
         customer_id=reference(data.get("customer")),
+        disputes=tuple(disputes),
+        asked_at=asked_at,
     )
 
 
@@ -124,11 +128,11 @@ def _is_proration(line: Mapping[str, Any]) -> bool:
 
 
 def invoice_payment(
-    data: Mapping[str, Any], invoice: Mapping[str, Any], dispute: StripeDispute | None
+    data: Mapping[str, Any], invoice: Mapping[str, Any], disputes: Sequence[StripeDispute]
 ) -> StripeInvoicePayment | None:
     """With its payment intent and that one's latest charge expanded; None for one by a means outside of Stripe."""
     paid = fields.mapping(fields.mapping(data.get("payment")).get("payment_intent"))
-    found = payment(paid, dispute)
+    found = payment(paid, disputes)
     invoice_id, status = fields.text(invoice.get("id")), fields.text(data.get("status"))
     created_at = fields.moment(data.get("created"))
     if found is None or invoice_id is None or status is None or created_at is None:

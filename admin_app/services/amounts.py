@@ -1,4 +1,4 @@
-"""Amounts of money as people write and read them; kept and counted as whole numbers of a currency's smallest unit."""
+"""Amounts of money as people write and read them; kept and counted as whole numbers, as Stripe counts the currency."""
 
 import re
 from functools import lru_cache
@@ -6,21 +6,16 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, cast, func
 
+from admin_app.currencies import MOST_BY_CARD, Currency, currency_of
 from admin_app.errors import InvalidInput
 
-# Currencies whose smallest unit is the whole one, and those that have thousandths, as Stripe counts them.
-WHOLE_CURRENCIES = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-)
-THOUSANDTHS = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
-MOST = 999_999_999_999  # Stripe takes amounts of up to twelve digits
+MOST = MOST_BY_CARD
 _WRITTEN = re.compile(r"(\d{1,12})(?:[.,](\d{1,3}))?", re.ASCII)
 
 
 def decimals(currency: str | None) -> int:
-    """How many digits a currency has behind the point."""
-    code = (currency or "").upper()
-    return 0 if code in WHOLE_CURRENCIES else 3 if code in THOUSANDTHS else 2
+    """How many digits of an amount, as it is kept, are behind the point."""
+    return currency_of(currency).decimals
 
 
 @lru_cache(maxsize=4096)
@@ -36,10 +31,11 @@ def major_units(minor_units: int, currency: str | None) -> str:
 
 
 def _digits(minor_units: int, currency: str | None, thousands: str) -> str:
-    places = decimals(currency)
+    places, shown = currency_of(currency).decimals, currency_of(currency).shown
     whole, rest = divmod(minor_units, 10**places)
     text = f"{whole:,}".replace(",", thousands)
-    return f"{text}.{rest:0{places}}" if places else text
+    # Where people write no digits behind the point there should be none; were there some, they would not be hidden.
+    return f"{text}.{rest:0{places}}" if places and (shown or rest) else text
 
 
 def summed(amount: Any, *, only: ColumnElement[bool] | None = None) -> ColumnElement[int]:
@@ -52,13 +48,44 @@ def summed(amount: Any, *, only: ColumnElement[bool] | None = None) -> ColumnEle
 
 
 def minor_units(text: str, currency: str | None, *, field: str = "amount") -> int:
-    """What was written, in the smallest unit; refused when it is no amount of this currency."""
-    places = decimals(currency)
+    """What was written, as Stripe counts it; refused when it is no amount that this currency can be paid in."""
+    counted = currency_of(currency)
     found = _WRITTEN.fullmatch(text.strip())
     rest = (found[2] or "") if found else ""
-    amount = int(found[1]) * 10**places + int(rest.ljust(places, "0") or "0") if found and len(rest) <= places else 0
+    is_fine = found is not None and len(rest) <= counted.shown
+    amount = _count(found[1], rest, counted) if found and is_fine else 0
+    if found and len(rest) > counted.shown == 0:
+        raise _refused(f"{counted.code} is paid in whole units. Write it like {_example(counted)}.", field)
     if not 0 < amount <= MOST:
-        example = major_units(10**places * 25, currency)
-        sentence = f"This is not an amount in {(currency or '').upper()}. Write it like {example}, above zero."
-        raise InvalidInput(sentence, fields={field: sentence})
+        raise _refused(
+            f"This is not an amount in {counted.code}. Write it like {_example(counted)}, above zero.", field
+        )
+    if amount % counted.step:
+        below = amount - amount % counted.step
+        near = [major_units(each, currency) for each in (below, below + counted.step) if each]
+        raise _refused(f"Stripe takes {counted.code} with a 0 as its last digit. Write {' or '.join(near)}.", field)
     return amount
+
+
+def why_not_charged(amount: int, currency: str | None) -> str | None:
+    """Why Stripe does not let this much be charged at once, in a sentence; None when it does."""
+    counted = currency_of(currency)
+    if amount < counted.least:
+        return f"Stripe charges no less than {money_text(counted.least, currency)}."
+    if amount > counted.most:
+        return f"No more than {money_text(counted.most, currency)} can be charged at once by every way of paying."
+    if amount % counted.step:
+        return f"Stripe charges {counted.code} in steps of {money_text(counted.step, currency)}."
+    return None
+
+
+def _count(whole: str, rest: str, counted: Currency) -> int:
+    return int(whole + rest.ljust(counted.decimals, "0"))
+
+
+def _example(counted: Currency) -> str:
+    return major_units(10**counted.decimals * 25, counted.code)
+
+
+def _refused(sentence: str, field: str) -> InvalidInput:
+    return InvalidInput(sentence, fields={field: sentence})

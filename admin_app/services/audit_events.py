@@ -101,6 +101,7 @@ EVENTS: dict[str, EventKind] = {
     "booking.email_corrected": EventKind("{actor} corrected the e-mail of {what} {number}"),
     "booking.completed": EventKind("{actor} marked {what} {number} as completed"),
     "booking.no_show": EventKind("{actor} noted that nobody came to {what} {number}"),
+    "booking.refund_returned": EventKind("{actor} noted that the money given back for {what} {number} came back"),
     "booking.refunded": EventKind("{actor} noted that all of the money for {what} {number} went back"),
     "booking.mail_requested": EventKind("{actor} had the {mail} mail of {what} {number} sent again"),
     "booking.mail_sent": EventKind("{actor} handed over the {mail} mail of {what} {number}"),
@@ -126,6 +127,7 @@ EVENTS: dict[str, EventKind] = {
     "refund.declined": EventKind("{actor} declined the refund of {amount}"),
     "refund.settled": EventKind("{actor} noted that the refund of {amount} is {state}"),
     "refund.asked": EventKind("{actor} had the provider asked about the refund of {amount}"),
+    "refund.put_right": EventKind("{actor} put right the refund of {amount} that came back: {how}"),
     "refund.found": EventKind("{actor} found a refund of {amount} that was made at the provider"),
     # billing
     "client.billing_changed": EventKind("{actor} brought the billing of {name} to {status}", frozenset({"cause"})),

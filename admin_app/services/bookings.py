@@ -88,8 +88,22 @@ def mark_refunded(ctx: Ctx, appointment: Appointment) -> None:
     changes = end(ctx, appointment, BookingStatus.REFUNDED, None)
     record(ctx, appointment, "booking.refunded", changes=changes)
     if told:
+        appointment.row.canceled_at = ctx.now
         send_mail(ctx, appointment, "cancellation")
         sync_calendar(ctx, appointment)
+
+
+def refund_came_back(ctx: Ctx, appointment: Appointment) -> None:
+    """The bank sent the money back, so it is not refunded: it is off with its money here, or took place and is paid.
+
+    Nobody is written to: the client heard that it is off, and what becomes of the money is decided by a person.
+    """
+    was_off = appointment.row.canceled_at is not None or appointment.row.ends_at > ctx.now
+    before = appointment.row.canceled_at
+    status = BookingStatus.CANCELED if was_off else BookingStatus.COMPLETED
+    changes = end(ctx, appointment, status, CanceledBecause.BY_STAFF if was_off else None)
+    appointment.row.canceled_at = before or appointment.row.canceled_at
+    record(ctx, appointment, "booking.refund_returned", changes=changes)
 
 
 def end(ctx: Ctx, appointment: Appointment, status: BookingStatus, because: CanceledBecause | None) -> list[Change]:

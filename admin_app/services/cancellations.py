@@ -3,6 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from admin_app.approval_limits import Limit, limit_in
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission, allows, require
@@ -39,7 +40,7 @@ def paid_payment(session: Session, subject: str) -> Payment | None:
 
 
 def plan_cancel(
-    ctx: Ctx, *, subject: str, because: str, refund_amount: int | None, approval_above: int, tell: bool = True
+    ctx: Ctx, *, subject: str, because: str, refund_amount: int | None, approval_above: Limit, tell: bool = True
 ) -> Plan:
     """Who would be told and what would become of the money; no amount means that none goes back."""
     require(ctx, Permission.BOOKINGS_READ)
@@ -54,7 +55,7 @@ def cancel(
     because: str,
     refund_amount: int | None,
     reason: str,
-    approval_above: int,
+    approval_above: Limit,
     shown: str,
     tell: bool = True,
 ) -> Appointment:
@@ -84,11 +85,12 @@ def cancel(
 
 
 def _plan(
-    ctx: Ctx, appointment: Appointment, code: CanceledBecause, amount: int, approval_above: int, tell: bool
+    ctx: Ctx, appointment: Appointment, code: CanceledBecause, amount: int, approval_above: Limit, tell: bool
 ) -> Plan:
     row, key = appointment.row, appointment.subject
     payment = paid_payment(ctx.session, key)
     quoted = refunds.quote(ctx.session, payment.id) if payment else None
+    limit = limit_in(approval_above, row.price_currency)
     return Plan(
         title=f"Cancel {appointment.kind} {appointment.number}",
         outcome="canceled",
@@ -97,8 +99,8 @@ def _plan(
             PlanLine(key, "canceled_because", row.canceled_because, code, "what you chose"),
             *(refunds.lines(quoted, amount, source="what you typed") if quoted and amount else ()),
         ),
-        consequences=(*_told(appointment, tell), *_money(appointment, quoted, amount, approval_above)),
-        fingerprint=fingerprint(row, payment, code, amount, approval_above, tell),
+        consequences=(*_told(appointment, tell), *_money(appointment, quoted, amount, limit)),
+        fingerprint=fingerprint(row, payment, code, amount, limit, tell),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
     )
 

@@ -1,6 +1,6 @@
 """The comparison with Stripe, for single payments: Checkout sessions, and payments with refunds and disputes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, func, or_, select
@@ -11,14 +11,14 @@ from admin_app.integrations.money_ports import StripePort
 from admin_app.services import appointments, payments, settlement
 from admin_app.services.amounts import money_text, summed
 from admin_app.services.drift import Ours, Taken, Values
+from admin_app.services.payments import disputes
 from admin_app.services.records import payment_key
 from admin_app.services.settlement import Told
-from models.money import Payment, PaymentState, Refund, RefundState
+from models.money import Dispute, Payment, PaymentState, Refund, RefundState
 
 # What Stripe's own list of refunds counts as given back or on its way.
 _GIVEN = (RefundState.SENT, RefundState.SUCCEEDED)
 _GIVEN_THERE = ("pending", "requires_action", "succeeded")
-_SETTLED_DISPUTES = ("won", "lost", "warning_closed", "prevented")
 PAYMENT_UNKNOWN = "payment_unknown"
 
 
@@ -71,8 +71,13 @@ def _of_payment(told: Told) -> dict[str, str | None]:
     return {
         "captured_amount": money_text(payment.captured, payment.currency),
         "refunded_amount": money_text(given, payment.currency),
-        "dispute_status": payment.dispute.status if payment.dispute else None,
+        "dispute_status": _statuses((each.id, each.status) for each in payment.every_dispute),
     }
+
+
+def _statuses(told: Iterable[tuple[str, str]]) -> str | None:
+    """How the disputes of a payment stand, in the order of their ids."""
+    return ", ".join(status for _, status in sorted(told)) or None
 
 
 def ask(stripe: StripePort, external_id: str) -> PaymentThing | None:
@@ -101,9 +106,11 @@ def ours(session: Session, ids: Sequence[str]) -> Ours | None:
     )
     if payment is None:
         return None
+    # What was paid out by hand is given back here, and Stripe knows nothing of it.
+    given_there = Refund.state.in_(_GIVEN) & Refund.made_good_how.is_distinct_from("by_hand")
     given, waiting = session.execute(
         select(
-            func.coalesce(summed(Refund.amount, only=Refund.state.in_(_GIVEN)), 0),
+            func.coalesce(summed(Refund.amount, only=given_there), 0),
             func.count().filter(Refund.state.in_((RefundState.REQUESTED, RefundState.UNKNOWN))),
         ).where(Refund.payment_id == payment.id)
     ).one()
@@ -113,7 +120,9 @@ def ours(session: Session, ids: Sequence[str]) -> Ours | None:
         "amount": money_text(payment.amount, payment.currency),
         "captured_amount": money_text(payment.captured_amount, payment.currency),
         "refunded_amount": money_text(given, payment.currency),
-        "dispute_status": payment.dispute_status,
+        "dispute_status": _statuses(
+            (each.stripe_dispute_id, each.status) for each in disputes.disputes_of(session, payment.id)
+        ),
         "appointment": f"{appointment.kind} {appointment.number} {appointment.row.status.value}",
     }
     return Ours(payment_key(payment.id), values, settling=bool(waiting))
@@ -138,12 +147,11 @@ def _unsettled() -> list[ColumnElement[bool]]:
     refunding = select(Refund.payment_id).where(
         Refund.state.in_((RefundState.SENT, RefundState.UNKNOWN)), Refund.payment_id.is_not(None)
     )
+    disputed = select(Dispute.payment_id).where(Dispute.status.not_in(disputes.SETTLED))
     return [
         Payment.state.in_(payments.UNPAID) & Payment.stripe_checkout_session_id.is_not(None),
         Payment.id.in_(refunding) & Payment.stripe_payment_intent_id.is_not(None),
-        Payment.dispute_id.is_not(None)
-        & Payment.dispute_status.not_in(_SETTLED_DISPUTES)
-        & Payment.stripe_payment_intent_id.is_not(None),
+        Payment.id.in_(disputed) & Payment.stripe_payment_intent_id.is_not(None),
     ]
 
 

@@ -15,10 +15,10 @@ from sqlalchemy import ColumnElement, case, false, func, select, union_all
 from sqlalchemy.orm import Session
 
 from admin_app.services.amounts import summed
-from admin_app.services.worklists import UNANSWERED_DISPUTES
+from admin_app.services.payments.disputes import UNANSWERED
 from models.billing import Subscription
 from models.clients import BillingStatus, Client
-from models.money import Payment, Refund, RefundState
+from models.money import Dispute, Refund, RefundState
 
 TRIAL_DAYS = 14
 REFUND_DAYS = 90
@@ -119,26 +119,25 @@ def past_due(session: Session, today: date, zone: ZoneInfo) -> PastDue:
 
 def disputes(session: Session, today: date, zone: ZoneInfo) -> Disputes:
     """Disputes that wait for our answer, by the last day for evidence."""
-    waiting = Payment.dispute_id.is_not(None) & Payment.dispute_status.in_(UNANSWERED_DISPUTES)
+    waiting = Dispute.status.in_(UNANSWERED)
     bounds = [
         (label, None if first is None else today + timedelta(first), None if last is None else today + timedelta(last))
         for label, first, last in DEADLINES
     ]
     backwards = [first for _, first, _ in reversed(bounds)]
-    place = case((Payment.dispute_due_by.is_(None), -1), else_=_place(Payment.dispute_due_by, backwards, zone))
+    place = case((Dispute.due_by.is_(None), -1), else_=_place(Dispute.due_by, backwards, zone))
     grouped = session.execute(
-        select(place, Payment.currency, func.count(), summed(func.coalesce(Payment.dispute_amount, 0)))
+        select(place, Dispute.currency, func.count(), summed(Dispute.amount))
         .where(waiting)
-        .group_by(place, Payment.currency)
+        .group_by(place, Dispute.currency)
     )
     whole, sums = _summed(grouped)
     following = session.execute(
         select(
-            *(Payment.id, Payment.dispute_amount, Payment.currency, Payment.dispute_due_by, Payment.dispute_reason),
-            *(Payment.booking_id, Payment.meeting_id),
+            *(Dispute.id, Dispute.payment_id, Dispute.amount, Dispute.currency, Dispute.due_by, Dispute.reason),
         )
         .where(waiting)
-        .order_by(Payment.dispute_due_by, Payment.id)
+        .order_by(Dispute.due_by, Dispute.id)
         .limit(SHOWN)
     ).all()
     last = len(bounds) - 1

@@ -28,10 +28,10 @@ from sqlalchemy.orm import Session
 from admin_app.services.amounts import summed
 from admin_app.services.utc_months import month_of
 from models.billing import BillingChange, MonthLine, Movement
-from models.money import Payment, PaymentState, Refund, RefundState
+from models.money import Dispute, Payment, PaymentState, Refund, RefundState
 
-PAYMENT, REFUND, DISPUTE = "payment", "refund", "dispute_lost"
-MONEY = (PAYMENT, REFUND, DISPUTE)
+PAYMENT, REFUND, DISPUTE, REGAINED = "payment", "refund", "dispute_lost", "dispute_won"
+MONEY = (PAYMENT, REFUND, DISPUTE, REGAINED)
 MOVEMENTS = tuple(kind.value for kind in Movement if kind is not Movement.NONE)
 KINDS = (*MONEY, *MOVEMENTS)
 KIND_WORDS: Mapping[str, str] = MappingProxyType(
@@ -39,6 +39,7 @@ KIND_WORDS: Mapping[str, str] = MappingProxyType(
         PAYMENT: "Payments taken",
         REFUND: "Refunds that went through",
         DISPUTE: "Disputes lost",
+        REGAINED: "Disputes won back",
         Movement.NEW.value: "New revenue",
         Movement.EXPANSION.value: "Expansion",
         Movement.CONTRACTION.value: "Contraction",
@@ -51,7 +52,8 @@ KIND_WORDS: Mapping[str, str] = MappingProxyType(
 _SOURCES = (
     ("payment", Payment.id),
     ("refund", Refund.id),
-    ("dispute", Payment.id),
+    ("dispute", Dispute.id),
+    ("dispute_won", Dispute.id),
     ("billing_change", BillingChange.id),
 )
 
@@ -105,15 +107,8 @@ def _branches(begin: datetime, end: datetime) -> list[Any]:
             Refund.settled_at >= begin,
             Refund.settled_at < end,
         ),
-        select(
-            _key("dispute", Payment.id),
-            literal(DISPUTE, Text),
-            Payment.dispute_lost_at,
-            Payment.currency,
-            -func.coalesce(Payment.dispute_amount, Payment.captured_amount),
-            _paid_for(),
-            Payment.updated_at,
-        ).where(Payment.dispute_lost_at >= begin, Payment.dispute_lost_at < end),
+        _of_disputes("dispute", DISPUTE, Dispute.lost_at, -Dispute.amount, begin, end),
+        _of_disputes("dispute_won", REGAINED, Dispute.regained_at, Dispute.amount, begin, end),
         select(
             _key("billing_change", BillingChange.id),
             cast(BillingChange.movement, Text),
@@ -129,6 +124,13 @@ def _branches(begin: datetime, end: datetime) -> list[Any]:
             BillingChange.at < end,
         ),
     ]
+
+
+def _of_disputes(name: str, kind: str, at: Any, amount: Any, begin: datetime, end: datetime) -> Any:
+    found = select(
+        _key(name, Dispute.id), literal(kind, Text), at, Dispute.currency, amount, _paid_for(), Dispute.updated_at
+    )
+    return found.join(Payment, Payment.id == Dispute.payment_id).where(at >= begin, at < end)
 
 
 def _among(kind: str, only: Any, number: Any) -> ColumnElement[bool]:

@@ -19,15 +19,15 @@ from admin_app.services import audit, month_lines
 from admin_app.services.amounts import decimals, money_text, summed
 from admin_app.services.month_adjustments import adjustment_counts
 from admin_app.services.month_lines import KIND_WORDS, Total
+from admin_app.services.payments import disputes
 from admin_app.services.plans import MOST_REASON, Plan, PlanLine, fingerprint, require_same
 from admin_app.services.records import lock_names, month_key
 from admin_app.services.utc_months import begins, ends, following, month_of, month_text, month_words
 from models.billing import MonthClosing, MonthLine, MovedLine
-from models.money import Payment, PaymentState, Refund, RefundState
+from models.money import Dispute, Payment, PaymentState, Refund, RefundState
 
 CLOSING_LOCK = "months:closing"
 MOVING_REFUNDS = (RefundState.AWAITING_APPROVAL, RefundState.REQUESTED, RefundState.SENT, RefundState.UNKNOWN)
-SETTLED_DISPUTES = ("won", "lost", "warning_closed", "prevented")
 FORMATS = ("csv", "xlsx")
 
 
@@ -197,12 +197,10 @@ def moving(session: Session, month: date) -> Moving:
     )
     under_way, unknown = session.execute(refunds).one()
     payments = select(func.count()).where(Payment.state == PaymentState.PROCESSING, Payment.created_at < ends(month))
-    disputes = select(func.count()).where(
-        Payment.dispute_id.is_not(None),
-        Payment.dispute_status.not_in(SETTLED_DISPUTES),
-        Payment.paid_at < ends(month),
-    )
-    return Moving(under_way - unknown, unknown, session.scalar(payments) or 0, session.scalar(disputes) or 0)
+    disputed = select(Dispute.id).join(Payment, Payment.id == Dispute.payment_id)
+    open_ones = disputed.where(Dispute.status.not_in(disputes.SETTLED), Payment.paid_at < ends(month))
+    open_disputes = select(func.count()).select_from(open_ones.subquery())
+    return Moving(under_way - unknown, unknown, session.scalar(payments) or 0, session.scalar(open_disputes) or 0)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

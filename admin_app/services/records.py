@@ -67,6 +67,10 @@ def refund_key(refund_id: int) -> str:
     return f"refund:{refund_id}"
 
 
+def dispute_key(dispute_id: int) -> str:
+    return f"dispute:{dispute_id}"
+
+
 def guest_key(guest_id: int) -> str:
     return f"guest:{guest_id}"
 

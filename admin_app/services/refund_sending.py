@@ -17,9 +17,9 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, NotFound, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, payments, provider_calls, refund_states, refunds
+from admin_app.services import audit, provider_calls, refund_states, refunds
 from admin_app.services.memberships import asking as membership_asking
-from admin_app.services.payments import refund_sources
+from admin_app.services.payments import refund_sources, returned
 from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.payments.refund_tills import Till, Tills, till_for
 from admin_app.services.plans import Plan, PlanLine, fingerprint
@@ -251,9 +251,8 @@ def _take_in(ctx: Ctx, payment: Paid, told: Sequence[ToldRefund]) -> None:
     if isinstance(payment, MembershipPayment):
         if news.changed:
             membership_asking.after_refund(ctx, payment)
-    elif news.all_given_back and news.changed:
-        subject = payments.subject_of(payment)
-        job_queue.defer(ctx.session, "follow_refunds", once_key=f"follow_refunds:{subject}", subject=subject)
+    elif news.changed and (news.all_given_back or news.came_back):
+        returned.follow(ctx, payment)
 
 
 def _note_failure(ctx: Ctx, refund_id: int, error: DomainError) -> None:

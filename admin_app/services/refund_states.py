@@ -77,11 +77,13 @@ class ToldRefund(Protocol):
 
 @dataclass(frozen=True)
 class RefundNews:
-    """A payment's refunds after the provider was heard: what changed, and whether nothing is left of the payment."""
+    """A payment's refunds after the provider was heard: what changed, whether nothing is left of the payment, and
+    whether money that had gone back came back."""
 
     payment: Paid
     changed: tuple[Refund, ...]
     all_given_back: bool
+    came_back: bool = False
 
 
 def sending_key(refund_id: int | str) -> str:
@@ -126,6 +128,21 @@ def reserve(ctx: Ctx, payment: Paid) -> None:
         payment.reserved_amount = reserved
         payment.version += 1
         payment.updated_at = ctx.now
+    _close_returned(ctx, payment, payment.captured_amount - reserved)
+
+
+def _close_returned(ctx: Ctx, payment: Paid, left: int) -> None:
+    """What came back is put right when other refunds have taken its money, whoever asked for these."""
+    waiting = select(Refund).where(
+        refund_sources.is_of(payment), Refund.returned_at.is_not(None), Refund.made_good_at.is_(None)
+    )
+    returned = list(ctx.session.scalars(waiting.order_by(Refund.id)))
+    missing = sum(refund.amount for refund in returned) - left
+    for refund in returned:
+        if missing <= 0:
+            return
+        refund.made_good_at, refund.made_good_by, refund.made_good_how = ctx.now, "another refund", "again"
+        missing -= refund.amount
 
 
 def move(ctx: Ctx, payment: Paid, refund: Refund, state: RefundState, failure_code: str | None = None) -> None:
@@ -151,7 +168,8 @@ def take_in(ctx: Ctx, payment: Paid, told: Sequence[ToldRefund]) -> RefundNews:
     ctx.session.flush()
     _make_room(ctx, payment, {each.id for each in told})
     reserve(ctx, payment)
-    return RefundNews(payment, tuple(changed), all_given_back(ctx.session, payment))
+    came_back = any(refund.state is RefundState.FAILED and refund.returned_at == ctx.now for refund in changed)
+    return RefundNews(payment, tuple(changed), all_given_back(ctx.session, payment), came_back)
 
 
 def all_given_back(session: Session, payment: Paid) -> bool:
@@ -174,9 +192,11 @@ def _take_in_one(ctx: Ctx, payment: Paid, told: ToldRefund, ours: list[Refund]) 
     refund.sent_at = refund.sent_at or told.created_at
     _note_call(ctx, refund, told)
     state = STATE_BY_STATUS[told.status]
-    if ORDER[state] <= known:
+    if ORDER[state] <= known or refund.made_good_how == "by_hand":
         return None
     move(ctx, payment, refund, state, told.failure_code)
+    if state is RefundState.FAILED:
+        refund.returned_at = ctx.now
     return refund
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from admin_app.approval_limits import Limit, limit_in
 from admin_app.context import Ctx, Staff
 from admin_app.errors import InvalidInput, NotFound, NotRefundable
 from admin_app.integrations import job_queue
@@ -55,9 +56,9 @@ class Quote:
     def refundable(self) -> int:
         return self.captured - self.refunded - self.on_its_way
 
-    def waits(self, amount: int, approval_above: int) -> bool:
+    def waits(self, amount: int, approval_above: Limit) -> bool:
         """Whether a second person decides: many small refunds of one payment count as the large one they make."""
-        return self.unseconded + amount > approval_above
+        return self.unseconded + amount > limit_in(approval_above, self.currency)
 
 
 def quote(session: Session, payment_id: int) -> Quote:
@@ -122,7 +123,7 @@ def obstacle(payment: Paid, held: list[Refund]) -> str | None:
     return None
 
 
-def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int) -> Plan:
+def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: Limit) -> Plan:
     """What giving back this much means, before anybody asks for it."""
     require(ctx, Permission.PAYMENTS_READ)
     payment = ctx.session.get(Payment, payment_id)
@@ -140,7 +141,7 @@ def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int)
 
 
 def request(
-    ctx: Ctx, *, payment_id: int, amount: int, reason_code: str, note: str, approval_above: int, shown: str
+    ctx: Ctx, *, payment_id: int, amount: int, reason_code: str, note: str, approval_above: Limit, shown: str
 ) -> Refund:
     """Ask for a refund as its plan was shown: it is sent, or waits for a second person."""
     require(ctx, Permission.REFUNDS_REQUEST)
@@ -153,7 +154,7 @@ def request(
 
 
 def request_within(
-    ctx: Ctx, *, payment_id: int, amount: int | None, reason: RefundReason, note: str, approval_above: int
+    ctx: Ctx, *, payment_id: int, amount: int | None, reason: RefundReason, note: str, approval_above: Limit
 ) -> Refund:
     """Ask for a refund as a part of another command, whose plan has shown it; no amount means all that is left."""
     require(ctx, Permission.REFUNDS_REQUEST)
@@ -177,7 +178,7 @@ def request_by_backdesk(ctx: Ctx, payment: Payment, amount: int, reason: RefundR
     return write(ctx, payment, amount, reason, "", waits=False)
 
 
-def consequences(quoted: Quote, amount: int, approval_above: int) -> tuple[str, ...]:
+def consequences(quoted: Quote, amount: int, approval_above: Limit) -> tuple[str, ...]:
     """What asking for this much leads to, in sentences."""
     first = goes_or_waits(quoted, amount, approval_above)
     return (first, *effects(quoted, amount), *of_appointment(is_all=amount == quoted.refundable))
@@ -189,17 +190,18 @@ def of_appointment(*, is_all: bool) -> tuple[str, ...]:
     return (*rest, "The appointment stays as it is.")
 
 
-def goes_or_waits(quoted: Quote, amount: int, approval_above: int) -> str:
+def goes_or_waits(quoted: Quote, amount: int, approval_above: Limit) -> str:
     """Whether this much is sent at once or waits for a second person, in a sentence."""
     if not quoted.waits(amount, approval_above):
         return f"{quoted.provider} is told at once."
     return f"{why_seconded(quoted, amount, approval_above)} No money moves before they approve it."
 
 
-def why_seconded(quoted: Quote, amount: int, approval_above: int, about: str = "") -> str:
+def why_seconded(quoted: Quote, amount: int, approval_above: Limit, about: str = "") -> str:
     """Why a second person decides: the amount itself is above the limit, or what it makes with others."""
-    limit = money_text(approval_above, quoted.currency)
-    if amount > approval_above:
+    most = limit_in(approval_above, quoted.currency)
+    limit = money_text(most, quoted.currency)
+    if amount > most:
         return f"Above {limit} a second person decides{about}."
     before = money_text(quoted.unseconded, quoted.currency)
     made = money_text(quoted.unseconded + amount, quoted.currency)

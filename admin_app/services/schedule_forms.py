@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
+from admin_app.currencies import currency_of
 from admin_app.errors import InvalidInput
 from admin_app.services import working_hours
-from admin_app.services.amounts import major_units, minor_units
+from admin_app.services.amounts import major_units, minor_units, why_not_charged
 from admin_app.services.time_zones import time_zones
 
 LONGEST_NAME, LONGEST_ADDRESS = 120, 300
@@ -27,16 +28,6 @@ SESSION_TYPE_COLUMNS = (
     "price_currency",
     "calendly_event_type_id",
     "calendly_event_type_uri",
-)
-# What Stripe takes payments in, the three-decimal ones included.
-CURRENCIES = frozenset(
-    """
-    aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf clp cny
-    cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ils inr isk jmd
-    jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop mur mvr mwk mxn myr mzn nad
-    ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sek sgd shp sle sos srd std szl
-    thb tjs tnd top try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd xof xpf yer zar zmw
-    """.split()  # noqa: SIM905  a list of words reads better as words
 )
 Values = Mapping[str, str]
 Columns = dict[str, Any]
@@ -190,7 +181,7 @@ def _minutes(text: str) -> int:
 
 def _currency(text: str) -> str:
     code = text.lower()
-    if code not in CURRENCIES:
+    if not currency_of(code).is_known:
         raise Wrong("This currency cannot be charged. Write its three letters, such as EUR or USD.")
     return code
 
@@ -199,9 +190,14 @@ def _price(text: str, currency: str) -> int:
     if _NOTHING_TO_PAY.fullmatch(text):
         return 0
     try:
-        return minor_units(text, currency, field="price")
+        amount = minor_units(text, currency, field="price")
     except InvalidInput as refused:
-        raise Wrong(f"{refused.fields['price'].removesuffix(', above zero.')}, or 0 when it is free.") from refused
+        raise Wrong(
+            f"{refused.fields['price'].removesuffix(', above zero.').removesuffix('.')}, or 0 when it is free."
+        ) from refused
+    if refusal := why_not_charged(amount, currency):
+        raise Wrong(refusal)
+    return amount
 
 
 def _calendly_address(text: str) -> str | None:

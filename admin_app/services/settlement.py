@@ -97,11 +97,14 @@ def take_in(ctx: Ctx, told: Told) -> Appointment | None:
 
 
 def follow_refunds(ctx: Ctx, appointment: Appointment) -> None:
-    """An appointment of which all the money went back is over; the row is locked."""
+    """An appointment of which all the money went back is over, and one whose money came back is not refunded any more;
+    the row is locked."""
     paid = list(ctx.session.scalars(select(Payment).where(of(appointment.subject), Payment.captured_amount > 0)))
     everything = bool(paid) and all(refund_states.all_given_back(ctx.session, payment) for payment in paid)
     if everything and appointment.row.status in AGREED:
         bookings.mark_refunded(ctx, appointment)
+    elif paid and not everything and appointment.row.status is BookingStatus.REFUNDED:
+        bookings.refund_came_back(ctx, appointment)
 
 
 def of(subject: str) -> ColumnElement[bool]:

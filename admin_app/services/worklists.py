@@ -10,17 +10,16 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from admin_app.services import audit
 from admin_app.services.audit import HistoryItem
+from admin_app.services.payments.disputes import UNANSWERED
 from models.audit import AuditEntry
 from models.billing import Subscription
 from models.drift import DriftFinding, DriftState
 from models.flags import FlagChange, OnExpiry
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
-from models.money import Approval, Payment, ProviderCall, Refund, RefundOrigin, RefundState
+from models.money import Approval, Dispute, ProviderCall, Refund, RefundOrigin, RefundState
 from models.people import ExtraPurchase, PendingProfile
 
 LATE_PAYMENTS_SHOWN = timedelta(days=7)
-# What Stripe calls the disputes that wait for an answer of ours.
-UNANSWERED_DISPUTES = ("needs_response", "warning_needs_response", "appeal_needs_response")
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,7 @@ class MoneyWaiting:
     to_decide: int
     unknown_refunds: int
     late_payments: int
+    returned_refunds: int
     disputes: int
     evidence_until: datetime | None
     past_due: int
@@ -105,14 +105,14 @@ def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
         .where(Refund.origin == RefundOrigin.BACKDESK, Refund.created_at > now - LATE_PAYMENTS_SHOWN)
     )
     disputes, until = session.execute(
-        select(func.count(), func.min(Payment.dispute_due_by)).where(
-            Payment.dispute_id.is_not(None), Payment.dispute_status.in_(UNANSWERED_DISPUTES)
-        )
+        select(func.count(), func.min(Dispute.due_by)).where(Dispute.status.in_(UNANSWERED))
     ).one()
     past_due, since = session.execute(
         select(func.count(), func.min(Subscription.past_due_since)).where(Subscription.past_due_since.is_not(None))
     ).one()
-    return MoneyWaiting(decide or 0, unknown or 0, late or 0, disputes, until, past_due, since)
+    returned = select(func.count()).where(Refund.returned_at.is_not(None), Refund.made_good_at.is_(None))
+    came_back = session.scalar(returned) or 0
+    return MoneyWaiting(decide or 0, unknown or 0, late or 0, came_back, disputes, until, past_due, since)
 
 
 def next_purchases(session: Session, *, limit: int = 6) -> list[PendingProfile]:

@@ -60,10 +60,15 @@ def settle_refund(simulator: str, refund_id: str, *, succeeds: bool = True, deli
 
 
 def dispute(
-    simulator: str, payment_intent_id: str, *, reason: str = "product_not_received", deliver: bool = True
+    simulator: str, payment_intent_id: str, *, reason: str = "product_not_received", deliver: bool = True, **more: Any
 ) -> dict[str, Any]:
-    """The payer's bank wants the money back; answers the dispute."""
-    return _act(simulator, "dispute", payment_intent_id, deliver=deliver, reason=reason)
+    """The payer's bank wants the money back; answers the dispute. `more`: its status and amount."""
+    return _act(simulator, "dispute", payment_intent_id, deliver=deliver, reason=reason, **more)
+
+
+def decide_dispute(simulator: str, dispute_id: str, status: str, *, deliver: bool = True) -> dict[str, Any]:
+    """The dispute goes on to this state; answers it."""
+    return _act(simulator, "decide-dispute", dispute_id, deliver=deliver, status=status)
 
 
 def delivery(simulator: str, *, on: bool) -> None:

@@ -24,6 +24,7 @@ from admin_app.simulator.world import Refused, World
 P = ParamSpec("P")
 T = TypeVar("T")
 _SWITCH = "stripe_switch"
+DECIDED = ("won", "lost", "warning_closed", "prevented")
 
 
 def alone(act: Callable[Concatenate[World, P], T]) -> Callable[Concatenate[World, P], T]:
@@ -190,16 +191,40 @@ def settle_refund(world: World, refund_id: str, *, succeeds: bool = True, delive
 
 
 @alone
-def dispute(world: World, payment_id: str, *, reason: str = "product_not_received", deliver: bool = True) -> Document:
-    """The payer's bank wants the money back."""
+def dispute(
+    world: World,
+    payment_id: str,
+    *,
+    reason: str = "product_not_received",
+    status: str = "needs_response",
+    amount: int | None = None,
+    deliver: bool = True,
+) -> Document:
+    """The payer's bank wants the money back, or inquires first (`warning_needs_response`); a payment may be disputed
+    again when what was disputed before is decided."""
     charge = taken_charge(world, payment_id)
-    if charge is None or charge["disputed"]:
+    if charge is None or any(each["status"] not in DECIDED for each in disputes_of(world, charge)):
         raise Refused("There is no payment of this id that could be disputed.")
-    made = records.dispute(charge, reason=reason)
+    made = records.dispute(charge, reason=reason) | {"status": status, "amount": amount or charge["amount"]}
     world.store.put(DISPUTE, made)
     world.store.put(CHARGE, charge | {"disputed": True})
     tell(world, "charge.dispute.created", made, deliver=deliver)
     return made
+
+
+@alone
+def decide_dispute(world: World, dispute_id: str, *, status: str, deliver: bool = True) -> Document:
+    """The dispute goes on to this state."""
+    found = _get(world, DISPUTE, dispute_id)
+    decided = found | {"status": status}
+    world.store.put(DISPUTE, decided)
+    name = "charge.dispute.closed" if status in DECIDED else "charge.dispute.updated"
+    tell(world, name, decided, deliver=deliver, previous={"status": found["status"]})
+    return decided
+
+
+def disputes_of(world: World, charge: Document) -> list[Document]:
+    return [each for each in world.store.all(DISPUTE) if each["charge"] == charge["id"]]
 
 
 def taken_charge(world: World, payment_id: str) -> Document | None:

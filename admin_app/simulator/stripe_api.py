@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
+from admin_app.currencies import MOST_BY_CARD, currency_of
 from admin_app.simulator import stripe_actions, stripe_billing_api
 from admin_app.simulator import stripe_calls as calls
 from admin_app.simulator import stripe_records as records
@@ -14,6 +15,7 @@ from admin_app.simulator.world import Refused, World
 
 _SHORTEST, _LONGEST = 30 * 60, 24 * 3600
 _LEAST_AMOUNT = 50
+_REFUNDABLE = frozenset({"won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed"})
 _REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 
 
@@ -101,8 +103,13 @@ def _bought(items: Any) -> tuple[int, str, str]:
     currency, title = str(price.get("currency", "")), str(price["product_data"].get("name", ""))
     if len(currency) != 3 or not currency.islower():
         raise calls.invalid("parameter_invalid", "currency", "Three letters in lower case are needed.")
-    if amount < _LEAST_AMOUNT:
+    counted = currency_of(currency)
+    if amount < (counted.least or _LEAST_AMOUNT):
         raise calls.invalid("amount_too_small", "unit_amount", "The amount is too small.")
+    if amount > MOST_BY_CARD:
+        raise calls.invalid("amount_too_large", "unit_amount", "The amount is too large.")
+    if amount % counted.step:
+        raise calls.invalid("parameter_invalid_integer", "unit_amount", "This currency has no such fraction.")
     if not title:
         raise calls.invalid("parameter_missing", "name", "Missing required param.")
     return amount, currency, title
@@ -125,7 +132,7 @@ def _create_refund(world: World, wanted: Mapping[str, Any]) -> Document:
     amount = calls.number(wanted["amount"], "amount") if "amount" in wanted else left
     if wanted.get("reason", "duplicate") not in _REASONS:
         raise calls.invalid("parameter_invalid", "reason", "Unknown reason.")
-    if charge["disputed"]:
+    if any(each["status"] not in _REFUNDABLE for each in stripe_actions.disputes_of(world, charge)):
         raise calls.Failed(400, "This charge is disputed.", code="charge_disputed", saved=True)
     if left == 0:
         raise calls.Failed(400, "The charge has already been refunded.", code="charge_already_refunded", saved=True)

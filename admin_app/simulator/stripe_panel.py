@@ -20,7 +20,8 @@ _ACTS: Mapping[str, tuple[Callable[..., Document], tuple[str, ...]]] = {
     "expire": (stripe_actions.expire, ()),
     "refund": (stripe_actions.refund_from_dashboard, ("amount", "reason")),
     "settle-refund": (stripe_actions.settle_refund, ("succeeds",)),
-    "dispute": (stripe_actions.dispute, ("reason",)),
+    "dispute": (stripe_actions.dispute, ("reason", "status", "amount")),
+    "decide-dispute": (stripe_actions.decide_dispute, ("status",)),
 }
 _KINDS = (
     *(stripe_records.SESSION, stripe_records.PAYMENT, stripe_records.CHARGE, stripe_records.REFUND),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from admin_app.currencies import currency_of
 from admin_app.simulator.store import Document
 
 API_VERSION = "2026-10-28.endive"
@@ -29,7 +30,6 @@ KINDS = {
 }
 _INNER = 10  # items of a list that is part of an object
 _FEE_PER_MILLE, _FEE_FIXED = 29, 30
-_NO_DECIMALS = frozenset({"jpy", "krw", "vnd", "clp", "xaf", "xof", "pyg", "ugx", "rwf", "kmf", "gnf", "djf", "bif"})
 
 
 def new_id(prefix: str) -> str:
@@ -42,9 +42,9 @@ def now() -> int:
 
 def money(amount: int, currency: str) -> str:
     """As a payer reads it: 150.00 EUR, or 5000 JPY, which has no smaller unit."""
-    if currency.lower() in _NO_DECIMALS:
-        return f"{amount} {currency.upper()}"
-    return f"{amount // 100}.{amount % 100:02} {currency.upper()}"
+    counted = currency_of(currency)
+    whole, rest = divmod(amount, 10**counted.decimals)
+    return f"{whole}.{rest:0{counted.decimals}} {counted.code}" if counted.shown else f"{whole} {counted.code}"
 
 
 def _nothing(*names: str) -> dict[str, Any]:

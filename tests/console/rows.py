@@ -272,6 +272,17 @@ def _money(session: Session, booking_id: int) -> dict[str, Any]:
     )
     session.add_all([asker, payment])
     session.flush()
+    dispute = m.Dispute(
+        payment_id=payment.id,
+        stripe_dispute_id="du_1",
+        status="needs_response",
+        reason=HOSTILE,
+        amount=60_000,
+        currency="eur",
+        due_by=NOW,
+    )
+    session.add(dispute)
+    session.flush()
     refund = m.Refund(
         payment_id=payment.id,
         amount=30_000,
@@ -293,7 +304,8 @@ def _money(session: Session, booking_id: int) -> dict[str, Any]:
     )
     session.add_all([approval, call])
     session.flush()
-    return {"payments": payment.id, "refunds": refund.id, "approvals": approval.id, "provider-calls": call.id}
+    made = {"payments": payment.id, "refunds": refund.id, "approvals": approval.id, "provider-calls": call.id}
+    return made | {"disputes": dispute.id}
 
 
 def _books(session: Session, client_id: int) -> dict[str, Any]:

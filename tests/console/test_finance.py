@@ -16,6 +16,7 @@ from models import BillingStatus, Payment, RefundState, Role
 from tests.console.conftest import SETUP, counted_queries, form_token
 from tests.console.page_checks import CheckedClient
 from tests.services.billing import add_client, add_steps, add_subscription
+from tests.services.money import add_dispute
 from tests.services.test_months import add_paid, add_refund
 
 ClientFor = Callable[[Role], CheckedClient]
@@ -55,10 +56,10 @@ def business(app: Flask, db: Database) -> None:
         paid = add_paid(ctx, 10_000, last)
         add_refund(ctx, paid, 2_000, last + DAY)
         add_refund(ctx, paid, 100, NOW - 2 * DAY).state = RefundState.UNKNOWN
-        disputed = add_paid(ctx, 5_000, last, dispute_id="du_1", dispute_status="needs_response")
-        disputed.dispute_due_by, disputed.dispute_amount = NOW + 2 * DAY, 5_000
-        silent = add_paid(ctx, 4_000, last, dispute_id="du_2", dispute_status="needs_response")
-        silent.dispute_due_by = None
+        disputed = add_paid(ctx, 5_000, last)
+        add_dispute(ctx, disputed, due_by=NOW + 2 * DAY, amount=4_000)
+        add_dispute(ctx, disputed, due_by=NOW + 3 * DAY, amount=1_000)
+        add_dispute(ctx, add_paid(ctx, 4_000, last))
 
 
 def soup(client: CheckedClient, address: str) -> BeautifulSoup:
@@ -100,7 +101,7 @@ def test_every_number_of_the_page_opens_to_exactly_its_rows(business: None, clie
         assert opened[address] == number, (address, link.get_text(" "))
     sections = {urlsplit(address).path for address in opened}
     assert sections == {
-        *("/admin/past-due/", "/admin/cancellations/", "/admin/clients/", "/admin/payments/", "/admin/refunds/"),
+        *("/admin/past-due/", "/admin/cancellations/", "/admin/clients/", "/admin/disputes/", "/admin/refunds/"),
         "/admin/billing-changes/",
     }
     assert sum(count > 0 for count in opened.values()) > 15

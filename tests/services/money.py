@@ -8,7 +8,8 @@ from admin_app.context import Ctx, Provider, Staff
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeDispute, StripePayment, StripeRefund, StripeSession
 from admin_app.services import payments, refunds
-from models import RESERVING, Booking, Payment, Practitioner, Refund, Role, SessionType, StaffMember
+from admin_app.services.payments import disputes
+from models import RESERVING, Booking, Dispute, Payment, Practitioner, Refund, Role, SessionType, StaffMember
 from tests.services.factories import NOON, OPERATOR, SUPPORT
 
 STRIPE = Provider("stripe")
@@ -84,6 +85,21 @@ def dispute(**values: Any) -> StripeDispute:
         "due_by": NOON + timedelta(days=7),
     }
     return StripeDispute(**(defaults | values))
+
+
+def add_dispute(ctx: Ctx, payment: Payment, **values: Any) -> Dispute:
+    """A dispute as it lies there; of the whole payment and unanswered unless said otherwise."""
+    defaults: dict[str, Any] = {
+        "stripe_dispute_id": f"du_{next(_numbers)}",
+        "status": "needs_response",
+        "reason": "fraudulent",
+        "amount": payment.captured_amount,
+    }
+    row = Dispute(payment_id=payment.id, currency=payment.currency, **(defaults | values))
+    ctx.session.add(row)
+    ctx.session.flush()
+    disputes.derive(ctx.session.get_one(Payment, payment.id), disputes.disputes_of(ctx.session, payment.id))
+    return row
 
 
 def refund_at_stripe(payment: Payment, amount: int, **values: Any) -> StripeRefund:

@@ -16,7 +16,7 @@ from tests.services.billing import add_client, add_steps, add_subscription
 from tests.services.clients import add_client as add_stripe_client
 from tests.services.clients import steps_of, subscription
 from tests.services.factories import NOON, OPERATOR
-from tests.services.money import STRIPE, add_paid
+from tests.services.money import STRIPE, add_dispute, add_paid
 from tests.services.test_months import add_refund
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -151,10 +151,8 @@ def test_disputes_are_told_by_the_day_until_which_evidence_is_taken(db: Database
     dues = [NOON - timedelta(days=1), NOON, NOON + timedelta(days=3), NOON + timedelta(days=5), None, NOON]
     with db.unit_of_work(OPERATOR) as ctx:
         for payment, due in zip(payments, dues, strict=True):
-            row = ctx.session.get_one(type(payment), payment.id)
-            row.dispute_id, row.dispute_status = f"du_{payment.id}", "needs_response"
-            row.dispute_amount, row.dispute_due_by = 100, due
-        row.dispute_status = "under_review"
+            row = add_dispute(ctx, payment, amount=100, due_by=due)
+        row.status = "under_review"
     with db.read_only() as read:
         found = finance.disputes(read, TODAY, PARIS)
     assert (found.sum.count, found.sum.amounts, found.without_deadline) == (5, {"eur": 500}, 1)
@@ -164,7 +162,7 @@ def test_disputes_are_told_by_the_day_until_which_evidence_is_taken(db: Database
         ("4–7 days", 1),
         ("later", 0),
     ]
-    assert [row.id for row in found.next] == [payment.id for payment in payments[:5]]
+    assert [row.payment_id for row in found.next] == [payment.id for payment in payments[:5]]
 
 
 def test_trials_ending_are_those_of_whole_days_of_the_reader(db: Database) -> None:

@@ -31,7 +31,7 @@ from models import (
 from models.money import RefundReason
 from tests.services.billing import add_client, add_steps
 from tests.services.factories import OPERATOR, SUPPORT
-from tests.services.money import add_booking
+from tests.services.money import add_booking, add_dispute
 
 FINANCE = Staff(id=7, email="finance@demo.test", role=Role.FINANCE)
 OCTOBER, SEPTEMBER, NOVEMBER = date(2026, 10, 1), date(2026, 9, 1), date(2026, 11, 1)
@@ -78,8 +78,8 @@ def october(db: Database) -> dict[str, Any]:
     with db.unit_of_work(OPERATOR) as ctx:
         first = add_paid(ctx, 10_000, on(1, 0))
         second = add_paid(ctx, 5_000, on(31, 23))
-        yen = add_paid(ctx, 700, on(5), "jpy", dispute_id="du_1", dispute_status="lost", dispute_amount=700)
-        yen.dispute_lost_at = on(20)
+        yen = add_paid(ctx, 700, on(5), "jpy")
+        lost = add_dispute(ctx, yen, status="lost", lost_at=on(20))
         add_paid(ctx, 99, on(1, 0, month=11))
         add_paid(ctx, 98, on(30, 23, month=9))
         refund = add_refund(ctx, first, 2_500, on(12))
@@ -91,6 +91,7 @@ def october(db: Database) -> dict[str, Any]:
             "first": first.id,
             "second": second.id,
             "yen": yen.id,
+            "lost": lost.id,
             "refund": refund.id,
             "change": change.id,
             "silent": silent.id,
@@ -119,7 +120,7 @@ def test_a_closed_month_keeps_every_line_in_order(db: Database, october: dict[st
         (f"billing_change:{october['change']}", "new", "eur", 9_900),
         (f"payment:{october['yen']}", "payment", "jpy", 700),
         (f"refund:{october['refund']}", "refund", "eur", -2_500),
-        (f"dispute:{october['yen']}", "dispute_lost", "jpy", -700),
+        (f"dispute:{october['lost']}", "dispute_lost", "jpy", -700),
         (f"payment:{october['second']}", "payment", "eur", 5_000),
     ]
     assert months.totals_of(closing) == (
@@ -142,8 +143,7 @@ def test_the_plan_says_what_is_kept_and_what_still_moves(db: Database, october: 
         first = ctx.session.get_one(Payment, october["first"])
         for state in (RefundState.UNKNOWN, RefundState.SENT, RefundState.SENT):
             add_refund(ctx, first, 1, on(13)).state = state
-        ctx.session.get_one(Payment, october["second"]).dispute_status = "under_review"
-        ctx.session.get_one(Payment, october["second"]).dispute_id = "du_2"
+        add_dispute(ctx, ctx.session.get_one(Payment, october["second"]), status="under_review")
         waiting = add_paid(ctx, 5, on(3))
         waiting.state, waiting.paid_at, waiting.created_at = PaymentState.PROCESSING, None, on(3)
     with db.unit_of_work(FINANCE) as ctx:
@@ -315,7 +315,7 @@ def test_two_exports_are_the_same_bytes_whatever_changed_between(db: Database, o
     lines = before[0].decode("utf-8-sig").splitlines()
     assert lines[0] == "Line,Kind,At (UTC),Currency,Amount,About"
     assert lines[1].startswith(f"payment:{october['first']},payment,2026-10-01 00:00:00+00:00,EUR,100.00,booking:")
-    assert f"dispute:{october['yen']},dispute_lost,2026-10-20 12:00:00+00:00,JPY,-700,booking:" in lines[5]
+    assert f"dispute:{october['lost']},dispute_lost,2026-10-20 12:00:00+00:00,JPY,-700,booking:" in lines[5]
 
 
 def test_only_a_closed_month_is_exported_and_in_a_known_format(db: Database) -> None:

@@ -45,8 +45,8 @@ AUDITED = {
     "client_customer": ("client-customers", "Stripe customer"),
     "export": ("exports", "Export"),
     "credit_renewal": ("credit-renewals", "Renewal"),
-    # A dispute is a part of its payment.
-    "dispute": ("payments", "Dispute of payment"),
+    "dispute": ("disputes", "Dispute"),
+    "dispute_won": ("disputes", "Dispute won back"),
     "drift_finding": ("drift-findings", "Difference"),
     "extra_purchase": ("extra-purchases", "Extra purchase"),
     "flag_change": ("flag-changes", "Period of a switch"),

@@ -144,7 +144,8 @@ def _money_tiles(work: MoneyWaiting, now: datetime, person: Viewer) -> list[Tile
     rare = [
         Tile(work.past_due, "subscriptions are past due", "/admin/past-due/", oldest, "bad"),
         Tile(work.unknown_refunds, "refunds without an answer", "/admin/refunds/?state=unknown", tone="bad"),
-        Tile(work.disputes, "disputes wait for an answer", "/admin/payments/?dispute=unanswered", until, "bad"),
+        Tile(work.returned_refunds, "refunds came back", "/admin/refunds/?returned=open", tone="bad"),
+        Tile(work.disputes, "disputes wait for an answer", "/admin/disputes/?state=unanswered", until, "bad"),
         Tile(
             work.late_payments,
             "late payments refunded this week",

@@ -81,6 +81,7 @@ GROUPS: tuple[Group, ...] = (
             Item("Payments", "/admin/payments/", "credit-card", P.PAYMENTS_READ),
             Item("Membership payments", "/admin/membership-payments/", "credit-card", P.PAYMENTS_READ),
             Item("Refunds", "/admin/refunds/", "arrow-back-up", P.PAYMENTS_READ),
+            Item("Disputes", "/admin/disputes/", "alert-circle", P.PAYMENTS_READ),
             Item("Approvals", "/admin/approvals/", "user-check", P.PAYMENTS_READ),
             Item("Subscriptions", "/admin/subscriptions/", "refresh", P.BILLING_READ),
             Item("Stripe customers", "/admin/client-customers/", "users", P.BILLING_READ),

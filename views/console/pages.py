@@ -42,6 +42,7 @@ from views.console.sections.cancellations import CancellationsView
 from views.console.sections.client_customers import ClientCustomersView
 from views.console.sections.clients import ClientsView
 from views.console.sections.credit_renewals import CreditRenewalsView
+from views.console.sections.disputes import DisputesView
 from views.console.sections.drift_findings import DriftFindingsView
 from views.console.sections.drift_runs import DriftRunsView
 from views.console.sections.exports import ExportsView
@@ -102,6 +103,7 @@ SECTIONS: tuple[type[ConsoleModelView], ...] = (
     PaymentsView,
     MembershipPaymentsView,
     RefundsView,
+    DisputesView,
     ApprovalsView,
     SubscriptionsView,
     ClientCustomersView,

@@ -98,7 +98,7 @@ class MeetingPractitioner(BaseModel):
 
 
 class MeetingPrice(BaseModel):
-    amount: int = Field(description="Minor units")
+    amount: int = Field(description="As Stripe counts them: hundredths of ISK and UGX too, which have none")
     currency: str
 
 

@@ -79,7 +79,7 @@ class ClaimAnswer(BaseModel):
 
 
 class Price(BaseModel):
-    """In minor units of the currency."""
+    """In minor units of the currency as Stripe counts them: hundredths of ISK and UGX too, which have none."""
 
     amount: int
     currency: str

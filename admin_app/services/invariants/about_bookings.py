@@ -1,5 +1,6 @@
 """Bookings, meetings and runs over many clients: no time is sold twice or held for nobody, and no run stands still."""
 
+from admin_app.currencies import CURRENCIES
 from admin_app.services.invariants.rule import Invariant, by_query
 
 # Everything that takes a practitioner's time at the moment.
@@ -21,7 +22,20 @@ def _lapsed(table: str, kind: str) -> str:
     """  # noqa: S608 - our own names
 
 
+_CHARGED = ", ".join(f"('{each.code.lower()}', {each.least}, {each.most}, {each.step})" for each in CURRENCIES.values())
+
+
 INVARIANTS = (
+    Invariant(
+        "price-can-be-charged",
+        "What is sold has a price that Stripe charges: of a currency it knows, within its bounds, in its steps.",
+        by_query(f"""
+            SELECT 'session_type:' || t.id FROM session_types t
+            LEFT JOIN (VALUES {_CHARGED}) AS c (code, least, most, step) ON c.code = lower(t.price_currency)
+            WHERE t.active AND t.price_amount > 0 AND (c.code IS NULL
+              OR t.price_amount NOT BETWEEN c.least AND c.most OR t.price_amount % c.step <> 0)
+        """),  # noqa: S608 - our own constants
+    ),
     Invariant(
         "no-overlap",
         "No practitioner has two appointments at one time.",

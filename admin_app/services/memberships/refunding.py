@@ -7,6 +7,7 @@ those of appointments do (`refunds`, `approvals`, `refund_sending`). What it doe
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from admin_app.approval_limits import Limit
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission, require
@@ -40,7 +41,7 @@ def quote(session: Session, payment_id: int) -> Quote:
     return refunds.quote_of(session, _found(session, payment_id))
 
 
-def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: int) -> Plan:
+def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: Limit) -> Plan:
     """What giving back this much means, before anybody asks for it."""
     require(ctx, Permission.PAYMENTS_READ)
     payment = _found(ctx.session, payment_id)
@@ -66,7 +67,7 @@ def of_access(payment: MembershipPayment) -> tuple[str, ...]:
 
 
 def request(
-    ctx: Ctx, *, payment_id: int, amount: int, reason_code: str, note: str, approval_above: int, shown: str
+    ctx: Ctx, *, payment_id: int, amount: int, reason_code: str, note: str, approval_above: Limit, shown: str
 ) -> Refund:
     """Ask for a refund as its plan was shown: it is sent, or waits for a second person."""
     require(ctx, Permission.REFUNDS_REQUEST)

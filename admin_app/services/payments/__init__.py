@@ -1,11 +1,10 @@
 """Payments: what was paid, for appointments and memberships, and what a refund of it is of.
 
-Owns `payments`. `refund_sources` says what a refund is of, `refund_people` whom it is for, and `refund_tills` gives the
-money back at the provider that has it; the state machine of refunds is still beside this room.
+Owns `payments` and `disputes`. `refund_sources` says what a refund is of, `refund_people` whom it is for, and
+`refund_tills` gives the money back at the provider that has it; the state machine of refunds is still beside this room.
 """
 
 from admin_app.services.payments.appointment_payments import (
-    LOST_DISPUTE,
     ORDER,
     UNPAID,
     PaymentNews,
@@ -22,7 +21,6 @@ from admin_app.services.payments.appointment_payments import (
 )
 
 __all__ = [
-    "LOST_DISPUTE",
     "ORDER",
     "UNPAID",
     "PaymentNews",

@@ -4,6 +4,7 @@ Stripe's events come in any order and more than once, so nothing here goes back:
 money only grows. Whoever changes a payment or its refunds locks the payment's row first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Select, select
@@ -12,8 +13,9 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations.money_ports import StripePayment, StripeSession
 from admin_app.services import audit
-from admin_app.services.records import booking_key, lock_names, meeting_key, payment_key
-from models.money import Payment, PaymentState
+from admin_app.services.payments import disputes
+from admin_app.services.records import booking_key, dispute_key, lock_names, meeting_key, payment_key
+from models.money import Dispute, Payment, PaymentState
 
 # How far along each state is; a payment only moves on. An expired or failed checkout may turn out to be paid after all.
 ORDER = {
@@ -24,7 +26,6 @@ ORDER = {
     PaymentState.PAID: 3,
 }
 UNPAID = (PaymentState.OPEN, PaymentState.PROCESSING)
-LOST_DISPUTE = "lost"
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,8 @@ def take_in_payment(ctx: Ctx, told: StripePayment) -> PaymentNews | None:
     # While the session is open, a declined card may be followed by another one; once it is complete, by nothing.
     refused = payment.state is PaymentState.PROCESSING and is_refused(told)
     became = _move(ctx, payment, PaymentState.FAILED if refused else payment.state)
-    disputed = _take_in_dispute(ctx, payment, told)
-    return _noted(ctx, payment, before, became, disputed)
+    opened = disputes.take_in(ctx, payment, told.every_dispute, told.asked_at)
+    return _noted(ctx, payment, before, became, opened)
 
 
 def is_refused(told: StripePayment) -> bool:
@@ -153,21 +154,8 @@ def _move(ctx: Ctx, payment: Payment, state: PaymentState) -> PaymentState | Non
     return state
 
 
-def _take_in_dispute(ctx: Ctx, payment: Payment, told: StripePayment) -> bool:
-    dispute = told.dispute
-    if dispute is None:
-        return False
-    opened = payment.dispute_id != dispute.id
-    payment.dispute_id, payment.dispute_status = dispute.id, dispute.status
-    payment.dispute_reason, payment.dispute_amount = dispute.reason, dispute.amount
-    payment.dispute_due_by = dispute.due_by or payment.dispute_due_by
-    lost = dispute.status == LOST_DISPUTE
-    payment.dispute_lost_at = (payment.dispute_lost_at or ctx.now) if lost else None
-    return opened
-
-
 def _noted(
-    ctx: Ctx, payment: Payment, before: list[object], became: PaymentState | None, disputed: bool = False
+    ctx: Ctx, payment: Payment, before: list[object], became: PaymentState | None, opened: Sequence[Dispute] = ()
 ) -> PaymentNews:
     """Mark the row as changed when it is, and say in the audit what people want to find there."""
     if _seen(payment) != before:
@@ -179,10 +167,10 @@ def _noted(
     if became is PaymentState.FAILED:
         because = payment.failure_code or "no reason given"
         audit.record(ctx, "payment.failed", records=records_of(payment), facts={**about, "because": because})
-    if disputed:
-        facts = {**about, "because": payment.dispute_reason or "no reason given"}
-        audit.record(ctx, "payment.disputed", records=records_of(payment), facts=facts)
-    return PaymentNews(payment, became, disputed)
+    for dispute in opened:
+        records = [*records_of(payment), dispute_key(dispute.id)]
+        audit.record(ctx, "payment.disputed", records=records, facts={**about, "because": dispute.reason})
+    return PaymentNews(payment, became, bool(opened))
 
 
 def _seen(payment: Payment) -> list[object]:

@@ -132,6 +132,7 @@ BREAKS = {
         WHERE client_email = 'bea@example.com'""",
     "lapsed-hold-is-ended": f"""
         UPDATE meetings SET status = 'pending', hold_expires_at = {OLD}""",
+    "price-can-be-charged": "UPDATE session_types SET price_amount = 5001, price_currency = 'ugx'",
     "running-bulk-run-has-job": f"""
         WITH s AS (INSERT INTO staff (email, name, role, password_hash)
           VALUES ('o@b.example', 'O', 'ops', '-') RETURNING id)

@@ -27,7 +27,7 @@ from views.console.viewer import viewer
 from views.reading import read_session
 
 STEPS = "/admin/billing-changes/"
-PAYMENTS = "/admin/payments/"
+DISPUTES = "/admin/disputes/"
 # From the ground up, as bars are stacked and tables read.
 SERIES = (
     (BillingStatus.ACTIVE, "active"),
@@ -150,7 +150,7 @@ def _waiting_figures(
         Figure(
             f"{disputes.count:,}",
             "disputes wait for our answer",
-            _address(PAYMENTS, dispute="unanswered"),
+            _address(DISPUTES, state="unanswered"),
             amounts_text(disputes.amounts),
             "bad" if disputes.count else "plain",
         ),
@@ -171,9 +171,9 @@ def _linked(bucket: Bucket, section: str, argument: str, **also: str) -> Linked:
 
 
 def _deadlines(disputes: finance.Disputes) -> list[Linked]:
-    links = [_linked(bucket, PAYMENTS, "evidence", dispute="unanswered") for bucket in disputes.buckets]
+    links = [_linked(bucket, DISPUTES, "evidence", state="unanswered") for bucket in disputes.buckets]
     if disputes.without_deadline:
-        links.append(Linked("no deadline told", disputes.without_deadline, _address(PAYMENTS, dispute="no_deadline")))
+        links.append(Linked("no deadline told", disputes.without_deadline, _address(DISPUTES, state="no_deadline")))
     return links
 
 

@@ -15,7 +15,7 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import audit, month_adjustments, months
 from admin_app.services.amounts import money_text
-from admin_app.services.month_lines import DISPUTE, KIND_WORDS, MONEY, PAYMENT, REFUND, Total
+from admin_app.services.month_lines import DISPUTE, KIND_WORDS, MONEY, PAYMENT, REFUND, REGAINED, Total
 from admin_app.services.months import MonthState
 from admin_app.services.records import month_key
 from admin_app.services.table_files import csv_bytes, xlsx_bytes
@@ -203,7 +203,9 @@ def _lines_address(state: MonthState, total: Total) -> str:
     if total.kind == REFUND:
         return _list("refunds", state="succeeded", of="appointments", settled_in=month, currency=currency)
     if total.kind == DISPUTE:
-        return _list("payments", lost_in=month, currency=currency)
+        return _list("disputes", lost_in=month, currency=currency)
+    if total.kind == REGAINED:
+        return _list("disputes", won_back_in=month, currency=currency)
     return _list("billing-changes", movement=total.kind, month=month, currency=currency)
 
 

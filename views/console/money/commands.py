@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Any
 
-from flask import redirect
+from flask import redirect, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import ColumnElement, select
 
@@ -11,14 +11,21 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import approvals, payments, refund_sending, refunds
-from admin_app.services.payments import refund_people, refund_sources
+from admin_app.services.payments import refund_people, refund_sources, returned
+from admin_app.services.plans import Plan
 from admin_app.services.refund_states import amount_of
 from models import Payment, PaymentState, Refund
 from views.console.base import KEY, ConsoleView, command, page
 from views.console.columns import Cell, audited, record_address
-from views.console.money.refund_form import refund_page
+from views.console.money.refund_form import refund_limit, refund_page
 from views.console.plan_pages import CommandPage, form_text
 from views.reading import read_session
+
+PUT_RIGHT = {
+    returned.AGAIN: "Give it back again at the provider",
+    returned.BY_HAND: "It was paid out by hand",
+    returned.NOTHING_OWED: "Nothing is owed any more",
+}
 
 
 class PaymentCommandsView(ConsoleView):
@@ -60,6 +67,7 @@ class RefundCommandsView(ConsoleView):
             "approve": Permission.REFUNDS_APPROVE,
             "decline": Permission.REFUNDS_APPROVE,
             "ask": Permission.REFUNDS_REQUEST,
+            "put_right": Permission.REFUNDS_REQUEST,
         }
     )
 
@@ -108,6 +116,28 @@ class RefundCommandsView(ConsoleView):
             button="Ask now",
             title="Ask the provider about the refund",
             more={"asks_reason": False},
+        )
+
+    @command(f"/{KEY}/put-right")
+    def put_right(self, key: int) -> ResponseReturnValue:
+        how = request.values.get("how", "")
+
+        def plan(ctx: Ctx) -> Plan | None:
+            return returned.plan(ctx, refund_id=key, how=how, approval_above=refund_limit()) if how else None
+
+        def act(ctx: Ctx) -> str:
+            given = {"reason": form_text("reason"), "shown": form_text("fingerprint")}
+            made = returned.put_right(ctx, refund_id=key, how=how, approval_above=refund_limit(), **given)
+            return f"The {amount_of(made)} that came back are dealt with: {PUT_RIGHT[how].lower()}."
+
+        return self._page(
+            key,
+            plan=plan,
+            act=act,
+            button="Put it right",
+            title="Put a refund right that came back",
+            template="console/money/put_right.html",
+            more={"how": how, "ways": list(PUT_RIGHT.items()), "about": _about(key)},
         )
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:

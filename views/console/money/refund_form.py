@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from flask import request
 from flask.typing import ResponseReturnValue
 
+from admin_app.approval_limits import Limit
 from admin_app.context import Ctx
 from admin_app.services.amounts import major_units, minor_units, money_text
 from admin_app.services.plans import Plan
@@ -26,7 +27,7 @@ REASONS = {
 
 
 class PlanRefund(Protocol):
-    def __call__(self, ctx: Ctx, *, payment_id: int, amount: int, approval_above: int) -> Plan: ...
+    def __call__(self, ctx: Ctx, *, payment_id: int, amount: int, approval_above: Limit) -> Plan: ...
 
 
 class AskForRefund(Protocol):
@@ -38,7 +39,7 @@ class AskForRefund(Protocol):
         amount: int,
         reason_code: str,
         note: str,
-        approval_above: int,
+        approval_above: Limit,
         shown: str,
     ) -> Refund: ...
 
@@ -117,6 +118,6 @@ def facts_of(quoted: Quote) -> list[tuple[str, str]]:
     ]
 
 
-def refund_limit() -> int:
-    """Above how much, in minor units, a second person decides."""
+def refund_limit() -> Limit:
+    """Above how much of each currency a second person decides."""
     return backdesk().settings.refund_approval_above

@@ -82,6 +82,14 @@ def refund_story(session: Session, refund_id: int, zone: ZoneInfo) -> Story:
 
 def _now(refund: Refund, there: str) -> str:
     sentence = NOW[refund.state].format(there=there)
+    if refund.made_good_how == "by_hand":
+        return f"The bank sent it back to {there}, and it was paid out by hand since."
+    if refund.returned_at is not None:
+        sentence = "The bank sent it back, so nobody has got the money. " + (
+            "It was put right since."
+            if refund.made_good_at
+            else "Put it right: give it back again, or pay it out by hand."
+        )
     if refund.state is S.REQUESTED and refund.sent_at is not None:
         sentence = f"It has just left for {there}, and the answer is awaited."
     because = FAILURES.get(refund.failure_code or "", "")

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, SQLColumnExpression, Text, cast, func, literal
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.worklists import UNANSWERED_DISPUTES
+from admin_app.services.payments.disputes import UNANSWERED
 from models import Booking, Meeting, Payment, PaymentState
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column
@@ -57,12 +57,12 @@ class PaymentsView(ConsoleModelView):
                 {
                     "unanswered": (
                         "waits for our answer",
-                        Payment.dispute_id.is_not(None) & Payment.dispute_status.in_(UNANSWERED_DISPUTES),
+                        Payment.dispute_id.is_not(None) & Payment.dispute_status.in_(UNANSWERED),
                     ),
                     "no_deadline": (
                         "waits for our answer, without a deadline",
                         Payment.dispute_id.is_not(None)
-                        & Payment.dispute_status.in_(UNANSWERED_DISPUTES)
+                        & Payment.dispute_status.in_(UNANSWERED)
                         & Payment.dispute_due_by.is_(None),
                     ),
                     "any": ("disputed at any time", Payment.dispute_id.is_not(None)),
@@ -126,6 +126,7 @@ class PaymentsView(ConsoleModelView):
         ),
         related=(
             Related("Refunds", "refunds", "payment", Payment.id),
+            Related("Disputes", "disputes", "payment", Payment.id),
             Related("Calls at Stripe for this appointment", "provider-calls", "about", SUBJECT),
         ),
         commands=(

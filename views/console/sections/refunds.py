@@ -103,6 +103,17 @@ class RefundsView(ConsoleModelView):
                     "memberships": ("memberships", Refund.membership_payment_id.is_not(None)),
                 },
             ),
+            OneOf(
+                "returned",
+                "Came back",
+                {
+                    "open": (
+                        "came back, waits to be put right",
+                        Refund.returned_at.is_not(None) & Refund.made_good_at.is_(None),
+                    ),
+                    "any": ("came back at any time", Refund.returned_at.is_not(None)),
+                },
+            ),
             Exactly("number", "Number", Refund.id),
         ),
         search=Search(
@@ -142,6 +153,15 @@ class RefundsView(ConsoleModelView):
                     Column("Failed because", Refund.failure_code, "badge"),
                 ),
             ),
+            Group(
+                "Came back",
+                (
+                    Column("Heard of", Refund.returned_at, "time"),
+                    Column("Put right", Refund.made_good_at, "time"),
+                    Column("How", Refund.made_good_how, "badge"),
+                    Column("By whom", Refund.made_good_by),
+                ),
+            ),
         ),
         attention=_waits_for_another,
         related=(
@@ -163,6 +183,13 @@ class RefundsView(ConsoleModelView):
                 address=lambda key: f"/admin/refunds/{key}/decline",
                 when=_waits_for_viewer,
                 tone="danger",
+            ),
+            Command(
+                label="Put it right",
+                permission=Permission.REFUNDS_REQUEST,
+                address=lambda key: f"/admin/refunds/{key}/put-right",
+                when=lambda values: values["returned_at"] is not None and values["made_good_at"] is None,
+                tone="primary",
             ),
             Command(
                 label="Ask the provider now",

@@ -1,0 +1,151 @@
+"""A bank sends back days later what was given back: an open item, put right once, and the booking says what is true."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from admin_app.db import Database
+from admin_app.errors import Conflict, Forbidden, InvalidInput
+from admin_app.integrations.money_ports import StripeRefund
+from admin_app.jobs import checkouts
+from admin_app.services import settlement, worklists
+from admin_app.services.payments import returned
+from admin_app.services.settlement import Told
+from models import BookingStatus, Payment, Refund, RefundState
+from tests.services import money
+from tests.services.diary import Clock, appointment, held, jobs, offered, tomorrow
+from tests.services.factories import AUDITOR, SUPPORT
+from tests.services.money import LIMIT, STRIPE, require_reserve
+from tests.services.test_settlement import hear, pay_page
+
+
+@pytest.fixture
+def clock(db: Database) -> Clock:
+    return Clock(db)
+
+
+@pytest.fixture
+def paid(db: Database, clock: Clock) -> Payment:
+    subject = held(db, offered(db), tomorrow(clock.now))
+    payment = pay_page(db, subject)
+    hear(db, Told(money.session(payment), money.told(payment)))
+    return payment
+
+
+def gone(payment: Payment, status: Any, code: str | None = None) -> StripeRefund:
+    named = {"id": f"re_{payment.id}", "payment_intent_id": f"pi_{payment.id}", "failure_code": code}
+    return money.refund_at_stripe(payment, payment.amount, status=status, **named)
+
+
+def tell(db: Database, payment: Payment, *refunds: StripeRefund) -> BookingStatus:
+    hear(db, Told(None, money.told(payment, refunded=payment.amount), refunds))
+    return appointment(db, f"booking:{payment.booking_id}").row.status
+
+
+def come_back(db: Database, payment: Payment) -> Refund:
+    assert tell(db, payment, gone(payment, "succeeded")) is BookingStatus.REFUNDED
+    tell(db, payment, gone(payment, "failed", "expired_or_canceled_card"))
+    return the_refunds(db)[0]
+
+
+def the_refunds(db: Database) -> list[Refund]:
+    with db.read_only() as read:
+        return list(read.scalars(select(Refund).order_by(Refund.id)))
+
+
+def waiting(db: Database) -> int:
+    with db.read_only() as read:
+        return worklists.money_waiting(read, db.clock()).returned_refunds
+
+
+def put_right(db: Database, refund: Refund, how: str, *, by: Any = SUPPORT, limit: int = LIMIT) -> Refund:
+    with db.unit_of_work(by) as ctx:
+        shown = returned.plan(ctx, refund_id=refund.id, how=how, approval_above=limit).fingerprint
+    with db.unit_of_work(by) as ctx:
+        return returned.put_right(
+            ctx, refund_id=refund.id, how=how, reason="Card closed", approval_above=limit, shown=shown
+        )
+
+
+def follow(db: Database, payment: Payment) -> BookingStatus:
+    subject = f"booking:{payment.booking_id}"
+    assert {"subject": subject} in jobs(db, "follow_refunds")
+    with db.unit_of_work(STRIPE) as ctx:
+        settlement.follow_refunds(ctx, appointment_locked(ctx, subject))
+    return appointment(db, subject).row.status
+
+
+def appointment_locked(ctx: Any, subject: str) -> Any:
+    return checkouts.appointments.locked(ctx, subject)
+
+
+def test_what_comes_back_is_an_open_item_and_the_booking_is_not_refunded(
+    db: Database, clock: Clock, paid: Payment
+) -> None:
+    refund = come_back(db, paid)
+    assert (refund.state, refund.returned_at, refund.made_good_at) == (RefundState.FAILED, clock.now, None)
+    assert appointment(db, f"booking:{paid.booking_id}").row.status is BookingStatus.CANCELED
+    assert waiting(db) == 1
+    mails = [job["kind"] for job in jobs(db, "send_appointment_mail")]
+    assert mails == ["confirmation", "cancellation"]
+    assert tell(db, paid, gone(paid, "succeeded")) is BookingStatus.CANCELED
+    require_reserve(db, paid.id)
+
+
+def test_what_took_place_is_paid_again(db: Database, clock: Clock, paid: Payment) -> None:
+    clock.now = tomorrow(clock.now) + timedelta(days=1)
+    come_back(db, paid)
+    assert appointment(db, f"booking:{paid.booking_id}").row.status is BookingStatus.COMPLETED
+
+
+def test_given_back_again(db: Database, paid: Payment) -> None:
+    refund = come_back(db, paid)
+    again = put_right(db, refund, "again")
+    assert (again.id != refund.id, again.amount, again.state) == (True, refund.amount, RefundState.REQUESTED)
+    assert waiting(db) == 0
+    before = the_refunds(db)[0]
+    assert (before.made_good_by, before.made_good_how) == (SUPPORT.label, "again")
+    require_reserve(db, paid.id)
+    with pytest.raises(Conflict) as refused:
+        put_right(db, refund, "again")
+    assert refused.value.sentence == returned.CLOSED
+
+
+def test_a_large_one_waits_for_a_second_person(db: Database, paid: Payment) -> None:
+    refund = come_back(db, paid)
+    assert put_right(db, refund, "again", by=money.add_person(db), limit=1).state is RefundState.AWAITING_APPROVAL
+
+
+def test_paid_out_by_hand_counts_as_given_back_whatever_stripe_says(db: Database, clock: Clock, paid: Payment) -> None:
+    clock.now = tomorrow(clock.now) + timedelta(days=1)
+    refund = come_back(db, paid)
+    assert put_right(db, refund, "by_hand").state is RefundState.SUCCEEDED
+    assert follow(db, paid) is BookingStatus.REFUNDED
+    assert tell(db, paid, gone(paid, "failed")) is BookingStatus.REFUNDED
+    assert (waiting(db), the_refunds(db)[0].state) == (0, RefundState.SUCCEEDED)
+    require_reserve(db, paid.id)
+
+
+def test_nothing_is_owed(db: Database, paid: Payment) -> None:
+    refund = come_back(db, paid)
+    put_right(db, refund, "nothing_owed")
+    assert (waiting(db), the_refunds(db)[0].state) == (0, RefundState.FAILED)
+
+
+def test_another_refund_closes_it_too(db: Database, paid: Payment) -> None:
+    come_back(db, paid)
+    part = money.ask_back(db, paid, paid.amount // 2)
+    assert waiting(db) == 0 or part.amount < paid.amount
+    if waiting(db):
+        money.ask_back(db, paid, paid.amount - part.amount)
+    assert waiting(db) == 0
+
+
+def test_who_may_not_refund_may_not_put_right(db: Database, paid: Payment) -> None:
+    refund = come_back(db, paid)
+    with pytest.raises(Forbidden):
+        put_right(db, refund, "by_hand", by=AUDITOR)
+    with pytest.raises(InvalidInput):
+        put_right(db, refund, "somehow")
