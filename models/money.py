@@ -86,6 +86,13 @@ class Payment(Base):
         Index("ix_payments_state", "state", "created_at", "id"),
         Index("ix_payments_dispute_due_by", "dispute_due_by", "id", postgresql_where=text("dispute_id IS NOT NULL")),
         Index("ix_payments_paid_at", "paid_at", "id", postgresql_where=text("paid_at IS NOT NULL")),
+        CheckConstraint("num_nulls(kept_amount, kept_at, kept_by, kept_reason) IN (0, 4)", name="kept_together"),
+        Index(
+            "ix_payments_undecided_since",
+            "undecided_since",
+            "id",
+            postgresql_where=text("undecided_since IS NOT NULL"),
+        ),
         Index(
             "ix_payments_dispute_lost_at", "dispute_lost_at", "id", postgresql_where=text("dispute_lost_at IS NOT NULL")
         ),
@@ -116,6 +123,13 @@ class Payment(Base):
     dispute_due_by: Mapped[datetime | None]
     dispute_lost_at: Mapped[datetime | None] = mapped_column(doc="when the first was lost that is not won back since")
     paid_at: Mapped[datetime | None]
+    undecided_since: Mapped[datetime | None] = mapped_column(
+        doc="since when money of a canceled appointment lies here of which nobody said what becomes of it"
+    )
+    kept_amount: Mapped[OptionalMoney] = mapped_column(doc="what somebody decided to keep of a canceled appointment's")
+    kept_at: Mapped[datetime | None]
+    kept_by: Mapped[str | None]
+    kept_reason: Mapped[str | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     version: Mapped[Version]
@@ -187,6 +201,10 @@ class Refund(Base):
     reason: Mapped[RefundReason] = mapped_column(text_enum(RefundReason, "reason"))
     note: Mapped[str | None]
     requested_by: Mapped[str]
+    ends_appointment: Mapped[bool | None] = mapped_column(
+        doc="decided when it was asked for and left nothing: whether the appointment ends with it; null: not decided"
+    )
+    tells_client: Mapped[bool | None] = mapped_column(doc="whether the client is written to when it ends")
     stripe_refund_id: Mapped[str | None] = mapped_column(unique=True)
     whop_refund_id: Mapped[str | None] = mapped_column(unique=True)
     failure_code: Mapped[str | None]

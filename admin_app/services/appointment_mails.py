@@ -6,30 +6,31 @@ not hold any more, does not leave at all, and the mails about one appointment le
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, class_mapper
 
 from admin_app.config import Settings
 from admin_app.context import Ctx
 from admin_app.errors import Conflict
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import appointments, audit, bookings, outbox
-from admin_app.services.amounts import money_text, summed
+from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Appointment
+from admin_app.services.calendar_entries import SPOKEN
 from admin_app.services.calendar_files import calendar_file
-from admin_app.services.cancellations import TOLD_BY
 from admin_app.services.outbox import MailUnderWay, OutgoingMail
-from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+from admin_app.services.payments import held_money
+from admin_app.services.payments.held_money import HeldMoney
+from admin_app.services.plans import Plan, PlannedMail, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names
 from admin_app.services.time_zones import time_zones
 from models.inbox import MailState, SentEmail
-from models.money import Payment, Refund, RefundState
-from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting
+from models.scheduling import Booking, BookingSource, BookingStatus, CanceledBecause, Meeting
 
 Row = TypeVar("Row", Booking, Meeting)
 Kind = Literal["confirmation", "rescheduled", "cancellation", "reminder"]
@@ -40,8 +41,6 @@ SUBJECTS: Mapping[Kind, str] = {
     "cancellation": "Canceled: {title} on {when}",
     "reminder": "Reminder: {title} on {when}",
 }
-# On their way for certain: what waits for a second person may still be declined.
-GOING_BACK = (RefundState.REQUESTED, RefundState.SENT, RefundState.SUCCEEDED, RefundState.UNKNOWN)
 ENDED = (BookingStatus.CANCELED, BookingStatus.REFUNDED)
 
 
@@ -70,7 +69,7 @@ def zone_of(appointment: Appointment) -> ZoneInfo:
 def plan_resend(ctx: Ctx, *, subject: str) -> Plan:
     """Who would get the confirmation once more."""
     require(ctx, Permission.BOOKINGS_READ)
-    return _plan(appointments.get(ctx.session, subject))
+    return _plan(ctx, appointments.get(ctx.session, subject))
 
 
 def resend_confirmation(ctx: Ctx, *, subject: str, reason: str, shown: str) -> Appointment:
@@ -78,7 +77,7 @@ def resend_confirmation(ctx: Ctx, *, subject: str, reason: str, shown: str) -> A
     require(ctx, Permission.BOOKINGS_MANAGE)
     reason = require_reason(reason)
     appointment = appointments.locked(ctx, subject)
-    plan = _plan(appointment)
+    plan = _plan(ctx, appointment)
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
@@ -88,14 +87,14 @@ def resend_confirmation(ctx: Ctx, *, subject: str, reason: str, shown: str) -> A
     return appointment
 
 
-def _plan(appointment: Appointment) -> Plan:
+def _plan(ctx: Ctx, appointment: Appointment) -> Plan:
     refusal = None
     if appointment.row.status is not BookingStatus.CONFIRMED:
         refusal = "Only what is confirmed has a confirmation to send."
     elif appointment.email is None:
         refusal = "There is no e-mail address to send it to."
-    elif appointment.source in TOLD_BY:
-        refusal = f"It was made in {TOLD_BY[appointment.source]}, which sends its own confirmation."
+    elif appointment.source in SPOKEN:
+        refusal = f"It was made in {SPOKEN[appointment.source]}, which sends its own confirmation."
     return Plan(
         title=f"Send the confirmation of {appointment.kind} {appointment.number} again",
         outcome="sent",
@@ -103,7 +102,32 @@ def _plan(appointment: Appointment) -> Plan:
         consequences=(f"A mail with a calendar file goes to {appointment.email}.", "Nothing else changes."),
         fingerprint=fingerprint(appointment.row),
         refusal=refusal,
+        mails=() if refusal else planned(ctx, appointment, "confirmation"),
     )
+
+
+def planned(
+    ctx: Ctx,
+    appointment: Appointment,
+    kind: Kind,
+    *,
+    values: Mapping[str, object] | None = None,
+    money: HeldMoney | None = None,
+    when: str = "at once",
+    later: bool = False,
+) -> tuple[PlannedMail, ...]:
+    """The mail of this kind as it will read once the appointment has these values; none where nobody is written to.
+
+    `money` is what will have become of its money by then, if that differs from now.
+    """
+    if appointment.source is not BookingSource.WEBSITE or not appointment.email:
+        return ()
+    model = type(appointment.row)
+    names = [column.key for column in class_mapper(model).column_attrs]
+    fields = {name: getattr(appointment.row, name) for name in names}
+    after = replace(appointment, row=model(**(fields | dict(values or {}))))
+    subject, text, _ = _composed(ctx, after, kind, money)
+    return (PlannedMail(appointment.email, subject, text, when, later),)
 
 
 def prepare(ctx: Ctx, *, subject: str, kind: Kind, once: str, settings: Settings) -> OutgoingMail | None:
@@ -217,11 +241,8 @@ def _is_overtaken(row: Booking | Meeting, once: str) -> bool:
 
 def _write(ctx: Ctx, appointment: Appointment, kind: Kind, mail: SentEmail, settings: Settings) -> SentEmail:
     """The mail as it reads now: one that has not left yet is written anew, or it would tell what was."""
-    words = Words.of(appointment)
-    when = f"{words.day}, {words.clock.split()[0]} ({words.zone})"
     mail.template, mail.to_email = kind, appointment.email or ""
-    mail.subject = SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when)
-    mail.text_body, mail.html_body = outbox.render(kind, _facts(ctx, appointment, words))
+    mail.subject, mail.text_body, mail.html_body = _composed(ctx, appointment, kind)
     mail.calendar_body = calendar_file(
         appointment,
         now=ctx.now,
@@ -233,9 +254,17 @@ def _write(ctx: Ctx, appointment: Appointment, kind: Kind, mail: SentEmail, sett
     return mail
 
 
-def _facts(ctx: Ctx, appointment: Appointment, words: Words) -> dict[str, Any]:
+def _composed(ctx: Ctx, appointment: Appointment, kind: Kind, money: HeldMoney | None = None) -> tuple[str, str, str]:
+    """Subject, text and HTML of a mail; what the plan of a command shows is made here as well."""
+    words = Words.of(appointment)
+    when = f"{words.day}, {words.clock.split()[0]} ({words.zone})"
+    subject = SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when)
+    return subject, *outbox.render(kind, _facts(ctx, appointment, words, money))
+
+
+def _facts(ctx: Ctx, appointment: Appointment, words: Words, money: HeldMoney | None) -> dict[str, Any]:
     row = appointment.row
-    going_back = _going_back(ctx, appointment)
+    held = money or held_money.of_appointment(ctx.session, appointment.subject, row.price_currency)
     return {
         "name": appointment.name,
         "title": appointment.title,
@@ -243,11 +272,13 @@ def _facts(ctx: Ctx, appointment: Appointment, words: Words) -> dict[str, Any]:
         "words": words,
         "price": money_text(row.price_amount, row.price_currency) if appointment.costs else None,
         "because": _because(appointment),
-        "going_back": money_text(going_back, row.price_currency) if going_back else None,
+        "money": held.sentences,
     }
 
 
 def _because(appointment: Appointment) -> str:
+    if appointment.row.status is BookingStatus.REFUNDED:
+        return "It is canceled, and you get back all that you paid for it."
     match appointment.row.canceled_because:
         case CanceledBecause.BY_CLIENT:
             return "It is canceled, as you wished."
@@ -257,9 +288,3 @@ def _because(appointment: Appointment) -> str:
             return "Your payment came when the time was not held for you any more, and somebody else has it now."
         case _:
             return "It cannot take place. We are sorry."
-
-
-def _going_back(ctx: Ctx, appointment: Appointment) -> int:
-    column = Payment.booking_id if appointment.kind == "booking" else Payment.meeting_id
-    amounts = select(summed(Refund.amount)).join(Payment, Payment.id == Refund.payment_id)
-    return ctx.session.scalar(amounts.where(column == appointment.number, Refund.state.in_(GOING_BACK))) or 0

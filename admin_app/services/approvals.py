@@ -1,18 +1,22 @@
 """Two people for a large refund: one asks, another one decides. The table, too, refuses that they are the same."""
 
+from dataclasses import replace
+
 from sqlalchemy import select
 
 from admin_app.context import Ctx, Staff
 from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, refund_states, refunds
+from admin_app.services.appointment_plans import Meaning
 from admin_app.services.memberships import refunding
-from admin_app.services.payments import refund_people, refund_sources
+from admin_app.services.payments import refund_endings, refund_people, refund_sources
 from admin_app.services.payments.refund_sources import Paid
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.plans import Plan, PlanLine, PlannedCall, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.refunds import Quote
+from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment
 from models.money import RESERVING, Approval, Refund, RefundState
 
@@ -30,7 +34,7 @@ def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
     quoted = refunds.quote_of(ctx.session, payment)
     about = refund_sources.paid_for(payment)
     asked = f"{refund.requested_by} asked for it: {refund.reason.value.replace('_', ' ')}."
-    means = _meaning(payment, quoted)
+    means = _meaning(ctx, payment) if approve else Meaning()
     follows = _when_approved(quoted, refund, means) if approve else _when_declined(quoted, refund)
     return Plan(
         title=f"{amount_of(refund)} of {about['what']} {about['number']}",
@@ -42,24 +46,40 @@ def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
             *([f"“{refund.note}”"] if refund.note else []),
             *follows[0],
         ),
-        fingerprint=fingerprint(payment, refund),
+        fingerprint=_state(ctx, payment, refund),
         refusal=_refusal(ctx, refund, _approval(ctx, refund)),
+        mails=means.mails,
+        calls=means.calls,
     )
 
 
-def _meaning(payment: Paid, quoted: Quote) -> tuple[str, ...]:
-    """What it does besides, as the one who asked was told; the quote has this refund's money kept aside already."""
+def _meaning(ctx: Ctx, payment: Paid) -> Meaning:
+    """What it does besides, as the one who asked was told; this refund's money is kept aside already."""
     if isinstance(payment, MembershipPayment):
-        return refunding.of_access(payment)
-    return refunds.of_appointment(is_all=quoted.refundable == 0)
+        there = refund_sources.provider(payment)
+        sentence = f"{provider_name(there)} is asked for the refund."
+        return Meaning(sentences=refunding.of_access(payment), calls=(PlannedCall(there, "refund.create", sentence),))
+    means = refund_endings.of_decision(ctx, payment)
+    return replace(means, calls=(*refunds.CALLS, *means.calls))
 
 
-def _when_approved(
-    quoted: Quote, refund: Refund, means: tuple[str, ...]
-) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
-    said = (f"It is sent to {quoted.provider} at once.", *refunds.effects(quoted, refund.amount), *means)
+def _state(ctx: Ctx, payment: Paid, refund: Refund) -> str:
+    """What a decision is made about: the refund, and what it leads to."""
+    besides = [] if isinstance(payment, MembershipPayment) else refund_endings.state_of(ctx, payment)
+    return fingerprint(payment, refund, besides)
+
+
+def _when_approved(quoted: Quote, refund: Refund, means: Meaning) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
+    all_of_it = () if refund.payment_id is None else refunds.all_that_is_left(is_all=quoted.refundable == 0)
+    said = (
+        f"It is sent to {quoted.provider} at once.",
+        *refunds.effects(quoted, refund.amount),
+        *all_of_it,
+        *means.sentences,
+    )
     state = PlanLine(refund_key(refund.id), "state", refund.state, RefundState.REQUESTED, "your approval")
-    return said, (state, *refunds.lines(quoted, refund.amount, source="the request", counted=True))
+    given_back = refunds.lines(quoted, refund.amount, source="the request", counted=True)
+    return said, (state, *given_back, *means.lines)
 
 
 def _when_declined(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
@@ -102,7 +122,7 @@ def _deciding(ctx: Ctx, refund_id: int, reason: str, shown: str) -> tuple[Paid, 
         raise Forbidden(OWN)
     if refusal or approval is None:
         raise Conflict(refusal)
-    require_same(shown, fingerprint(payment, refund))
+    require_same(shown, _state(ctx, payment, refund))
     return payment, refund, approval, reason
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from admin_app.context import Ctx
 from admin_app.errors import Conflict
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointments, bookings
+from admin_app.services import appointment_plans, appointments, bookings
 from admin_app.services.appointments import Appointment
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from models.scheduling import BookingStatus
 
 
@@ -64,20 +64,22 @@ def _take(ctx: Ctx, subject: str, step: _Step, reason: str, shown: str) -> Appoi
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
-    changes = bookings.end(ctx, appointment, step.status, None)
-    bookings.record(ctx, appointment, step.event, changes=changes, reason=reason)
+    bookings.carry_out(ctx, appointment, bookings.attending(step.status, step.event), reason=reason)
     return appointment
 
 
 def _plan(ctx: Ctx, appointment: Appointment, step: _Step) -> Plan:
     row = appointment.row
+    meaning = appointment_plans.of_step(ctx, appointment, bookings.attending(step.status, step.event))
     return Plan(
         title=step.title.format(f"{appointment.kind} {appointment.number}"),
         outcome=step.status.value,
-        lines=(PlanLine(appointment.subject, "status", row.status, step.status, "this command"),),
+        lines=meaning.lines,
         consequences=("Nobody is written to.", "No money moves: a refund is a command of its own."),
         fingerprint=fingerprint(row, step.status.value),
         refusal=_refusal(ctx, appointment, step),
+        mails=meaning.mails,
+        calls=meaning.calls,
     )
 
 

@@ -120,6 +120,7 @@ EVENTS: dict[str, EventKind] = {
     "payment.failed": EventKind("{actor} noted that the payment of {what} {number} failed: {because}"),
     "payment.expired": EventKind("{actor} noted that the checkout of {what} {number} expired"),
     "payment.disputed": EventKind("{actor} noted a dispute about the payment of {what} {number}: {because}"),
+    "payment.kept": EventKind("{actor} decided to keep {amount} of the payment for {what} {number}"),
     "refund.requested": EventKind(
         "{actor} asked for a refund of {amount} of {what} {number}", frozenset({"state", "because"})
     ),

@@ -1,8 +1,11 @@
 """The steps of a booking's or meeting's life: confirmed, given up, ended. Each takes a locked appointment.
 
 What a person decides (`cancellations`, `rescheduling`, `attendance`) and what Stripe tells (`checkout`) both come here.
+A step that a plan announces is written down as a `Step`: the plan reads it, and `carry_out` does what it says.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from admin_app.context import Ctx
@@ -46,6 +49,69 @@ def cancel_unpaid(ctx: Ctx, appointment: Appointment, because: CanceledBecause) 
         send_mail(ctx, appointment, "cancellation")
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step as it is planned and carried out: the fields after it, and who hears of it.
+
+    `mail` is the kind of the mail to the client, None where none is to go; `once` distinguishes occasions of one kind.
+    """
+
+    event: str
+    values: Mapping[str, object]
+    mail: str | None = None
+    once: str = ""
+    tells_calendar: bool = False
+    closes_page: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def canceling(appointment: Appointment, because: CanceledBecause, *, tell: bool = True) -> Step:
+    """Somebody called it off: its time is free, the calendar is told, and it can be paid no more."""
+    return Step(
+        "booking.canceled",
+        {"status": BookingStatus.CANCELED, "canceled_because": because},
+        mail="cancellation" if tell else None,
+        tells_calendar=True,
+        closes_page=appointment.costs,
+        facts={"because": BECAUSE[because]},
+    )
+
+
+def refunding(*, tell: bool = True) -> Step:
+    """All of the money went back, and a coming appointment ends with it."""
+    values = {"status": BookingStatus.REFUNDED, "canceled_because": None}
+    return Step("booking.refunded", values, mail="cancellation" if tell else None, tells_calendar=True)
+
+
+def moving(starts_at: datetime, ends_at: datetime, *, tell: bool = True) -> Step:
+    """It takes place at another time."""
+    values = {"starts_at": starts_at, "ends_at": ends_at}
+    mail = "rescheduled" if tell else None
+    return Step("booking.rescheduled", values, mail=mail, once=at(starts_at), tells_calendar=True)
+
+
+def attending(status: BookingStatus, event: str) -> Step:
+    """Its time has come: it took place, or nobody came."""
+    return Step(event, {"status": status})
+
+
+def carry_out(ctx: Ctx, appointment: Appointment, step: Step, *, reason: str | None = None) -> None:
+    """Do what the step says, once for the row's fields and with a job for everything that is told to others."""
+    changes = _assign(appointment, **step.values)
+    if step.values.get("status") is BookingStatus.CANCELED:
+        appointment.row.canceled_at = ctx.now
+    if "starts_at" in step.values:
+        remind_later(ctx, appointment)
+    touch(ctx, appointment)
+    record(ctx, appointment, step.event, changes=changes, reason=reason, **step.facts)
+    if step.closes_page:
+        close_checkout(ctx, appointment)
+    if step.mail is not None:
+        send_mail(ctx, appointment, step.mail, once=step.once)
+    if step.tells_calendar:
+        sync_calendar(ctx, appointment)
+
+
 def cancel(
     ctx: Ctx,
     appointment: Appointment,
@@ -55,24 +121,14 @@ def cancel(
     tell: bool = True,
 ) -> None:
     """Somebody called it off: the client is told unless not wished, so is the calendar, and it can be paid no more."""
-    changes = end(ctx, appointment, BookingStatus.CANCELED, because)
-    record(ctx, appointment, "booking.canceled", changes=changes, reason=reason, because=BECAUSE[because])
-    close_checkout(ctx, appointment)
-    if tell:
-        send_mail(ctx, appointment, "cancellation")
-    sync_calendar(ctx, appointment)
+    carry_out(ctx, appointment, canceling(appointment, because, tell=tell), reason=reason)
 
 
 def move(
     ctx: Ctx, appointment: Appointment, starts_at: datetime, ends_at: datetime, *, reason: str | None = None
 ) -> None:
     """Put it at another time, which `holds.take_time` has found free; the client and the calendar are told."""
-    changes = _assign(appointment, starts_at=starts_at, ends_at=ends_at)
-    remind_later(ctx, appointment)
-    touch(ctx, appointment)
-    record(ctx, appointment, "booking.rescheduled", changes=changes, reason=reason)
-    send_mail(ctx, appointment, "rescheduled", once=at(starts_at))
-    sync_calendar(ctx, appointment)
+    carry_out(ctx, appointment, moving(starts_at, ends_at), reason=reason)
 
 
 def correct_email(ctx: Ctx, appointment: Appointment, email: str, *, reason: str | None = None) -> None:
@@ -80,17 +136,6 @@ def correct_email(ctx: Ctx, appointment: Appointment, email: str, *, reason: str
     changes = _assign(appointment, client_email=email)
     touch(ctx, appointment)
     record(ctx, appointment, "booking.email_corrected", changes=changes, reason=reason)
-
-
-def mark_refunded(ctx: Ctx, appointment: Appointment) -> None:
-    """All of the money went back, so nothing is owed any more: a coming appointment is off."""
-    told = appointment.row.status is BookingStatus.CONFIRMED and appointment.row.starts_at > ctx.now
-    changes = end(ctx, appointment, BookingStatus.REFUNDED, None)
-    record(ctx, appointment, "booking.refunded", changes=changes)
-    if told:
-        appointment.row.canceled_at = ctx.now
-        send_mail(ctx, appointment, "cancellation")
-        sync_calendar(ctx, appointment)
 
 
 def refund_came_back(ctx: Ctx, appointment: Appointment) -> None:

@@ -30,7 +30,7 @@ from models.scheduling import Booking, BookingSource, BookingStatus
 CREATE, MOVE, CANCEL = "booking.create", "booking.move", "booking.cancel"
 # Asking what is there. It is noted when it fails, because a change that is wanted may hang on it.
 LOOK = "booking.look"
-_OFF = (BookingStatus.CANCELED, BookingStatus.REFUNDED)
+OFF = (BookingStatus.CANCELED, BookingStatus.REFUNDED)
 _DONE = {CREATE: "made", MOVE: "moved", CANCEL: "canceled"}
 _NOT_DONE = {CREATE: "could not make", MOVE: "could not move", CANCEL: "could not cancel"}
 _REASON = "Changed in Backdesk"
@@ -112,7 +112,7 @@ class Calendars:
             booking_id=booking.id,
             version=booking.version,
             is_on=booking.status is BookingStatus.CONFIRMED,
-            is_off=booking.status in _OFF,
+            is_off=booking.status in OFF,
             starts_at=booking.starts_at,
             name=booking.client_name,
             email=booking.client_email,

@@ -3,17 +3,19 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin_app.approval_limits import Limit, limit_in
+from admin_app.approval_limits import Limit
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission, allows, require
-from admin_app.services import appointments, bookings, payments, refunds
+from admin_app.services import appointment_plans, appointments, bookings, refunds
 from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Appointment
+from admin_app.services.payments import held_money, keeping
+from admin_app.services.payments.held_money import HeldMoney
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.refunds import Quote
 from models.money import Payment, PaymentState, RefundReason
-from models.scheduling import Booking, BookingSource, BookingStatus, CanceledBecause
+from models.scheduling import BookingStatus, CanceledBecause
 
 # Who wanted it, as staff may say it; the other reasons are the product's own.
 CHOICES = (CanceledBecause.BY_CLIENT, CanceledBecause.BY_PRACTITIONER, CanceledBecause.BY_STAFF)
@@ -28,7 +30,6 @@ REFUSED = {
     BookingStatus.NO_SHOW: "Its time is over and nobody came. Give money back by a refund.",
     BookingStatus.REFUNDED: "All of its money went back, and with that it ended.",
 }
-TOLD_BY = {BookingSource.CALENDLY: "Calendly", BookingSource.CALCOM: "Cal.com"}
 
 
 def paid_payment(session: Session, subject: str) -> Payment | None:
@@ -64,14 +65,13 @@ def cancel(
     reason = require_reason(reason)
     code, amount = _reason_code(because), refund_amount or 0
     appointment = appointments.locked(ctx, subject)
+    held_money.locked_for(ctx, subject)
     payment = paid_payment(ctx.session, subject)
-    if payment is not None:
-        payments.locked(ctx, payment.id)
     plan = _plan(ctx, appointment, code, amount, approval_above, tell)
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
-    bookings.cancel(ctx, appointment, code, reason=reason, tell=tell)
+    bookings.carry_out(ctx, appointment, bookings.canceling(appointment, code, tell=tell), reason=reason)
     if amount and payment is not None:
         refunds.request_within(
             ctx,
@@ -81,6 +81,10 @@ def cancel(
             note=reason,
             approval_above=approval_above,
         )
+    waiting = held_money.review_all(ctx, subject)
+    if _decides(ctx):
+        for each in waiting:
+            keeping.keep_within(ctx, each, reason)
     return appointment
 
 
@@ -90,41 +94,68 @@ def _plan(
     row, key = appointment.row, appointment.subject
     payment = paid_payment(ctx.session, key)
     quoted = refunds.quote(ctx.session, payment.id) if payment else None
-    limit = limit_in(approval_above, row.price_currency)
+    waits = quoted is not None and quoted.waits(amount, approval_above)
+    meaning = appointment_plans.of_step(
+        ctx,
+        appointment,
+        bookings.canceling(appointment, code, tell=tell),
+        sources={"canceled_because": "what you chose"},
+        money=_held_after(ctx, appointment, amount, waits=waits),
+    )
     return Plan(
         title=f"Cancel {appointment.kind} {appointment.number}",
         outcome="canceled",
-        lines=(
-            PlanLine(key, "status", row.status, BookingStatus.CANCELED, "this command"),
-            PlanLine(key, "canceled_because", row.canceled_because, code, "what you chose"),
-            *(refunds.lines(quoted, amount, source="what you typed") if quoted and amount else ()),
+        lines=(*meaning.lines, *_money_lines(ctx, appointment, payment, quoted, amount)),
+        consequences=(
+            "The time is free for others at once.",
+            *meaning.sentences,
+            *_money(ctx, quoted, amount, approval_above),
         ),
-        consequences=(*_told(appointment, tell), *_money(appointment, quoted, amount, limit)),
-        fingerprint=fingerprint(row, payment, code, amount, limit, tell),
+        fingerprint=fingerprint(
+            row, payment, code, amount, approval_above, tell, [mail.text for mail in meaning.mails]
+        ),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
+        mails=meaning.mails,
+        calls=(*meaning.calls, *(refunds.CALLS if quoted and amount and not waits else ())),
     )
 
 
-def _told(appointment: Appointment, tell: bool) -> tuple[str, ...]:
-    said = ["The time is free for others at once."]
-    calendar = TOLD_BY.get(appointment.source)
-    if calendar:
-        said.append(f"It is canceled in {calendar}, which tells the client.")
-    else:
-        written_to = appointment.email if tell else None
-        said.append(f"A mail about it goes to {written_to}." if written_to else "Nobody is written to.")
-        if isinstance(appointment.row, Booking) and appointment.row.calcom_booking_uid:
-            said.append("It is canceled in Cal.com too.")
-    if appointment.row.status is BookingStatus.PENDING and appointment.costs:
-        said.append("The page on which it could be paid is closed at Stripe.")
-    return tuple(said)
+def _decides(ctx: Ctx) -> bool:
+    """Whether whoever cancels may say what becomes of the money; where they may not, finance is asked."""
+    return allows(ctx.actor, Permission.REFUNDS_REQUEST)
 
 
-def _money(appointment: Appointment, quoted: Quote | None, amount: int, approval_above: int) -> tuple[str, ...]:
+def _held_after(ctx: Ctx, appointment: Appointment, amount: int, *, waits: bool) -> HeldMoney:
+    """What will have become of the money when the client reads of it."""
+    subject = appointment.subject
+    held = held_money.of_appointment(ctx.session, subject, appointment.row.price_currency)
+    if _decides(ctx):
+        held = held.keeping(sum(left for _, left in keeping.left_of(ctx.session, subject)) - amount - held.kept)
+    return held if waits else held.giving_back(amount)
+
+
+def _money_lines(
+    ctx: Ctx, appointment: Appointment, payment: Payment | None, quoted: Quote | None, amount: int
+) -> tuple[PlanLine, ...]:
+    """What moves, and what stays here by decision."""
+    moved = refunds.lines(quoted, amount, source="what you typed") if quoted and amount else ()
+    if not _decides(ctx):
+        return moved
+    left = [
+        (each, rest - amount if each is payment else rest)
+        for each, rest in keeping.left_of(ctx.session, appointment.subject)
+    ]
+    return (*moved, *(keeping.line(each, rest, "what does not go back") for each, rest in left if rest > 0))
+
+
+def _money(ctx: Ctx, quoted: Quote | None, amount: int, approval_above: Limit) -> tuple[str, ...]:
     if quoted is None:
         return ("Nothing was paid through Stripe, so no money moves.",)
     if not amount:
-        return (f"No money goes back: the {money_text(quoted.refundable, quoted.currency)} that are left stay here.",)
+        left = money_text(quoted.refundable, quoted.currency)
+        if _decides(ctx):
+            return (f"No money goes back: the {left} that are left stay here.",)
+        return (f"No money goes back with this: finance is asked what becomes of the {left} that are left.",)
     waits = quoted.waits(amount, approval_above)
     seconded = refunds.why_seconded(quoted, amount, approval_above, " about the refund")
     return (seconded if waits else "Stripe is asked for the refund.", *refunds.effects(quoted, amount))

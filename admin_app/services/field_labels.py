@@ -76,6 +76,7 @@ LABELS = {
     "override_until": "Overridden until",
     "given_back": "Refunded or on its way",
     "left_to_give_back": "Left to refund",
+    "kept": "Kept by decision",
     "failure_code": "Failed because",
     "outbound_paused": "Outbound calls paused",
     "ai_disabled": "AI disabled",

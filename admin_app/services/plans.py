@@ -29,7 +29,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class PlanLine:
-    """One field: what it is, what it becomes by the rule, where that comes from, and what else may be chosen."""
+    """One field: what it is, what it becomes by the rule, where that comes from, and what else may be chosen.
+
+    `later`: not by this command, but once a second person has let it happen; so it is with mails and calls.
+    """
 
     record: str
     field: str
@@ -38,6 +41,7 @@ class PlanLine:
     source: str
     choices: tuple[Choice, ...] = ()
     chosen: str | None = None
+    later: bool = False
 
     @property
     def changes(self) -> bool:
@@ -45,10 +49,32 @@ class PlanLine:
 
 
 @dataclass(frozen=True)
+class PlannedMail:
+    """A mail as it will read, made by the code that sends it; `when` says after what it goes."""
+
+    to: str
+    subject: str
+    text: str
+    when: str = "at once"
+    later: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """A change at a provider, named as the journal of calls names it; `sentence` says it to a person."""
+
+    provider: str
+    operation: str
+    sentence: str
+    later: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """The whole command: its lines, its consequences in sentences, and what forbids it, if anything.
 
-    `names` says how the records of the lines are called, where they are of more than one.
+    `names` says how the records of the lines are called, where they are of more than one. `mails` and `calls` are all
+    that leave the house because of it.
     """
 
     title: str
@@ -58,6 +84,8 @@ class Plan:
     fingerprint: str
     refusal: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    mails: tuple[PlannedMail, ...] = ()
+    calls: tuple[PlannedCall, ...] = ()
 
 
 def fingerprint(*parts: Any) -> str:

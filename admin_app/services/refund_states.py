@@ -17,7 +17,7 @@ from admin_app.integrations.money_ports import RefundStatus
 from admin_app.services import audit, provider_calls
 from admin_app.services.amounts import money_text, summed
 from admin_app.services.audit import Change
-from admin_app.services.payments import refund_sources
+from admin_app.services.payments import held_money, refund_sources
 from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.records import refund_key
 from admin_app.services.timeline_words import provider_name
@@ -26,6 +26,7 @@ from models.money import (
     RESERVING,
     Approval,
     CallState,
+    Payment,
     ProviderCall,
     Refund,
     RefundOrigin,
@@ -129,6 +130,8 @@ def reserve(ctx: Ctx, payment: Paid) -> None:
         payment.version += 1
         payment.updated_at = ctx.now
     _close_returned(ctx, payment, payment.captured_amount - reserved)
+    if isinstance(payment, Payment):
+        held_money.review(ctx, payment)
 
 
 def _close_returned(ctx: Ctx, payment: Paid, left: int) -> None:

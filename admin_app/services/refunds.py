@@ -16,9 +16,10 @@ from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, payments, refund_states
 from admin_app.services.amounts import money_text
-from admin_app.services.payments import refund_sources
+from admin_app.services.payments import held_money, refund_endings, refund_sources
+from admin_app.services.payments.refund_endings import Decided
 from admin_app.services.payments.refund_sources import Paid
-from admin_app.services.plans import MOST_REASON, Plan, PlanLine, fingerprint, require_same
+from admin_app.services.plans import MOST_REASON, Plan, PlanLine, PlannedCall, fingerprint, require_same
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment
@@ -28,6 +29,8 @@ from models.money import RESERVING, Approval, Payment, Refund, RefundOrigin, Ref
 REASONS = tuple(reason for reason in RefundReason if reason is not RefundReason.SLOT_LOST)
 # A disputed payment's money is with the bank. In these states of a dispute it is not, or not any more.
 NOTHING_LEFT = "All that was paid went back already, or is on its way."
+NOTHING_SAID = Decided()
+CALLS = (PlannedCall("stripe", "refund.create", "Stripe is asked for the refund."),)
 REFUNDABLE_DISPUTES = frozenset(
     ("won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed")
 )
@@ -123,34 +126,73 @@ def obstacle(payment: Paid, held: list[Refund]) -> str | None:
     return None
 
 
-def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: Limit) -> Plan:
-    """What giving back this much means, before anybody asks for it."""
+def plan_request(
+    ctx: Ctx, *, payment_id: int, amount: int, approval_above: Limit, ends: bool = True, tell: bool = True
+) -> Plan:
+    """What giving back this much means, before anybody asks for it.
+
+    Where nothing is left and the appointment is still to come, `ends` says whether it ends with that, and `tell`
+    whether its client is then written to.
+    """
     require(ctx, Permission.PAYMENTS_READ)
     payment = ctx.session.get(Payment, payment_id)
     if payment is None:
         raise NotFound("There is no such payment.")
-    quoted = quote_of(ctx.session, payment)
-    return Plan(
-        title=f"Give back {money_text(amount, quoted.currency)}",
-        outcome="waits" if quoted.waits(amount, approval_above) else "sent",
-        lines=lines(quoted, amount, source="what you typed"),
-        consequences=consequences(quoted, amount, approval_above),
-        fingerprint=fingerprint(payment, amount),
-        refusal=refusal_of(quoted, amount),
-    )
+    return _plan(ctx, payment, amount, approval_above, ends, tell)
 
 
 def request(
-    ctx: Ctx, *, payment_id: int, amount: int, reason_code: str, note: str, approval_above: Limit, shown: str
+    ctx: Ctx,
+    *,
+    payment_id: int,
+    amount: int,
+    reason_code: str,
+    note: str,
+    approval_above: Limit,
+    shown: str,
+    ends: bool = True,
+    tell: bool = True,
 ) -> Refund:
     """Ask for a refund as its plan was shown: it is sent, or waits for a second person."""
     require(ctx, Permission.REFUNDS_REQUEST)
     reason, note = reason_of(reason_code, note)
-    payment = payments.locked(ctx, payment_id)
+    payment = _locked_with_others(ctx, payment_id)
     quoted = quote_of(ctx.session, payment)
     require_room(quoted, amount)
-    require_same(shown, fingerprint(payment, amount))
-    return write(ctx, payment, amount, reason, note, waits=quoted.waits(amount, approval_above))
+    require_same(shown, _plan(ctx, payment, amount, approval_above, ends, tell).fingerprint)
+    waits = quoted.waits(amount, approval_above)
+    return write(ctx, payment, amount, reason, note, waits=waits, wanted=Decided(ends, tell))
+
+
+def _locked_with_others(ctx: Ctx, payment_id: int) -> Payment:
+    """The payment, locked with the others of its appointment: whether anything is left is one question to all."""
+    found = ctx.session.get(Payment, payment_id)
+    if found is None:
+        raise NotFound("There is no such payment.")
+    held_money.locked_for(ctx, payments.subject_of(found))
+    return found
+
+
+def _plan(ctx: Ctx, payment: Payment, amount: int, approval_above: Limit, ends: bool, tell: bool) -> Plan:
+    quoted = quote_of(ctx.session, payment)
+    waits = quoted.waits(amount, approval_above)
+    means = refund_endings.of_request(ctx, payment, amount, ends=ends, tell=tell, waits=waits)
+    state = refund_endings.state_of(ctx, payment)
+    return Plan(
+        title=f"Give back {money_text(amount, quoted.currency)}",
+        outcome="waits" if waits else "sent",
+        lines=(*lines(quoted, amount, source="what you typed"), *means.lines),
+        consequences=(
+            goes_or_waits(quoted, amount, approval_above),
+            *effects(quoted, amount),
+            *all_that_is_left(is_all=amount == quoted.refundable),
+            *means.sentences,
+        ),
+        fingerprint=fingerprint(payment, amount, state, ends, tell, [mail.text for mail in means.mails]),
+        refusal=refusal_of(quoted, amount),
+        mails=means.mails,
+        calls=means.calls if waits else (*CALLS, *means.calls),
+    )
 
 
 def request_within(
@@ -178,16 +220,9 @@ def request_by_backdesk(ctx: Ctx, payment: Payment, amount: int, reason: RefundR
     return write(ctx, payment, amount, reason, "", waits=False)
 
 
-def consequences(quoted: Quote, amount: int, approval_above: Limit) -> tuple[str, ...]:
-    """What asking for this much leads to, in sentences."""
-    first = goes_or_waits(quoted, amount, approval_above)
-    return (first, *effects(quoted, amount), *of_appointment(is_all=amount == quoted.refundable))
-
-
-def of_appointment(*, is_all: bool) -> tuple[str, ...]:
-    """What a refund means for the payment of an appointment, and for the appointment."""
-    rest = ("This is all that is left: the payment is then refunded as a whole.",) if is_all else ()
-    return (*rest, "The appointment stays as it is.")
+def all_that_is_left(*, is_all: bool) -> tuple[str, ...]:
+    """That nothing of a payment is left afterwards, in a sentence."""
+    return ("This is all that is left: the payment is then refunded as a whole.",) if is_all else ()
 
 
 def goes_or_waits(quoted: Quote, amount: int, approval_above: Limit) -> str:
@@ -259,8 +294,21 @@ def reason_of(reason_code: str, note: str) -> tuple[RefundReason, str]:
     return RefundReason(reason_code), note
 
 
-def write(ctx: Ctx, payment: Paid, amount: int, reason: RefundReason, note: str, *, waits: bool) -> Refund:
-    """Write the refund down with its reserve; then it waits for a second person, or its sending is queued."""
+def write(
+    ctx: Ctx,
+    payment: Paid,
+    amount: int,
+    reason: RefundReason,
+    note: str,
+    *,
+    waits: bool,
+    wanted: Decided = NOTHING_SAID,
+) -> Refund:
+    """Write the refund down with its reserve; then it waits for a second person, or its sending is queued.
+
+    `wanted` is what shall become of the appointment where nothing is left of what was paid for it.
+    """
+    decided = refund_endings.decided(ctx, payment, amount, wanted) if isinstance(payment, Payment) else NOTHING_SAID
     person = ctx.actor if isinstance(ctx.actor, Staff) else None
     waits = waits and person is not None
     refund = Refund(
@@ -272,6 +320,8 @@ def write(ctx: Ctx, payment: Paid, amount: int, reason: RefundReason, note: str,
         reason=reason,
         note=note or None,
         requested_by=audit.actor_name(ctx.actor.kind, ctx.actor.label) if person is None else person.label,
+        ends_appointment=decided.ends,
+        tells_client=decided.tell,
         created_at=ctx.now,
         updated_at=ctx.now,
     )

@@ -5,11 +5,11 @@ from datetime import datetime
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, SlotTaken
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointments, bookings, holds
+from admin_app.services import appointment_plans, appointments, bookings, holds
 from admin_app.services.appointments import Appointment
-from admin_app.services.cancellations import TOLD_BY
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from models.scheduling import Booking, BookingSource, BookingStatus
+from admin_app.services.calendar_entries import SPOKEN
+from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+from models.scheduling import BookingSource, BookingStatus
 
 REFUSED = {
     BookingStatus.PENDING: "It is not paid yet, and the page on which it is paid names this time. Wait, or cancel it.",
@@ -20,18 +20,20 @@ REFUSED = {
 }
 
 
-def plan_reschedule(ctx: Ctx, *, subject: str, starts_at: datetime) -> Plan:
+def plan_reschedule(ctx: Ctx, *, subject: str, starts_at: datetime, tell: bool = True) -> Plan:
     """What would move, who would be told, and whether the new time is free; it lasts as long as before."""
     require(ctx, Permission.BOOKINGS_READ)
-    return _plan(ctx, appointments.get(ctx.session, subject), starts_at)
+    return _plan(ctx, appointments.get(ctx.session, subject), starts_at, tell)
 
 
-def reschedule(ctx: Ctx, *, subject: str, starts_at: datetime, reason: str, shown: str) -> Appointment:
+def reschedule(
+    ctx: Ctx, *, subject: str, starts_at: datetime, reason: str, shown: str, tell: bool = True
+) -> Appointment:
     """Move it as its plan was shown; refused when somebody took the time meanwhile."""
     require(ctx, Permission.BOOKINGS_MANAGE)
     reason = require_reason(reason)
     appointment = appointments.locked(ctx, subject)
-    plan = _plan(ctx, appointment, starts_at)
+    plan = _plan(ctx, appointment, starts_at, tell)
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
@@ -40,38 +42,30 @@ def reschedule(ctx: Ctx, *, subject: str, starts_at: datetime, reason: str, show
     holds.take_time(
         ctx, practitioner_id=row.practitioner_id, starts_at=starts_at, ends_at=ends_at, except_=appointment.subject
     )
-    bookings.move(ctx, appointment, starts_at, ends_at, reason=reason)
+    bookings.carry_out(ctx, appointment, bookings.moving(starts_at, ends_at, tell=tell), reason=reason)
     return appointment
 
 
-def _plan(ctx: Ctx, appointment: Appointment, starts_at: datetime) -> Plan:
+def _plan(ctx: Ctx, appointment: Appointment, starts_at: datetime, tell: bool) -> Plan:
     holds.require_coming(ctx, starts_at)
-    row, key = appointment.row, appointment.subject
+    row = appointment.row
     ends_at = starts_at + (row.ends_at - row.starts_at)
+    meaning = appointment_plans.of_step(
+        ctx,
+        appointment,
+        bookings.moving(starts_at, ends_at, tell=tell),
+        sources={"starts_at": "what you chose", "ends_at": "as long as before"},
+    )
     return Plan(
         title=f"Reschedule {appointment.kind} {appointment.number}",
         outcome="rescheduled",
-        lines=(
-            PlanLine(key, "starts_at", row.starts_at, starts_at, "what you chose"),
-            PlanLine(key, "ends_at", row.ends_at, ends_at, "as long as before"),
-        ),
-        consequences=_consequences(appointment),
-        fingerprint=fingerprint(row, starts_at),
+        lines=meaning.lines,
+        consequences=("The old time is free for others at once.", *meaning.sentences, "No money moves."),
+        fingerprint=fingerprint(row, starts_at, tell, [mail.text for mail in meaning.mails]),
         refusal=_refusal(ctx, appointment, starts_at, ends_at),
+        mails=meaning.mails,
+        calls=meaning.calls,
     )
-
-
-def _consequences(appointment: Appointment) -> tuple[str, ...]:
-    said = ["The old time is free for others at once."]
-    if appointment.source is BookingSource.CALCOM:
-        said.append("It is moved in Cal.com, which tells the client.")
-    else:
-        said.append(
-            f"A mail with the new time goes to {appointment.email}." if appointment.email else "Nobody is written to."
-        )
-        if isinstance(appointment.row, Booking) and appointment.row.calcom_booking_uid:
-            said.append("It is moved in Cal.com too.")
-    return (*said, "No money moves.")
 
 
 def _refusal(ctx: Ctx, appointment: Appointment, starts_at: datetime, ends_at: datetime) -> str | None:
@@ -79,7 +73,7 @@ def _refusal(ctx: Ctx, appointment: Appointment, starts_at: datetime, ends_at: d
     if row.status in REFUSED:
         return REFUSED[row.status]
     if appointment.source is BookingSource.CALENDLY:
-        return f"It was made in {TOLD_BY[BookingSource.CALENDLY]}, where only the client or the host can move it."
+        return f"It was made in {SPOKEN[BookingSource.CALENDLY]}, where only the client or the host can move it."
     if starts_at == row.starts_at:
         return "It is at this time already. Choose another one."
     taken = appointments.taken(

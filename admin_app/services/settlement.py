@@ -17,10 +17,9 @@ from admin_app.integrations.money_ports import PaymentsPort, StripePayment, Stri
 from admin_app.services import appointments, bookings, holds, payments, refund_states, refunds
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import UNPAID_ENDS
+from admin_app.services.payments import refund_endings
 from models.money import Payment, PaymentState, RefundReason
 from models.scheduling import Booking, BookingStatus, CanceledBecause
-
-AGREED = (BookingStatus.CONFIRMED, BookingStatus.COMPLETED, BookingStatus.NO_SHOW)
 
 
 @dataclass(frozen=True)
@@ -97,12 +96,13 @@ def take_in(ctx: Ctx, told: Told) -> Appointment | None:
 
 
 def follow_refunds(ctx: Ctx, appointment: Appointment) -> None:
-    """An appointment of which all the money went back is over, and one whose money came back is not refunded any more;
-    the row is locked."""
+    """A coming appointment of which all the money went back ends, unless it was to stay; one whose money came back is
+    not refunded any more. The row is locked."""
     paid = list(ctx.session.scalars(select(Payment).where(of(appointment.subject), Payment.captured_amount > 0)))
     everything = bool(paid) and all(refund_states.all_given_back(ctx.session, payment) for payment in paid)
-    if everything and appointment.row.status in AGREED:
-        bookings.mark_refunded(ctx, appointment)
+    step = refund_endings.ending(ctx, appointment) if everything else None
+    if step is not None:
+        bookings.carry_out(ctx, appointment, step)
     elif paid and not everything and appointment.row.status is BookingStatus.REFUNDED:
         bookings.refund_came_back(ctx, appointment)
 

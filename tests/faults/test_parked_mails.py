@@ -66,7 +66,7 @@ def change(db: Database, subject: str, what: str) -> None:
                 appointment.row.status = BookingStatus.PENDING
                 bookings.cancel_unpaid(ctx, appointment, CanceledBecause.PAYMENT_FAILED)
             case "refund":
-                bookings.mark_refunded(ctx, appointment)
+                bookings.carry_out(ctx, appointment, bookings.refunding())
 
 
 def tries(house: House, asked: list[dict[str, str]]) -> None:

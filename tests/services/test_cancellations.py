@@ -168,7 +168,8 @@ def test_a_calendly_booking_is_told_of_by_calendly(
 ) -> None:
     subject = held(db, offered(db, price=0), tomorrow(clock.now))
     with db.unit_of_work(OPERATOR) as ctx:
-        ctx.session.get_one(Booking, int(subject[8:])).source = BookingSource.CALENDLY
+        row = ctx.session.get_one(Booking, int(subject[8:]))
+        row.source, row.calendly_event_uri = BookingSource.CALENDLY, "https://api.calendly.com/scheduled_events/E1"
     assert "It is canceled in Calendly, which tells the client." in plan(db, support, subject).consequences
     before = jobs(db, "send_appointment_mail")
     cancel(db, support, subject)

@@ -1,8 +1,9 @@
 """The commands on a booking or meeting, each on its own page: what would happen, a reason, the act."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -20,9 +21,10 @@ from admin_app.services import (
 )
 from admin_app.services.amounts import major_units, minor_units, money_text
 from admin_app.services.appointments import Appointment, Kind
+from admin_app.services.calendar_entries import SPOKEN
 from admin_app.services.plans import Plan
 from admin_app.services.refunds import Quote
-from models import CanceledBecause
+from models import BookingSource, CanceledBecause
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command
 from views.console.bookings import free_times
@@ -100,7 +102,7 @@ class AppointmentCommandsView(ConsoleView):
                 "wish": wish | {"tell": "yes" if tell else "no", "refund": wish["refund"] or "none"},
                 "refundable": _refundable(quoted),
                 "email": found.email,
-                "source": cancellations.TOLD_BY.get(found.source, ""),
+                "source": SPOKEN.get(found.source, ""),
             },
         ).respond()
 
@@ -108,11 +110,12 @@ class AppointmentCommandsView(ConsoleView):
     def reschedule(self, key: int) -> ResponseReturnValue:
         found = self._found(key)
         offer = free_times.Wish.of(found, request.values, backdesk().db.clock())
+        tell = request.values.get("tell", "yes") == "yes"
 
         def plan(ctx: Ctx) -> Plan | None:
             if not offer.has_choice:
                 return None
-            return rescheduling.plan_reschedule(ctx, subject=found.subject, starts_at=offer.starts_at())
+            return rescheduling.plan_reschedule(ctx, subject=found.subject, starts_at=offer.starts_at(), tell=tell)
 
         def act(ctx: Ctx) -> str:
             starts_at = offer.starts_at()
@@ -122,6 +125,7 @@ class AppointmentCommandsView(ConsoleView):
                 starts_at=starts_at,
                 reason=form_text("reason"),
                 shown=form_text("fingerprint"),
+                tell=tell,
             )
             return f"The {self.kind} is moved to {time_text(starts_at, viewer().zone)} ({viewer().zone.key})."
 
@@ -132,8 +136,8 @@ class AppointmentCommandsView(ConsoleView):
             button=f"Move the {self.kind}",
             title=f"Reschedule the {self.kind}",
             template="console/bookings/reschedule.html",
-            hidden=offer.carried,
-            more={"offer": offer},
+            hidden=offer.carried | {"tell": "yes" if tell else "no"},
+            more={"offer": offer, "other_wish": _other_wish(found, offer.carried, tell)},
         ).respond()
 
     @command(f"/{KEY}/complete")
@@ -195,6 +199,14 @@ class BookingCommandsView(AppointmentCommandsView):
 
 class MeetingCommandsView(AppointmentCommandsView):
     kind = "meeting"
+
+
+def _other_wish(found: Appointment, wish: Mapping[str, str], tell: bool) -> tuple[str, str] | None:
+    """The way to the same plan with the mail withheld, or sent after all."""
+    if found.source is not BookingSource.WEBSITE or not found.email:
+        return None
+    words = "Write nothing: they know, or will be called" if tell else "Write to them after all"
+    return words, f"?{urlencode({**wish, 'tell': 'no' if tell else 'yes'})}"
 
 
 def _amount(quoted: Quote | None) -> int | None:

@@ -1,5 +1,6 @@
 """Asking for a refund, deciding about a large one, and having Stripe asked what became of one."""
 
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -10,11 +11,13 @@ from sqlalchemy import ColumnElement, select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import approvals, payments, refund_sending, refunds
+from admin_app.services import appointments, approvals, payments, refund_sending, refunds
+from admin_app.services.appointments import Appointment
 from admin_app.services.payments import refund_people, refund_sources, returned
 from admin_app.services.plans import Plan
 from admin_app.services.refund_states import amount_of
-from models import Payment, PaymentState, Refund
+from models import BookingSource, BookingStatus, Payment, PaymentState, Refund
+from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page
 from views.console.columns import Cell, audited, record_address
 from views.console.money.refund_form import refund_limit, refund_page
@@ -39,15 +42,21 @@ class PaymentCommandsView(ConsoleView):
     @command(f"/{KEY}/refund")
     def refund(self, key: int) -> ResponseReturnValue:
         quoted = refunds.quote(read_session(), key)
-        about = payments.paid_for(read_session().get_one(Payment, key))
+        payment = read_session().get_one(Payment, key)
+        chosen = {name: request.values.get(name, usual) for name, usual in (("appointment", "ends"), ("tell", "yes"))}
+        ends, tell = chosen["appointment"] != "stays", chosen["tell"] != "no"
+        found = appointments.get(read_session(), payments.subject_of(payment))
+        coming = found.row.status is BookingStatus.CONFIRMED and found.row.starts_at > backdesk().db.clock()
         return refund_page(
             self,
             key,
             record_address("payments", key),
             quoted,
-            about,
-            plan_refund=refunds.plan_request,
-            ask=refunds.request,
+            payments.paid_for(payment),
+            plan_refund=partial(refunds.plan_request, ends=ends, tell=tell),
+            ask=partial(refunds.request, ends=ends, tell=tell),
+            appointment=_asked_about(found, ends=ends, tell=tell) if coming else None,
+            hidden=chosen if coming else None,
         )
 
     @page(f"/of-booking/{KEY}")
@@ -151,6 +160,12 @@ class RefundCommandsView(ConsoleView):
     def _deciding(self, key: int, **parts: Any) -> ResponseReturnValue:
         """The page of a decision, with the ways to what it is about."""
         return self._page(key, template="console/money/decide.html", more={"about": _about(key)}, **parts)
+
+
+def _asked_about(found: Appointment, *, ends: bool, tell: bool) -> dict[str, Any]:
+    """What the form asks about a coming appointment; a calendar in which it was made writes to the client by itself."""
+    email = found.email if found.source is BookingSource.WEBSITE else None
+    return {"kind": found.kind, "email": email, "ends": ends, "tell": tell}
 
 
 def _about(refund_id: int) -> list[tuple[str, Cell | str | None]]:

@@ -54,8 +54,13 @@ def refund_page(
     plan_refund: PlanRefund,
     ask: AskForRefund,
     silent: str | None = None,
+    appointment: Mapping[str, Any] | None = None,
+    hidden: Mapping[str, str] | None = None,
 ) -> ResponseReturnValue:
-    """Quote, form and plan. `address` is the payment's page, `silent` says why the provider could not be asked."""
+    """Quote, form and plan. `address` is the payment's page, `silent` says why the provider could not be asked.
+
+    `appointment` is what the form asks about an appointment that may end with it, `hidden` what was chosen there.
+    """
     key = payment_id
     typed = request.values.get("amount")
     refusal = silent or quoted.refusal
@@ -89,7 +94,9 @@ def refund_page(
         cancel=address,
         done=address,
         template="console/money/request.html",
+        hidden=hidden or {},
         more={
+            "appointment": appointment,
             "quote": facts_of(quoted),
             "refusal": refusal,
             "currency": quoted.currency.upper(),
