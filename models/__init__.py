@@ -56,6 +56,8 @@ from models.people import (
 )
 from models.scheduling import (
     Booking,
+    BookingAttendee,
+    BookingHost,
     BookingLink,
     BookingSource,
     BookingStatus,
@@ -83,6 +85,8 @@ __all__ = [
     "BillingOverride",
     "BillingStatus",
     "Booking",
+    "BookingAttendee",
+    "BookingHost",
     "BookingLink",
     "BookingSource",
     "BookingStatus",

@@ -8,7 +8,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import appointments, bookings
 from admin_app.services.appointments import Appointment
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from models.scheduling import BookingStatus
+from models.scheduling import Booking, BookingStatus
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def _take(ctx: Ctx, subject: str, step: _Step, reason: str, shown: str) -> Appoi
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
+    if isinstance(appointment.row, Booking):
+        appointment.row.no_show_by = None
     changes = bookings.end(ctx, appointment, step.status, None)
     bookings.record(ctx, appointment, step.event, changes=changes, reason=reason)
     return appointment
