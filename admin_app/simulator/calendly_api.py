@@ -70,7 +70,7 @@ def blueprint(world: World) -> Blueprint:
         coming = [one for one in records.in_event(world, event_id) if not one["canceled"]]
         if not coming:
             raise _Failed(403, "Permission Denied", "Event is already canceled")
-        canceled = [records.cancel(world, one, by="host", reason=reason) for one in coming][0]
+        canceled = [records.cancel(world, one, by="host", reason=reason) for one in coming][-1]
         told = {name: canceled["canceled"][name] for name in ("canceled_by", "reason", "canceler_type")}
         return jsonify({"resource": told}), 201
 

@@ -27,7 +27,7 @@ def book(
     deliver: bool = True,
     **more: Any,
 ) -> dict[str, Any]:
-    """Somebody books, with a `payment` or a `host_email` where given; answers the invitee with `id`, `uri`, `event_uri`.
+    """Somebody books, with a `payment` or `host_email` where given; answers the invitee with `id`, `uri`, `event_uri`.
 
     Whoever books the time of an event with a place left comes to that one.
     """

@@ -1,6 +1,7 @@
-"""Who comes to a booking that a calendar keeps, and in whose calendar it is, are rows; so is when an id was asked about.
+"""Who comes to a booking that a calendar keeps, and in whose calendar it is, are rows.
 
 Filled once with what the bookings say: one attendee, and the practitioner as the host whose id there is not known yet.
+The links know when the provider was asked about an id, and when it began there.
 
 Locks: ACCESS EXCLUSIVE on booking_links for the moment in which columns without a default are added; SHARE ROW
 EXCLUSIVE on bookings and practitioners for the moments in which foreign keys are noted. Rows are filled in batches.

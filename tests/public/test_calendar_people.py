@@ -183,7 +183,7 @@ class AtCalendly:
         payload = f'{{"uri": "{invitee["uri"]}", "invitee": "{invitee["uri"]}"}}'
         now = datetime.now(UTC).isoformat()
         body = f'{{"event": "{event}", "created_at": "{now}", "payload": {payload}}}'
-        assert self.house.calendly(body.encode()).status_code == 200
+        assert self.house.calendly(body.encode(), at=self.house.db.clock().timestamp()).status_code == 200
         self.house.work()
 
 
@@ -336,10 +336,10 @@ class TestNoShows:
         calcom.tell("CREATED", made)
         self.later(house, calcom.at + HOUR)
         calcom.act(made, "absent")
-        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"], uid=None)
+        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"])
         assert booked(house).status is BookingStatus.NO_SHOW
         calcom.act(made, "came")
-        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"], uid=None, told=datetime.now(UTC) + HOUR)
+        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"], told=datetime.now(UTC) + HOUR)
         assert booked(house).status is BookingStatus.COMPLETED
 
     def test_one_at_calendly_comes_over(self, house: House) -> None:
@@ -360,6 +360,6 @@ class TestNoShows:
         self.later(house, calcom.at + HOUR)
         for email in absent:
             calcom.act(made, "absent", email=email)
-        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"], uid=None)
+        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"])
         nobody = len(absent) == 2
         assert booked(house).status is (BookingStatus.NO_SHOW if nobody else BookingStatus.CONFIRMED)

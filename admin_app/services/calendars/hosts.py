@@ -1,7 +1,7 @@
 """In whose calendar a booking is: a row for each host that it had, and the practitioner here whose calendar that is.
 
-A host is known by their user at Cal.com, or by their e-mail. An event type, which a team may share, names a practitioner
-only where nothing says that the host is somebody else.
+A host is known by their user at Cal.com, or by their e-mail. An event type, which a team may share, names a
+practitioner only where nothing says that the host is somebody else.
 """
 
 from collections.abc import Sequence
