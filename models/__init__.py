@@ -57,6 +57,8 @@ from models.people import (
 )
 from models.scheduling import (
     Booking,
+    BookingAttendee,
+    BookingHost,
     BookingLink,
     BookingSource,
     BookingStatus,
@@ -84,6 +86,8 @@ __all__ = [
     "BillingOverride",
     "BillingStatus",
     "Booking",
+    "BookingAttendee",
+    "BookingHost",
     "BookingLink",
     "BookingSource",
     "BookingStatus",

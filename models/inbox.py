@@ -31,6 +31,12 @@ class WebhookEvent(Base):
         Index("ix_webhook_events_subject", "provider", "subject"),
         Index("ix_webhook_events_booking_id", "booking_id", postgresql_where=text("booking_id IS NOT NULL")),
         Index("ix_webhook_events_meeting_id", "meeting_id", postgresql_where=text("meeting_id IS NOT NULL")),
+        Index(
+            "ix_webhook_events_waits_for",
+            "waits_for",
+            "id",
+            postgresql_where=text("waits_for IS NOT NULL AND state = 'parked'"),
+        ),
     )
 
     id: Mapped[BigId]
@@ -45,6 +51,7 @@ class WebhookEvent(Base):
     attempts: Mapped[Count]
     last_error: Mapped[str | None]
     parked_because: Mapped[str | None] = mapped_column(doc="stable code: email_missing, membership_unknown, …")
+    waits_for: Mapped[str | None] = mapped_column(doc="the record of ours whose change may end what it is parked for")
     attached_email: Mapped[OptionalEmail]
     outcome: Mapped[str | None]
     processed_at: Mapped[datetime | None]

@@ -8,7 +8,18 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, tex
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, CreatedAt, Email, MoneyFromZero, OptionalEmail, Version, search_index, text_enum
+from models.base import (
+    Base,
+    BigId,
+    CreatedAt,
+    Email,
+    MoneyFromZero,
+    OptionalEmail,
+    OptionalMoney,
+    Version,
+    search_index,
+    text_enum,
+)
 
 
 class BookingStatus(StrEnum):
@@ -108,7 +119,7 @@ class Booking(Base):
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
     session_type_id: Mapped[int] = mapped_column(ForeignKey("session_types.id"))
     client_name: Mapped[str]
-    client_email: Mapped[Email]
+    client_email: Mapped[OptionalEmail] = mapped_column(doc="null: a calendar knows only their telephone number")
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
     status: Mapped[BookingStatus] = mapped_column(
@@ -129,6 +140,7 @@ class Booking(Base):
     client_time_zone: Mapped[str | None]
     canceled_because: Mapped[CanceledBecause | None] = mapped_column(text_enum(CanceledBecause, "canceled_because"))
     canceled_at: Mapped[datetime | None]
+    no_show_by: Mapped[str | None] = mapped_column(doc="the calendar that said that nobody came; null: staff did")
     reminded_at: Mapped[datetime | None]
     told_version: Mapped[int | None] = mapped_column(doc="the version of the last change that the client is told of")
     created_at: Mapped[CreatedAt]
@@ -242,4 +254,62 @@ class BookingLink(Base):
     external_id: Mapped[str]
     superseded_by: Mapped[str | None] = mapped_column(doc="the provider's id that followed it at a reschedule")
     canceled_at: Mapped[datetime | None]
+    asked_at: Mapped[datetime | None] = mapped_column(doc="when the provider was asked for what is known of this id")
+    starts_at: Mapped[datetime | None] = mapped_column(doc="when it begins, as the provider said last")
     created_at: Mapped[CreatedAt]
+
+
+class BookingAttendee(Base):
+    """Somebody who comes to a booking that a calendar keeps, or who came until they gave their place up.
+
+    The booking's own client is derived from these rows where it was made in the calendar.
+    """
+
+    __tablename__ = "booking_attendees"
+    __table_args__ = (
+        CheckConstraint("(paid_amount IS NULL) = (paid_currency IS NULL)", name="paid_together"),
+        Index(
+            "uq_booking_attendees_present",
+            "booking_id",
+            "provider",
+            "external_id",
+            unique=True,
+            postgresql_where=text("gone_at IS NULL"),
+        ),
+        Index("ix_booking_attendees_booking_id", "booking_id", "id"),
+        Index("ix_booking_attendees_email", "email"),
+    )
+
+    id: Mapped[BigId]
+    booking_id: Mapped[int] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    provider: Mapped[str]
+    external_id: Mapped[str] = mapped_column(doc="Calendly: the invitee's URI; Cal.com: the address they booked with")
+    name: Mapped[str]
+    email: Mapped[OptionalEmail]
+    time_zone: Mapped[str | None]
+    since: Mapped[CreatedAt]
+    gone_at: Mapped[datetime | None]
+    absent_at: Mapped[datetime | None] = mapped_column(doc="since when the calendar says that they did not come")
+    paid_amount: Mapped[OptionalMoney] = mapped_column(doc="minor units, paid to the calendar's own payment provider")
+    paid_currency: Mapped[str | None]
+    paid_through: Mapped[str | None] = mapped_column(doc="the calendar's payment provider")
+
+
+class BookingHost(Base):
+    """In whose calendar a booking is, or was until somebody else took it over."""
+
+    __tablename__ = "booking_hosts"
+    __table_args__ = (
+        Index("uq_booking_hosts_now", "booking_id", "provider", unique=True, postgresql_where=text("gone_at IS NULL")),
+        Index("ix_booking_hosts_booking_id", "booking_id", "id"),
+        Index("ix_booking_hosts_practitioner_id", "practitioner_id"),
+    )
+
+    id: Mapped[BigId]
+    booking_id: Mapped[int] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
+    provider: Mapped[str]
+    external_id: Mapped[str | None] = mapped_column(doc="the provider's id of them; null: it has not said who")
+    email: Mapped[OptionalEmail]
+    since: Mapped[CreatedAt]
+    gone_at: Mapped[datetime | None]

@@ -1,6 +1,6 @@
 """Stripe and Cal.com as they were in the demo's story: they answer the product's own services while it is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -182,6 +182,9 @@ class CalendarBook:
 
     def booking(self, uid: str) -> CalcomBooking | None:
         return self._bookings.get(uid)
+
+    def series(self, series_uid: str) -> Sequence[CalcomBooking]:
+        return ()
 
     def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         return None

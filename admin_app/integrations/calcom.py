@@ -22,6 +22,7 @@ _KINDS: Mapping[str, CalendarEventKind] = {
     "BOOKING_CANCELLED": "canceled",
     "BOOKING_RESCHEDULED": "rescheduled",
     "BOOKING_REJECTED": "rejected",
+    "BOOKING_NO_SHOW_UPDATED": "no_show",
 }
 
 
@@ -47,11 +48,14 @@ def parse_event(raw: bytes, received_at: datetime) -> CalcomEvent:
     if trigger is None:
         raise MalformedEvent
     kind, payload = _KINDS.get(trigger, "ignored"), fields.mapping(body.get("payload"))
-    uid, previous = fields.text(payload.get("uid")), fields.text(payload.get("rescheduleUid"))
+    uid = fields.text(payload.get("uid")) or fields.text(payload.get("bookingUid"))
+    previous = fields.text(payload.get("rescheduleUid"))
     starts_at, ends_at = fields.moment(payload.get("startTime")), fields.moment(payload.get("endTime"))
-    if kind != "ignored" and not (uid and starts_at and ends_at and starts_at < ends_at):
+    has_times = starts_at is not None and ends_at is not None and starts_at < ends_at
+    if kind != "ignored" and not (uid and (has_times or kind == "no_show")):
         raise MalformedEvent
-    organizer, attendee = fields.mapping(payload.get("organizer")), _attendee(payload)
+    organizer, coming = fields.mapping(payload.get("organizer")), calcom_api.attendees(payload)
+    first, seats = coming[0] if coming else None, fields.number(payload.get("seatsPerTimeSlot"))
     return CalcomEvent(
         external_id=_external_id(trigger, uid, body),
         type=trigger,
@@ -64,16 +68,14 @@ def parse_event(raw: bytes, received_at: datetime) -> CalcomEvent:
         organizer_email=fields.email(organizer.get("email")),
         starts_at=starts_at,
         ends_at=ends_at,
-        attendee_email=fields.email(attendee.get("email")),
-        attendee_name=fields.text(attendee.get("name")),
-        attendee_time_zone=fields.text(attendee.get("timeZone")),
+        attendee_email=first.email if first else None,
+        attendee_name=first.name if first else None,
+        attendee_time_zone=first.time_zone if first else None,
         canceled_by=fields.email(payload.get("cancelledBy")),
         our_id=calcom_api.our_id(payload),
+        attendees=coming,
+        seats=int(seats) if seats else None,
     )
-
-
-def _attendee(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    return fields.mapping(next(iter(fields.items(payload.get("attendees"))), None))
 
 
 def _external_id(trigger: str, uid: str | None, body: Mapping[str, Any]) -> str:

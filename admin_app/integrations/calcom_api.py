@@ -1,13 +1,13 @@
 """Cal.com's API, version 2."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import fields
-from admin_app.integrations.calendar_ports import CalcomBooking, FreeTimes, Slot
+from admin_app.integrations.calendar_ports import CalcomBooking, CalendarAttendee, FreeTimes, Slot
 from admin_app.integrations.memory import Memory
 from admin_app.integrations.provider_http import ProviderHttp
 
@@ -19,6 +19,8 @@ REMEMBERED_SECONDS = 600
 _REMEMBERED_ANSWERS = 500
 _PAGE, _MOST_PAGES = 100, 5
 _MOST_PAGES_OF_ALL = 5_000
+# Whoever books with a telephone number alone gets an address made of it, at which nobody reads.
+PLACEHOLDER_DOMAIN = "@sms.cal.com"
 
 
 class CalcomApi:
@@ -75,6 +77,12 @@ class CalcomApi:
         if found is None:
             raise ProviderUnavailable(PROVIDER)
         return found
+
+    def series(self, series_uid: str) -> Sequence[CalcomBooking]:
+        """Under the series' own uid Cal.com answers a list."""
+        answer = self._http.get(f"/v2/bookings/{quote(series_uid, safe='')}", headers=BOOKINGS)
+        listed = fields.items(fields.mapping(answer).get("data"))
+        return [booking for item in listed if (booking := _booking(item))]
 
     def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         """By the number that every booking of ours carries; the active one, else the last that it became."""
@@ -135,7 +143,8 @@ def _booking(data: Any) -> CalcomBooking | None:
     starts_at, ends_at = fields.moment(given.get("start")), fields.moment(given.get("end"))
     if not (uid and status and starts_at and ends_at):
         return None
-    attendee = fields.mapping(next(iter(fields.items(given.get("attendees"))), None))
+    coming = attendees(given)
+    first = coming[0] if coming else None
     host = fields.mapping(next(iter(fields.items(given.get("hosts"))), None))
     event_type = given.get("eventTypeId") or fields.mapping(given.get("eventType")).get("id")
     return CalcomBooking(
@@ -144,17 +153,36 @@ def _booking(data: Any) -> CalcomBooking | None:
         starts_at=starts_at,
         ends_at=ends_at,
         event_type_id=fields.identity(event_type),
-        attendee_email=fields.email(attendee.get("email")),
-        attendee_name=fields.text(attendee.get("name")),
+        attendee_email=first.email if first else None,
+        attendee_name=first.name if first else None,
         our_id=our_id(given),
         rescheduled_from_uid=fields.text(given.get("rescheduledFromUid")),
         rescheduled_to_uid=fields.text(given.get("rescheduledToUid")),
-        attendee_time_zone=fields.text(attendee.get("timeZone")),
+        attendee_time_zone=first.time_zone if first else None,
         host_id=fields.identity(host.get("id")),
         host_email=fields.email(host.get("email")),
         canceled_by=fields.email(given.get("cancelledByEmail")),
         updated_at=fields.moment(given.get("updatedAt")),
+        attendees=coming,
+        seated=any(fields.mapping(item).get("seatUid") for item in fields.items(given.get("attendees"))),
+        series_uid=fields.text(given.get("recurringBookingUid")),
     )
+
+
+def attendees(given: Mapping[str, Any]) -> tuple[CalendarAttendee, ...]:
+    """Everybody who comes, told apart by the address they booked with, which is a placeholder for some."""
+    found: dict[str, CalendarAttendee] = {}
+    for item in map(fields.mapping, fields.items(given.get("attendees"))):
+        address = fields.email(item.get("email"))
+        identity = address.lower() if address else fields.text(item.get("phoneNumber"))
+        if identity is None:
+            continue
+        absent = item.get("absent", item.get("noShow"))
+        email = None if identity.endswith(PLACEHOLDER_DOMAIN) else address
+        name = fields.text(item.get("name")) or fields.text(item.get("phoneNumber")) or identity
+        zone = fields.text(item.get("timeZone"))
+        found.setdefault(identity, CalendarAttendee(identity, name, email, zone, absent=fields.flag(absent)))
+    return tuple(found.values())
 
 
 def our_id(given: Mapping[str, Any]) -> int | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-CalendarEventKind = Literal["requested", "created", "canceled", "rescheduled", "rejected", "ignored"]
+CalendarEventKind = Literal["requested", "created", "canceled", "rescheduled", "rejected", "no_show", "ignored"]
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,47 @@ class CalcomAccounts:
 
 
 @dataclass(frozen=True)
+class CalendarPayment:
+    """What somebody paid in the calendar itself, in minor units; `through` is the calendar's payment provider."""
+
+    amount: int
+    currency: str
+    through: str | None
+
+
+@dataclass(frozen=True)
+class CalendarAttendee:
+    """Somebody who comes to an appointment, or who came until `gone_at`. Without an e-mail nobody can write to them.
+
+    `id` tells them from the others: the invitee's URI at Calendly, what they booked with at Cal.com. `absent` is None
+    where it is not said.
+    """
+
+    id: str
+    name: str
+    email: str | None
+    time_zone: str | None = None
+    since: datetime | None = None
+    gone_at: datetime | None = None
+    absent: bool | None = None
+    paid: CalendarPayment | None = None
+
+
+@dataclass(frozen=True)
+class CalendarHost:
+    """In whose calendar an appointment is."""
+
+    id: str | None
+    email: str | None
+
+
+@dataclass(frozen=True)
 class CalcomBooking:
-    """A Cal.com booking as it is now. `our_id` is the booking's number here, when we made it."""
+    """A Cal.com booking as it is now. `our_id` is the booking's number here, when we made it.
+
+    `attendees` are all who come now; who gave their seat up is not listed. `series_uid` is what the bookings of one
+    series have in common.
+    """
 
     uid: str
     status: str
@@ -49,6 +88,17 @@ class CalcomBooking:
     host_email: str | None = None
     canceled_by: str | None = None
     updated_at: datetime | None = None
+    attendees: tuple[CalendarAttendee, ...] = ()
+    seated: bool = False
+    series_uid: str | None = None
+
+    @property
+    def coming(self) -> tuple[CalendarAttendee, ...]:
+        """Everybody who comes, the first of them where only one is named."""
+        if self.attendees or self.attendee_email is None:
+            return self.attendees
+        name, identity = self.attendee_name or self.attendee_email, self.attendee_email.lower()
+        return (CalendarAttendee(identity, name, self.attendee_email, self.attendee_time_zone),)
 
     @property
     def active(self) -> bool:
@@ -75,6 +125,8 @@ class CalcomEvent:
     attendee_time_zone: str | None
     canceled_by: str | None
     our_id: int | None
+    attendees: tuple[CalendarAttendee, ...] = ()
+    seats: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +142,10 @@ class CalendlyEventType:
 
 @dataclass(frozen=True)
 class CalendlyInvitee:
-    """Somebody's place in a scheduled event, in one state of its life; a reschedule makes another one."""
+    """Somebody's place in a scheduled event, in one state of its life; a reschedule makes another one.
+
+    `places` is how many the event has room for, where that is said.
+    """
 
     uri: str
     event_uri: str
@@ -107,6 +162,16 @@ class CalendlyInvitee:
     rescheduled: bool
     old_invitee_uri: str | None
     new_invitee_uri: str | None
+    host: CalendarHost | None = None
+    places: int | None = None
+    since: datetime | None = None
+    absent: bool | None = None
+    paid: CalendarPayment | None = None
+
+    @property
+    def has_company(self) -> bool:
+        """Whether others may come to the same event."""
+        return self.places is not None and self.places > 1
 
 
 @dataclass(frozen=True)
@@ -141,6 +206,9 @@ class CalcomPort(Protocol):
 
     def booking(self, uid: str) -> CalcomBooking | None: ...
 
+    def series(self, series_uid: str) -> Sequence[CalcomBooking]:
+        """Every booking of the series, in whatever state."""
+
     def find_booking(self, *, email: str, booking_id: int) -> CalcomBooking | None:
         """The one that an unanswered call may have made."""
 
@@ -162,6 +230,9 @@ class CalendlyPort(Protocol):
 
     def invitee(self, uri: str) -> CalendlyInvitee | None:
         """The invitee with its event, as it is now."""
+
+    def invitees_of(self, event_uri: str) -> Sequence[CalendlyInvitee]:
+        """Everybody who has or had a place in this event."""
 
     def invitees_from(self, moment: datetime) -> Iterator[CalendlyInvitee]:
         """Everybody who ever booked an event that begins after this, page by page, by its beginning."""

@@ -14,7 +14,12 @@ from admin_app.integrations.guard import WEB, Guard, Limits
 from admin_app.integrations.provider_http import ProviderHttp
 
 TOLERANCE_SECONDS = 180
-_KINDS: Mapping[str, CalendarEventKind] = {"invitee.created": "created", "invitee.canceled": "canceled"}
+_KINDS: Mapping[str, CalendarEventKind] = {
+    "invitee.created": "created",
+    "invitee.canceled": "canceled",
+    "invitee_no_show.created": "no_show",
+    "invitee_no_show.deleted": "no_show",
+}
 
 
 def client(settings: Settings, limits: Limits = WEB) -> CalendlyPort:
@@ -36,7 +41,8 @@ def parse_event(raw: bytes, received_at: datetime) -> CalendlyEvent:
     name, payload = fields.text(body.get("event")), fields.mapping(body.get("payload"))
     if name is None:
         raise MalformedEvent
-    kind, uri = _KINDS.get(name, "ignored"), fields.text(payload.get("uri"))
+    kind = _KINDS.get(name, "ignored")
+    uri = fields.text(payload.get("invitee" if kind == "no_show" else "uri"))
     if kind != "ignored" and (uri is None or calendly_shapes.invitee_ids(uri) is None):
         raise MalformedEvent
     told = json.dumps([name, uri, str(body.get("created_at"))])
@@ -48,5 +54,5 @@ def parse_event(raw: bytes, received_at: datetime) -> CalendlyEvent:
         kind=kind,
         occurred_at=fields.moment(body.get("created_at")) or received_at,
         invitee_uri=uri,
-        invitee=calendly_shapes.invitee(payload, event) if kind != "ignored" else None,
+        invitee=calendly_shapes.invitee(payload, event) if kind in ("created", "canceled") else None,
     )

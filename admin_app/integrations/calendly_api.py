@@ -58,6 +58,11 @@ class CalendlyApi:
                 return
             token = following
 
+    def invitees_of(self, event_uri: str) -> Sequence[CalendlyInvitee]:
+        identity = calendly_shapes.last_id(event_uri)
+        event = self._resource(f"/scheduled_events/{identity}") if identity else None
+        return [] if event is None else [*self._invitees_of(event)]
+
     def invitees_from(self, moment: datetime) -> Iterator[CalendlyInvitee]:
         since = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         wanted = {"min_start_time": since, "sort": "start_time:asc"}

@@ -5,10 +5,11 @@ Every id is a URI of api.calendly.com, whatever server answers.
 
 import re
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 from admin_app.integrations import fields
-from admin_app.integrations.calendar_ports import CalendlyEventType, CalendlyInvitee
+from admin_app.integrations.calendar_ports import CalendarHost, CalendarPayment, CalendlyEventType, CalendlyInvitee
 
 _INVITEE = re.compile(r"https?://[^/]+(?:/[^/]+)*?/scheduled_events/([\w-]+)/invitees/([\w-]+)", re.ASCII)
 _LAST = re.compile(r"https?://.*/([\w-]+)", re.ASCII)
@@ -53,7 +54,34 @@ def invitee(data: Mapping[str, Any], event: Mapping[str, Any]) -> CalendlyInvite
         rescheduled=bool(fields.flag(data.get("rescheduled"))),
         old_invitee_uri=fields.text(data.get("old_invitee")),
         new_invitee_uri=fields.text(data.get("new_invitee")),
+        host=_host(event),
+        places=_whole(fields.mapping(event.get("invitees_counter")).get("limit")),
+        since=fields.moment(data.get("created_at")),
+        absent=data["no_show"] is not None if "no_show" in data else None,
+        paid=_payment(fields.mapping(data.get("payment"))),
     )
+
+
+def _host(event: Mapping[str, Any]) -> CalendarHost | None:
+    """In whose calendar it is; of several who come together none is named before the others."""
+    members = [fields.mapping(member) for member in fields.items(event.get("event_memberships"))]
+    if len(members) != 1:
+        return None
+    return CalendarHost(fields.text(members[0].get("user")), fields.email(members[0].get("user_email")))
+
+
+def _payment(data: Mapping[str, Any]) -> CalendarPayment | None:
+    """What was paid there. The amount comes in major units; each of Calendly's currencies has hundredths."""
+    amount, currency = fields.number(data.get("amount")), fields.text(data.get("currency"))
+    if amount is None or amount <= 0 or currency is None or fields.flag(data.get("successful")) is False:
+        return None
+    hundredths = int((Decimal(str(amount)) * 100).to_integral_value(ROUND_HALF_UP))
+    return CalendarPayment(hundredths, currency.lower(), fields.text(data.get("provider")))
+
+
+def _whole(value: Any) -> int | None:
+    number = fields.number(value)
+    return None if number is None else int(number)
 
 
 def _name(data: Mapping[str, Any]) -> str | None:

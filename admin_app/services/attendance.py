@@ -64,13 +64,14 @@ def _take(ctx: Ctx, subject: str, step: _Step, reason: str, shown: str) -> Appoi
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
-    bookings.carry_out(ctx, appointment, bookings.attending(step.status, step.event), reason=reason)
+    taken = bookings.attending(appointment, step.status, step.event)
+    bookings.carry_out(ctx, appointment, taken, reason=reason)
     return appointment
 
 
 def _plan(ctx: Ctx, appointment: Appointment, step: _Step) -> Plan:
     row = appointment.row
-    meaning = appointment_plans.of_step(ctx, appointment, bookings.attending(step.status, step.event))
+    meaning = appointment_plans.of_step(ctx, appointment, bookings.attending(appointment, step.status, step.event))
     return Plan(
         title=step.title.format(f"{appointment.kind} {appointment.number}"),
         outcome=step.status.value,

@@ -107,6 +107,8 @@ EVENTS: dict[str, EventKind] = {
     "booking.mail_sent": EventKind("{actor} handed over the {mail} mail of {what} {number}"),
     "booking.calendar": EventKind("{actor} {done} {what} {number} at {provider}"),
     "booking.joined": EventKind("{actor} found that booking {other} is booking {number}, moved in {provider}"),
+    "booking.attendees": EventKind("{actor} noted that {came} joined and {gone} left booking {number} in {provider}"),
+    "booking.handed_over": EventKind("{actor} gave {what} {number} from {former} to {practitioner}"),
     "booking.brought_in": EventKind("{actor} brought in booking {number} of {email} from {provider}"),
     # mails and calls that failed
     "mail.resent": EventKind("{actor} had the {mail} mail to {email} sent again"),

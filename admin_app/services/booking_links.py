@@ -4,18 +4,21 @@ What is known of an id only grows: it belongs to a booking, another one followed
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, select, update
+from sqlalchemy import Select, delete, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute
 
 from admin_app.context import Ctx
 from admin_app.services import appointments, audit
 from admin_app.services.calendar_entries import SPOKEN, Entry, Waits
+from admin_app.services.event_handling import release_waiting_for
 from admin_app.services.records import booking_key, practitioner_key
 from models.inbox import SentEmail, WebhookEvent
-from models.scheduling import Booking, BookingLink, BookingSource, BookingStatus
+from models.scheduling import Booking, BookingAttendee, BookingHost, BookingLink, BookingSource, BookingStatus
 
 _PLACE = ("starts_at", "ends_at")
 _WHO = ("client_name", "client_email", "client_time_zone")
@@ -46,9 +49,36 @@ def known_as(source: BookingSource, ids: Sequence[str]) -> list[Select[int]]:
     return [linked, select(Booking.id).where(current_column(source).in_(ids))]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What was known before: whether the provider was asked later than the entry, and when it began there."""
+
+    is_outdated: bool
+    starts_at: datetime | None
+
+
+def known(ctx: Ctx, booking: Booking, entry: Entry) -> Known:
+    """What the links of this booking say of the entry before it is noted."""
+    ids = entry.ids if entry.shared else [entry.id]
+    rows = ctx.session.scalars(
+        select(BookingLink).where(
+            BookingLink.booking_id == booking.id,
+            BookingLink.provider == entry.source.value,
+            BookingLink.external_id.in_(ids),
+        )
+    ).all()
+    asked = [row.asked_at for row in rows if row.asked_at is not None]
+    newest = max(rows, key=lambda row: (row.asked_at is not None, row.asked_at or row.created_at), default=None)
+    is_outdated = bool(asked) and entry.at is not None and entry.at < max(asked)
+    return Known(is_outdated, newest.starts_at if newest else None)
+
+
 def note(ctx: Ctx, booking: Booking, entry: Entry) -> BookingLink:
     """Remember what the entry says of its ids; answers the link of its own."""
     own = link(ctx, booking, entry.source, entry.id)
+    for identity in entry.ids if entry.shared else ():
+        _stands(link(ctx, booking, entry.source, identity), entry)
+    _stands(own, entry)
     if entry.previous:
         before = link(ctx, booking, entry.source, entry.previous)
         before.superseded_by = before.superseded_by or entry.id
@@ -57,6 +87,12 @@ def note(ctx: Ctx, booking: Booking, entry: Entry) -> BookingLink:
         own.superseded_by = own.superseded_by or entry.following
     own.canceled_at = own.canceled_at or entry.canceled_at
     return own
+
+
+def _stands(own: BookingLink, entry: Entry) -> None:
+    own.starts_at = entry.starts_at
+    if entry.asked_at is not None:
+        own.asked_at = max(entry.asked_at, own.asked_at or entry.asked_at)
 
 
 def link(ctx: Ctx, booking: Booking, source: BookingSource, external_id: str) -> BookingLink:
@@ -81,11 +117,12 @@ def end(ctx: Ctx, booking: Booking, source: BookingSource, external_id: str | No
 
 
 def called_off_there(ctx: Ctx, booking: Booking) -> bool:
-    """Whether what ended the booking was the end of one of its ids, and nobody's decision here."""
+    """Whether what ended the booking was the end of one of its ids, or of its last place, and no decision here."""
     if booking.status is not BookingStatus.CANCELED or booking.canceled_at is None:
         return False
     ended = exists().where(BookingLink.booking_id == booking.id, BookingLink.canceled_at == booking.canceled_at)
-    return bool(ctx.session.scalar(select(ended)))
+    left = exists().where(BookingAttendee.booking_id == booking.id, BookingAttendee.gone_at == booking.canceled_at)
+    return bool(ctx.session.scalar(select(or_(ended, left))))
 
 
 def joined(ctx: Ctx, found: Sequence[Booking], entry: Entry) -> Booking:
@@ -104,13 +141,20 @@ def _join(ctx: Ctx, kept: Booking, other: Booking, entry: Entry) -> None:
     ctx.session.flush()  # the chain is read by a query
     later = _comes_later(ctx, kept, other, entry.source)
     values = _taken_over(ctx, kept, other, entry.source) if later else {}
+    if later:
+        for people in (BookingAttendee, BookingHost):
+            of_kept = (people.booking_id == kept.id, people.provider == entry.source.value)
+            ctx.session.execute(delete(people).where(*of_kept))
+            ctx.session.execute(update(people).where(people.booking_id == other.id).values(booking_id=kept.id))
     for table in (BookingLink, WebhookEvent, SentEmail):
         ctx.session.execute(update(table).where(table.booking_id == other.id).values(booking_id=kept.id))
     ctx.session.expunge(other)
+    freed = practitioner_key(other.practitioner_id)
     ctx.session.execute(delete(Booking).where(Booking.id == other.id))
     changes = [audit.Change(name, getattr(kept, name), value) for name, value in values.items()]
     for name, value in values.items():
         setattr(kept, name, value)
+    release_waiting_for(ctx, freed)
     kept.version += 1
     kept.updated_at = ctx.now
     ctx.session.flush()  # a constraint that refuses speaks before the audit's one lock

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import audit
+from admin_app.services import appointments, audit
 from admin_app.services.appointments import Appointment
 from admin_app.services.audit import Change
+from admin_app.services.event_handling import release_waiting_for
 from admin_app.services.records import practitioner_key
 from models.scheduling import BookingSource, BookingStatus, CanceledBecause
 
@@ -90,13 +91,17 @@ def moving(starts_at: datetime, ends_at: datetime, *, tell: bool = True) -> Step
     return Step("booking.rescheduled", values, mail=mail, once=at(starts_at), tells_calendar=True)
 
 
-def attending(status: BookingStatus, event: str) -> Step:
-    """Its time has come: it took place, or nobody came."""
-    return Step(event, {"status": status})
+def attending(appointment: Appointment, status: BookingStatus, event: str) -> Step:
+    """Its time has come: it took place, or nobody came; what a calendar told of that before counts no more."""
+    values: dict[str, object] = {"status": status}
+    if getattr(appointment.row, "no_show_by", None) is not None:
+        values["no_show_by"] = None
+    return Step(event, values)
 
 
 def carry_out(ctx: Ctx, appointment: Appointment, step: Step, *, reason: str | None = None) -> None:
     """Do what the step says, once for the row's fields and with a job for everything that is told to others."""
+    gives_way(ctx, appointment)
     changes = _assign(appointment, **step.values)
     if step.values.get("status") is BookingStatus.CANCELED:
         appointment.row.canceled_at = ctx.now
@@ -131,6 +136,45 @@ def move(
     carry_out(ctx, appointment, moving(starts_at, ends_at), reason=reason)
 
 
+def hand_over(
+    ctx: Ctx,
+    appointment: Appointment,
+    practitioner_id: int,
+    session_type_id: int,
+    starts_at: datetime,
+    ends_at: datetime,
+) -> None:
+    """Give it to another practitioner, whose time `holds.take_time` has found free; told like `move`."""
+    gives_way(ctx, appointment)
+    former, moves = appointment.practitioner, appointment.row.starts_at != starts_at
+    changes = _assign(
+        appointment,
+        practitioner_id=practitioner_id,
+        session_type_id=session_type_id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+    )
+    remind_later(ctx, appointment)
+    touch(ctx, appointment)
+    now = appointments.of(ctx.session, appointment.row)
+    ctx.session.flush()  # as `record` has it
+    audit.record(
+        ctx,
+        "booking.handed_over",
+        records=[now.subject, practitioner_key(now.practitioner.id), practitioner_key(former.id)],
+        changes=changes,
+        facts={**now.facts, "former": former.name, "practitioner": now.practitioner.name},
+    )
+    send_mail(ctx, now, "rescheduled" if moves else "confirmation", once=at(starts_at))
+    sync_calendar(ctx, now)
+
+
+def gives_way(ctx: Ctx, appointment: Appointment) -> None:
+    """Its time is free for others: what calendars have in its place and could not be taken in is tried again."""
+    if appointment.row.status in appointments.OCCUPYING:
+        release_waiting_for(ctx, practitioner_key(appointment.practitioner.id))
+
+
 def correct_email(ctx: Ctx, appointment: Appointment, email: str, *, reason: str | None = None) -> None:
     """The client of a booking is written to under another address from now on."""
     changes = _assign(appointment, client_email=email)
@@ -152,7 +196,8 @@ def refund_came_back(ctx: Ctx, appointment: Appointment) -> None:
 
 
 def end(ctx: Ctx, appointment: Appointment, status: BookingStatus, because: CanceledBecause | None) -> list[Change]:
-    """Set the last status with its reason and time; returns what changed."""
+    """Set the last status with its reason and time, and have its time free; returns what changed."""
+    gives_way(ctx, appointment)
     changes = _assign(appointment, status=status, canceled_because=because)
     if status is BookingStatus.CANCELED:
         appointment.row.canceled_at = ctx.now

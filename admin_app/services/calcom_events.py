@@ -1,10 +1,11 @@
 """What Cal.com's deliveries ask for: bookings that were made, moved or called off there, ours among them.
 
-A delivery is a hint: where a key is set, Cal.com is asked for the booking, and for those before and after it.
+A delivery is a hint: where a key is set, Cal.com is asked for the booking, for those before and after it, and for the
+others of its series; what it answers counts.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,47 +14,56 @@ from sqlalchemy import select
 from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations import calcom
-from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomBooking, CalcomEvent, CalcomPort
+from admin_app.integrations.calendar_ports import (
+    CalcomAccounts,
+    CalcomBooking,
+    CalcomEvent,
+    CalcomPort,
+    CalendarAttendee,
+    CalendarHost,
+)
 from admin_app.integrations.registry import Providers
-from admin_app.services import calcom_mapping, calendar_bookings
-from admin_app.services.calendar_entries import Entry, Waits
+from admin_app.services import appointments, calendar_bookings
+from admin_app.services.calendar_entries import Entry, Waits, asked, question
+from admin_app.services.calendars import absences, attendees, hosts
 from admin_app.services.event_handling import Parked, Settled
 from admin_app.services.time_zones import time_zones
 from models.inbox import WebhookEvent
-from models.scheduling import BookingSource, CanceledBecause, Practitioner, SessionType
+from models.scheduling import Booking, BookingSource, CanceledBecause, Practitioner, SessionType
 
 MOST_MOVES = 20
+_SOURCE = BookingSource.CALCOM
 
 
 @dataclass(frozen=True)
 class Found:
-    """Who is who at Cal.com by the settings, and the chain of bookings, the oldest first; none without a key."""
+    """Who is who at Cal.com by the settings, and the chain of bookings, the oldest first; none without a key.
+
+    `others` are the other bookings of its series. All of it was so at `asked_at` or later.
+    """
 
     accounts: CalcomAccounts = field(default_factory=CalcomAccounts)
     chain: tuple[CalcomBooking, ...] = ()
-
-
-@dataclass(frozen=True)
-class Host:
-    """With whom it was booked, as Cal.com knows them."""
-
-    event_type_id: str | None
-    id: str | None
-    email: str | None
+    others: tuple[CalcomBooking, ...] = ()
+    asked_at: datetime | None = None
 
 
 def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
     """The booking that the event is about."""
     parsed = _parsed(event)
-    return None if parsed.kind == "ignored" else parsed.uid
+    return None if parsed.kind == "ignored" or parsed.uid is None else question(ctx.now, parsed.uid)
 
 
 def fetch(providers: Providers, needed: str) -> Any:
-    """The booking as it is now, with all that it was before and became since."""
-    found = providers.calcom.booking(needed) if providers.calcom else None
+    """The booking as it is now, with all that it was before and became since, and the others of its series."""
+    asked_at, uid = asked(needed)
+    found = providers.calcom.booking(uid) if providers.calcom else None
     if providers.calcom is None or found is None:
         return Found(providers.calcom_accounts)
-    return Found(providers.calcom_accounts, chain_of(providers.calcom, found))
+    chain = chain_of(providers.calcom, found)
+    others = providers.calcom.series(found.series_uid) if found.series_uid else ()
+    known = {booking.uid for booking in chain}
+    return Found(providers.calcom_accounts, chain, tuple(other for other in others if other.uid not in known), asked_at)
 
 
 def chain_of(port: CalcomPort, found: CalcomBooking) -> tuple[CalcomBooking, ...]:
@@ -81,25 +91,49 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
     parsed = _parsed(event)
     if parsed.kind == "ignored":
         return Settled.ignored("not about an appointment")
-    asked: Found = found or Found()
+    answer: Found = found or Found()
+    if answer.chain and answer.asked_at is not None:
+        return _take_in_all(ctx, answer, answer.asked_at)
+    if parsed.kind == "no_show":
+        return _note_absence(ctx, parsed)
     told = _told(parsed)
-    entries = [*([told] if told else ()), *_entries(asked.chain, parsed.occurred_at)]
-    host = Host(parsed.event_type_id, parsed.organizer_id, parsed.organizer_email)
-    return _take_in(ctx, entries, host, asked.accounts)
+    if told is None:
+        return Parked("attendee_missing")
+    return _take_in(ctx, [told], answer.accounts)
 
 
 def take_in(
     ctx: Ctx, chain: Sequence[CalcomBooking], *, accounts: CalcomAccounts, told_at: datetime
 ) -> Settled | Parked:
-    """Bring the booking in line with these of one chain, the oldest first."""
-    host = Host(chain[-1].event_type_id, chain[-1].host_id, chain[-1].host_email)
-    return _take_in(ctx, _entries(chain, told_at), host, accounts)
+    """Bring the booking in line with these of one chain, the oldest first, as they were answered at `told_at`."""
+    return _take_in(ctx, _entries(chain, told_at), accounts)
 
 
-def _take_in(ctx: Ctx, entries: Sequence[Entry], host: Host, accounts: CalcomAccounts) -> Settled | Parked:
+def _take_in_all(ctx: Ctx, answer: Found, asked_at: datetime) -> Settled | Parked:
+    """The chain, then the others of the series: one delivery tells that several ended."""
+    became = [_take_in(ctx, _entries(answer.chain, asked_at), answer.accounts)]
+    became += [_take_in(ctx, _entries((other,), asked_at), answer.accounts) for other in answer.others]
+    waits = next((one for one in became if isinstance(one, Parked)), None)
+    return waits or became[0]
+
+
+def _take_in(ctx: Ctx, entries: Sequence[Entry], accounts: CalcomAccounts) -> Settled | Parked:
     if not entries:
         return Parked("attendee_missing")
-    return calendar_bookings.take_in(ctx, entries, sold=lambda ctx, entry: _sold(ctx, host, entry, accounts))
+    return calendar_bookings.take_in(
+        ctx, entries, sold=lambda ctx, entry: _sold(ctx, entry, accounts), accounts=accounts
+    )
+
+
+def _note_absence(ctx: Ctx, event: CalcomEvent) -> Settled:
+    """What a delivery alone says of who did not come; it names nothing else."""
+    booking = ctx.session.scalar(select(Booking).where(Booking.calcom_booking_uid == event.uid))
+    if booking is None:
+        return Settled.ignored("not about a booking that is known here")
+    appointment = appointments.locked(ctx, appointments.of(ctx.session, booking).subject)
+    attendees.note_absence(ctx, booking, _SOURCE, event.attendees)
+    outcome = absences.follow(ctx, appointment, _SOURCE)
+    return Settled.done(outcome or "who did not come was noted", booking_id=booking.id)
 
 
 def _parsed(event: WebhookEvent) -> CalcomEvent:
@@ -107,93 +141,106 @@ def _parsed(event: WebhookEvent) -> CalcomEvent:
 
 
 def _told(event: CalcomEvent) -> Entry | None:
-    """What the delivery itself says."""
-    ended = event.kind in ("canceled", "rejected")
-    if event.uid is None or event.starts_at is None or event.ends_at is None or event.attendee_email is None:
+    """What the delivery itself says. Of an event with seats it says who came or left, and not who else comes."""
+    if event.uid is None or event.starts_at is None or event.ends_at is None or not event.attendees:
         return None
-    return _of(
+    seated = event.seats is not None and event.seats > 1
+    ended = event.kind in ("canceled", "rejected")
+    leave = ended and seated
+    entry = _of(
         event.uid,
-        event.attendee_email,
-        event.attendee_name,
-        event.attendee_time_zone,
+        tuple(replace(one, gone_at=event.occurred_at) for one in event.attendees) if leave else event.attendees,
         (event.starts_at, event.ends_at),
-        previous=event.previous_uid,
-        following=None,
-        awaits_host=event.kind == "requested",
-        ended=(event.occurred_at, _because(event.canceled_by, event.attendee_email)) if ended else None,
+        host=CalendarHost(event.organizer_id, event.organizer_email),
+        event_type_id=event.event_type_id,
+        canceled_by=event.canceled_by,
         our_id=event.our_id,
+    )
+    return replace(
+        entry,
+        previous=None if seated else event.previous_uid,
+        awaits_host=event.kind == "requested",
+        canceled_at=event.occurred_at if ended and not leave else None,
+        canceled_because=entry.canceled_because if ended else None,
+        told_at=event.occurred_at,
+        seated=seated,
     )
 
 
-def _entries(chain: Sequence[CalcomBooking], told_at: datetime) -> list[Entry]:
-    return [entry for booking in chain if (entry := _entry(booking, told_at))]
+def _entries(chain: Sequence[CalcomBooking], asked_at: datetime) -> list[Entry]:
+    """What Cal.com answered. One that goes on although another one came of it gave up a seat, and is not its past."""
+    goes_on = {booking.uid for booking in chain if booking.active}
+    return [_entry(booking, asked_at, goes_on) for booking in chain if booking.coming]
 
 
-def _entry(booking: CalcomBooking, told_at: datetime) -> Entry | None:
-    """What Cal.com answered about one booking of the chain."""
-    if booking.attendee_email is None:
-        return None
+def _entry(booking: CalcomBooking, asked_at: datetime, goes_on: set[str]) -> Entry:
     ended = not booking.active and booking.rescheduled_to_uid is None
-    because = _because(booking.canceled_by, booking.attendee_email)
-    return _of(
+    entry = _of(
         booking.uid,
-        booking.attendee_email,
-        booking.attendee_name,
-        booking.attendee_time_zone,
+        booking.coming,
         (booking.starts_at, booking.ends_at),
-        previous=booking.rescheduled_from_uid,
-        following=booking.rescheduled_to_uid,
-        awaits_host=booking.status == "pending",
-        ended=(booking.updated_at or told_at, because) if ended else None,
+        host=CalendarHost(booking.host_id, booking.host_email),
+        event_type_id=booking.event_type_id,
+        canceled_by=booking.canceled_by,
         our_id=booking.our_id,
+    )
+    following = None if booking.active else booking.rescheduled_to_uid
+    return replace(
+        entry,
+        previous=None if booking.rescheduled_from_uid in goes_on else booking.rescheduled_from_uid,
+        following=following,
+        moved=following is not None,
+        awaits_host=booking.status == "pending",
+        canceled_at=(booking.updated_at or asked_at) if ended else None,
+        canceled_because=entry.canceled_because if ended else None,
+        asked_at=asked_at,
+        complete=True,
+        seated=booking.seated,
     )
 
 
 def _of(
     uid: str,
-    email: str,
-    name: str | None,
-    time_zone: str | None,
+    coming: tuple[CalendarAttendee, ...],
     times: tuple[datetime, datetime],
     *,
-    previous: str | None,
-    following: str | None,
-    awaits_host: bool,
-    ended: tuple[datetime, CanceledBecause] | None,
+    host: CalendarHost,
+    event_type_id: str | None,
+    canceled_by: str | None,
     our_id: int | None,
 ) -> Entry:
+    """What answers and deliveries have in common; the first who comes is the client."""
+    client = coming[0]
     return Entry(
-        source=BookingSource.CALCOM,
+        source=_SOURCE,
         id=uid,
-        previous=previous,
-        following=following,
-        moved=following is not None,
+        previous=None,
+        following=None,
+        moved=False,
         starts_at=times[0],
         ends_at=times[1],
-        email=email,
-        name=name or email,
-        time_zone=time_zone if time_zone in time_zones() else None,
-        awaits_host=awaits_host,
-        canceled_at=ended[0] if ended else None,
-        canceled_because=ended[1] if ended else None,
+        email=client.email,
+        name=client.name,
+        time_zone=client.time_zone if client.time_zone in time_zones() else None,
+        awaits_host=False,
+        canceled_at=None,
+        canceled_because=_because(canceled_by, coming),
         our_id=our_id,
         columns={"calcom_booking_uid": uid},
+        attendees=coming,
+        host=host if host.id or host.email else None,
+        event_type_id=event_type_id,
     )
 
 
-def _because(canceled_by: str | None, attendee_email: str) -> CanceledBecause:
-    by_client = canceled_by is not None and comparable(canceled_by) == comparable(attendee_email)
+def _because(canceled_by: str | None, coming: Sequence[CalendarAttendee]) -> CanceledBecause:
+    them = {comparable(one.email) for one in coming if one.email}
+    by_client = canceled_by is not None and comparable(canceled_by) in them
     return CanceledBecause.BY_CLIENT if by_client else CanceledBecause.BY_PRACTITIONER
 
 
-def _sold(ctx: Ctx, host: Host, entry: Entry, accounts: CalcomAccounts) -> SessionType:
-    practitioner = calcom_mapping.practitioner_of(
-        ctx.session,
-        accounts,
-        event_type_id=host.event_type_id,
-        organizer_id=host.id,
-        organizer_email=host.email,
-    )
+def _sold(ctx: Ctx, entry: Entry, accounts: CalcomAccounts) -> SessionType:
+    practitioner = hosts.of_new(ctx, accounts, entry)
     if practitioner is None:
         raise Waits("practitioner_unknown")
     return _session_type(ctx, practitioner, int((entry.ends_at - entry.starts_at).total_seconds() // 60))

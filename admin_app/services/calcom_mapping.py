@@ -25,9 +25,9 @@ def practitioner_of(
     """Whose Cal.com booking this is: by event type, else by the host; None when that names nobody or several."""
     conditions: list[ColumnElement[bool]] = []
     if event_type_id:
-        conditions.append(_named(Practitioner.calcom_event_type_id, event_type_id, accounts.event_types))
+        conditions.append(has_event_type(event_type_id, accounts))
     if organizer_id:
-        conditions.append(_named(Practitioner.calcom_user_id, organizer_id, accounts.user_ids))
+        conditions.append(has_user(organizer_id, accounts))
     if organizer_email:
         conditions.append(Practitioner.email == organizer_email)
     for condition in conditions:
@@ -35,6 +35,16 @@ def practitioner_of(
         if found:
             return found[0] if len(found) == 1 else None
     return None
+
+
+def has_event_type(event_type_id: str, accounts: CalcomAccounts) -> ColumnElement[bool]:
+    """Practitioners who are booked by this event type."""
+    return _named(Practitioner.calcom_event_type_id, event_type_id, accounts.event_types)
+
+
+def has_user(user_id: str, accounts: CalcomAccounts) -> ColumnElement[bool]:
+    """Practitioners who are this user at Cal.com."""
+    return _named(Practitioner.calcom_user_id, user_id, accounts.user_ids)
 
 
 def _named(column: InstrumentedAttribute[str | None], value: str, settings: Mapping[int, str]) -> ColumnElement[bool]:

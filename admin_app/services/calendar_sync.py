@@ -115,7 +115,7 @@ class Calendars:
             is_off=booking.status in OFF,
             starts_at=booking.starts_at,
             name=booking.client_name,
-            email=booking.client_email,
+            email=booking.client_email or "",  # whoever booked on the web site gave one
             time_zone=booking.client_time_zone or practitioner.time_zone,
             uid=booking.calcom_booking_uid,
             event_type=calcom_mapping.event_type_of(practitioner, accounts) if sold_here else None,

@@ -38,7 +38,8 @@ class CalcomThing:
         last = self.chain[-1]
         awaits = BookingStatus.PENDING if last.status == "pending" else BookingStatus.CONFIRMED
         status = awaits if last.active else BookingStatus.CANCELED
-        return drift_calendars.values(status.value, last.starts_at, last.attendee_email or "", last.uid)
+        host = last.host_email or last.host_id
+        return drift_calendars.values(status.value, last.starts_at, last.attendee_email, last.uid, host)
 
     def take_in(self, ctx: Ctx) -> Taken:
         became = calcom_events.take_in(ctx, self.chain, accounts=self.accounts, told_at=self.asked_at)
@@ -52,16 +53,17 @@ class CalcomSide:
         self._port, self._accounts, self._clock = port, accounts, clock
 
     def listed(self, since: datetime) -> Iterator[Thing]:
-        return (self._thing((booking,)) for booking in self._port.bookings_from(since))
+        return (self._thing((booking,), self._clock()) for booking in self._port.bookings_from(since))
 
     def whole(self, listed: Thing, work: Work) -> Thing:
         if not isinstance(listed, CalcomThing):
             raise TypeError("only what this side listed")
-        return self._thing(calcom_events.chain_of(self._port, listed.chain[-1]))
+        asked_at = self._clock()
+        return self._thing(calcom_events.chain_of(self._port, listed.chain[-1]), asked_at)
 
     def ask(self, external_id: str) -> Thing | None:
-        found = self._port.booking(external_id)
-        return None if found is None else self._thing(calcom_events.chain_of(self._port, found))
+        asked_at, found = self._clock(), self._port.booking(external_id)
+        return None if found is None else self._thing(calcom_events.chain_of(self._port, found), asked_at)
 
     def held(self, session: Session, since: datetime, after: str | None, limit: int) -> Sequence[tuple[str, str]]:
         return drift_calendars.held(session, _SOURCE, since, after, limit)
@@ -73,5 +75,5 @@ class CalcomSide:
     def differing(self, ours: Ours, theirs: Values, now: datetime) -> Sequence[str]:
         return drift_calendars.differing(ours.values, theirs, now)
 
-    def _thing(self, chain: tuple[CalcomBooking, ...]) -> CalcomThing:
-        return CalcomThing(chain, self._accounts, self._clock())
+    def _thing(self, chain: tuple[CalcomBooking, ...], asked_at: datetime) -> CalcomThing:
+        return CalcomThing(chain, self._accounts, asked_at)

@@ -10,7 +10,7 @@ from admin_app.integrations import job_queue
 from admin_app.services.booking_links import current_column, current_id, known_as
 from admin_app.services.drift import Ours, Values, text_of
 from admin_app.services.records import booking_key
-from models.scheduling import Booking, BookingSource, BookingStatus
+from models.scheduling import Booking, BookingHost, BookingSource, BookingStatus
 
 OFF = (BookingStatus.CANCELED.value, BookingStatus.REFUNDED.value)
 ON = (BookingStatus.PENDING.value, BookingStatus.CONFIRMED.value)
@@ -32,17 +32,33 @@ def booking_of(session: Session, source: BookingSource, ids: Sequence[str]) -> B
 def ours(session: Session, booking: Booking, source: BookingSource) -> Ours:
     return Ours(
         booking_key(booking.id),
-        values(booking.status.value, booking.starts_at, booking.client_email, current_id(booking, source) or ""),
+        values(
+            booking.status.value,
+            booking.starts_at,
+            booking.client_email,
+            current_id(booking, source),
+            _host(session, booking, source),
+        ),
         settling=job_queue.waits(session, f"sync_calendar:{booking.id}"),
     )
 
 
-def values(status: str, starts_at: datetime, email: str, external_id: str) -> Values:
+def _host(session: Session, booking: Booking, source: BookingSource) -> str | None:
+    """Who has it there, as far as is known here."""
+    now = select(BookingHost.email, BookingHost.external_id).where(
+        BookingHost.booking_id == booking.id, BookingHost.provider == source.value, BookingHost.gone_at.is_(None)
+    )
+    row = session.execute(now).first()
+    return None if row is None else row.email or row.external_id
+
+
+def values(status: str, starts_at: datetime, email: str | None, external_id: str | None, host: str | None) -> Values:
     return {
         "status": status,
         "starts_at": text_of(starts_at),
-        "client_email": email.lower(),
+        "client_email": email.lower() if email else None,
         "external_id": external_id or None,
+        "host": host.lower() if host else None,
     }
 
 
@@ -55,7 +71,9 @@ def differing(ours: Values, theirs: Values, now: datetime) -> list[str]:
         return ["status"] if _is_coming(theirs, now) else []
     if not is_on:
         return []
-    return [name for name in ("starts_at", "client_email", "external_id") if ours.get(name) != theirs.get(name)]
+    differ = [name for name in ("starts_at", "client_email", "external_id") if ours.get(name) != theirs.get(name)]
+    other_host = ours.get("host") and theirs.get("host") and ours["host"] != theirs["host"]
+    return [*differ, *(["host"] if other_host else [])]
 
 
 def _is_coming(theirs: Mapping[str, str | None], now: datetime) -> bool:

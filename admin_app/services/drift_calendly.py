@@ -23,23 +23,33 @@ class CalendlyThing:
 
     chain: tuple[CalendlyInvitee, ...]
     asked_at: datetime
+    company: tuple[CalendlyInvitee, ...] = ()
+
+    @property
+    def _together(self) -> Sequence[CalendlyInvitee]:
+        """Everybody in the last event, whoever leads first; the last of the chain where nobody shares it."""
+        last = self.chain[-1]
+        company = [one for one in self.company if one.event_uri == last.event_uri]
+        return calendly_events.in_order_of_coming(company or [last], self.asked_at)
 
     @property
     def external_id(self) -> str:
-        return self.chain[-1].uri
+        return self._together[0].uri
 
     @property
     def ids(self) -> Sequence[str]:
-        return [invitee.uri for invitee in self.chain]
+        mine = [] if self.company else [invitee.uri for invitee in self.chain]
+        return [*dict.fromkeys([*(one.uri for one in self._together), *mine])]
 
     @property
     def theirs(self) -> Values:
-        last = self.chain[-1]
-        status = BookingStatus.CANCELED if last.canceled else BookingStatus.CONFIRMED
-        return drift_calendars.values(status.value, last.starts_at, last.email, last.uri)
+        lead = self._together[0]
+        status = BookingStatus.CANCELED if lead.canceled else BookingStatus.CONFIRMED
+        host = lead.host.email or lead.host.id if lead.host else None
+        return drift_calendars.values(status.value, lead.starts_at, lead.email, lead.uri, host)
 
     def take_in(self, ctx: Ctx) -> Taken:
-        became = calendly_events.take_in(ctx, self.chain, told_at=self.asked_at)
+        became = calendly_events.take_in(ctx, self.chain, self.company, told_at=self.asked_at, asked_at=self.asked_at)
         return Taken(became.because) if isinstance(became, Parked) else Taken()
 
 
@@ -55,11 +65,15 @@ class CalendlySide:
     def whole(self, listed: Thing, work: Work) -> Thing:
         if not isinstance(listed, CalendlyThing):
             raise TypeError("only what this side listed")
-        return CalendlyThing(calendly_events.chain_of(self._port, listed.chain[-1]), self._clock())
+        return self._whole(listed.chain[-1], self._clock())
 
     def ask(self, external_id: str) -> Thing | None:
-        found = self._port.invitee(external_id)
-        return None if found is None else CalendlyThing(calendly_events.chain_of(self._port, found), self._clock())
+        asked_at, found = self._clock(), self._port.invitee(external_id)
+        return None if found is None else self._whole(found, asked_at)
+
+    def _whole(self, found: CalendlyInvitee, asked_at: datetime) -> CalendlyThing:
+        chain = calendly_events.chain_of(self._port, found)
+        return CalendlyThing(chain, asked_at, calendly_events.company_of(self._port, chain))
 
     def held(self, session: Session, since: datetime, after: str | None, limit: int) -> Sequence[tuple[str, str]]:
         return drift_calendars.held(session, _SOURCE, since, after, limit)

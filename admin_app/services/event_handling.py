@@ -6,6 +6,7 @@ A handler is a module with three functions: `needs` says what must be asked at t
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import select
@@ -45,9 +46,14 @@ class Settled:
 
 @dataclass(frozen=True)
 class Parked:
-    """The event waits for a person or for another event; `because` is a code of `inbox.PARKED_SENTENCES`."""
+    """The event waits for a person or for another event; `because` is a code of `inbox.PARKED_SENTENCES`.
+
+    `waits_for` names the record of ours whose change may end that; at `again_at` it is tried again in any case.
+    """
 
     because: str
+    waits_for: str | None = None
+    again_at: datetime | None = None
 
 
 class NotConfigured(ProviderUnavailable):
@@ -83,8 +89,17 @@ def release_waiting(
         requeue(ctx, event)
 
 
+def release_waiting_for(ctx: Ctx, record: str) -> None:
+    """This record of ours changed: whatever is parked because of it is tried again, the oldest first."""
+    waiting = select(WebhookEvent).where(WebhookEvent.waits_for == record, WebhookEvent.state == EventState.PARKED)
+    in_order = waiting.order_by(WebhookEvent.occurred_at, WebhookEvent.id)
+    for event in ctx.session.scalars(in_order.with_for_update(skip_locked=True)):
+        requeue(ctx, event)
+
+
 def requeue(ctx: Ctx, event: WebhookEvent) -> None:
     """The event goes through processing again."""
     event.state, event.parked_because, event.last_error = EventState.RECEIVED, None, None
+    event.waits_for = None
     event.version += 1
     job_queue.defer(ctx.session, "process_event", event_id=event.id)

@@ -44,6 +44,7 @@ LABELS = {
     "hold_expires_at": "Slot held until",
     "canceled_because": "Canceled because",
     "client_email": "E-mail",
+    "host": "Host",
     "client_name": "Client",
     "guest_email": "Guest's e-mail",
     "guest_workos_user_id": "WorkOS user",

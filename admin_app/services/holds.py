@@ -147,6 +147,29 @@ def take_time(
         raise SlotTaken
 
 
+def next_lapse(
+    session: Session,
+    practitioner_id: int,
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    except_: str | None,
+    now: datetime,
+) -> datetime | None:
+    """When the next hold lapses that takes this part of the practitioner's time; None when no hold does."""
+    found = []
+    for kind, model in appointments.MODELS.items():
+        held = select(func.min(model.hold_expires_at)).where(
+            appointments.overlapping(model, practitioner_id, starts_at, ends_at),
+            model.status == BookingStatus.PENDING,
+            model.hold_expires_at > now,
+        )
+        if except_ is not None and appointments.subject_parts(except_)[0] == kind:
+            held = held.where(model.id != appointments.subject_parts(except_)[1])
+        found.append(session.scalar(held))
+    return min((moment for moment in found if moment is not None), default=None)
+
+
 def _release_lapsed(
     ctx: Ctx, practitioner_id: int, starts_at: datetime, ends_at: datetime, except_: str | None
 ) -> None:

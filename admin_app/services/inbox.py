@@ -36,10 +36,12 @@ PARKED_SENTENCES = {
     "the practitioner, and the event goes on by itself.",
     "session_type_unclear": "The practitioner has no session type, or several, of this length. Add the one that is "
     "booked at Cal.com, and the event goes on by itself.",
-    "time_taken": "Another booking or meeting has this time here. Move or cancel one of them, then release this.",
+    "time_taken": "Another booking or meeting has this time here. Move or cancel one of them, and the event goes on by "
+    "itself.",
     "reschedule_unseen": "It was moved, and neither the old nor the new appointment is known yet. It goes on by itself "
     "once the new one arrives.",
-    "event_shared": "Several people share this Calendly event, and a time has one client here. Keep it in Calendly.",
+    "host_unknown": "It was given to another host, and nobody here has that calendar. Set the Cal.com user or the "
+    "e-mail at the practitioner, and the event goes on by itself.",
     "two_bookings": "Two bookings that were both sold here are one appointment there. Cancel the wrong one there.",
     "details_missing": "It does not say when. Set CALENDLY_TOKEN, so that Calendly can be asked, then release it.",
     "attendee_missing": "It names nobody who comes. Look at Cal.com.",
@@ -146,19 +148,24 @@ def apply(ctx: Ctx, *, event_id: int, looked_up: Any = None, lookup_failed: bool
     match HANDLERS[event.provider].apply(ctx, event, looked_up):
         case Settled() as settled:
             _settle(ctx, event, settled)
-        case Parked(because):
-            _park(ctx, event, because)
+        case Parked() as parked:
+            _park(ctx, event, parked)
     event.version += 1
     return event.state
 
 
 def _settle(ctx: Ctx, event: WebhookEvent, settled: Settled) -> None:
     event.state, event.outcome, event.processed_at, event.parked_because = settled.state, settled.outcome, ctx.now, None
+    event.waits_for = None
     event.booking_id = settled.booking_id or event.booking_id
     event.meeting_id = settled.meeting_id or event.meeting_id
 
 
-def _park(ctx: Ctx, event: WebhookEvent, because: str) -> None:
+def _park(ctx: Ctx, event: WebhookEvent, parked: Parked) -> None:
+    because, event.waits_for = parked.because, parked.waits_for
+    if parked.again_at is not None:
+        once = f"process_event:{event.id}"
+        job_queue.defer(ctx.session, "process_event", once_key=once, at=parked.again_at, event_id=event.id)
     if event.state is EventState.PARKED and event.parked_because == because:
         return
     event.state, event.parked_because = EventState.PARKED, because

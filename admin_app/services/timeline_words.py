@@ -9,6 +9,8 @@ from admin_app.services import audit
 WORDS = {
     "booking.made": "Made",
     "booking.held": "Made, and its time held",
+    "booking.attendees": "{came} joined and {gone} left in {provider}",
+    "booking.handed_over": "Handed over from {former} to {practitioner}",
     "booking.brought_in": "Came in from {provider}",
     "booking.confirmed": "Confirmed",
     "booking.canceled": "Canceled: {because}",

@@ -68,6 +68,9 @@ def _bookings(routes: Blueprint, world: World) -> None:
 
     @routes.get("/bookings/<uid>")
     def booking(uid: str) -> Response:
+        series = [one for one in world.store.all(records.BOOKING) if one.get("series") == uid]
+        if series:
+            return jsonify({"status": "success", "data": [records.answer(world, one) for one in series]})
         return _one(world, _booking(world, uid))
 
     @routes.post("/bookings/<uid>/cancel")
@@ -143,7 +146,7 @@ def _wanted(found: list[Document]) -> list[Document]:
     """Those that are asked for, in the order that is asked for."""
     email, after = request.args.get("attendeeEmail"), request.args.get("afterStart")
     if email:
-        found = [one for one in found if one["attendee"]["email"].lower() == email.lower()]
+        found = [one for one in found if email.lower() in (each["email"].lower() for each in records.people(one))]
     if after:
         found = [one for one in found if _stated(one["start"]) > _stated(after)]
     if request.args.get("sortStart"):

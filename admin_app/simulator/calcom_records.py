@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from admin_app.simulator.store import Document
@@ -23,7 +24,7 @@ class NotActive(Exception):
 
 
 def seed_event_types(world: World, wanted: list[Mapping[str, Any]]) -> int:
-    """Each: id, minutes, host_id, host_name, host_email, time_zone, hours, requires_confirmation."""
+    """Each: id, minutes, host_id, host_name, host_email, time_zone, hours, requires_confirmation, seats."""
     types = [
         {
             "id": str(item.get("id") or secrets.randbelow(90_000) + 10_000),
@@ -34,6 +35,7 @@ def seed_event_types(world: World, wanted: list[Mapping[str, Any]]) -> int:
             "time_zone": text(item, "time_zone") or "UTC",
             "hours": item.get("hours") or dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), HOURS),
             "requires_confirmation": item.get("requires_confirmation") is True,
+            "seats": int(item["seats"]) if item.get("seats") else None,
         }
         for item in wanted
     ]
@@ -107,8 +109,12 @@ def book(
     attendee: Mapping[str, Any],
     metadata: Mapping[str, Any],
     deliver: bool = True,
+    series: str | None = None,
 ) -> Document:
     ends_at = starts_at + timedelta(minutes=event_type["minutes"])
+    shared = _with_room(world, event_type, starts_at)
+    if shared is not None:
+        return _take_seat(world, shared, attendee, deliver=deliver)
     if is_taken(world, event_type, starts_at, ends_at):
         raise NotFree
     booking = {
@@ -119,7 +125,9 @@ def book(
         "status": "pending" if event_type["requires_confirmation"] else "accepted",
         "start": _text(starts_at),
         "end": _text(ends_at),
-        "attendee": {name: attendee.get(name) for name in ("name", "email", "timeZone")},
+        "attendee": _person(attendee),
+        "more": [],
+        "series": series,
         "metadata": dict(metadata),
         "from": None,
         "to": None,
@@ -132,6 +140,88 @@ def book(
     if deliver:
         tell(world, "BOOKING_REQUESTED" if booking["status"] == "pending" else "BOOKING_CREATED", booking)
     return booking
+
+
+def _person(attendee: Mapping[str, Any]) -> dict[str, Any]:
+    named = {name: attendee.get(name) for name in ("name", "email", "timeZone")}
+    return named | {"seat": str(uuid4()), "absent": False}
+
+
+def people(booking: Document) -> list[dict[str, Any]]:
+    """Everybody who comes, whoever was first before the others."""
+    return [booking["attendee"], *booking.get("more", ())]
+
+
+def _with_room(world: World, event_type: Document, starts_at: datetime) -> Document | None:
+    """The booking of this time that has a seat left."""
+    if not event_type.get("seats"):
+        return None
+    same = (
+        one
+        for one in world.store.all(BOOKING)
+        if (one["event_type"], one["start"]) == (event_type["id"], _text(starts_at)) and one["status"] in ACTIVE
+    )
+    return next((one for one in same if len(people(one)) < event_type["seats"]), None)
+
+
+def _take_seat(world: World, booking: Document, attendee: Mapping[str, Any], *, deliver: bool) -> Document:
+    taken = booking | {"more": [*booking.get("more", ()), _person(attendee)]}
+    world.store.put(BOOKING, taken)
+    if deliver:
+        tell(world, "BOOKING_CREATED", taken)
+    return taken
+
+
+def leave(world: World, booking: Document, email: str, *, deliver: bool = True) -> Document:
+    """Somebody gives their seat up: the delivery is that of a cancellation, the booking goes on for the others."""
+    leaving = [one for one in people(booking) if one["email"].lower() == email.lower()]
+    staying = [one for one in people(booking) if one not in leaving]
+    if not leaving or booking["status"] not in ACTIVE:
+        raise Refused("They do not come.")
+    if not staying:
+        return cancel(world, booking, by=email, reason=None, deliver=deliver)
+    left = booking | {"attendee": staying[0], "more": staying[1:]}
+    world.store.put(BOOKING, left)
+    if deliver:
+        told = booking | {"status": "cancelled", "attendee": leaving[0], "more": [], "updated_at": _now()}
+        tell(world, "BOOKING_CANCELLED", told | {"ended_by": email})
+    return left
+
+
+def reassign(world: World, booking: Document, wanted: Mapping[str, Any], *, deliver: bool = True) -> Document:
+    """Another host takes it over under the same uid; Cal.com has no delivery of its own for that."""
+    hosted = booking | _host(wanted) | {"updated_at": _now()}
+    world.store.put(BOOKING, hosted)
+    if deliver:
+        tell(world, "BOOKING_CREATED", hosted)
+    return hosted
+
+
+def _host(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    named = {name: text(wanted, name) for name in ("host_name", "host_email")}
+    given = {name: value for name, value in named.items() if value is not None}
+    return given | ({"host_id": int(wanted["host_id"])} if wanted.get("host_id") else {})
+
+
+def mark_absent(world: World, booking: Document, email: str, *, absent: bool, deliver: bool = True) -> Document:
+    """The host says who did not come."""
+    marked = [one | {"absent": absent} if one["email"].lower() == email.lower() else one for one in people(booking)]
+    noted = booking | {"attendee": marked[0], "more": marked[1:]}
+    world.store.put(BOOKING, noted)
+    if deliver:
+        said = [{"email": one["email"], "noShow": one["absent"]} for one in marked]
+        payload = {"bookingUid": booking["id"], "bookingId": booking["number"], "attendees": said}
+        world.deliver_calcom({"triggerEvent": "BOOKING_NO_SHOW_UPDATED", "createdAt": _now(), "payload": payload})
+    return noted
+
+
+def cancel_remaining(world: World, booking: Document, *, by: str, deliver: bool = True) -> Document:
+    """It and those of its series that come after it end; one delivery tells it."""
+    for one in world.store.all(BOOKING):
+        later = one.get("series") == booking.get("series") is not None and one["start"] > booking["start"]
+        if later and one["status"] in ACTIVE:
+            cancel(world, one, by=by, reason=None, deliver=False)
+    return cancel(world, booking, by=by, reason=None, deliver=deliver)
 
 
 def confirm(world: World, booking: Document, *, accepts: bool, deliver: bool = True) -> Document:
@@ -155,15 +245,23 @@ def cancel(world: World, booking: Document, *, by: str, reason: str | None, deli
     return ended
 
 
-def reschedule(world: World, booking: Document, starts_at: datetime, *, deliver: bool = True) -> Document:
-    """A new booking with a new uid takes the old one's place."""
+def reschedule(
+    world: World,
+    booking: Document,
+    starts_at: datetime,
+    *,
+    wanted: Mapping[str, Any] | None = None,
+    deliver: bool = True,
+) -> Document:
+    """A new booking with a new uid takes the old one's place, with another host where one is wanted."""
     event_type = world.store.get(EVENT_TYPE, booking["event_type"]) or {}
     if booking["status"] not in ACTIVE:
         raise NotActive
     ends_at = starts_at + timedelta(minutes=event_type["minutes"])
-    if is_taken(world, event_type, starts_at, ends_at, but=booking["id"]):
+    hosted = booking | _host(wanted or {})
+    if is_taken(world, event_type | {"host_id": hosted["host_id"]}, starts_at, ends_at, but=booking["id"]):
         raise NotFree
-    moved = booking | {
+    moved = hosted | {
         "id": secrets.token_urlsafe(16),
         "number": world.store.count(BOOKING) + 1001,
         "start": _text(starts_at),
@@ -204,11 +302,15 @@ def _payload(world: World, booking: Document, trigger: str) -> dict[str, Any]:
         "endTime": booking["end"],
         "organizer": {
             "id": booking["host_id"],
-            "name": event_type.get("host_name"),
-            "email": event_type.get("host_email"),
+            "name": booking.get("host_name") or event_type.get("host_name"),
+            "email": booking.get("host_email") or event_type.get("host_email"),
             "timeZone": event_type.get("time_zone"),
         },
-        "attendees": [{"name": attendee["name"], "email": attendee["email"], "timeZone": zone}],
+        "attendees": [
+            {"name": one["name"], "email": one["email"], "timeZone": one.get("timeZone") or zone}
+            for one in people(booking)
+        ],
+        "seatsPerTimeSlot": event_type.get("seats"),
         "responses": {name: {"label": name, "value": attendee[name], "isHidden": False} for name in ("name", "email")},
         "location": "1 Example Street, Springfield",
         "eventTypeId": int(booking["event_type"]),
@@ -226,8 +328,9 @@ def _payload(world: World, booking: Document, trigger: str) -> dict[str, Any]:
 def answer(world: World, booking: Document) -> dict[str, Any]:
     """The booking as the API shows it."""
     event_type = world.store.get(EVENT_TYPE, booking["event_type"]) or {}
-    attendee = booking["attendee"]
+    host_email = booking.get("host_email") or event_type.get("host_email")
     optional = {
+        "recurringBookingUid": booking.get("series"),
         "rescheduledFromUid": booking["from"],
         "rescheduledToUid": booking["to"],
         "cancelledByEmail": booking["ended_by"],
@@ -241,9 +344,9 @@ def answer(world: World, booking: Document) -> dict[str, Any]:
         "hosts": [
             {
                 "id": booking["host_id"],
-                "name": event_type.get("host_name"),
-                "email": event_type.get("host_email"),
-                "displayEmail": event_type.get("host_email"),
+                "name": booking.get("host_name") or event_type.get("host_name"),
+                "email": host_email,
+                "displayEmail": host_email,
                 "username": "demo",
                 "timeZone": event_type.get("time_zone"),
             }
@@ -259,18 +362,25 @@ def answer(world: World, booking: Document) -> dict[str, Any]:
         "createdAt": booking["created_at"],
         "updatedAt": booking["updated_at"],
         "metadata": booking["metadata"],
-        "attendees": [
-            {
-                "name": attendee["name"],
-                "email": attendee["email"],
-                "displayEmail": attendee["email"],
-                "timeZone": attendee["timeZone"],
-                "absent": False,
-            }
-        ],
-        "bookingFieldsResponses": {"name": attendee["name"], "email": attendee["email"]},
+        "attendees": [_attendee(one, bool(event_type.get("seats"))) for one in people(booking)],
+        **({} if event_type.get("seats") else {"bookingFieldsResponses": _responses(booking["attendee"])}),
         **{name: value for name, value in optional.items() if value is not None},
     }
+
+
+def _attendee(person: Mapping[str, Any], seated: bool) -> dict[str, Any]:
+    return {
+        "name": person["name"],
+        "email": person["email"],
+        "displayEmail": person["email"],
+        "timeZone": person["timeZone"],
+        "absent": bool(person.get("absent")),
+        **({"seatUid": person.get("seat") or "seat", "bookingFieldsResponses": _responses(person)} if seated else {}),
+    }
+
+
+def _responses(person: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": person["name"], "email": person["email"]}
 
 
 def _at(day: date, clock: str, zone: ZoneInfo) -> datetime:

@@ -1,7 +1,9 @@
 """The controls of the simulated calendars under /_sim: what their invitees and hosts do."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -36,6 +38,11 @@ def _calendly(routes: Blueprint, world: World) -> None:
     @routes.post("/calendly/invitees/<invitee_id>/reschedule")
     def calendly_reschedule(invitee_id: str) -> Response:
         return _invitee(calendly.reschedule(world, found(world, calendly.INVITEE, invitee_id), _wanted()))
+
+    @routes.post("/calendly/invitees/<invitee_id>/<any(absent,came):act>")
+    def calendly_no_show(invitee_id: str, act: str) -> Response:
+        invitee, wanted = found(world, calendly.INVITEE, invitee_id), _wanted()
+        return _invitee(calendly.mark_no_show(world, invitee, absent=act == "absent", deliver=_delivers(wanted)))
 
     @routes.get("/calendly/invitees")
     def calendly_invitees() -> Response:
@@ -86,9 +93,21 @@ def book_at_calcom(world: World, wanted: Mapping[str, Any]) -> Document:
     attendee["timeZone"] = text(wanted, "time_zone") or "Europe/Oslo"
     event_type, starts_at = found(world, calcom.EVENT_TYPE, str(wanted.get("event_type"))), moment(wanted, "starts_at")
     try:
-        return calcom.book(
-            world, event_type, starts_at=starts_at, attendee=attendee, metadata={}, deliver=_delivers(wanted)
-        )
+        weeks = range(int(wanted.get("recurrences") or 1))
+        series = f"series-{uuid4().hex}" if len(weeks) > 1 else None
+        made = [
+            calcom.book(
+                world,
+                event_type,
+                starts_at=starts_at + week * timedelta(weeks=1),
+                attendee=attendee,
+                metadata={},
+                deliver=_delivers(wanted),
+                series=series,
+            )
+            for week in weeks
+        ]
+        return made[0]
     except calcom.NotFree:
         raise Refused("This time is not free.") from None
 
@@ -101,14 +120,24 @@ def act_at_calcom(world: World, booking: Document, act: str, wanted: Mapping[str
                 by = text(wanted, "by") or booking["attendee"]["email"]
                 return calcom.cancel(world, booking, by=by, reason=text(wanted, "reason"), deliver=deliver)
             case "reschedule":
-                return calcom.reschedule(world, booking, moment(wanted, "starts_at"), deliver=deliver)
+                return calcom.reschedule(world, booking, moment(wanted, "starts_at"), wanted=wanted, deliver=deliver)
+            case "cancel_remaining":
+                by = text(wanted, "by") or booking["attendee"]["email"]
+                return calcom.cancel_remaining(world, booking, by=by, deliver=deliver)
+            case "leave":
+                return calcom.leave(world, booking, text(wanted, "email") or "", deliver=deliver)
+            case "reassign":
+                return calcom.reassign(world, booking, wanted, deliver=deliver)
+            case "absent" | "came":
+                email = text(wanted, "email") or booking["attendee"]["email"]
+                return calcom.mark_absent(world, booking, email, absent=act == "absent", deliver=deliver)
             case "accept" | "reject":
                 return calcom.confirm(world, booking, accepts=act == "accept", deliver=deliver)
     except calcom.NotFree:
         raise Refused("This time is not free.") from None
     except calcom.NotActive:
         raise Refused("It is cancelled already.") from None
-    raise Refused("act must be cancel, reschedule, accept or reject.")
+    raise Refused("act must be cancel, reschedule, accept, reject or another of the known ones.")
 
 
 def _invitee(invitee: Document) -> Response:

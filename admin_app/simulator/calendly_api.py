@@ -1,7 +1,7 @@
 """Calendly's API under /calendly, for the calls that the product makes."""
 
 import hmac
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -40,7 +40,10 @@ def blueprint(world: World) -> Blueprint:
         owners = {records.HOST, records.ORGANIZATION}
         if not owners & {request.args.get("user"), request.args.get("organization")}:
             raise _Failed(400, "Invalid Argument", "The supplied parameters are invalid.", "user", "organization")
-        return _page([records.event_answer(world, one) for one in _within(world.store.all(records.INVITEE))])
+        together: dict[str, list[Document]] = {}
+        for one in _within(world.store.all(records.INVITEE)):
+            together.setdefault(one["event"], []).append(one)
+        return _page([records.event_answer(world, those[-1], those) for those in together.values()])
 
     @routes.get("/scheduled_events/<event_id>")
     def event(event_id: str) -> Response:
@@ -48,12 +51,13 @@ def blueprint(world: World) -> Blueprint:
 
     @routes.get("/scheduled_events/<event_id>/invitees")
     def invitees(event_id: str) -> Response:
-        return _page([records.invitee_answer(_event(world, event_id))])
+        _event(world, event_id)
+        return _page([records.invitee_answer(one) for one in records.in_event(world, event_id)])
 
     @routes.get("/scheduled_events/<event_id>/invitees/<invitee_id>")
     def invitee(event_id: str, invitee_id: str) -> Response:
-        found = _event(world, event_id)
-        if found["id"] != invitee_id:
+        found = world.store.get(records.INVITEE, invitee_id)
+        if found is None or found["event"] != event_id:
             raise _nothing()
         return jsonify({"resource": records.invitee_answer(found)})
 
@@ -61,10 +65,12 @@ def blueprint(world: World) -> Blueprint:
     def cancel(event_id: str) -> tuple[Response, int]:
         found, wanted = _event(world, event_id), request.get_json(silent=True)
         reason = wanted.get("reason") if isinstance(wanted, dict) else None
-        try:
-            canceled = records.cancel(world, found, by="host", reason=reason)
-        except records.AlreadyCanceled:
-            raise _Failed(403, "Permission Denied", "Event is already canceled") from None
+        if datetime.fromisoformat(found["starts_at"]) <= datetime.now(UTC):
+            raise _Failed(403, "Permission Denied", "Event in the past")
+        coming = [one for one in records.in_event(world, event_id) if not one["canceled"]]
+        if not coming:
+            raise _Failed(403, "Permission Denied", "Event is already canceled")
+        canceled = [records.cancel(world, one, by="host", reason=reason) for one in coming][-1]
         told = {name: canceled["canceled"][name] for name in ("canceled_by", "reason", "canceler_type")}
         return jsonify({"resource": told}), 201
 

@@ -1,6 +1,6 @@
 """What the simulated Calendly knows and does: event types, invitees with their events, and what the product is told.
 
-An invitee and the event they come to are one record here, because every event has one invitee.
+An invitee and the event they come to are one record here; invitees of one event name the same one.
 """
 
 import secrets
@@ -22,7 +22,7 @@ class AlreadyCanceled(Exception):
 
 
 def seed_event_types(world: World, wanted: list[Mapping[str, Any]]) -> int:
-    """Each: id (else made up), name, minutes, owner, active."""
+    """Each: id (else made up), name, minutes, owner, active, places, host_email."""
     types = [
         {
             "id": text(item, "id") or _id(),
@@ -30,6 +30,8 @@ def seed_event_types(world: World, wanted: list[Mapping[str, Any]]) -> int:
             "minutes": int(item.get("minutes") or 30),
             "owner": text(item, "owner") or "Hanna Host",
             "active": item.get("active", True) is True,
+            "places": int(item.get("places") or 1),
+            "host_email": text(item, "host_email") or "host@example.com",
             "created_at": _now(),
         }
         for item in wanted
@@ -53,9 +55,13 @@ def book(world: World, wanted: Mapping[str, Any], *, old: Document | None = None
     if event_type is None or email is None:
         raise Refused("A known event_type and an email are needed.")
     starts_at = moment(wanted, "starts_at")
+    shared = _with_room(world, event_type, _text(starts_at))
     invitee = {
         "id": _id(),
-        "event": _id(),
+        "event": shared["event"] if shared else _id(),
+        "host_email": text(wanted, "host_email"),
+        "payment": wanted.get("payment"),
+        "no_show": None,
         "event_type": event_type["id"],
         "email": email,
         "name": (old or {}).get("name") or text(wanted, "name") or "Demo Client",
@@ -72,6 +78,33 @@ def book(world: World, wanted: Mapping[str, Any], *, old: Document | None = None
     if wanted.get("deliver", True) is True and old is None:
         tell(world, "invitee.created", invitee)
     return invitee
+
+
+def _with_room(world: World, event_type: Document, starts_at: str) -> Document | None:
+    """Somebody in the event of this time, where it has a place left."""
+    same = [
+        one
+        for one in world.store.all(INVITEE)
+        if (one["event_type"], one["starts_at"]) == (event_type["id"], starts_at) and not one["canceled"]
+    ]
+    return same[0] if same and len(same) < event_type.get("places", 1) else None
+
+
+def in_event(world: World, event_id: str) -> list[Document]:
+    """Everybody who has or had a place in it."""
+    return [one for one in world.store.all(INVITEE) if one["event"] == event_id]
+
+
+def mark_no_show(world: World, invitee: Document, *, absent: bool, deliver: bool = True) -> Document:
+    """The host says that somebody did not come, or takes that back."""
+    no_show = {"uri": f"{API}/invitee_no_shows/{_id()}", "created_at": _now()}
+    marked = invitee | {"no_show": no_show if absent else None, "updated_at": _now()}
+    world.store.put(INVITEE, marked)
+    if deliver:
+        payload = (invitee.get("no_show") or no_show) | {"invitee": uri(invitee)}
+        event = f"invitee_no_show.{'created' if absent else 'deleted'}"
+        world.deliver_calendly({"event": event, "created_at": _now(), "created_by": HOST, "payload": payload})
+    return marked
 
 
 def cancel(world: World, invitee: Document, *, by: str, reason: str | None, deliver: bool = True) -> Document:
@@ -106,7 +139,8 @@ def reschedule(world: World, invitee: Document, wanted: Mapping[str, Any]) -> Do
 
 
 def by_event(world: World, event_id: str) -> Document | None:
-    return next((one for one in world.store.all(INVITEE) if one["event"] == event_id), None)
+    """Somebody in it: one who comes before one who left."""
+    return min(in_event(world, event_id), key=lambda one: bool(one["canceled"]), default=None)
 
 
 def tell(world: World, name: str, invitee: Document) -> None:
@@ -149,8 +183,8 @@ def invitee_answer(invitee: Document) -> dict[str, Any]:
         "cancel_url": f"https://calendly.com/cancellations/{invitee['id']}",
         "reschedule_url": f"https://calendly.com/reschedulings/{invitee['id']}",
         "routing_form_submission": None,
-        "payment": None,
-        "no_show": None,
+        "payment": invitee.get("payment"),
+        "no_show": invitee.get("no_show"),
         "reconfirmation": None,
         "created_at": invitee["created_at"],
         "updated_at": invitee["updated_at"],
@@ -158,8 +192,11 @@ def invitee_answer(invitee: Document) -> dict[str, Any]:
     }
 
 
-def event_answer(world: World, invitee: Document) -> dict[str, Any]:
-    canceled = invitee["canceled"]
+def event_answer(world: World, invitee: Document, everybody: list[Document] | None = None) -> dict[str, Any]:
+    """The event that this invitee comes to; it is canceled when nobody comes any more."""
+    everybody = everybody or in_event(world, invitee["event"]) or [invitee]
+    active = [one for one in everybody if not one["canceled"]]
+    canceled = None if active else invitee["canceled"]
     event_type = world.store.get(EVENT_TYPE, invitee["event_type"]) or {}
     return {
         "uri": event_uri(invitee),
@@ -169,14 +206,21 @@ def event_answer(world: World, invitee: Document) -> dict[str, Any]:
         "end_time": invitee["ends_at"],
         "event_type": f"{API}/event_types/{invitee['event_type']}",
         "location": {"type": "physical", "location": "1 Example Street, Springfield", "additional_info": ""},
-        "invitees_counter": {"total": 1, "active": 0 if canceled else 1, "limit": 1},
+        "invitees_counter": {"total": len(everybody), "active": len(active), "limit": event_type.get("places", 1)},
         "created_at": invitee["created_at"],
         "updated_at": invitee["updated_at"],
-        "event_memberships": [{"user": HOST, "user_email": "host@example.com", "user_name": "Hanna Host"}],
+        "event_memberships": [_host(invitee.get("host_email") or event_type.get("host_email"))],
         "event_guests": [],
         "calendar_event": None,
         **({"cancellation": canceled} if canceled else {}),
     }
+
+
+def _host(email: str | None) -> dict[str, Any]:
+    """The account's own user, or a colleague."""
+    if email in (None, "host@example.com"):
+        return {"user": HOST, "user_email": "host@example.com", "user_name": "Hanna Host"}
+    return {"user": f"{API}/users/{str(email).split('@')[0].upper()}", "user_email": email, "user_name": "A Colleague"}
 
 
 def event_type_answer(event_type: Document) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from admin_app.simulator import control
 
 
 def seed_event_types(simulator: str, event_types: Sequence[Mapping[str, Any]]) -> int:
-    """Make Cal.com know these (id, minutes, host_id, host_email, time_zone, hours, requires_confirmation)."""
+    """Make Cal.com know these (id, minutes, host_id, host_email, time_zone, hours, requires_confirmation, seats)."""
     return int(control.post(simulator, "calcom/event-types", list(event_types))["seeded"])
 
 
@@ -31,11 +31,17 @@ def book(
     email: str,
     name: str = "Ada Guest",
     time_zone: str = "America/New_York",
+    recurrences: int = 1,
     deliver: bool = True,
 ) -> dict[str, Any]:
-    """Somebody books at Cal.com itself; answers the booking, whose uid is its `id`."""
-    wanted = {"event_type": event_type, "starts_at": starts_at.isoformat(), "email": email, "name": name}
-    wanted |= {"time_zone": time_zone}
+    """Somebody books at Cal.com itself, as often, a week apart; answers the (first) booking, whose uid is its `id`."""
+    wanted: dict[str, Any] = {
+        "event_type": event_type,
+        "starts_at": starts_at.isoformat(),
+        "email": email,
+        "name": name,
+    }
+    wanted |= {"time_zone": time_zone, "recurrences": recurrences}
     answer: dict[str, Any] = control.post(simulator, "calcom/bookings", {**wanted, "deliver": deliver})
     return answer
 
@@ -48,9 +54,14 @@ def act(
     by: str | None = None,
     starts_at: datetime | None = None,
     deliver: bool = True,
+    **more: Any,
 ) -> dict[str, Any]:
-    """cancel, reschedule (by the attendee unless `by` says another), accept or reject; answers the booking."""
-    wanted = {"by": by, "starts_at": starts_at.isoformat() if starts_at else None, "deliver": deliver}
+    """Answers the booking. Acts, by the attendee unless `by` says another:
+
+    cancel, cancel_remaining (of a series), reschedule and reassign (host_id, host_email, host_name), leave (email, of
+    a seat), absent and came (email), accept, reject.
+    """
+    wanted = {"by": by, "starts_at": starts_at.isoformat() if starts_at else None, "deliver": deliver, **more}
     answer: dict[str, Any] = control.post(simulator, f"calcom/bookings/{uid}/{what}", wanted)
     return answer
 

@@ -8,7 +8,7 @@ from admin_app.simulator import control
 
 
 def seed_event_types(simulator: str, event_types: Sequence[Mapping[str, Any]]) -> int:
-    """Make Calendly know these (id, name, minutes, owner, active)."""
+    """Make Calendly know these (id, name, minutes, owner, active, places, host_email)."""
     return int(control.post(simulator, "calendly/event-types", list(event_types))["seeded"])
 
 
@@ -18,10 +18,20 @@ def seed_invitees(simulator: str, invitees: Sequence[Mapping[str, Any]]) -> int:
 
 
 def book(
-    simulator: str, *, event_type: str, starts_at: datetime, email: str, name: str = "Ada Guest", deliver: bool = True
+    simulator: str,
+    *,
+    event_type: str,
+    starts_at: datetime,
+    email: str,
+    name: str = "Ada Guest",
+    deliver: bool = True,
+    **more: Any,
 ) -> dict[str, Any]:
-    """Somebody books; answers the invitee with `id`, `uri` and `event_uri`."""
-    wanted = {"event_type": event_type, "starts_at": starts_at.isoformat(), "email": email, "name": name}
+    """Somebody books, with a `payment` or `host_email` where given; answers the invitee with `id`, `uri`, `event_uri`.
+
+    Whoever books the time of an event with a place left comes to that one.
+    """
+    wanted = {"event_type": event_type, "starts_at": starts_at.isoformat(), "email": email, "name": name, **more}
     answer: dict[str, Any] = control.post(simulator, "calendly/invitees", wanted | {"deliver": deliver})
     return answer
 
@@ -36,6 +46,13 @@ def reschedule(simulator: str, invitee_id: str, starts_at: datetime, *, deliver:
     """The invitee chooses another time; answers the new invitee."""
     wanted = {"starts_at": starts_at.isoformat(), "deliver": deliver}
     answer: dict[str, Any] = control.post(simulator, f"calendly/invitees/{invitee_id}/reschedule", wanted)
+    return answer
+
+
+def mark_no_show(simulator: str, invitee_id: str, *, absent: bool = True, deliver: bool = True) -> dict[str, Any]:
+    """The host says that somebody did not come, or takes that back."""
+    path = f"calendly/invitees/{invitee_id}/{'absent' if absent else 'came'}"
+    answer: dict[str, Any] = control.post(simulator, path, {"deliver": deliver})
     return answer
 
 

@@ -6,7 +6,7 @@ Locks: none that readers or writers wait for.
 from migrations import ops
 
 revision = "0047"
-down_revision = "0042"
+down_revision = "0046"
 branch_labels = None
 depends_on = None
 

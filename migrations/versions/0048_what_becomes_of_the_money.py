@@ -7,7 +7,7 @@ from migrations import ops, retired
 from migrations.ops import Column
 
 revision = "0048"
-down_revision = "0042"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 

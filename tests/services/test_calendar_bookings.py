@@ -1,5 +1,6 @@
 """Calendly's and Cal.com's deliveries in every order, with every one twice: the end is the same."""
 
+import json
 from datetime import timedelta
 from itertools import permutations
 
@@ -11,6 +12,7 @@ from admin_app.services import appointments, audit, bookings, inbox, schedule
 from models import (
     AuditEntry,
     Booking,
+    BookingAttendee,
     BookingLink,
     BookingSource,
     BookingStatus,
@@ -262,10 +264,29 @@ def test_a_hold_that_has_lapsed_gives_way(db, kind):
     assert bookings_of(db)[0].id == held.id
 
 
-def test_two_guests_of_one_calendly_event_are_not_two_bookings(db, kind):
-    second = calendly_told("created", "X", uri=f"{invitee_uri('X')}2", email="bea@example.com")
-    *_, event = deliver(db, calendly_told("created", "X"), calendly_told("canceled", "X"), second)
-    assert event.parked_because == "event_shared"
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_two_guests_of_one_calendly_event_are_one_booking_that_stays_while_one_comes(db, kind, order):
+    story = [
+        calendly_told("created", "X", created_at="2026-12-01T09:00:00Z"),
+        calendly_told("canceled", "X", created_at="2026-12-01T09:00:00Z"),
+        calendly_told(
+            "created", "X", uri=f"{invitee_uri('X')}2", email="bea@example.com", created_at="2026-12-02T09:00:00Z"
+        ),
+    ]
+    for one in story:  # it has room for several, as Calendly says in each
+        body = json.loads(one.body)
+        body["payload"]["scheduled_event"] |= {"invitees_counter": {"limit": 2}}
+        object.__setattr__(one, "body", json.dumps(body).encode())
+    events = deliver(db, *(story[number] for number in order))
+    assert EventState.PARKED not in {event.state for event in events}
+    (booking,) = bookings_of(db)
+    assert (booking.status, booking.client_email) == (BookingStatus.CONFIRMED, "bea@example.com")
+    with db.read_only() as session:
+        rows = session.scalars(select(BookingAttendee).order_by(BookingAttendee.email)).all()
+    assert [(row.email, row.gone_at is None) for row in rows] == [
+        ("ada@example.com", False),
+        ("bea@example.com", True),
+    ]
 
 
 def test_an_event_without_its_time_waits_when_nobody_can_be_asked(db, kind):
