@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
+from admin_app.approval_limits import ApprovalLimits
 from admin_app.config import Settings
 from admin_app.context import Actor, Ctx, Guest, Job, Provider, Staff
 from admin_app.demo.clock import Stage
@@ -61,7 +62,7 @@ class Desk:
             secret_key="the story signs nothing in its name",  # noqa: S106
             base_url=base_url,
             smtp_url="",
-            refund_approval_above=APPROVAL_ABOVE,
+            refund_approval_above=ApprovalLimits(hundredths=APPROVAL_ABOVE),
         )
         self._now = stage.today
         self._invention = invention
