@@ -44,7 +44,7 @@ RESERVING = frozenset(
 
 
 class RefundReason(StrEnum):
-    """`slot_lost`: paid after the hold had lapsed and the time was sold to somebody else."""
+    """`slot_lost`: paid when the time was not held any more, and it was sold to somebody else or had begun."""
 
     REQUESTED_BY_CUSTOMER = "requested_by_customer"
     DUPLICATE = "duplicate"
@@ -279,6 +279,7 @@ class ProviderCall(Base):
     external_id: Mapped[str | None] = mapped_column(doc="the provider's id of what came to be")
     error_code: Mapped[str | None]
     attempts: Mapped[Count]
+    attempts_ended: Mapped[Count] = mapped_column(doc="of a checkout: fewer than attempts while one is under way")
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
     next_try_at: Mapped[datetime | None] = mapped_column(doc="when it is tried or asked about again by itself")

@@ -18,7 +18,7 @@ from admin_app.config import Settings
 from admin_app.context import Ctx
 from admin_app.errors import Conflict
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointments, audit, bookings, outbox
+from admin_app.services import appointments, audit, bookings, outbox, payments
 from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Appointment
 from admin_app.services.calendar_entries import SPOKEN
@@ -271,12 +271,12 @@ def _facts(ctx: Ctx, appointment: Appointment, words: Words, money: HeldMoney | 
         "practitioner": appointment.practitioner.name,
         "words": words,
         "price": money_text(row.price_amount, row.price_currency) if appointment.costs else None,
-        "because": _because(appointment),
+        "because": _because(ctx, appointment),
         "money": held.sentences,
     }
 
 
-def _because(appointment: Appointment) -> str:
+def _because(ctx: Ctx, appointment: Appointment) -> str:
     if appointment.row.status is BookingStatus.REFUNDED:
         return "It is canceled, and you get back all that you paid for it."
     match appointment.row.canceled_because:
@@ -285,6 +285,25 @@ def _because(appointment: Appointment) -> str:
         case CanceledBecause.PAYMENT_FAILED:
             return "Your payment did not go through, so the time is free for others again. Nothing was charged."
         case CanceledBecause.NEVER_PAID:
-            return "Your payment came when the time was not held for you any more, and somebody else has it now."
+            return _never_paid(ctx, appointment)
         case _:
             return "It cannot take place. We are sorry."
+
+
+def _never_paid(ctx: Ctx, appointment: Appointment) -> str:
+    row = appointment.row
+    if payments.is_processing(ctx.session, appointment.subject):
+        return (
+            "Your bank had not confirmed your payment when it was to begin, so it does not take place. If the money is "
+            "still taken, it goes back to you by itself."
+        )
+    paid_at = payments.last_paid_at(ctx.session, appointment.subject)
+    if paid_at is None:
+        return "It was not paid in time, so the time is free for others again. Nothing was charged."
+    if paid_at >= row.starts_at:
+        return "Your payment came after the time at which it was to begin, so it does not take place."
+    is_taken = appointments.taken(
+        ctx.session, row.practitioner_id, row.starts_at, row.ends_at, except_=appointment.subject, now=ctx.now
+    )
+    late = "Your payment came when the time was not held for you any more"
+    return f"{late}, and somebody else has it now." if is_taken else f"{late}, and it could not be had again."

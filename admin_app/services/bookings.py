@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import appointments, audit
+from admin_app.services import appointments, audit, payments
 from admin_app.services.appointments import Appointment
 from admin_app.services.audit import Change
 from admin_app.services.event_handling import release_waiting_for
@@ -42,11 +42,13 @@ def confirm(ctx: Ctx, appointment: Appointment) -> None:
 
 
 def cancel_unpaid(ctx: Ctx, appointment: Appointment, because: CanceledBecause) -> None:
-    """The held time is free again. Only one whose payment failed is told: they had reason to count on it."""
+    """The held time is free again. Only one who paid, and whose bank said no or nothing yet, is told: they had reason
+    to count on it.
+    """
     changes = end(ctx, appointment, BookingStatus.CANCELED, because)
     record(ctx, appointment, "booking.canceled", changes=changes, because=BECAUSE[because])
     close_checkout(ctx, appointment)
-    if because is CanceledBecause.PAYMENT_FAILED:
+    if because is CanceledBecause.PAYMENT_FAILED or payments.is_processing(ctx.session, appointment.subject):
         send_mail(ctx, appointment, "cancellation")
 
 

@@ -35,14 +35,18 @@ class NotPayable(Conflict):
     sentence = "This is not held any more, so it cannot be paid. Choose a time again."
 
 
-def start(work: Work, stripe: PaymentsPort | None, *, subject: str, return_url: str) -> str:
-    """Have Stripe make the page on which a held time is paid, and answer its address.
+def start(work: Work, stripe: PaymentsPort | None, *, subject: str, return_url: str) -> str | None:
+    """Have Stripe make the page on which a held time is paid, and answer its address; None when it was paid there and
+    the bank has not said yes or no.
 
     When that fails the time is released and the provider's error raised. Asked again for the same hold, it is the same
-    call and the same page.
+    call and the same page: while another asks for it too, or has been given it, a failure releases nothing.
     """
     with work() as ctx:
-        payment, wish = _intended(ctx, subject, return_url)
+        intended = _intended(ctx, subject, return_url)
+    if intended is None:
+        return None
+    payment, wish = intended
     if payment.checkout_url is not None:
         # Somebody may be paying on it: no trouble with another call may release what they hold.
         return payment.checkout_url
@@ -55,10 +59,13 @@ def start(work: Work, stripe: PaymentsPort | None, *, subject: str, return_url: 
             raise OutcomeUnknown("stripe")
     except DomainError as error:
         with work() as ctx:
-            _failed(ctx, payment.id, subject, key, error)
-        raise
+            given = _failed(ctx, payment.id, subject, key, error)
+        if given is None:
+            raise
+        return given
     with work() as ctx:
         took_place(ctx, key, payment.id, made)
+        provider_calls.end_attempt(ctx, key)
     return made.url
 
 
@@ -201,13 +208,16 @@ def wish_for(appointment: Appointment, expires_at: datetime, return_url: str) ->
     )
 
 
-def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, CheckoutWish]:
+def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, CheckoutWish] | None:
     appointment = appointments.locked(ctx, subject)
     row = appointment.row
     until = row.hold_expires_at if row.status is BookingStatus.PENDING else None
     if until is None or until <= ctx.now or not appointment.costs:
         raise NotPayable
-    wish = wish_for(appointment, until, return_url)
+    if payments.is_processing(ctx.session, subject):
+        return None
+    # Stripe keeps a page open for half an hour at least; where the hold ends before, a job closes it then.
+    wish = wish_for(appointment, max(until, row.created_at + holds.HOLD_FOR), return_url)
     payment = payments.open_payment(ctx, subject, wish.amount, wish.currency)
     provider_calls.intend(
         ctx, provider="stripe", operation=OPERATION, subject=subject, key=key_of(payment, wish.expires_at)
@@ -215,12 +225,25 @@ def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, Checkou
     return payment, wish
 
 
-def _failed(ctx: Ctx, payment_id: int, subject: str, key: str, error: DomainError) -> None:
-    holds.release(ctx, subject=subject)
+def _failed(ctx: Ctx, payment_id: int, subject: str, key: str, error: DomainError) -> str | None:
+    """Note the failure, and release the time unless somebody else is given its page; the page that somebody was."""
+    appointments.locked(ctx, subject)
+    call = provider_calls.end_attempt(ctx, key)
+    if call.state is CallState.SUCCEEDED:
+        return payments.locked(ctx, payment_id).checkout_url
     state, code = provider_calls.state_after(error), provider_calls.code_after(error)
+    passing = provider_calls.is_passing(error)
+    if passing and call.state is CallState.UNKNOWN:
+        state = CallState.UNKNOWN  # what another attempt did is as unknown as before
+    if passing and call.attempts_ended < call.attempts:
+        if state is CallState.UNKNOWN:
+            provider_calls.finish(ctx, key=key, state=state, error_code=code)
+        return None
+    holds.release(ctx, subject=subject)
     provider_calls.finish(ctx, key=key, state=state, error_code=code)
     if state is CallState.FAILED:
         payments.give_up(ctx, payment_id, code)
+    return None
 
 
 def took_place(ctx: Ctx, key: str, payment_id: int, made: StripeSession) -> None:

@@ -21,7 +21,8 @@ from admin_app.services.records import lock_names, practitioner_key
 from admin_app.services.time_zones import time_zone
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting, Practitioner, SessionType
 
-# Stripe lets a checkout stay open for half an hour at least; the minute is for the way there.
+# Stripe lets a checkout stay open for half an hour at least; the minute is for the way there. No hold runs beyond the
+# time that it is for.
 HOLD_FOR = timedelta(minutes=31)
 FURTHEST = timedelta(days=366)
 LONGEST_NAME = 200
@@ -70,6 +71,11 @@ def require_coming(ctx: Ctx, starts_at: datetime) -> None:
         raise InvalidInput(sentence, code=NotOffered.code, fields={"starts_at": sentence})
 
 
+def held_until(ctx: Ctx, starts_at: datetime) -> datetime:
+    """Until when a time is held that begins then."""
+    return min(ctx.now + HOLD_FOR, starts_at)
+
+
 def known_zone(name: str | None) -> str | None:
     """The time zone as it is kept; refused when nobody knows it."""
     return None if name is None else time_zone(name, "timezone").key
@@ -101,7 +107,7 @@ def hold(
         starts_at=starts_at,
         ends_at=ends_at,
         status=BookingStatus.PENDING,
-        hold_expires_at=ctx.now + HOLD_FOR,
+        hold_expires_at=held_until(ctx, starts_at),
         price_amount=sold.session_type.price_amount,
         price_currency=sold.session_type.price_currency,
         created_at=ctx.now,

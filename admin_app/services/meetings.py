@@ -42,7 +42,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Booked:
-    """The meeting as it is kept, and the page where it is paid, if it is to be paid."""
+    """The meeting as it is kept, and the page where it is paid, if it is to be paid: what is with the bank is not."""
 
     meeting: Meeting
     checkout_url: str | None
@@ -126,7 +126,7 @@ def _take(ctx: Ctx, wish: Wish, guest: Registered) -> Meeting:
         starts_at=wish.starts_at,
         ends_at=terms.ends_at,
         status=BookingStatus.PENDING,
-        hold_expires_at=ctx.now + holds.HOLD_FOR,
+        hold_expires_at=holds.held_until(ctx, wish.starts_at),
         price_amount=terms.price_amount,
         price_currency=terms.price_currency,
         created_at=ctx.now,

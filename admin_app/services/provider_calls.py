@@ -70,6 +70,14 @@ def finish(
     return call
 
 
+def end_attempt(ctx: Ctx, key: str) -> ProviderCall:
+    """Count that one attempt of the call has ended; the call as it is, locked."""
+    query = select(ProviderCall).where(ProviderCall.idempotency_key == key).with_for_update()
+    call = ctx.session.scalars(query.execution_options(populate_existing=True)).one()
+    call.attempts_ended = min(call.attempts_ended + 1, call.attempts)
+    return call
+
+
 def wait_after(tries: int) -> timedelta:
     """How long to wait before what failed so often is tried again: 5 minutes, 10, 20, … 6 hours."""
     return min(FIRST_WAIT * (1 << min(max(tries, 1) - 1, 10)), LONGEST_WAIT)

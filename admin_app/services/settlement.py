@@ -168,10 +168,10 @@ def _paid(ctx: Ctx, appointment: Appointment, payment: Payment) -> None:
 
 
 def _is_free(ctx: Ctx, appointment: Appointment) -> bool:
-    """Whether the time can still be had; the practitioner's name is locked."""
+    """Whether the time is still to come and nobody else's; the practitioner's name is locked."""
     row = appointment.row
-    if row.ends_at <= ctx.now:
-        return False
+    if row.starts_at <= ctx.now:
+        return False  # nobody counts on what was not paid when it began
     try:
         holds.take_time(
             ctx,

@@ -1,12 +1,12 @@
 """Each dispute of a payment gets a row, for a payment may have several; the payment's own columns are derived.
 
 A refund says when the bank sent it back and how that was put right. What came back of an appointment that still counts
-as refunded is found and waits for a person.
+as refunded is found and waits for a person. Of a checkout's call it is counted how many of its attempts have ended.
 
 The first dispute of a payment has the payment's number, by which the lines of closed months name it.
 
-Locks: ACCESS EXCLUSIVE on refunds for a change of the catalogue; SHARE ROW EXCLUSIVE on payments for the moment in
-which a trigger is made and a foreign key is noted. Disputes are few: their rows are written in one statement.
+Locks: ACCESS EXCLUSIVE on refunds and provider_calls for a change of the catalogue; SHARE ROW EXCLUSIVE on payments for
+the moment in which a trigger is made and a foreign key is noted. Disputes are few: one statement writes their rows.
 """
 
 from migrations import ops, retired
@@ -80,6 +80,7 @@ RETURNED = (
     Column("made_good_by", "varchar"),
     Column("made_good_how", "varchar"),
 )
+ENDED = Column("attempts_ended", "integer", "0", required=True)
 CAME_BACK = """
 UPDATE refunds r SET returned_at = coalesce(r.settled_at, r.updated_at)
   FROM payments p
@@ -121,6 +122,7 @@ def upgrade() -> None:
     watch("payments", WATCHED)
     watch("disputes", "lost_at, regained_at, currency, amount")
     refunds()
+    ops.ensure_columns("provider_calls", ENDED)
 
 
 def refunds() -> None:
@@ -144,4 +146,6 @@ def downgrade() -> None:
     if ops.offline() or ops.has_table("disputes"):
         ops.execute("DROP TRIGGER IF EXISTS disputes_moved_lines ON disputes")
     retired.retire_table("disputes")
+    if ops.offline() or ENDED.name in ops.columns_of("provider_calls"):
+        ops.execute(f"ALTER TABLE provider_calls DROP COLUMN {ENDED.name}")
     retired.retire_columns("refunds", revision, [column.name for column in RETURNED])

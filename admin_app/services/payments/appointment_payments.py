@@ -6,8 +6,10 @@ money only grows. Whoever changes a payment or its refunds locks the payment's r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
@@ -81,6 +83,17 @@ def open_payment(ctx: Ctx, subject: str, amount: int, currency: str) -> Payment:
     ctx.session.flush()  # its number is wanted, and the defaults of the database with it
     ctx.session.refresh(payment)
     return payment
+
+
+def is_processing(session: Session, subject: str) -> bool:
+    """Whether a payment for this booking or meeting is with the bank, which has not said yes or no."""
+    waiting = select(Payment.id).where(_of(subject), Payment.state == PaymentState.PROCESSING).limit(1)
+    return session.scalar(waiting) is not None
+
+
+def last_paid_at(session: Session, subject: str) -> datetime | None:
+    """When the money for this booking or meeting was heard to be here, the last time; None when it never was."""
+    return session.scalar(select(func.max(Payment.paid_at)).where(_of(subject)))
 
 
 def give_up(ctx: Ctx, payment_id: int, because: str) -> None:

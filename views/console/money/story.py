@@ -42,7 +42,7 @@ FAILURES = {
     "lost_or_stolen_card": "The card that paid was lost or stolen. Agree on another way with the client.",
     "insufficient_funds": "There was not enough money on the account at Stripe. Top it up, then ask again.",
 }
-LATE = "It was paid after its time had been sold to somebody else."
+LATE = "It was paid when its time could not be had any more."
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,7 @@ def _now(refund: Refund, there: str) -> str:
     if refund.state is S.REQUESTED and refund.sent_at is not None:
         sentence = f"It has just left for {there}, and the answer is awaited."
     because = FAILURES.get(refund.failure_code or "", "")
-    late = (
-        "It was paid after its time had been sold to somebody else." if refund.reason is RefundReason.SLOT_LOST else ""
-    )
+    late = LATE if refund.reason is RefundReason.SLOT_LOST else ""
     return " ".join(part for part in (late, sentence, because) if part)
 
 
