@@ -144,6 +144,12 @@ class Settings(WebServerSettings):
         default=20_000, ge=0, description="A refund above this many minor units waits for a second person"
     )
 
+    refund_canceled_by_client: bool = Field(
+        default=False,
+        description="Give back by itself what was paid for an appointment that its client called off in a calendar; "
+        "otherwise finance decides about each",
+    )
+
     trial_days: int = Field(
         default=14, ge=1, le=3650, description="How long a trial lasts of which nothing says when it ends"
     )

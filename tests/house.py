@@ -77,6 +77,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "expire_checkout": checkouts.expire_checkout,
     "settle_call": checkouts.settle_call,
     "follow_refunds": checkouts.follow_refunds,
+    "settle_canceled": checkouts.settle_canceled,
     "send_guest_code": guests.send_code,
     "register_guest": guests.register,
     "sync_calendar": calendars.sync_calendar,
