@@ -148,6 +148,12 @@ class Settings(WebServerSettings):
         "alone is in hundredths and holds for currencies not named",
     )
 
+    refund_canceled_by_client: bool = Field(
+        default=False,
+        description="Give back by itself what was paid for an appointment that its client called off in a calendar; "
+        "otherwise finance decides about each",
+    )
+
     trial_days: int = Field(
         default=14, ge=1, le=3650, description="How long a trial lasts of which nothing says when it ends"
     )

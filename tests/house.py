@@ -40,6 +40,7 @@ from admin_app.simulator import app as simulated
 from admin_app.simulator import control, mail_server
 from admin_app.simulator.settings import SimulatorSettings
 from models import Base
+from tests.changes import CHANGES
 from tests.contracts import WATCH
 from tests.integrations.signing import (
     CALCOM_SECRET,
@@ -77,6 +78,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "expire_checkout": checkouts.expire_checkout,
     "settle_call": checkouts.settle_call,
     "follow_refunds": checkouts.follow_refunds,
+    "settle_canceled": checkouts.settle_canceled,
     "send_guest_code": guests.send_code,
     "register_guest": guests.register,
     "sync_calendar": calendars.sync_calendar,
@@ -123,6 +125,7 @@ def simulated_providers(folder: Path, base_url: str = BASE_URL, *, smtp_port: in
     )
     app = simulated.create_app(settings, folder / "state.sqlite")
     WATCH.over(app)
+    CHANGES.over(app)
     mails = mail_server.start(app.extensions["world"].store, smtp_port) if smtp_port else None
     with served(app, port):
         yield url

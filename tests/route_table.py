@@ -171,7 +171,7 @@ CONSOLE: dict[str, Row] = {
     **commands("membership-payment-commands", "refunds: ask", "refund", "ask"),
     "membership-payment-commands.of_membership": Row("refunds: ask", {"GET": 404}),
     "membership-payment-commands.of_account": Row("refunds: ask", {"GET": 404}),
-    **commands("payment-commands", "refunds: ask", "refund"),
+    **commands("payment-commands", "refunds: ask", "refund", "keep"),
     "payment-commands.of_booking": Row("refunds: ask", {"GET": 404}),
     "payment-commands.of_meeting": Row("refunds: ask", {"GET": 404}),
     "failed-jobs.index": Row("inbox", {"GET": 200}),

@@ -24,6 +24,7 @@ from admin_app.services import (
     appointments,
     approvals,
     attendance,
+    called_off,
     cancellations,
     checkout,
     holds,
@@ -42,7 +43,14 @@ STRIPE = Provider("stripe")
 PROCESSING = Job("process_event")
 TOLD, APPLIED, WORKED = timedelta(seconds=2), timedelta(seconds=3), timedelta(seconds=6)
 APPROVAL_ABOVE = 20_000
-TASKS = ["send_appointment_mail", "sync_calendar", "expire_checkout", "send_refund", "follow_refunds"]
+TASKS = [
+    "send_appointment_mail",
+    "sync_calendar",
+    "expire_checkout",
+    "send_refund",
+    "follow_refunds",
+    "settle_canceled",
+]
 NEXT_JOB = text(
     "DELETE FROM procrastinate_jobs WHERE id = (SELECT min(id) FROM procrastinate_jobs WHERE task_name = ANY(:tasks))"
     " RETURNING task_name, args"
@@ -284,6 +292,9 @@ class Desk:
             case "follow_refunds":
                 ctx = self.at(moment, Job(task))
                 settlement.follow_refunds(ctx, appointments.locked(ctx, arguments["subject"]))
+            case "settle_canceled":
+                gives_back = self.settings.refund_canceled_by_client
+                called_off.settle(self.at(moment, Job(task)), **arguments, gives_back=gives_back)
 
     def _mail(self, moment: datetime, subject: str, kind: Any, once: str = "") -> None:
         ctx = self.at(moment, Job("send_appointment_mail"))

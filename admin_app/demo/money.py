@@ -29,6 +29,7 @@ def fill(stage: Stage) -> None:
     for model in (Booking, Meeting):
         _payments(stage, model)
         _refunds(stage, model)
+    _kept(stage)
     stage.ctx.session.execute(
         update(Booking)
         .where(Payment.booking_id == Booking.id)
@@ -65,6 +66,25 @@ def _payments(stage: Stage, model: Model) -> None:
         sold_here.append(Booking.source == BookingSource.WEBSITE)
     rows = select(*values.values()).where(*sold_here).order_by(model.id)
     stage.ctx.session.execute(insert(Payment).from_select(list(values), rows, include_defaults=False))
+
+
+def _kept(stage: Stage) -> None:
+    """What did not go back of what was called off stays by decision: nothing of earlier times waits for one."""
+    left = Payment.captured_amount - Payment.reserved_amount
+    stage.ctx.session.execute(
+        update(Payment)
+        .where(
+            left > 0,
+            Payment.booking_id.in_(select(Booking.id).where(Booking.status == BookingStatus.CANCELED))
+            | Payment.meeting_id.in_(select(Meeting.id).where(Meeting.status == BookingStatus.CANCELED)),
+        )
+        .values(
+            kept_amount=left,
+            kept_at=func.least(Payment.updated_at, stage.today),
+            kept_by=SUPPORT,
+            kept_reason="Called off on the day itself",
+        )
+    )
 
 
 def _made_up(stage: Stage, prefix: str, what: str, number: Any) -> ColumnElement[str]:

@@ -43,6 +43,7 @@ PLACES: dict[str, Place] = {
     "send_refund": _SOON,
     "ask_about_refund": _SOON,
     "follow_refunds": _SOON,
+    "settle_canceled": _SOON,
     "expire_checkout": _SOON,
     "settle_call": _SOON,
     "sync_calendar": _SOON,

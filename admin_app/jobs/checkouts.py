@@ -7,7 +7,7 @@ from admin_app.context import Ctx, Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service, until_none_is_due
-from admin_app.services import appointments, checkout, holds, provider_calls, settlement
+from admin_app.services import appointments, called_off, checkout, holds, provider_calls, settlement
 from admin_app.services.memberships import cancel_sending
 from admin_app.services.purchases import address_sending
 
@@ -52,6 +52,12 @@ def settle_call(bench: Bench, call_id: int) -> None:
 def follow_refunds(bench: Bench, subject: str) -> None:
     with bench.db.unit_of_work(Job("follow_refunds")) as ctx:
         settlement.follow_refunds(ctx, appointments.locked(ctx, subject))
+
+
+def settle_canceled(bench: Bench, subject: str) -> None:
+    """Bring what a client called off to its end, as the business gives money back for it or not."""
+    with bench.db.unit_of_work(Job("settle_canceled")) as ctx:
+        called_off.settle(ctx, subject=subject, gives_back=bench.settings.refund_canceled_by_client)
 
 
 def _work(bench: Bench, name: str) -> Callable[[], AbstractContextManager[Ctx]]:

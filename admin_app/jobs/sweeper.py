@@ -40,6 +40,7 @@ SHORT_TASKS = (
     "sync_calendar",
     "settle_call",
     "follow_refunds",
+    "settle_canceled",
     "send_guest_code",
     "register_guest",
     "refresh_billing",

@@ -166,6 +166,11 @@ def _deferred_about_appointments(queue: App, bench: Bench, back_off: BackOff) ->
     def follow_refunds(subject: str) -> None:
         checkouts.follow_refunds(bench, subject)
 
+    @queue.task(name="settle_canceled", retry=back_off)
+    @failing_by_code
+    def settle_canceled(subject: str) -> None:
+        checkouts.settle_canceled(bench, subject)
+
 
 def _recurring(queue: App, bench: Bench) -> None:
     """Tasks on a schedule: never tried again, because the next tick is the next try."""

@@ -17,7 +17,7 @@ from admin_app.context import Ctx
 from admin_app.errors import SlotTaken
 from admin_app.integrations import job_queue
 from admin_app.integrations.calendar_ports import CalcomAccounts
-from admin_app.services import appointments, audit, booking_links, bookings, holds
+from admin_app.services import appointments, audit, booking_links, bookings, called_off, holds
 from admin_app.services.appointments import OCCUPYING, Appointment
 from admin_app.services.booking_links import called_off_there, current_id
 from admin_app.services.calendar_entries import SPOKEN, Entry, Waits
@@ -253,7 +253,7 @@ def _revive(
 def _call_off(ctx: Ctx, appointment: Appointment, entry: Entry, canceled_at: datetime) -> None:
     booking, because = _row(appointment), entry.canceled_because or CanceledBecause.BY_PRACTITIONER
     if booking.status in OCCUPYING:
-        bookings.cancel(ctx, appointment, because)
+        called_off.call_off(ctx, appointment, because)
     booking.canceled_at, booking.canceled_because = canceled_at, because
 
 

@@ -187,7 +187,8 @@ def _value(kept: str | None) -> str | datetime | None:
 
 def _consequences(finding: DriftFinding, wanted: str) -> tuple[str, ...]:
     if wanted == ADOPT and finding.field == RECORD and finding.theirs is None:
-        return ("What we hold ends here: a booking is called off, a membership is over. Its client is told.",)
+        ends = "What we hold ends here: a booking is called off, a membership is over. Its client is told."
+        return ends, "What was paid for a booking goes back by itself."
     if wanted == ADOPT and finding.field == "starts_at":
         return ("A client who booked here is told of the other time.",)
     if wanted == PUSH and finding.provider in _CALENDARS:

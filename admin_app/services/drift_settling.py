@@ -12,6 +12,7 @@ from admin_app.services import (
     billing_asking,
     bookings,
     calendar_sync,
+    called_off,
     drift,
     holders,
     holds,
@@ -115,7 +116,7 @@ def _end_ours(ctx: Ctx, finding: DriftFinding) -> None:
     elif finding.provider in ("calendly", "calcom"):
         appointment = appointments.locked(ctx, finding.subject)
         if appointment.row.status in appointments.OCCUPYING:
-            bookings.cancel(ctx, appointment, CanceledBecause.BY_PRACTITIONER, reason=finding.reason)
+            called_off.call_off(ctx, appointment, CanceledBecause.BY_PRACTITIONER, reason=finding.reason)
 
 
 def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -> None:

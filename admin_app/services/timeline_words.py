@@ -28,6 +28,7 @@ WORDS = {
     "payment.failed": "The payment failed: {because}",
     "payment.expired": "The page to pay on expired",
     "payment.disputed": "The payer disputes the payment: {because}",
+    "payment.kept": "It was decided to keep {amount}",
     "refund.requested": "A refund of {amount} was asked for",
     "refund.approved": "The refund of {amount} was approved",
     "refund.declined": "The refund of {amount} was declined",

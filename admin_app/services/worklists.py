@@ -86,6 +86,8 @@ class MoneyWaiting:
     """Open work about money. Late payments are those that were given back within the last week."""
 
     to_decide: int
+    undecided: int
+    undecided_since: datetime | None
     unknown_refunds: int
     late_payments: int
     returned_refunds: int
@@ -99,6 +101,9 @@ def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
     """Counts of what is open about money; each is over a partial or selective index."""
     decide = session.scalar(select(func.count()).select_from(Approval).where(Approval.decided_at.is_(None)))
     unknown = session.scalar(select(func.count()).select_from(Refund).where(Refund.state == RefundState.UNKNOWN))
+    undecided, waits_since = session.execute(
+        select(func.count(), func.min(Payment.undecided_since)).where(Payment.undecided_since.is_not(None))
+    ).one()
     late = session.scalar(
         select(func.count())
         .select_from(Refund)
@@ -112,7 +117,9 @@ def money_waiting(session: Session, now: datetime) -> MoneyWaiting:
     ).one()
     returned = select(func.count()).where(Refund.returned_at.is_not(None), Refund.made_good_at.is_(None))
     came_back = session.scalar(returned) or 0
-    return MoneyWaiting(decide or 0, unknown or 0, late or 0, came_back, disputes, until, past_due, since)
+    return MoneyWaiting(
+        decide or 0, undecided, waits_since, unknown or 0, late or 0, came_back, disputes, until, past_due, since
+    )
 
 
 def next_purchases(session: Session, *, limit: int = 6) -> list[PendingProfile]:

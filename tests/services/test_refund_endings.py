@@ -68,10 +68,9 @@ def back(db: Database, payment: Payment, *amounts: int) -> None:
     with db.read_only() as session:
         ours = list(session.scalars(select(Refund).where(Refund.payment_id == payment.id).order_by(Refund.id)))
     known = [refund for refund in ours if refund.state not in (RefundState.FAILED, RefundState.DECLINED)]
+    ids: list[int | None] = [refund.id for refund in known] + [None] * len(amounts)
     there = [
-        money.refund_at_stripe(
-            payment, amount, id=f"re_{payment.id}_{n}", our_id=known[n].id if n < len(known) else None
-        )
+        money.refund_at_stripe(payment, amount, id=f"re_{payment.id}_{n}", our_id=ids[n])
         for n, amount in enumerate(amounts)
     ]
     hear(db, Told(None, money.told(payment, refunded=sum(amounts)), tuple(there)))
@@ -208,7 +207,7 @@ def test_what_has_begun_does_not_end_by_it(
     plan = plan_of(db, support, payment)
     assert (ends(plan), plan.mails) == ([], ())
     assert "The appointment stays as it is." in plan.consequences[-1]
-    assert ask(db, support, payment).ends_appointment is None
+    assert ask(db, support, payment).ends_appointment is False
     back(db, payment, PRICE)
     assert status_of(db, payment) is status
     assert canceling_mails(db) == []

@@ -141,7 +141,15 @@ def _money_tiles(work: MoneyWaiting, now: datetime, person: Viewer) -> list[Tile
     decide = Tile(work.to_decide, "refunds wait for a second person", "/admin/approvals/?open=yes", tone="good")
     oldest = f"the oldest for {age_text(now - work.past_due_since)}" if work.past_due_since else ""
     week_ago = (now - worklists.LATE_PAYMENTS_SHOWN).astimezone(person.zone).date()
+    kept_for = f"the oldest for {age_text(now - work.undecided_since)}" if work.undecided_since else ""
     rare = [
+        Tile(
+            work.undecided,
+            "payments of canceled appointments wait for a decision",
+            "/admin/payments/?decision=waits",
+            kept_for,
+            "bad",
+        ),
         Tile(work.past_due, "subscriptions are past due", "/admin/past-due/", oldest, "bad"),
         Tile(work.unknown_refunds, "refunds without an answer", "/admin/refunds/?state=unknown", tone="bad"),
         Tile(work.returned_refunds, "refunds came back", "/admin/refunds/?returned=open", tone="bad"),

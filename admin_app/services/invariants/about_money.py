@@ -27,6 +27,15 @@ def _closed_months(session: Session, _moments: Moments) -> Sequence[str]:
     return list(islice(_months_that_differ(session), COUNTED + 1))
 
 
+def _kept_by_nobody(table: str, kind: str) -> str:
+    return f"""
+        SELECT 'payment:' || p.id FROM payments p JOIN {table} b ON b.id = p.{kind}_id
+        WHERE b.status = 'canceled' AND coalesce(b.canceled_because, '') NOT IN ('never_paid', 'payment_failed')
+        AND p.captured_amount - p.reserved_amount > coalesce(p.kept_amount, 0)
+        AND coalesce(p.undecided_since < CAST(:now AS timestamptz) - interval '7 days', p.updated_at < :late)
+    """  # noqa: S608 - our own names
+
+
 INVARIANTS = (
     Invariant(
         "never-refunded-more-than-captured",
@@ -83,6 +92,12 @@ INVARIANTS = (
             WHERE p.state = 'paid' AND p.captured_amount > p.reserved_amount AND p.paid_at < :late
             AND NOT EXISTS (SELECT FROM refunds r WHERE r.payment_id = p.id AND r.state IN ('failed', 'declined'))
         """),
+    ),
+    Invariant(
+        "canceled-holds-no-money",
+        "What was paid for a canceled appointment went back or is on its way, is kept because somebody decided so, or "
+        "waits on the list for a decision, for a week at most.",
+        by_query(f"{_kept_by_nobody('bookings', 'booking')} UNION ALL {_kept_by_nobody('meetings', 'meeting')}"),
     ),
     Invariant(
         "closed-month-is-its-lines",

@@ -109,6 +109,10 @@ BREAKS = {
         UPDATE bookings SET status = 'canceled', canceled_because = 'never_paid'
         WHERE id = (SELECT booking_id FROM payments WHERE state = 'paid' LIMIT 1);
         UPDATE payments SET paid_at = {OLD} WHERE state = 'paid'""",
+    "canceled-holds-no-money": f"""
+        UPDATE bookings SET status = 'canceled', canceled_because = 'by_client'
+        WHERE id = (SELECT booking_id FROM payments WHERE state = 'paid' LIMIT 1);
+        UPDATE payments SET updated_at = {OLD} WHERE state = 'paid'""",
     "closed-month-is-its-lines": """
         INSERT INTO month_closings (month, closed_at, closed_by, lines, totals, digest)
         VALUES ('2026-01-01', now(), 'test', 1, '{"eur": {"payment": {"lines": 1, "amount": 5}}}', 'other')""",

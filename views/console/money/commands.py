@@ -13,7 +13,7 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import appointments, approvals, payments, refund_sending, refunds
 from admin_app.services.appointments import Appointment
-from admin_app.services.payments import refund_people, refund_sources, returned
+from admin_app.services.payments import keeping, refund_people, refund_sources, returned
 from admin_app.services.plans import Plan
 from admin_app.services.refund_states import amount_of
 from models import BookingSource, BookingStatus, Payment, PaymentState, Refund
@@ -21,7 +21,7 @@ from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page
 from views.console.columns import Cell, audited, record_address
 from views.console.money.refund_form import refund_limit, refund_page
-from views.console.plan_pages import CommandPage, form_text
+from views.console.plan_pages import CommandPage, form_text, with_reason
 from views.reading import read_session
 
 PUT_RIGHT = {
@@ -34,7 +34,9 @@ PUT_RIGHT = {
 class PaymentCommandsView(ConsoleView):
     """Ask for a refund, from the payment or from the appointment it was made for."""
 
-    permissions = MappingProxyType(dict.fromkeys(("refund", "of_booking", "of_meeting"), Permission.REFUNDS_REQUEST))
+    permissions = MappingProxyType(
+        dict.fromkeys(("refund", "keep", "of_booking", "of_meeting"), Permission.REFUNDS_REQUEST)
+    )
 
     def __init__(self) -> None:
         super().__init__(name="Payment commands", endpoint="payment-commands", url="/admin/payments")
@@ -58,6 +60,20 @@ class PaymentCommandsView(ConsoleView):
             appointment=_asked_about(found, ends=ends, tell=tell) if coming else None,
             hidden=chosen if coming else None,
         )
+
+    @command(f"/{KEY}/keep")
+    def keep(self, key: int) -> ResponseReturnValue:
+        address = record_address("payments", key)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: keeping.plan_keep(ctx, payment_id=key),
+            act=with_reason(keeping.keep, "It is noted that the money stays here.", payment_id=key),
+            button="Keep the money",
+            title="Keep the money of a canceled appointment",
+            subtitle=f"Payment {key}",
+            cancel=address,
+            done=address,
+        ).respond()
 
     @page(f"/of-booking/{KEY}")
     def of_booking(self, key: int) -> ResponseReturnValue:

@@ -68,6 +68,14 @@ class PaymentsView(ConsoleModelView):
                     "any": ("disputed at any time", Payment.dispute_id.is_not(None)),
                 },
             ),
+            OneOf(
+                "decision",
+                "Money of a canceled appointment",
+                {
+                    "waits": ("waits for a decision", Payment.undecided_since.is_not(None)),
+                    "kept": ("kept by decision", Payment.kept_at.is_not(None)),
+                },
+            ),
             Days("created", "Created", Payment.created_at),
             Days("evidence", "Evidence until", Payment.dispute_due_by, within=Payment.dispute_id.is_not(None)),
             UtcMonth("paid_in", "Paid", Payment.paid_at),
@@ -105,6 +113,16 @@ class PaymentsView(ConsoleModelView):
             ),
             Group("Appointment", (BOOKING, MEETING, Column("Created", Payment.created_at, "time"))),
             Group(
+                "Canceled appointment",
+                (
+                    Column("Waits for a decision since", Payment.undecided_since, "time"),
+                    Column("Kept", Payment.kept_amount, "money", currency=Payment.currency),
+                    Column("Kept by", Payment.kept_by),
+                    Column("Kept at", Payment.kept_at, "time"),
+                    Column("Kept because", Payment.kept_reason),
+                ),
+            ),
+            Group(
                 "Dispute",
                 (
                     DISPUTE,
@@ -136,6 +154,12 @@ class PaymentsView(ConsoleModelView):
                 address=lambda key: f"/admin/payments/{key}/refund",
                 when=lambda values: values["captured_amount"] > values["reserved_amount"],
                 tone="primary",
+            ),
+            Command(
+                label="Keep the money",
+                permission=Permission.REFUNDS_REQUEST,
+                address=lambda key: f"/admin/payments/{key}/keep",
+                when=lambda values: values["undecided_since"] is not None,
             ),
         ),
         audited_as="payment",
