@@ -1,5 +1,7 @@
 """Calling a booking or meeting off: who is told, and how much of the money goes back."""
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -97,21 +99,26 @@ def _plan(
             PlanLine(key, "canceled_because", row.canceled_because, code, "what you chose"),
             *(refunds.lines(quoted, amount, source="what you typed") if quoted and amount else ()),
         ),
-        consequences=(*_told(appointment, tell), *_money(appointment, quoted, amount, approval_above)),
-        fingerprint=fingerprint(row, payment, code, amount, approval_above, tell),
+        consequences=(*_told(appointment, tell, ctx.now), *_money(appointment, quoted, amount, approval_above)),
+        fingerprint=fingerprint(row, payment, code, amount, approval_above, tell, row.starts_at <= ctx.now),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
     )
 
 
-def _told(appointment: Appointment, tell: bool) -> tuple[str, ...]:
+def _told(appointment: Appointment, tell: bool, now: datetime) -> tuple[str, ...]:
     said = ["The time is free for others at once."]
     calendar = TOLD_BY.get(appointment.source)
-    if calendar:
+    if calendar and appointment.row.starts_at <= now:
+        said.append(f"Its time has come: {calendar} is not told any more, and nobody is written to.")
+    elif calendar:
         said.append(f"It is canceled in {calendar}, which tells the client.")
+        if tell and appointment.email:
+            said.append(f"Should {calendar} refuse that, a mail about it goes to {appointment.email}.")
     else:
         written_to = appointment.email if tell else None
         said.append(f"A mail about it goes to {written_to}." if written_to else "Nobody is written to.")
-        if isinstance(appointment.row, Booking) and appointment.row.calcom_booking_uid:
+        is_there = isinstance(appointment.row, Booking) and appointment.row.calcom_booking_uid
+        if is_there and appointment.row.starts_at > now:
             said.append("It is canceled in Cal.com too.")
     if appointment.row.status is BookingStatus.PENDING and appointment.costs:
         said.append("The page on which it could be paid is closed at Stripe.")

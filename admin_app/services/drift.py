@@ -128,11 +128,12 @@ def take_in(ctx: Ctx, side: Side, thing: Thing) -> Compared:
 
 
 def missing_there(ctx: Ctx, side: Side, external_id: str) -> Compared:
-    """An object that the provider does not know any more."""
+    """An object that the provider does not know any more, or that it never knew and so has our own name."""
     ours = side.ours(ctx.session, (external_id,))
     if ours is None or ours.settling:
         return Compared(external_id, ours.subject if ours else None)
-    return Compared(external_id, ours.subject, open=(Difference(RECORD, in_short(ours.values), None, "gone_there"),))
+    because = "gone_there" if ours.subject != external_id else "not_made"
+    return Compared(external_id, ours.subject, open=(Difference(RECORD, in_short(ours.values), None, because),))
 
 
 def _changes(before: Ours | None, after: Ours, theirs: Values) -> tuple[Difference, ...]:

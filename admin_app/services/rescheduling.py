@@ -65,6 +65,8 @@ def _consequences(appointment: Appointment) -> tuple[str, ...]:
     said = ["The old time is free for others at once."]
     if appointment.source is BookingSource.CALCOM:
         said.append("It is moved in Cal.com, which tells the client.")
+        if appointment.email:
+            said.append(f"Should Cal.com refuse that, a mail with the new time goes to {appointment.email}.")
     else:
         said.append(
             f"A mail with the new time goes to {appointment.email}." if appointment.email else "Nobody is written to."
