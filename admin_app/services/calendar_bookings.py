@@ -56,7 +56,7 @@ def take_in(ctx: Ctx, entries: Sequence[Entry], *, sold: Sold, accounts: CalcomA
     release_waiting(ctx, provider, WAITING_FOR_NEWS, subjects=ids)
     booking_id = taken[-1][0]
     outcomes = dict.fromkeys(outcome for _, outcome in taken if outcome)
-    if not GIVES_UP_TIME.isdisjoint(outcomes):
+    if outcomes and (entries[-1].ended_at is not None or not GIVES_UP_TIME.isdisjoint(outcomes)):
         calendar_calls.queue_refused(ctx)
     if not outcomes:
         return Settled(EventState.SUPERSEDED, "nothing that was not known already", booking_id=booking_id)

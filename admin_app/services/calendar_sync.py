@@ -250,7 +250,7 @@ class Calendars:
                 key = wanted.key(_CALCOM, LOOK)
                 provider_calls.intend(ctx, provider=_CALCOM.value, operation=LOOK, subject=wanted.subject, key=key)
                 passing = provider_calls.is_passing(error)
-                provider_calls.finish(
+                call = provider_calls.finish(
                     ctx,
                     key=key,
                     state=CallState.FAILED,
@@ -258,6 +258,8 @@ class Calendars:
                     again=passing,
                     attention=not passing,
                 )
+                if call.attention_since is not None:
+                    _tell_client_unmoved(ctx, wanted)
             raise
 
     def _intend(self, ctx: Ctx, wanted: Wanted, provider: BookingSource, operation: str, key: str) -> None:
@@ -338,6 +340,16 @@ def _keep_id(ctx: Ctx, wanted: Wanted, operation: str, there: CalcomBooking | No
         old = booking_links.link(ctx, booking, _CALCOM, before)
         old.superseded_by = old.superseded_by or there.uid
     booking.calcom_booking_uid = there.uid
+
+
+def _tell_client_unmoved(ctx: Ctx, wanted: Wanted) -> None:
+    """Nothing can be changed there for a while: of what the calendar was to tell its client, we tell them."""
+    booking = ctx.session.get_one(Booking, wanted.booking_id)
+    appointment = appointments.of(ctx.session, booking)
+    if wanted.is_off:
+        bookings.tell_instead(ctx, appointment, _TOLD_AS[CANCEL])
+    elif wanted.is_on and booking_links.stands_elsewhere(ctx, booking, _CALCOM):
+        bookings.tell_instead(ctx, appointment, _TOLD_AS[MOVE])
 
 
 def _let_others_try(ctx: Ctx, wanted: Wanted, operation: str) -> None:

@@ -21,6 +21,8 @@ from models.drift import DriftFinding, DriftRun, DriftState
 PROVIDERS: Mapping[str, str] = {"stripe": "Stripe", "whop": "Whop", "calendly": "Calendly", "calcom": "Cal.com"}
 # The field of a finding about an object that only one side has.
 RECORD = "record"
+# What is kept of theirs when it is first heard: not to have known it was no difference.
+NOTED = frozenset({"host"})
 Values = Mapping[str, str | None]
 
 
@@ -142,7 +144,7 @@ def _changes(before: Ours | None, after: Ours, theirs: Values) -> tuple[Differen
     return tuple(
         Difference(name, before.values.get(name), value)
         for name, value in after.values.items()
-        if before.values.get(name) != value
+        if before.values.get(name) != value and not (name in NOTED and before.values.get(name) is None)
     )
 
 

@@ -219,4 +219,17 @@ INSERT INTO approvals (refund_id, requested_by_id) SELECT id, 1 FROM refunds WHE
 UPDATE memberships SET moved_to = 'profile:user_2abc', came_credits = 840, came_withheld = 0
     WHERE external_id = 'mem_beside';
 """,
+    "0049": """
+INSERT INTO booking_attendees (booking_id, provider, external_id, name, email, time_zone, since, gone_at, absent_at,
+        paid_amount, paid_currency, paid_through)
+    VALUES (1, 'calcom', 'second@example.org', 'Second', 'second@example.org', 'UTC', '2025-06-02+00', '2025-06-03+00',
+        '2025-06-04+00', 123456, 'eur', 'stripe');
+INSERT INTO booking_hosts (booking_id, practitioner_id, provider, external_id, email, since, gone_at)
+    VALUES (1, 1, 'calcom', '77', 'ada@clinic.example', '2025-05-01+00', '2025-06-01+00');
+UPDATE booking_links SET asked_at = '2025-06-02+00', starts_at = '2025-07-01 09:00+00';
+""",
+    "0050": """
+UPDATE webhook_events SET waits_for = 'practitioner:1', again_at = '2025-07-01+00';
+UPDATE bookings SET no_show_by = 'calcom' WHERE id = 1;
+""",
 }
