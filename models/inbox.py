@@ -52,6 +52,7 @@ class WebhookEvent(Base):
     last_error: Mapped[str | None]
     parked_because: Mapped[str | None] = mapped_column(doc="stable code: email_missing, membership_unknown, …")
     waits_for: Mapped[str | None] = mapped_column(doc="the record of ours whose change may end what it is parked for")
+    again_at: Mapped[datetime | None] = mapped_column(doc="when a parked one is tried again in any case")
     attached_email: Mapped[OptionalEmail]
     outcome: Mapped[str | None]
     processed_at: Mapped[datetime | None]

@@ -60,11 +60,13 @@ def of_step(
     if step.closes_page and _has_open_page(ctx, appointment):
         page = "The page on which it could be paid is closed at Stripe."
         calls = (*calls, PlannedCall("stripe", CLOSES_PAGE, page, later))
-    told = _told(appointment, mails, calls)
+    told = _told(appointment, step, mails, calls)
     return Meaning(lines, mails, calls, (*told, *(call.sentence for call in calls)))
 
 
-def _told(appointment: Appointment, mails: tuple[PlannedMail, ...], calls: tuple[PlannedCall, ...]) -> tuple[str, ...]:
+def _told(
+    appointment: Appointment, step: Step, mails: tuple[PlannedMail, ...], calls: tuple[PlannedCall, ...]
+) -> tuple[str, ...]:
     """Who writes to the client, if anybody does."""
     if mails:
         when = "" if mails[0].when == "at once" else f" {mails[0].when}"
@@ -73,7 +75,8 @@ def _told(appointment: Appointment, mails: tuple[PlannedMail, ...], calls: tuple
     if calendar is None:
         return ("Nobody is written to.",)
     if any(call.provider == appointment.source.value for call in calls):
-        return ()
+        stands_in = step.mail is not None and appointment.email is not None
+        return (f"Should {calendar} refuse that, a mail about it goes to {appointment.email}.",) if stands_in else ()
     return (f"{calendar} is not told of it, so nobody writes to the client.",)
 
 

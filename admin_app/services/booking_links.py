@@ -109,6 +109,13 @@ def ended(ctx: Ctx, booking: Booking, source: BookingSource) -> bool:
     return bool(ctx.session.scalar(select(exists().where(this, BookingLink.canceled_at.is_not(None)))))
 
 
+def stands_elsewhere(ctx: Ctx, booking: Booking, source: BookingSource) -> bool:
+    """Whether the provider last had it at another time than we."""
+    this = (BookingLink.provider == source.value) & (BookingLink.external_id == current_id(booking, source))
+    starts_at = ctx.session.scalar(select(BookingLink.starts_at).where(this))
+    return starts_at is not None and starts_at != booking.starts_at
+
+
 def end(ctx: Ctx, booking: Booking, source: BookingSource, external_id: str | None) -> None:
     """Note that it was called off there by us."""
     if external_id is not None:

@@ -240,17 +240,25 @@ def record(
 
 
 def send_mail(ctx: Ctx, appointment: Appointment, kind: str, *, once: str = "") -> None:
-    """Have the client written to; one who booked in Calendly or Cal.com hears of it from there.
+    """Have the client written to; one who booked in Calendly or Cal.com hears of it from there, unless that refuses.
 
     Each change is an occasion of its own, known by the appointment's version: what was asked for before and has not
     left is overtaken by it. A reminder is no change; its occasion is the time it reminds of.
     """
-    if appointment.source is not BookingSource.WEBSITE:
-        return
     if kind != "reminder":
         row = appointment.row
         row.told_version = row.version
         once = f"{once}-{row.version}" if once else str(row.version)
+    if appointment.source is BookingSource.WEBSITE:
+        job_queue.defer(ctx.session, "send_appointment_mail", subject=appointment.subject, kind=kind, once=once)
+
+
+def tell_instead(ctx: Ctx, appointment: Appointment, kind: str) -> None:
+    """The calendar, which was to tell the client, refused the change: we write to them, unless nobody should."""
+    row = appointment.row
+    if appointment.source is BookingSource.WEBSITE or row.told_version != row.version:
+        return
+    once = f"{at(row.starts_at)}-{row.version}" if kind == "rescheduled" else str(row.version)
     job_queue.defer(ctx.session, "send_appointment_mail", subject=appointment.subject, kind=kind, once=once)
 
 

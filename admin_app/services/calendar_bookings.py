@@ -29,6 +29,8 @@ from models.money import CallState, ProviderCall
 from models.scheduling import Booking, BookingLink, BookingSource, BookingStatus, CanceledBecause, SessionType
 
 RESCHEDULE_UNSEEN, TIME_TAKEN = "reschedule_unseen", "time_taken"
+# What ends with time given up in a calendar, where a call of ours may have been refused because of it.
+GIVES_UP_TIME = frozenset(("canceled", "moved", "handed over"))
 # What the next news of the same ids may end.
 WAITING_FOR_NEWS = (RESCHEDULE_UNSEEN, TIME_TAKEN, "two_bookings", "attendee_missing", "details_missing")
 WAITING_FOR_SCHEDULE = ("event_type_unknown", "practitioner_unknown", "session_type_unclear", hosts.HOST_UNKNOWN)
@@ -54,6 +56,8 @@ def take_in(ctx: Ctx, entries: Sequence[Entry], *, sold: Sold, accounts: CalcomA
     release_waiting(ctx, provider, WAITING_FOR_NEWS, subjects=ids)
     booking_id = taken[-1][0]
     outcomes = dict.fromkeys(outcome for _, outcome in taken if outcome)
+    if outcomes and (entries[-1].ended_at is not None or not GIVES_UP_TIME.isdisjoint(outcomes)):
+        calendar_calls.queue_refused(ctx)
     if not outcomes:
         return Settled(EventState.SUPERSEDED, "nothing that was not known already", booking_id=booking_id)
     return Settled.done(", ".join(outcomes), booking_id=booking_id)
@@ -74,6 +78,7 @@ def release_waiting_for_schedule(ctx: Ctx) -> None:
     """Practitioners or session types changed: what could not be told apart before may be now."""
     for provider in SPOKEN:
         release_waiting(ctx, provider.value, WAITING_FOR_SCHEDULE)
+    calendar_calls.queue_refused(ctx)
 
 
 def _take_in(ctx: Ctx, entry: Entry, sold: Sold, accounts: CalcomAccounts) -> tuple[int, str | None]:

@@ -4,8 +4,10 @@ Each run reads what is wanted, looks at what is there, and makes the one change 
 nothing. An intent is stored before a call leaves. A call that nobody answered is looked for before it is sent again,
 and a run that meets the fresh intent of another one leaves it alone.
 
-What fails in passing is tried again until the appointment's time, and what was refused for good waits for a person; so
-does what a look that failed keeps from being changed. After the appointment's time no calendar is told anything.
+What fails in passing is tried again until the appointment's time. What was refused for good waits for a person, and is
+tried again when a time of the practitioner is given up there, or the practitioner's record is another one; so is what a
+look that failed keeps from being changed. A client whom the calendar was to tell of it hears of it from us. After the
+appointment's time no calendar is told anything.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +21,7 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.calendar_ports import CalcomBooking, CalcomPort, CalendlyPort
 from admin_app.integrations.registry import Providers
-from admin_app.services import appointments, audit, booking_links, calcom_mapping, provider_calls
+from admin_app.services import appointments, audit, booking_links, bookings, calcom_mapping, provider_calls
 from admin_app.services.calendar_entries import SPOKEN
 from admin_app.services.calendars import calendar_calls
 from admin_app.services.provider_calls import Work
@@ -33,6 +35,8 @@ LOOK = "booking.look"
 OFF = (BookingStatus.CANCELED, BookingStatus.REFUNDED)
 _DONE = {CREATE: "made", MOVE: "moved", CANCEL: "canceled"}
 _NOT_DONE = {CREATE: "could not make", MOVE: "could not move", CANCEL: "could not cancel"}
+# What the calendar would have told the client of; when it refuses for good, we do.
+_TOLD_AS = {MOVE: "rescheduled", CANCEL: "cancellation"}
 _REASON = "Changed in Backdesk"
 _CALCOM, _CALENDLY = BookingSource.CALCOM, BookingSource.CALENDLY
 
@@ -213,6 +217,7 @@ class Calendars:
             provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=made.uid if made else None)
             _keep_id(ctx, wanted, operation, made)
             _tell(ctx, wanted, provider, _DONE[operation])
+            _let_others_try(ctx, wanted, operation)
         return True
 
     def _note_failure(
@@ -228,6 +233,9 @@ class Calendars:
             again=passing,
             attention=not passing,
         )
+        if call.attention_since is not None and operation in _TOLD_AS:
+            booking = ctx.session.get_one(Booking, wanted.booking_id)
+            bookings.tell_instead(ctx, appointments.of(ctx.session, booking), _TOLD_AS[operation])
         if isinstance(error, ProviderRefused):
             self._refused = True
             if call.attempts == 1 or not passing:
@@ -242,7 +250,7 @@ class Calendars:
                 key = wanted.key(_CALCOM, LOOK)
                 provider_calls.intend(ctx, provider=_CALCOM.value, operation=LOOK, subject=wanted.subject, key=key)
                 passing = provider_calls.is_passing(error)
-                provider_calls.finish(
+                call = provider_calls.finish(
                     ctx,
                     key=key,
                     state=CallState.FAILED,
@@ -250,6 +258,8 @@ class Calendars:
                     again=passing,
                     attention=not passing,
                 )
+                if call.attention_since is not None:
+                    _tell_client_unmoved(ctx, wanted)
             raise
 
     def _intend(self, ctx: Ctx, wanted: Wanted, provider: BookingSource, operation: str, key: str) -> None:
@@ -266,6 +276,7 @@ class Calendars:
             _settle(ctx, wanted, operation, succeeded=True, external_id=found.uid)
             _keep_id(ctx, wanted, operation, found)
             _tell(ctx, wanted, _CALCOM, _DONE[operation])
+            _let_others_try(ctx, wanted, operation)
 
     def _settle(self, wanted: Wanted, operation: str, *, succeeded: bool) -> None:
         with self._work() as ctx:
@@ -329,6 +340,23 @@ def _keep_id(ctx: Ctx, wanted: Wanted, operation: str, there: CalcomBooking | No
         old = booking_links.link(ctx, booking, _CALCOM, before)
         old.superseded_by = old.superseded_by or there.uid
     booking.calcom_booking_uid = there.uid
+
+
+def _tell_client_unmoved(ctx: Ctx, wanted: Wanted) -> None:
+    """Nothing can be changed there for a while: of what the calendar was to tell its client, we tell them."""
+    booking = ctx.session.get_one(Booking, wanted.booking_id)
+    appointment = appointments.of(ctx.session, booking)
+    if wanted.is_off:
+        bookings.tell_instead(ctx, appointment, _TOLD_AS[CANCEL])
+    elif wanted.is_on and booking_links.stands_elsewhere(ctx, booking, _CALCOM):
+        bookings.tell_instead(ctx, appointment, _TOLD_AS[MOVE])
+
+
+def _let_others_try(ctx: Ctx, wanted: Wanted, operation: str) -> None:
+    """A time was given up there: what was refused because of it may be taken now."""
+    if operation in _TOLD_AS:
+        booking = ctx.session.get_one(Booking, wanted.booking_id)
+        calendar_calls.queue_refused(ctx, booking.practitioner_id, but=booking.id)
 
 
 def _tell(ctx: Ctx, wanted: Wanted, provider: BookingSource, done: str) -> None:

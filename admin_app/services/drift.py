@@ -21,6 +21,8 @@ from models.drift import DriftFinding, DriftRun, DriftState
 PROVIDERS: Mapping[str, str] = {"stripe": "Stripe", "whop": "Whop", "calendly": "Calendly", "calcom": "Cal.com"}
 # The field of a finding about an object that only one side has.
 RECORD = "record"
+# What is kept of theirs when it is first heard: not to have known it was no difference.
+NOTED = frozenset({"host"})
 Values = Mapping[str, str | None]
 
 
@@ -128,11 +130,12 @@ def take_in(ctx: Ctx, side: Side, thing: Thing) -> Compared:
 
 
 def missing_there(ctx: Ctx, side: Side, external_id: str) -> Compared:
-    """An object that the provider does not know any more."""
+    """An object that the provider does not know any more, or that it never knew and so has our own name."""
     ours = side.ours(ctx.session, (external_id,))
     if ours is None or ours.settling:
         return Compared(external_id, ours.subject if ours else None)
-    return Compared(external_id, ours.subject, open=(Difference(RECORD, in_short(ours.values), None, "gone_there"),))
+    because = "gone_there" if ours.subject != external_id else "not_made"
+    return Compared(external_id, ours.subject, open=(Difference(RECORD, in_short(ours.values), None, because),))
 
 
 def _changes(before: Ours | None, after: Ours, theirs: Values) -> tuple[Difference, ...]:
@@ -141,7 +144,7 @@ def _changes(before: Ours | None, after: Ours, theirs: Values) -> tuple[Differen
     return tuple(
         Difference(name, before.values.get(name), value)
         for name, value in after.values.items()
-        if before.values.get(name) != value
+        if before.values.get(name) != value and not (name in NOTED and before.values.get(name) is None)
     )
 
 

@@ -62,13 +62,18 @@ class CalcomSide:
         return self._thing(calcom_events.chain_of(self._port, listed.chain[-1]), asked_at)
 
     def ask(self, external_id: str) -> Thing | None:
+        if drift_calendars.is_unmade(external_id):
+            return None
         asked_at, found = self._clock(), self._port.booking(external_id)
         return None if found is None else self._thing(calcom_events.chain_of(self._port, found), asked_at)
 
     def held(self, session: Session, since: datetime, after: str | None, limit: int) -> Sequence[tuple[str, str]]:
-        return drift_calendars.held(session, _SOURCE, since, after, limit)
+        mapped = drift_calendars.made_there(self._accounts, self._clock())
+        return drift_calendars.held(session, _SOURCE, since, after, limit, mapped)
 
     def ours(self, session: Session, ids: Sequence[str]) -> Ours | None:
+        if any(map(drift_calendars.is_unmade, ids)):
+            return drift_calendars.unmade(session, ids[0], self._clock())
         booking = drift_calendars.booking_of(session, _SOURCE, ids)
         return drift_calendars.ours(session, booking, _SOURCE) if booking else None
 

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select, tuple_, union
+from sqlalchemy import ColumnElement, and_, false, or_, select, tuple_, union
 from sqlalchemy.orm import Session
 
 from admin_app.integrations import job_queue
+from admin_app.integrations.calendar_ports import CalcomAccounts
 from admin_app.services.booking_links import current_column, current_id, known_as
 from admin_app.services.drift import Ours, Values, text_of
 from admin_app.services.records import booking_key
-from models.scheduling import Booking, BookingHost, BookingSource, BookingStatus
+from models.scheduling import Booking, BookingHost, BookingSource, BookingStatus, Practitioner
 
+# Before our number, where a calendar has none of its own for a booking.
+UNMADE = "booking:"
 OFF = (BookingStatus.CANCELED.value, BookingStatus.REFUNDED.value)
 ON = (BookingStatus.PENDING.value, BookingStatus.CONFIRMED.value)
 
@@ -80,19 +83,48 @@ def _is_coming(theirs: Mapping[str, str | None], now: datetime) -> bool:
     return datetime.fromisoformat(theirs["starts_at"] or "") > now
 
 
+def is_unmade(external_id: str) -> bool:
+    """Whether this names a booking of ours that a calendar should have and does not."""
+    return external_id.startswith(UNMADE)
+
+
+def made_there(accounts: CalcomAccounts, now: datetime) -> ColumnElement[bool]:
+    """Bookings that are sold here and to come, whose practitioner is booked at Cal.com: it should have them."""
+    mapped = or_(Practitioner.calcom_event_type_id.is_not(None), Practitioner.id.in_(accounts.event_types))
+    return and_(
+        Booking.source == BookingSource.WEBSITE,
+        Booking.status == BookingStatus.CONFIRMED,
+        Booking.starts_at > now,
+        Booking.practitioner_id.in_(select(Practitioner.id).where(mapped)),
+    )
+
+
+def unmade(session: Session, external_id: str, now: datetime) -> Ours | None:
+    """A booking that Cal.com should have; nothing where it has it by now, or need not any more."""
+    booking = session.get(Booking, int(external_id.removeprefix(UNMADE)), populate_existing=True)
+    if booking is None or booking.status is not BookingStatus.CONFIRMED or booking.calcom_booking_uid is not None:
+        return None
+    return ours(session, booking, BookingSource.CALCOM) if booking.starts_at > now else None
+
+
 def held(
-    session: Session, source: BookingSource, since: datetime, after: str | None, limit: int
+    session: Session,
+    source: BookingSource,
+    since: datetime,
+    after: str | None,
+    limit: int,
+    unmade: ColumnElement[bool] = false(),  # noqa: B008 - a constant
 ) -> list[tuple[str, str]]:
-    """Bookings that are on and known there, from `since` on, by their time."""
+    """Bookings that are on and known there, from `since` on, by their time; and those that should be, by our number."""
     external_id = current_column(source)
     conditions: list[ColumnElement[bool]] = [
         Booking.status.in_(ON),
         Booking.starts_at >= since,
-        external_id.is_not(None),
+        or_(external_id.is_not(None), unmade),
     ]
     if after is not None:
         moment, _, number = after.partition("|")
         conditions.append(tuple_(Booking.starts_at, Booking.id) > (datetime.fromisoformat(moment), int(number)))
     query = select(Booking.starts_at, Booking.id, external_id).where(*conditions)
     rows = session.execute(query.order_by(Booking.starts_at, Booking.id).limit(limit))
-    return [(f"{text_of(starts_at)}|{number}", uri or "") for starts_at, number, uri in rows]
+    return [(f"{text_of(starts_at)}|{number}", uri or f"{UNMADE}{number}") for starts_at, number, uri in rows]

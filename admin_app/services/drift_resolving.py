@@ -32,10 +32,21 @@ ADOPTED = frozenset(
         ("whop", "plan_duration"),
     }
 )
-PUSHED = frozenset({("calcom", "starts_at"), ("calcom", "status"), ("calendly", "status"), ("stripe", CANCELS)})
+PUSHED = frozenset(
+    {
+        ("calcom", "starts_at"),
+        ("calcom", "status"),
+        ("calcom", RECORD),
+        ("calendly", "status"),
+        ("stripe", CANCELS),
+    }
+)
 BECAUSE: Mapping[str, str] = {
     "unexpected": "Taking it in failed for a reason of ours. Whoever looks after the server should know.",
     "gone_there": "The provider does not know it any more.",
+    "not_made": "It is on here, and was never made there. Push it once the calendar can take it, or end it here.",
+    "host_unknown": "It was given to a host whose calendar nobody here has. Set the Cal.com user or the e-mail at the "
+    "practitioner.",
     "customer_unknown": "Nobody here is this customer. Say at the Stripe customer which client it is, or write the "
     "client's number into its metadata at Stripe as clientId; it is then asked about again by itself.",
     "not_adopted": "It was tried to take theirs over, and both sides still differ. Look at both.",
@@ -200,6 +211,8 @@ def _refusal(finding: DriftFinding, wanted: str) -> str | None:
     allowed = (may_adopt if wanted == ADOPT else may_push)(
         finding.provider, finding.field, finding.state, finding.wanted
     )
+    if allowed and wanted == PUSH and finding.field == RECORD and finding.because == "gone_there":
+        return f"{PROVIDERS[finding.provider]} had it and does not know it any more. Take that over, or let it stand."
     if allowed:
         return None
     closed = _closed(finding)

@@ -143,7 +143,8 @@ def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -
     calendar_sync.sync(work, providers, booking_id=number)
     thing = side.ask(finding.external_id)
     with work() as ctx:
-        differs = thing is not None and _is_open(drift.take_in(ctx, side, thing), finding)
+        found = drift.take_in(ctx, side, thing) if thing else drift.missing_there(ctx, side, finding.external_id)
+        differs = _is_open(found, finding)
         _conclude(ctx, finding, DriftState.PUSHED, "not_pushed" if differs else None)
 
 

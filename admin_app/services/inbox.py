@@ -156,14 +156,15 @@ def apply(ctx: Ctx, *, event_id: int, looked_up: Any = None, lookup_failed: bool
 
 def _settle(ctx: Ctx, event: WebhookEvent, settled: Settled) -> None:
     event.state, event.outcome, event.processed_at, event.parked_because = settled.state, settled.outcome, ctx.now, None
-    event.waits_for = None
+    event.waits_for = event.again_at = None
     event.booking_id = settled.booking_id or event.booking_id
     event.meeting_id = settled.meeting_id or event.meeting_id
 
 
 def _park(ctx: Ctx, event: WebhookEvent, parked: Parked) -> None:
     because, event.waits_for = parked.because, parked.waits_for
-    if parked.again_at is not None:
+    if parked.again_at is not None and parked.again_at != event.again_at:
+        event.again_at = parked.again_at
         once = f"process_event:{event.id}"
         job_queue.defer(ctx.session, "process_event", once_key=once, at=parked.again_at, event_id=event.id)
     if event.state is EventState.PARKED and event.parked_because == because:

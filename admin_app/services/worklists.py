@@ -16,7 +16,7 @@ from models.billing import Subscription
 from models.drift import DriftFinding, DriftState
 from models.flags import FlagChange, OnExpiry
 from models.inbox import EventState, MailState, SentEmail, WebhookEvent
-from models.money import Approval, Dispute, ProviderCall, Refund, RefundOrigin, RefundState
+from models.money import Approval, Dispute, Payment, ProviderCall, Refund, RefundOrigin, RefundState
 from models.people import ExtraPurchase, PendingProfile
 
 LATE_PAYMENTS_SHOWN = timedelta(days=7)

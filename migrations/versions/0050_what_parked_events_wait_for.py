@@ -1,4 +1,4 @@
-"""An event that is parked says which record of ours it waits for; who said that nobody came is kept.
+"""An event that is parked says which record of ours, or moment, it waits for; who said that nobody came is kept.
 
 A client may be known by a telephone number alone.
 
@@ -15,7 +15,7 @@ down_revision = "0049"
 branch_labels = None
 depends_on = None
 
-WAITS_FOR = Column("waits_for", "varchar")
+WAITS_FOR = (Column("waits_for", "varchar"), Column("again_at", "timestamptz"))
 NO_SHOW_BY = Column("no_show_by", "varchar")
 # Received and without a job: whoever looks for lost events gives them one.
 RELEASE = """
@@ -26,7 +26,7 @@ NO_ADDRESS = "''"
 
 
 def upgrade() -> None:
-    retired.add_columns("webhook_events", revision, WAITS_FOR)
+    retired.add_columns("webhook_events", revision, *WAITS_FOR)
     ops.create_index(
         "ix_webhook_events_waits_for",
         "webhook_events",
@@ -44,4 +44,4 @@ def downgrade() -> None:
     retired.retire_columns("bookings", revision, ["no_show_by"])
     ops.set_required("bookings", "client_email", NO_ADDRESS)
     ops.drop_index("ix_webhook_events_waits_for")
-    retired.retire_columns("webhook_events", revision, ["waits_for"])
+    retired.retire_columns("webhook_events", revision, ["waits_for", "again_at"])

@@ -9,25 +9,49 @@ from sqlalchemy import select, text
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden
 from admin_app.jobs import billing, calendars, checkouts, switches
-from admin_app.services import call_settling, checkout, holds, provider_calls, refund_sending, worklists
-from admin_app.services.calendar_sync import CANCEL, CREATE, LOOK
+from admin_app.services import (
+    call_settling,
+    checkout,
+    holds,
+    provider_calls,
+    refund_sending,
+    schedule,
+    worklists,
+)
+from admin_app.services.calendar_sync import CANCEL, CREATE, LOOK, MOVE
 from admin_app.services.calendars import calendar_calls
 from admin_app.simulator import control, control_calcom
-from models import BillingStatus, Booking, BookingStatus, CallState, Client, ProviderCall, Refund, RefundState
+from models import (
+    BillingStatus,
+    Booking,
+    BookingStatus,
+    CallState,
+    Client,
+    Practitioner,
+    ProviderCall,
+    Refund,
+    RefundState,
+    SentEmail,
+)
 from tests.faults.test_calendars import (
+    NUMBERS,
+    a_time,
     active,
     booking,
     cancel,
     event_type,
     house,
     later,
+    move,
     sync,
 )
 from tests.house import House, build
+from tests.services.calendars import calcom_told
 from tests.services.clients import add_client
 from tests.services.diary import Clock, held, jobs, offered, tomorrow
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT
 from tests.services.money import add_paid, ask_back
+from tests.services.schedule import add_practitioner, add_session_type
 from tests.services.switches import on, turn
 
 __all__ = ["booking", "event_type", "house"]
@@ -285,3 +309,57 @@ def test_clients_that_cannot_be_followed_keep_nobody_waiting(house: House) -> No
     assert (first.outbound_paused, last.outbound_paused) == (True, False)
     assert first.billing_status is BillingStatus.TRIAL
     assert last.billing_status is not BillingStatus.TRIAL
+
+
+class TestRefusedForGood:
+    """What Cal.com refuses is tried again when it can succeed, and whoever was to hear of it from there hears of it."""
+
+    def test_a_creation_is_made_once_a_time_is_given_up_there(self, house, booking, event_type):
+        in_the_way = control_calcom.book(
+            house.simulator, event_type=event_type, starts_at=booking.starts_at, email="own@example.com", deliver=False
+        )
+        sync(house, booking)
+        assert (only(house, CREATE).state, listed(house)) == (CallState.FAILED, 1)
+        control_calcom.act(house.simulator, in_the_way["id"], "cancel", deliver=False)
+        said = calcom_told("CANCELLED", in_the_way["id"], at=booking.starts_at, event_type=event_type)
+        assert house.calcom(said.body).status_code == 200
+        house.work()
+        assert (len(active(house, booking)), listed(house)) == (1, 0)
+
+    def test_a_creation_is_made_once_the_practitioner_is_mapped_right(self, house, booking):
+        free = str(next(NUMBERS))
+        control_calcom.seed_event_types(house.simulator, [{"id": free, "minutes": 60, "host_id": int(free)}])
+        with house.db.unit_of_work(OPERATOR) as ctx:
+            ctx.session.get_one(Practitioner, booking.practitioner_id).calcom_event_type_id = "404404"
+        sync(house, booking)
+        assert (only(house, CREATE).state, listed(house)) == (CallState.FAILED, 1)
+        with house.db.unit_of_work(OPERATOR) as ctx:
+            practitioner = ctx.session.get_one(Practitioner, booking.practitioner_id)
+            schedule.change_practitioner(
+                ctx,
+                practitioner_id=practitioner.id,
+                values={"calcom_event_type_id": free},
+                version=practitioner.version,
+            )
+        house.work()
+        assert (len(active(house, booking)), listed(house)) == (1, 0)
+
+    @pytest.mark.parametrize(("what", "why"), [(MOVE, "taken"), (MOVE, "key"), (CANCEL, "key")])
+    def test_a_client_of_cal_com_hears_of_it_from_us(self, house, event_type, what, why):
+        add_session_type(house.db, add_practitioner(house.db, calcom_event_type_id=event_type))
+        at, email = a_time(), f"client{next(NUMBERS)}@example.com"
+        made = control_calcom.book(house.simulator, event_type=event_type, starts_at=at, email=email, deliver=False)
+        assert house.calcom(calcom_told("CREATED", made["id"], at=at, event_type=event_type).body).status_code == 200
+        house.work()
+        (booking,) = house.rows(select(Booking))
+        if what == MOVE:
+            take(house, Booking(starts_at=(to := move(house, booking)), ends_at=to + timedelta(hours=1)), event_type)
+        else:
+            cancel(house, booking)
+        with house.db.unit_of_work(OPERATOR) as ctx:
+            ctx.session.execute(text("DELETE FROM procrastinate_jobs"))
+        for _ in range(provider_calls.SEEN_AFTER if why == "key" else 1):
+            sync(wrong(house) if why == "key" else house, booking)
+        house.work()
+        mails = house.rows(select(SentEmail).where(SentEmail.to_email == email))
+        assert [mail.template for mail in mails] == ["rescheduled" if what == MOVE else "cancellation"]

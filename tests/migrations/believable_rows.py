@@ -224,4 +224,17 @@ UPDATE refunds SET ends_appointment = false, tells_client = false WHERE id = (SE
 UPDATE payments SET kept_amount = 4900, kept_at = '2025-03-01+00', kept_by = 'sue@backdesk.example',
         kept_reason = 'Canceled an hour before' WHERE id = (SELECT min(id) FROM payments);
 """,
+    "0049": """
+INSERT INTO booking_attendees (booking_id, provider, external_id, name, email, time_zone, since, gone_at, absent_at,
+        paid_amount, paid_currency, paid_through)
+    VALUES (1, 'calcom', 'second@example.org', 'Second', 'second@example.org', 'UTC', '2025-06-02+00', '2025-06-03+00',
+        '2025-06-04+00', 123456, 'eur', 'stripe');
+INSERT INTO booking_hosts (booking_id, practitioner_id, provider, external_id, email, since, gone_at)
+    VALUES (1, 1, 'calcom', '77', 'ada@clinic.example', '2025-05-01+00', '2025-06-01+00');
+UPDATE booking_links SET asked_at = '2025-06-02+00', starts_at = '2025-07-01 09:00+00';
+""",
+    "0050": """
+UPDATE webhook_events SET waits_for = 'practitioner:1', again_at = '2025-07-01+00';
+UPDATE bookings SET no_show_by = 'calcom' WHERE id = 1;
+""",
 }

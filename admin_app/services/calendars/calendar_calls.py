@@ -14,6 +14,7 @@ from models.scheduling import Booking
 
 # Longer than any call takes: until then somebody waits for the answer to an intent.
 ANSWERED_WITHIN = timedelta(minutes=2)
+MOST_AT_ONCE = 200
 # Why a call is not made any more: its appointment's time came first.
 PAST = "past"
 
@@ -49,6 +50,24 @@ def queue(ctx: Ctx, booking_id: int, *, anew: bool = True) -> None:
     """Have the calendars brought in line with this booking. `anew` as `job_queue.defer` has it."""
     once_key = f"sync_calendar:{booking_id}"
     job_queue.defer(ctx.session, "sync_calendar", once_key=once_key, anew=anew, booking_id=booking_id)
+
+
+def queue_refused(ctx: Ctx, practitioner_id: int | None = None, *, but: int | None = None) -> None:
+    """Try again what was refused for good: of one practitioner, whose calendar may take it now, or of all."""
+    refused = and_(ProviderCall.attention_since.is_not(None), ProviderCall.next_try_at.is_(None), _OF_CALENDARS)
+    bookings = (
+        select(Booking.id)
+        .join(ProviderCall, Booking.id == _BOOKING_ID)
+        .where(refused, ProviderCall.state == CallState.FAILED, Booking.starts_at > ctx.now)
+        .group_by(Booking.id)
+        .order_by(Booking.starts_at, Booking.id)
+        .limit(MOST_AT_ONCE)
+    )
+    if practitioner_id is not None:
+        bookings = bookings.where(Booking.practitioner_id == practitioner_id)
+    for number in ctx.session.scalars(bookings):
+        if number != but:
+            queue(ctx, number)
 
 
 def end_past(ctx: Ctx, *, limit: int) -> int:
