@@ -219,4 +219,5 @@ INSERT INTO approvals (refund_id, requested_by_id) SELECT id, 1 FROM refunds WHE
 UPDATE memberships SET moved_to = 'profile:user_2abc', came_credits = 840, came_withheld = 0
     WHERE external_id = 'mem_beside';
 """,
+    "0044": "UPDATE practitioners SET free_meetings = false;",
 }
