@@ -67,6 +67,9 @@ class Practitioner(Base):
     calcom_event_type_id: Mapped[str | None]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
     working_hours: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    free_meetings: Mapped[bool] = mapped_column(
+        server_default=text("true"), doc="gives meetings that are no session type and cost nothing"
+    )
     created_at: Mapped[CreatedAt]
     version: Mapped[Version]
 

@@ -46,6 +46,7 @@ class Practice:
     working_hours: dict[str, Any]
     calcom_event_type: str | None
     length: timedelta
+    steps: tuple[timedelta, ...]
     busy: list[Span]
 
 
@@ -73,17 +74,19 @@ def find(
     until: datetime,
     now: datetime,
     clocks: tzinfo = UTC,
+    lasts: timedelta | None = None,
 ) -> Offer:
     """The free slots that begin from since to before until and are still to come. `read` opens a reading session.
 
-    The two may be 31 days apart, as time passes or as the `clocks` that they were asked by show it.
+    The two may be 31 days apart, as time passes or as the `clocks` that they were asked by show it. What takes another
+    time than a session type says `lasts`: it may begin with any slot, and at every step of its own length.
     """
     if not since < until:
         raise InvalidInput(fields={"to": "The end must be after the start."})
     if until - since > LONGEST and _shown(until, clocks) - _shown(since, clocks) > LONGEST:
         raise InvalidInput(fields={"to": f"Ask for at most {LONGEST.days} days at once."})
     with read() as session:
-        practice = _practice(session, providers, practitioner_id, session_type_id, since, until, now)
+        practice = _practice(session, providers, practitioner_id, session_type_id, since, until, now, lasts)
     source, possible = _possible(providers, practice, since, until)
     # What begins at this very moment cannot be held any more (`holds.require_coming`).
     slots = [slot for slot in possible if since <= slot.starts_at < until and now < slot.starts_at]
@@ -102,8 +105,9 @@ def offered(
     session_type_id: int | None,
     starts_at: datetime,
     now: datetime,
+    lasts: timedelta | None = None,
 ) -> bool:
-    """Whether a slot that begins at this very moment is free."""
+    """Whether a slot that begins at this very moment is free; `lasts` as in `find`."""
     moment = timedelta(seconds=1)
     offer = find(
         read,
@@ -113,6 +117,7 @@ def offered(
         since=starts_at,
         until=starts_at + moment,
         now=now,
+        lasts=lasts,
     )
     return any(slot.starts_at == starts_at for slot in offer.slots)
 
@@ -125,14 +130,17 @@ def _practice(
     since: datetime,
     until: datetime,
     now: datetime,
+    lasts: timedelta | None,
 ) -> Practice:
     practitioner = _practitioner(session, practitioner_id)
-    length = _length(session, practitioner_id, session_type_id)
+    step = _length(session, practitioner_id, session_type_id)
+    length = lasts or step
     return Practice(
         time_zone=ZoneInfo(practitioner.time_zone),
         working_hours=practitioner.working_hours,
         calcom_event_type=calcom_mapping.event_type_of(practitioner, providers.calcom_accounts),
         length=length,
+        steps=(step,) if lasts is None else (step, lasts),
         busy=appointments.busy(session, practitioner_id, since, until + length, now=now),
     )
 
@@ -167,16 +175,17 @@ def _possible(
         else:
             return "cache" if free.remembered else "calcom", within_offers(free.slots, practice.length)
     working = spans(practice.working_hours, practice.time_zone, since, until)
-    return "fallback", within_hours(working, practice.length)
+    found = {slot for step in practice.steps for slot in within_hours(working, practice.length, step)}
+    return "fallback", sorted(found, key=lambda slot: slot.starts_at)
 
 
-def within_hours(working: Sequence[Span], length: timedelta) -> Iterable[Slot]:
-    """One slot after the other from the beginning of each span."""
+def within_hours(working: Sequence[Span], length: timedelta, step: timedelta | None = None) -> Iterable[Slot]:
+    """One slot after the other from the beginning of each span; `step` where they do not begin when one ends."""
     for begins, end in working:
         start = begins
         while start + length <= end:
             yield Slot(start, start + length)
-            start += length
+            start += step or length
 
 
 def within_offers(offers: Sequence[Slot], length: timedelta) -> Iterable[Slot]:

@@ -51,6 +51,7 @@ LABELS = {
     "guest_org_id": "WorkOS organization",
     "time_zone": "Time zone",
     "working_hours": "Working hours",
+    "free_meetings": "Free meetings",
     "hours_mon": "Monday",
     "hours_tue": "Tuesday",
     "hours_wed": "Wednesday",

@@ -7,25 +7,31 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.errors import NotFound, SlotTaken
-from admin_app.integrations.guest_ports import WorkosPort
-from admin_app.integrations.money_ports import PaymentsPort
+from admin_app.errors import InvalidInput, NotFound, SlotTaken
+from admin_app.integrations.registry import Providers
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointments, booking_brake, checkout, guests, holds
+from admin_app.services import appointments, availability, booking_brake, checkout, guests, holds
+from admin_app.services.availability import Read
 from admin_app.services.guests import Registered
+from admin_app.services.holds import NotOffered
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import lock_names, meeting_key, practitioner_key
 from models.scheduling import BookingStatus, Meeting, Practitioner
 
 # Of a meeting that is no session type.
-MINUTES = 30
+LASTS = timedelta(minutes=30)
 CURRENCY = "usd"
 
 
 class NoSuchPractitioner(NotFound):
     code = "practitioner_not_found"
     sentence = "There is no such practitioner. Choose another one."
+
+
+class NoFreeMeetings(InvalidInput):
+    code = "session_type_required"
+    sentence = "This practitioner gives no free meetings. Choose one of their session types."
 
 
 @dataclass(frozen=True)
@@ -57,29 +63,36 @@ class _Terms:
 
 def book(
     work: Work,
-    workos: WorkosPort | None,
-    stripe: PaymentsPort | None,
+    read: Read,
+    providers: Providers,
     wish: Wish,
     *,
     ip: str | None,
     return_url: str,
 ) -> Booked:
-    """Register the guest and take the time; the same request again gets the same meeting.
+    """Register the guest and take the time, which must be offered; the same request again gets the same meeting.
 
     Raises GuestUserCreationError, with nothing booked, when the guest cannot be registered.
     """
     with work() as ctx:
-        wish = _checked(ctx, wish, ip)
-    guest = guests.register(work, workos, email=wish.guest_email, name=wish.guest_name)
+        wish, is_made, now = *_checked(ctx, wish), ctx.now
+    if not is_made:
+        offered = _is_offered(read, providers, wish, now)
+        with work() as ctx:
+            _require_free(ctx, wish, offered)
+            booking_brake.slow_down(ctx, ip=ip)
+    guest = guests.register(work, providers.workos, email=wish.guest_email, name=wish.guest_name)
     with work() as ctx:
         meeting = _take(ctx, wish, guest)
     if meeting.status is not BookingStatus.PENDING:
         return Booked(meeting, None)
-    return Booked(meeting, checkout.start(work, stripe, subject=meeting_key(meeting.id), return_url=return_url))
+    return Booked(
+        meeting, checkout.start(work, providers.stripe, subject=meeting_key(meeting.id), return_url=return_url)
+    )
 
 
-def _checked(ctx: Ctx, wish: Wish, ip: str | None) -> Wish:
-    """What can be refused is refused before anybody is registered or written to."""
+def _checked(ctx: Ctx, wish: Wish) -> tuple[Wish, bool]:
+    """What can be refused is refused before anybody is registered or written to; and whether it is made already."""
     require(ctx, Permission.BOOKINGS_MAKE)
     clean = replace(
         wish,
@@ -87,13 +100,32 @@ def _checked(ctx: Ctx, wish: Wish, ip: str | None) -> Wish:
         guest_email=clean_email(wish.guest_email, field="guest_email"),
         time_zone=holds.known_zone(wish.time_zone),
     )
-    terms = _terms(ctx.session, clean)
+    _terms(ctx.session, clean)
     holds.require_coming(ctx, clean.starts_at)
-    if _made_before(ctx, clean, Meeting.guest_email == clean.guest_email) is None:
-        if appointments.taken(ctx.session, clean.practitioner_id, clean.starts_at, terms.ends_at, now=ctx.now):
-            raise SlotTaken
-        booking_brake.slow_down(ctx, ip=ip)
-    return clean
+    return clean, _made_before(ctx, clean, Meeting.guest_email == clean.guest_email) is not None
+
+
+def _is_offered(read: Read, providers: Providers, wish: Wish, now: datetime) -> bool:
+    return availability.offered(
+        read,
+        providers,
+        practitioner_id=wish.practitioner_id,
+        session_type_id=wish.session_type_id,
+        starts_at=wish.starts_at,
+        now=now,
+        lasts=LASTS if wish.session_type_id is None else None,
+    )
+
+
+def _require_free(ctx: Ctx, wish: Wish, offered: bool) -> None:
+    """Refuse a time that is not free: it was offered to somebody else, or to nobody."""
+    ends_at = _terms(ctx.session, wish).ends_at
+    is_taken = appointments.taken(ctx.session, wish.practitioner_id, wish.starts_at, ends_at, now=ctx.now)
+    if offered and not is_taken:
+        return
+    if _made_before(ctx, wish, Meeting.guest_email == wish.guest_email) is not None:
+        return  # by the same request, which came twice at once
+    raise SlotTaken if is_taken else NotOffered(fields={"starts_at": NotOffered.sentence})
 
 
 def _terms(session: Session, wish: Wish) -> _Terms:
@@ -101,7 +133,9 @@ def _terms(session: Session, wish: Wish) -> _Terms:
         practitioner = session.get(Practitioner, wish.practitioner_id)
         if practitioner is None or not practitioner.active:
             raise NoSuchPractitioner
-        return _Terms(wish.starts_at + timedelta(minutes=MINUTES), 0, CURRENCY)
+        if not practitioner.free_meetings:
+            raise NoFreeMeetings(fields={"session_type_id": NoFreeMeetings.sentence})
+        return _Terms(wish.starts_at + LASTS, 0, CURRENCY)
     sold = holds.offer(session, practitioner_id=wish.practitioner_id, session_type_id=wish.session_type_id)
     kind = sold.session_type
     return _Terms(sold.ends_after(wish.starts_at), kind.price_amount, kind.price_currency)

@@ -21,6 +21,7 @@ NEW_PRACTITIONER: Mapping[str, Any] = {
     "email": "",
     "time_zone": "UTC",
     "working_hours": {},
+    "free_meetings": True,
     "calcom_user_id": None,
     "calcom_event_type_id": None,
 }

@@ -20,7 +20,15 @@ from admin_app.services.time_zones import time_zones
 
 LONGEST_NAME, LONGEST_ADDRESS = 120, 300
 SHORTEST_MINUTES, LONGEST_MINUTES = 5, 480
-PRACTITIONER_COLUMNS = ("name", "email", "time_zone", "working_hours", "calcom_user_id", "calcom_event_type_id")
+PRACTITIONER_COLUMNS = (
+    "name",
+    "email",
+    "time_zone",
+    "working_hours",
+    "free_meetings",
+    "calcom_user_id",
+    "calcom_event_type_id",
+)
 SESSION_TYPE_COLUMNS = (
     "title",
     "minutes",
@@ -29,6 +37,7 @@ SESSION_TYPE_COLUMNS = (
     "calendly_event_type_id",
     "calendly_event_type_uri",
 )
+YES, NO = "yes", "no"
 Values = Mapping[str, str]
 Columns = dict[str, Any]
 _NOTHING_TO_PAY = re.compile(r"0{1,10}(?:[.,]0{1,3})?", re.ASCII)
@@ -53,6 +62,7 @@ def practitioner_texts(columns: Mapping[str, Any]) -> dict[str, str]:
         "email": columns["email"],
         "time_zone": columns["time_zone"],
         **{hours_field(day): working_hours.write(working_hours.kept_on(hours, day)) for day in working_hours.DAYS},
+        "free_meetings": YES if columns["free_meetings"] else NO,
         "calcom_user_id": columns["calcom_user_id"] or "",
         "calcom_event_type_id": columns["calcom_event_type_id"] or "",
     }
@@ -70,6 +80,7 @@ def practitioner_columns(current: Mapping[str, Any], values: Values) -> Columns:
     reading.take("name", lambda text: _line(text, "Give the practitioner’s name", LONGEST_NAME), columns)
     reading.take("email", _email, columns)
     reading.take("time_zone", _time_zone, columns)
+    reading.take("free_meetings", _yes_or_no, columns)
     reading.take("calcom_user_id", lambda text: _number(text, "Cal.com’s user id"), columns)
     reading.take("calcom_event_type_id", lambda text: _number(text, "Cal.com’s event type id"), columns)
     reading.finish()
@@ -163,6 +174,12 @@ def _hours(day: str, text: str) -> list[working_hours.Span]:
         return working_hours.read(text)
     except working_hours.NotHours as wrong:
         raise Wrong(f"{day}: {wrong}.") from wrong
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in (YES, NO):
+        raise Wrong("Choose yes or no.")
+    return text == YES
 
 
 def _number(text: str, what: str) -> str | None:

@@ -9,7 +9,7 @@ Locks: none beyond those of the rows that are written; there are few session typ
 from migrations import ops, retired
 
 revision = "0045"
-down_revision = "0043"
+down_revision = "0044"
 branch_labels = None
 depends_on = None
 

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from admin_app.db import Database
 from admin_app.simulator import control, control_workos
-from models import BookingStatus, Guest, Meeting, Payment, SessionType
+from models import BookingStatus, Guest, Meeting, Payment, Practitioner, SessionType
 from tests.guests.test_registration import counted
 from tests.house import House, build
 from tests.services import diary
@@ -33,7 +33,7 @@ def clock(db: Database) -> Clock:
 
 @pytest.fixture
 def kind(db: Database) -> SessionType:
-    return diary.offered(db)
+    return diary.offered(db, working_hours=diary.ALWAYS)
 
 
 def ask(house: House, kind: SessionType, starts: datetime, email: str, **changed: Any) -> TestResponse:
@@ -76,6 +76,66 @@ def test_a_meeting_of_no_session_type_is_half_an_hour_and_free(
     assert diary.jobs(house.db, "send_appointment_mail") == [{"subject": subject, "kind": "confirmation", "once": "2"}]
 
 
+OFFICE = {day: [["09:00", "12:00"]] for day in diary.ALWAYS}
+
+
+@pytest.mark.parametrize("hours", [{}, OFFICE], ids=["no hours", "office hours"])
+@pytest.mark.parametrize("sold", [False, True], ids=["free", "sold"])
+def test_a_time_that_is_not_offered_is_refused_and_nobody_is_registered(
+    house: House, clock: Clock, email: str, hours: dict[str, Any], sold: bool
+) -> None:
+    kind = diary.offered(house.db, minutes=30, working_hours=hours)
+    night = diary.tomorrow(clock.now, hour=3) + timedelta(minutes=17)
+    answer = ask(house, kind, night, email, **({"session_type_id": kind.id} if sold else {}))
+    assert (answer.status_code, answer.json["code"]) == (422, "not_offered")
+    assert "starts_at" in answer.json["errors"]
+    assert counted(house, email) == (0, 0, 0, 0)
+    assert meetings_of(house, email) == []
+
+
+@pytest.mark.parametrize(
+    ("minute", "status"),
+    [(0, 201), (30, 201), (15, 422), (45, 422), (60, 201), (150, 201), (165, 422), (180, 422), (-30, 422)],
+)
+def test_a_free_meeting_begins_where_one_is_offered_and_ends_within_the_hours(
+    house: House, clock: Clock, email: str, minute: int, status: int
+) -> None:
+    kind = diary.offered(house.db, minutes=60, working_hours=OFFICE)
+    starts = diary.tomorrow(clock.now, hour=9) + timedelta(minutes=minute)
+    assert ask(house, kind, starts, email).status_code == status
+
+
+def test_whatever_is_offered_without_a_session_type_can_be_met(house: House, clock: Clock, email: str) -> None:
+    """The slots are as long as the shortest session, which is another length than a meeting's."""
+    kind = diary.offered(house.db, minutes=45, working_hours=OFFICE)
+    day = diary.tomorrow(clock.now).date().isoformat()
+    asked = house.get(f"/api/practitioners/{kind.practitioner_id}/availability", query_string={"from": day, "to": day})
+    starts = [datetime.fromisoformat(slot["starts_at"]) for slot in asked.json["slots"]]
+    assert len(starts) == 4
+    assert {ask(house, kind, each, email).status_code for each in starts} == {201}
+
+
+def test_who_gives_no_free_meetings_is_met_by_session_type_only(house: House, clock: Clock, email: str) -> None:
+    kind = diary.offered(house.db, working_hours=diary.ALWAYS, free_meetings=False)
+    starts = diary.tomorrow(clock.now)
+    refused = ask(house, kind, starts, email)
+    assert (refused.status_code, refused.json["code"]) == (422, "session_type_required")
+    assert counted(house, email) == (0, 0, 0, 0)
+    listed = {each["id"]: each["free_meetings"] for each in house.get("/api/practitioners").json["practitioners"]}
+    assert listed[kind.practitioner_id] is False
+    assert ask(house, kind, starts, email, session_type_id=kind.id).status_code == 201
+
+
+def test_a_meeting_that_is_made_stays_the_answer_when_its_time_is_offered_no_more(
+    house: House, clock: Clock, kind: SessionType, email: str
+) -> None:
+    starts = diary.tomorrow(clock.now)
+    first = ask(house, kind, starts, email)
+    with house.db.unit_of_work(diary.OPERATOR) as ctx:
+        ctx.session.get_one(Practitioner, kind.practitioner_id).working_hours = {}
+    assert ask(house, kind, starts, email).json == first.json
+
+
 def test_a_paid_meeting_is_held_for_the_checkout(house: House, clock: Clock, kind: SessionType, email: str) -> None:
     answer = ask(house, kind, diary.tomorrow(clock.now), email, session_type_id=kind.id)
     assert answer.status_code == 201
@@ -88,7 +148,7 @@ def test_a_paid_meeting_is_held_for_the_checkout(house: House, clock: Clock, kin
 
 
 def test_a_free_session_type_needs_no_payment(house: House, clock: Clock, email: str) -> None:
-    kind = diary.offered(house.db, price=0, minutes=20)
+    kind = diary.offered(house.db, price=0, minutes=20, working_hours=diary.ALWAYS)
     answer = ask(house, kind, diary.tomorrow(clock.now), email, session_type_id=kind.id)
     assert (answer.json["meeting"]["status"], answer.json["checkout_url"]) == ("confirmed", None)
 
@@ -245,7 +305,7 @@ def booking(house: House, kind: SessionType, starts: datetime, email: str) -> Ca
 
 
 def test_one_guest_asks_many_times_at_once(real_house: House, email: str) -> None:
-    kind = diary.offered(real_house.db)
+    kind = diary.offered(real_house.db, working_hours=diary.ALWAYS)
     starts = diary.tomorrow(real_house.db.clock())
     assert at_once([booking(real_house, kind, starts, email)] * 10) == {"201": 10}
     assert len(meetings_of(real_house, email)) == 1
@@ -253,7 +313,7 @@ def test_one_guest_asks_many_times_at_once(real_house: House, email: str) -> Non
 
 
 def test_many_guests_want_one_time(real_house: House, email: str) -> None:
-    kind = diary.offered(real_house.db)
+    kind = diary.offered(real_house.db, working_hours=diary.ALWAYS)
     starts = diary.tomorrow(real_house.db.clock())
     outcomes = at_once([booking(real_house, kind, starts, f"{number}{email}") for number in range(10)])
     assert outcomes == {"201": 1, "slot_taken": 9}

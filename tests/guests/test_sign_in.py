@@ -31,7 +31,7 @@ def booked(house: House, email: str) -> dict[str, Any]:
 
 
 def meeting_of(house: House, email: str, hour: int = 10) -> dict[str, Any]:
-    kind = diary.offered(house.db)
+    kind = diary.offered(house.db, working_hours=diary.ALWAYS)
     made = ask(house, kind, diary.tomorrow(house.db.clock(), hour=hour), email)
     assert made.status_code == 201
     found: dict[str, Any] = made.json["meeting"]

@@ -219,6 +219,7 @@ INSERT INTO approvals (refund_id, requested_by_id) SELECT id, 1 FROM refunds WHE
 UPDATE memberships SET moved_to = 'profile:user_2abc', came_credits = 840, came_withheld = 0
     WHERE external_id = 'mem_beside';
 """,
+    "0044": "UPDATE practitioners SET free_meetings = false;",
     "0048": """
 UPDATE refunds SET ends_appointment = false, tells_client = false WHERE id = (SELECT min(id) FROM refunds);
 UPDATE payments SET kept_amount = 4900, kept_at = '2025-03-01+00', kept_by = 'sue@backdesk.example',

@@ -49,6 +49,7 @@ def test_who_can_be_booked(house, ingrid, hour_long):
                 "id": ingrid.id,
                 "name": "Dr. Ingrid Solheim",
                 "time_zone": "Europe/Oslo",
+                "free_meetings": True,
                 "session_types": [
                     {
                         "id": hour_long.id,

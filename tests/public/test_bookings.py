@@ -21,9 +21,7 @@ from models import (
     SessionType,
 )
 from tests.house import House, build, free_port
-from tests.services.diary import Clock, offered, tomorrow
-
-ALWAYS = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
+from tests.services.diary import ALWAYS, Clock, offered, tomorrow
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.services.factories import OPERATOR
 
 VISITOR = Guest()
 PRICE = 12_000
+ALWAYS = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
 _numbers = count(1)
 
 

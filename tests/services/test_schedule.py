@@ -128,6 +128,18 @@ def test_hours_to_the_end_of_the_day_and_past_midnight_are_kept_and_saved_again(
     assert (again.version, again.working_hours) == (kept.version, kept.working_hours)
 
 
+def test_free_meetings_are_a_setting_that_the_audit_knows(db: Database, ana: Practitioner) -> None:
+    assert (ana.free_meetings, schedule.practitioner_form(ana)["free_meetings"]) == (True, "yes")
+    kept = _change(db, ana, 1, free_meetings="no")
+    assert kept.free_meetings is False
+    with db.read_only() as session:
+        (entry,) = session.scalars(select(AuditEntry).where(AuditEntry.event == "practitioner.changed"))
+    assert [change["field"] for change in entry.changes] == ["free_meetings"]
+    with pytest.raises(InvalidInput) as refused:
+        _change(db, ana, kept.version, free_meetings="perhaps")
+    assert refused.value.fields == {"free_meetings": "Choose yes or no."}
+
+
 def test_hours_past_midnight_may_not_go_on_into_those_of_the_next_day(db: Database, ana: Practitioner) -> None:
     with pytest.raises(InvalidInput) as refused:
         _change(db, ana, 1, hours_sun="22:00-06:00", hours_mon="05:00-12:00")

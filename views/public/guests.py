@@ -41,8 +41,8 @@ def book() -> ResponseReturnValue:
     wanted = bodies.read(MeetingRequest)
     made = meetings.book(
         _work(),
-        house.providers.workos,
-        house.providers.stripe,
+        house.db.read_only,
+        house.providers,
         meetings.Wish(
             practitioner_id=wanted.practitioner_id,
             session_type_id=wanted.session_type_id,

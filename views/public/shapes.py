@@ -101,6 +101,7 @@ class PractitionerShape(BaseModel):
     id: int
     name: str
     time_zone: str
+    free_meetings: bool = Field(description="Whether a meeting may be booked without a session type")
     session_types: list[SessionTypeShape]
 
 
@@ -114,6 +115,7 @@ class PractitionersAnswer(BaseModel):
                 id=person.id,
                 name=person.name,
                 time_zone=person.time_zone,
+                free_meetings=person.free_meetings,
                 session_types=[SessionTypeShape.of(kind) for kind in kinds],
             )
             for person, kinds in listed

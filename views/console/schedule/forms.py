@@ -11,6 +11,7 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import schedule, working_hours
+from admin_app.services.schedule_forms import NO
 from admin_app.services.time_zones import time_zones
 from models import Practitioner, SessionType
 from views.console.base import KEY, ConsoleView, command
@@ -38,7 +39,8 @@ class PractitionerFormsView(ConsoleView):
         empty = schedule.practitioner_form(None)
         usual = {f"hours_{day}": "09:00-12:00, 13:00-17:00" for day in working_hours.WEEKDAYS[:5]}
         return self.form_text(
-            empty | usual,
+            # Time that is given away is decided about.
+            empty | usual | {"free_meetings": NO},
             act,
             cancel="/admin/practitioners/",
             done="/admin/practitioners/?sort=-id",

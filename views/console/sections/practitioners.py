@@ -57,6 +57,7 @@ class PractitionersView(ConsoleModelView):
                     Column("Time zone", Practitioner.time_zone),
                     Column("Active", Practitioner.active, "yes_no"),
                     Column("Working hours", Practitioner.working_hours, "fields", text=shown),
+                    Column("Free meetings", Practitioner.free_meetings, "yes_no"),
                 ),
             ),
             Group(
