@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, CITEXT, JSONB
 from models import Base
 
 # So many that reading them all costs a hundred times what an index costs; what takes longest to fill may be fewer.
-MANY, SOME, FEW = 30_000, 10_000, 40
+MANY, SOME, FEW = 20_000, 8_000, 40
 # No sequence comes here: rows that a test adds have the small numbers.
 FIRST = 1_000_000
 # What stays as small as the clinic, its staff and its calendar of months are.
