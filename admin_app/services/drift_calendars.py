@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, and_, false, or_, select, tuple_, union, union_all
 from sqlalchemy.orm import Session
 
 from admin_app.integrations import job_queue
@@ -117,14 +117,13 @@ def held(
 ) -> list[tuple[str, str]]:
     """Bookings that are on and known there, from `since` on, by their time; and those that should be, by our number."""
     external_id = current_column(source)
-    conditions: list[ColumnElement[bool]] = [
-        Booking.status.in_(ON),
-        Booking.starts_at >= since,
-        or_(external_id.is_not(None), unmade),
-    ]
+    conditions: list[ColumnElement[bool]] = [Booking.starts_at >= since, or_(external_id.is_not(None), unmade)]
     if after is not None:
         moment, _, number = after.partition("|")
         conditions.append(tuple_(Booking.starts_at, Booking.id) > (datetime.fromisoformat(moment), int(number)))
     query = select(Booking.starts_at, Booking.id, external_id).where(*conditions)
-    rows = session.execute(query.order_by(Booking.starts_at, Booking.id).limit(limit))
+    query = query.order_by(Booking.starts_at, Booking.id).limit(limit)
+    # Each state has its own order in the index; for both at once all that is over since then would be read.
+    each = union_all(*(query.where(Booking.status == state) for state in ON)).subquery()
+    rows = session.execute(select(each).order_by(each.c.starts_at, each.c.id).limit(limit))
     return [(f"{text_of(starts_at)}|{number}", uri or f"{UNMADE}{number}") for starts_at, number, uri in rows]

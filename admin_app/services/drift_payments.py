@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import Select, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -136,22 +136,24 @@ def held(session: Session, after: int, limit: int) -> list[tuple[int, str]]:
     """Payments of which the last word is not said: open ones, those with a refund under way or a dispute."""
     rows = session.execute(
         select(Payment.id, Payment.state, Payment.stripe_checkout_session_id, Payment.stripe_payment_intent_id)
-        .where(Payment.id > after, or_(*_unsettled()))
+        .where(Payment.id > after, Payment.id.in_(union(*_unsettled())))
         .order_by(Payment.id)
         .limit(limit)
     )
     return [(row.id, _id_of(row.state, row[2], row[3])) for row in rows]
 
 
-def _unsettled() -> list[ColumnElement[bool]]:
+def _unsettled() -> list[Select[int]]:
+    """The numbers of each kind apart: every kind has an index of its own, and all together would be read one by one."""
+    is_known = Payment.stripe_payment_intent_id.is_not(None)
     refunding = select(Refund.payment_id).where(
         Refund.state.in_((RefundState.SENT, RefundState.UNKNOWN)), Refund.payment_id.is_not(None)
     )
     disputed = select(Dispute.payment_id).where(Dispute.status.not_in(disputes.SETTLED))
     return [
-        Payment.state.in_(payments.UNPAID) & Payment.stripe_checkout_session_id.is_not(None),
-        Payment.id.in_(refunding) & Payment.stripe_payment_intent_id.is_not(None),
-        Payment.id.in_(disputed) & Payment.stripe_payment_intent_id.is_not(None),
+        select(Payment.id).where(Payment.state.in_(payments.UNPAID), Payment.stripe_checkout_session_id.is_not(None)),
+        select(Payment.id).where(Payment.id.in_(refunding), is_known),
+        select(Payment.id).where(Payment.id.in_(disputed), is_known),
     ]
 
 

@@ -13,14 +13,21 @@ MOST_ROWS = 1_000
 CHANGES = ("INSERT ", "UPDATE ", "DELETE ")
 
 
-def complaints(connection: sa.Connection, statement: Statement) -> list[str]:
-    """What is wrong with how the statement reads, for any of the values it was asked with; nothing is changed."""
+def complaints(
+    connection: sa.Connection,
+    statement: Statement,
+    *,
+    growing: frozenset[str] = GROWING,
+    most_rows: float = MOST_ROWS,
+) -> list[str]:
+    """What is wrong with how the statement reads these tables, for any of its values; nothing is changed."""
     found: list[str] = []
     for values in statement.values:
         with connection.begin() as transaction:
-            if statement.by_index:
-                connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            found += [_sentence(step) for step in _steps(_plan(connection, statement.text, values)) if _reads_all(step)]
+            for name, value in statement.settings.items():
+                connection.execute(sa.select(sa.func.set_config(name, value, True)))
+            steps = _steps(_plan(connection, statement.text, values))
+            found += [_sentence(step) for step in steps if _reads_all(step, growing, most_rows)]
             transaction.rollback()
     return sorted(set(found))
 
@@ -39,10 +46,10 @@ def _steps(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _steps(inner)
 
 
-def _reads_all(step: dict[str, Any]) -> bool:
-    if step.get("Relation Name") not in GROWING:
+def _reads_all(step: dict[str, Any], growing: frozenset[str], most_rows: float) -> bool:
+    if step.get("Relation Name") not in growing:
         return False
-    return (step["Node Type"] == "Seq Scan" and step.get("Actual Loops") != 0) or rows_read(step) > MOST_ROWS
+    return (step["Node Type"] == "Seq Scan" and step.get("Actual Loops") != 0) or rows_read(step) > most_rows
 
 
 def rows_read(step: dict[str, Any]) -> int:

@@ -24,14 +24,18 @@ OURS = (f"{os.sep}admin_app{os.sep}", f"{os.sep}views{os.sep}", f"{os.sep}tests{
 READS = ("SELECT", "WITH", "UPDATE", "DELETE", "INSERT")
 # One text may have one plan for these values and another for those.
 VALUES_EACH = 3
+# What transactions of ours set for themselves, and what a plan or the rows of an index depend on.
+SETTINGS = ("enable_seqscan", "pg_trgm.similarity_threshold")
+# Around the functions of jobs, and not jobs themselves.
+AROUND = frozenset({"tasks", "retry", "worker", "manager", "one_by_one"})
 
 
 @dataclass
 class Statement:
-    """`asked_by`: endpoints and jobs, `by_index`: whether the transaction has told the planner to use indexes."""
+    """`asked_by`: endpoints and jobs, `settings`: what its transaction had told the planner."""
 
     text: str
-    by_index: bool
+    settings: dict[str, str]
     values: list[Any] = field(default_factory=list)
     asked_by: set[str] = field(default_factory=set)
     at: str = ""
@@ -50,7 +54,7 @@ class Recorder:
             return
         known = self.statements.get(text)
         if known is None:
-            known = self.statements[text] = Statement(text, _by_index(connection))
+            known = self.statements[text] = Statement(text, _settings(connection))
         known.asked_by.add(found[0])
         known.at = found[1]
         if len(known.values) < VALUES_EACH:
@@ -76,11 +80,11 @@ def asked_by(frame: FrameType | None) -> tuple[str, str] | None:
     at = f"{Path(ours[0].f_code.co_filename).name}:{ours[0].f_lineno}"
     if has_request_context():
         return (f"door {request.endpoint}", at) if request.endpoint else None
-    jobs = [one for one in ours if JOBS in one.f_code.co_filename]
-    if not jobs:
-        return None
-    module, function = Path(jobs[-1].f_code.co_filename).stem, jobs[-1].f_code.co_qualname
-    return f"job {module}.{function.partition('.')[0]}", at
+    for one in reversed(ours):
+        module = Path(one.f_code.co_filename).stem
+        if JOBS in one.f_code.co_filename and module not in AROUND:
+            return f"job {module}.{one.f_code.co_qualname.partition('.')[0]}", at
+    return None
 
 
 def _ours(frame: FrameType | None) -> Iterator[FrameType]:
@@ -90,7 +94,8 @@ def _ours(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _by_index(connection: Connection) -> bool:
+def _settings(connection: Connection) -> dict[str, str]:
     with connection.connection.cursor() as side:
-        side.execute("SHOW enable_seqscan")
-        return bool(side.fetchone()[0] == "off")
+        side.execute("SELECT " + ", ".join(f"current_setting('{name}', true)" for name in SETTINGS))
+        found = dict(zip(SETTINGS, side.fetchone(), strict=True))
+    return {name: value for name, value in found.items() if value is not None}
