@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, literal_column, null, select, union_all
+from sqlalchemy import literal_column, null, select, union_all
 from sqlalchemy.orm import Session
 
 from models.scheduling import BookingAttendee, BookingHost, Practitioner
@@ -28,7 +28,7 @@ class Person:
 def of_booking(session: Session, booking_id: int) -> list[Person]:
     """Everybody, hosts before attendees, in the order in which they came."""
     a, h = BookingAttendee, BookingHost
-    attendees: Select[Any] = select(
+    attendees: Any = select(
         literal_column("false").label("hosts"),
         a.provider,
         a.name,
@@ -40,7 +40,7 @@ def of_booking(session: Session, booking_id: int) -> list[Person]:
         a.paid_currency,
         a.id,
     ).where(a.booking_id == booking_id)
-    hosts: Select[Any] = (
+    hosts: Any = (
         select(
             literal_column("true"),
             h.provider,
