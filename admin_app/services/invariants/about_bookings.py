@@ -48,6 +48,26 @@ INVARIANTS = (
         """),  # noqa: S608 - our own names
     ),
     Invariant(
+        "somebody-comes",
+        "A booking that was made in a calendar is on only while somebody comes to it.",
+        by_query("""
+            SELECT 'booking:' || b.id FROM bookings b
+            WHERE b.status IN ('pending', 'confirmed')
+              AND EXISTS (SELECT FROM booking_attendees a WHERE a.booking_id = b.id AND a.provider = b.source)
+              AND NOT EXISTS (SELECT FROM booking_attendees a
+                WHERE a.booking_id = b.id AND a.provider = b.source AND a.gone_at IS NULL)
+        """),
+    ),
+    Invariant(
+        "host-is-the-practitioner",
+        "A booking that is on is with the practitioner in whose calendar it is.",
+        by_query("""
+            SELECT 'booking:' || b.id FROM booking_hosts h JOIN bookings b ON b.id = h.booking_id
+            WHERE h.gone_at IS NULL AND h.practitioner_id <> b.practitioner_id
+              AND b.status IN ('pending', 'confirmed')
+        """),
+    ),
+    Invariant(
         "lapsed-hold-is-ended",
         "A held time whose hold is over is free again, or a job is about to free it.",
         by_query(f"{_lapsed('bookings', 'booking')} UNION ALL {_lapsed('meetings', 'meeting')}"),

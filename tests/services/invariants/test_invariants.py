@@ -134,6 +134,14 @@ BREAKS = {
         INSERT INTO meetings (practitioner_id, starts_at, ends_at, status)
         SELECT practitioner_id, starts_at + interval '1 minute', ends_at, 'confirmed' FROM bookings
         WHERE client_email = 'bea@example.com'""",
+    "somebody-comes": """
+        UPDATE bookings SET source = 'calcom' WHERE client_email = 'bea@example.com';
+        INSERT INTO booking_attendees (booking_id, provider, external_id, name, gone_at)
+        SELECT id, 'calcom', 'bea', 'Bea', now() FROM bookings WHERE client_email = 'bea@example.com'""",
+    "host-is-the-practitioner": """
+        WITH p AS (INSERT INTO practitioners (name, email) VALUES ('Other', 'o@practice.example') RETURNING id)
+        INSERT INTO booking_hosts (booking_id, practitioner_id, provider)
+        SELECT b.id, p.id, 'calcom' FROM bookings b, p WHERE b.client_email = 'bea@example.com'""",
     "lapsed-hold-is-ended": f"""
         UPDATE meetings SET status = 'pending', hold_expires_at = {OLD}""",
     "price-can-be-charged": "UPDATE session_types SET price_amount = 5001, price_currency = 'ugx'",

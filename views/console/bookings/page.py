@@ -10,7 +10,7 @@ from admin_app.services import timeline
 from admin_app.services.appointments import Kind
 from admin_app.services.timeline import Moment
 from views.backdesk import backdesk
-from views.console.bookings import state
+from views.console.bookings import people, state
 from views.console.columns import audited, machine_time, time_text
 from views.console.schedule import week
 from views.console.viewer import Viewer, zone_of
@@ -31,14 +31,16 @@ TONES = {
 def appointment_page(
     session: Session, kind: Kind, number: int, values: Mapping[str, Any], viewer: Viewer
 ) -> dict[str, Any]:
-    """Everything that the template shows besides the record's own page; one query."""
+    """Everything that the template shows besides the record's own page; one query, two where a calendar keeps it."""
     now, zone = backdesk().db.clock(), viewer.zone
     story = timeline.read(session, kind, number, made_at=values["created_at"])
     what = state.Appointment.of(values)
+    paid_there, everybody = people.shown(session, number, values, zone) if kind == "booking" else ([], [])
     return {
         "state": state.state_sentence(what, now, zone),
         "failures": _failures(story.moments),
-        "money": state.money_sentences(what, story.payments, story.refunds, now, zone),
+        "money": [*state.money_sentences(what, story.payments, story.refunds, now, zone), *paid_there],
+        "people": everybody,
         "story": [_shown(moment, viewer) for moment in story.moments],
         "cut": story.cut,
         "calendar": _calendar(values),
