@@ -93,6 +93,7 @@ class Payment(Base):
             "id",
             postgresql_where=text("undecided_since IS NOT NULL"),
         ),
+        Index("ix_payments_kept", "created_at", "id", postgresql_where=text("kept_at IS NOT NULL")),
         Index(
             "ix_payments_dispute_lost_at", "dispute_lost_at", "id", postgresql_where=text("dispute_lost_at IS NOT NULL")
         ),

@@ -4,10 +4,11 @@ It reads the same `bookings.Step` that is carried out, the mails are written by 
 are those that the calendar's job will make.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import exists, select
+from sqlalchemy import select
 
 from admin_app.context import Ctx
 from admin_app.services import appointment_mails
@@ -19,7 +20,8 @@ from admin_app.services.calendars import planned_calls
 from admin_app.services.payments import UNPAID, held_money
 from admin_app.services.payments.held_money import HeldMoney
 from admin_app.services.plans import PlanLine, PlannedCall, PlannedMail
-from models.money import Payment
+from admin_app.services.records import payment_key
+from models.money import Payment, PaymentState
 
 CLOSES_PAGE = "checkout.expire"
 
@@ -57,7 +59,9 @@ def of_step(
             ctx, appointment, kind, values=step.values, money=money, when=when, later=later
         )
     calls = planned_calls.planned(ctx, row, step.values, later=later) if step.tells_calendar else ()
-    if step.closes_page and _has_open_page(ctx, appointment):
+    for payment in _open_pages(ctx, appointment) if step.closes_page else ():
+        there = "when Stripe has closed the page"
+        lines = (*lines, PlanLine(payment_key(payment.id), "state", payment.state, PaymentState.EXPIRED, there))
         page = "The page on which it could be paid is closed at Stripe."
         calls = (*calls, PlannedCall("stripe", CLOSES_PAGE, page, later))
     told = _told(appointment, step, mails, calls)
@@ -80,7 +84,7 @@ def _told(
     return (f"{calendar} is not told of it, so nobody writes to the client.",)
 
 
-def _has_open_page(ctx: Ctx, appointment: Appointment) -> bool:
-    is_open = held_money.is_for(appointment.subject), Payment.state.in_(UNPAID)
-    page = select(exists().where(*is_open, Payment.stripe_checkout_session_id.is_not(None)))
-    return bool(ctx.session.scalar(page))
+def _open_pages(ctx: Ctx, appointment: Appointment) -> Sequence[Payment]:
+    """The payments that could still be made on a page at Stripe."""
+    is_open = Payment.state.in_(UNPAID), Payment.stripe_checkout_session_id.is_not(None)
+    return ctx.session.scalars(select(Payment).where(held_money.is_for(appointment.subject), *is_open)).all()

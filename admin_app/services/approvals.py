@@ -84,7 +84,8 @@ def _when_approved(quoted: Quote, refund: Refund, means: Meaning) -> tuple[tuple
 
 def _when_declined(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
     said = ("Nothing is sent. What was kept aside for it can be asked for again.", "Nobody is told by mail.")
-    return said, (PlanLine(refund_key(refund.id), "state", refund.state, RefundState.DECLINED, "your decision"),)
+    state = PlanLine(refund_key(refund.id), "state", refund.state, RefundState.DECLINED, "your decision")
+    return said, (state, *refunds.freed(quoted, refund.amount))
 
 
 def approve(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:

@@ -267,6 +267,17 @@ def lines(quoted: Quote, amount: int, *, source: str, counted: bool = False) -> 
     )
 
 
+def freed(quoted: Quote, amount: int) -> tuple[PlanLine, ...]:
+    """That so much, which was kept aside for a refund, does not go back with it."""
+    gone, left = quoted.refunded + quoted.on_its_way, quoted.refundable
+
+    def line(field: str, now: int, after: int) -> PlanLine:
+        texts = money_text(now, quoted.currency), money_text(after, quoted.currency)
+        return PlanLine(quoted.record, field, *texts, "what was kept aside for it")
+
+    return line("given_back", gone, gone - amount), line("left_to_give_back", left, left + amount)
+
+
 def refusal_of(quoted: Quote, amount: int) -> str | None:
     """Why this much cannot be given back, if so."""
     if quoted.refusal or 0 < amount <= quoted.refundable:

@@ -1,6 +1,6 @@
 """A refund says whether its appointment ends with it; money of a canceled one waits for a decision, or was kept.
 
-Locks: ACCESS EXCLUSIVE on refunds and payments for changes of the catalogue. The index is built beside the traffic.
+Locks: ACCESS EXCLUSIVE on refunds and payments for changes of the catalogue. Indexes are built beside the traffic.
 """
 
 from migrations import ops, retired
@@ -37,6 +37,7 @@ def upgrade() -> None:
         retired.add_columns(table, revision, *columns)
     ops.add_check("payments", "kept_together", "num_nulls(kept_amount, kept_at, kept_by, kept_reason) IN (0, 4)")
     ops.create_index(UNDECIDED, "payments", "undecided_since, id", where="undecided_since IS NOT NULL")
+    ops.create_index("ix_payments_kept", "payments", "created_at, id", where="kept_at IS NOT NULL")
     fill()
 
 
