@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden
 from admin_app.jobs import billing, calendars, checkouts, switches
-from admin_app.services import call_settling, checkout, holds, provider_calls, refund_sending, worklists
+from admin_app.services import call_settling, checkout, holds, provider_calls, refund_sending, refund_states, worklists
 from admin_app.services.calendar_sync import CANCEL, CREATE, LOOK
 from admin_app.services.calendars import calendar_calls
 from admin_app.simulator import control, control_calcom
@@ -252,7 +252,7 @@ def test_refunds_that_are_never_answered_keep_nobody_waiting(db: Database) -> No
         for refund in refunds:
             row = ctx.session.get_one(Refund, refund.id)
             row.state, row.sent_at = RefundState.UNKNOWN, ctx.now
-            key = f"refund-{row.id}"
+            key = refund_states.sending_key(row)
             unanswered(ctx, f"refund:{row.id}", "refund.create", provider="stripe", key=key)
     asked: set[int] = set()
     for _ in range(3):
