@@ -164,6 +164,11 @@ class StripeApi:
             raise ProviderUnavailable(PROVIDER) from None
 
     def _payments_of(self, invoice: Mapping[str, Any]) -> Iterator[StripeInvoicePayment]:
+        if fields.mapping(invoice.get("lines")).get("has_more") is True:
+            # Ten are told with the invoice: the period may be that of a later one.
+            listed: Any = {"limit": _PAGE_SIZE}
+            every = self._v1.invoices.line_items.list(invoice["id"], params=listed).auto_paging_iter()
+            invoice = {**invoice, "lines": {"data": [line.to_dict() for line in every]}}
         wanted: Any = {"invoice": invoice["id"], "limit": _PAGE_SIZE, "expand": [_ITS_CHARGE]}
         for item in self._v1.invoice_payments.list(params=wanted).auto_paging_iter():
             data = item.to_dict()

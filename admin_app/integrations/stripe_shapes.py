@@ -183,7 +183,8 @@ def dispute(data: Mapping[str, Any]) -> StripeDispute | None:
 def refund(data: Mapping[str, Any]) -> StripeRefund | None:
     identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
     # Stripe tells no status of some: nobody has said that it is over.
-    status = "pending" if data.get("status") is None else _word(data.get("status"), RefundStatus)
+    told = data.get("status")
+    status: RefundStatus | None = "pending" if told is None else _word(told, RefundStatus)
     amount, created_at = whole(data.get("amount")), fields.moment(data.get("created"))
     if identity is None or currency is None or status is None or amount is None or created_at is None:
         return None
