@@ -138,6 +138,15 @@ class ProviderUnavailable(DomainError):
         super().__init__(sentence or f"{provider.capitalize()} does not answer at the moment. Try again in a minute.")
 
 
+class AnswerUnreadable(ProviderUnavailable):
+    """The provider answered, and one object of its answer lacks what matters: that is about this object alone."""
+
+    code = "answer_unreadable"
+
+    def __init__(self, provider: str = "provider") -> None:
+        super().__init__(provider, f"What {provider.capitalize()} says of this cannot be read. Look at it there.")
+
+
 class OutcomeUnknown(ProviderUnavailable):
     """The call left and may have had its effect, but no answer came: ask before trying again."""
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from secrets import token_hex
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -171,7 +172,7 @@ class Dispute(Base):
 class Refund(Base):
     """Money on its way back, of an appointment's payment or a membership's.
 
-    The row is written before the provider is asked; its id is the idempotency key.
+    The row is written before the provider is asked; its id and suffix are the idempotency key.
     """
 
     __tablename__ = "refunds"
@@ -208,6 +209,9 @@ class Refund(Base):
     tells_client: Mapped[bool | None] = mapped_column(doc="whether the client is written to when it ends")
     stripe_refund_id: Mapped[str | None] = mapped_column(unique=True)
     whop_refund_id: Mapped[str | None] = mapped_column(unique=True)
+    key_suffix: Mapped[str | None] = mapped_column(
+        default=lambda: token_hex(8), doc="of its idempotency key; null: written before keys had one"
+    )
     failure_code: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]

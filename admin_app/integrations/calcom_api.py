@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.errors import AnswerUnreadable, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import fields
 from admin_app.integrations.calendar_ports import CalcomBooking, CalendarAttendee, FreeTimes, Slot
 from admin_app.integrations.memory import Memory
@@ -75,7 +75,7 @@ class CalcomApi:
             return None
         found = _booking(fields.mapping(answer).get("data"))
         if found is None:
-            raise ProviderUnavailable(PROVIDER)
+            raise AnswerUnreadable(PROVIDER)
         return found
 
     def series(self, series_uid: str) -> Sequence[CalcomBooking]:

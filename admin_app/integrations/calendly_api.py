@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from admin_app.errors import ProviderRefused, ProviderUnavailable
+from admin_app.errors import AnswerUnreadable, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import calendly_shapes, fields
 from admin_app.integrations.calendar_ports import CalendlyEventType, CalendlyInvitee
 from admin_app.integrations.provider_http import ProviderHttp
@@ -96,7 +96,7 @@ class CalendlyApi:
             return None
         found = calendly_shapes.invitee(person, event)
         if found is None:
-            raise ProviderUnavailable(PROVIDER)
+            raise AnswerUnreadable(PROVIDER)
         return found
 
     def cancel_event(self, event_uri: str, reason: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+OUR_MODE = "payment"
 SessionStatus = Literal["open", "complete", "expired"]
 Paid = Literal["paid", "unpaid", "no_payment_required"]
 RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "canceled"]
@@ -37,6 +38,15 @@ class StripeSession:
     currency: str
     subject: str | None
     expires_at: datetime | None
+    mode: str = OUR_MODE  # another one pays for nothing of ours, and may have neither amount nor currency
+
+
+@dataclass(frozen=True)
+class StripeUnreadable:
+    """What a list names and nobody can read: its id, and the payment that it is about where that is told."""
+
+    id: str
+    payment_intent_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,15 +202,19 @@ class PaymentsPort(RefundsPort, Protocol):
 
 
 class StripePort(PaymentsPort, Protocol):
-    """All that is asked of Stripe; an iterator raises, as the methods do, when its next page cannot be had."""
+    """All that is asked of Stripe; an iterator raises, as the methods do, when its next page cannot be had, and names
+    what it cannot read.
 
-    def sessions_since(self, moment: datetime) -> Iterator[StripeSession]:
+    AnswerUnreadable, a ProviderUnavailable, says of one object that it cannot be read.
+    """
+
+    def sessions_since(self, moment: datetime) -> Iterator[StripeSession | StripeUnreadable]:
         """Every Checkout session for a payment that was made then or later, newest first, page by page."""
 
-    def refunds_since(self, moment: datetime) -> Iterator[StripeRefund]:
+    def refunds_since(self, moment: datetime) -> Iterator[StripeRefund | StripeUnreadable]:
         """Every refund that was made then or later, those made elsewhere included, newest first, page by page."""
 
-    def disputes_since(self, moment: datetime) -> Iterator[StripeDispute]:
+    def disputes_since(self, moment: datetime) -> Iterator[StripeDispute | StripeUnreadable]:
         """Every dispute that was opened then or later, newest first, page by page."""
 
     def subscription(self, subscription_id: str) -> StripeSubscription | None:
@@ -221,7 +235,7 @@ class StripePort(PaymentsPort, Protocol):
     def customer(self, customer_id: str) -> StripeCustomer | None:
         """The customer as it is now, a deleted one too; None when Stripe knows none by this id."""
 
-    def subscriptions(self) -> Iterator[StripeSubscription]:
+    def subscriptions(self) -> Iterator[StripeSubscription | StripeUnreadable]:
         """Every subscription in any status, newest first, page by page."""
 
     def set_cancel_at_period_end(self, subscription_id: str, on: bool, *, idempotency_key: str) -> StripeSubscription:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import stripe
 
-from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.errors import AnswerUnreadable, DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import fields, stripe_prices, stripe_shapes, stripe_subscriptions, transport
 from admin_app.integrations.guard import Guard
 from admin_app.integrations.money_ports import (
@@ -25,6 +25,7 @@ from admin_app.integrations.money_ports import (
     StripeRefund,
     StripeSession,
     StripeSubscription,
+    StripeUnreadable,
 )
 from admin_app.integrations.transport import LOST, Patience, Rules
 
@@ -43,6 +44,8 @@ _ITS_CHARGE = "data.payment.payment_intent.latest_charge"  # no deeper: Stripe e
 _REASONS = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
 # What the SDK lets through when an answer is JSON but no object of Stripe's.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+# What Stripe says no to of one object says nothing of the others.
+_ABOUT_THIS_ONE = frozenset({400, 404})
 _REFUSALS = frozenset({400, 401, 403, 404, 405})
 Found = TypeVar("Found")
 Read = Callable[[Mapping[str, Any]], Found | None]
@@ -122,7 +125,7 @@ class StripeApi:
         wanted: Any = {"payment_intent": payment_intent_id, "limit": _PAGE_SIZE}
         return _all(lambda: self._v1.refunds.list(params=wanted), stripe_shapes.refund)[::-1]
 
-    def sessions_since(self, moment: datetime) -> Iterator[StripeSession]:
+    def sessions_since(self, moment: datetime) -> Iterator[StripeSession | StripeUnreadable]:
         sessions = self._v1.checkout.sessions
         # Those that set up a card or a subscription have no payment to be read.
         return _each(
@@ -131,10 +134,10 @@ class StripeApi:
             only=lambda found: found.get("mode", "payment") == "payment",
         )
 
-    def refunds_since(self, moment: datetime) -> Iterator[StripeRefund]:
+    def refunds_since(self, moment: datetime) -> Iterator[StripeRefund | StripeUnreadable]:
         return _each(lambda: self._v1.refunds.list(params=_since(moment)), stripe_shapes.refund)
 
-    def disputes_since(self, moment: datetime) -> Iterator[StripeDispute]:
+    def disputes_since(self, moment: datetime) -> Iterator[StripeDispute | StripeUnreadable]:
         return _each(lambda: self._v1.disputes.list(params=_since(moment)), stripe_shapes.dispute)
 
     def subscription(self, subscription_id: str) -> StripeSubscription | None:
@@ -161,6 +164,11 @@ class StripeApi:
             raise ProviderUnavailable(PROVIDER) from None
 
     def _payments_of(self, invoice: Mapping[str, Any]) -> Iterator[StripeInvoicePayment]:
+        if fields.mapping(invoice.get("lines")).get("has_more") is True:
+            # Ten are told with the invoice: the period may be that of a later one.
+            listed: Any = {"limit": _PAGE_SIZE}
+            every = self._v1.invoices.line_items.list(invoice["id"], params=listed).auto_paging_iter()
+            invoice = {**invoice, "lines": {"data": [line.to_dict() for line in every]}}
         wanted: Any = {"invoice": invoice["id"], "limit": _PAGE_SIZE, "expand": [_ITS_CHARGE]}
         for item in self._v1.invoice_payments.list(params=wanted).auto_paging_iter():
             data = item.to_dict()
@@ -172,7 +180,7 @@ class StripeApi:
     def customer(self, customer_id: str) -> StripeCustomer | None:
         return _read(customer_id, self._v1.customers.retrieve, stripe_shapes.customer)
 
-    def subscriptions(self) -> Iterator[StripeSubscription]:
+    def subscriptions(self) -> Iterator[StripeSubscription | StripeUnreadable]:
         return _each(self._list_subscriptions, self._subscription)
 
     def _subscription(self, data: Mapping[str, Any]) -> StripeSubscription | None:
@@ -205,8 +213,10 @@ class StripeApi:
                 told["discounts"] = asked.get("discounts")
             if stripe_prices.lacks_customers_discount(told):
                 told["customer"] = self._with_discount(fields.mapping(data.get("customer")))
-        except stripe.StripeError:
+        except stripe.StripeError as error:
             # The list price instead would be a wrong one that nobody sees.
+            if error.http_status in _ABOUT_THIS_ONE:
+                raise AnswerUnreadable(PROVIDER) from None
             raise ProviderUnavailable(PROVIDER) from None
         return told
 
@@ -311,7 +321,7 @@ def _read(identity: str, call: Callable[[str], Any], read: "Read[Found]") -> Fou
     except _UNREADABLE:
         raise ProviderUnavailable(PROVIDER) from None
     if found is None:
-        raise ProviderUnavailable(PROVIDER)
+        raise AnswerUnreadable(PROVIDER)
     return found
 
 
@@ -320,8 +330,11 @@ def _since(moment: datetime) -> Any:
 
 
 def _all(listed: Callable[[], Any], read: "Read[Found]") -> list[Found]:
-    """Every item of a list; none when what it should be of is not known."""
-    return list(_each(listed, read, of_something=True))
+    """Every item of a list; none when what it should be of is not known. One that cannot be read is no gap."""
+    found = list(_each(listed, read, of_something=True))
+    if any(isinstance(each, StripeUnreadable) for each in found):
+        raise AnswerUnreadable(PROVIDER)
+    return [each for each in found if not isinstance(each, StripeUnreadable)]
 
 
 def _each(
@@ -330,21 +343,30 @@ def _each(
     *,
     only: Callable[[Mapping[str, Any]], bool] = lambda _: True,
     of_something: bool = False,
-) -> Iterator[Found]:
-    """Every item of a list, page by page, newest first. One that cannot be read is a trouble, not a gap."""
+) -> Iterator[Found | StripeUnreadable]:
+    """Every item of a list, page by page, newest first. One that cannot be read is named, not left out."""
     begun = False
     try:
         for item in listed().auto_paging_iter():
             begun, data = True, item.to_dict()
-            if not only(data):
-                continue
-            found = read(data)
-            if found is None:
-                raise ProviderUnavailable(PROVIDER)
-            yield found
+            if only(data):
+                yield _named(data, read)
     except stripe.StripeError as error:
         # Once begun, the item after which the next page follows is gone: what comes then is not known.
         if not of_something or begun or error.http_status != 404:
             raise ProviderUnavailable(PROVIDER) from None
     except _UNREADABLE:
         raise ProviderUnavailable(PROVIDER) from None
+
+
+def _named(data: Mapping[str, Any], read: "Read[Found]") -> Found | StripeUnreadable:
+    try:
+        found = read(data)
+    except (AnswerUnreadable, *_UNREADABLE):
+        found = None
+    if found is not None:
+        return found
+    named = stripe_shapes.unreadable(data)
+    if named is None:
+        raise ProviderUnavailable(PROVIDER)
+    return named

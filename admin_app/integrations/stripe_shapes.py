@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from admin_app.integrations import fields
 from admin_app.integrations.money_ports import (
+    OUR_MODE,
     CheckoutWish,
     Paid,
     RefundStatus,
@@ -17,6 +18,7 @@ from admin_app.integrations.money_ports import (
     StripePayment,
     StripeRefund,
     StripeSession,
+    StripeUnreadable,
 )
 
 _SUBJECT = re.compile(r"(?:booking|meeting):[1-9][0-9]{0,17}")
@@ -52,10 +54,15 @@ def checkout_params(wish: CheckoutWish) -> Any:
 
 
 def session(data: Mapping[str, Any]) -> StripeSession | None:
+    """One of another mode than ours may have neither currency nor amount: a card is put on file for nothing."""
+    mode = fields.text(data.get("mode")) or OUR_MODE
     identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
     status = _word(data.get("status"), SessionStatus)
     paid = _word(data.get("payment_status"), Paid)
     amount = whole(data.get("amount_total"))
+    if mode != OUR_MODE:
+        currency, amount = currency or "", amount or 0
+        status, paid = status or "complete", paid or "no_payment_required"
     if identity is None or currency is None or status is None or paid is None or amount is None:
         return None
     return StripeSession(
@@ -68,6 +75,7 @@ def session(data: Mapping[str, Any]) -> StripeSession | None:
         currency=currency,
         subject=subject(data),
         expires_at=fields.moment(data.get("expires_at")),
+        mode=mode,
     )
 
 
@@ -174,7 +182,9 @@ def dispute(data: Mapping[str, Any]) -> StripeDispute | None:
 
 def refund(data: Mapping[str, Any]) -> StripeRefund | None:
     identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
-    status = _word(data.get("status"), RefundStatus)
+    # Stripe tells no status of some: nobody has said that it is over.
+    told = data.get("status")
+    status: RefundStatus | None = "pending" if told is None else _word(told, RefundStatus)
     amount, created_at = whole(data.get("amount")), fields.moment(data.get("created"))
     if identity is None or currency is None or status is None or amount is None or created_at is None:
         return None
@@ -188,6 +198,11 @@ def refund(data: Mapping[str, Any]) -> StripeRefund | None:
         our_id=number(fields.mapping(data.get("metadata")).get("refundId")),
         created_at=created_at,
     )
+
+
+def unreadable(data: Mapping[str, Any]) -> StripeUnreadable | None:
+    identity = fields.text(data.get("id"))
+    return None if identity is None else StripeUnreadable(identity, reference(data.get("payment_intent")))
 
 
 def customer(data: Mapping[str, Any]) -> StripeCustomer | None:

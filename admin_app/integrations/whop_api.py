@@ -16,7 +16,7 @@ from whop_sdk.core.parse_error import ParsingError
 from whop_sdk.core.request_options import RequestOptions
 from whop_sdk.environment import WhopEnvironment
 
-from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.errors import AnswerUnreadable, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import fields, transport, whop_shapes
 from admin_app.integrations.guard import Guard
 from admin_app.integrations.ports import WhopMembership, WhopPayment, WhopRefund
@@ -98,7 +98,7 @@ class WhopApi:
             return None
         found = whop_shapes.payment(answer)
         if found is None:
-            raise ProviderUnavailable(PROVIDER)
+            raise AnswerUnreadable(PROVIDER)
         return found
 
     def refunds_of(self, payment_id: str) -> list[WhopRefund]:

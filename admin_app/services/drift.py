@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
+from admin_app.errors import AnswerUnreadable
 from admin_app.services.provider_calls import Work
 from models.drift import DriftFinding, DriftRun, DriftState
 
@@ -58,8 +59,25 @@ class Thing(Protocol):
     def take_in(self, ctx: Ctx) -> Taken: ...
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """An object that the provider has and nobody can read: a difference like any other."""
+
+    external_id: str
+    theirs: Values = field(default_factory=dict)
+
+    @property
+    def ids(self) -> Sequence[str]:
+        return (self.external_id,)
+
+    def take_in(self, ctx: Ctx) -> Taken:
+        raise AnswerUnreadable
+
+
 class Side(Protocol):
-    """One provider. `listed`, `whole` and `ask` go over the network and raise ProviderUnavailable."""
+    """One provider. `listed`, `whole` and `ask` go over the network and raise ProviderUnavailable; AnswerUnreadable is
+    about the one object alone.
+    """
 
     @property
     def provider(self) -> str: ...

@@ -17,7 +17,7 @@ from sqlalchemy import CursorResult, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from admin_app.context import Ctx
-from admin_app.errors import Conflict, DomainError, NotFound
+from admin_app.errors import AnswerUnreadable, Conflict, DomainError, NotFound
 from admin_app.integrations import job_queue
 from admin_app.outages import outage_of
 from admin_app.policies.permissions import Permission, require
@@ -157,7 +157,7 @@ class _Run:
 
     def _theirs(self) -> Iterator[None]:
         for listed in self._from_here(self._alive(self._side.listed(self._since))):
-            thing = self._side.whole(listed, self._work)
+            thing = self._whole(listed)
             if thing.external_id in self._met:
                 continue
             self._one(thing, thing.external_id, listed.external_id)
@@ -192,7 +192,7 @@ class _Run:
                 if external_id in self._met:
                     self._after = place
                     continue
-                self._one(self._side.ask(external_id), external_id, place)
+                self._one(self._ask(external_id), external_id, place)
                 yield
             if len(page) < _PAGE:
                 return
@@ -202,7 +202,7 @@ class _Run:
             with self._work() as ctx:
                 page = drift.left_open(ctx.session, self._row, int(self._after or 0), _PAGE)
             for finding_id, external_id in page:
-                thing = self._side.ask(external_id)
+                thing = self._ask(external_id)
                 self._one(thing, external_id, str(finding_id))
                 if thing is not None and thing.external_id != external_id:
                     self._follow(finding_id)
@@ -221,7 +221,20 @@ class _Run:
         """Compare one object. What differs is asked for once more: it may have changed between the two looks."""
         if self._settled(thing, external_id, place, last=False):
             return
-        self._settled(self._side.ask(external_id), external_id, place, last=True)
+        self._settled(self._ask(external_id), external_id, place, last=True)
+
+    def _ask(self, external_id: str) -> Thing | None:
+        """The object, or its name where it cannot be read: the others are compared all the same."""
+        try:
+            return self._side.ask(external_id)
+        except AnswerUnreadable:
+            return drift.Unreadable(external_id)
+
+    def _whole(self, listed: Thing) -> Thing:
+        try:
+            return self._side.whole(listed, self._work)
+        except AnswerUnreadable:
+            return drift.Unreadable(listed.external_id)
 
     def _settled(self, thing: Thing | None, external_id: str, place: str, *, last: bool) -> bool:
         try:

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from admin_app.integrations.money_ports import StripePort
+from admin_app.integrations.money_ports import StripePort, StripeUnreadable
 from admin_app.services import drift_payments, drift_subscriptions
-from admin_app.services.drift import Ours, Thing, Values
+from admin_app.services.drift import Ours, Thing, Unreadable, Values
 from admin_app.services.drift_payments import PaymentThing
 from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.provider_calls import Work
@@ -29,7 +29,7 @@ class StripeSide:
 
     def listed(self, since: datetime) -> Iterator[Thing]:
         for session in self._port.sessions_since(since):
-            yield PaymentThing(Told(session))
+            yield Unreadable(session.id) if isinstance(session, StripeUnreadable) else PaymentThing(Told(session))
         told: set[str] = set()
         for found in (self._port.refunds_since(since), self._port.disputes_since(since)):
             for each in found:
@@ -39,10 +39,13 @@ class StripeSide:
                     yield PaymentThing(Told(), named=intent)
         asked_at = self._clock()
         for subscription in self._port.subscriptions():
-            yield SubscriptionThing(subscription, asked_at)
+            if isinstance(subscription, StripeUnreadable):
+                yield Unreadable(subscription.id)
+            else:
+                yield SubscriptionThing(subscription, asked_at)
 
     def whole(self, listed: Thing, work: Work) -> Thing:
-        if isinstance(listed, SubscriptionThing):
+        if isinstance(listed, SubscriptionThing | Unreadable):
             return listed
         if isinstance(listed, PaymentThing) and listed.told.session is not None:
             with work() as ctx:

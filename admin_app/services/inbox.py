@@ -24,6 +24,7 @@ PARKED_SENTENCES = {
     "email_missing": "The event names no e-mail, and Whop does not tell it either. Attach the buyer's address.",
     "clerk_not_asked": "Clerk could not be asked who this person is now. Release it once Clerk answers.",
     "stripe_not_asked": "Stripe could not be asked what became of this. Release it once Stripe answers.",
+    "unreadable_at_stripe": "What Stripe says of this cannot be read. Look at it there; release it once it can be.",
     "unknown_at_stripe": "Stripe knows nothing of what this is about. Its key may belong to another account.",
     "customer_unknown": "Nobody here is the customer who subscribed. The list of Stripe customers has what is known "
     "of them there. Say which client it is, or write the client's number into the customer's or the subscription's "

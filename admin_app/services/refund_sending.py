@@ -1,6 +1,6 @@
 """Sends refunds to Stripe or Whop, and asks about those whose answer never came: transaction, network, transaction.
 
-A refund always leaves under the same idempotency key, its row's number. When nobody was told what became of it, it is
+A refund always leaves under the same idempotency key, which its row has. When nobody was told what became of it, it is
 `unknown`, and the provider is asked before anything else happens. Only when it has none of it, and enough time has
 passed for the first call to have arrived if it ever did, it is sent again, under that same key. A refund of a
 membership's payment is asked about before it leaves, too: people give such money back at the provider as well.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -25,7 +25,7 @@ from admin_app.services.payments.refund_tills import Till, Tills, till_for
 from admin_app.services.plans import Plan, PlanLine, fingerprint
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import refund_key
-from admin_app.services.refund_states import ToldRefund, amount_of, records_of, sending_key
+from admin_app.services.refund_states import ToldRefund, amount_of, key_in_sql, records_of, sending_key
 from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment
 from models.money import CallState, ProviderCall, Refund, RefundState
@@ -48,11 +48,13 @@ class Leaving:
     amount: int
     currency: str
     reason: str
+    key: str
 
     @classmethod
     def of(cls, payment: Paid, refund: Refund) -> "Leaving":
         provider, reference = refund_sources.provider(payment), refund_sources.reference(payment) or ""
-        return cls(refund.id, provider, reference, refund.amount, refund.currency, refund.reason.value)
+        key = sending_key(refund)
+        return cls(refund.id, provider, reference, refund.amount, refund.currency, refund.reason.value, key)
 
 
 def send(work: Work, tills: Tills, *, refund_id: int) -> None:
@@ -174,7 +176,7 @@ def _longest_left_alone(ctx: Ctx, which: ColumnElement[bool], limit: int) -> Seq
 
     One that was given up before it left has no call, and comes first.
     """
-    call_of = ProviderCall.idempotency_key == func.concat(sending_key(""), Refund.id)
+    call_of = ProviderCall.idempotency_key == key_in_sql()
     found = ctx.session.execute(
         select(Refund, ProviderCall)
         .outerjoin(ProviderCall, call_of)
@@ -212,7 +214,7 @@ def _may_be_there(provider: str, refund: Refund, told: Sequence[ToldRefund]) -> 
 def _leave(ctx: Ctx, payment: Paid, refund: Refund) -> None:
     """Note that the refund leaves now, with its key, before it does."""
     refund.sent_at = refund.updated_at = ctx.now
-    key, about = sending_key(refund.id), refund_key(refund.id)
+    key, about = sending_key(refund), refund_key(refund.id)
     there = refund_sources.provider(payment)
     provider_calls.intend(ctx, provider=there, operation="refund.create", subject=about, key=key)
 
@@ -226,7 +228,7 @@ def _travel(work: Work, till: Till, leaving: Leaving) -> None:
             currency=leaving.currency,
             reason=leaving.reason,
             refund_id=leaving.refund_id,
-            idempotency_key=sending_key(leaving.refund_id),
+            idempotency_key=leaving.key,
         )
     except DomainError as error:
         with work() as ctx:
@@ -241,7 +243,7 @@ def _travel(work: Work, till: Till, leaving: Leaving) -> None:
 def _note_answer(ctx: Ctx, refund_id: int, told: Sequence[ToldRefund]) -> None:
     payment, refund = refund_states.locked(ctx, refund_id)
     named = next((each.id for each in told if each.our_id == refund_id), None)
-    provider_calls.finish(ctx, key=sending_key(refund.id), state=CallState.SUCCEEDED, external_id=named)
+    provider_calls.finish(ctx, key=sending_key(refund), state=CallState.SUCCEEDED, external_id=named)
     _take_in(ctx, payment, told)
 
 
@@ -274,4 +276,4 @@ def _note_failure(ctx: Ctx, refund_id: int, error: DomainError) -> None:
     else:
         refund.sent_at = None
     refused = isinstance(error, ProviderRefused)
-    provider_calls.finish(ctx, key=sending_key(refund.id), state=state, error_code=code, attention=refused)
+    provider_calls.finish(ctx, key=sending_key(refund), state=state, error_code=code, attention=refused)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -87,9 +87,17 @@ class RefundNews:
     came_back: bool = False
 
 
-def sending_key(refund_id: int | str) -> str:
-    """The idempotency key of a refund: its row's number, so that however often it is sent it is one refund."""
-    return f"refund-{refund_id}"
+def sending_key(refund: Refund) -> str:
+    """The idempotency key of a refund: its row's number, so that however often it is sent it is one refund.
+
+    What comes after it sets it apart from the refund of this number in another database of the same Stripe account.
+    """
+    return f"refund-{refund.id}-{refund.key_suffix}" if refund.key_suffix else f"refund-{refund.id}"
+
+
+def key_in_sql() -> ColumnElement[str]:
+    """The same of the row of a query."""
+    return func.concat("refund-", Refund.id, func.coalesce("-" + Refund.key_suffix, ""))
 
 
 def amount_of(refund: Refund) -> str:
@@ -245,7 +253,7 @@ def _found(ctx: Ctx, payment: Paid, told: ToldRefund) -> Refund:
 
 def _note_call(ctx: Ctx, refund: Refund, told: ToldRefund) -> None:
     """A call of ours that nobody had heard about has arrived after all."""
-    key = sending_key(refund.id)
+    key = sending_key(refund)
     call = ctx.session.scalar(select(ProviderCall).where(ProviderCall.idempotency_key == key))
     if call is not None and call.state is not CallState.SUCCEEDED:
         provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=told.id)

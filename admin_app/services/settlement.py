@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import SlotTaken
-from admin_app.integrations.money_ports import PaymentsPort, StripePayment, StripeRefund, StripeSession
+from admin_app.integrations.money_ports import OUR_MODE, PaymentsPort, StripePayment, StripeRefund, StripeSession
 from admin_app.services import appointments, bookings, holds, payments, refund_states, refunds
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import UNPAID_ENDS
@@ -42,6 +42,8 @@ class Told:
 
     @property
     def holds_money(self) -> bool:
+        if self.session is not None and self.session.mode != OUR_MODE:
+            return False
         paid = self.session is not None and self.session.status == "complete" and self.session.payment_status == "paid"
         return paid or (self.payment is not None and self.payment.captured > 0)
 
@@ -70,6 +72,8 @@ def ask_about_payment(stripe: PaymentsPort, payment_intent_id: str) -> Told:
 
 def take_in(ctx: Ctx, told: Told) -> Appointment | None:
     """Apply it; the appointment that was paid for, None when the payment is not one of ours."""
+    if told.session is not None and told.session.mode != OUR_MODE:
+        return None
     found = _find(ctx.session, told)
     if found is None:
         return None

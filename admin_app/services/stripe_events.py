@@ -3,8 +3,9 @@
 from typing import Any
 
 from admin_app.context import Ctx
+from admin_app.errors import AnswerUnreadable
 from admin_app.integrations import stripe
-from admin_app.integrations.money_ports import StripeEvent
+from admin_app.integrations.money_ports import StripeEvent, StripePort
 from admin_app.integrations.registry import Providers
 from admin_app.services import billing_asking, settlement, subscription_events
 from admin_app.services.billing_asking import Answer
@@ -49,21 +50,34 @@ def fetch(providers: Providers, needed: str) -> Any:
     """The payment with all that belongs to it, the subscription or the customer, as Stripe has it now."""
     if providers.stripe is None:
         raise NotConfigured("stripe")
+    try:
+        return _fetched(providers.stripe, needed)
+    except AnswerUnreadable:
+        return Unreadable()
+
+
+def _fetched(stripe: StripePort, needed: str) -> Any:
     kind, _, identity = needed.partition(":")
     if kind == "subscription":
-        return billing_asking.ask(providers.stripe, identity)
+        return billing_asking.ask(stripe, identity)
     if kind == "customer":
-        return subscription_events.fetch_customer(providers.stripe, identity)
+        return subscription_events.fetch_customer(stripe, identity)
     ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
-    return ask(providers.stripe, identity)
+    return ask(stripe, identity)
 
 
-def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | CustomerAnswer | None) -> Settled | Parked:
+class Unreadable:
+    """The answer about one object that nobody can read: asking again does not help."""
+
+
+def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | CustomerAnswer | Unreadable | None) -> Settled | Parked:
     """Take in what Stripe says; what is about somebody else's payment is passed over."""
     told = stripe.parse_event(event.body)
     needed = _needed(ctx, told)
     if needed is None:
         return Settled.ignored("not about a payment or subscription that is followed here")
+    if isinstance(found, Unreadable):
+        return Parked("unreadable_at_stripe")
     if needed.startswith("subscription:"):
         return subscription_events.apply(ctx, event, told, found if isinstance(found, Answer) else None)
     if needed.startswith("customer:"):

@@ -37,6 +37,13 @@ def add(routes: Blueprint, world: World) -> None:
     def invoice(invoice_id: str) -> Response:
         return calls.one(world, INVOICE, invoice_id)
 
+    @routes.get("/invoices/<invoice_id>/lines")
+    def invoice_lines(invoice_id: str) -> Response:
+        found = world.store.get(INVOICE, invoice_id)
+        if found is None:
+            raise calls.missing("invoice", invoice_id)
+        return jsonify({**found["lines"], "has_more": False})
+
     @routes.get("/invoice_payments")
     def invoice_payments() -> Response:
         return jsonify(calls.page(world, INVOICE_PAYMENT, "invoice", "status"))

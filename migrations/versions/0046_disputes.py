@@ -75,6 +75,7 @@ BY_ROWS = """WHEN 'payments' THEN ARRAY[['payment', found ->> 'paid_at']]
                 ARRAY[['dispute', found ->> 'lost_at'], ['dispute_won', found ->> 'regained_at']]"""
 BY_PAYMENTS = "WHEN 'payments' THEN ARRAY[['payment', found ->> 'paid_at'], ['dispute', found ->> 'dispute_lost_at']]"
 RETURNED = (
+    Column("key_suffix", "varchar"),
     Column("returned_at", "timestamptz"),
     Column("made_good_at", "timestamptz"),
     Column("made_good_by", "varchar"),

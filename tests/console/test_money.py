@@ -279,3 +279,41 @@ def test_the_list_of_approvals_tells_who_waits(db: Database, payment: Payment, c
     with db.read_only() as read:
         approval = read.scalars(select(Approval)).one()
     assert "300.00 EUR" in client_for(Role.AUDITOR).get(f"/admin/approvals/{approval.id}").text
+
+
+def test_a_refund_that_came_back_is_on_the_first_page_and_put_right(
+    db: Database, payment: Payment, client_for: ClientFor
+) -> None:
+    client = client_for(Role.FINANCE)
+    for status in ("succeeded", "failed"):
+        with db.unit_of_work(STRIPE) as ctx:
+            told_back = refund_at_stripe(payment, 20_000, id="re_back", status=status)
+            refund_states.take_in(ctx, payments.locked(ctx, payment.id), [told_back])
+    refund = only_refund(db)
+    assert 'href="/admin/refunds/?returned=open"' in client.get("/admin/").text
+    page = f"/admin/refunds/{refund.id}"
+    assert "The bank sent it back" in client.get(page).text
+    assert f'href="{page}/put-right"' in client.get(page).text
+    plan = client.get(f"{page}/put-right?how=by_hand").text
+    assert "count as given back from now on" in plan
+    carried = form_on(client, f"{page}/put-right?how=by_hand")
+    refused = client.post(f"{page}/put-right", data=carried | {"reason": ""})
+    assert refused.status_code == 422
+    answer = client.post(f"{page}/put-right", data=carried | {"reason": "By transfer"})
+    assert (answer.status_code, answer.location) == (303, page)
+    assert "paid out by hand since" in client.get(page).text
+    assert "returned=open" not in client.get("/admin/").text
+    assert f'href="{page}/put-right"' not in client_for(Role.AUDITOR).get(page).text
+
+
+def test_each_dispute_of_a_payment_is_listed(db: Database, payment: Payment, client_for: ClientFor) -> None:
+    client = client_for(Role.FINANCE)
+    for found in (dispute(id="du_1", status="lost", amount=10_000), dispute(id="du_2", amount=20_000)):
+        with db.unit_of_work(STRIPE) as ctx:
+            payments.take_in_payment(ctx, told(payment, dispute=found))
+    page = client.get(f"/admin/disputes/?payment={payment.id}").text
+    assert "100.00 EUR" in page
+    assert "200.00 EUR" in page
+    assert "100.00 EUR" not in client.get("/admin/disputes/?state=unanswered").text
+    assert "200.00 EUR" in client.get("/admin/disputes/?state=unanswered").text
+    assert f"/admin/disputes/?payment={payment.id}" in client.get(f"/admin/payments/{payment.id}").text

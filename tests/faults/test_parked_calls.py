@@ -15,6 +15,7 @@ from admin_app.services import (
     holds,
     provider_calls,
     refund_sending,
+    refund_states,
     schedule,
     worklists,
 )
@@ -276,7 +277,7 @@ def test_refunds_that_are_never_answered_keep_nobody_waiting(db: Database) -> No
         for refund in refunds:
             row = ctx.session.get_one(Refund, refund.id)
             row.state, row.sent_at = RefundState.UNKNOWN, ctx.now
-            key = f"refund-{row.id}"
+            key = refund_states.sending_key(row)
             unanswered(ctx, f"refund:{row.id}", "refund.create", provider="stripe", key=key)
     asked: set[int] = set()
     for _ in range(3):

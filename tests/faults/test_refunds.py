@@ -13,7 +13,7 @@ from admin_app.integrations import stripe_api
 from admin_app.integrations.money_ports import CheckoutWish
 from admin_app.integrations.transport import Patience
 from admin_app.jobs import refunds
-from admin_app.services import payments, settlement
+from admin_app.services import payments, refund_states, settlement
 from admin_app.simulator import control, control_stripe
 from models import CallState, Payment, ProviderCall, Refund, RefundState
 from tests import house as houses
@@ -78,7 +78,7 @@ def here(house: House, refund: Refund) -> tuple[str, str]:
     with house.db.read_only() as read:
         call = read.scalars(
             select(ProviderCall)
-            .where(ProviderCall.idempotency_key == f"refund-{refund.id}")
+            .where(ProviderCall.idempotency_key == refund_states.sending_key(refund))
             .execution_options(populate_existing=True)
         ).one()
     return refund_now(house.db, refund.id).state.value, call.state.value

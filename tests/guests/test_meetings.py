@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from admin_app.db import Database
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control, control_stripe, control_workos
 from models import BookingStatus, Guest, Meeting, Payment, Practitioner, SessionType
 from tests.guests.test_registration import counted
 from tests.house import House, build
@@ -164,6 +164,26 @@ def test_the_same_request_again_gets_the_same_meeting(
     assert first.json == again.json
     assert len(meetings_of(house, email)) == 1
     assert counted(house, email) == (1, 1, 1, 1)
+
+
+def test_what_is_with_the_bank_is_the_same_meeting_without_a_second_page(
+    house: House, clock: Clock, kind: SessionType, email: str
+) -> None:
+    starts = diary.tomorrow(clock.now)
+    assert ask(house, kind, starts, email, session_type_id=kind.id).status_code == 201
+    (payment,) = house.rows(select(Payment))
+    session_id = payment.stripe_checkout_session_id or ""
+    control_stripe.pay_later(house.simulator, session_id, deliver=False)
+    for event in control_stripe.events(house.simulator, session_id):
+        assert house.stripe(event).status_code == 200
+    house.work()
+    control.fault(house.simulator, "stripe", "rate_limit", times=5)
+    again = ask(house, kind, starts, email, session_type_id=kind.id)
+    control.fault(house.simulator, "stripe", "off")
+    assert (again.status_code, again.json["checkout_url"]) == (201, None)
+    (row,) = meetings_of(house, email)
+    assert (row.status, row.hold_expires_at) == (BookingStatus.PENDING, starts)
+    assert len(house.rows(select(Payment))) == 1
 
 
 def test_the_same_guest_at_another_time_has_the_same_ids(

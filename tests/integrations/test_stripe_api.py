@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from admin_app.config import Settings
-from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
+from admin_app.errors import AnswerUnreadable, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import stripe
-from admin_app.integrations.money_ports import CheckoutWish, StripePort
+from admin_app.integrations.money_ports import CheckoutWish, StripePort, StripeUnreadable
 from tests.integrations.conftest import ScriptedProvider
 
 CHECKOUTS, REFUNDS = "/v1/checkout/sessions", "/v1/refunds"
@@ -191,6 +191,46 @@ def test_a_list_with_something_unreadable_is_no_shorter_list(port, provider):
     provider.answers["/v1/refunds?payment_intent=pi_1&limit=100"] = (200, listed)
     with pytest.raises(ProviderUnavailable):
         port.refunds_of("pi_1")
+
+
+def test_a_session_of_another_mode_is_read_without_amount_and_currency(port, provider):
+    for_nothing = {"mode": "setup", "amount_total": None, "currency": None, "payment_status": "no_payment_required"}
+    provider.answers[f"{CHECKOUTS}/cs_test_1"] = (200, SESSION | for_nothing)
+    found = port.checkout("cs_test_1")
+    assert (found.mode, found.amount, found.currency) == ("setup", 0, "")
+    provider.answers[f"{CHECKOUTS}/cs_test_1"] = (200, SESSION | for_nothing | {"mode": "payment"})
+    with pytest.raises(AnswerUnreadable):
+        port.checkout("cs_test_1")
+
+
+def test_a_refund_without_a_status_is_with_the_bank(port, provider):
+    provider.answers["/v1/refunds/re_1"] = (200, REFUND | {"status": None})
+    assert port.refund("re_1").status == "pending"
+
+
+def test_what_a_comparison_cannot_read_is_named_and_ends_nothing(port, provider):
+    since = datetime.fromtimestamp(1_795_000_000, UTC)
+    odd = REFUND | {"id": "re_odd", "amount": None, "payment_intent": {"id": "pi_odd", "object": "payment_intent"}}
+    listed = {"object": "list", "data": [REFUND, odd, REFUND | {"id": "re_3"}], "has_more": False, "url": REFUNDS}
+    provider.answers[f"{REFUNDS}?created%5Bgte%5D=1795000000&limit=100"] = (200, listed)
+    found = list(port.refunds_since(since))
+    assert [each.id for each in found] == ["re_1", "re_odd", "re_3"]
+    assert found[1] == StripeUnreadable("re_odd", "pi_odd")
+
+
+def test_every_dispute_of_a_payment_is_told_page_by_page_newest_first(port, provider):
+    disputed = PAYMENT | {"latest_charge": CHARGE | {"disputed": True}}
+    provider.answers[PAYMENT_PATH] = (200, disputed)
+    one = {"object": "dispute", "amount": 500, "status": "lost", "reason": "general", "payment_intent": "pi_1"}
+    listed = "/v1/disputes?payment_intent=pi_1&limit=100"
+    page = {"object": "list", "url": "/v1/disputes", "data": [one | {"id": "du_2"}], "has_more": True}
+    provider.answers[listed] = (200, page)
+    last = page | {"data": [one | {"id": "du_1", "status": "won"}], "has_more": False}
+    provider.answers[f"{listed}&starting_after=du_2"] = (200, last)
+    found = port.payment("pi_1")
+    assert [(each.id, each.status) for each in found.every_dispute] == [("du_2", "lost"), ("du_1", "won")]
+    assert found.dispute.id == "du_2"
+    assert found.asked_at <= datetime.now(UTC)
 
 
 def test_a_fee_in_another_currency_is_not_one_in_the_payments(port, provider):

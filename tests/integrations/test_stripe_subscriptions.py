@@ -219,6 +219,37 @@ class TestCalls:
         with pytest.raises(ProviderUnavailable):
             port.subscription("sub_1")
 
+    def test_the_period_of_an_invoice_is_that_of_all_its_lines(self, port, provider):
+        proration = {"parent": {"subscription_item_details": {"proration": True}}, "period": {"start": 1, "end": 2}}
+        whole = {"parent": None, "period": {"start": STARTS, "end": ENDS}}
+        cut = {"object": "list", "data": [proration] * 10, "has_more": True, "url": "/v1/invoices/in_1/lines"}
+        paid = invoice(status="paid", amount_due=4_900, lines=cut)
+        intent = {"id": "pi_1", "object": "payment_intent", "currency": "eur", "status": "succeeded"}
+        payment = {"type": "payment_intent", "payment_intent": intent}
+        one = {"id": "inpay_1", "object": "invoice_payment", "status": "paid", "amount_paid": 4_900, "created": STARTS}
+        listed = {"object": "list", "has_more": False}
+        provider.answers |= {
+            "/v1/invoices": (200, listed | {"url": "/v1/invoices", "data": [paid]}),
+            "/v1/invoices/in_1/lines": (200, listed | {"url": cut["url"], "data": [*cut["data"], whole]}),
+            "/v1/invoice_payments": (
+                200,
+                listed | {"url": "/v1/invoice_payments", "data": [one | {"payment": payment}]},
+            ),
+        }
+        (found,) = port.invoice_payments_of("sub_1")
+        assert (found.period_start, found.period_end) == (at(STARTS), at(ENDS))
+
+    def test_an_item_that_stripe_refuses_is_named_and_the_next_is_read(self, port, provider):
+        many = subscription(item(4_900), id="sub_odd")
+        many["items"] |= {"has_more": True, "url": "/v1/subscription_items"}
+        page = {"object": "list", "url": "/v1/subscriptions", "has_more": False}
+        provider.answers[LISTED] = (200, page | {"data": [many, subscription(item(4_900))]})
+        provider.answers["/v1/subscription_items"] = (404, ERROR)
+        assert [found.id for found in port.subscriptions()] == ["sub_odd", "sub_1"]
+        provider.answers["/v1/subscription_items"] = (500, ERROR)
+        with pytest.raises(ProviderUnavailable):
+            list(port.subscriptions())
+
     def test_an_unknown_subscription_is_none(self, port, provider):
         provider.answers[EXPANDED] = (404, {"error": {"type": "invalid_request_error", "code": "resource_missing"}})
         assert port.subscription("sub_1") is None

@@ -190,8 +190,8 @@ class Refunds(RuleBasedStateMachine):
     def each_refund_was_carried_out_at_most_once(self) -> None:
         ours = [made.our_id for made in self.stripe.made if made.our_id is not None]
         assert len(ours) == len(set(ours))
-        sent = {refund_states.sending_key(refund.id) for refund in self.rows() if refund.sent_at is not None}
-        assert set(self.stripe.keys) <= sent | {refund_states.sending_key(row.id) for row in self.rows()}
+        sent = {refund_states.sending_key(refund) for refund in self.rows() if refund.sent_at is not None}
+        assert set(self.stripe.keys) <= sent | {refund_states.sending_key(row) for row in self.rows()}
 
     @invariant()
     def nothing_leaves_that_waits_or_was_declined(self) -> None:

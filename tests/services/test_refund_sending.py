@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from admin_app.context import Job
 from admin_app.db import Database
@@ -13,7 +13,7 @@ from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.services import payments, refund_sending, refund_states, refunds
 from admin_app.services.payments.refund_tills import Tills
 from models import AuditEntry, Payment, ProviderCall, Refund, RefundState, Role
-from tests.services.factories import SUPPORT
+from tests.services.factories import OPERATOR, SUPPORT
 from tests.services.money import STRIPE, add_paid, add_person, ask_back, refund_now, require_reserve
 from tests.services.stripe_twin import StripeTwin, outcome
 from tests.services.test_refunds import jobs
@@ -55,7 +55,7 @@ def later(db: Database, by: timedelta) -> None:
 
 def call_of(db: Database, refund: Refund) -> ProviderCall:
     with db.read_only() as read:
-        key = refund_states.sending_key(refund.id)
+        key = refund_states.sending_key(refund)
         query = select(ProviderCall).where(ProviderCall.idempotency_key == key)
         return read.scalars(query.execution_options(populate_existing=True)).one()
 
@@ -72,7 +72,7 @@ def test_a_refund_that_arrives(db: Database, stripe: StripeTwin, refund: Refund)
     now = refund_now(db, refund.id)
     assert (now.stripe_refund_id, now.settled_at is not None) == (stripe.made[0].id, True)
     assert call_of(db, refund).external_id == now.stripe_refund_id
-    assert stripe.keys == [f"refund-{refund.id}"]
+    assert stripe.keys == [refund_states.sending_key(refund)]
 
 
 def test_the_bank_takes_its_time(db: Database, stripe: StripeTwin, refund: Refund) -> None:
@@ -122,7 +122,7 @@ def test_what_never_arrived_is_sent_again_only_when_it_is_time(
     later(db, LATE)
     ask(db, stripe, refund)
     assert settled(db, refund) == ("succeeded", "succeeded", 2)
-    assert stripe.keys == [f"refund-{refund.id}"] * 2
+    assert stripe.keys == [refund_states.sending_key(refund)] * 2
     assert len(stripe.made) == 1
 
 
@@ -177,7 +177,7 @@ def test_a_worker_that_dies_on_the_way_leaves_it_to_be_asked_about(
     later(db, LATE)
     send(db, stripe, refund)  # the job again, after the crash
     assert settled(db, refund) == ("succeeded", "succeeded", 1)
-    assert stripe.keys == [f"refund-{refund.id}"]
+    assert stripe.keys == [refund_states.sending_key(refund)]
 
 
 @pytest.mark.parametrize("fault", [[], ["applied_then_lost"]])
@@ -265,3 +265,22 @@ def test_the_port_is_never_called_inside_a_transaction(db: Database, stripe: Str
     stripe.meanwhile = lambda: seen.append(open_now)
     refund_sending.send(Counting, Tills(stripe), refund_id=refund.id)
     assert seen == [0]
+
+
+def test_two_databases_of_one_account_never_share_a_key(db: Database, payment: Payment, refund: Refund) -> None:
+    """Each begins to count at one: a copy for trying things out must not answer for the real one's refunds."""
+    with db.unit_of_work(OPERATOR) as ctx:
+        twin = Refund(id=refund.id, payment_id=payment.id, amount=1, currency="eur", reason="other", requested_by="x")
+        ctx.session.expunge_all()
+        ctx.session.execute(delete(Refund).where(Refund.id == refund.id))
+        ctx.session.add(twin)
+        ctx.session.flush()
+        keys = {refund_states.sending_key(refund), refund_states.sending_key(twin)}
+        assert len(keys) == 2
+        assert all(key.startswith(f"refund-{refund.id}-") for key in keys)
+        assert ctx.session.scalar(select(refund_states.key_in_sql())) == refund_states.sending_key(twin)
+
+
+def test_a_refund_from_before_keeps_its_key(refund: Refund) -> None:
+    refund.key_suffix = None
+    assert refund_states.sending_key(refund) == f"refund-{refund.id}"

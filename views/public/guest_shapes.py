@@ -40,7 +40,9 @@ class MeetingShape(BaseModel):
 
 class MeetingMade(BaseModel):
     meeting: MeetingShape
-    checkout_url: str | None = Field(description="Where it is paid; null when there is nothing to pay")
+    checkout_url: str | None = Field(
+        description="Where it is paid; null when nothing is to be paid, or it was paid and the bank is at it"
+    )
 
 
 class CodeRequest(BaseModel):

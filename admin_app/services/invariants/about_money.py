@@ -68,6 +68,30 @@ INVARIANTS = (
         """),
     ),
     Invariant(
+        "dispute-columns-are-derived",
+        "What a payment says of disputes is what one of its disputes says, and it is open when any of them is.",
+        by_query("""
+            SELECT 'payment:' || p.id FROM payments p
+            LEFT JOIN disputes d ON d.payment_id = p.id AND d.stripe_dispute_id = p.dispute_id
+            WHERE p.dispute_id IS NOT NULL AND d.status IS DISTINCT FROM p.dispute_status
+            UNION
+            SELECT 'payment:' || p.id FROM payments p JOIN disputes d ON d.payment_id = p.id
+            WHERE p.dispute_id IS NULL OR (d.status NOT IN ('won', 'lost', 'warning_closed', 'prevented')
+              AND p.dispute_status IN ('won', 'lost', 'warning_closed', 'prevented'))
+        """),
+    ),
+    Invariant(
+        "refunded-means-given-back",
+        "What is refunded has no money here any more, or its refund came back and stands on the list.",
+        by_query("""
+            SELECT 'payment:' || p.id FROM payments p
+            LEFT JOIN bookings b ON b.id = p.booking_id LEFT JOIN meetings m ON m.id = p.meeting_id
+            WHERE coalesce(b.status, m.status) = 'refunded' AND p.captured_amount > p.reserved_amount
+              AND coalesce(b.updated_at, m.updated_at) < :late AND NOT EXISTS (
+              SELECT FROM refunds r WHERE r.payment_id = p.id AND r.returned_at IS NOT NULL)
+        """),
+    ),
+    Invariant(
         "requested-refund-has-job",
         "A refund that was asked for and has not left has a job.",
         by_query("""

@@ -70,7 +70,9 @@ class PaymentSnapshot:
     def of_stripe(
         cls, found: StripePayment, given_back: Sequence[StripeRefund] | None, *, invoice_id: str | None = None
     ) -> "PaymentSnapshot":
-        disputed = found.dispute.status if found.dispute else None
+        statuses = [each.status for each in found.every_dispute]
+        forbids = (status for status in statuses if status not in refunds.REFUNDABLE_DISPUTES)
+        disputed = next(forbids, statuses[0] if statuses else None)
         is_open = disputed is None or disputed in refunds.REFUNDABLE_DISPUTES
         return cls(
             external_id=found.id,

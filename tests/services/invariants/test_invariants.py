@@ -101,6 +101,12 @@ BREAKS = {
         UPDATE memberships SET paid_amount = 100, paid_currency = 'usd';
         {MEMBER_PAID}, 50 FROM memberships""",
     "membership-says-what-was-paid": f"{MEMBER_PAID}, 0 FROM memberships",
+    "dispute-columns-are-derived": """
+        INSERT INTO disputes (payment_id, stripe_dispute_id, status, reason, amount, currency)
+        SELECT id, 'du_lost', 'needs_response', 'general', 1, 'eur' FROM payments WHERE state = 'paid'""",
+    "refunded-means-given-back": f"""
+        UPDATE bookings SET status = 'refunded', updated_at = {OLD}
+        WHERE id = (SELECT booking_id FROM payments WHERE state = 'paid' LIMIT 1)""",
     "requested-refund-has-job": f"""
         WITH r AS (INSERT INTO refunds (payment_id, amount, currency, reason, requested_by, state, updated_at)
           SELECT id, 1, 'eur', 'other', 'test', 'requested', {OLD} FROM payments WHERE state = 'paid' RETURNING 1)
