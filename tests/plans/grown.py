@@ -81,7 +81,10 @@ NAMED = ("_id", "_uri", "_uid", "_key", "external", "digest", "token")
 def grow(connection: sa.Connection) -> None:
     """Fill all tables and have the server count them."""
     for table in Base.metadata.sorted_tables:
-        connection.exec_driver_sql(filled(table).replace("%", "%%"))
+        try:
+            connection.exec_driver_sql(filled(table).replace("%", "%%"))
+        except sa.exc.DBAPIError as refused:
+            raise AssertionError(f"Say in ROWS how a row of {table.name} looks: {refused.orig}") from None
     connection.exec_driver_sql(QUEUE.replace("%", "%%"))
     connection.exec_driver_sql("ANALYZE")
 

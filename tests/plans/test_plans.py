@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
+from admin_app.services import audit
 from tests import route_table
 from tests.conftest import with_driver
 from tests.conftest_postgres import ROOT
@@ -94,3 +96,18 @@ def test_nothing_that_grows_is_read_as_a_whole(recorded: list[Statement], databa
 def test_what_reads_a_whole_table_is_seen(database: sa.Engine, text: str) -> None:
     with database.connect() as connection:
         assert len(plans.complaints(connection, Statement(text, settings={}, values=[{"value": "nobody"}]))) == 1
+
+
+def test_a_record_of_few_entries_does_not_cost_the_whole_audit(database: sa.Engine) -> None:
+    """What every record's page in the console shows of its history."""
+    asked: list[Statement] = []
+    with Session(database) as session:
+        connection = session.connection()
+        sa.event.listen(
+            connection, "before_cursor_execute", lambda *said: asked.append(Statement(said[2], {}, [said[3]]))
+        )
+        audit.history(session, f"booking:{grown.FIRST + 7}")
+        audit.history(session, f"booking:{grown.FIRST + 7}", "client:1")
+        assert len(asked) == 2
+    with database.connect() as connection:
+        assert [plans.complaints(connection, statement) for statement in asked] == [[], []]
