@@ -26,7 +26,7 @@ from admin_app.services.cancellations import TOLD_BY
 from admin_app.services.outbox import MailUnderWay, OutgoingMail
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names
-from admin_app.services.time_zones import time_zones
+from admin_app.services.time_zones import clock_text, time_zones
 from models.inbox import MailState, SentEmail
 from models.money import Payment, Refund, RefundState
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting
@@ -57,7 +57,7 @@ class Words:
     def of(cls, appointment: Appointment) -> "Words":
         zone = zone_of(appointment)
         starts, ends = (moment.astimezone(zone) for moment in (appointment.row.starts_at, appointment.row.ends_at))
-        return cls(f"{starts:%A}, {starts.day} {starts:%B %Y}", f"{starts:%H:%M} to {ends:%H:%M}", zone.key)
+        return cls(f"{starts:%A}, {starts.day} {starts:%B %Y}", f"{clock_text(starts)} to {clock_text(ends)}", zone.key)
 
 
 def zone_of(appointment: Appointment) -> ZoneInfo:
