@@ -218,7 +218,7 @@ def _is_overtaken(row: Booking | Meeting, once: str) -> bool:
 def _write(ctx: Ctx, appointment: Appointment, kind: Kind, mail: SentEmail, settings: Settings) -> SentEmail:
     """The mail as it reads now: one that has not left yet is written anew, or it would tell what was."""
     words = Words.of(appointment)
-    when = f"{words.day}, {words.clock.split()[0]} ({words.zone})"
+    when = f"{words.day}, {words.clock.partition(' to ')[0]} ({words.zone})"
     mail.template, mail.to_email = kind, appointment.email or ""
     mail.subject = SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when)
     mail.text_body, mail.html_body = outbox.render(kind, _facts(ctx, appointment, words))
