@@ -110,6 +110,7 @@ CONSOLE: dict[str, Row] = {
     "membership-canceling.of_account": Row("purchases: cancel", {"GET": 404}),
     "what-makes-pro.index": Row("purchases", {"GET": 200}),
     "purchase-numbers.index": Row("purchases", {"GET": 200}),
+    "system.index": Row("inbox", {"GET": 200}),
     **section("profiles", "profiles"),
     **section("adjustments", "profiles"),
     **commands("account-commands", "memberships: adjust", "give", "credits"),

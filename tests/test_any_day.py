@@ -19,6 +19,7 @@ from admin_app.integrations.mail import SmtpMail
 from admin_app.integrations.registry import Providers
 from admin_app.services import availability, bookings, months, utc_months
 from admin_app.services.appointment_mails import KINDS
+from admin_app.services.time_zones import clock_text
 from models import CanceledBecause, SessionType
 from tests.days import DAYS, Day
 from tests.services.diary import Clock, held, meeting, offered
@@ -84,7 +85,7 @@ def test_the_subject_of_a_mail_is_read_as_it_was_written(db: Database, clock: Cl
         mail = prepare(db, meeting(db, kind, starts, guest_time_zone=zone, **canceled), told, bookings.at(starts))
         assert mail
         there = starts.astimezone(ZoneInfo(zone))
-        assert mail.subject.endswith(f"{there:%A}, {there.day} {there:%B %Y}, {there:%H:%M} ({zone})")
+        assert mail.subject.endswith(f"{there:%A}, {there.day} {there:%B %Y}, {clock_text(there)} ({zone})")
         assert subject_as_read(mail.subject) == mail.subject
 
 

@@ -30,6 +30,7 @@ def verify_all() -> None:
     reads = database()
     with reads.read_only() as session:
         broken = {found.invariant.name: found for found in invariants.broken(session, now=reads.clock())}
+        zones = invariants.look(session, invariants.ZONES_AGREE, now=reads.clock())
     for line in _table(broken):
         click.echo(line)
     for found in broken.values():
@@ -38,6 +39,10 @@ def verify_all() -> None:
             click.echo(f"  {record}")
         if len(found.records) > invariants.SHOWN:
             click.echo("  and more")
+    if zones is not None:
+        click.echo("\nThe database's rules for time zones differ from ours; what is read by SQL in these is not right:")
+        for record in zones.records:
+            click.echo(f"  {record.partition(':')[2]}")
     if broken:
         raise click.ClickException(
             f"{len(broken)} of {len(invariants.INVARIANTS)} rules do not hold. What to do: docs/runbooks/verify.md"

@@ -18,7 +18,7 @@ def main() -> None:
     error_reports.start(settings)
     bench = bench_for_worker(settings)
     try:
-        invariants.look_at_start(bench)
+        invariants.look_at_zones(bench)
         asyncio.run(run_until_signalled(build(bench)))
     finally:
         bench.db.dispose()

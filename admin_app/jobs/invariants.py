@@ -14,7 +14,6 @@ from admin_app.services.invariants import Broken, Invariant
 
 # A rule reads whole tables; one that takes longer than this says so, and the others are looked at.
 RULE_SECONDS = 300
-AT_START = "zone-rules-agree"
 
 log = structlog.get_logger("backdesk.jobs")
 
@@ -37,14 +36,15 @@ def check(bench: Bench) -> None:
     checked = [rule.name for rule in invariants.INVARIANTS if rule.name not in unanswered]
     with bench.db.unit_of_work(Job("check_invariants")) as ctx:
         invariants.keep(ctx, found, started_at=started_at, checked=checked, unanswered=unanswered)
+    look_at_zones(bench)
 
 
-def look_at_start(bench: Bench) -> None:
-    """Look at what only an installation changes, the rules of time zones, and keep it; never fails.
+def look_at_zones(bench: Bench) -> None:
+    """Look whether the database has our rules for time zones, and keep it; at a worker's start too. It never fails.
 
     Where the database is away or not migrated yet, the night brings it.
     """
-    rule = invariants.BY_NAME[AT_START]
+    rule = invariants.ZONES_AGREE
     try:
         broken = _look(bench, rule)
         with bench.db.unit_of_work(Job("check_invariants")) as ctx:

@@ -28,7 +28,7 @@ from admin_app.services.payments import held_money
 from admin_app.services.payments.held_money import HeldMoney
 from admin_app.services.plans import Plan, PlannedMail, fingerprint, require_reason, require_same
 from admin_app.services.records import lock_names
-from admin_app.services.time_zones import time_zones
+from admin_app.services.time_zones import clock_text, time_zones
 from models.inbox import MailState, SentEmail
 from models.scheduling import Booking, BookingSource, BookingStatus, CanceledBecause, Meeting
 
@@ -56,7 +56,7 @@ class Words:
     def of(cls, appointment: Appointment) -> "Words":
         zone = zone_of(appointment)
         starts, ends = (moment.astimezone(zone) for moment in (appointment.row.starts_at, appointment.row.ends_at))
-        return cls(f"{starts:%A}, {starts.day} {starts:%B %Y}", f"{starts:%H:%M} to {ends:%H:%M}", zone.key)
+        return cls(f"{starts:%A}, {starts.day} {starts:%B %Y}", f"{clock_text(starts)} to {clock_text(ends)}", zone.key)
 
 
 def zone_of(appointment: Appointment) -> ZoneInfo:
@@ -257,7 +257,7 @@ def _write(ctx: Ctx, appointment: Appointment, kind: Kind, mail: SentEmail, sett
 def _composed(ctx: Ctx, appointment: Appointment, kind: Kind, money: HeldMoney | None = None) -> tuple[str, str, str]:
     """Subject, text and HTML of a mail; what the plan of a command shows is made here as well."""
     words = Words.of(appointment)
-    when = f"{words.day}, {words.clock.split()[0]} ({words.zone})"
+    when = f"{words.day}, {words.clock.partition(" to ")[0]} ({words.zone})"
     subject = SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when)
     return subject, *outbox.render(kind, _facts(ctx, appointment, words, money))
 

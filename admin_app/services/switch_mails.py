@@ -11,7 +11,7 @@ from admin_app.services import audit, flags, outbox, switch_clock, switch_period
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.records import client_key, flag_change_key, lock_names
 from admin_app.services.switch_words import ON_EXPIRY, WORDS
-from admin_app.services.time_zones import time_zones
+from admin_app.services.time_zones import clock_text, time_zones
 from models.clients import Client
 from models.flags import FlagChange
 from models.inbox import MailState, SentEmail
@@ -116,4 +116,4 @@ def _in_zone_of(ctx: Ctx, period: FlagChange) -> str:
     named = ctx.session.scalar(select(StaffMember.time_zone).where(StaffMember.email == period.by))
     zone = ZoneInfo(named if named in time_zones() else "UTC")
     end = (period.until or ctx.now).astimezone(zone)
-    return f"{end:%A}, {end.day} {end:%B %Y}, {end:%H:%M} ({zone.key})"
+    return f"{end:%A}, {end.day} {end:%B %Y}, {clock_text(end)} ({zone.key})"

@@ -1,13 +1,15 @@
 """What must always be true, on the first page: when it was looked at, what is broken, and for whom."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 
+from bs4 import BeautifulSoup
 from sqlalchemy import select, text
 
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.services import invariants
-from models import Role, WebhookEvent
+from models import Practitioner, Role, WebhookEvent
 from tests.console.page_checks import CheckedClient
 from tests.services.factories import OPERATOR
 from tests.services.schedule import add_practitioner
@@ -46,10 +48,28 @@ def test_what_is_broken_is_shown_with_its_records_to_who_can_act(db: Database, c
 
 def test_a_time_zone_with_other_rules_at_the_database_is_shown(db: Database, client_for: ClientFor) -> None:
     add_practitioner(db, time_zone="Mars/Phobos")
-    look(db)
+    with db.unit_of_work(Job("check_invariants")) as ctx:
+        found = invariants.look(ctx.session, invariants.ZONES_AGREE, now=ctx.now)
+        assert found is not None
+        invariants.note(ctx, [found], checked=[found.invariant.name])
     page = client_for(Role.OPS).get("/admin/").text
     assert "The database has the same rules as this product for every time zone in use." in page
     assert "Time zone Mars/Phobos is unknown here" in page
+
+
+def test_the_system_page_says_for_each_zone_in_use_whether_the_database_has_the_same_rules(
+    db: Database, client_for: ClientFor
+) -> None:
+    person = add_practitioner(db, time_zone="Asia/Tokyo")
+    page = " ".join(BeautifulSoup(client_for(Role.AUDITOR).get("/admin/system/").text, "html5lib").get_text().split())
+    assert "The database has the same rules as this product for every time zone in use." in page
+    assert "Asia/Tokyo same rules" in page
+    assert f"tzdata {version('tzdata')}" in page
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Practitioner, person.id).time_zone = "Mars/Phobos"
+    page = " ".join(BeautifulSoup(client_for(Role.AUDITOR).get("/admin/system/").text, "html5lib").get_text().split())
+    assert "other rules than this product for 1 of the zones in use" in page
+    assert "Mars/Phobos differs is unknown here" in page
 
 
 def test_a_rule_that_could_not_be_looked_at_is_named(db: Database, client_for: ClientFor) -> None:

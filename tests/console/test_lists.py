@@ -22,7 +22,7 @@ from models import Booking, BookingStatus, Practitioner, Role, SessionType, User
 from tests.console.conftest import SETUP, counted_queries
 from tests.console.page_checks import CheckedClient
 from views.console import estimates, listing
-from views.console.columns import Column
+from views.console.columns import Column, time_text
 from views.console.keyset import BadCursor, Cursor, pack, unpack
 from views.console.list_specs import ListSpec, Sort
 from views.console.listing import Page, Wish, fetch_page, read_wish
@@ -356,3 +356,13 @@ def test_an_event_is_found_by_its_own_id(session: Session) -> None:
     session.flush()
     spec = next(view.listing for view in SECTIONS if view.listing.section == "webhook-events")
     assert len(page_of(session, spec, "?q=msg_77")[1].rows) == 1
+
+
+def test_a_time_that_the_clocks_show_twice_is_told_apart() -> None:
+    first, second, after = (datetime(2027, 10, 31, hour, 30, tzinfo=UTC) for hour in (0, 1, 2))
+    zone = ZoneInfo("Europe/Amsterdam")
+    assert time_text(first, zone) == "31 Oct 2027 02:30 CEST"
+    assert time_text(second, zone) == "31 Oct 2027 02:30 CET"
+    assert time_text(after, zone) == "31 Oct 2027 03:30"
+    # The hour that is skipped is shown nowhere, and the times around it are no doubt.
+    assert time_text(datetime(2027, 3, 28, 1, 30, tzinfo=UTC), zone) == "28 Mar 2027 03:30"

@@ -71,19 +71,19 @@ def test_looks_are_kept_for_a_month(house: House) -> None:
 
 def test_the_worker_looks_at_the_rules_of_time_zones_at_its_start(house: House) -> None:
     person = add_practitioner(house.db, time_zone="Mars/Phobos")
-    jobs.look_at_start(house.bench)
+    jobs.look_at_zones(house.bench)
     with house.db.read_only() as session:
         standing = invariants.standing(session)
     assert standing.checked_at is None, "the other rules are looked at by night"
     assert [found.records for found in standing.findings] == [["time_zone:Mars/Phobos is unknown here"]]
     do(house.db, f"UPDATE practitioners SET time_zone = 'UTC' WHERE id = {person.id}")
-    jobs.look_at_start(house.bench)
+    jobs.look_at_zones(house.bench)
     assert [found.cleared_at is None for found in findings(house)] == [False]
 
 
 def test_a_worker_starts_although_the_database_cannot_be_asked(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zone_rules, "_IN_USE", text("SELECT nothing FROM nowhere"))
-    jobs.look_at_start(house.bench)
+    jobs.look_at_zones(house.bench)
     assert findings(house) == []
 
 

@@ -15,6 +15,7 @@ from models import Practitioner, SessionType
 from tests.console.conftest import counted_queries
 from tests.house import House, build
 from tests.public.test_any_input import NASTY
+from tests.services.diary import ALWAYS
 from tests.services.schedule import add_booking, add_practitioner, add_session_type
 
 EVENT_TYPES = count(300_000)
@@ -126,6 +127,16 @@ def test_a_whole_month_may_be_asked_for_whatever_the_clocks_do_in_it(house, ingr
     assert ask(house, ingrid, **asked | {"to": f"{following}T01:00:01"}).json["errors"]["to"] == (
         "Ask for at most 31 days at once."
     )
+
+
+@pytest.mark.parametrize("first", ["2027-10-27", "2027-03-24"])
+def test_a_week_that_is_not_asked_for_to_its_end_ends_with_a_day(house, db, first):
+    around = add_practitioner(db, "around@practice.example", working_hours=ALWAYS)
+    add_session_type(db, around)
+    house.db.clock = lambda: datetime.fromisoformat(first).replace(tzinfo=UTC) - timedelta(days=2)
+    slots = [slot["starts_at"][:13] for slot in ask(house, around, from_=first).json["slots"]]
+    last = (datetime.fromisoformat(first) + timedelta(days=6)).date()
+    assert (slots[0], slots[-1]) == (f"{first}T00", f"{last}T23")
 
 
 def test_hours_past_midnight_give_slots_over_it(house, db):

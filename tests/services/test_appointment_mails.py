@@ -263,3 +263,24 @@ def test_the_clocks_of_summer_and_winter(db: Database, clock: Clock, kind: Sessi
         found = [appointments.of(ctx.session, row) for row in ctx.session.scalars(select(Meeting))]
         said = sorted(appointment_mails.Words.of(one).clock for one in found)
     assert said == ["10:00 to 11:00", "11:00 to 12:00"]
+
+
+def test_an_hour_that_the_clocks_show_twice_is_told_with_its_offset(
+    db: Database, clock: Clock, kind: SessionType
+) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        for starts in (datetime(2030, 10, 27, 0, 30, tzinfo=UTC), datetime(2030, 10, 27, 1, 30, tzinfo=UTC)):
+            ctx.session.add(
+                Meeting(
+                    practitioner_id=kind.practitioner_id,
+                    guest_email="gil@example.com",
+                    guest_time_zone="Europe/Berlin",
+                    starts_at=starts,
+                    ends_at=starts + timedelta(minutes=45),
+                    status=BookingStatus.CONFIRMED,
+                )
+            )
+        ctx.session.flush()
+        found = [appointments.of(ctx.session, row) for row in ctx.session.scalars(select(Meeting))]
+        said = sorted(appointment_mails.Words.of(one).clock for one in found)
+    assert said == ["02:30 CEST to 02:15 CET", "02:30 CET to 03:15"]

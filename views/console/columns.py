@@ -191,9 +191,14 @@ def form_of(column: Column) -> Form:
 
 
 def time_text(moment: datetime, zone: ZoneInfo) -> str:
-    """A moment in that zone; pages that show times name the zone beside them."""
+    """A moment in that zone; pages that show times name the zone beside them.
+
+    Where the clocks show a time twice, the name of its offset follows.
+    """
     local = moment.astimezone(zone)
-    return f"{local.day:02} {MONTHS[local.month]} {local.year} {local.hour:02}:{local.minute:02}"
+    text = f"{local.day:02} {MONTHS[local.month]} {local.year} {local.hour:02}:{local.minute:02}"
+    is_once = local.replace(fold=1 - local.fold).utcoffset() == local.utcoffset()
+    return text if is_once else f"{text} {local:%Z}"
 
 
 def machine_time(moment: datetime) -> str:

@@ -107,6 +107,7 @@ GROUPS: tuple[Group, ...] = (
             Item("Exports", "/admin/exports/", "external-link", P.EXPORTS_MAKE),
             Item("Staff", "/admin/staff/", "shield-check", P.STAFF_READ),
             Item("Staff sessions", "/admin/staff-sessions/", "key", P.STAFF_READ),
+            Item("System", "/admin/system/", "activity", P.INBOX_READ),
             Item("Service keys", "/admin/service-keys/", "lock", P.SERVICE_KEYS_READ),
         ),
     ),

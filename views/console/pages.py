@@ -11,6 +11,7 @@ from views.console.clients.customer_commands import CustomerCommandsView
 from views.console.clients.emergency import EmergencyStopView
 from views.console.clients.onboarding_commands import OnboardingCommandsView
 from views.console.clients.switch_commands import FlagChangeCommandsView, SwitchCommandsView
+from views.console.core.system import SystemView
 from views.console.drift.commands import DriftFindingCommandsView, DriftRunCommandsView
 from views.console.exporting import ListTables
 from views.console.finance.home import FinanceView
@@ -140,6 +141,7 @@ PAGES: tuple[type[ConsoleView], ...] = (
     WhatMakesProView,
     InboxCommandsView,
     PurchaseNumbersView,
+    SystemView,
     WeekCalendarView,
     BookingCommandsView,
     MeetingCommandsView,

@@ -34,7 +34,8 @@ def slots(practitioner_id: int) -> ResponseReturnValue:
     session_type_id = _session_type()
     zone = _zone(practitioner_id)
     since = _moment("from", zone) or now
-    until = _moment("to", zone, whole_day=True) or since + DAYS_UNASKED
+    # So many days by the clocks, whatever they do meanwhile.
+    until = _moment("to", zone, whole_day=True) or (since.astimezone(zone) + DAYS_UNASKED).astimezone(UTC)
     offer = availability.find(
         house.db.read_only,
         house.providers,

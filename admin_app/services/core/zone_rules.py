@@ -6,6 +6,7 @@ SQL in a zone sees other hours where the rules differ, so a difference is told.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -17,12 +18,20 @@ BACK, AHEAD = timedelta(days=366), timedelta(days=3 * 366)
 # No offset is in force for a shorter time: the shortest are Morocco's, about a month each.
 STEP = timedelta(days=10)
 
+# So many that come next are looked at, of bookings and of meetings: there may be hundreds of thousands.
+APPOINTMENTS = 10_000
+VERSION = f"tzdata {version('tzdata')}"
+
 _IN_USE = text(
     """
     SELECT time_zone FROM practitioners
     UNION SELECT time_zone FROM staff
-    UNION SELECT client_time_zone FROM bookings WHERE starts_at > :since AND client_time_zone IS NOT NULL
-    UNION SELECT guest_time_zone FROM meetings WHERE starts_at > :since AND guest_time_zone IS NOT NULL
+    UNION SELECT coming.zone FROM (
+      SELECT client_time_zone AS zone FROM bookings WHERE starts_at > :since ORDER BY starts_at, id LIMIT :most
+    ) coming WHERE coming.zone IS NOT NULL
+    UNION SELECT coming.zone FROM (
+      SELECT guest_time_zone AS zone FROM meetings WHERE starts_at > :since ORDER BY starts_at, id LIMIT :most
+    ) coming WHERE coming.zone IS NOT NULL
     ORDER BY 1
     """
 )
@@ -38,8 +47,13 @@ _OFFSETS = text(
 
 
 def in_use(session: Session, now: datetime) -> list[str]:
-    """The zones of practitioners, of staff, and of the clients and guests whose appointments are to come."""
-    return list(session.scalars(_IN_USE, {"since": now}))
+    """The zones of practitioners, of staff, and of the clients and guests of the next appointments."""
+    return list(session.scalars(_IN_USE, {"since": now, "most": APPOINTMENTS}))
+
+
+def database_version(session: Session) -> str:
+    """The database as it calls itself, which has a table of zones of its own or its machine's."""
+    return f"PostgreSQL {session.scalar(text('SHOW server_version'))}"
 
 
 def differences(session: Session, names: list[str], now: datetime) -> dict[str, str]:

@@ -4,7 +4,7 @@ Owns `invariant_findings` and `invariant_checks`, in which the nightly look is k
 verify` runs all; `broken` is for everybody else who wants to know, `standing` for whoever shows it.
 """
 
-from admin_app.services.invariants.checking import BY_NAME, INVARIANTS, broken, look
+from admin_app.services.invariants.checking import BY_NAME, INVARIANTS, ZONES_AGREE, broken, look
 from admin_app.services.invariants.findings import Standing, keep, note, standing
 from admin_app.services.invariants.rule import COUNTED, PATIENCE, SHOWN, Broken, Invariant
 
@@ -14,6 +14,7 @@ __all__ = [
     "INVARIANTS",
     "PATIENCE",
     "SHOWN",
+    "ZONES_AGREE",
     "Broken",
     "Invariant",
     "Standing",

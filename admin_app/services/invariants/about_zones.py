@@ -13,10 +13,8 @@ def _differing(session: Session, moments: Moments) -> Sequence[str]:
     return [f"time_zone:{name} {sentence}" for name, sentence in sorted(found.items())]
 
 
-INVARIANTS = (
-    Invariant(
-        "zone-rules-agree",
-        "The database has the same rules as this product for every time zone in use.",
-        _differing,
-    ),
+ZONES_AGREE = Invariant(
+    "zone-rules-agree",
+    "The database has the same rules as this product for every time zone in use.",
+    _differing,
 )

@@ -13,6 +13,7 @@ from admin_app.integrations import fields
 from admin_app.integrations.calendar_ports import Slot
 from admin_app.services import availability
 from admin_app.services.appointments import Appointment
+from admin_app.services.time_zones import clock_text
 from views.backdesk import backdesk
 from views.console import local_moments
 from views.console.columns import MONTHS
@@ -124,10 +125,7 @@ class Wish:
 
     def _choice(self, slot: Slot) -> tuple[str, str]:
         there = slot.starts_at.astimezone(self.zone)
-        is_twice = there.replace(fold=0).utcoffset() != there.replace(fold=1).utcoffset()
-        return f"{there:%H:%M %Z}" if is_twice else f"{there:%H:%M}", self.address(
-            starts_at=f"{slot.starts_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        )
+        return clock_text(there), self.address(starts_at=f"{slot.starts_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
 
     def address(self, **choice: str) -> str:
         """This page with the same days and that choice."""

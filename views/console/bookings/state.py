@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from admin_app.services.amounts import money_text
 from admin_app.services.bookings import BECAUSE
+from admin_app.services.time_zones import clock_text
 from models import BookingStatus, CanceledBecause
 from views.console.columns import age_text, time_text
 
@@ -163,5 +164,5 @@ def _underway(refund: Mapping[str, Any]) -> Sentence:
 
 def _when(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
     """The time of the day when it is today's, else with its date."""
-    text = time_text(moment, zone)
-    return text[-5:] if moment.astimezone(zone).date() == now.astimezone(zone).date() else f"on {text}"
+    there = moment.astimezone(zone)
+    return clock_text(there) if there.date() == now.astimezone(zone).date() else f"on {time_text(moment, zone)}"

@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import week_calendar, working_time
+from admin_app.services.time_zones import clock_text
 from admin_app.services.week_calendar import Entry
 from models import Practitioner
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page
-from views.console.columns import MONTHS, record_address, time_text
+from views.console.columns import MONTHS, record_address
 from views.console.filters import whole_number
 from views.console.schedule import week as weeks
 from views.console.schedule.practitioners import practitioner_choices
@@ -156,7 +157,7 @@ def _day(day: weeks.Day, zone: ZoneInfo, today: date) -> dict[str, Any]:
 def _block(block: Block, zone: ZoneInfo) -> dict[str, Any]:
     entry: Entry = block.entry
     word, sign = STATES[state_of(entry)]
-    starts, ends = (time_text(moment, zone)[-5:] for moment in (entry.starts_at, entry.ends_at))
+    starts, ends = (clock_text(moment.astimezone(zone)) for moment in (entry.starts_at, entry.ends_at))
     return {
         "place": block.place,
         "lane": block.lane,
