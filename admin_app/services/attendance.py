@@ -65,7 +65,7 @@ def _take(ctx: Ctx, subject: str, step: _Step, reason: str, shown: str) -> Appoi
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
     if isinstance(appointment.row, Booking):
-        appointment.row.no_show_by = None
+        appointment.row.attendance_by = bookings.STAFF
     changes = bookings.end(ctx, appointment, step.status, None)
     bookings.record(ctx, appointment, step.event, changes=changes, reason=reason)
     return appointment

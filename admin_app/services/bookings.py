@@ -14,6 +14,8 @@ from admin_app.services.event_handling import release_waiting_for
 from admin_app.services.records import practitioner_key
 from models.scheduling import BookingSource, BookingStatus, CanceledBecause
 
+# Who said whether somebody came, where it was no calendar: that stays so.
+STAFF = "staff"
 REMIND_BEFORE = timedelta(hours=24)
 # What nobody decided: a payment that comes after all may bring the appointment back.
 UNPAID_ENDS = (CanceledBecause.NEVER_PAID, CanceledBecause.PAYMENT_FAILED)

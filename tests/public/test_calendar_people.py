@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_app.services import inbox, schedule
+from admin_app.services import attendance, inbox, schedule
 from admin_app.simulator import control_calcom, control_calendly
 from models import (
     Booking,
@@ -340,6 +340,19 @@ class TestNoShows:
         assert booked(house).status is BookingStatus.NO_SHOW
         calcom.act(made, "came")
         calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"], told=datetime.now(UTC) + HOUR)
+        assert booked(house).status is BookingStatus.COMPLETED
+
+    def test_what_staff_said_is_not_overruled(self, house: House) -> None:
+        calcom = AtCalcom(house)
+        made = calcom.book("ada@example.com")
+        calcom.tell("CREATED", made)
+        self.later(house, calcom.at + HOUR)
+        subject = f"booking:{booked(house).id}"
+        with house.db.unit_of_work(OPERATOR) as ctx:
+            shown = attendance.plan_complete(ctx, subject=subject).fingerprint
+            attendance.complete(ctx, subject=subject, reason="she was late", shown=shown)
+        calcom.act(made, "absent")
+        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"])
         assert booked(house).status is BookingStatus.COMPLETED
 
     def test_one_at_calendly_comes_over(self, house: House) -> None:
