@@ -23,9 +23,9 @@ from admin_app.integrations.calendar_ports import (
     CalendarHost,
 )
 from admin_app.integrations.registry import Providers
-from admin_app.services import appointments, calendar_bookings
+from admin_app.services import calendar_bookings
 from admin_app.services.calendar_entries import Entry, Waits, asked, question
-from admin_app.services.calendars import absences, attendees, hosts
+from admin_app.services.calendars import absences, hosts
 from admin_app.services.event_handling import Parked, Settled
 from admin_app.services.time_zones import time_zones
 from models.inbox import WebhookEvent
@@ -127,13 +127,10 @@ def _take_in(ctx: Ctx, entries: Sequence[Entry], accounts: CalcomAccounts) -> Se
 
 def _note_absence(ctx: Ctx, event: CalcomEvent) -> Settled:
     """What a delivery alone says of who did not come; it names nothing else."""
-    booking = ctx.session.scalar(select(Booking).where(Booking.calcom_booking_uid == event.uid))
-    if booking is None:
+    number = ctx.session.scalar(select(Booking.id).where(Booking.calcom_booking_uid == event.uid))
+    if number is None:
         return Settled.ignored("not about a booking that is known here")
-    appointment = appointments.locked(ctx, appointments.of(ctx.session, booking).subject)
-    attendees.note_absence(ctx, booking, _SOURCE, event.attendees)
-    outcome = absences.follow(ctx, appointment, _SOURCE)
-    return Settled.done(outcome or "who did not come was noted", booking_id=booking.id)
+    return absences.note(ctx, number, _SOURCE, event.attendees)
 
 
 def _parsed(event: WebhookEvent) -> CalcomEvent:

@@ -1,12 +1,26 @@
 """Who did not come, as the calendar has it: when nobody came, the booking is a no-show here too."""
 
+from collections.abc import Iterable
+
 from admin_app.context import Ctx
-from admin_app.services import bookings
+from admin_app.integrations.calendar_ports import CalendarAttendee
+from admin_app.services import appointments, bookings
 from admin_app.services.appointments import Appointment
 from admin_app.services.calendars import attendees
+from admin_app.services.event_handling import Settled
+from admin_app.services.records import booking_key
 from models.scheduling import Booking, BookingSource, BookingStatus
 
 _MAY_BE_ABSENT = (BookingStatus.CONFIRMED, BookingStatus.COMPLETED)
+
+
+def note(ctx: Ctx, booking_id: int, source: BookingSource, said: Iterable[CalendarAttendee]) -> Settled:
+    """Keep what a delivery says of who came, where nobody can be asked, and what follows from it."""
+    appointment = appointments.locked(ctx, booking_key(booking_id))
+    if isinstance(appointment.row, Booking):
+        attendees.note_absence(ctx, appointment.row, source, said)
+    outcome = follow(ctx, appointment, source)
+    return Settled.done(outcome or "who came was noted", booking_id=booking_id)
 
 
 def follow(ctx: Ctx, appointment: Appointment, source: BookingSource) -> str | None:
