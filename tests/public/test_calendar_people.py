@@ -376,3 +376,29 @@ class TestNoShows:
         calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"])
         nobody = len(absent) == 2
         assert booked(house).status is (BookingStatus.NO_SHOW if nobody else BookingStatus.CONFIRMED)
+
+
+class TestASharedAccount:
+    """One account hosts for somebody who has none: the event type says whose it is, before and after the migration."""
+
+    def test_it_stays_with_whom_the_event_type_names(self, house: House) -> None:
+        calendly = AtCalendly(house)
+        owner = add_practitioner(house.db, f"owner{next(NUMBERS)}@practice.example")
+        add_session_type(house.db, owner)
+        ada = calendly.book("ada@example.com", host_email=owner.email)
+        booking = add_booking(
+            house.db,
+            calendly.kind,
+            calendly.at,
+            client_email="ada@example.com",
+            source="calendly",
+            calendly_invitee_uri=ada["uri"],
+            calendly_event_uri=ada["event_uri"],
+        )
+        with house.db.unit_of_work(OPERATOR) as ctx:  # as the migration fills it
+            given = {"booking_id": booking.id, "practitioner_id": calendly.practitioner.id, "provider": "calendly"}
+            ctx.session.add(BookingHost(**given, since=ctx.now))
+        calendly.tell("invitee.created", ada)
+        bea = calendly.book("bea@example.com", calendly.at + DAY, host_email=owner.email)
+        calendly.tell("invitee.created", bea)
+        assert [one.practitioner_id for one in bookings(house)] == [calendly.practitioner.id] * 2
