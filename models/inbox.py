@@ -51,7 +51,9 @@ class WebhookEvent(Base):
     attempts: Mapped[Count]
     last_error: Mapped[str | None]
     parked_because: Mapped[str | None] = mapped_column(doc="stable code: email_missing, membership_unknown, …")
-    waits_for: Mapped[str | None] = mapped_column(doc="the record of ours whose change may end what it is parked for")
+    waits_for: Mapped[str | None] = mapped_column(
+        doc="whose change may end what it is parked for: a record of ours, or a provider's next answer"
+    )
     again_at: Mapped[datetime | None] = mapped_column(doc="when a parked one is tried again in any case")
     attached_email: Mapped[OptionalEmail]
     outcome: Mapped[str | None]

@@ -143,7 +143,7 @@ class Booking(Base):
     client_time_zone: Mapped[str | None]
     canceled_because: Mapped[CanceledBecause | None] = mapped_column(text_enum(CanceledBecause, "canceled_because"))
     canceled_at: Mapped[datetime | None]
-    no_show_by: Mapped[str | None] = mapped_column(doc="the calendar that said that nobody came; null: staff did")
+    attendance_by: Mapped[str | None] = mapped_column(doc="who said whether somebody came: a calendar, or staff")
     reminded_at: Mapped[datetime | None]
     told_version: Mapped[int | None] = mapped_column(doc="the version of the last change that the client is told of")
     created_at: Mapped[CreatedAt]

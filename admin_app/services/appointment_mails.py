@@ -257,7 +257,7 @@ def _write(ctx: Ctx, appointment: Appointment, kind: Kind, mail: SentEmail, sett
 def _composed(ctx: Ctx, appointment: Appointment, kind: Kind, money: HeldMoney | None = None) -> tuple[str, str, str]:
     """Subject, text and HTML of a mail; what the plan of a command shows is made here as well."""
     words = Words.of(appointment)
-    when = f"{words.day}, {words.clock.partition(" to ")[0]} ({words.zone})"
+    when = f"{words.day}, {words.clock.partition(' to ')[0]} ({words.zone})"
     subject = SUBJECTS[kind].format(title=" ".join(appointment.title.split()), when=when)
     return subject, *outbox.render(kind, _facts(ctx, appointment, words, money))
 

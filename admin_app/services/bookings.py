@@ -17,6 +17,8 @@ from admin_app.services.event_handling import release_waiting_for
 from admin_app.services.records import practitioner_key
 from models.scheduling import BookingSource, BookingStatus, CanceledBecause
 
+# Who said whether somebody came, where it was no calendar: that stays so.
+STAFF = "staff"
 REMIND_BEFORE = timedelta(hours=24)
 # What nobody decided: a payment that comes after all may bring the appointment back.
 UNPAID_ENDS = (CanceledBecause.NEVER_PAID, CanceledBecause.PAYMENT_FAILED)
@@ -94,11 +96,9 @@ def moving(starts_at: datetime, ends_at: datetime, *, tell: bool = True) -> Step
 
 
 def attending(appointment: Appointment, status: BookingStatus, event: str) -> Step:
-    """Its time has come: it took place, or nobody came; what a calendar told of that before counts no more."""
-    values: dict[str, object] = {"status": status}
-    if getattr(appointment.row, "no_show_by", None) is not None:
-        values["no_show_by"] = None
-    return Step(event, values)
+    """Its time has come: it took place, or nobody came, and staff's word on that stands against a calendar's."""
+    by = {"attendance_by": STAFF} if appointment.kind == "booking" else {}
+    return Step(event, {"status": status, **by})
 
 
 def carry_out(ctx: Ctx, appointment: Appointment, step: Step, *, reason: str | None = None) -> None:

@@ -25,7 +25,7 @@ from admin_app.integrations.calendar_ports import (
 from admin_app.integrations.registry import Providers
 from admin_app.services import appointments, calendar_bookings
 from admin_app.services.calendar_entries import Entry, Waits, asked, question
-from admin_app.services.calendars import absences, attendees, hosts
+from admin_app.services.calendars import absences, hosts
 from admin_app.services.event_handling import Parked, Settled
 from admin_app.services.time_zones import time_zones
 from models.inbox import WebhookEvent
@@ -112,9 +112,29 @@ def take_in(
 def _take_in_all(ctx: Ctx, answer: Found, asked_at: datetime) -> Settled | Parked:
     """The chain, then the others of the series: one delivery tells that several ended."""
     became = [_take_in(ctx, _entries(answer.chain, asked_at), answer.accounts)]
-    became += [_take_in(ctx, _entries((other,), asked_at), answer.accounts) for other in answer.others]
+    others = _news(ctx, answer.others)
+    became += [_take_in(ctx, _entries((other,), asked_at), answer.accounts) for other in others]
     waits = next((one for one in became if isinstance(one, Parked)), None)
     return waits or became[0]
+
+
+def _news(ctx: Ctx, others: Sequence[CalcomBooking]) -> list[CalcomBooking]:
+    """Those of a series that are on and unknown here, or known here as something else than they are."""
+    uids = [other.uid for other in others]
+    rows = select(Booking.calcom_booking_uid, Booking.status, Booking.starts_at).where(
+        Booking.calcom_booking_uid.in_(uids)
+    )
+    known = {row.calcom_booking_uid: row for row in ctx.session.execute(rows)} if uids else {}
+    return [other for other in others if _is_news(other, known.get(other.uid), ctx.now)]
+
+
+def _is_news(other: CalcomBooking, row: Any, now: datetime) -> bool:
+    if other.rescheduled_to_uid is not None:
+        return False  # what it became is listed too
+    if row is None:
+        return other.active and other.ends_at > now
+    is_on = row.status in appointments.OCCUPYING
+    return other.active != is_on or (is_on and row.starts_at != other.starts_at)
 
 
 def _take_in(ctx: Ctx, entries: Sequence[Entry], accounts: CalcomAccounts) -> Settled | Parked:
@@ -127,13 +147,10 @@ def _take_in(ctx: Ctx, entries: Sequence[Entry], accounts: CalcomAccounts) -> Se
 
 def _note_absence(ctx: Ctx, event: CalcomEvent) -> Settled:
     """What a delivery alone says of who did not come; it names nothing else."""
-    booking = ctx.session.scalar(select(Booking).where(Booking.calcom_booking_uid == event.uid))
-    if booking is None:
+    number = ctx.session.scalar(select(Booking.id).where(Booking.calcom_booking_uid == event.uid))
+    if number is None:
         return Settled.ignored("not about a booking that is known here")
-    appointment = appointments.locked(ctx, appointments.of(ctx.session, booking).subject)
-    attendees.note_absence(ctx, booking, _SOURCE, event.attendees)
-    outcome = absences.follow(ctx, appointment, _SOURCE)
-    return Settled.done(outcome or "who did not come was noted", booking_id=booking.id)
+    return absences.note(ctx, number, _SOURCE, event.attendees)
 
 
 def _parsed(event: WebhookEvent) -> CalcomEvent:

@@ -271,6 +271,8 @@ def _follow_ours(ctx: Ctx, booking: Booking, entry: Entry, known_there: bool, wi
     revived = called_off_there(ctx, booking)
     stays = booking.status in OCCUPYING or revived
     if not known_there or not stays or _call_is_open(ctx, booking) or entry.canceled_at is not None:
+        if booking.status in OCCUPYING and entry.canceled_at is None:
+            _place(ctx, booking, booking.starts_at, booking.ends_at, with_)  # its time is ours, its host theirs
         bookings.sync_calendar(ctx, appointments.of(ctx.session, booking))
         return "known by its number here"
     ends_at = entry.starts_at + (booking.ends_at - booking.starts_at)

@@ -17,11 +17,11 @@ from admin_app.integrations.calendar_ports import CalendarAttendee, CalendlyEven
 from admin_app.integrations.registry import Providers
 from admin_app.services import calendar_bookings
 from admin_app.services.calendar_entries import Entry, Waits, asked, question
-from admin_app.services.calendars import hosts
+from admin_app.services.calendars import absences, hosts
 from admin_app.services.event_handling import Parked, Settled
 from admin_app.services.time_zones import time_zones
 from models.inbox import WebhookEvent
-from models.scheduling import Booking, BookingSource, CanceledBecause, SessionType
+from models.scheduling import Booking, BookingLink, BookingSource, CanceledBecause, SessionType
 
 MOST_MOVES = 20
 _BECAUSE = {"host": CanceledBecause.BY_PRACTITIONER, "invitee": CanceledBecause.BY_CLIENT}
@@ -87,6 +87,8 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
     answer: Found = found or Found()
     if answer.chain:
         return take_in(ctx, answer.chain, answer.company, asked_at=answer.asked_at, told_at=parsed.occurred_at)
+    if parsed.kind == "no_show":
+        return _note_absence(ctx, parsed)
     if parsed.invitee is None:
         return Parked("details_missing")
     return take_in(ctx, [parsed.invitee], told_at=parsed.occurred_at)
@@ -118,6 +120,19 @@ def take_in(
     ]
     waits = next((one for one in sold if isinstance(one, Parked)), None)
     return waits or sold[0]
+
+
+def _note_absence(ctx: Ctx, event: CalendlyEvent) -> Settled:
+    """What a delivery alone says of somebody who did not come."""
+    known = select(BookingLink.booking_id).where(
+        BookingLink.provider == BookingSource.CALENDLY.value, BookingLink.external_id == event.invitee_uri
+    )
+    number = ctx.session.scalar(known)
+    if number is None or event.invitee_uri is None:
+        return Settled.ignored("not about a booking that is known here")
+    absent = event.type == "invitee_no_show.created"
+    said = (CalendarAttendee(event.invitee_uri, "", None, absent=absent),)
+    return absences.note(ctx, number, BookingSource.CALENDLY, said)
 
 
 def _is_shared(ctx: Ctx, invitee: CalendlyInvitee) -> bool:

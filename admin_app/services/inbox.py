@@ -1,5 +1,6 @@
 """The inbox: a provider's delivery is stored raw, then applied by a job, parked for a person, or superseded."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from admin_app.integrations.registry import Providers
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit
 from admin_app.services.event_handlers import HANDLERS
-from admin_app.services.event_handling import Parked, Question, Settled, requeue
+from admin_app.services.event_handling import Parked, Question, Settled, release_waiting_for, requeue
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.plans import require_reason
 from admin_app.services.records import event_key
@@ -22,8 +23,8 @@ from models.inbox import EventState, WebhookEvent
 SETTLED = frozenset({EventState.PROCESSED, EventState.IGNORED, EventState.SUPERSEDED})
 PARKED_SENTENCES = {
     "email_missing": "The event names no e-mail, and Whop does not tell it either. Attach the buyer's address.",
-    "clerk_not_asked": "Clerk could not be asked who this person is now. Release it once Clerk answers.",
-    "stripe_not_asked": "Stripe could not be asked what became of this. Release it once Stripe answers.",
+    "clerk_not_asked": "Clerk could not be asked who this person is now. It goes on by itself once Clerk answers.",
+    "stripe_not_asked": "Stripe could not be asked what became of this. It goes on by itself once Stripe answers.",
     "unreadable_at_stripe": "What Stripe says of this cannot be read. Look at it there; release it once it can be.",
     "unknown_at_stripe": "Stripe knows nothing of what this is about. Its key may belong to another account.",
     "customer_unknown": "Nobody here is the customer who subscribed. The list of Stripe customers has what is known "
@@ -44,7 +45,8 @@ PARKED_SENTENCES = {
     "host_unknown": "It was given to another host, and nobody here has that calendar. Set the Cal.com user or the "
     "e-mail at the practitioner, and the event goes on by itself.",
     "two_bookings": "Two bookings that were both sold here are one appointment there. Cancel the wrong one there.",
-    "details_missing": "It does not say when. Set CALENDLY_TOKEN, so that Calendly can be asked, then release it.",
+    "details_missing": "It does not say when, and Calendly was not asked. It goes on by itself once Calendly answers "
+    "again; without CALENDLY_TOKEN, set that first and release it.",
     "attendee_missing": "It names nobody who comes. Look at Cal.com.",
     "membership_unknown": "No purchase of this membership is known yet. It goes on by itself once one arrives.",
 }
@@ -150,9 +152,17 @@ def apply(ctx: Ctx, *, event_id: int, looked_up: Any = None, lookup_failed: bool
         case Settled() as settled:
             _settle(ctx, event, settled)
         case Parked() as parked:
-            _park(ctx, event, parked)
+            silent = lookup_failed and parked.waits_for is None
+            _park(ctx, event, replace(parked, waits_for=_answer_of(event.provider)) if silent else parked)
     event.version += 1
+    if looked_up is not None and not lookup_failed:
+        release_waiting_for(ctx, _answer_of(event.provider))
     return event.state
+
+
+def _answer_of(provider: str) -> str:
+    """What an event waits for that nobody could be asked about: the provider's next answer to anything."""
+    return f"answer:{provider}"
 
 
 def _settle(ctx: Ctx, event: WebhookEvent, settled: Settled) -> None:

@@ -294,6 +294,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("calcom", "slots"): with_("G", calcom_type, "slots", COMING, COMING + timedelta(days=1)),
     ("calcom", "create_booking"): Row("P", calcom_booking),
     ("calcom", "booking"): read("booking", "none"),
+    ("calcom", "series"): read("series", "none"),
     ("calcom", "find_booking"): read("find_booking", email="ada@example.com", booking_id=1),
     ("calcom", "bookings_from"): read("bookings_from", COMING),
     ("calcom", "cancel_booking"): with_("P", booked_there, "cancel_booking", "as agreed"),
@@ -302,6 +303,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ),
     ("calendly", "event_types"): read("event_types", calls="GG"),
     ("calendly", "invitee"): with_("GG", lambda simulator: an_invitee(simulator)["uri"], "invitee"),
+    ("calendly", "invitees_of"): with_("GG", lambda simulator: an_invitee(simulator)["event_uri"], "invitees_of"),
     ("calendly", "invitees_from"): read("invitees_from", COMING + timedelta(days=300), calls="GG"),
     ("calendly", "cancel_event"): with_(
         "P", lambda simulator: an_invitee(simulator)["event_uri"], "cancel_event", "as agreed"

@@ -236,6 +236,6 @@ UPDATE booking_links SET asked_at = '2025-06-02+00', starts_at = '2025-07-01 09:
 """,
     "0050": """
 UPDATE webhook_events SET waits_for = 'practitioner:1', again_at = '2025-07-01+00';
-UPDATE bookings SET no_show_by = 'calcom' WHERE id = 1;
+UPDATE bookings SET attendance_by = 'calcom' WHERE id = 1;
 """,
 }

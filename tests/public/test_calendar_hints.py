@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from admin_app.simulator import control, control_calcom, control_calendly
 from models import Booking, BookingSource, BookingStatus, CanceledBecause, EventState, WebhookEvent
-from tests.house import House
+from tests.house import House, build
 from tests.services.calendars import end_of
 from tests.services.factories import OPERATOR
 from tests.services.schedule import add_booking, add_practitioner, add_session_type
@@ -36,7 +36,9 @@ class Calendly:
         event_type = f"ET{next(NUMBERS)}"
         control_calendly.seed_event_types(house.simulator, [{"id": event_type, "minutes": 60}])
         uri = f"https://api.calendly.com/event_types/{event_type}"
-        add_session_type(house.db, add_practitioner(house.db), calendly_event_type_uri=uri)
+        add_session_type(
+            house.db, add_practitioner(house.db, f"{event_type}@practice.example"), calendly_event_type_uri=uri
+        )
         first = control_calendly.book(
             house.simulator, event_type=event_type, starts_at=self.at, email="ada@example.com", deliver=False
         )
@@ -173,3 +175,17 @@ def test_a_booking_of_ours_is_followed_through_moves_at_cal_com(house: House) ->
     booking = booked(house)
     assert told.is_last(booking)
     assert (booking.id, booking.starts_at, booking.source) == (ours.id, told.at + 2 * DAY, BookingSource.WEBSITE)
+
+
+def test_what_was_not_answered_goes_on_when_anything_is(house: House) -> None:
+    """Whatever was parked because nobody could be asked is asked about once the provider answers."""
+    silent, answered = Calendly(house), Calendly(house)
+    control.fault(house.simulator, "calendly", "500", times=9)
+    silent.tell(4)
+    control.fault(house.simulator, "calendly", "off")
+    assert [event.parked_because for event in house.rows(select(WebhookEvent))] == ["details_missing"]
+    again = build(house.simulator, house.db)  # another worker, whose circuit is closed
+    answered.house = again
+    answered.tell(4)
+    assert {event.state for event in house.rows(select(WebhookEvent))} == {EventState.PROCESSED}
+    assert len(house.rows(select(Booking))) == 2

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_app.services import inbox, schedule
+from admin_app.services import attendance, inbox, schedule
 from admin_app.simulator import control_calcom, control_calendly
 from models import (
     Booking,
@@ -342,6 +342,19 @@ class TestNoShows:
         calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"], told=datetime.now(UTC) + HOUR)
         assert booked(house).status is BookingStatus.COMPLETED
 
+    def test_what_staff_said_is_not_overruled(self, house: House) -> None:
+        calcom = AtCalcom(house)
+        made = calcom.book("ada@example.com")
+        calcom.tell("CREATED", made)
+        self.later(house, calcom.at + HOUR)
+        subject = f"booking:{booked(house).id}"
+        with house.db.unit_of_work(OPERATOR) as ctx:
+            shown = attendance.plan_complete(ctx, subject=subject).fingerprint
+            attendance.complete(ctx, subject=subject, reason="she was late", shown=shown)
+        calcom.act(made, "absent")
+        calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"])
+        assert booked(house).status is BookingStatus.COMPLETED
+
     def test_one_at_calendly_comes_over(self, house: House) -> None:
         calendly = AtCalendly(house)
         ada = calendly.book("ada@example.com")
@@ -363,3 +376,29 @@ class TestNoShows:
         calcom.tell("NO_SHOW_UPDATED", made, bookingUid=made["id"])
         nobody = len(absent) == 2
         assert booked(house).status is (BookingStatus.NO_SHOW if nobody else BookingStatus.CONFIRMED)
+
+
+class TestASharedAccount:
+    """One account hosts for somebody who has none: the event type says whose it is, before and after the migration."""
+
+    def test_it_stays_with_whom_the_event_type_names(self, house: House) -> None:
+        calendly = AtCalendly(house)
+        owner = add_practitioner(house.db, f"owner{next(NUMBERS)}@practice.example")
+        add_session_type(house.db, owner)
+        ada = calendly.book("ada@example.com", host_email=owner.email)
+        booking = add_booking(
+            house.db,
+            calendly.kind,
+            calendly.at,
+            client_email="ada@example.com",
+            source="calendly",
+            calendly_invitee_uri=ada["uri"],
+            calendly_event_uri=ada["event_uri"],
+        )
+        with house.db.unit_of_work(OPERATOR) as ctx:  # as the migration fills it
+            given = {"booking_id": booking.id, "practitioner_id": calendly.practitioner.id, "provider": "calendly"}
+            ctx.session.add(BookingHost(**given, since=ctx.now))
+        calendly.tell("invitee.created", ada)
+        bea = calendly.book("bea@example.com", calendly.at + DAY, host_email=owner.email)
+        calendly.tell("invitee.created", bea)
+        assert [one.practitioner_id for one in bookings(house)] == [calendly.practitioner.id] * 2

@@ -446,3 +446,36 @@ def test_it_is_told_in_the_history(db, kind):
         assert f"found that booking {other.id} is booking {kept.id}, moved in Calendly" in said[0]
         assert f"brought in booking {kept.id} of ada@example.com from Calendly" in said[-1]
         assert session.scalars(select(AuditEntry).where(AuditEntry.event == "booking.joined")).one()
+
+
+@pytest.mark.parametrize("provider", ["calcom", "calendly"])
+def test_who_did_not_come_is_noted_when_nobody_can_be_asked(db, kind, provider):
+    made = calcom_told("CREATED", "X") if provider == "calcom" else calendly_told("created", "X")
+    deliver(db, made)
+    db.clock = lambda: AT + HOUR
+    payload = {"uri": "https://api.calendly.com/invitee_no_shows/N", "invitee": invitee_uri("X")}
+    absent = {
+        "calcom": {
+            "triggerEvent": "BOOKING_NO_SHOW_UPDATED",
+            "payload": {"bookingUid": "X", "attendees": [{"email": "ada@example.com", "noShow": True}]},
+        },
+        "calendly": {"event": "invitee_no_show.created", "payload": payload},
+    }[provider]
+    *_, event = deliver(db, Told("absent", provider, json.dumps(absent).encode()))
+    assert (event.state, event.outcome) == (EventState.PROCESSED, "nobody came")
+    (booking,) = bookings_of(db)
+    assert booking.status is BookingStatus.NO_SHOW
+
+
+def test_a_booking_of_ours_that_a_team_gave_to_another_is_theirs(db, kind):
+    """Cal.com's round robin chose the host of what we made there."""
+    other = add_practitioner(db, "other@practice.example", calcom_user_id="6")
+    ours = add_booking(db, kind, AT)
+    with db.unit_of_work(OPERATOR) as ctx:
+        call = ProviderCall(provider="calcom", operation="booking.create", subject=f"booking:{ours.id}")
+        call.idempotency_key = "k"
+        ctx.session.add(call)
+    host = {"id": 6, "email": other.email, "timeZone": "UTC"}
+    deliver(db, calcom_told("CREATED", "X", our_id=ours.id, organizer=host))
+    (booking,) = bookings_of(db)
+    assert (booking.practitioner_id, booking.starts_at, booking.session_type_id) == (other.id, AT, kind.id)

@@ -245,6 +245,48 @@ class TestContracts:
         listed = httpx.get(f"{simulator}/calcom/v2/bookings", headers=CALCOM).json()
         check("calcom-v2", "GetBookingsOutput_2024_08_13", listed)
 
+    def test_seats_and_series_at_calcom(self, simulator, calcom_port):
+        control_calcom.seed_event_types(
+            simulator,
+            [{"id": "91", "minutes": 60, "host_id": 91, "seats": 3}, {"id": "92", "minutes": 60, "host_id": 92}],
+        )
+
+        def get(uid: str) -> Any:
+            return httpx.get(f"{simulator}/calcom/v2/bookings/{uid}", headers=CALCOM).json()
+
+        book = {"starts_at": NINE, "deliver": False}
+        seated = control_calcom.book(simulator, event_type="91", email="ada@example.com", **book)
+        control_calcom.book(simulator, event_type="91", email="bea@example.com", **book)
+        check("calcom-v2", "GetSeatedBookingOutput_2024_08_13", get(seated["id"])["data"])
+        assert [one.email for one in calcom_port.booking(seated["id"]).attendees] == [
+            "ada@example.com",
+            "bea@example.com",
+        ]
+        first = control_calcom.book(simulator, event_type="92", email="ada@example.com", recurrences=2, **book)
+        check("calcom-v2", "RecurringBookingOutput_2024_08_13", get(first["id"])["data"])
+        check("calcom-v2", "GetBookingOutput_2024_08_13", get(first["series"]))
+        assert len(calcom_port.series(first["series"])) == 2
+
+    def test_a_group_a_payment_and_a_no_show_at_calendly(self, simulator, receiver, calendly_port):
+        control_calendly.seed_event_types(simulator, [{"id": "ET5", "minutes": 60, "places": 3}])
+        paid = {"external_id": "ch_1", "provider": "stripe", "amount": 12.5, "currency": "EUR", "successful": True}
+        book = {"event_type": "ET5", "starts_at": NINE, "deliver": False}
+        ada = control_calendly.book(simulator, email="ada@example.com", payment=paid | {"terms": ""}, **book)
+        bea = control_calendly.book(simulator, email="bea@example.com", **book)
+        assert ada["event_uri"] == bea["event_uri"]
+        control_calendly.mark_no_show(simulator, bea["id"])
+        for one in (ada, bea):
+            path = f"{simulator}/calendly/scheduled_events/{one['event']}/invitees/{one['id']}"
+            check("calendly", "Invitee", httpx.get(path, headers=CALENDLY).json()["resource"])
+        path = f"{simulator}/calendly/scheduled_events/{ada['event']}"
+        check("calendly", "Event", httpx.get(path, headers=CALENDLY).json()["resource"])
+        first, second = calendly_port.invitees_of(ada["event_uri"])
+        assert (first.paid.amount, first.has_company, first.absent, second.absent) == (1250, True, False, True)
+        ((_, headers, body),) = receiver.wait_for(1)
+        calendly.verify(body, headers, CALENDLY_KEY, datetime.now(UTC))
+        event = calendly.parse_event(body, datetime.now(UTC))
+        assert (event.kind, event.invitee_uri) == ("no_show", bea["uri"])
+
 
 class TestHomePage:
     """A person without programs books, moves and cancels by the forms of the home page."""

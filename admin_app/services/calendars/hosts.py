@@ -38,6 +38,8 @@ def of_new(ctx: Ctx, accounts: CalcomAccounts, entry: Entry) -> Practitioner | N
     """Whose a Cal.com booking is that is not known here yet; None when nobody, or not one alone, has that calendar."""
     having = named(ctx, accounts, entry.host, entry.source)
     offering = _offering(ctx, accounts, entry)
+    if len(offering) == 1 and _is_hosted_by(ctx, offering[0], entry):
+        return offering[0]
     if having:
         return _only([one for one in having if one in offering] or having)
     return _only([one for one in offering if not _has_another(one, accounts, entry.host)])
@@ -54,9 +56,15 @@ def of_known(ctx: Ctx, accounts: CalcomAccounts, booking: Booking, entry: Entry)
     last = current(ctx, booking, entry.source)
     if last is not None and entry.asked_at is None and entry.told_at is not None and entry.told_at < last.since:
         return booking.practitioner_id
+    practitioner = ctx.session.get_one(Practitioner, booking.practitioner_id)
+    if last is None or (last.external_id is None and last.email is None):
+        moves = len(having) == 1 and _has_another(practitioner, accounts, entry.host)
+        return having.pop() if moves else booking.practitioner_id  # it may have been so from the first
+    if _is_hosted_by(ctx, practitioner, entry):
+        return booking.practitioner_id
     if len(having) == 1:
         return having.pop()
-    if last is None or _may_be(last, entry.host):
+    if _may_be(last, entry.host):
         return booking.practitioner_id
     raise Waits(HOST_UNKNOWN)
 
@@ -89,7 +97,8 @@ def note(ctx: Ctx, booking: Booking, entry: Entry) -> None:
 def offered_by_host(ctx: Ctx, entry: Entry, sold: SessionType) -> SessionType:
     """What a Calendly host offers of the same kind as what a team's event type stands for here."""
     having = named(ctx, CalcomAccounts(), entry.host, entry.source)
-    if len(having) != 1 or having[0].id == sold.practitioner_id:
+    practitioner = ctx.session.get_one(Practitioner, sold.practitioner_id)
+    if len(having) != 1 or having[0].id == practitioner.id or _is_hosted_by(ctx, practitioner, entry):
         return sold
     theirs = _same_kind(ctx, sold, having[0].id)
     if theirs is None:
@@ -120,6 +129,20 @@ def _offering(ctx: Ctx, accounts: CalcomAccounts, entry: Entry) -> Sequence[Prac
         return []
     condition = calcom_mapping.has_event_type(entry.event_type_id, accounts)
     return ctx.session.scalars(select(Practitioner).where(condition).order_by(Practitioner.id)).all()
+
+
+def _is_hosted_by(ctx: Ctx, practitioner: Practitioner, entry: Entry) -> bool:
+    """Whether somebody else's account hosts for this practitioner, who never hosts by their own: a shared account."""
+    rows = select(BookingHost.id).where(
+        BookingHost.practitioner_id == practitioner.id, BookingHost.provider == entry.source.value
+    )
+    host = entry.host
+    if host is None or (host.email and comparable(host.email) == comparable(practitioner.email)):
+        return False
+    by_them = rows.where(BookingHost.external_id == host.id) if host.id else rows.where(BookingHost.email == host.email)
+    if ctx.session.scalar(by_them.limit(1)) is None:
+        return False
+    return ctx.session.scalar(rows.where(BookingHost.email == practitioner.email).limit(1)) is None
 
 
 def _has_another(practitioner: Practitioner, accounts: CalcomAccounts, host: CalendarHost | None) -> bool:
