@@ -17,7 +17,7 @@ from admin_app.integrations.money_ports import OUR_MODE, PaymentsPort, StripePay
 from admin_app.services import appointments, bookings, holds, payments, refund_states, refunds
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import UNPAID_ENDS
-from models.money import Payment, PaymentState, RefundReason
+from models.money import Payment, PaymentState, Refund, RefundReason, RefundState
 from models.scheduling import Booking, BookingStatus, CanceledBecause
 
 AGREED = (BookingStatus.CONFIRMED, BookingStatus.COMPLETED, BookingStatus.NO_SHOW)
@@ -107,8 +107,15 @@ def follow_refunds(ctx: Ctx, appointment: Appointment) -> None:
     everything = bool(paid) and all(refund_states.all_given_back(ctx.session, payment) for payment in paid)
     if everything and appointment.row.status in AGREED:
         bookings.mark_refunded(ctx, appointment)
-    elif paid and not everything and appointment.row.status is BookingStatus.REFUNDED:
+    elif appointment.row.status is BookingStatus.REFUNDED and _came_back(ctx.session, appointment.subject):
         bookings.refund_came_back(ctx, appointment)
+
+
+def _came_back(session: Session, subject: str) -> bool:
+    """Whether a refund came back whose money is here: what was paid twice and is on its way back is no such."""
+    returned = select(Refund.id).join(Payment, Payment.id == Refund.payment_id)
+    is_here = (Refund.state == RefundState.FAILED, Payment.captured_amount > Payment.reserved_amount)
+    return session.scalar(returned.where(of(subject), Refund.returned_at.is_not(None), *is_here).limit(1)) is not None
 
 
 def of(subject: str) -> ColumnElement[bool]:
