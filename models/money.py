@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from enum import StrEnum
-from secrets import token_hex
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -210,7 +209,7 @@ class Refund(Base):
     stripe_refund_id: Mapped[str | None] = mapped_column(unique=True)
     whop_refund_id: Mapped[str | None] = mapped_column(unique=True)
     key_suffix: Mapped[str | None] = mapped_column(
-        default=lambda: token_hex(8), doc="of its idempotency key; null: written before keys had one"
+        doc="of its idempotency key; null: written before keys had one, or made at the provider"
     )
     failure_code: Mapped[str | None]
     sent_at: Mapped[datetime | None]

@@ -18,7 +18,7 @@ from admin_app.services import appointments, bookings, holds, payments, refund_s
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import UNPAID_ENDS
 from admin_app.services.payments import refund_endings
-from models.money import Payment, PaymentState, RefundReason
+from models.money import Payment, PaymentState, Refund, RefundReason, RefundState
 from models.scheduling import Booking, BookingStatus, CanceledBecause
 
 
@@ -107,8 +107,15 @@ def follow_refunds(ctx: Ctx, appointment: Appointment) -> None:
     step = refund_endings.ending(ctx, appointment) if everything else None
     if step is not None:
         bookings.carry_out(ctx, appointment, step)
-    elif paid and not everything and appointment.row.status is BookingStatus.REFUNDED:
+    elif appointment.row.status is BookingStatus.REFUNDED and _came_back(ctx.session, appointment.subject):
         bookings.refund_came_back(ctx, appointment)
+
+
+def _came_back(session: Session, subject: str) -> bool:
+    """Whether a refund came back whose money is here: what was paid twice and is on its way back is no such."""
+    returned = select(Refund.id).join(Payment, Payment.id == Refund.payment_id)
+    is_here = (Refund.state == RefundState.FAILED, Payment.captured_amount > Payment.reserved_amount)
+    return session.scalar(returned.where(of(subject), Refund.returned_at.is_not(None), *is_here).limit(1)) is not None
 
 
 def of(subject: str) -> ColumnElement[bool]:

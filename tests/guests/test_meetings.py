@@ -177,7 +177,7 @@ def test_what_is_with_the_bank_is_the_same_meeting_without_a_second_page(
     for event in control_stripe.events(house.simulator, session_id):
         assert house.stripe(event).status_code == 200
     house.work()
-    control.fault(house.simulator, "stripe", "rate_limit", times=5)
+    control.fault(house.simulator, "stripe", "429", times=5)
     again = ask(house, kind, starts, email, session_type_id=kind.id)
     control.fault(house.simulator, "stripe", "off")
     assert (again.status_code, again.json["checkout_url"]) == (201, None)

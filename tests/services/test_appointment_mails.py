@@ -146,7 +146,7 @@ def test_what_does_not_hold_any_more_is_not_sent(db: Database, clock: Clock, kin
         (CanceledBecause.BY_STAFF, "We are sorry"),
         (CanceledBecause.BY_PRACTITIONER, "We are sorry"),
         (CanceledBecause.PAYMENT_FAILED, "did not go through"),
-        (CanceledBecause.NEVER_PAID, "somebody else has it now"),
+        (CanceledBecause.NEVER_PAID, "It was not paid in time"),
     ],
 )
 def test_a_cancellation_says_why(

@@ -10,7 +10,7 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.integrations.money_ports import StripeRefund
 from admin_app.jobs import checkouts
-from admin_app.services import settlement, worklists
+from admin_app.services import payments, settlement, worklists
 from admin_app.services.payments import returned
 from admin_app.services.settlement import Told
 from models import BookingStatus, Payment, Refund, RefundState
@@ -92,6 +92,15 @@ def test_what_comes_back_is_an_open_item_and_the_booking_is_not_refunded(
     assert mails == ["confirmation", "cancellation"]
     assert tell(db, paid, gone(paid, "succeeded")) is BookingStatus.CANCELED
     require_reserve(db, paid.id)
+
+
+def test_what_is_paid_a_second_time_leaves_a_refunded_booking_so(db: Database, clock: Clock, paid: Payment) -> None:
+    assert tell(db, paid, gone(paid, "succeeded")) is BookingStatus.REFUNDED
+    with db.unit_of_work(STRIPE) as ctx:
+        second = payments.open_payment(ctx, f"booking:{paid.booking_id}", paid.amount, paid.currency)
+    hear(db, Told(money.session(second), money.told(second)))
+    assert appointment(db, f"booking:{paid.booking_id}").row.status is BookingStatus.REFUNDED
+    assert [refund.reason for refund in the_refunds(db)][1:] == ["duplicate"]
 
 
 def test_what_took_place_is_paid_again(db: Database, clock: Clock, paid: Payment) -> None:

@@ -82,13 +82,13 @@ INVARIANTS = (
     ),
     Invariant(
         "refunded-means-given-back",
-        "What is refunded has no money here any more, or its refund came back and stands on the list.",
+        "What is refunded has no money here any more, or a refund of it failed or came back and stands on a list.",
         by_query("""
             SELECT 'payment:' || p.id FROM payments p
             LEFT JOIN bookings b ON b.id = p.booking_id LEFT JOIN meetings m ON m.id = p.meeting_id
             WHERE coalesce(b.status, m.status) = 'refunded' AND p.captured_amount > p.reserved_amount
               AND coalesce(b.updated_at, m.updated_at) < :late AND NOT EXISTS (
-              SELECT FROM refunds r WHERE r.payment_id = p.id AND r.returned_at IS NOT NULL)
+              SELECT FROM refunds r WHERE r.payment_id = p.id AND r.state IN ('failed', 'declined'))
         """),
     ),
     Invariant(
