@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin_app.approval_limits import Limit
+from admin_app.approval_limits import Limit, limit_in
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission, allows, require
@@ -112,7 +112,13 @@ def _plan(
             *_money(ctx, quoted, amount, approval_above),
         ),
         fingerprint=fingerprint(
-            row, payment, code, amount, approval_above, tell, [mail.text for mail in meaning.mails]
+            row,
+            payment,
+            code,
+            amount,
+            limit_in(approval_above, row.price_currency),
+            tell,
+            [mail.text for mail in meaning.mails],
         ),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
         mails=meaning.mails,

@@ -147,7 +147,7 @@ def bookings_of(db: Database) -> list[Booking]:
 def end_of(db: Database) -> Any:
     """Everything that deliveries leave, without the numbers and times that say in which order they came."""
     with db.read_only() as session:
-        left_out = {"id", "created_at", "updated_at", "version", "reminded_at"}
+        left_out = {"id", "created_at", "updated_at", "version", "told_version", "reminded_at"}
         rows = [
             {c.name: getattr(row, c.name) for c in Booking.__table__.c if c.name not in left_out}
             for row in session.scalars(select(Booking).order_by(Booking.starts_at))
