@@ -24,6 +24,7 @@ from models import (
     BookingStatus,
     Payment,
     ProviderCall,
+    Refund,
     Role,
     SentEmail,
 )
@@ -41,7 +42,7 @@ __all__ = ["house", "simulator"]
 # Written with every change of a row, and promised by none: when it was, how often, and which mail is the latest.
 STAMPS = frozenset(
     {"version", "created_at", "updated_at", "canceled_at", "told_version", "reminded_at", "sent_at", "settled_at"}
-    | {"undecided_since", "kept_at", "kept_by", "kept_reason"}
+    | {"undecided_since", "kept_at", "kept_by", "kept_reason", "made_good_at", "made_good_by"}
 )
 # The provider's own id of what a call made.
 ANSWERED = frozenset({"calcom_booking_uid", "stripe_refund_id"})
@@ -160,6 +161,25 @@ CASES[f"{APPROVE}: all of it, and it takes place"] = lambda s: _decision(s, "app
 CASES[f"{APPROVE}: all of it, and nobody is written to"] = lambda s: _decision(s, "approve", 60_000, tell=False)
 CASES[f"{APPROVE}: a part"] = lambda s: _decision(s, "approve", 30_000)
 CASES["refund-commands.decline: all of it"] = lambda s: _decision(s, "decline", 60_000)
+
+
+def _returned(scene: Scene, how: str) -> Case:
+    """All of it went back at the dashboard, and the bank sent it back days later."""
+    subject, simulator = scene.paid(), scene.house.simulator
+    intent = scene.payment(subject).stripe_payment_intent_id or ""
+    control_stripe.refund(simulator, intent, deliver=False)
+    (made,) = [one["id"] for one in control_stripe.refunds(simulator) if one["payment_intent"] == intent]
+    control_stripe.settle_refund(simulator, made, succeeds=False, deliver=False)
+    for event in control_stripe.events(simulator, made):
+        assert scene.house.stripe(event).status_code == 200
+    scene.house.work()
+    (refund,) = scene.house.rows(select(Refund).where(Refund.payment_id == scene.payment(subject).id))
+    return Case("refund-commands.put_right", f"/admin/refunds/{refund.id}/put-right", {"how": how})
+
+
+CASES["refund-commands.put_right: by hand"] = lambda s: _returned(s, "by_hand")
+CASES["refund-commands.put_right: again, once a second person says so"] = lambda s: _returned(s, "again")
+CASES["refund-commands.put_right: nothing is owed"] = lambda s: _returned(s, "nothing_owed")
 
 
 @case("payment-commands.keep: by finance")
@@ -291,7 +311,8 @@ def test_what_the_plan_promised_is_what_happened(name: str, scene: Scene, monkey
 
 def new_rows(plan: Plan) -> set[str]:
     """The tables into which the plan says something new is written."""
-    gives_back = any(line.field == "given_back" and line.source == "what you typed" for line in plan.lines)
+    asked = ("what you typed", "the refund that came back")
+    gives_back = any(line.field == "given_back" and line.source in asked for line in plan.lines)
     return {"refund"} if gives_back else set()
 
 

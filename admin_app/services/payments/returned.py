@@ -4,6 +4,8 @@ Such a refund is an open item until a person puts it right: given back again, pa
 Another refund that takes the same money closes it as well (`refund_states.reserve`).
 """
 
+from typing import TypeGuard
+
 from admin_app.approval_limits import Limit
 from admin_app.context import Ctx, Staff
 from admin_app.errors import Conflict, InvalidInput, NotFound
@@ -11,14 +13,14 @@ from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, payments, refund_states, refunds
 from admin_app.services.amounts import money_text
-from admin_app.services.payments import refund_people, refund_sources
+from admin_app.services.payments import keeping, refund_people, refund_sources
 from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
 from admin_app.services.refund_states import amount_of, records_of
 from admin_app.services.refunds import Quote
 from models.memberships import MembershipPayment
-from models.money import Refund, RefundState
+from models.money import Payment, Refund, RefundState
 
 AGAIN, BY_HAND, NOTHING_OWED = "again", "by_hand", "nothing_owed"
 HOW = (AGAIN, BY_HAND, NOTHING_OWED)
@@ -38,13 +40,15 @@ def plan(ctx: Ctx, *, refund_id: int, how: str, approval_above: Limit) -> Plan:
         raise NotFound("There is no such refund.")
     payment = refund_sources.of(ctx.session, refund)
     quoted = refunds.quote_of(ctx.session, payment)
+    at_once = how == AGAIN and not quoted.waits(refund.amount, approval_above)
     return Plan(
         title=f"{amount_of(refund)} that came back",
         outcome=_checked(how),
-        lines=_lines(refund, quoted, how),
+        lines=_lines(payment, refund, quoted, how),
         consequences=(refund_people.of(ctx.session, payment).sentence, *_means(refund, quoted, how, approval_above)),
         fingerprint=fingerprint(payment, refund, how),
         refusal=_refusal(refund, quoted, how),
+        calls=refunds.CALLS if at_once and isinstance(payment, Payment) else (),
     )
 
 
@@ -71,6 +75,8 @@ def put_right(ctx: Ctx, *, refund_id: int, how: str, reason: str, approval_above
         refund_states.move(ctx, payment, refund, RefundState.SUCCEEDED, refund.failure_code)
         refund_states.reserve(ctx, payment)
         follow(ctx, payment)
+    elif _waits(payment):
+        keeping.keep_within(ctx, payment, reason)
     return refund
 
 
@@ -88,13 +94,23 @@ def _checked(how: str) -> str:
     return how
 
 
-def _lines(refund: Refund, quoted: Quote, how: str) -> tuple[PlanLine, ...]:
+def _lines(payment: Paid, refund: Refund, quoted: Quote, how: str) -> tuple[PlanLine, ...]:
+    key = refund_key(refund.id)
+    chosen = PlanLine(key, "made_good_how", refund.made_good_how, how, "what you chose")
     if how == AGAIN:
-        return refunds.lines(quoted, refund.amount, source="the refund that came back")
+        return (chosen, *refunds.lines(quoted, refund.amount, source="the refund that came back"))
     if how == BY_HAND:
-        key = refund_key(refund.id)
-        return (PlanLine(key, "state", refund.state, RefundState.SUCCEEDED, "paid out by hand"),)
-    return ()
+        state = PlanLine(key, "state", refund.state, RefundState.SUCCEEDED, "paid out by hand")
+        return (chosen, state, *refunds.lines(quoted, refund.amount, source="paid out by hand"))
+    if _waits(payment):
+        left = payment.captured_amount - payment.reserved_amount
+        return (chosen, keeping.line(payment, left, "nothing is owed"))
+    return (chosen,)
+
+
+def _waits(payment: Paid) -> TypeGuard[Payment]:
+    """Whether somebody is to decide about what is left of it: that nothing is owed decides that, too."""
+    return isinstance(payment, Payment) and payment.undecided_since is not None
 
 
 def _means(refund: Refund, quoted: Quote, how: str, approval_above: Limit) -> tuple[str, ...]:
