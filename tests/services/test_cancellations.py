@@ -182,7 +182,7 @@ def test_calendly_is_not_told_of_a_booking_whose_time_has_come_and_the_plan_says
     with db.unit_of_work(OPERATOR) as ctx:
         ctx.session.get_one(Booking, int(subject[8:])).source = BookingSource.CALENDLY
     before = plan(db, support, subject)
-    clock.forward(days=2)
+    clock.forward(days=30)
     after = plan(db, support, subject)
     assert "Its time has come: Calendly is not told any more, and nobody is written to." in after.consequences
     assert not any("tells the client" in said for said in after.consequences)
