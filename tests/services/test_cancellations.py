@@ -176,6 +176,21 @@ def test_a_calendly_booking_is_told_of_by_calendly(
     assert jobs(db, "send_appointment_mail") == before
 
 
+def test_calendly_is_not_told_of_a_booking_whose_time_has_come_and_the_plan_says_so(
+    db: Database, clock: Clock, kind: SessionType, support: Staff
+) -> None:
+    subject = held(db, offered(db, price=0), tomorrow(clock.now))
+    with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Booking, int(subject[8:])).source = BookingSource.CALENDLY
+    before = plan(db, support, subject)
+    clock.forward(days=30)
+    after = plan(db, support, subject)
+    assert "Its time has come: Calendly is not told any more, and nobody is written to." in after.consequences
+    assert not any("tells the client" in said for said in after.consequences)
+    with pytest.raises(PlanMoved):
+        cancel(db, support, subject, shown=before.fingerprint)
+
+
 @pytest.mark.parametrize("status", [s for s in BookingStatus if s not in ("pending", "confirmed")])
 def test_what_is_over_cannot_be_called_off(
     db: Database, clock: Clock, kind: SessionType, support: Staff, status: BookingStatus
