@@ -163,16 +163,22 @@ CASES[f"{APPROVE}: a part"] = lambda s: _decision(s, "approve", 30_000)
 CASES["refund-commands.decline: all of it"] = lambda s: _decision(s, "decline", 60_000)
 
 
+def _hear(scene: Scene, name: str) -> None:
+    """Stripe tells of it, and all that follows is done."""
+    for event in control_stripe.events(scene.house.simulator, name):
+        assert scene.house.stripe(event).status_code == 200
+    scene.house.work()
+
+
 def _returned(scene: Scene, how: str) -> Case:
     """All of it went back at the dashboard, and the bank sent it back days later."""
     subject, simulator = scene.paid(), scene.house.simulator
     intent = scene.payment(subject).stripe_payment_intent_id or ""
     control_stripe.refund(simulator, intent, deliver=False)
     (made,) = [one["id"] for one in control_stripe.refunds(simulator) if one["payment_intent"] == intent]
+    _hear(scene, made)
     control_stripe.settle_refund(simulator, made, succeeds=False, deliver=False)
-    for event in control_stripe.events(simulator, made):
-        assert scene.house.stripe(event).status_code == 200
-    scene.house.work()
+    _hear(scene, made)
     (refund,) = scene.house.rows(select(Refund).where(Refund.payment_id == scene.payment(subject).id))
     return Case("refund-commands.put_right", f"/admin/refunds/{refund.id}/put-right", {"how": how})
 

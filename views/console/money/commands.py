@@ -162,7 +162,8 @@ class RefundCommandsView(ConsoleView):
             button="Put it right",
             title="Put a refund right that came back",
             template="console/money/put_right.html",
-            more={"how": how, "ways": list(PUT_RIGHT.items()), "about": _about(key)},
+            hidden={"how": how},
+            more={"how": how, "ways": list(PUT_RIGHT.items())},
         )
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
