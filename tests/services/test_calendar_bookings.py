@@ -472,6 +472,7 @@ def test_a_booking_of_ours_that_a_team_gave_to_another_is_theirs(db, kind):
     other = add_practitioner(db, "other@practice.example", calcom_user_id="6")
     ours = add_booking(db, kind, AT)
     with db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.get_one(Practitioner, kind.practitioner_id).calcom_user_id = "5"
         call = ProviderCall(provider="calcom", operation="booking.create", subject=f"booking:{ours.id}")
         call.idempotency_key = "k"
         ctx.session.add(call)
