@@ -105,7 +105,7 @@ def carry_out(ctx: Ctx, appointment: Appointment, step: Step, *, reason: str | N
     """Do what the step says, once for the row's fields and with a job for everything that is told to others."""
     gives_way(ctx, appointment)
     changes = _assign(appointment, **step.values)
-    if step.values.get("status") is BookingStatus.CANCELED:
+    if step.values.get("status") in (BookingStatus.CANCELED, BookingStatus.REFUNDED):
         appointment.row.canceled_at = ctx.now
     if "starts_at" in step.values:
         remind_later(ctx, appointment)

@@ -17,7 +17,7 @@ from admin_app.integrations.money_ports import OUR_MODE, PaymentsPort, StripePay
 from admin_app.services import appointments, bookings, holds, payments, refund_states, refunds
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import UNPAID_ENDS
-from admin_app.services.payments import refund_endings
+from admin_app.services.payments import held_money, refund_endings
 from models.money import Payment, PaymentState, Refund, RefundReason, RefundState
 from models.scheduling import Booking, BookingStatus, CanceledBecause
 
@@ -109,6 +109,7 @@ def follow_refunds(ctx: Ctx, appointment: Appointment) -> None:
         bookings.carry_out(ctx, appointment, step)
     elif appointment.row.status is BookingStatus.REFUNDED and _came_back(ctx.session, appointment.subject):
         bookings.refund_came_back(ctx, appointment)
+        held_money.review_all(ctx, appointment.subject)
 
 
 def _came_back(session: Session, subject: str) -> bool:

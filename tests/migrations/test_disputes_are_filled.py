@@ -53,6 +53,7 @@ def test_rows_are_filled_once_and_follow_what_was_heard_meanwhile(journey: Journ
         (904, 904, "du_open", "lost", 500, "eur", "2026-02-03"),
         (905, 901, "du_second", "needs_response", 100, "eur", None),
     ]
+    journey.up("head")
     journey.check_drift()
 
 

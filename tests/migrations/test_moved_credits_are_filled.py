@@ -79,6 +79,7 @@ def test_the_audit_is_read_once(journey: Journey) -> None:
         again("0041")
         journey.up("0042")
         assert came(journey) == FILLED | {1: ("profile:user_b", None, None)}
+    journey.up("head")
     journey.check_drift()
 
 

@@ -11,8 +11,8 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.jobs import checkouts
 from admin_app.jobs.bench import Bench
-from admin_app.services import called_off, drift_settling, inbox, invariants, worklists
-from admin_app.services.payments import keeping
+from admin_app.services import appointments, called_off, drift_settling, inbox, invariants, worklists
+from admin_app.services.payments import held_money, keeping
 from admin_app.services.settlement import Told
 from models import (
     Booking,
@@ -31,6 +31,7 @@ from tests.services.calendars import calcom_told, calendly_told, invitee_uri, re
 from tests.services.diary import PRICE, Clock, appointment, held, jobs, offered, tomorrow
 from tests.services.factories import OPERATOR
 from tests.services.test_appointment_mails import prepare
+from tests.services.test_payments import hear_payment
 from tests.services.test_settlement import hear, paid, pay_page
 
 HOST, CLIENT = "host@example.com", "ada@example.com"
@@ -233,3 +234,15 @@ def test_a_free_one_is_told_at_once(db: Database, clock: Clock) -> None:
     deliver(db, calcom_told("CANCELLED", "U1", at=clock.now + timedelta(days=3), minutes=50, by=CLIENT))
     assert jobs(db, "settle_canceled") == []
     assert [job["kind"] for job in jobs(db, "send_appointment_mail")] == ["confirmation", "cancellation"]
+
+
+def test_what_the_bank_took_back_for_good_waits_for_nobody(db: Database, clock: Clock, payment: Payment) -> None:
+    with db.unit_of_work(OPERATOR) as ctx:
+        row = appointments.locked(ctx, subject_of(payment)).row
+        row.status, row.canceled_because, row.canceled_at = BookingStatus.CANCELED, "by_client", ctx.now
+        held_money.review_all(ctx, subject_of(payment))
+    assert undecided(db, clock) == 1
+    hear_payment(db, payment, dispute=money.dispute(id="du_a", status="lost", amount=payment.amount))
+    assert (undecided(db, clock), broken(db, clock)) == (0, [])
+    hear_payment(db, payment, dispute=money.dispute(id="du_a", status="won", amount=payment.amount))
+    assert undecided(db, clock) == 1

@@ -10,14 +10,14 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.integrations.money_ports import StripeRefund
 from admin_app.jobs import checkouts
-from admin_app.services import payments, settlement, worklists
+from admin_app.services import invariants, payments, settlement, worklists
 from admin_app.services.payments import returned
 from admin_app.services.settlement import Told
 from models import BookingStatus, Payment, Refund, RefundState
 from tests.services import money
 from tests.services.diary import Clock, appointment, held, jobs, offered, tomorrow
 from tests.services.factories import AUDITOR, SUPPORT
-from tests.services.money import LIMIT, STRIPE, require_reserve
+from tests.services.money import LIMIT, STRIPE, payment_now, require_reserve
 from tests.services.test_settlement import hear, pay_page
 
 
@@ -103,10 +103,18 @@ def test_what_is_paid_a_second_time_leaves_a_refunded_booking_so(db: Database, c
     assert [refund.reason for refund in the_refunds(db)][1:] == ["duplicate"]
 
 
-def test_what_took_place_is_paid_again(db: Database, clock: Clock, paid: Payment) -> None:
+def test_days_later_it_still_did_not_take_place(db: Database, clock: Clock, paid: Payment) -> None:
+    assert tell(db, paid, gone(paid, "succeeded")) is BookingStatus.REFUNDED
+    clock.now = tomorrow(clock.now) + timedelta(days=4)
+    assert tell(db, paid, gone(paid, "failed", "expired_or_canceled_card")) is BookingStatus.CANCELED
+
+
+def test_what_took_place_stays_whatever_becomes_of_its_money(db: Database, clock: Clock, paid: Payment) -> None:
     clock.now = tomorrow(clock.now) + timedelta(days=1)
-    come_back(db, paid)
-    assert appointment(db, f"booking:{paid.booking_id}").row.status is BookingStatus.COMPLETED
+    for status in ("succeeded", "failed"):
+        assert tell(db, paid, gone(paid, status)) is BookingStatus.CONFIRMED
+    assert waiting(db) == 1
+    assert payment_now(db, paid.id).undecided_since is None
 
 
 def test_given_back_again(db: Database, paid: Payment) -> None:
@@ -128,19 +136,25 @@ def test_a_large_one_waits_for_a_second_person(db: Database, paid: Payment) -> N
 
 
 def test_paid_out_by_hand_counts_as_given_back_whatever_stripe_says(db: Database, clock: Clock, paid: Payment) -> None:
-    clock.now = tomorrow(clock.now) + timedelta(days=1)
     refund = come_back(db, paid)
+    clock.now = tomorrow(clock.now) + timedelta(days=1)
     assert put_right(db, refund, "by_hand").state is RefundState.SUCCEEDED
-    assert follow(db, paid) is BookingStatus.REFUNDED
-    assert tell(db, paid, gone(paid, "failed")) is BookingStatus.REFUNDED
+    assert follow(db, paid) is BookingStatus.CANCELED
+    assert tell(db, paid, gone(paid, "failed")) is BookingStatus.CANCELED
+    assert payment_now(db, paid.id).undecided_since is None
     assert (waiting(db), the_refunds(db)[0].state) == (0, RefundState.SUCCEEDED)
     require_reserve(db, paid.id)
 
 
 def test_nothing_is_owed(db: Database, paid: Payment) -> None:
     refund = come_back(db, paid)
+    assert payment_now(db, paid.id).undecided_since is not None  # what came back lies here for a booking that is off
     put_right(db, refund, "nothing_owed")
     assert (waiting(db), the_refunds(db)[0].state) == (0, RefundState.FAILED)
+    decided = payment_now(db, paid.id)
+    assert (decided.undecided_since, decided.kept_amount, decided.kept_reason) == (None, paid.amount, "Card closed")
+    with db.read_only() as session:
+        assert invariants.broken(session, now=db.clock() + timedelta(days=8)) == []
 
 
 def test_another_refund_closes_it_too(db: Database, paid: Payment) -> None:

@@ -31,7 +31,9 @@ def _kept_by_nobody(table: str, kind: str) -> str:
     return f"""
         SELECT 'payment:' || p.id FROM payments p JOIN {table} b ON b.id = p.{kind}_id
         WHERE b.status = 'canceled' AND coalesce(b.canceled_because, '') NOT IN ('never_paid', 'payment_failed')
-        AND p.captured_amount - p.reserved_amount > coalesce(p.kept_amount, 0)
+        AND p.captured_amount - p.reserved_amount > coalesce(p.kept_amount, 0) + (
+            SELECT coalesce(sum(d.amount), 0) FROM disputes d
+            WHERE d.payment_id = p.id AND d.lost_at IS NOT NULL AND d.regained_at IS NULL)
         AND coalesce(p.undecided_since < CAST(:now AS timestamptz) - interval '7 days', p.updated_at < :late)
     """  # noqa: S608 - our own names
 

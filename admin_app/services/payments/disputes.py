@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeDispute
+from admin_app.services.payments import held_money
 from models.money import Dispute, Payment
 
 LOST, WON = "lost", "won"
@@ -64,6 +65,7 @@ def take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeDispute], asked_at:
         row.asked_at = asked_at or row.asked_at
     ctx.session.flush()
     derive(payment, list(known.values()))
+    held_money.review(ctx, payment)
     return opened
 
 

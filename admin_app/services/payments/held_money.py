@@ -13,7 +13,7 @@ from admin_app.context import Ctx
 from admin_app.services import appointments
 from admin_app.services.amounts import money_text, summed
 from admin_app.services.payments import appointment_payments
-from models.money import Payment, Refund, RefundState
+from models.money import Dispute, Payment, Refund, RefundState
 from models.scheduling import BookingStatus
 
 # On their way for certain: what waits for a second person may still be declined.
@@ -82,7 +82,8 @@ def locked_for(ctx: Ctx, subject: str) -> list[Payment]:
 
 def review(ctx: Ctx, payment: Payment) -> None:
     """Put the payment on the list of what waits for a decision, or take it off; to be called after whatever matters."""
-    undecided = _left(payment) > (payment.kept_amount or 0) and _is_canceled(ctx.session, payment)
+    open_ = _left(payment) - (payment.kept_amount or 0)
+    undecided = open_ > 0 and _is_canceled(ctx.session, payment) and open_ > _lost(ctx.session, payment)
     if undecided is (payment.undecided_since is None):
         payment.undecided_since = ctx.now if undecided else None
         payment.version += 1
@@ -110,6 +111,12 @@ def keep(ctx: Ctx, payment: Payment, reason: str) -> int:
 
 def _left(payment: Payment) -> int:
     return payment.captured_amount - payment.reserved_amount
+
+
+def _lost(session: Session, payment: Payment) -> int:
+    """What the payer's bank took back for good: nobody has to decide about that any more."""
+    is_lost = (Dispute.payment_id == payment.id, Dispute.lost_at.is_not(None), Dispute.regained_at.is_(None))
+    return session.scalar(select(summed(Dispute.amount)).where(*is_lost)) or 0
 
 
 def _is_canceled(session: Session, payment: Payment) -> bool:
