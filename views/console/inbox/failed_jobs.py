@@ -38,6 +38,7 @@ WORDS = {
     "expire_checkout": "Close a page to pay on at Stripe",
     "extend_trial": "Extend a trial at Stripe",
     "follow_refunds": "See a refund through",
+    "settle_canceled": "Decide about the money of what a client called off in a calendar",
     "follow_switch": "Begin or end a switch on time",
     "make_export": "Write the file of an export",
     "process_event": "Process a provider event",
