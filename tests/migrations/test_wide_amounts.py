@@ -22,7 +22,7 @@ NO_MONEY = frozenset(
         *("version", "told_version", "attempts", "minutes", "number", "rows", "estimated_rows", "size", "lines"),
         *("compared", "repaired", "found", "likely_owners", "failed_sign_ins", "weight"),
         *("credits", "used_before", "usage_credits", "used_credits", "interval_count"),
-        *("usage_before", "usage_after", "used_after"),
+        *("usage_before", "usage_after", "used_after", "came_credits", "came_withheld", "attempts_ended"),
         *("checked", "broken", "count"),
     }
 )
