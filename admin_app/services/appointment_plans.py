@@ -35,6 +35,11 @@ class Meaning:
     calls: tuple[PlannedCall, ...] = ()
     sentences: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> list[str]:
+        """What others are told, for the fingerprint of a plan: as time passes, it is another plan."""
+        return [mail.text for mail in self.mails] + [call.sentence for call in self.calls]
+
 
 def of_step(
     ctx: Ctx,

@@ -118,7 +118,7 @@ def _plan(
             amount,
             limit_in(approval_above, row.price_currency),
             tell,
-            [mail.text for mail in meaning.mails],
+            meaning.told,
         ),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
         mails=meaning.mails,

@@ -189,7 +189,7 @@ def _plan(ctx: Ctx, payment: Payment, amount: int, approval_above: Limit, ends: 
             *all_that_is_left(is_all=amount == quoted.refundable),
             *means.sentences,
         ),
-        fingerprint=fingerprint(payment, amount, state, ends, tell, [mail.text for mail in means.mails]),
+        fingerprint=fingerprint(payment, amount, state, ends, tell, means.told),
         refusal=refusal_of(quoted, amount),
         mails=means.mails,
         calls=means.calls if waits else (*CALLS, *means.calls),

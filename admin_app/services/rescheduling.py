@@ -61,7 +61,7 @@ def _plan(ctx: Ctx, appointment: Appointment, starts_at: datetime, tell: bool) -
         outcome="rescheduled",
         lines=meaning.lines,
         consequences=("The old time is free for others at once.", *meaning.sentences, "No money moves."),
-        fingerprint=fingerprint(row, starts_at, tell, [mail.text for mail in meaning.mails]),
+        fingerprint=fingerprint(row, starts_at, tell, meaning.told),
         refusal=_refusal(ctx, appointment, starts_at, ends_at),
         mails=meaning.mails,
         calls=meaning.calls,

@@ -181,11 +181,13 @@ def test_calendly_is_not_told_of_a_booking_whose_time_has_come_and_the_plan_says
 ) -> None:
     subject = held(db, offered(db, price=0), tomorrow(clock.now))
     with db.unit_of_work(OPERATOR) as ctx:
-        ctx.session.get_one(Booking, int(subject[8:])).source = BookingSource.CALENDLY
+        row = ctx.session.get_one(Booking, int(subject[8:]))
+        row.source, row.calendly_event_uri = BookingSource.CALENDLY, "https://api.calendly.com/scheduled_events/E1"
     before = plan(db, support, subject)
+    assert any("Calendly, which tells the client" in said for said in before.consequences)
     clock.forward(days=30)
     after = plan(db, support, subject)
-    assert "Its time has come: Calendly is not told any more, and nobody is written to." in after.consequences
+    assert "Calendly is not told of it, so nobody writes to the client." in after.consequences
     assert not any("tells the client" in said for said in after.consequences)
     with pytest.raises(PlanMoved):
         cancel(db, support, subject, shown=before.fingerprint)
