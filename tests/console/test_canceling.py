@@ -153,7 +153,7 @@ def test_from_the_page_of_the_profile(db: Database, client_for: Any, number: int
     to = support.get("/admin/memberships/of-account/user_a/cancel-now")
     assert (to.status_code, to.headers["Location"]) == (302, f"/admin/memberships/{number}/cancel-now")
     add_profile(db, "user_free", email="free@example.com")
-    assert "of-account" not in support.get("/admin/profiles/user_free").text
+    assert "/admin/memberships/of-account" not in support.get("/admin/profiles/user_free").text
     with db.unit_of_work(OPERATOR) as ctx:
         mine = {"profile_user_id": "user_a", "cancel_at_period_end": False, "created_at": ctx.now}
         ctx.session.add(ProviderMembership(provider="stripe", external_id="sub_beside", **mine))
