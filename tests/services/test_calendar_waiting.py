@@ -56,7 +56,7 @@ def moved(ctx, appointment):
 
 
 def refunded(ctx, appointment):
-    bookings.mark_refunded(ctx, appointment)
+    bookings.carry_out(ctx, appointment, bookings.refunding())
 
 
 def handed_over(ctx, appointment):
