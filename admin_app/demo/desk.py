@@ -24,7 +24,6 @@ from admin_app.services import (
     appointments,
     approvals,
     attendance,
-    called_off,
     cancellations,
     checkout,
     holds,
@@ -35,6 +34,7 @@ from admin_app.services import (
 )
 from admin_app.services.appointments import Appointment
 from admin_app.services.calendar_sync import Calendars
+from admin_app.services.payments import called_off
 from admin_app.services.payments.refund_tills import Tills
 from admin_app.services.plans import Plan
 from models import EventState, Payment, Refund, Role, WebhookEvent

@@ -8,7 +8,7 @@ from admin_app.context import Ctx, Staff
 from admin_app.errors import Conflict, Forbidden, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, refund_states, refunds
-from admin_app.services.appointment_plans import Meaning
+from admin_app.services.bookings.step_plans import Meaning
 from admin_app.services.memberships import refunding
 from admin_app.services.payments import refund_endings, refund_people, refund_sources
 from admin_app.services.payments.refund_sources import Paid

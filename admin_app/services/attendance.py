@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from admin_app.context import Ctx
 from admin_app.errors import Conflict
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointment_plans, appointments, bookings
+from admin_app.services import appointments, bookings
 from admin_app.services.appointments import Appointment
+from admin_app.services.bookings import step_plans
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from models.scheduling import BookingStatus
 
@@ -71,7 +72,7 @@ def _take(ctx: Ctx, subject: str, step: _Step, reason: str, shown: str) -> Appoi
 
 def _plan(ctx: Ctx, appointment: Appointment, step: _Step) -> Plan:
     row = appointment.row
-    meaning = appointment_plans.of_step(ctx, appointment, bookings.attending(appointment, step.status, step.event))
+    meaning = step_plans.of_step(ctx, appointment, bookings.attending(appointment, step.status, step.event))
     return Plan(
         title=step.title.format(f"{appointment.kind} {appointment.number}"),
         outcome=step.status.value,

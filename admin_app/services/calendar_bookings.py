@@ -17,12 +17,13 @@ from admin_app.context import Ctx
 from admin_app.errors import SlotTaken
 from admin_app.integrations import job_queue
 from admin_app.integrations.calendar_ports import CalcomAccounts
-from admin_app.services import appointments, audit, booking_links, bookings, called_off, holds
+from admin_app.services import appointments, audit, booking_links, bookings, holds
 from admin_app.services.appointments import OCCUPYING, Appointment
 from admin_app.services.booking_links import called_off_there, current_id
 from admin_app.services.calendar_entries import SPOKEN, Entry, Waits
 from admin_app.services.calendars import absences, attendees, calendar_calls, hosts
 from admin_app.services.event_handling import Parked, Settled, release_waiting
+from admin_app.services.payments import called_off
 from admin_app.services.records import booking_key, lock_names, practitioner_key
 from models.inbox import EventState
 from models.money import CallState, ProviderCall

@@ -7,9 +7,10 @@ from admin_app.approval_limits import Limit, limit_in
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission, allows, require
-from admin_app.services import appointment_plans, appointments, bookings, refunds
+from admin_app.services import appointments, bookings, refunds
 from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Appointment
+from admin_app.services.bookings import step_plans
 from admin_app.services.payments import held_money, keeping
 from admin_app.services.payments.held_money import HeldMoney
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
@@ -95,7 +96,7 @@ def _plan(
     payment = paid_payment(ctx.session, key)
     quoted = refunds.quote(ctx.session, payment.id) if payment else None
     waits = quoted is not None and quoted.waits(amount, approval_above)
-    meaning = appointment_plans.of_step(
+    meaning = step_plans.of_step(
         ctx,
         appointment,
         bookings.canceling(appointment, code, tell=tell),

@@ -12,7 +12,6 @@ from admin_app.services import (
     billing_asking,
     bookings,
     calendar_sync,
-    called_off,
     drift,
     holders,
     holds,
@@ -25,6 +24,7 @@ from admin_app.services.drift import RECORD, Compared, Side, Thing
 from admin_app.services.drift_resolving import ADOPT, CANCELS, facts_of, records_of
 from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.memberships.rows import UNIT_OF, put
+from admin_app.services.payments import called_off
 from admin_app.services.provider_calls import Work
 from admin_app.services.purchases import PurchaseFacts
 from models.drift import DriftFinding, DriftState

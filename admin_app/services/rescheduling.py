@@ -5,8 +5,9 @@ from datetime import datetime
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, SlotTaken
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import appointment_plans, appointments, bookings, holds
+from admin_app.services import appointments, bookings, holds
 from admin_app.services.appointments import Appointment
+from admin_app.services.bookings import step_plans
 from admin_app.services.calendar_entries import SPOKEN
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from models.scheduling import BookingSource, BookingStatus
@@ -50,7 +51,7 @@ def _plan(ctx: Ctx, appointment: Appointment, starts_at: datetime, tell: bool) -
     holds.require_coming(ctx, starts_at)
     row = appointment.row
     ends_at = starts_at + (row.ends_at - row.starts_at)
-    meaning = appointment_plans.of_step(
+    meaning = step_plans.of_step(
         ctx,
         appointment,
         bookings.moving(starts_at, ends_at, tell=tell),

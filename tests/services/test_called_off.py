@@ -11,8 +11,8 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.jobs import checkouts
 from admin_app.jobs.bench import Bench
-from admin_app.services import appointments, called_off, drift_settling, inbox, invariants, worklists
-from admin_app.services.payments import held_money, keeping
+from admin_app.services import appointments, drift_settling, inbox, invariants, worklists
+from admin_app.services.payments import called_off, held_money, keeping
 from admin_app.services.settlement import Told
 from models import (
     Booking,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from admin_app.context import Ctx
-from admin_app.services import appointment_plans, appointments, bookings
-from admin_app.services.appointment_plans import Meaning
+from admin_app.services import appointments, bookings
 from admin_app.services.appointments import Appointment
-from admin_app.services.bookings import Step
+from admin_app.services.bookings import Step, step_plans
+from admin_app.services.bookings.step_plans import Meaning
 from admin_app.services.payments import appointment_payments, held_money
 from admin_app.services.payments.held_money import HeldMoney
 from models.money import RESERVING, Payment, Refund
@@ -95,7 +95,7 @@ def _meaning(
     if step is None:
         return Meaning(sentences=(_why_it_stays(ctx, appointment, nothing_left=_leaves_nothing(paid)),))
     captured = sum(amount for amount, _, _ in paid)
-    meant = appointment_plans.of_step(
+    meant = step_plans.of_step(
         ctx,
         appointment,
         step,
