@@ -93,27 +93,27 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
         return Settled.ignored("not about an appointment")
     answer: Found = found or Found()
     if answer.chain and answer.asked_at is not None:
-        return _take_in_all(ctx, answer, answer.asked_at)
+        return _apply_with_series(ctx, answer, answer.asked_at)
     if parsed.kind == "no_show":
         return _note_absence(ctx, parsed)
     told = _told(parsed)
     if told is None:
         return Parked("attendee_missing")
-    return _take_in(ctx, [told], answer.accounts)
+    return _apply_entries(ctx, [told], answer.accounts)
 
 
-def take_in(
+def apply_chain(
     ctx: Ctx, chain: Sequence[CalcomBooking], *, accounts: CalcomAccounts, told_at: datetime
 ) -> Settled | Parked:
     """Bring the booking in line with these of one chain, the oldest first, as they were answered at `told_at`."""
-    return _take_in(ctx, _entries(chain, told_at), accounts)
+    return _apply_entries(ctx, _entries(chain, told_at), accounts)
 
 
-def _take_in_all(ctx: Ctx, answer: Found, asked_at: datetime) -> Settled | Parked:
+def _apply_with_series(ctx: Ctx, answer: Found, asked_at: datetime) -> Settled | Parked:
     """The chain, then the others of the series: one delivery tells that several ended."""
-    became = [_take_in(ctx, _entries(answer.chain, asked_at), answer.accounts)]
+    became = [_apply_entries(ctx, _entries(answer.chain, asked_at), answer.accounts)]
     others = _news(ctx, answer.others)
-    became += [_take_in(ctx, _entries((other,), asked_at), answer.accounts) for other in others]
+    became += [_apply_entries(ctx, _entries((other,), asked_at), answer.accounts) for other in others]
     waits = next((one for one in became if isinstance(one, Parked)), None)
     return waits or became[0]
 
@@ -137,12 +137,10 @@ def _is_news(other: CalcomBooking, row: Any, now: datetime) -> bool:
     return other.active != is_on or (is_on and row.starts_at != other.starts_at)
 
 
-def _take_in(ctx: Ctx, entries: Sequence[Entry], accounts: CalcomAccounts) -> Settled | Parked:
+def _apply_entries(ctx: Ctx, entries: Sequence[Entry], accounts: CalcomAccounts) -> Settled | Parked:
     if not entries:
         return Parked("attendee_missing")
-    return calendar_bookings.take_in(
-        ctx, entries, sold=lambda ctx, entry: _sold(ctx, entry, accounts), accounts=accounts
-    )
+    return calendar_bookings.apply(ctx, entries, sold=lambda ctx, entry: _sold(ctx, entry, accounts), accounts=accounts)
 
 
 def _note_absence(ctx: Ctx, event: CalcomEvent) -> Settled:

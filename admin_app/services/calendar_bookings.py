@@ -39,7 +39,7 @@ Sold = Callable[[Ctx, Entry], SessionType]
 NOBODY = CalcomAccounts()
 
 
-def take_in(ctx: Ctx, entries: Sequence[Entry], *, sold: Sold, accounts: CalcomAccounts = NOBODY) -> Settled | Parked:
+def apply(ctx: Ctx, entries: Sequence[Entry], *, sold: Sold, accounts: CalcomAccounts = NOBODY) -> Settled | Parked:
     """Bring the booking in line with these entries of one chain, the oldest first.
 
     `sold` finds what was booked, for a booking that is not known yet; it may raise Waits.
@@ -70,7 +70,7 @@ def _attempt(
     try:
         with ctx.session.begin_nested():
             # The latest first: it says where the booking is, and the earlier ones find it by their links.
-            return [_take_in(ctx, entry, sold, accounts) for entry in reversed(entries)]
+            return [_apply_entry(ctx, entry, sold, accounts) for entry in reversed(entries)]
     except Waits as waits:
         return waits
 
@@ -82,7 +82,7 @@ def release_waiting_for_schedule(ctx: Ctx) -> None:
     calendar_calls.queue_refused(ctx)
 
 
-def _take_in(ctx: Ctx, entry: Entry, sold: Sold, accounts: CalcomAccounts) -> tuple[int, str | None]:
+def _apply_entry(ctx: Ctx, entry: Entry, sold: Sold, accounts: CalcomAccounts) -> tuple[int, str | None]:
     having = {practitioner_key(one.id) for one in hosts.named(ctx, accounts, entry.host, entry.source)}
     found = _bookings(ctx, entry, having)
     if not found:

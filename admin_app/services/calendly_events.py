@@ -86,15 +86,15 @@ def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
         return Settled.ignored("not about an appointment")
     answer: Found = found or Found()
     if answer.chain:
-        return take_in(ctx, answer.chain, answer.company, asked_at=answer.asked_at, told_at=parsed.occurred_at)
+        return apply_chain(ctx, answer.chain, answer.company, asked_at=answer.asked_at, told_at=parsed.occurred_at)
     if parsed.kind == "no_show":
         return _note_absence(ctx, parsed)
     if parsed.invitee is None:
         return Parked("details_missing")
-    return take_in(ctx, [parsed.invitee], told_at=parsed.occurred_at)
+    return apply_chain(ctx, [parsed.invitee], told_at=parsed.occurred_at)
 
 
-def take_in(
+def apply_chain(
     ctx: Ctx,
     chain: Sequence[CalendlyInvitee],
     company: Sequence[CalendlyInvitee] = (),
@@ -115,7 +115,7 @@ def take_in(
         entries.append([_shared_entry(ctx, those, told_at, asked_at)])
     kinds = {invitee.uri: invitee.event_type_uri for invitee in (*company, *chain)}
     sold = [
-        calendar_bookings.take_in(ctx, of_one, sold=lambda ctx, entry: _sold(ctx, entry, kinds.get(entry.id)))
+        calendar_bookings.apply(ctx, of_one, sold=lambda ctx, entry: _sold(ctx, entry, kinds.get(entry.id)))
         for of_one in entries
     ]
     waits = next((one for one in sold if isinstance(one, Parked)), None)

@@ -42,7 +42,7 @@ class CalcomThing:
         return drift_calendars.values(status.value, last.starts_at, last.attendee_email, last.uid, host)
 
     def take_in(self, ctx: Ctx) -> Taken:
-        became = calcom_events.take_in(ctx, self.chain, accounts=self.accounts, told_at=self.asked_at)
+        became = calcom_events.apply_chain(ctx, self.chain, accounts=self.accounts, told_at=self.asked_at)
         return Taken(became.because) if isinstance(became, Parked) else Taken()
 
 

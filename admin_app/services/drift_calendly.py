@@ -49,7 +49,9 @@ class CalendlyThing:
         return drift_calendars.values(status.value, lead.starts_at, lead.email, lead.uri, host)
 
     def take_in(self, ctx: Ctx) -> Taken:
-        became = calendly_events.take_in(ctx, self.chain, self.company, told_at=self.asked_at, asked_at=self.asked_at)
+        became = calendly_events.apply_chain(
+            ctx, self.chain, self.company, told_at=self.asked_at, asked_at=self.asked_at
+        )
         return Taken(became.because) if isinstance(became, Parked) else Taken()
 
 

@@ -139,7 +139,7 @@ def take_in_payment(ctx: Ctx, told: StripePayment) -> PaymentNews | None:
     # While the session is open, a declined card may be followed by another one; once it is complete, by nothing.
     refused = payment.state is PaymentState.PROCESSING and is_refused(told)
     became = _move(ctx, payment, PaymentState.FAILED if refused else payment.state)
-    opened = disputes.take_in(ctx, payment, told.every_dispute, told.asked_at)
+    opened = disputes.apply(ctx, payment, told.every_dispute, told.asked_at)
     return _noted(ctx, payment, before, became, opened)
 
 

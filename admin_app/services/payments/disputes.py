@@ -45,7 +45,7 @@ def disputes_of(session: Session, payment_id: int) -> list[Dispute]:
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
-def take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeDispute], asked_at: datetime | None) -> list[Dispute]:
+def apply(ctx: Ctx, payment: Payment, told: Sequence[StripeDispute], asked_at: datetime | None) -> list[Dispute]:
     """Apply every dispute that Stripe tells of a payment, newest first, and answer those that were not known.
 
     `asked_at`: when Stripe was asked, by the clock of whoever did; None when nobody knows.
@@ -61,7 +61,7 @@ def take_in(ctx: Ctx, payment: Payment, told: Sequence[StripeDispute], asked_at:
             opened.append(row)
         elif not _is_later(row, each, asked_at):
             continue
-        _apply(ctx, row, each)
+        _apply_one(ctx, row, each)
         row.asked_at = asked_at or row.asked_at
     ctx.session.flush()
     derive(payment, list(known.values()))
@@ -109,7 +109,7 @@ def _order(status: str) -> int:
     return _ORDER.get(status, _UNKNOWN)
 
 
-def _apply(ctx: Ctx, row: Dispute, told: StripeDispute) -> None:
+def _apply_one(ctx: Ctx, row: Dispute, told: StripeDispute) -> None:
     before = (row.status, row.reason, row.amount, row.due_by, row.lost_at, row.regained_at)
     row.status, row.reason, row.amount = told.status, told.reason, told.amount
     row.due_by = told.due_by or row.due_by
