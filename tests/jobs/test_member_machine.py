@@ -29,9 +29,9 @@ from models import CallState, MembershipPayment, ProviderCall, Refund, RefundSta
 from tests.house import House
 from tests.jobs.addresses_changed import Person, person
 from tests.jobs.members_canceled import Member, member
+from tests.machines import often
 from tests.services.factories import OPERATOR
 from tests.services.money import add_person
-from tests.services.purchase_checks import often
 
 PROVIDERS = ("whop", "stripe")
 LIMIT = 3000

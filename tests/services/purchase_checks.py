@@ -1,14 +1,11 @@
 """What must hold after each step of the machine, and how it looks at the database."""
 
-import os
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant
-from sqlalchemy import Engine, select
+from hypothesis.stateful import invariant
+from sqlalchemy import select
 
-from admin_app.db import Database
 from admin_app.services import audit, users
 from admin_app.services.claims import JOURNALED
 from admin_app.services.invariants import about_addresses, about_people
@@ -26,48 +23,24 @@ from models import (
     ProviderMembership,
     User,
 )
+from tests.machines import OnDatabase
 from tests.services.factories import NOON
 from tests.services.purchase_model import Model, Row
-
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-
-
-def often(examples: tuple[int, int], steps: tuple[int, int]) -> settings:
-    """How many examples of how many steps: of each run of the suite, and of a soak."""
-    return settings(
-        max_examples=examples[SOAK],
-        stateful_step_count=steps[SOAK],
-        deadline=None,
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-        derandomize=not SOAK,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-
 
 EMAILS = [f"{name}@example.com" for name in ("ada", "bob", "cleo", "dora")]
 MEMBERSHIPS = {f"mem_{n}": EMAILS[n % len(EMAILS)] for n in range(6)}
 
 
-class Watched(RuleBasedStateMachine):
-    """The real database of one example, and what must hold in it whatever was done."""
-
-    engine: Engine
+class Watched(OnDatabase):
+    """What must hold in the database of one example whatever was done."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
-        self.db = Database(self.connection, clock=self.clock, join_transaction_mode="create_savepoint")  # type: ignore[arg-type]
         self.passed = 0
         self.versions: dict[str, Any] = {}
         self.entries = 0
         self.replayed: dict[str, Any] = {}
         self.given = 0  # credits that no period gave
-
-    def teardown(self) -> None:
-        self.outer.rollback()
-        self.connection.close()
 
     def clock(self) -> datetime:
         return NOON + timedelta(minutes=self.passed)

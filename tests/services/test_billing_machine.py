@@ -4,36 +4,25 @@ The model keeps the facts only: what was fetched last, which override and which 
 worked out from them anew at every step, independently of how it came to be.
 """
 
-import os
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
-from admin_app.db import Database
 from admin_app.errors import Conflict
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import billing, billing_mapping
 from models import BillingStatus, Movement
+from tests.machines import OnDatabase, often
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE
 from tests.services.test_billing_overrides import follow_the_clock, lift, override
 from tests.services.test_trials import extend, grant
 
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-OFTEN = settings(
-    max_examples=600 if SOAK else 10,
-    stateful_step_count=50 if SOAK else 20,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-    derandomize=not SOAK,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+OFTEN = often((10, 600), (20, 50))
 S = BillingStatus
 
 words = st.sampled_from([*billing_mapping.MEANINGS, "brand_new"])
@@ -42,25 +31,15 @@ amounts = st.sampled_from([0, 4_900, 9_900])
 days = st.integers(1, 9)
 
 
-class Billing(RuleBasedStateMachine):
-    engine: Engine
-
+class Billing(OnDatabase):
     @initialize()
     def begin(self) -> None:
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
         self.now = NOW
-        self.db = Database(self.connection, clock=lambda: self.now, join_transaction_mode="create_savepoint")
         self.client_id = add_client(self.db, stripe_customer_id="cus_1")
         self.fetched: dict[str, tuple[datetime, StripeSubscription]] = {}
         self.override: tuple[BillingStatus, datetime] | None = None
         self.granted: datetime | None = None
         self.trial_began: list[datetime] = []
-
-    def teardown(self) -> None:
-        if hasattr(self, "connection"):
-            self.outer.rollback()
-            self.connection.close()
 
     @rule(name=names, word=words, amount=amounts, late=st.integers(0, 3), cancels=st.booleans())
     def hears(self, name: str, word: str, amount: int, late: int, cancels: bool) -> None:

@@ -10,13 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
 from sqlalchemy import Engine, select, text
 
-from admin_app.db import Database
 from admin_app.errors import SlotTaken
 from admin_app.integrations import calcom
 from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomBooking, CalendarAttendee
@@ -25,6 +23,7 @@ from admin_app.services.calcom_events import Found
 from admin_app.services.invariants import about_bookings
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from models import Booking, BookingAttendee, BookingSource, BookingStatus, Practitioner, SessionType, WebhookEvent
+from tests.machines import OnDatabase, often
 from tests.services.calendars import AT, HOUR, TOLD, calcom_told
 from tests.services.factories import OPERATOR
 from tests.services.schedule import add_practitioner, add_session_type
@@ -55,15 +54,10 @@ class Calcom:
         )  # fmt: skip
 
 
-class Calendars(RuleBasedStateMachine):
-    engine: Engine
-
+class Calendars(OnDatabase):
     def __init__(self) -> None:
         super().__init__()
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
         self.passed = 0
-        self.db = Database(self.connection, clock=self.clock, join_transaction_mode="create_savepoint")  # type: ignore[arg-type]
         self.calcom = Calcom()
         self.undelivered: list[str] = []
         self.late: list[Callable[[], None]] = []
@@ -258,20 +252,16 @@ class Calendars(RuleBasedStateMachine):
             for rule in RULES:
                 assert list(rule.find(session, Moments.at(self.clock(), PATIENCE))) == [], rule.sentence
 
-    def teardown(self) -> None:
-        try:
-            # The latest news first, and old answers last: neither may matter.
-            for uid in reversed(self.undelivered):
-                self.deliver(uid)
-            for late in self.late:
-                late()
-                self.work()
-            self.passed += int(HOLDS_ARE_OVER.total_seconds() // 60)
+    def in_the_end(self) -> None:
+        # The latest news first, and old answers last: neither may matter.
+        for uid in reversed(self.undelivered):
+            self.deliver(uid)
+        for late in self.late:
+            late()
             self.work()
-            self.both_sides_agree()
-        finally:
-            self.outer.rollback()
-            self.connection.close()
+        self.passed += int(HOLDS_ARE_OVER.total_seconds() // 60)
+        self.work()
+        self.both_sides_agree()
 
     def both_sides_agree(self) -> None:
         with self.db.read_only() as session:
@@ -296,15 +286,4 @@ def machine(_shared_engine: Engine) -> type[Calendars]:
 
 
 def test_the_diary_ends_as_the_calendar_is_whatever_is_told_when(machine: type[Calendars]) -> None:
-    run_machine(
-        machine,
-        settings=settings(
-            max_examples=25,
-            stateful_step_count=30,
-            deadline=None,
-            phases=[Phase.generate],
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(machine, settings=often((25, 500), (30, 50)))

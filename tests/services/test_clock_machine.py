@@ -4,18 +4,15 @@ Every step is done by the real services on PostgreSQL. Whatever happened, nothin
 booked and nothing else can, a typed time is where the practitioner's clock shows it, and the week loses nothing.
 """
 
-import os
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine, select
 
 from admin_app.context import Guest, Staff
-from admin_app.db import Database
 from admin_app.integrations.calendar_ports import Slot
 from admin_app.integrations.registry import Providers
 from admin_app.services import (
@@ -30,21 +27,13 @@ from admin_app.services import (
 )
 from admin_app.services.time_zones import time_zone
 from models import Booking, Practitioner, Role
+from tests.machines import OnDatabase, often
 from tests.services.diary import offered
 from tests.services.stripe_twin import outcome
 from views.console import local_moments
 from views.console.schedule import week as weeks
 
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-OFTEN = settings(
-    max_examples=400 if SOAK else 14,
-    stateful_step_count=40 if SOAK else 14,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-    derandomize=not SOAK,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+OFTEN = often((14, 400), (14, 40))
 OPS = Staff(id=1, email="ops@demo.test", role=Role.OPS)
 VISITOR, NOBODY = Guest(), Providers(None, None, None)  # type: ignore[arg-type]
 MINUTES = 50
@@ -66,29 +55,20 @@ numbers = st.integers(0, 40)
 whichever = st.sampled_from(["", local_moments.FIRST, local_moments.SECOND])
 
 
-class Clocks(RuleBasedStateMachine):
-    engine: Engine
-
+class Clocks(OnDatabase):
     @initialize(change=st.sampled_from(CHANGES), hours=st.sampled_from(HOURS))
     def begin(self, change: tuple[str, str], hours: str) -> None:
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
         self.zone, self.day = time_zone(change[0], ""), date.fromisoformat(change[1])
         self.now = datetime.combine(self.day - timedelta(days=3), time(12), UTC)
-        self.db = Database(self.connection, clock=lambda: self.now, join_transaction_mode="create_savepoint")
         kind = offered(self.db, price=0, minutes=MINUTES, time_zone=change[0])
         self.practitioner_id, self.kind_id = kind.practitioner_id, kind.id
         self.work_on(hours)
 
-    def teardown(self) -> None:
-        if hasattr(self, "connection"):
-            try:
-                with self.db.read_only() as read:
-                    broken = {found.invariant.name for found in invariants.broken(read, now=self.now)}
-                assert broken == set()
-            finally:
-                self.outer.rollback()
-                self.connection.close()
+    def in_the_end(self) -> None:
+        if hasattr(self, "kind_id"):
+            with self.db.read_only() as read:
+                broken = {found.invariant.name for found in invariants.broken(read, now=self.now)}
+            assert broken == set()
 
     # -- what people do -----------------------------------------------------------------------------------------------
 

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine, select
 
-from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeCustomer, StripeSubscription
 from admin_app.services import billing, billing_mapping, invariants
 from admin_app.services.invariants import about_clients
 from models import Client, ClientCustomer, Subscription
+from tests.machines import OnDatabase
 from tests.services.clients import NOW, add_client, client_now, subscription
 from tests.services.money import STRIPE
 from tests.services.test_billing_machine import OFTEN
@@ -26,24 +26,14 @@ customers = st.sampled_from(sorted(set(CUSTOMERS.values())))
 whose = st.sampled_from([None, 0, 1])
 
 
-class Customers(RuleBasedStateMachine):
-    engine: Engine
-
+class Customers(OnDatabase):
     @initialize()
     def begin(self) -> None:
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
         self.now = NOW
-        self.db = Database(self.connection, clock=lambda: self.now, join_transaction_mode="create_savepoint")
         self.clients = [add_client(self.db), add_client(self.db)]
         self.status = dict.fromkeys(CUSTOMERS, "active")
         self.names: dict[str, int | None] = dict.fromkeys((*CUSTOMERS, *CUSTOMERS.values()))
         self.earlier: list[tuple[datetime, StripeSubscription | StripeCustomer]] = []
-
-    def teardown(self) -> None:
-        if hasattr(self, "connection"):
-            self.outer.rollback()
-            self.connection.close()
 
     @rule(what=st.one_of(subscriptions, customers), number=whose)
     def is_named_at_stripe(self, what: str, number: int | None) -> None:

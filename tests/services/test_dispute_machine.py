@@ -3,15 +3,12 @@
 What is kept never goes back, and what was lost stays lost in its month, whatever comes after it.
 """
 
-import os
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -20,23 +17,14 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, select
 
-from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeDispute
 from admin_app.services import payments
 from models import Dispute
+from tests.machines import OnDatabase, often
 from tests.services.factories import NOON
 from tests.services.money import STRIPE, add_paid, dispute, payment_now, told
 
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-OFTEN = settings(
-    max_examples=1000 if SOAK else 20,
-    stateful_step_count=40 if SOAK else 20,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-    derandomize=not SOAK,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+OFTEN = often((20, 1000), (20, 40))
 # What may follow on what, as Stripe's documentation tells the life of a dispute.
 NEXT = {
     "warning_needs_response": ("warning_under_review", "needs_response"),
@@ -52,27 +40,18 @@ numbers = st.integers(0, 9)
 Answer = tuple[datetime, tuple[StripeDispute, ...]]
 
 
-class Disputes(RuleBasedStateMachine):
-    engine: Engine
-
+class Disputes(OnDatabase):
     @initialize()
     def begin(self) -> None:
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
         self.now = NOON
-        self.db = Database(self.connection, clock=lambda: self.now, join_transaction_mode="create_savepoint")
         self.payment = add_paid(self.db)
         self.there: list[StripeDispute] = []
         self.answers: list[Answer] = []
         self.lost: dict[str, datetime] = {}
 
-    def teardown(self) -> None:
-        if hasattr(self, "connection"):
-            try:
-                self.agree()
-            finally:
-                self.outer.rollback()
-                self.connection.close()
+    def in_the_end(self) -> None:
+        if hasattr(self, "payment"):
+            self.agree()
 
     @precondition(lambda self: len(self.there) < 3)
     @rule(status=st.sampled_from(["needs_response", "warning_needs_response"]), amount=st.sampled_from([1, 4_000]))

@@ -29,10 +29,11 @@ from admin_app.services.memberships import (
 from admin_app.services.plans import Plan
 from admin_app.services.purchases import account_deletion
 from models import Adjustment, ExtraPurchase, Membership, Merge, PendingProfile, Profile, ProviderMembership
+from tests.machines import often
 from tests.services.clients import subscription
 from tests.services.factories import CLERK, NOON, SUPPORT, WHOP, add_profile, facts
 from tests.services.money import STRIPE
-from tests.services.purchase_checks import Watched, often
+from tests.services.purchase_checks import Watched
 
 ADDRESSES = [f"{name}@example.com" for name in ("ada", "bob", "cleo", "dora")]
 MONTH = timedelta(days=30)
@@ -332,21 +333,18 @@ class People(Watched):
 
     # -- in the end ----------------------------------------------------------------------------------------------
 
-    def teardown(self) -> None:
+    def in_the_end(self) -> None:
         """When all is delivered and everybody has signed in, what lives is held once, and by nobody who is free."""
-        try:
-            while self.undelivered:
-                self.undelivered.pop(0)()
-            for user in sorted(self.world.accounts):
-                self.sign_in(user)
-            self.every_rule_about_people_holds()
-            pro = {one.user_id for one in self.rows(Profile) if one.membership is Membership.PRO}
-            for row in self.rows(ProviderMembership):
-                if row.is_live:
-                    assert row.profile_user_id in pro or row.pending_profile_id is not None
-                    assert row.profile_user_id is None or row.profile_user_id in self.world.accounts
-        finally:
-            super().teardown()
+        while self.undelivered:
+            self.undelivered.pop(0)()
+        for user in sorted(self.world.accounts):
+            self.sign_in(user)
+        self.every_rule_about_people_holds()
+        pro = {one.user_id for one in self.rows(Profile) if one.membership is Membership.PRO}
+        for row in self.rows(ProviderMembership):
+            if row.is_live:
+                assert row.profile_user_id in pro or row.pending_profile_id is not None
+                assert row.profile_user_id is None or row.profile_user_id in self.world.accounts
 
 
 @pytest.fixture

@@ -32,8 +32,9 @@ from admin_app.services import (
 )
 from admin_app.services.memberships import adjustments, moving
 from models import ExtraPurchase, Merge, Profile, ProviderMembership
+from tests.machines import often
 from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, add_user, customer, facts
-from tests.services.purchase_checks import EMAILS, often
+from tests.services.purchase_checks import EMAILS
 from tests.services.purchase_hands import PEOPLE, ByHand, people
 
 choices = st.fixed_dictionaries(

@@ -5,15 +5,12 @@ lost before or after their effect, and its words may be heard late, twice or nev
 passes, and everything must agree with it.
 """
 
-import os
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -23,26 +20,17 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine, select
 
 from admin_app.context import Job
-from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeRefund
 from admin_app.services import approvals, payments, refund_sending, refund_states
 from admin_app.services.payments import returned
 from admin_app.services.payments.refund_tills import Tills
 from models import RESERVING, Approval, Payment, ProviderCall, Refund, RefundOrigin, RefundState
+from tests.machines import OnDatabase, often
 from tests.services.factories import NOON
 from tests.services.money import LIMIT, STRIPE, add_paid, add_person, ask_back
 from tests.services.stripe_twin import StripeTwin, outcome
 
-SOAK = os.environ.get("BACKDESK_SOAK") == "1"
-OFTEN = settings(
-    max_examples=1500 if SOAK else 16,
-    stateful_step_count=60 if SOAK else 25,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink] if SOAK else [Phase.generate],
-    derandomize=not SOAK,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
+OFTEN = often((16, 1500), (25, 60))
 CAPTURED = 60_000
 S = RefundState
 
@@ -52,28 +40,19 @@ faults = st.sampled_from([None, "refused", "busy", "lost", "applied_then_lost"])
 DECIDING = (approvals.approve, approvals.decline)
 
 
-class Refunds(RuleBasedStateMachine):
-    engine: Engine
-
+class Refunds(OnDatabase):
     @initialize()
     def begin(self) -> None:
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
         self.now = NOON
-        self.db = Database(self.connection, clock=lambda: self.now, join_transaction_mode="create_savepoint")
         self.payment = add_paid(self.db, amount=CAPTURED)
         self.intent = self.payment.stripe_payment_intent_id or ""
         self.people = [add_person(self.db) for _ in range(3)]
         self.stripe = StripeTwin({self.intent: CAPTURED}, clock=lambda: self.now)
         self.heard: list[list[StripeRefund]] = [[]]
 
-    def teardown(self) -> None:
-        if hasattr(self, "connection"):
-            try:
-                self.settle_everything()
-            finally:
-                self.outer.rollback()
-                self.connection.close()
+    def in_the_end(self) -> None:
+        if hasattr(self, "payment"):
+            self.settle_everything()
 
     # -- what people do -----------------------------------------------------------------------------------------------
 
