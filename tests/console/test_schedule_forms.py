@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 
 from admin_app.db import Database
 from models import Practitioner, Role, SessionType
 from tests.console.conftest import SETUP, counted_queries
+from tests.console.forms import fields_of, form_of
 from tests.console.page_checks import CheckedClient
 from tests.console.rows import one_of_everything
 
@@ -19,23 +20,6 @@ ClientFor = Callable[[Role], CheckedClient]
 def keys(db: Database) -> dict[str, Any]:
     with db.unit_of_work(SETUP) as ctx:
         return one_of_everything(ctx.session)
-
-
-def form_of(client: CheckedClient, address: str) -> dict[str, str]:
-    """Every field of the page's form as a browser would send it."""
-    return fields_of(client.get(address).text)
-
-
-def fields_of(html: str) -> dict[str, str]:
-    form = BeautifulSoup(html, "html5lib").select_one("main form[method=post]")
-    assert isinstance(form, Tag)
-    found = {str(field["name"]): str(field.get("value", "")) for field in form.select("input[name]")}
-    for area in form.select("textarea[name]"):
-        found[str(area["name"])] = area.get_text()
-    for choice in form.select("select[name]"):
-        chosen = choice.select_one("option[selected]") or choice.select_one("option")
-        found[str(choice["name"])] = str(chosen["value"]) if chosen else ""
-    return found
 
 
 def test_somebody_is_added_with_what_can_be_booked(client_for: ClientFor, db: Database) -> None:

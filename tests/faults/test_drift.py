@@ -3,7 +3,6 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -19,10 +18,8 @@ from admin_app.services.drift_sides import sides
 from admin_app.simulator import control, control_calcom, control_calendly, control_stripe
 from models import (
     AuditEntry,
-    Booking,
     BookingStatus,
     Client,
-    DriftFinding,
     DriftRun,
     DriftState,
     IntervalUnit,
@@ -33,100 +30,28 @@ from models import (
     Subscription,
 )
 from models.scheduling import CanceledBecause
+from tests.faults.drifting import (
+    ET,
+    a_time,
+    booked_there,
+    decide,
+    finance,
+    findings,
+    house,
+    now,
+    run,
+    simulator,
+    the_booking,
+    the_finding,
+    write,
+)
 from tests.faults.odd_side import OddSide
 from tests.house import House
 from tests.services.factories import AUDITOR, OPERATOR
 from tests.services.money import add_person
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule import add_practitioner, add_session_type
 
-HOURS = count(1)
-ET = "https://api.calendly.com/event_types/ETD"
-
-
-@pytest.fixture
-def simulator(own_simulator: str) -> str:
-    """A comparison sees everything there is."""
-    return own_simulator
-
-
-@pytest.fixture
-def house(house: House) -> House:
-    control_calendly.seed_event_types(house.simulator, [{"id": "ETD", "minutes": 60}])
-    control_calcom.seed_event_types(house.simulator, [{"id": "77", "minutes": 60, "host_id": 7, "hours": ALWAYS}])
-    return house
-
-
-ALWAYS = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
-
-
-@pytest.fixture
-def finance(house: House) -> Staff:
-    return add_person(house.db)
-
-
-def a_time() -> datetime:
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    return now + timedelta(days=20, hours=2 * next(HOURS))
-
-
-def run(house: House, provider: str) -> tuple[int, int, int]:
-    """Compared, repaired and found of one run."""
-    comparisons.compare(house.bench, provider)
-    newest = house.rows(select(DriftRun).order_by(DriftRun.id.desc()))[0]
-    assert newest.finished_at is not None
-    return newest.compared, newest.repaired, newest.found
-
-
-def findings(house: House, state: DriftState = DriftState.OPEN) -> list[DriftFinding]:
-    return house.rows(select(DriftFinding).where(DriftFinding.state == state).order_by(DriftFinding.id))
-
-
-def the_finding(house: House) -> DriftFinding:
-    (finding,) = findings(house)
-    return finding
-
-
-def decide(house: House, by: Staff, what: str, finding: DriftFinding, **more: Any) -> None:
-    plans = {"adopt": drift_resolving.plan_adopt, "push": drift_resolving.plan_push}
-    acts = {"adopt": drift_resolving.adopt, "push": drift_resolving.push}
-    plans |= {"ignore": drift_resolving.plan_ignore, "assign": drift_resolving.plan_assign}
-    acts |= {"ignore": drift_resolving.ignore, "assign": drift_resolving.assign}
-    with house.db.unit_of_work(by) as ctx:
-        shown = plans[what](ctx, finding_id=finding.id, **more).fingerprint
-    with house.db.unit_of_work(by) as ctx:
-        acts[what](ctx, finding_id=finding.id, reason="as agreed", shown=shown, **more)
-    house.work(last_try=True)
-
-
-def now(house: House, finding: DriftFinding) -> DriftFinding:
-    (row,) = house.rows(select(DriftFinding).where(DriftFinding.id == finding.id))
-    return row
-
-
-def booked_there(house: House, provider: str) -> Any:
-    """A booking made there that was brought in; answers its id there."""
-    practitioner = add_practitioner(house.db, calcom_event_type_id="77")
-    add_session_type(house.db, practitioner, calendly_event_type_uri=ET)
-    if provider == "calcom":
-        book = control_calcom.book
-        made = book(house.simulator, event_type="77", starts_at=a_time(), email="ada@example.com", deliver=False)
-    else:
-        book = control_calendly.book
-        made = book(house.simulator, event_type="ETD", starts_at=a_time(), email="ada@example.com", deliver=False)
-    assert run(house, provider) == (1, 1, 0)
-    assert run(house, provider) == (1, 0, 0)
-    return made
-
-
-def the_booking(house: House) -> Booking:
-    (booking,) = house.rows(select(Booking))
-    return booking
-
-
-def write(house: House, **values: Any) -> None:
-    """As somebody's hand in the database would."""
-    with house.db.unit_of_work(OPERATOR) as ctx:
-        ctx.session.execute(update(Booking).values(values))
+__all__ = ["finance", "house", "simulator"]
 
 
 def test_what_is_not_known_here_waits_until_it_can_be_and_is_gone_then(house: House) -> None:
@@ -394,75 +319,3 @@ def test_one_that_cannot_be_read_keeps_nothing_else_from_being_compared(house: H
     assert (the_finding(house).external_id, the_finding(house).because) == ("broken", "unexpected")
     (ended,) = house.rows(select(DriftRun))
     assert ended.error_code is None
-
-
-class TestOnHereAndUnknownThere:
-    """A booking that Cal.com should have and has not is a difference, with an act."""
-
-    @pytest.fixture
-    def booking(self, house: House) -> Booking:
-        kind = add_session_type(house.db, add_practitioner(house.db, calcom_event_type_id="77"))
-        return add_booking(house.db, kind, a_time())
-
-    def test_it_is_found_and_pushed(self, house: House, finance: Staff, booking: Booking) -> None:
-        assert run(house, "calcom") == (1, 0, 1)
-        finding = the_finding(house)
-        assert (finding.subject, finding.field, finding.theirs, finding.because) == (
-            f"booking:{booking.id}",
-            "record",
-            None,
-            "not_made",
-        )
-        assert run(house, "calcom") == (1, 0, 1)
-        decide(house, finance, "push", the_finding(house))
-        assert now(house, finding).state is DriftState.PUSHED
-        assert len(control_calcom.bookings(house.simulator, our_id=booking.id)) == 1
-        assert run(house, "calcom")[1:] == (0, 0)
-
-    def test_a_push_that_is_refused_leaves_it_open(self, house: House, finance: Staff, booking: Booking) -> None:
-        control_calcom.make_busy(house.simulator, event_type="77", starts_at=booking.starts_at, ends_at=booking.ends_at)
-        run(house, "calcom")
-        finding = the_finding(house)
-        decide(house, finance, "push", finding)
-        assert (now(house, finding).state, now(house, finding).because) == (DriftState.OPEN, "not_pushed")
-
-    def test_it_is_gone_once_it_is_off_here(self, house: House, booking: Booking) -> None:
-        run(house, "calcom")
-        write(house, status=BookingStatus.CANCELED, canceled_because=CanceledBecause.BY_STAFF)
-        run(house, "calcom")
-        assert [finding.state for finding in house.rows(select(DriftFinding))] == [DriftState.GONE]
-
-    def test_nobody_who_is_not_booked_there_is_looked_for(self, house: House) -> None:
-        add_booking(house.db, add_session_type(house.db, add_practitioner(house.db)), a_time())
-        assert run(house, "calcom") == (0, 0, 0)
-
-
-def test_a_host_whom_nobody_knows_is_a_difference(house: House) -> None:
-    made = booked_there(house, "calcom")
-    control_calcom.act(
-        house.simulator, made["id"], "reassign", host_id=9, host_email="stranger@example.com", deliver=False
-    )
-    assert run(house, "calcom") == (1, 0, 1)
-    finding = the_finding(house)
-    assert (finding.field, finding.theirs, finding.because) == ("host", "stranger@example.com", "host_unknown")
-
-
-def test_another_host_is_taken_over(house: House) -> None:
-    made = booked_there(house, "calcom")
-    other = add_practitioner(house.db, "other@practice.example")
-    control_calcom.act(house.simulator, made["id"], "reassign", host_id=9, host_email=other.email, deliver=False)
-    _, repaired, found = run(house, "calcom")
-    assert (found, the_booking(house).practitioner_id) == (0, other.id)
-    assert repaired > 0
-
-
-def test_a_group_event_is_compared_as_one(house: House) -> None:
-    control_calendly.seed_event_types(house.simulator, [{"id": "ETD", "minutes": 60, "places": 4}])
-    add_session_type(house.db, add_practitioner(house.db), calendly_event_type_uri=ET)
-    at = a_time()
-    for name in ("ada", "bea"):
-        email = f"{name}@example.com"
-        control_calendly.book(house.simulator, event_type="ETD", starts_at=at, email=email, deliver=False)
-    assert run(house, "calendly")[1:] == (1, 0)
-    assert run(house, "calendly")[1:] == (0, 0)
-    assert the_booking(house).client_email == "ada@example.com"

@@ -24,12 +24,12 @@ from models import (
     SessionType,
     WebhookEvent,
 )
+from tests.services.calendar_stories import CALENDLY_STORIES, DAY, STORIES
 from tests.services.calendars import (
     AT,
     CALCOM_EVENT_TYPE,
     EVENT_TYPE,
     HOUR,
-    Told,
     bookings_of,
     calcom_told,
     calendly_told,
@@ -43,73 +43,12 @@ from tests.services.deliveries import next_job, work
 from tests.services.factories import OPERATOR
 from tests.services.schedule import add_booking, add_meeting, add_practitioner, add_session_type
 
-DAY = timedelta(days=1)
-
 
 @pytest.fixture
 def kind(db: Database) -> SessionType:
     """What is booked, at Calendly and at Cal.com."""
     practitioner = add_practitioner(db, calcom_event_type_id=CALCOM_EVENT_TYPE)
     return add_session_type(db, practitioner, calendly_event_type_uri=EVENT_TYPE)
-
-
-CALENDLY_STORIES: dict[str, list[Told]] = {
-    "made": [calendly_told("created", "X")],
-    "made and called off": [calendly_told("created", "X"), calendly_told("canceled", "X")],
-    "moved": [
-        calendly_told("created", "X"),
-        calendly_told("canceled", "X", new="Y"),
-        calendly_told("created", "Y", at=AT + DAY, old="X"),
-    ],
-    "moved and called off": [
-        calendly_told("created", "X"),
-        calendly_told("canceled", "X", new="Y"),
-        calendly_told("created", "Y", at=AT + DAY, old="X"),
-        calendly_told("canceled", "Y", at=AT + DAY, old="X", by="host"),
-    ],
-    "moved twice": [
-        calendly_told("created", "X"),
-        calendly_told("canceled", "X", new="Y"),
-        calendly_told("created", "Y", at=AT + DAY, old="X"),
-        calendly_told("canceled", "Y", at=AT + DAY, old="X", new="Z"),
-        calendly_told("created", "Z", at=AT + 2 * DAY, old="Y"),
-    ],
-    "moved within its own time": [
-        calendly_told("created", "X"),
-        calendly_told("canceled", "X", new="Y"),
-        calendly_told("created", "Y", at=AT + HOUR / 2, old="X"),
-    ],
-}
-CALCOM_STORIES: dict[str, list[Told]] = {
-    "made": [calcom_told("CREATED", "X")],
-    "asked for and confirmed": [calcom_told("REQUESTED", "X"), calcom_told("CREATED", "X")],
-    "asked for and rejected": [calcom_told("REQUESTED", "X"), calcom_told("REJECTED", "X")],
-    "confirmed and called off": [
-        calcom_told("REQUESTED", "X"),
-        calcom_told("CREATED", "X"),
-        calcom_told("CANCELLED", "X"),
-    ],
-    "moved twice and called off": [
-        calcom_told("CREATED", "X"),
-        calcom_told("RESCHEDULED", "Y", at=AT + DAY, old="X"),
-        calcom_told("RESCHEDULED", "Z", at=AT + 2 * DAY, old="Y"),
-        calcom_told("CANCELLED", "Z", at=AT + 2 * DAY, by="host@example.com"),
-    ],
-    "called off to be moved": [
-        calcom_told("CREATED", "X"),
-        calcom_told("CANCELLED", "X", by="host@example.com", requestReschedule=True),
-        calcom_told("RESCHEDULED", "Y", at=AT + DAY, old="X"),
-    ],
-    "moved, to be confirmed": [
-        calcom_told("CREATED", "X"),
-        calcom_told("REQUESTED", "Y", at=AT + DAY, old="X"),
-        calcom_told("CREATED", "Y", at=AT + DAY, old="X"),
-    ],
-}
-STORIES = {
-    **{f"Calendly: {name}": story for name, story in CALENDLY_STORIES.items()},
-    **{f"Cal.com: {name}": story for name, story in CALCOM_STORIES.items()},
-}
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -446,37 +385,3 @@ def test_it_is_told_in_the_history(db, kind):
         assert f"found that booking {other.id} is booking {kept.id}, moved in Calendly" in said[0]
         assert f"brought in booking {kept.id} of ada@example.com from Calendly" in said[-1]
         assert session.scalars(select(AuditEntry).where(AuditEntry.event == "booking.joined")).one()
-
-
-@pytest.mark.parametrize("provider", ["calcom", "calendly"])
-def test_who_did_not_come_is_noted_when_nobody_can_be_asked(db, kind, provider):
-    made = calcom_told("CREATED", "X") if provider == "calcom" else calendly_told("created", "X")
-    deliver(db, made)
-    db.clock = lambda: AT + HOUR
-    payload = {"uri": "https://api.calendly.com/invitee_no_shows/N", "invitee": invitee_uri("X")}
-    absent = {
-        "calcom": {
-            "triggerEvent": "BOOKING_NO_SHOW_UPDATED",
-            "payload": {"bookingUid": "X", "attendees": [{"email": "ada@example.com", "noShow": True}]},
-        },
-        "calendly": {"event": "invitee_no_show.created", "payload": payload},
-    }[provider]
-    *_, event = deliver(db, Told("absent", provider, json.dumps(absent).encode()))
-    assert (event.state, event.outcome) == (EventState.PROCESSED, "nobody came")
-    (booking,) = bookings_of(db)
-    assert booking.status is BookingStatus.NO_SHOW
-
-
-def test_a_booking_of_ours_that_a_team_gave_to_another_is_theirs(db, kind):
-    """Cal.com's round robin chose the host of what we made there."""
-    other = add_practitioner(db, "other@practice.example", calcom_user_id="6")
-    ours = add_booking(db, kind, AT)
-    with db.unit_of_work(OPERATOR) as ctx:
-        ctx.session.get_one(Practitioner, kind.practitioner_id).calcom_user_id = "5"
-        call = ProviderCall(provider="calcom", operation="booking.create", subject=f"booking:{ours.id}")
-        call.idempotency_key = "k"
-        ctx.session.add(call)
-    host = {"id": 6, "email": other.email, "timeZone": "UTC"}
-    deliver(db, calcom_told("CREATED", "X", our_id=ours.id, organizer=host))
-    (booking,) = bookings_of(db)
-    assert (booking.practitioner_id, booking.starts_at, booking.session_type_id) == (other.id, AT, kind.id)
