@@ -3,7 +3,7 @@
 Somebody may have decided otherwise at the provider meanwhile, or the provider knows no key that makes two calls one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
@@ -22,7 +22,7 @@ def is_open(operations: Sequence[str]) -> ColumnElement[bool]:
     return and_(ProviderCall.operation.in_(operations), or_(unanswered, again))
 
 
-def due(ctx: Ctx, operations: Sequence[str], *, limit: int) -> Sequence[int]:
+def _due(ctx: Ctx, operations: Sequence[str], *, limit: int) -> Sequence[int]:
     """The open calls that no job has brought to an end: never left, never answered, or to be tried again."""
     waited = or_(
         ProviderCall.next_try_at <= ctx.now,
@@ -30,6 +30,14 @@ def due(ctx: Ctx, operations: Sequence[str], *, limit: int) -> Sequence[int]:
     )
     oldest = select(ProviderCall.id).where(is_open(operations), waited).order_by(ProviderCall.next_try_at.nulls_first())
     return ctx.session.scalars(oldest.order_by(ProviderCall.id).limit(limit)).all()
+
+
+def queue_due(ctx: Ctx, operations: Sequence[str], queue: Callable[[Ctx, int], None], *, limit: int) -> int:
+    """Queue the calls that no job has brought to an end; how many."""
+    found = _due(ctx, operations, limit=limit)
+    for call_id in found:
+        queue(ctx, call_id)
+    return len(found)
 
 
 def locked(ctx: Ctx, call_id: int, operations: Sequence[str], *, attempts: int | None = None) -> ProviderCall | None:

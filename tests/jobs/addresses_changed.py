@@ -1,36 +1,21 @@
 """A person whose addresses tests have changed at the simulated Clerk, and what is known of them here and there."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from typing import Any
 
-import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from admin_app.context import Staff
-from admin_app.errors import Conflict
 from admin_app.jobs import people
 from admin_app.services.plans import Plan
 from admin_app.services.purchases import address_changes
 from admin_app.services.purchases.address_actions import AddressAction, Change, Snapshot, ask_for_plan
 from admin_app.simulator import control
-from models import AuditEntry, PersonAddress, Profile, ProviderCall, Role
+from models import AuditEntry, PersonAddress, Profile, ProviderCall
 from tests.house import House
-from tests.services.factories import OPERATOR, SUPPORT
+from tests.services.factories import SUPPORT
 
-FINANCE = Staff(3, "finance@demo.test", Role.FINANCE)
-OPS = Staff(4, "ops@demo.test", Role.OPS)
 numbers = count(1)
-
-
-@contextmanager
-def refused(because: str) -> Iterator[None]:
-    with pytest.raises(Conflict) as raised:
-        yield
-    assert because in raised.value.sentence
 
 
 @dataclass
@@ -124,14 +109,3 @@ def person(house: House, *more: str, linked: bool = False) -> Person:
 def asked(house: House) -> list[AuditEntry]:
     decided = select(AuditEntry).where(AuditEntry.event == "person.address_change_asked")
     return house.rows(decided.order_by(AuditEntry.id))
-
-
-def later(house: House, by: timedelta) -> None:
-    now = house.db.clock()
-    house.db.clock = lambda: now + by  # type: ignore[method-assign]
-
-
-def forget_jobs(house: House) -> None:
-    """As when the queue lost them."""
-    with house.db.unit_of_work(OPERATOR) as ctx:
-        ctx.session.execute(text("DELETE FROM procrastinate_jobs"))

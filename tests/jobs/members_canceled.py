@@ -1,17 +1,12 @@
 """Members at both providers whose membership is canceled there, as the tests of canceling look at them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from admin_app.context import Staff
-from admin_app.errors import Conflict
 from admin_app.jobs import billing, memberships
 from admin_app.services import claims
 from admin_app.services.memberships import canceling
@@ -24,22 +19,12 @@ from models import (
     Profile,
     ProviderCall,
     ProviderMembership,
-    Role,
 )
 from tests.house import House
 from tests.services.factories import SUPPORT, add_profile, customer
 
-FINANCE = Staff(3, "finance@demo.test", Role.FINANCE)
-OPS = Staff(4, "ops@demo.test", Role.OPS)
 BOTH = pytest.mark.parametrize("provider", ["whop", "stripe"])
 numbers = count(1)
-
-
-@contextmanager
-def refused(because: str) -> Iterator[None]:
-    with pytest.raises(Conflict) as raised:
-        yield
-    assert because in raised.value.sentence
 
 
 @dataclass
@@ -140,11 +125,6 @@ def member(house: House, provider: str, *, plan: str = "monthly") -> Member:
     assert made.access[:2] == (Membership.PRO, MembershipStatus.ACTIVE)
     house.work()
     return made
-
-
-def later(house: House, by: timedelta) -> None:
-    now = house.db.clock()
-    house.db.clock = lambda: now + by  # type: ignore[method-assign]
 
 
 PRO, FREE = Membership.PRO, Membership.FREE

@@ -17,7 +17,8 @@ from admin_app.services.purchases.address_actions import AddressAction, Change, 
 from admin_app.simulator import control
 from models import CallState, ProviderCall
 from tests.house import House
-from tests.jobs.addresses_changed import FINANCE, OPS, Person, forget_jobs, later, person, refused
+from tests.jobs.addresses_changed import Person, person
+from tests.jobs.deciding import FINANCE, OPS, forget_jobs, later, refused
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT
 from tests.services.memberships.test_look_ups import Plans
 

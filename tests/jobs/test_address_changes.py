@@ -10,7 +10,8 @@ from admin_app.services.purchases.address_actions import AddressAction, Change
 from admin_app.simulator import control
 from models import CallState, ExtraPurchase, Membership, PendingProfile, PersonAddress, Profile
 from tests.house import House
-from tests.jobs.addresses_changed import asked, person, refused
+from tests.jobs.addresses_changed import asked, person
+from tests.jobs.deciding import refused
 from tests.services.factories import OPERATOR, add_profile, buy
 
 # -- unlinking ---------------------------------------------------------------------------------------------------------

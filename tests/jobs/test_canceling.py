@@ -14,7 +14,8 @@ from models import (
     ProviderMembership,
 )
 from tests.house import House
-from tests.jobs.members_canceled import ACTIVE, BOTH, FINANCE, FREE, INACTIVE, OPS, PRO, member, refused
+from tests.jobs.deciding import FINANCE, OPS, refused
+from tests.jobs.members_canceled import ACTIVE, BOTH, FREE, INACTIVE, PRO, member
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations.registry import Providers
@@ -22,7 +21,8 @@ from models import (
     ProviderMembership,
 )
 from tests.house import House
-from tests.jobs.members_canceled import ACTIVE, BOTH, FREE, INACTIVE, PRO, Member, later, member, refused
+from tests.jobs.deciding import forget_jobs, later, refused
+from tests.jobs.members_canceled import ACTIVE, BOTH, FREE, INACTIVE, PRO, Member, member
 from tests.services.factories import OPERATOR, SUPPORT
 
 
@@ -113,12 +113,6 @@ def test_an_unknown_one_is_asked_about_and_never_sent_twice(house: House, provid
         assert one.access == (PRO, ACTIVE, False)
         one.act(CancelAction.AT_END)  # a person decides again
         assert one.access == (PRO, ACTIVE, True)
-
-
-def forget_jobs(house: House) -> None:
-    """As when the queue lost them."""
-    with house.db.unit_of_work(OPERATOR) as ctx:
-        ctx.session.execute(text("DELETE FROM procrastinate_jobs"))
 
 
 @BOTH

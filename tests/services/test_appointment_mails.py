@@ -245,42 +245,31 @@ def test_nothing_is_sent_again_of_what_is_not_confirmed(db: Database, clock: Clo
     assert appointment(db, wrong[2]).row.status is BookingStatus.PENDING
 
 
-def test_the_clocks_of_summer_and_winter(db: Database, clock: Clock, kind: SessionType) -> None:
-    """The same hour in UTC is another one on the wall after the change, and the mail says the one of that day."""
-    with db.unit_of_work(OPERATOR) as ctx:
-        for starts in (datetime(2030, 3, 30, 9, tzinfo=UTC), datetime(2030, 3, 31, 9, tzinfo=UTC)):
-            ctx.session.add(
-                Meeting(
-                    practitioner_id=kind.practitioner_id,
-                    guest_email="gil@example.com",
-                    guest_time_zone="Europe/Berlin",
-                    starts_at=starts,
-                    ends_at=starts + timedelta(hours=1),
-                    status=BookingStatus.CONFIRMED,
-                )
-            )
-        ctx.session.flush()
-        found = [appointments.of(ctx.session, row) for row in ctx.session.scalars(select(Meeting))]
-        said = sorted(appointment_mails.Words.of(one).clock for one in found)
-    assert said == ["10:00 to 11:00", "11:00 to 12:00"]
-
-
-def test_an_hour_that_the_clocks_show_twice_is_told_with_its_offset(
-    db: Database, clock: Clock, kind: SessionType
+@pytest.mark.parametrize(
+    ("starts", "minutes", "said"),
+    [
+        ((datetime(2030, 3, 30, 9, tzinfo=UTC), datetime(2030, 3, 31, 9, tzinfo=UTC)), 60,
+         ["10:00 to 11:00", "11:00 to 12:00"]),
+        ((datetime(2030, 10, 27, 0, 30, tzinfo=UTC), datetime(2030, 10, 27, 1, 30, tzinfo=UTC)), 45,
+         ["02:30 CEST to 02:15 CET", "02:30 CET to 03:15"]),
+    ],
+    ids=["another hour on the wall after the change", "an hour that comes twice has its offset"],
+)  # fmt: skip
+def test_the_mail_says_the_clocks_of_its_day(
+    db: Database, clock: Clock, kind: SessionType, starts: tuple[datetime, ...], minutes: int, said: list[str]
 ) -> None:
     with db.unit_of_work(OPERATOR) as ctx:
-        for starts in (datetime(2030, 10, 27, 0, 30, tzinfo=UTC), datetime(2030, 10, 27, 1, 30, tzinfo=UTC)):
+        for moment in starts:
             ctx.session.add(
                 Meeting(
                     practitioner_id=kind.practitioner_id,
                     guest_email="gil@example.com",
                     guest_time_zone="Europe/Berlin",
-                    starts_at=starts,
-                    ends_at=starts + timedelta(minutes=45),
+                    starts_at=moment,
+                    ends_at=moment + timedelta(minutes=minutes),
                     status=BookingStatus.CONFIRMED,
                 )
             )
         ctx.session.flush()
         found = [appointments.of(ctx.session, row) for row in ctx.session.scalars(select(Meeting))]
-        said = sorted(appointment_mails.Words.of(one).clock for one in found)
-    assert said == ["02:30 CEST to 02:15 CET", "02:30 CET to 03:15"]
+        assert sorted(appointment_mails.Words.of(one).clock for one in found) == said

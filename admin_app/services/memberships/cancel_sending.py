@@ -6,6 +6,7 @@ decides again. One of which certainly nothing arrived is tried again.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import ColumnElement, select
 
@@ -55,10 +56,7 @@ def is_open() -> ColumnElement[bool]:
 
 def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
     """Queue the calls that no job has brought to an end: never left, never answered, or to be tried again; how many."""
-    found = asked_calls.due(ctx, OPERATIONS, limit=limit)
-    for call_id in found:
-        queue(ctx, call_id, anew=False)
-    return len(found)
+    return asked_calls.queue_due(ctx, OPERATIONS, partial(queue, anew=False), limit=limit)
 
 
 def queue(ctx: Ctx, call_id: int, *, anew: bool = True) -> None:

@@ -7,6 +7,7 @@ of the decision, which nobody can change.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, select
@@ -91,10 +92,7 @@ def ask_for(ctx: Ctx, change: Change, *, reason: str) -> ProviderCall:
 
 def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
     """Queue the calls that no job has brought to an end; how many."""
-    found = asked_calls.due(ctx, OPERATIONS, limit=limit)
-    for call_id in found:
-        queue(ctx, call_id, anew=False)
-    return len(found)
+    return asked_calls.queue_due(ctx, OPERATIONS, partial(queue, anew=False), limit=limit)
 
 
 def queue(ctx: Ctx, call_id: int, *, anew: bool = True) -> None:
