@@ -79,7 +79,7 @@ LABELS = {
     "given_back": "Refunded or on its way",
     "left_to_give_back": "Left to refund",
     "kept": "Kept by decision",
-    "made_good_how": "Put right by",
+    "made_good_how": "How it was put right",
     "failure_code": "Failed because",
     "outbound_paused": "Outbound calls paused",
     "ai_disabled": "AI disabled",

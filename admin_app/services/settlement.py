@@ -107,16 +107,20 @@ def follow_refunds(ctx: Ctx, appointment: Appointment) -> None:
     step = refund_endings.ending(ctx, appointment) if everything else None
     if step is not None:
         bookings.carry_out(ctx, appointment, step)
-    elif appointment.row.status is BookingStatus.REFUNDED and _came_back(ctx.session, appointment.subject):
-        bookings.refund_came_back(ctx, appointment)
+    elif appointment.row.status is BookingStatus.REFUNDED and (back := _came_back(ctx.session, appointment.subject)):
+        by_client = back is RefundReason.REQUESTED_BY_CUSTOMER
+        because = CanceledBecause.BY_CLIENT if by_client else CanceledBecause.BY_STAFF
+        bookings.refund_came_back(ctx, appointment, because)
         held_money.review_all(ctx, appointment.subject)
 
 
-def _came_back(session: Session, subject: str) -> bool:
-    """Whether a refund came back whose money is here: what was paid twice and is on its way back is no such."""
-    returned = select(Refund.id).join(Payment, Payment.id == Refund.payment_id)
+def _came_back(session: Session, subject: str) -> RefundReason | None:
+    """Why the last refund was made that came back and whose money is here; None: there is none, for what was paid
+    twice and is on its way back is no such."""
+    returned = select(Refund.reason).join(Payment, Payment.id == Refund.payment_id)
     is_here = (Refund.state == RefundState.FAILED, Payment.captured_amount > Payment.reserved_amount)
-    return session.scalar(returned.where(of(subject), Refund.returned_at.is_not(None), *is_here).limit(1)) is not None
+    mine = returned.where(of(subject), Refund.returned_at.is_not(None), *is_here)
+    return session.scalar(mine.order_by(Refund.id.desc()).limit(1))
 
 
 def of(subject: str) -> ColumnElement[bool]:

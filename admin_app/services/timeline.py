@@ -119,14 +119,15 @@ def _statement(kind: Kind) -> Select[*tuple[Any, ...]]:
             p,
             p.created_at,
             getattr(p, mine) == number,
-            "state amount currency captured_amount reserved_amount fee_amount paid_at dispute_status dispute_due_by",
+            "state amount currency captured_amount reserved_amount fee_amount paid_at dispute_status dispute_due_by "
+            "dispute_amount",
         ),
         _part(
             "refund",
             r,
             r.created_at,
             getattr(p, mine) == number,
-            "payment_id state amount currency requested_by settled_at failure_code",
+            "payment_id state amount currency requested_by settled_at failure_code returned_at made_good_how",
         ).join(p, p.id == r.payment_id),
     )
     story = union_all(*parts).subquery("story")

@@ -13,7 +13,7 @@ from admin_app.jobs import checkouts
 from admin_app.services import invariants, payments, settlement, worklists
 from admin_app.services.payments import returned
 from admin_app.services.settlement import Told
-from models import BookingStatus, Payment, Refund, RefundState
+from models import BookingStatus, CanceledBecause, Payment, Refund, RefundReason, RefundState
 from tests.services import money
 from tests.services.diary import Clock, appointment, held, jobs, offered, tomorrow
 from tests.services.factories import AUDITOR, SUPPORT
@@ -92,6 +92,14 @@ def test_what_comes_back_is_an_open_item_and_the_booking_is_not_refunded(
     assert mails == ["confirmation", "cancellation"]
     assert tell(db, paid, gone(paid, "succeeded")) is BookingStatus.CANCELED
     require_reserve(db, paid.id)
+
+
+def test_whoever_wanted_the_refund_is_why_the_appointment_is_off(db: Database, clock: Clock, paid: Payment) -> None:
+    assert tell(db, paid, gone(paid, "succeeded")) is BookingStatus.REFUNDED
+    with db.unit_of_work(SUPPORT) as ctx:
+        ctx.session.scalars(select(Refund)).one().reason = RefundReason.REQUESTED_BY_CUSTOMER
+    assert tell(db, paid, gone(paid, "failed")) is BookingStatus.CANCELED
+    assert appointment(db, f"booking:{paid.booking_id}").row.canceled_because is CanceledBecause.BY_CLIENT
 
 
 def test_what_is_paid_a_second_time_leaves_a_refunded_booking_so(db: Database, clock: Clock, paid: Payment) -> None:

@@ -184,7 +184,7 @@ def correct_email(ctx: Ctx, appointment: Appointment, email: str, *, reason: str
     record(ctx, appointment, "booking.email_corrected", changes=changes, reason=reason)
 
 
-def refund_came_back(ctx: Ctx, appointment: Appointment) -> None:
+def refund_came_back(ctx: Ctx, appointment: Appointment, because: CanceledBecause) -> None:
     """The bank sent the money back, so it is not refunded: it is off with its money here, or took place and is paid.
 
     Nobody is written to: the client heard that it is off, and what becomes of the money is decided by a person.
@@ -192,7 +192,7 @@ def refund_came_back(ctx: Ctx, appointment: Appointment) -> None:
     was_off = appointment.row.canceled_at is not None or appointment.row.ends_at > ctx.now
     before = appointment.row.canceled_at
     status = BookingStatus.CANCELED if was_off else BookingStatus.COMPLETED
-    changes = end(ctx, appointment, status, CanceledBecause.BY_STAFF if was_off else None)
+    changes = end(ctx, appointment, status, because if was_off else None)
     appointment.row.canceled_at = before or appointment.row.canceled_at
     record(ctx, appointment, "booking.refund_returned", changes=changes)
 

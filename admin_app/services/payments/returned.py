@@ -4,6 +4,7 @@ Such a refund is an open item until a person puts it right: given back again, pa
 Another refund that takes the same money closes it as well (`refund_states.reserve`).
 """
 
+from enum import StrEnum
 from typing import TypeGuard
 
 from admin_app.approval_limits import Limit
@@ -22,8 +23,17 @@ from admin_app.services.refunds import Quote
 from models.memberships import MembershipPayment
 from models.money import Payment, Refund, RefundState
 
-AGAIN, BY_HAND, NOTHING_OWED = "again", "by_hand", "nothing_owed"
-HOW = (AGAIN, BY_HAND, NOTHING_OWED)
+
+class How(StrEnum):
+    """The three ways."""
+
+    AGAIN = "again"
+    BY_HAND = "by_hand"
+    NOTHING_OWED = "nothing_owed"
+
+
+AGAIN, BY_HAND, NOTHING_OWED = How
+HOW = tuple(How)
 CLOSED = "Nothing has to be put right about this refund, or not any more."
 
 
@@ -43,8 +53,8 @@ def plan(ctx: Ctx, *, refund_id: int, how: str, approval_above: Limit) -> Plan:
     at_once = how == AGAIN and not quoted.waits(refund.amount, approval_above)
     return Plan(
         title=f"{amount_of(refund)} that came back",
-        outcome=_checked(how),
-        lines=_lines(payment, refund, quoted, how),
+        outcome=_checked(how).value,
+        lines=_lines(payment, refund, quoted, How(how)),
         consequences=(refund_people.of(ctx.session, payment).sentence, *_means(refund, quoted, how, approval_above)),
         fingerprint=fingerprint(payment, refund, how),
         refusal=_refusal(refund, quoted, how),
@@ -87,14 +97,14 @@ def follow(ctx: Ctx, payment: Paid) -> None:
         job_queue.defer(ctx.session, "follow_refunds", once_key=f"follow_refunds:{subject}", subject=subject)
 
 
-def _checked(how: str) -> str:
+def _checked(how: str) -> How:
     if how not in HOW:
         sentence = "Choose how it is put right."
         raise InvalidInput(sentence, fields={"how": sentence})
-    return how
+    return How(how)
 
 
-def _lines(payment: Paid, refund: Refund, quoted: Quote, how: str) -> tuple[PlanLine, ...]:
+def _lines(payment: Paid, refund: Refund, quoted: Quote, how: How) -> tuple[PlanLine, ...]:
     key = refund_key(refund.id)
     chosen = PlanLine(key, "made_good_how", refund.made_good_how, how, "what you chose")
     if how == AGAIN:

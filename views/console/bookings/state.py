@@ -20,6 +20,13 @@ REFUND_WORDS = {
     "unknown": "left, and nobody knows yet what became of it",
     "failed": "failed",
 }
+# The same of one that the bank sent back, by how it was put right.
+RETURNED_WORDS = {
+    None: "came back, so the client has not got it. Put it right",
+    "again": "came back, and another one took its place",
+    "by_hand": "came back, and was paid out by hand",
+    "nothing_owed": "came back, and it was decided that nothing is owed any more",
+}
 LOST_DISPUTES = ("lost",)
 OVER_DISPUTES = ("won", "lost", "prevented", "warning_closed")
 
@@ -81,12 +88,12 @@ def _pending(what: Appointment, now: datetime, zone: ZoneInfo) -> Sentence:
         return Sentence("Held without an end. It waits for a payment.", "warn")
     if until <= now:
         return Sentence(
-            f"Not paid by {_when(until, now, zone)}, so the time is free again. A payment that still comes is checked "
+            f"Not paid by {_by(until, now, zone)}, so the time is free again. A payment that still comes is checked "
             "against the calendar, and goes back when the time was sold.",
             "warn",
         )
     waits = "It is confirmed the moment Stripe says that it is paid." if what.costs else "Nothing is to be paid for it."
-    return Sentence(f"Held until {_when(until, now, zone)}, then the time is free again. {waits}", "warn")
+    return Sentence(f"Held until {_by(until, now, zone)}, then the time is free again. {waits}", "warn")
 
 
 def _confirmed(what: Appointment, now: datetime, zone: ZoneInfo) -> Sentence:
@@ -95,7 +102,7 @@ def _confirmed(what: Appointment, now: datetime, zone: ZoneInfo) -> Sentence:
         reminder = " A reminder goes out the day before." if ahead > timedelta(hours=24) else ""
         return Sentence(f"Confirmed. It begins in {age_text(ahead)}.{reminder}", "good")
     if what.ends_at > now:
-        return Sentence(f"It is taking place, until {_when(what.ends_at, now, zone)}.", "good")
+        return Sentence(f"It is taking place, until {_by(what.ends_at, now, zone)}.", "good")
     return Sentence("Its time is over. Mark it as completed, or note that nobody came.", "warn")
 
 
@@ -144,12 +151,15 @@ def _disputed(payment: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> list
     status = payment["dispute_status"]
     if not status:
         return []
-    href, link = f"/admin/payments/{payment['id']}", "Dispute"
+    href, link = f"/admin/disputes/?payment={payment['id']}", "Disputes"
     if status in OVER_DISPUTES:
-        end = "lost: the money is gone" if status in LOST_DISPUTES else f"over ({status.replace('_', ' ')})"
-        return [Sentence(f"A dispute about it is {end}.", "bad" if status in LOST_DISPUTES else "info", href, link)]
+        if status in LOST_DISPUTES:
+            gone = money_text(payment["dispute_amount"] or payment["captured_amount"], payment["currency"])
+            return [Sentence(f"A dispute about it was lost: {gone} are gone.", "bad", href, link)]
+        end = "won" if status == "won" else f"over ({status.replace('_', ' ')})"
+        return [Sentence(f"A dispute about it is {end}.", "info", href, link)]
     due = payment["dispute_due_by"]
-    until = f" until {_when(datetime.fromisoformat(due), now, zone)}" if due else ""
+    until = f" until {_by(datetime.fromisoformat(due), now, zone)}" if due else ""
     return [Sentence(f"The payer disputes it. Answer at Stripe{until}.", "bad", href, link)]
 
 
@@ -158,11 +168,23 @@ def _underway(refund: Mapping[str, Any]) -> Sentence:
     if words is None:
         return Sentence("", "plain")
     tone = "bad" if refund["state"] in ("failed", "unknown") else "warn"
+    if refund["returned_at"]:
+        put_right = refund["made_good_how"]
+        words, tone = RETURNED_WORDS[put_right], "info" if put_right else "bad"
     amount = money_text(refund["amount"], refund["currency"])
     return Sentence(f"A refund of {amount} {words}.", tone, f"/admin/refunds/{refund['id']}", f"Refund {refund['id']}")
 
 
 def _when(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
-    """The time of the day when it is today's, else with its date."""
-    there = moment.astimezone(zone)
-    return clock_text(there) if there.date() == now.astimezone(zone).date() else f"on {time_text(moment, zone)}"
+    """The time of the day when it is today's, else with its date, as something happened at it."""
+    text = _by(moment, now, zone)
+    return f"at {text}" if _is_today(moment, now, zone) else f"on {text}"
+
+
+def _by(moment: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """The same after “until” or “by”."""
+    return clock_text(moment.astimezone(zone)) if _is_today(moment, now, zone) else time_text(moment, zone)
+
+
+def _is_today(moment: datetime, now: datetime, zone: ZoneInfo) -> bool:
+    return moment.astimezone(zone).date() == now.astimezone(zone).date()

@@ -29,6 +29,11 @@ PUT_RIGHT = {
     returned.BY_HAND: "It was paid out by hand",
     returned.NOTHING_OWED: "Nothing is owed any more",
 }
+PUT_RIGHT_DONE = {
+    returned.AGAIN: "The {amount} are given back again, as {refund}. Its page says where it stands.",
+    returned.BY_HAND: "It is noted that the {amount} were paid out by hand.",
+    returned.NOTHING_OWED: "It is noted that nothing of the {amount} is owed any more.",
+}
 
 
 class PaymentCommandsView(ConsoleView):
@@ -153,7 +158,7 @@ class RefundCommandsView(ConsoleView):
         def act(ctx: Ctx) -> str:
             given = {"reason": form_text("reason"), "shown": form_text("fingerprint")}
             made = returned.put_right(ctx, refund_id=key, how=how, approval_above=refund_limit(), **given)
-            return f"The {amount_of(made)} that came back are dealt with: {PUT_RIGHT[how].lower()}."
+            return PUT_RIGHT_DONE[returned.How(how)].format(amount=amount_of(made), refund=f"refund {made.id}")
 
         return self._page(
             key,
@@ -196,9 +201,10 @@ def _about(refund_id: int) -> list[tuple[str, Cell | str | None]]:
 
 
 def _to_refund(of: ColumnElement[bool]) -> ResponseReturnValue:
-    """To the payment of an appointment that was made, which is the newest one."""
-    paid = select(Payment.id).where(of, Payment.state == PaymentState.PAID).order_by(Payment.id.desc()).limit(1)
-    payment_id = read_session().scalar(paid)
+    """To the payment of an appointment that was made: the newest of which something is left, else the newest."""
+    paid = select(Payment.id).where(of, Payment.state == PaymentState.PAID)
+    is_left = Payment.captured_amount > Payment.reserved_amount
+    payment_id = read_session().scalar(paid.order_by(is_left.desc(), Payment.id.desc()).limit(1))
     if payment_id is None:
         raise NotFound("Nothing was paid for this appointment, so there is nothing to give back.")
     return redirect(f"{record_address('payments', payment_id)}/refund")

@@ -42,6 +42,12 @@ FAILURES = {
     "lost_or_stolen_card": "The card that paid was lost or stolen. Agree on another way with the client.",
     "insufficient_funds": "There was not enough money on the account at Stripe. Top it up, then ask again.",
 }
+# What came back and was put right: what was done then, which the reason of the failure has no say in any more.
+SINCE = {
+    "again": "Another refund has taken its place since.",
+    "by_hand": "It was paid out by hand since.",
+    "nothing_owed": "Since then it was decided that nothing is owed any more, so the money stays here.",
+}
 LATE = "It was paid when its time could not be had any more."
 
 
@@ -77,19 +83,16 @@ def refund_story(session: Session, refund_id: int, zone: ZoneInfo) -> Story:
         steps.append(_decided(refund, approval, decided_by, zone))
     if refund.state is not S.DECLINED:
         steps += [_sent(refund, zone), _settled(refund, zone)]
-    return Story(_now(refund, there), TONES.get(refund.state, "info"), tuple(steps))
+    tone = "info" if refund.made_good_how is not None else TONES.get(refund.state, "info")
+    return Story(_now(refund, there), tone, tuple(steps))
 
 
 def _now(refund: Refund, there: str) -> str:
     sentence = NOW[refund.state].format(there=there)
-    if refund.made_good_how == "by_hand":
-        return f"The bank sent it back to {there}, and it was paid out by hand since."
+    if refund.made_good_how is not None:
+        return f"The bank sent it back to {there}. {SINCE[refund.made_good_how]}"
     if refund.returned_at is not None:
-        sentence = "The bank sent it back, so nobody has got the money. " + (
-            "It was put right since."
-            if refund.made_good_at
-            else "Put it right: give it back again, or pay it out by hand."
-        )
+        sentence = "The bank sent it back, so the client has not got the money. Put it right."
     if refund.state is S.REQUESTED and refund.sent_at is not None:
         sentence = f"It has just left for {there}, and the answer is awaited."
     because = FAILURES.get(refund.failure_code or "", "")
