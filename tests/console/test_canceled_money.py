@@ -39,7 +39,7 @@ def only_refund(db: Database) -> Refund:
 def test_the_form_asks_and_the_mail_can_be_read(db: Database, payment: Payment, client_for: ClientFor) -> None:
     client, page = client_for(Role.SUPPORT), f"/admin/payments/{payment.id}/refund"
     plan = client.get(f"{page}?amount=120").text
-    assert "Read the mail that goes to cleo@example.com once the money is back" in plan
+    assert "Read the mail that goes to cleo@example.com once Stripe has made the refund" in plan
     assert "you get back all that you paid for it" in plan
     stays = client.get(f"{page}?amount=120&appointment=stays").text
     assert "Read the mail" not in stays

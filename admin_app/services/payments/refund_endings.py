@@ -19,7 +19,7 @@ from admin_app.services.payments.held_money import HeldMoney
 from models.money import RESERVING, Payment, Refund
 from models.scheduling import BookingStatus
 
-WHEN = "once the money is back"
+WHEN = "once Stripe has made the refund"
 STAYS = "The appointment stays as it is."
 _OVER = {
     BookingStatus.CANCELED: "The appointment is canceled already.",
@@ -105,7 +105,7 @@ def _meaning(
         later=later,
     )
     ends = (
-        "Once the money is back, the appointment ends and its time is free for others. "
+        "Once Stripe has made the refund, the appointment ends and its time is free for others. "
         "If it has begun by then, it stays as it is."
     )
     lines = tuple(line for line in meant.lines if line.changes)
