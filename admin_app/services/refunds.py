@@ -17,7 +17,7 @@ from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, payments, refund_states
 from admin_app.services.amounts import money_text
-from admin_app.services.payments import held_money, refund_endings, refund_sources
+from admin_app.services.payments import disputes, held_money, refund_endings, refund_sources
 from admin_app.services.payments.refund_endings import Decided
 from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.plans import MOST_REASON, Plan, PlanLine, PlannedCall, fingerprint, require_same
@@ -115,6 +115,8 @@ def obstacle(payment: Paid, held: list[Refund]) -> str | None:
     unknown = next((refund for refund in held if refund.state is RefundState.UNKNOWN), None)
     if payment.captured_amount == 0 or refund_sources.reference(payment) is None:
         return "Nothing was paid, so there is nothing to give back."
+    if payment.dispute_status == disputes.LOST:
+        return f"A dispute about this payment was lost: the bank has taken money back, and {there} gives no more of it."
     if payment.dispute_status and payment.dispute_status not in REFUNDABLE_DISPUTES:
         return f"The payer disputes this payment, so {there} gives nothing of it back. Answer the dispute at {there}."
     if unknown is not None:

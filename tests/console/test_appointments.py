@@ -145,7 +145,8 @@ def test_the_state_is_a_sentence_that_says_what_happens_next(
         ({"state": PaymentState.EXPIRED, "captured_amount": 0, "paid_at": None}, "were not paid in time"),
         ({"state": PaymentState.FAILED, "captured_amount": 0, "paid_at": None}, "failed"),
         ({"dispute_status": "needs_response", "dispute_id": "dp_1"}, "The payer disputes it. Answer at Stripe."),
-        ({"dispute_status": "lost", "dispute_id": "dp_1"}, "lost: the money is gone"),
+        ({"dispute_status": "lost", "dispute_id": "dp_1"}, "lost: 95.00 USD are gone"),
+        ({"dispute_status": "lost", "dispute_id": "dp_1", "dispute_amount": 4_000}, "lost: 40.00 USD are gone"),
     ],
 )
 def test_where_the_money_is(
@@ -182,13 +183,16 @@ def commands_of(client: CheckedClient, address: str) -> set[str]:
 
 
 def test_only_what_fits_the_state_and_the_role_is_offered(diary: Diary, db: Database, client_for: ClientFor) -> None:
-    ahead = f"/admin/bookings/{diary.book(soon(db), BookingStatus.CONFIRMED)}"
+    paid = diary.book(soon(db), BookingStatus.CONFIRMED)
+    diary.pay(paid)
+    ahead = f"/admin/bookings/{paid}"
     over = f"/admin/bookings/{diary.book(soon(db, -3), BookingStatus.CONFIRMED)}"
     held = f"/admin/bookings/{diary.book(soon(db, 4), BookingStatus.PENDING)}"
     support, ops = client_for(Role.SUPPORT), client_for(Role.OPS)
     assert commands_of(support, ahead) == {"Reschedule", "Send confirmation again", "Refund", "Cancel"}
     assert commands_of(ops, ahead) == {"Reschedule", "Send confirmation again", "Cancel"}
     assert {"Mark completed", "Nobody came"} <= commands_of(ops, over)
+    assert "Refund" not in commands_of(support, over), "nothing was paid for it"
     assert commands_of(ops, held) == {"Cancel"}
     assert commands_of(client_for(Role.AUDITOR), ahead) == set()
     assert commands_of(client_for(Role.FINANCE), ahead) == {"Refund"}

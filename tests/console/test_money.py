@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from admin_app.db import Database
 from admin_app.services import payments, refund_states
-from models import Approval, Payment, Refund, RefundState, Role
+from models import Approval, Dispute, Payment, Refund, RefundState, Role
 from tests.console.conftest import SETUP
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
@@ -301,7 +301,10 @@ def test_a_refund_that_came_back_is_on_the_first_page_and_put_right(
     assert refused.status_code == 422
     answer = client.post(f"{page}/put-right", data=carried | {"reason": "By transfer"})
     assert (answer.status_code, answer.location) == (303, page)
-    assert "paid out by hand since" in client.get(page).text
+    done = client.get(page).text
+    assert "It is noted that the 200.00 EUR were paid out by hand." in done
+    assert "paid out by hand since" in done
+    assert "another way" not in done
     assert "returned=open" not in client.get("/admin/").text
     assert f'href="{page}/put-right"' not in client_for(Role.AUDITOR).get(page).text
 
@@ -317,3 +320,19 @@ def test_each_dispute_of_a_payment_is_listed(db: Database, payment: Payment, cli
     assert "100.00 EUR" not in client.get("/admin/disputes/?state=unanswered").text
     assert "200.00 EUR" in client.get("/admin/disputes/?state=unanswered").text
     assert f"/admin/disputes/?payment={payment.id}" in client.get(f"/admin/payments/{payment.id}").text
+    with db.read_only() as read:
+        keys = {row.status: row.id for row in read.execute(select(Dispute.status, Dispute.id))}
+    answered = client.get(f"/admin/disputes/{keys['needs_response']}").text
+    assert "Answer at Stripe" in answered
+    assert f"/admin/bookings/{payment.booking_id}" in answered
+    assert "Answer at Stripe" not in client.get(f"/admin/disputes/{keys['lost']}").text
+
+
+def test_of_what_a_lost_dispute_took_nothing_is_given_back(
+    db: Database, payment: Payment, client_for: ClientFor
+) -> None:
+    with db.unit_of_work(STRIPE) as ctx:
+        payments.take_in_payment(ctx, told(payment, dispute=dispute(id="du_1", status="lost")))
+    page = client_for(Role.FINANCE).get(f"/admin/payments/{payment.id}/refund").text
+    assert "A dispute about this payment was lost" in page
+    assert "Answer the dispute" not in page

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from admin_app.db import utc_now
 from admin_app.policies.permissions import Permission
-from models import BookingSource, BookingStatus, Payment
-from views.console.records import Command
+from models import BookingSource, BookingStatus, Payment, PaymentState
+from views.console.columns import Column
+from views.console.records import Command, Group
 from views.console.spans import Span
 
 OPEN = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
@@ -29,6 +30,22 @@ def latest_payment(of: Any, key: Any) -> Any:
     """How the last payment stands, as a value of a row; looked up for the rows of the page alone."""
     newest = select(Payment.state).where(of == key).order_by(Payment.id.desc()).limit(1)
     return newest.correlate(key.class_).scalar_subquery()
+
+
+def paid_for(through: Any) -> tuple[Column, Column]:
+    """The booking or the meeting that was paid for, with the way to it, by way of the payment."""
+
+    def column(kind: str, number: Any) -> Column:
+        return Column(kind.capitalize(), number, "records", through=through, text=lambda found: (f"{kind}:{found}",))
+
+    return column("booking", Payment.booking_id), column("meeting", Payment.meeting_id)
+
+
+def holds_money(of: Any, key: Any) -> Group:
+    """A group that is not shown: says whether anything of what was paid can still be given back."""
+    holding = exists().where(of == key, Payment.state == PaymentState.PAID)
+    left = holding.where(Payment.captured_amount > Payment.reserved_amount).correlate(key.class_)
+    return Group("What is left of the money", (Column("Left", left.label("holds_money")),), when=lambda values: False)
 
 
 def commands_of(section: str) -> tuple[Command, ...]:
@@ -54,7 +71,7 @@ def commands_of(section: str) -> tuple[Command, ...]:
             label="Refund",
             permission=Permission.REFUNDS_REQUEST,
             address=lambda key: f"/admin/payments/of-{one}/{key}",
-            when=lambda v: v["price_amount"] > 0 and v["status"] is not BookingStatus.PENDING,
+            when=lambda v: v["holds_money"],
         ),
         command("Cancel", "cancel", lambda v: v["status"] in OPEN, "danger"),
     )

@@ -6,7 +6,7 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.bookings import BECAUSE
 from models import Booking, BookingSource, BookingStatus, Payment, Practitioner, SessionType
 from views.console.base import ConsoleModelView, page, reads
-from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, latest_payment
+from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, holds_money, latest_payment
 from views.console.bookings.page import appointment_page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
@@ -109,6 +109,7 @@ class BookingsView(ConsoleModelView):
                     Column("Payment at Stripe", Booking.stripe_payment_intent_id, "code"),
                 ),
             ),
+            holds_money(Payment.booking_id, Booking.id),
             Group(
                 "Calendars and record",
                 (

@@ -1,14 +1,19 @@
 """Disputes: what payers' banks ask back, one row each, for a payment may be disputed several times."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from admin_app.policies.permissions import Permission
 from admin_app.services.payments.disputes import SETTLED, UNANSWERED
 from models import Dispute, Payment
 from views.console.base import ConsoleModelView, reads
-from views.console.columns import Column
+from views.console.bookings.links import paid_for
+from views.console.columns import Column, time_text
 from views.console.filters import Days, Exactly, OneOf, UtcMonth
 from views.console.list_specs import ListSpec, Sort
 from views.console.records import Group, RecordSpec
 from views.console.searching import Search
+from views.console.viewer import viewer
 
 AMOUNT = Column("Disputed", Dispute.amount, "money", currency=Dispute.currency)
 STATUS = Column("Status", Dispute.status, "badge")
@@ -16,6 +21,17 @@ PAYMENT = Column("Payment", Dispute.payment_id, link=("payments", Dispute.paymen
 REASON = Column("Reason", Dispute.reason, "badge")
 DUE = Column("Evidence until", Dispute.due_by, "time", sort="due")
 HEARD = Column("Heard of", Dispute.created_at, "time", sort="created")
+
+
+def _attention(values: Mapping[str, Any]) -> str | None:
+    """What is to be done about it."""
+    status, due = values["status"], values["due_by"]
+    until = f" until {time_text(due, viewer().zone)}" if due else ""
+    if status == "needs_response":
+        return f"Answer at Stripe{until}: accept it, or send evidence. Without an answer the money is lost."
+    if status == "warning_needs_response":
+        return f"The payer’s bank asks about it first. Answer at Stripe{until}, so that it does not become a dispute."
+    return None
 
 
 class DisputesView(ConsoleModelView):
@@ -73,8 +89,9 @@ class DisputesView(ConsoleModelView):
                 "Payment",
                 (
                     PAYMENT,
+                    *paid_for(Dispute.payment_id),
                     Column(
-                        "Captured",
+                        "Paid",
                         Payment.captured_amount,
                         "money",
                         currency=Payment.currency,
@@ -83,5 +100,6 @@ class DisputesView(ConsoleModelView):
                 ),
             ),
         ),
+        attention=_attention,
         audited_as="dispute",
     )

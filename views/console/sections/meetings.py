@@ -9,7 +9,7 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.bookings import BECAUSE
 from models import BookingStatus, Meeting, Payment, Practitioner, SessionType
 from views.console.base import ConsoleModelView, page, reads
-from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, latest_payment
+from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, holds_money, latest_payment
 from views.console.bookings.page import appointment_page
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly
@@ -104,6 +104,7 @@ class MeetingsView(ConsoleModelView):
                     PRICE,
                 ),
             ),
+            holds_money(Payment.meeting_id, Meeting.id),
             Group(
                 "Guest",
                 (

@@ -121,6 +121,7 @@ class PaymentsView(ConsoleModelView):
                     Column("Kept at", Payment.kept_at, "time"),
                     Column("Kept because", Payment.kept_reason),
                 ),
+                when=lambda values: values["undecided_since"] is not None or values["kept_at"] is not None,
             ),
             Group(
                 "Dispute",
@@ -132,6 +133,7 @@ class PaymentsView(ConsoleModelView):
                     Column("Lost", Payment.dispute_lost_at, "time"),
                     Column("Dispute at Stripe", Payment.dispute_id, "code"),
                 ),
+                when=lambda values: values["dispute_id"] is not None,
             ),
             Group(
                 "At Stripe",

@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Text, cast, literal, select
 
 from admin_app.policies.permissions import Permission
-from models import Approval, Payment, Refund, RefundOrigin, RefundState
+from models import Approval, Refund, RefundOrigin, RefundState
 from views.console.base import ConsoleModelView, reads
+from views.console.bookings.links import paid_for
 from views.console.columns import Column
 from views.console.filters import Choice, Days, Exactly, OneOf, UtcMonth
 from views.console.list_specs import ListSpec, Sort
@@ -28,13 +29,6 @@ MEMBERSHIP_PAYMENT = Column(
     Refund.membership_payment_id,
     link=("membership-payments", Refund.membership_payment_id),
 )
-
-
-def _appointment(kind: str, number: Any) -> Column:
-    """What was paid for, with the way to it."""
-    return Column(
-        kind.capitalize(), number, "records", through=Refund.payment_id, text=lambda found: (f"{kind}:{found}",)
-    )
 
 
 # By the account, as the decision itself looks at it.
@@ -108,10 +102,10 @@ class RefundsView(ConsoleModelView):
                 "Came back",
                 {
                     "open": (
-                        "came back, waits to be put right",
+                        "waits to be put right",
                         Refund.returned_at.is_not(None) & Refund.made_good_at.is_(None),
                     ),
-                    "any": ("came back at any time", Refund.returned_at.is_not(None)),
+                    "any": ("at any time", Refund.returned_at.is_not(None)),
                 },
             ),
             Exactly("number", "Number", Refund.id),
@@ -137,8 +131,7 @@ class RefundsView(ConsoleModelView):
                     Column("Asked for", Refund.created_at, "time"),
                     PAYMENT,
                     MEMBERSHIP_PAYMENT,
-                    _appointment("booking", Payment.booking_id),
-                    _appointment("meeting", Payment.meeting_id),
+                    *paid_for(Refund.payment_id),
                 ),
             ),
             # Not shown: says who may not decide.
@@ -161,6 +154,7 @@ class RefundsView(ConsoleModelView):
                     Column("How", Refund.made_good_how, "badge"),
                     Column("By whom", Refund.made_good_by),
                 ),
+                when=lambda values: values["returned_at"] is not None,
             ),
         ),
         attention=_waits_for_another,
