@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
@@ -18,7 +18,7 @@ from admin_app.db import Database
 from admin_app.errors import Forbidden
 from admin_app.services import exports
 from admin_app.services.exports import Wanted
-from models import AuditEntry, Export, ExportChunk, ExportFormat, ExportState, Role, StaffMember
+from models import AuditEntry, Export, ExportChunk, ExportFormat, ExportState, Refund, Role, StaffMember
 from tests.console.conftest import SETUP, form_token
 from tests.console.page_checks import CheckedClient
 from tests.console.rows import one_of_everything
@@ -110,6 +110,25 @@ def test_money_is_a_number_beside_its_currency(db: Database) -> None:
     assert str(row["Amount"]) == "300.00"
     assert row["Amount currency"] == "EUR"
     assert row["State"] == "awaiting approval"
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [
+        (9_500_000, "ugx", "95000"),
+        (275_530, "ugx", "2755.30"),
+        (9_990, "kwd", "9.990"),
+        (9_500, "jpy", "9500"),
+        (9_500, "eur", "95.00"),
+    ],
+)
+def test_an_amount_has_the_digits_that_its_list_shows(db: Database, amount: int, currency: str, written: str) -> None:
+    with db.unit_of_work(SETUP) as ctx:
+        one_of_everything(ctx.session)
+        ctx.session.execute(update(Refund).values(amount=amount, currency=currency))
+        table = LISTS.table(ctx.session, wanted("refunds"), reader(ctx.session, Role.FINANCE))
+        (row,) = (dict(zip(table.header, row, strict=True)) for row in table.rows)
+    assert (str(row["Amount"]), row["Amount currency"]) == (written, currency.upper())
 
 
 def test_a_small_list_is_the_answer_itself(db: Database, client_for: ClientFor) -> None:

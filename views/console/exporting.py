@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from admin_app.context import Staff
+from admin_app.currencies import currency_of
 from admin_app.errors import Forbidden, InvalidInput, NotFound
 from admin_app.policies.permissions import REFUSALS, Permission
-from admin_app.services.amounts import decimals
 from admin_app.services.exports import ListTable, Wanted
 from admin_app.services.field_labels import label_of
 from admin_app.services.table_files import Value
@@ -182,7 +182,11 @@ def _moment(value: Any, _extra: Any, zone: ZoneInfo) -> Value:
 
 
 def _amount(value: int, currency: str | None, _zone: ZoneInfo) -> Value:
-    return Decimal(value).scaleb(-decimals(currency))
+    counted = currency_of(currency)
+    whole, rest = divmod(value, 10**counted.decimals)
+    # As the list writes it: no digits behind the point where people write none.
+    is_whole = counted.shown == 0 and rest == 0
+    return Decimal(whole) if is_whole else Decimal(value).scaleb(-counted.decimals)
 
 
 def _facts(values: Mapping[str, Any], _extra: Any, zone: ZoneInfo) -> Value:
