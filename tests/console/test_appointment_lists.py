@@ -113,3 +113,23 @@ def test_an_event_leads_to_what_it_was_about(diary: Diary, db: Database, client_
     for address in ("/admin/webhook-events/", f"/admin/webhook-events/{event_id}"):
         assert f'href="/admin/meetings/{key}"' in client.get(address).text
     assert "evt_1" in client.get(f"/admin/webhook-events/{event_id}").text
+
+
+def test_a_parked_event_leads_to_what_it_waits_for(diary: Diary, db: Database, client_for: ClientFor) -> None:
+    given = {"provider": "calcom", "type": "BOOKING_CREATED", "body": b"{}", "state": m.EventState.PARKED}
+    kept = [
+        ("taken", "time_taken", f"practitioner:{diary.person}"),
+        ("silent", "not_asked", "answer:calcom"),
+    ]
+    with db.unit_of_work(SETUP) as ctx:
+        events = [
+            m.WebhookEvent(external_id=key, parked_because=because, waits_for=what, **given)
+            for key, because, what in kept
+        ]
+        ctx.session.add_all(events)
+        ctx.session.flush()
+        taken, silent = [event.id for event in events]
+    client, way = client_for(Role.SUPPORT), f'href="/admin/practitioners/{diary.person}"'
+    assert way in client.get(f"/admin/webhook-events/{taken}").text
+    assert "answer:calcom" not in client.get(f"/admin/webhook-events/{silent}").text
+    assert "events are parked until what they need is there" in client.get("/admin/").text

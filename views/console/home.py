@@ -70,7 +70,11 @@ def _tiles(work: Waiting, now: datetime) -> list[Tile]:
             "a look and a click each",
             "good",
         ),
-        Tile(work.parked_events, "events wait for an e-mail or a purchase", "/admin/webhook-events/?state=parked"),
+        Tile(
+            work.parked_events,
+            "events are parked until what they need is there",
+            "/admin/webhook-events/?state=parked",
+        ),
         Tile(work.extra_purchases, "extra purchases of people already pro", "/admin/extra-purchases/?open=yes"),
     ]
     broken = [

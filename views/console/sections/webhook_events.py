@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
+from sqlalchemy.dialects.postgresql import array
 
 from admin_app.policies.permissions import Permission
 from admin_app.services import inbox
@@ -21,6 +22,8 @@ LONGEST_SHOWN = 64 * 1024
 ABOUT = Column(
     "Appointment", named_records(booking=WebhookEvent.booking_id, meeting=WebhookEvent.meeting_id), "records"
 )
+# The record whose change may end the wait; what waits for a provider's answer waits for no record of ours.
+WAITED_FOR = case((WebhookEvent.waits_for.startswith("practitioner:"), array([WebhookEvent.waits_for])))
 STATE = Column("State", WebhookEvent.state, "badge")
 
 
@@ -81,6 +84,7 @@ class WebhookEventsView(ConsoleModelView):
                     ABOUT,
                     Column("Outcome", WebhookEvent.outcome),
                     Column("Parked because", WebhookEvent.parked_because, "badge"),
+                    Column("Waits for", WAITED_FOR, "records"),
                     Column("Attached e-mail", WebhookEvent.attached_email),
                     Column("Tries", WebhookEvent.attempts, "number"),
                     Column("Last error", WebhookEvent.last_error),
