@@ -38,12 +38,14 @@ def _amount(person: Person) -> str:
 
 def _line(person: Person, zone: ZoneInfo) -> Sentence:
     name = f"{person.name} ({person.email})" if person.email else person.name
-    since = time_text(person.since, zone)
+    since, there = time_text(person.since, zone), provider_name(person.provider)
     if person.hosts:
         until = f" until {time_text(person.gone_at, zone)}" if person.gone_at else ""
-        return Sentence(f"In the calendar of {name} since {since}{until}.", "plain")
+        return Sentence(f"In the calendar of {name}, as {there} says since {since}{until}.", "plain")
     if person.gone_at is not None:
-        return Sentence(f"{name} gave the place up: {time_text(person.gone_at, zone)}.", "plain")
+        return Sentence(
+            f"{name} has no place any more, as {there} says since {time_text(person.gone_at, zone)}.", "plain"
+        )
     if person.absent_at is not None:
         return Sentence(f"{name} did not come.", "warn")
-    return Sentence(f"{name} has a place since {since}.", "plain")
+    return Sentence(f"{name} has a place, as {there} says since {since}.", "plain")
