@@ -175,8 +175,8 @@ def test_without_scripts_it_is_moved_on_a_phone(browser: Browser, site: Site, pr
         page.locator(".free a").last.click()
         expect(page.get_by_text("The old time is free for others at once.")).to_be_visible()
         page.get_by_label("Reason").fill("Asked for a later hour")
-        page.get_by_role("button", name="Move the booking").click()
-        expect(page.get_by_text("The booking is moved to")).to_be_visible()
+        page.get_by_role("button", name="Reschedule the booking").click()
+        expect(page.get_by_text("The booking is rescheduled to")).to_be_visible()
         expect(page.get_by_text("Moved to another time")).to_be_visible()
 
 

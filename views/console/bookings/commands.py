@@ -127,13 +127,13 @@ class AppointmentCommandsView(ConsoleView):
                 shown=form_text("fingerprint"),
                 tell=tell,
             )
-            return f"The {self.kind} is moved to {time_text(starts_at, viewer().zone)} ({viewer().zone.key})."
+            return f"The {self.kind} is rescheduled to {time_text(starts_at, viewer().zone)} ({viewer().zone.key})."
 
         return self._page(
             found,
             plan=plan,
             act=act,
-            button=f"Move the {self.kind}",
+            button=f"Reschedule the {self.kind}",
             title=f"Reschedule the {self.kind}",
             template="console/bookings/reschedule.html",
             hidden=offer.carried | {"tell": "yes" if tell else "no"},
