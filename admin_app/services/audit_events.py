@@ -57,7 +57,7 @@ EVENTS: dict[str, EventKind] = {
     "membership.ended_on_time": EventKind(
         "{actor} noted that the complimentary {membership} is over", frozenset({"until"})
     ),
-    "membership.paid": EventKind("{actor} took in the payment of {amount} for membership {membership}"),
+    "membership.paid": EventKind("{actor} noted the payment of {amount} for membership {membership}"),
     "membership.payments_asked": EventKind("{actor} had the provider asked what was paid for membership {membership}"),
     # profiles
     "profile.credits_added": EventKind("{actor} added {credits} credits for {user_id}"),
@@ -118,7 +118,7 @@ EVENTS: dict[str, EventKind] = {
     "job.settled": EventKind("{actor} marked the failed job {task} as settled"),
     "provider_call.settled": EventKind("{actor} marked {operation} at {provider} as settled"),
     # money
-    "payment.paid": EventKind("{actor} took in the payment of {what} {number}"),
+    "payment.paid": EventKind("{actor} noted the payment of {what} {number}"),
     "payment.failed": EventKind("{actor} noted that the payment of {what} {number} failed: {because}"),
     "payment.expired": EventKind("{actor} noted that the checkout of {what} {number} expired"),
     "payment.disputed": EventKind("{actor} noted a dispute about the payment of {what} {number}: {because}"),
@@ -128,7 +128,7 @@ EVENTS: dict[str, EventKind] = {
     ),
     "refund.approved": EventKind("{actor} approved the refund of {amount}"),
     "refund.declined": EventKind("{actor} declined the refund of {amount}"),
-    "refund.settled": EventKind("{actor} noted that the refund of {amount} is {state}"),
+    "refund.settled": EventKind("{actor} noted the refund of {amount} as {state}"),
     "refund.asked": EventKind("{actor} had the provider asked about the refund of {amount}"),
     "refund.put_right": EventKind("{actor} put right the refund of {amount} that came back: {how}"),
     "refund.found": EventKind("{actor} found a refund of {amount} that was made at the provider"),

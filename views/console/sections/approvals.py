@@ -29,7 +29,7 @@ class ApprovalsView(ConsoleModelView):
         title="Approvals",
         one="approval",
         model=Approval,
-        lead="Large refunds that somebody other than the one who asked has to let go.",
+        lead="Large refunds, which somebody other than the one who asked approves or declines.",
         columns=(
             AMOUNT,
             ASKED_BY,
