@@ -36,7 +36,7 @@ def test_a_large_refund_takes_two_people(browser: Browser, page: Page, site: Sit
     watch(other, site)
     sign_in(other, "finance")
     other.screenshot(path=SCREENSHOTS / "refund-home.png", full_page=True)
-    other.get_by_role("link", name="refunds wait for a second person").click()
+    other.get_by_role("link", name="refund waits for a second person").click()
     other.get_by_role("link", name="300.00 EUR").click()
     expect(other.get_by_text("A second person decides about it.")).to_be_visible()
     other.screenshot(path=SCREENSHOTS / "refund-waiting.png", full_page=True)

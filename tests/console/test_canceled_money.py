@@ -81,7 +81,7 @@ def test_finance_finds_what_nobody_decided_and_keeps_it(db: Database, payment: P
         subject = f"booking:{payment.booking_id}"
         bookings.cancel(ctx, appointments.locked(ctx, subject), CanceledBecause.BY_CLIENT)
         held_money.review_all(ctx, subject)
-    assert "payments of canceled appointments wait for a decision" in client.get("/admin/").text
+    assert "payment of a canceled appointment waits for a decision" in client.get("/admin/").text
     assert address in client.get("/admin/payments/?decision=waits").text
     page = client.get(f"{address}/keep").text
     assert "120.00 EUR" in page

@@ -55,7 +55,7 @@ def test_a_difference_is_seen_from_the_first_page_on_and_decided(
 ) -> None:
     client = client_for(Role.FINANCE)
     home = client.get("/admin/").text
-    assert "differences with providers" in home
+    assert "difference with a provider" in home
     assert "the oldest for 2 days" in home
     listed = client.get("/admin/drift-findings/?state=open").text
     assert "Cal.com" in listed

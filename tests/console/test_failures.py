@@ -55,7 +55,7 @@ def mail(db: Database) -> int:
 def test_a_call_is_counted_listed_and_settled(db: Database, call: int, client_for: ClientFor) -> None:
     client = client_for(Role.OPS)
     home = client.get("/admin/").text
-    assert "calls at providers need attention" in home
+    assert "call at a provider needs attention" in home
     assert "the oldest for 3 h" in home
     listed = client.get("/admin/provider-calls/?attention=yes").text
     assert "no available users found error" in listed
@@ -69,7 +69,7 @@ def test_a_call_is_counted_listed_and_settled(db: Database, call: int, client_fo
     given = form_on(client, address)
     assert client.post(address, data=given | {"reason": ""}).status_code == 422
     assert client.post(address, data=given | {"reason": "made by hand"}).status_code == 303
-    assert "need attention" not in client.get("/admin/").text
+    assert "needs attention" not in client.get("/admin/").text
     with db.read_only() as session:
         entry = session.scalars(select(AuditEntry).where(AuditEntry.event == "provider_call.settled")).one()
     assert (entry.reason, entry.records) == ("made by hand", [f"provider_call:{call}", "booking:12"])
@@ -105,7 +105,7 @@ def test_a_call_without_an_answer_is_never_to_be_repeated_by_hand_unseen(db: Dat
 
 def test_a_mail_is_counted_listed_and_settled(db: Database, mail: int, client_for: ClientFor) -> None:
     client = client_for(Role.SUPPORT)
-    assert "mails may or may not have gone out" in client.get("/admin/").text
+    assert "mail may or may not have gone out" in client.get("/admin/").text
     assert "Confirmed: Consultation" in client.get("/admin/sent-emails/?state=unknown").text
     page = client.get(f"/admin/sent-emails/{mail}").text
     assert f'href="/admin/sent-emails/{mail}/settle"' in page

@@ -135,7 +135,7 @@ def test_a_large_refund_takes_two(db: Database, payment: Payment, client_for: Cl
     refund = only_refund(db)
     page = f"/admin/refunds/{refund.id}"
     assert "A second person decides about it" in finance.get(page).text
-    assert "refunds wait for a second person" in finance.get("/admin/").text
+    assert "refund waits for a second person" in finance.get("/admin/").text
     assert f'href="{page}"' in admin.get("/admin/approvals/?open=yes").text
 
     # the one who asked sees why the button is not there, and is refused when the form is sent all the same

@@ -326,7 +326,7 @@ def test_the_first_page_shows_what_waits(db: Database, support: Any) -> None:
     buy(db)
     parked_event(db)
     page = support.get("/admin/").text
-    assert "purchases wait for their owner" in page
+    assert "purchase waits for its owner" in page
     assert 'href="/admin/webhook-events/?state=parked"' in page
 
 

@@ -140,12 +140,12 @@ def test_a_switch_past_its_end_date_is_work_on_the_first_page(
     client = client_for(Role.OPS)
     page = look(client, client_id, on_expiry="stay", until="2026-11-24T13:10")
     client.post(f"/admin/clients/{client_id}/switches/outbound_paused/on", data=filled_in(page))
-    assert "past their end date" not in client.get("/admin/").text
+    assert "past its end date" not in client.get("/admin/").text
     at(db, NOON + timedelta(minutes=10))
-    assert "switches past their end date wait for a decision" in client.get("/admin/").text
+    assert "switch past its end date waits for a decision" in client.get("/admin/").text
     assert "waits for a decision" in client.get(f"/admin/clients/{client_id}").text
     turn(db, client_id, off())
-    assert "past their end date" not in client.get("/admin/").text
+    assert "past its end date" not in client.get("/admin/").text
 
 
 def test_everyone_is_stopped_and_every_page_says_so(db: Database, client_id: int, client_for: ClientFor) -> None:

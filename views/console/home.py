@@ -18,6 +18,27 @@ from views.console.columns import age_text, audited, time_text
 from views.console.viewer import Viewer, viewer
 from views.reading import read_session
 
+# How the label reads where there is one.
+ONE = {
+    "purchases wait for their owner": "purchase waits for its owner",
+    "events are parked until what they need is there": "event is parked until what it needs is there",
+    "extra purchases of people already pro": "extra purchase of somebody already pro",
+    "events could not be processed": "event could not be processed",
+    "mails could not be sent": "mail could not be sent",
+    "mails may or may not have gone out": "mail may or may not have gone out",
+    "calls at providers need attention": "call at a provider needs attention",
+    "background jobs failed for good": "background job failed for good",
+    "differences with providers": "difference with a provider",
+    "switches past their end date wait for a decision": "switch past its end date waits for a decision",
+    "refunds wait for a second person": "refund waits for a second person",
+    "payments of canceled appointments wait for a decision": "payment of a canceled appointment waits for a decision",
+    "subscriptions are past due": "subscription is past due",
+    "refunds without an answer": "refund without an answer",
+    "refunds came back": "refund came back",
+    "disputes wait for an answer": "dispute waits for an answer",
+    "late payments refunded this week": "late payment refunded this week",
+}
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -28,6 +49,10 @@ class Tile:
     href: str
     detail: str = ""
     tone: str = "plain"
+
+    @property
+    def words(self) -> str:
+        return ONE.get(self.label, self.label) if self.count == 1 else self.label
 
 
 class HomeView(ConsoleView):

@@ -42,7 +42,7 @@ def test_a_failed_job_is_seen_and_tried_again(db: Database, client_for: ClientFo
     page = client.get("/admin/failed-jobs/").text
     assert "Work out a client’s billing status" in page
     assert '<a href="/admin/clients/7">Client 7</a>' in page
-    assert "background jobs failed for good" in client.get("/admin/").text
+    assert "background job failed for good" in client.get("/admin/").text
     plan = client.get(f"/admin/failed-jobs/{number}/retry").text
     assert f"look for &#34;job&#34;: {number}" in plan
     answer = client.post(f"/admin/failed-jobs/{number}/retry", data=filled_in(plan))
@@ -73,7 +73,7 @@ def test_a_job_that_is_not_wanted_any_more_is_settled(db: Database, client_for: 
     assert client.post(address, data=filled_in(plan) | {"reason": ""}).status_code == 422
     assert client.post(address, data=filled_in(plan)).location == "/admin/failed-jobs/"
     assert "No job has failed for good" in client.get("/admin/failed-jobs/").text
-    assert "background jobs failed for good" not in client.get("/admin/").text
+    assert "background job failed for good" not in client.get("/admin/").text
     assert "marked the failed job send_refund as settled" in client.get("/admin/audit-entries/").text
     assert waiting(db) == []
     assert client.post(address, data=filled_in(plan)).status_code == 404
@@ -103,7 +103,7 @@ def test_every_task_has_words_and_every_number_a_record() -> None:
 def test_what_stands_on_another_list_is_not_counted_twice(db: Database, client_for: ClientFor, task: str) -> None:
     failed(db, task, event_id=1)
     client = client_for(Role.AUDITOR)
-    assert "background jobs failed for good" not in client.get("/admin/").text
+    assert "background job failed for good" not in client.get("/admin/").text
     page = client.get("/admin/failed-jobs/").text
     assert task in page
     assert "Try again" not in page, "an auditor changes nothing"
