@@ -91,6 +91,8 @@ def _plan(ctx: Ctx, appointment: Appointment) -> Plan:
     refusal = None
     if appointment.row.status is not BookingStatus.CONFIRMED:
         refusal = "Only what is confirmed has a confirmation to send."
+    elif appointment.row.ends_at <= ctx.now:
+        refusal = "Its time is over, so there is nothing to confirm any more."
     elif appointment.email is None:
         refusal = "There is no e-mail address to send it to."
     elif appointment.source in SPOKEN:

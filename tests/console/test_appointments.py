@@ -193,6 +193,8 @@ def test_only_what_fits_the_state_and_the_role_is_offered(diary: Diary, db: Data
     assert commands_of(ops, ahead) == {"Reschedule", "Send confirmation again", "Cancel"}
     assert {"Mark completed", "Nobody came"} <= commands_of(ops, over)
     assert "Refund" not in commands_of(support, over), "nothing was paid for it"
+    assert "Send confirmation again" not in commands_of(support, over)
+    assert "nothing to confirm any more" in support.get(f"{over}/resend").text
     assert commands_of(ops, held) == {"Cancel"}
     assert commands_of(client_for(Role.AUDITOR), ahead) == set()
     assert commands_of(client_for(Role.FINANCE), ahead) == {"Refund"}

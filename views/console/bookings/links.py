@@ -66,7 +66,7 @@ def commands_of(section: str) -> tuple[Command, ...]:
         command("Mark completed", "complete", lambda v: v["status"] in TOOK_PLACE and _has_begun(v), "primary"),
         command("Nobody came", "no-show", lambda v: v["status"] in NOT_CAME and _has_begun(v)),
         command("Reschedule", "reschedule", _can_move),
-        command("Send confirmation again", "resend", lambda v: v["status"] is BookingStatus.CONFIRMED),
+        command("Send confirmation again", "resend", _can_confirm),
         Command(
             label="Refund",
             permission=Permission.REFUNDS_REQUEST,
@@ -80,6 +80,12 @@ def commands_of(section: str) -> tuple[Command, ...]:
 def _has_begun(values: Values) -> bool:
     begun: bool = values["starts_at"] <= utc_now()
     return begun
+
+
+def _can_confirm(values: Values) -> bool:
+    # A calendar in which it was made sends its own.
+    is_ours = values.get("source") in (None, BookingSource.WEBSITE)
+    return is_ours and values["status"] is BookingStatus.CONFIRMED and values["ends_at"] > utc_now()
 
 
 def _can_move(values: Values) -> bool:

@@ -42,7 +42,7 @@ class DriftRunsView(ConsoleModelView):
         one="comparison",
         model=DriftRun,
         lead="Every six hours, with Whop every hour, or when somebody starts one: what the provider has is fetched and "
-        "taken in as its events would have been.",
+        "applied as its events would have been.",
         columns=(
             Column("Number", DriftRun.id, link=("drift-runs", DriftRun.id)),
             PROVIDER,
