@@ -1,0 +1,34 @@
+"""A mapping and a source together: what the file says of columns that the source really has."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from admin_app.errors import InvalidInput
+from admin_app.integrations.earlier import SourceTable
+from admin_app.services.move_in.mapping import ColumnMap, MoveMap, TableMap
+
+
+def matched(mapping: MoveMap, tables: Sequence[SourceTable]) -> MoveMap:
+    """The mapping with the source's own types. Columns that came since stand there undecided.
+
+    Raises InvalidInput when the source lacks a table or column that the mapping reads.
+    """
+    there = {table.name: table for table in tables}
+    lacking = [table.name for table in mapping.tables if table.name not in there]
+    for table in mapping.tables:
+        known = {column.name for column in there[table.name].columns} if table.name in there else set()
+        lacking += [f"{table.name}.{column.name}" for column in table.read if known and column.name not in known]
+        if known and table.key not in known:
+            lacking.append(f"{table.name}.{table.key or '(a key)'}")
+    if lacking:
+        raise InvalidInput(f"The mapping reads what the earlier system does not have: {', '.join(lacking)}.")
+    return replace(mapping, tables=tuple(_matched(table, there[table.name]) for table in mapping.tables))
+
+
+def _matched(table: TableMap, there: SourceTable) -> TableMap:
+    said = {column.name: column for column in table.columns}
+    columns = tuple(
+        replace(said.get(column.name) or ColumnMap(column.name, column.type), type=column.type)
+        for column in there.columns
+    )
+    return replace(table, columns=columns)
