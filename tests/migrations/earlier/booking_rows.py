@@ -37,6 +37,10 @@ def practitioners_for(rows: int) -> int:
     return max(3, min(200, rows // 5000))
 
 
+def users_for(rows: int) -> int:
+    return max(5, rows // 10)
+
+
 def number_of(practitioner: int) -> int:
     """Their ids have holes, as those of any table that is old enough: 3, 5, 7, …"""
     return 2 * practitioner + 1
@@ -171,3 +175,28 @@ TWINS = [
     {"name": "Case Twin", "email": "Case.Twin@clinic.example"},
     {"name": "Case Twin again", "email": "case.twin@clinic.example"},
 ]
+
+
+def known_people() -> dict[str, dict[str, Any]]:
+    first = number_of(1)
+    return {
+        "practitioner": {**PEOPLE[0], "id": first, "calcom_setting": f"CALCOM_USER_ID_{first}"},
+        "admin": {"id": 1, "open_id": "google-oauth2|1", "email": "client1@example.com", "role": "admin"},
+    }
+
+
+def people(rows: int, money: Money, blemishes: Blemishes) -> list[dict[str, Any]]:
+    """The practitioners' rows; the second gives no appointments any more."""
+    count = practitioners_for(rows)
+    more = [{"name": f"Practitioner {n}", "email": f"practitioner{n}@clinic.example"} for n in range(4, count + 1)]
+    regular = [
+        {"id": number_of(place), **person, "active": int(place != 2)}
+        for place, person in enumerate([*PEOPLE, *more], start=1)
+    ]
+    twins = [{"id": number_of(count + place), **person, "active": 1} for place, person in enumerate(TWINS, start=1)]
+    if "emails_by_case" not in blemishes:
+        twins = []
+    else:
+        blemishes.note("emails_by_case", "practitioners", "email", *[twin["id"] for twin in twins])
+    rate = 120 if money == "major" else 12000
+    return [{**person, "hourlyRate": rate, "createdAt": WRITTEN_AT} for person in [*regular, *twins]]

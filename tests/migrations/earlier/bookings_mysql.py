@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pymysql.connections import Connection as MySQL
 
 from tests.migrations.earlier import booking_rows, made
-from tests.migrations.earlier.booking_rows import BookingRows, Money, Times, number_of
+from tests.migrations.earlier.booking_rows import BookingRows, Money, Times
 from tests.migrations.earlier.made import FIRST_DAY, MINUTES, SLOTS_A_DAY, Blemishes, Made, Ugly
 
 Ids = Literal["int", "int unsigned", "bigint unsigned"]
@@ -22,7 +22,6 @@ KINDS = booking_rows.KINDS | {"zero_dates", "empty_labels", "ids_out_of_range"}
 ZERO = "0000-00-00 00:00:00"
 # The greatest of an unsigned bigint but one, so that AUTO_INCREMENT has somewhere to go.
 GREATEST = 18_446_744_073_709_551_614
-USERS_PER = 10
 
 
 def make(
@@ -57,16 +56,8 @@ def make(
         system="bookings", address=address, zone=zone,
         counts={"users": users, "practitioners": people, "bookings": rows + len(single.made)},
         sums={"bookings.amount": single.amount()},
-        records=records | _known_people(), ugly=blemishes.all(),
+        records=records | booking_rows.known_people(), ugly=blemishes.all(),
     )  # fmt: skip
-
-
-def _known_people() -> dict[str, dict[str, Any]]:
-    first = number_of(1)
-    return {
-        "practitioner": {**booking_rows.PEOPLE[0], "id": first, "calcom_setting": f"CALCOM_USER_ID_{first}"},
-        "admin": {"id": 1, "open_id": "google-oauth2|1", "email": "client1@example.com", "role": "admin"},
-    }
 
 
 def _mysql_only(single: BookingRows, ids: Ids) -> None:
@@ -119,27 +110,14 @@ def _tables(connection: MySQL, money: Money, times: Times, ids: Ids, blemishes: 
 
 
 def _people(connection: MySQL, rows: int, money: Money, blemishes: Blemishes) -> int:
-    count = booking_rows.practitioners_for(rows)
-    rate = 120 if money == "major" else 12000
-    more = [{"name": f"Practitioner {n}", "email": f"practitioner{n}@clinic.example"} for n in range(4, count + 1)]
-    people = [
-        {"id": number_of(place), **person, "hourlyRate": rate, "active": int(place != 2)}
-        for place, person in enumerate([*booking_rows.PEOPLE, *more], start=1)
-    ]
-    if "emails_by_case" in blemishes:
-        twins = [
-            {"id": number_of(count + place), **person, "hourlyRate": rate, "active": 1}
-            for place, person in enumerate(booking_rows.TWINS, start=1)
-        ]
-        people += twins
-        blemishes.note("emails_by_case", "practitioners", "email", *[twin["id"] for twin in twins])
+    people = booking_rows.people(rows, money, blemishes)
     for person in people:
-        _insert(connection, "practitioners", {**person, "createdAt": "2022-01-03 10:00:00"})
+        _insert(connection, "practitioners", person)
     return len(people)
 
 
 def _users(connection: MySQL, rows: int) -> int:
-    count = max(5, rows // USERS_PER)
+    count = booking_rows.users_for(rows)
     _run(
         connection,
         f"""INSERT INTO `users` (`id`, `openId`, `name`, `email`, `loginMethod`, `role`, `createdAt`, `updatedAt`,
@@ -154,7 +132,7 @@ def _users(connection: MySQL, rows: int) -> int:
 
 def _bookings(connection: MySQL, rows: int, money: Money, times: Times, completes: bool) -> None:
     """No two of one practitioner at the same time."""
-    people = booking_rows.practitioners_for(rows)
+    people, users = booking_rows.practitioners_for(rows), booking_rows.users_for(rows)
     slot = f"(seq - 1) DIV {people}"
     start = f"'{FIRST_DAY}' + INTERVAL {slot} DIV {SLOTS_A_DAY} DAY + INTERVAL 9 + {slot} % {SLOTS_A_DAY} HOUR"
     when = booking_rows.TIME_COLUMNS[times]
@@ -164,8 +142,8 @@ def _bookings(connection: MySQL, rows: int, money: Money, times: Times, complete
         f"""INSERT INTO `bookings` (`id`, `practitionerId`, `clientName`, `clientEmail`, `clientPhone`,
                 {", ".join(f"`{name}`" for name in when)}, `status`, `stripeSessionId`, `stripePaymentIntentId`,
                 `amount`, `createdAt`, `updatedAt`)
-            SELECT seq, 3 + 2 * ((seq - 1) % {people}), concat('Client ', 1 + seq % {max(5, rows // USERS_PER)}),
-                concat('client', 1 + seq % {max(5, rows // USERS_PER)}, '@example.com'), '+49 30 901820',
+            SELECT seq, 3 + 2 * ((seq - 1) % {people}), concat('Client ', 1 + seq % {users}),
+                concat('client', 1 + seq % {users}, '@example.com'), '+49 30 901820',
                 {", ".join(values)}, {booking_rows.regular_status("seq", completes=completes)}, concat('cs_', seq),
                 concat('pi_', seq), {booking_rows.regular_amount("seq", money)}, {start} - INTERVAL 3 DAY,
                 {start} - INTERVAL 2 DAY

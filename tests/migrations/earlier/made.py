@@ -155,6 +155,14 @@ def insert(connection: Postgres, table: str, rows: list[dict[str, Any]], *, over
         connection.execute(f'INSERT INTO "{table}" ({columns}) {over}VALUES ({marks})'.encode(), list(row.values()))
 
 
+def catch_up(connection: Postgres, *tables: str) -> None:
+    """Have the keys of tables with numbers go on after those that were given."""
+    for table in tables:
+        connection.execute(
+            f"SELECT setval(pg_get_serial_sequence('\"{table}\"', 'id'), (SELECT max(id) FROM \"{table}\"))".encode()
+        )
+
+
 PRISMA_MIGRATIONS = """
 CREATE TABLE "_prisma_migrations" (
     id varchar(36) PRIMARY KEY NOT NULL, checksum varchar(64) NOT NULL, finished_at timestamptz,

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.migrations.earlier import booking_rows, bookings_mysql, made
+from tests.migrations.earlier import (
+    booking_rows,
+    bookings_drizzle,
+    bookings_mysql,
+    clients_prisma,
+    made,
+    memberships_drizzle,
+)
 from tests.migrations.earlier.made import Made
 
 ROWS = 60
@@ -27,6 +34,12 @@ def ask_mysql(mariadb_url: str) -> Iterator[Ask]:
         yield ask
 
 
+@pytest.fixture
+def ask_postgres(earlier_postgres: str) -> Iterator[Ask]:
+    with made.postgres(earlier_postgres) as connection:
+        yield lambda question: connection.execute(question.encode()).fetchall()
+
+
 def keys(answer: list[tuple[Any, ...]]) -> set[Any]:
     return {row[0] for row in answer}
 
@@ -39,6 +52,42 @@ def counted(ask: Ask, system: Made, quote: str) -> dict[str, int]:
     return {table: ask(f"SELECT count(*) FROM {quote}{table}{quote}")[0][0] for table in system.counts}
 
 
+def amiss_in_bookings(ask: Ask, start: str, money: str, quote: str = "`") -> dict[str, set[Any]]:
+    """The keys by kind, found by plain SQL."""
+
+    def q(name: str) -> str:
+        return f"{quote}{name}{quote}"
+
+    found = {
+        "unknown_labels": "SELECT id FROM bookings WHERE status = 'cancelled'",
+        "orphans": f"SELECT id FROM bookings WHERE {q('practitionerId')} NOT IN (SELECT id FROM practitioners)",
+        "past_pending": f"SELECT id FROM bookings WHERE status = 'pending' AND {q(start)} < '2023-01-01'",
+        "emails_by_case": "SELECT a.id FROM practitioners a JOIN practitioners b "
+        "ON lower(a.email) = lower(b.email) AND a.id <> b.id",
+        "missing_created_at": f"SELECT id FROM bookings WHERE {q('createdAt')} IS NULL",
+        "same_external_ids": f"SELECT id FROM bookings WHERE {q('stripePaymentIntentId')} = 'pi_twice'",
+        "empty_external_ids": f"SELECT id FROM bookings WHERE {q('stripeSessionId')} = ''",
+        "negative_money": "SELECT id FROM bookings WHERE amount < 0",
+    }
+    if start == "startTime":
+        found["ends_before_start"] = f"SELECT id FROM bookings WHERE {q('endTime')} < {q('startTime')}"
+        found["overlaps"] = (
+            "SELECT DISTINCT a.id FROM bookings a JOIN bookings b "
+            f"ON a.{q('practitionerId')} = b.{q('practitionerId')} AND a.id <> b.id AND a.{q('startTime')} < b.{q('endTime')} AND b.{q('startTime')} < a.{q('endTime')} "
+            "WHERE a.status IN ('pending', 'confirmed') AND b.status IN ('pending', 'confirmed')"
+        )
+    if money == "major":
+        found["money_fraction"] = "SELECT id FROM bookings WHERE amount <> floor(amount)"
+    return {kind: keys(ask(question)) for kind, question in found.items()}
+
+
+def assert_spotted(system: Made, found: dict[str, set[Any]], *unseen: str) -> None:
+    """Each kind that was found is what the maker says, and it says no more than was looked for."""
+    assert found == {kind: spotted(system, kind) for kind in found}
+    assert all(found.values())
+    assert set(system.ugly) - set(found) == set(unseen)
+
+
 @pytest.mark.parametrize("money", ["minor", "major"])
 @pytest.mark.parametrize("times", ["range", "start"])
 @pytest.mark.parametrize("ids", ["int", "bigint unsigned"])
@@ -48,37 +97,18 @@ def test_bookings_on_mariadb(mariadb_url: str, ask_mysql: Ask, money: Any, times
     unit = 100 if money == "major" else 1
     assert ask_mysql(f"SELECT sum(amount) * {unit} FROM bookings")[0][0] == system.sums["bookings.amount"]
     start = "startTime" if times == "range" else "bookingTime"
-    found = {
-        "zero_dates": ask_mysql(f"SELECT id FROM bookings WHERE createdAt = 0 OR {start} = 0"),
-        "empty_labels": ask_mysql("SELECT id FROM bookings WHERE status = ''"),
-        "unknown_labels": ask_mysql("SELECT id FROM bookings WHERE status = 'cancelled'"),
-        "orphans": ask_mysql("SELECT id FROM bookings WHERE practitionerId NOT IN (SELECT id FROM practitioners)"),
-        "past_pending": ask_mysql(f"SELECT id FROM bookings WHERE status = 'pending' AND {start} < '2023-01-01'"),
-        "emails_by_case": ask_mysql(
-            "SELECT a.id FROM practitioners a JOIN practitioners b ON a.email = b.email AND a.id <> b.id"
-        ),
-        "missing_created_at": ask_mysql("SELECT id FROM bookings WHERE createdAt IS NULL"),
-        "same_external_ids": ask_mysql("SELECT id FROM bookings WHERE stripePaymentIntentId = 'pi_twice'"),
-        "empty_external_ids": ask_mysql("SELECT id FROM bookings WHERE stripeSessionId = ''"),
-        "negative_money": ask_mysql("SELECT id FROM bookings WHERE amount < 0"),
-        "clock_changes": ask_mysql(
-            f"SELECT id FROM bookings WHERE {start} IN ('2024-03-31 02:00:00', '2024-10-27 02:00:00')"
+    found = amiss_in_bookings(ask_mysql, start, money)
+    # A time of zeros is past as well.
+    found |= {
+        "zero_dates": keys(ask_mysql(f"SELECT id FROM bookings WHERE createdAt = 0 OR {start} = 0")),
+        "empty_labels": keys(ask_mysql("SELECT id FROM bookings WHERE status = ''")),
+        "clock_changes": keys(
+            ask_mysql(f"SELECT id FROM bookings WHERE {start} IN ('2024-03-31 02:00:00', '2024-10-27 02:00:00')")
         ),
     }
-    if times == "range":
-        found["ends_before_start"] = ask_mysql("SELECT id FROM bookings WHERE endTime < startTime")
-        found["overlaps"] = ask_mysql(
-            "SELECT DISTINCT a.id FROM bookings a JOIN bookings b ON a.practitionerId = b.practitionerId "
-            "AND a.id <> b.id AND a.startTime < b.endTime AND b.startTime < a.endTime "
-            "WHERE a.status IN ('pending', 'confirmed') AND b.status IN ('pending', 'confirmed')"
-        )
-    if money == "major":
-        found["money_fraction"] = ask_mysql("SELECT id FROM bookings WHERE amount <> floor(amount)")
     if ids == "bigint unsigned":
-        found["ids_out_of_range"] = ask_mysql("SELECT id FROM bookings WHERE id > 9223372036854775807")
-    assert {kind: keys(answer) for kind, answer in found.items()} == {kind: spotted(system, kind) for kind in found}
-    left = {"unknown_columns", "ends_before_start", "overlaps"} if times == "start" else {"unknown_columns"}
-    assert set(system.ugly) - set(found) <= left
+        found["ids_out_of_range"] = keys(ask_mysql("SELECT id FROM bookings WHERE id > 9223372036854775807"))
+    assert_spotted(system, found, "unknown_columns", *([] if times == "range" else ["overlaps"]))
     booking = system.records["booking"]
     assert ask_mysql(f"SELECT {start}, clientEmail FROM bookings WHERE id = {booking['id']}") == [
         (booking["local_start"], booking["client_email"])
@@ -100,3 +130,89 @@ def test_only_what_is_wanted(mariadb_url: str) -> None:
     assert set(system.ugly) == {"orphans"}
     with pytest.raises(ValueError, match="has no"):
         bookings_mysql.make(mariadb_url, rows=ROWS, ugly={"rust"})
+
+
+@pytest.mark.parametrize(("money", "times", "ids"), [("minor", "range", "identity"), ("major", "start", "serial")])
+def test_bookings_on_postgres(earlier_postgres: str, ask_postgres: Ask, money: Any, times: Any, ids: Any) -> None:
+    system = bookings_drizzle.make(
+        earlier_postgres, rows=ROWS, money=money, times=times, ids=ids, zone="America/Recife"
+    )
+    assert counted(ask_postgres, system, '"') == system.counts
+    unit = 100 if money == "major" else 1
+    assert ask_postgres(f"SELECT sum(amount) * {unit} FROM bookings")[0][0] == system.sums["bookings.amount"]
+    start = "startTime" if times == "range" else "bookingTime"
+    found = amiss_in_bookings(ask_postgres, start, money, '"')
+    assert_spotted(system, found, "unknown_columns", *([] if times == "range" else ["overlaps"]))
+    booking = system.records["booking"]
+    assert ask_postgres(f'SELECT "{start}", "clientEmail" FROM bookings WHERE id = {booking["id"]}') == [
+        (booking["local_start"], booking["client_email"])
+    ]
+    assert booking["starts_at"].isoformat() == "2031-01-15T13:00:00+00:00"
+    assert ask_postgres(
+        "INSERT INTO users (\"openId\") VALUES ('new') RETURNING id = (SELECT max(id) + 1 FROM users)"
+    ) == [(True,)]
+
+
+def test_memberships(earlier_postgres: str, ask_postgres: Ask) -> None:
+    system = memberships_drizzle.make(earlier_postgres, rows=230)
+    assert counted(ask_postgres, system, '"') == system.counts
+    for name, total in system.sums.items():
+        table, column = name.split(".")
+        assert ask_postgres(f"SELECT sum({column}::int) FROM {table}")[0][0] == total, name
+    pending = "SELECT id FROM pending_profiles p WHERE"
+    profiles = "SELECT user_id FROM profiles p WHERE"
+    found = {
+        "unknown_labels": f"{profiles} membership = 'cancelled' OR plan_duration NOT IN ('monthly', 'yearly')",
+        "missing_created_at": f"{profiles} created_at IS NULL",
+        "negative_credits": f"{profiles} used_credits < 0",
+        "temp_without_email": f"{profiles} user_id LIKE 'temp!_%' ESCAPE '!' AND email IS NULL",
+        "temp_already_pending": f"{profiles} user_id LIKE 'temp!_%' ESCAPE '!' "
+        "AND lower(email) IN (SELECT lower(email) FROM pending_profiles)",
+        "emails_by_case": f"{pending} EXISTS (SELECT FROM pending_profiles o WHERE o.id <> p.id "
+        "AND lower(o.email) = lower(p.email))",
+        "same_external_ids": f"{pending} whop_membership_id = 'mem_twice'",
+        "empty_external_ids": f"{pending} whop_membership_id = ''",
+        "claimed_by_nobody": f"{pending} claimed AND claimed_by_user_id IS NULL",
+        "orphans": f"{pending} NOT EXISTS (SELECT FROM profiles o WHERE o.user_id = p.claimed_by_user_id) "
+        "AND claimed_by_user_id IS NOT NULL",
+    }
+    assert_spotted(system, {kind: keys(ask_postgres(sql)) for kind, sql in found.items()}, "unknown_columns")
+    unclaimed = system.records["unclaimed"]
+    assert ask_postgres(f"SELECT id, claimed FROM pending_profiles WHERE token = '{unclaimed['token']}'") == [
+        (unclaimed["id"], False)
+    ]
+
+
+@pytest.mark.parametrize("ids", ["cuid", "int"])
+@pytest.mark.parametrize(("tables", "link"), [("mapped", "clientId"), ("default", "customerId"), ("mapped", "both")])
+def test_clients(earlier_postgres: str, ask_postgres: Ask, ids: Any, tables: Any, link: Any) -> None:
+    system = clients_prisma.make(earlier_postgres, rows=ROWS, ids=ids, tables=tables, link=link, zone="Europe/London")
+    clients, states = clients_prisma.TABLES[tables]
+    assert counted(ask_postgres, system, '"') == system.counts
+    for name, total in system.sums.items():
+        table, column = name.split(".")
+        assert ask_postgres(f'SELECT count(*) FILTER (WHERE "{column}") FROM "{table}"')[0][0] == total, name
+    whose = 'coalesce("clientId", "customerId")' if link == "both" else f'"{link}"'
+    found = {
+        "unknown_labels": f"""SELECT id FROM "{clients}" WHERE "billingStatus" = 'cancelled'""",
+        "missing_created_at": f'SELECT id FROM "{clients}" WHERE "createdAt" IS NULL',
+        "emails_by_case": f'SELECT a.id FROM "{clients}" a JOIN "{clients}" b ON lower(a.email) = lower(b.email) '
+        "AND a.id <> b.id",
+        "same_external_ids": f"""SELECT id FROM "{clients}" WHERE "stripeCustomerId" = 'cus_twice'""",
+        "empty_external_ids": f"""SELECT id FROM "{clients}" WHERE "stripeCustomerId" = ''""",
+        "orphans": f'SELECT id FROM "{states}" WHERE {whose} NOT IN (SELECT id FROM "{clients}")',
+        "states_twice": f'SELECT id FROM "{states}" WHERE {whose} IN '
+        f'(SELECT {whose} FROM "{states}" GROUP BY 1 HAVING count(*) > 1)',
+        "clock_changes": f"""SELECT id FROM "{clients}"
+            WHERE "trialUsedAt" IN ('2024-03-31 01:00', '2024-10-27 01:00')""",
+    }
+    assert_spotted(system, {kind: keys(ask_postgres(sql)) for kind, sql in found.items()}, "unknown_columns")
+    paused = system.records["paused_client"]
+    assert ask_postgres(f"""SELECT "outboundPaused" FROM "{clients}" WHERE id = '{paused["id"]}'""") == [(True,)]
+
+
+@pytest.mark.parametrize("maker", [bookings_drizzle, memberships_drizzle, clients_prisma])
+def test_nothing_amiss(earlier_postgres: str, ask_postgres: Ask, maker: Any) -> None:
+    system = maker.make(earlier_postgres, rows=ROWS, ugly=False)
+    assert system.ugly == {}
+    assert counted(ask_postgres, system, '"') == system.counts
