@@ -15,6 +15,7 @@ from tests.migrations.earlier import (
     clients_prisma,
     made,
     memberships_drizzle,
+    sessions_prisma,
 )
 from tests.migrations.earlier.made import Made
 
@@ -73,7 +74,8 @@ def amiss_in_bookings(ask: Ask, start: str, money: str, quote: str = "`") -> dic
         found["ends_before_start"] = f"SELECT id FROM bookings WHERE {q('endTime')} < {q('startTime')}"
         found["overlaps"] = (
             "SELECT DISTINCT a.id FROM bookings a JOIN bookings b "
-            f"ON a.{q('practitionerId')} = b.{q('practitionerId')} AND a.id <> b.id AND a.{q('startTime')} < b.{q('endTime')} AND b.{q('startTime')} < a.{q('endTime')} "
+            f"ON a.{q('practitionerId')} = b.{q('practitionerId')} AND a.id <> b.id "
+            f"AND a.{q('startTime')} < b.{q('endTime')} AND b.{q('startTime')} < a.{q('endTime')} "
             "WHERE a.status IN ('pending', 'confirmed') AND b.status IN ('pending', 'confirmed')"
         )
     if money == "major":
@@ -211,7 +213,54 @@ def test_clients(earlier_postgres: str, ask_postgres: Ask, ids: Any, tables: Any
     assert ask_postgres(f"""SELECT "outboundPaused" FROM "{clients}" WHERE id = '{paused["id"]}'""") == [(True,)]
 
 
-@pytest.mark.parametrize("maker", [bookings_drizzle, memberships_drizzle, clients_prisma])
+@pytest.mark.parametrize(
+    ("money", "letters", "people"),
+    [("major", "upper", "columns"), ("minor", "lower", "columns"), ("major", "upper", "related")],
+)
+def test_sessions(earlier_postgres: str, ask_postgres: Ask, money: Any, letters: Any, people: Any) -> None:
+    system = sessions_prisma.make(
+        earlier_postgres, rows=ROWS, money=money, letters=letters, people=people, zone="Europe/Berlin"
+    )
+    assert counted(ask_postgres, system, '"') == system.counts
+    for name, total in system.sums.items():
+        (table, column), currency = name[:-5].split("."), name[-4:-1]
+        (answer,) = ask_postgres(f"""SELECT sum({column}) FROM "{table}" WHERE currency = '{currency}'""")
+        assert answer[0] * (100 if money == "major" and currency != "JPY" else 1) == total, name
+    giver, table = ("builderId", "User") if people == "related" else ("practitionerId", "Practitioner")
+    booking = 'SELECT id FROM "Booking" b WHERE'
+    found = {
+        "unknown_labels": f"{booking} upper(status::text) = 'CANCELLED'",
+        "past_pending": f"""{booking} upper(status::text) = 'PENDING' AND "startTime" < '2023-01-01'""",
+        "overlaps": f'{booking} EXISTS (SELECT FROM "Booking" o WHERE o.id <> b.id AND o."{giver}" = b."{giver}" '
+        f'AND o."startTime" < b."endTime" AND b."startTime" < o."endTime" AND {held("o")} AND {held("b")})',
+        "missing_created_at": f'{booking} "createdAt" IS NULL',
+        "orphans": f'{booking} "sessionTypeId" NOT IN (SELECT id FROM "SessionType")',
+        "same_external_ids": f"""{booking} "calendlyEventId" = 'ev_twice'""",
+        "empty_external_ids": f"""{booking} "calendlyEventUri" = ''""",
+        "emails_by_case": f'SELECT a.id FROM "{table}" a JOIN "{table}" b ON a.id <> b.id '
+        "AND lower(a.email) = lower(b.email)",
+        "clock_changes": f"""{booking} "startTime" IN ('2024-03-31 02:00', '2024-10-27 02:00')""",
+    }
+    if money == "major":
+        found["money_fraction"] = f"{booking} amount <> floor(amount)"
+    assert_spotted(system, {kind: keys(ask_postgres(sql)) for kind, sql in found.items()}, "unknown_columns")
+    known = system.records["booking"]
+    assert ask_postgres(f"""SELECT "startTime" FROM "Booking" WHERE id = '{known["id"]}'""") == [(known["startTime"],)]
+    assert known["starts_at"].isoformat() == "2031-07-15T08:00:00+00:00"
+
+
+def held(alias: str) -> str:
+    return f"upper({alias}.status::text) IN ('PENDING', 'CONFIRMED')"
+
+
+def test_money_that_no_currency_can_hold(earlier_postgres: str, ask_postgres: Ask) -> None:
+    system = sessions_prisma.make(earlier_postgres, rows=ROWS, ugly={"money_beyond_minor"})
+    found = ask_postgres('SELECT id FROM "Booking" WHERE amount * 100 <> floor(amount * 100)')
+    assert keys(found) == spotted(system, "money_beyond_minor")
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("maker", [bookings_drizzle, memberships_drizzle, clients_prisma, sessions_prisma])
 def test_nothing_amiss(earlier_postgres: str, ask_postgres: Ask, maker: Any) -> None:
     system = maker.make(earlier_postgres, rows=ROWS, ugly=False)
     assert system.ugly == {}
