@@ -55,6 +55,8 @@ class BookingRows:
     money: Money
     times: Times
     blemishes: Blemishes
+    # What a time of writing means: not always what a time of an appointment does.
+    stamp_zone: str = "UTC"
     made: list[dict[str, Any]] = field(default_factory=list)
     minor: int = 0
 
@@ -91,7 +93,7 @@ class BookingRows:
             "id": key, "practitioner_id": number_of(1), "client_name": name, "client_email": email, "status": status,
             "local_start": start, "starts_at": at(start, self.zone),
             "ends_at": at(start + timedelta(minutes=MINUTES), self.zone), "amount_minor": amount,
-            "stripe_session_id": f"cs_x{key}",
+            "stripe_session_id": f"cs_x{key}", "created_at": at(WRITTEN_AT, self.stamp_zone),
         }  # fmt: skip
 
     def uglify(self) -> None:

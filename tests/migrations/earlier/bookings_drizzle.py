@@ -34,7 +34,7 @@ def make(
     `zone`: another one than UTC for a program that wrote its own local time.
     """
     blemishes = Blemishes(ugly, KINDS)
-    single = BookingRows(rows, zone, money, times, blemishes)
+    single = BookingRows(rows, zone, money, times, blemishes, stamp_zone=zone)
     records: dict[str, dict[str, Any]] = dict(single.named())
     single.uglify()
     with made.postgres(address) as connection:

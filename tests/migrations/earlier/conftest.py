@@ -34,10 +34,14 @@ def mariadb_url(mariadb: servers.MariaDB) -> Iterator[str]:
 
 @pytest.fixture(params=SERVERS)
 def earlier_postgres(request: Any) -> Iterator[str]:
-    """The address of an empty database, on each PostgreSQL that this machine has."""
+    """The address of an empty database, on each PostgreSQL that this machine has.
+
+    Its zone is that of an office, not UTC: what a time without a zone means must not depend on who asks.
+    """
     server = request.getfixturevalue("postgres15_url") if request.param == "postgres15" else os.environ[SERVER_URL]
     name = f"t_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template1".encode())
+        connection.execute(f"ALTER DATABASE {name} SET timezone TO 'Europe/Berlin'".encode())
         yield f"{server.rpartition('/')[0]}/{name}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -26,7 +26,7 @@ from admin_app.launcher import children, ports
 from admin_app.launcher.children import LaunchError, RunAs
 from tests.conftest_postgres import CLOCK, FOLDER_PREFIX
 
-USER = "earlier"
+USER, READER = "earlier", "reader"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 MISSING = (
@@ -46,7 +46,8 @@ OPTIONS = {
     "performance-schema": "0",
     "max-connections": "60",
     "table-open-cache": "200",
-    "default-time-zone": "+00:00",
+    # As a server in an office would have it: whoever reads a TIMESTAMP has to say in which zone.
+    "default-time-zone": "+02:00",
 }
 
 
@@ -70,6 +71,10 @@ class MariaDB:
 
     def url(self, database: str = "") -> str:
         return f"mysql://{USER}:{self.password}@{ports.HOST}:{self.port}/{database}"
+
+    def reader_url(self, database: str = "") -> str:
+        """As `url`, for somebody who may read and nothing else."""
+        return self.url(database).replace(f"//{USER}:", f"//{READER}:", 1)
 
     def start(self) -> None:
         server, installer = program("mariadbd"), program("mariadb-install-db")
@@ -123,9 +128,12 @@ class MariaDB:
             raise LaunchError(f"mariadb-install-db failed with status {done.returncode}:\n{done.stdout}{done.stderr}")
         first = self.home / "first.sql"
         first.write_text(
-            f"SET PASSWORD FOR root@localhost = PASSWORD('{secrets.token_hex(16)}');\n"
+            # The installer's own come in without a password.
+            "DELETE FROM mysql.global_priv WHERE User <> 'mariadb.sys';\nFLUSH PRIVILEGES;\n"
             f"CREATE OR REPLACE USER {USER}@'{ports.HOST}' IDENTIFIED BY '{self.password}';\n"
             f"GRANT ALL ON *.* TO {USER}@'{ports.HOST}' WITH GRANT OPTION;\n"
+            f"CREATE OR REPLACE USER {READER}@'{ports.HOST}' IDENTIFIED BY '{self.password}';\n"
+            f"GRANT SELECT ON *.* TO {READER}@'{ports.HOST}';\n"
         )
         first.chmod(0o600)
         if run_as:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
+import pymysql
 import pytest
 
 from tests.migrations.earlier import (
@@ -14,10 +17,12 @@ from tests.migrations.earlier import (
     bookings_mysql,
     clients_prisma,
     made,
+    meetings_drizzle,
     memberships_drizzle,
     sessions_prisma,
 )
 from tests.migrations.earlier.made import Made
+from tests.migrations.earlier.servers import MariaDB
 
 ROWS = 60
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -116,6 +121,32 @@ def test_bookings_on_mariadb(mariadb_url: str, ask_mysql: Ask, money: Any, times
         (booking["local_start"], booking["client_email"])
     ]
     assert booking["starts_at"].isoformat() == "2031-01-15T09:00:00+00:00"
+
+
+def test_times_of_writing_are_instants_on_mariadb(mariadb: MariaDB, mariadb_url: str) -> None:
+    """The server shows them in its own zone to whoever does not say theirs, and local times as they were written."""
+    booking = bookings_mysql.make(mariadb_url, rows=ROWS).records["booking"]
+    address = urlsplit(mariadb.reader_url(mariadb_url.rpartition("/")[2]))
+    with (
+        pymysql.connect(
+            host=address.hostname or "",
+            port=address.port or 0,
+            user=address.username,
+            password=address.password or "",
+            database=address.path.strip("/"),
+        ) as reader,
+        reader.cursor() as cursor,
+    ):
+        shown = f"SELECT createdAt, startTime FROM bookings WHERE id = {booking['id']}"
+        cursor.execute(shown)
+        (row,) = cursor.fetchall()
+        assert row == (booking["created_at"].replace(tzinfo=None) + timedelta(hours=2), booking["local_start"])
+        cursor.execute("SET time_zone = '+00:00'")
+        cursor.execute(shown)
+        (row,) = cursor.fetchall()
+        assert row == (booking["created_at"].replace(tzinfo=None), booking["local_start"])
+        with pytest.raises(pymysql.err.OperationalError, match="denied"):
+            cursor.execute("DELETE FROM bookings")
 
 
 def test_bookings_on_mariadb_without_anything_amiss(mariadb_url: str, ask_mysql: Ask) -> None:
@@ -260,7 +291,48 @@ def test_money_that_no_currency_can_hold(earlier_postgres: str, ask_postgres: As
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("maker", [bookings_drizzle, memberships_drizzle, clients_prisma, sessions_prisma])
+@pytest.mark.parametrize("shape", ["practitioners", "events"])
+@pytest.mark.parametrize("guest_columns", [meetings_drizzle.HALF_APPLIED, (), tuple(meetings_drizzle.GUEST_COLUMNS)])
+def test_meetings(earlier_postgres: str, ask_postgres: Ask, shape: Any, guest_columns: Any) -> None:
+    system = meetings_drizzle.make(
+        earlier_postgres, rows=ROWS, shape=shape, guest_columns=guest_columns, zone="Europe/Berlin"
+    )
+    assert counted(ask_postgres, system, '"') == system.counts
+    names = meetings_drizzle.NAMES[shape]
+    assert ask_postgres(f"SELECT sum({names.money}) FROM meetings")[0][0] == system.sums[f"meetings.{names.money}"]
+    there = keys(ask_postgres("SELECT column_name FROM information_schema.columns WHERE table_name = 'meetings'"))
+    assert {column for column in there if column in meetings_drizzle.GUEST_COLUMNS} == set(guest_columns)
+    hosts = "SELECT workos_user_id FROM users" if shape == "events" else "SELECT id FROM practitioners"
+    meeting = "SELECT id FROM meetings m WHERE"
+    found = {
+        "past_pending": f"{meeting} {names.status} = 'pending' AND start_time < '2023-01-01'",
+        "unknown_labels": f"{meeting} {names.status} = '{names.unknown}' "
+        "UNION ALL SELECT id FROM organizations WHERE type = 'educational_institution'",
+        "missing_created_at": f"{meeting} created_at IS NULL",
+        "orphans": f"{meeting} {names.host} NOT IN ({hosts})",
+        "overlaps": f"{meeting} EXISTS (SELECT FROM meetings o WHERE o.id <> m.id AND o.{names.host} = m.{names.host} "
+        f"AND o.start_time < m.end_time AND m.start_time < o.end_time AND m.{names.status} = '{names.confirmed}' "
+        f"AND o.{names.status} = '{names.confirmed}')",
+        "ends_before_start": f"{meeting} end_time < start_time",
+        "negative_money": f"{meeting} {names.money} < 0",
+        "emails_by_case": f"SELECT a.id FROM {names.people} a JOIN {names.people} b ON a.id <> b.id "
+        "AND lower(a.email) = lower(b.email)",
+        "clock_changes": f"{meeting} start_time IN ('2024-03-31 02:00', '2024-10-27 02:00')",
+    }
+    if "guest_org_id" in guest_columns:
+        found["organization_gone"] = f"{meeting} guest_org_id NOT IN (SELECT id FROM organizations)"
+    assert_spotted(system, {kind: keys(ask_postgres(sql)) for kind, sql in found.items()}, "unknown_columns")
+    known = system.records["meeting"]
+    assert ask_postgres(f"SELECT start_time FROM meetings WHERE id = '{known['id']}'") == [(known["start_time"],)]
+    if "guest_org_id" in guest_columns:
+        assert ask_postgres(f"SELECT workos_org_id FROM organizations WHERE id = '{known['guest_org_id']}'") == [
+            (known["guest_workos_org_id"],)
+        ]
+
+
+@pytest.mark.parametrize(
+    "maker", [bookings_drizzle, memberships_drizzle, clients_prisma, sessions_prisma, meetings_drizzle]
+)
 def test_nothing_amiss(earlier_postgres: str, ask_postgres: Ask, maker: Any) -> None:
     system = maker.make(earlier_postgres, rows=ROWS, ugly=False)
     assert system.ugly == {}
