@@ -182,12 +182,11 @@ def _tables(
         f"""CREATE TABLE "{clients}" (
             "id" {key} NOT NULL, "name" TEXT NOT NULL, "email" TEXT, "phone" TEXT, "stripeCustomerId" TEXT,
             "stripeSubscriptionId" TEXT, {flags}, "billingStatus" "BillingStatus" NOT NULL DEFAULT 'none',
-            "trialUsedAt" TIMESTAMP(3), "cancellationRequestedAt" TIMESTAMP(3), {extra} {stamps},
-            CONSTRAINT "{clients}_pkey" PRIMARY KEY ("id"))""",
+            "trialUsedAt" TIMESTAMP(3), "cancellationRequestedAt" TIMESTAMP(3), {extra} {stamps})""",
         f"""CREATE TABLE "{states}" (
             "id" {key} NOT NULL, {links}, "forwardingEnabled" BOOLEAN NOT NULL DEFAULT false,
-            "testCallDetected" BOOLEAN NOT NULL DEFAULT false, "currentStep" TEXT NOT NULL DEFAULT 'start', {stamps},
-            CONSTRAINT "{states}_pkey" PRIMARY KEY ("id"))""",
+            "testCallDetected" BOOLEAN NOT NULL DEFAULT false, "currentStep" TEXT NOT NULL DEFAULT 'start',
+            {stamps})""",
     )
 
 
@@ -219,10 +218,11 @@ def _fill(connection: Postgres, clients: str, states: str, rows: int, ids: Ids, 
 
 
 def _constraints(connection: Postgres, clients: str, states: str, link: Link, blemishes: Blemishes) -> None:
-    """As the later migrations added them, where the rows let them."""
+    """Built when the rows are there, which is faster; the later ones of the migrations where the rows let them."""
     column = "customerId" if link == "customerId" else "clientId"
     made.run(
         connection,
+        *[f'ALTER TABLE "{table}" ADD CONSTRAINT "{table}_pkey" PRIMARY KEY ("id")' for table in (clients, states)],
         *[
             f'CREATE INDEX "{clients}_{flag}_idx" ON "{clients}"("{flag}")'
             for flag in ("onboardingComplete", "outboundPaused", "aiDisabled", "billingStatus", "pendingCancellation")
