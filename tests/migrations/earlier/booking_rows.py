@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tests.migrations.earlier.made import (
     MINUTES,
+    ODD_TEXT,
     PRICES,
     Blemishes,
     at,
@@ -79,10 +80,11 @@ class BookingRows:
         return int(key)
 
     def named(self) -> dict[str, dict[str, Any]]:
-        """What a test looks for: a booking still to come, one in summer time, one that cost nothing."""
+        """What a test looks for: a booking still to come, one in summer time, an odd name, one that cost nothing."""
         return {
             "booking": self._known("2031-01-15", 10, "Nora Dahl", "nora.dahl@example.org", "confirmed", 12000),
             "summer_booking": self._known("2022-07-05", 14, "Per Holm", "per.holm@example.org", "completed", 9000),
+            "odd_booking": self._known("2022-02-02", 9, ODD_TEXT, "odd@example.org", "completed", 9000),
             "free_booking": self._known("2022-02-01", 9, "Ida Vik", "ida.vik@example.org", "completed", 0),
         }
 

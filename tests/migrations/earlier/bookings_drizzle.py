@@ -63,11 +63,11 @@ def _tables(connection: Postgres, money: Money, times: Times, ids: Ids, blemishe
     extra = '"referralCode" varchar(32), ' if "unknown_columns" in blemishes else ""
     made.run(
         connection,
-        "CREATE TYPE public.role AS ENUM('user', 'admin')",
-        f"CREATE TYPE public.status AS ENUM({listed})",
+        "CREATE TYPE role AS ENUM('user', 'admin')",
+        f"CREATE TYPE status AS ENUM({listed})",
         f"""CREATE TABLE users (
             {_key("users", ids)}, "openId" varchar(64) NOT NULL, name text, email varchar(320),
-            "loginMethod" varchar(64), role public.role DEFAULT 'user' NOT NULL, {stamps},
+            "loginMethod" varchar(64), role role DEFAULT 'user' NOT NULL, {stamps},
             "lastSignedIn" timestamp DEFAULT now() NOT NULL, CONSTRAINT "users_openId_unique" UNIQUE ("openId"))""",
         f"""CREATE TABLE practitioners (
             {_key("practitioners", ids)}, name varchar(255) NOT NULL, email varchar(320) NOT NULL, description text,
@@ -75,7 +75,7 @@ def _tables(connection: Postgres, money: Money, times: Times, ids: Ids, blemishe
         f"""CREATE TABLE bookings (
             {_key("bookings", ids)}, "practitionerId" integer NOT NULL, "clientName" varchar(255) NOT NULL,
             "clientEmail" varchar(320) NOT NULL, "clientPhone" varchar(20) NOT NULL, {when},
-            status public.status DEFAULT 'pending' NOT NULL, "stripeSessionId" varchar(255),
+            status status DEFAULT 'pending' NOT NULL, "stripeSessionId" varchar(255),
             "stripePaymentIntentId" varchar(255), amount {amount} NOT NULL, {extra}{stamps})""",
     )
 
@@ -102,7 +102,7 @@ def _users(connection: Postgres, rows: int) -> int:
         f"""INSERT INTO users (id, "openId", name, email, "loginMethod", role, "createdAt", "updatedAt", "lastSignedIn")
             OVERRIDING SYSTEM VALUE
             SELECT n, 'google-oauth2|' || n, 'Client ' || n, 'client' || n || '@example.com', 'google',
-                CASE WHEN n = 1 THEN 'admin' ELSE 'user' END::public.role, timestamp '2022-05-01 07:00' + n * interval
+                CASE WHEN n = 1 THEN 'admin' ELSE 'user' END::role, timestamp '2022-05-01 07:00' + n * interval
                 '1 min', timestamp '2022-05-01 07:00' + n * interval '1 min',
                 timestamp '2024-05-01 07:00' + n * interval '1 min'
               FROM generate_series(1, {count}) n""",
@@ -127,7 +127,7 @@ def _bookings(connection: Postgres, rows: int, money: Money, times: Times, compl
                 "createdAt", "updatedAt") OVERRIDING SYSTEM VALUE
             SELECT n, 3 + 2 * ((n - 1) % {people}), 'Client ' || 1 + n % {users},
                 'client' || 1 + n % {users} || '@example.com', '+49 30 901820', {", ".join(values)},
-                ({booking_rows.regular_status("n", completes=completes)})::public.status, 'cs_' || n, 'pi_' || n,
+                ({booking_rows.regular_status("n", completes=completes)})::status, 'cs_' || n, 'pi_' || n,
                 {booking_rows.regular_amount("n", money)}, {start} - interval '3 days', {start} - interval '2 days'
               FROM generate_series(1, {rows}) n""",
     )

@@ -18,7 +18,7 @@ from tests.migrations.earlier.made import FIRST_DAY, MINUTES, SLOTS_A_DAY, Blemi
 
 Ids = Literal["int", "int unsigned", "bigint unsigned"]
 
-KINDS = booking_rows.KINDS | {"zero_dates", "empty_labels", "ids_out_of_range"}
+KINDS = booking_rows.KINDS | {"zero_dates", "empty_labels", "ids_out_of_range", "nul_in_text"}
 ZERO = "0000-00-00 00:00:00"
 # The greatest of an unsigned bigint but one, so that AUTO_INCREMENT has somewhere to go.
 GREATEST = 18_446_744_073_709_551_614
@@ -72,6 +72,8 @@ def _mysql_only(single: BookingRows, ids: Ids) -> None:
     if "empty_labels" in blemishes:
         empty = [single.add("2022-03-14", hour, status="") for hour in (9, 11)]
         blemishes.note("empty_labels", "bookings", "status", *empty)
+    if "nul_in_text" in blemishes:
+        blemishes.note("nul_in_text", "bookings", "clientName", single.add("2022-03-16", 9, clientName="Nul\0Here"))
     if "ids_out_of_range" in blemishes and ids == "bigint unsigned":
         blemishes.note("ids_out_of_range", "bookings", "id", single.add("2022-03-15", 9, id=GREATEST))
 

@@ -96,7 +96,7 @@ class _Single:
 
     def client(self, name: str, **values: Any) -> Any:
         key = self._key("client", self.rows + len(self.clients) + 1)
-        email = f"office@{name.lower().replace(' ', '-').replace('&', 'and')}.example"
+        email = f"office{self.rows + len(self.clients) + 1}@client.example"
         row = {
             "id": key, "name": name, "email": email, "phone": "+44 20 7946 0001", "createdAt": WRITTEN_AT,
             "updatedAt": WRITTEN_AT, **values,
@@ -122,6 +122,7 @@ class _Single:
                 "stripeCustomerId": "cus_mill", "stripeSubscriptionId": "sub_mill"},
             "leaving_client": {"name": "Quay Physio", "pendingCancellation": True, "cancellationRequestedAt": asked,
                 "billingStatus": "active"},
+            "odd_client": {"name": made.ODD_TEXT, "email": "odd@client.example"},
         }  # fmt: skip
         records: dict[str, dict[str, Any]] = {}
         for name, values in wanted.items():

@@ -148,8 +148,9 @@ class _Single:
             **row, "starts_at": at(row["start_time"], self.zone), "ends_at": at(row["end_time"], self.zone),
             "amount_minor": 12000, "guest_workos_org_id": "org_01H2",
         }  # fmt: skip
+        self.add("2022-07-05 14:00", **{name: made.ODD_TEXT for name in self._guest_columns() if name == "guest_name"})
         team = {"id": uuid("org", "team"), "workos_org_id": "org_01HTEAM", "name": "The Team", "type": "team"}
-        return {"meeting": meeting, "team_organization": team}
+        return {"meeting": meeting, "odd_meeting": self.meetings[-1], "team_organization": team}
 
     def uglify(self) -> None:
         for hour in ("09", "11"):
@@ -188,7 +189,7 @@ def _tables(connection: Postgres, guest_columns: Collection[str], shape: Shape, 
     times = "start_time timestamp NOT NULL, end_time timestamp NOT NULL"
     made.run(
         connection,
-        "CREATE TYPE public.payment_transfer_status_enum AS ENUM('PENDING', 'APPROVED', 'READY', 'COMPLETED', "
+        "CREATE TYPE payment_transfer_status_enum AS ENUM('PENDING', 'APPROVED', 'READY', 'COMPLETED', "
         "'FAILED', 'REFUNDED', 'DISPUTED')",
         f"""CREATE TABLE organizations ({KEY}, workos_org_id text NOT NULL, slug text NOT NULL, name text NOT NULL,
             type text NOT NULL, {STAMPS}, CONSTRAINT organizations_workos_org_id_unique UNIQUE (workos_org_id),
@@ -203,12 +204,12 @@ def _tables(connection: Postgres, guest_columns: Collection[str], shape: Shape, 
     label = ", 'cancelled'" if "unknown_labels" in blemishes else ""
     made.run(
         connection,
-        "CREATE TYPE public.meeting_status AS ENUM('pending', 'confirmed', 'canceled', 'completed', 'no_show', "
+        "CREATE TYPE meeting_status AS ENUM('pending', 'confirmed', 'canceled', 'completed', 'no_show', "
         f"'refunded'{label})",
         f"""CREATE TABLE practitioners ({KEY}, name text NOT NULL, email text NOT NULL,
             timezone text DEFAULT 'UTC' NOT NULL, is_active boolean DEFAULT true NOT NULL, {STAMPS})""",
         f"""CREATE TABLE meetings ({KEY}, practitioner_id uuid NOT NULL, {guests}{times},
-            status public.meeting_status DEFAULT 'pending' NOT NULL, price integer DEFAULT 0 NOT NULL,
+            status meeting_status DEFAULT 'pending' NOT NULL, price integer DEFAULT 0 NOT NULL,
             currency text DEFAULT 'eur' NOT NULL, {extra}{stamps})""",
     )
 
@@ -292,7 +293,7 @@ def _regular(connection: Postgres, rows: int, guest_columns: Collection[str], sh
         **{column: value for column, value in guests.items() if column in guest_columns},
         "start_time": start,
         "end_time": f"{start} + interval '{MINUTES} min'",
-        names.status: f"({status})" if shape == "events" else f"({status})::public.meeting_status",
+        names.status: f"({status})" if shape == "events" else f"({status})::meeting_status",
         names.money: made.choice_sql("n", made.PRICES),
         "created_at": f"{start} - interval '3 days'",
         "updated_at": f"{start} - interval '2 days'",

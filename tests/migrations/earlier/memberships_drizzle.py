@@ -71,16 +71,16 @@ def _tables(connection: Postgres, blemishes: Blemishes) -> None:
     stamps = f"created_at timestamp DEFAULT now(){required}, updated_at timestamp DEFAULT now() NOT NULL"
     made.run(
         connection,
-        f"CREATE TYPE public.membership AS ENUM('free', 'pro'{label})",
-        "CREATE TYPE public.payment_provider AS ENUM('stripe', 'whop')",
+        f"CREATE TYPE membership AS ENUM('free', 'pro'{label})",
+        "CREATE TYPE payment_provider AS ENUM('stripe', 'whop')",
         f"""CREATE TABLE profiles (
-            user_id text PRIMARY KEY NOT NULL, email text, membership public.membership DEFAULT 'free' NOT NULL,
-            payment_provider public.payment_provider DEFAULT 'whop', stripe_customer_id text,
+            user_id text PRIMARY KEY NOT NULL, email text, membership membership DEFAULT 'free' NOT NULL,
+            payment_provider payment_provider DEFAULT 'whop', stripe_customer_id text,
             stripe_subscription_id text, {held}, status text DEFAULT 'active', {extra}{stamps})""",
         f"""CREATE TABLE pending_profiles (
             id text PRIMARY KEY NOT NULL, email text NOT NULL, token text,
-            membership public.membership DEFAULT 'pro' NOT NULL,
-            payment_provider public.payment_provider DEFAULT 'whop', {held}, claimed boolean DEFAULT false,
+            membership membership DEFAULT 'pro' NOT NULL,
+            payment_provider payment_provider DEFAULT 'whop', {held}, claimed boolean DEFAULT false,
             claimed_by_user_id text, claimed_at timestamp, {stamps},
             CONSTRAINT pending_profiles_email_unique UNIQUE (email))""",
     )

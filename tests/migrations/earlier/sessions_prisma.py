@@ -126,7 +126,8 @@ class _Single:
         self.add("2022-07-05 14:00", amount=0, currency="JPY")
         self.bookings[-1] |= {"amount": YEN}
         yen = self._record() | {"amount_minor": YEN}
-        return {"booking": booking, "yen_booking": yen, "session_type": _session_type(1)}
+        self.add("2022-07-06 14:00", **({"clientName": made.ODD_TEXT} if self.people == "columns" else {}))
+        return {"booking": booking, "odd_booking": self._record(), "yen_booking": yen, "session_type": _session_type(1)}
 
     def _record(self) -> dict[str, Any]:
         row = self.bookings[-1]

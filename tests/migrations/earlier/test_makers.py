@@ -108,6 +108,7 @@ def test_bookings_on_mariadb(mariadb_url: str, ask_mysql: Ask, money: Any, times
     # A time of zeros is past as well.
     found |= {
         "zero_dates": keys(ask_mysql(f"SELECT id FROM bookings WHERE createdAt = 0 OR {start} = 0")),
+        "nul_in_text": keys(ask_mysql("SELECT id FROM bookings WHERE instr(clientName, char(0)) > 0")),
         "empty_labels": keys(ask_mysql("SELECT id FROM bookings WHERE status = ''")),
         "clock_changes": keys(
             ask_mysql(f"SELECT id FROM bookings WHERE {start} IN ('2024-03-31 02:00:00', '2024-10-27 02:00:00')")
@@ -121,6 +122,8 @@ def test_bookings_on_mariadb(mariadb_url: str, ask_mysql: Ask, money: Any, times
         (booking["local_start"], booking["client_email"])
     ]
     assert booking["starts_at"].isoformat() == "2031-01-15T09:00:00+00:00"
+    odd = system.records["odd_booking"]["id"]
+    assert ask_mysql(f"SELECT clientName FROM bookings WHERE id = {odd}") == [(made.ODD_TEXT,)]
 
 
 def test_times_of_writing_are_instants_on_mariadb(mariadb: MariaDB, mariadb_url: str) -> None:
@@ -330,9 +333,20 @@ def test_meetings(earlier_postgres: str, ask_postgres: Ask, shape: Any, guest_co
         ]
 
 
-@pytest.mark.parametrize(
-    "maker", [bookings_drizzle, memberships_drizzle, clients_prisma, sessions_prisma, meetings_drizzle]
-)
+MAKERS = [bookings_drizzle, memberships_drizzle, clients_prisma, sessions_prisma, meetings_drizzle]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_in_a_schema_of_its_own(earlier_postgres: str, ask_postgres: Ask, maker: Any) -> None:
+    """Beside other tables of the same database; the address says which schema, as Prisma's does."""
+    system = maker.make(f"{earlier_postgres}?schema=before", rows=ROWS)
+    assert system.address.endswith("?schema=before")
+    there = keys(ask_postgres("SELECT tablename FROM pg_tables WHERE schemaname = 'before'"))
+    assert set(system.counts) <= there
+    assert ask_postgres("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == []
+
+
+@pytest.mark.parametrize("maker", MAKERS)
 def test_nothing_amiss(earlier_postgres: str, ask_postgres: Ask, maker: Any) -> None:
     system = maker.make(earlier_postgres, rows=ROWS, ugly=False)
     assert system.ugly == {}
