@@ -182,24 +182,9 @@ def _tables(connection: Postgres, money: Money, letters: Letters, people: People
     giver = "builderId" if people == "related" else "practitionerId"
     taker = '"clientId" TEXT NOT NULL' if people == "related" else '"clientName" TEXT NOT NULL, "clientEmail" TEXT'
     extra = '"pathway" TEXT,' if "unknown_columns" in blemishes else ""
-    who = {
-        "related": [
-            "CREATE TYPE \"UserRole\" AS ENUM ('CLIENT', 'BUILDER', 'ADMIN')",
-            f"""CREATE TABLE "User" ("id" TEXT NOT NULL, "name" TEXT, "email" TEXT NOT NULL,
-                "roles" "UserRole"[] DEFAULT ARRAY['CLIENT']::"UserRole"[], {stamps},
-                CONSTRAINT "User_pkey" PRIMARY KEY ("id"))""",
-            f"""CREATE TABLE "BuilderProfile" ("id" TEXT NOT NULL, "userId" TEXT NOT NULL, "timezone" TEXT, {stamps},
-                CONSTRAINT "BuilderProfile_pkey" PRIMARY KEY ("id"))""",
-        ],
-        "columns": [
-            f"""CREATE TABLE "Practitioner" ("id" TEXT NOT NULL, "name" TEXT NOT NULL, "email" TEXT NOT NULL,
-                "timezone" TEXT, "isActive" BOOLEAN NOT NULL DEFAULT true, {stamps},
-                CONSTRAINT "Practitioner_pkey" PRIMARY KEY ("id"))"""
-        ],
-    }[people]
     made.run(
         connection,
-        *who,
+        *_tables_of_people(people, stamps),
         f'CREATE TYPE "BookingStatus" AS ENUM ({listed})',
         f"""CREATE TABLE "SessionType" (
             "id" TEXT NOT NULL, "{giver}" TEXT NOT NULL, "title" TEXT NOT NULL, "description" TEXT NOT NULL,
@@ -213,6 +198,23 @@ def _tables(connection: Postgres, money: Money, letters: Letters, people: People
             "stripeSessionId" TEXT, "calendlyEventId" TEXT, "calendlyEventUri" TEXT, "calendlyInviteeUri" TEXT, {extra}
             {stamps})""",
     )
+
+
+def _tables_of_people(people: People, stamps: str) -> list[str]:
+    if people == "columns":
+        return [
+            f"""CREATE TABLE "Practitioner" ("id" TEXT NOT NULL, "name" TEXT NOT NULL, "email" TEXT NOT NULL,
+                "timezone" TEXT, "isActive" BOOLEAN NOT NULL DEFAULT true, {stamps},
+                CONSTRAINT "Practitioner_pkey" PRIMARY KEY ("id"))"""
+        ]
+    return [
+        "CREATE TYPE \"UserRole\" AS ENUM ('CLIENT', 'BUILDER', 'ADMIN')",
+        f"""CREATE TABLE "User" ("id" TEXT NOT NULL, "name" TEXT, "email" TEXT NOT NULL,
+            "roles" "UserRole"[] DEFAULT ARRAY['CLIENT']::"UserRole"[], {stamps},
+            CONSTRAINT "User_pkey" PRIMARY KEY ("id"))""",
+        f"""CREATE TABLE "BuilderProfile" ("id" TEXT NOT NULL, "userId" TEXT NOT NULL, "timezone" TEXT, {stamps},
+            CONSTRAINT "BuilderProfile_pkey" PRIMARY KEY ("id"))""",
+    ]
 
 
 def _people(connection: Postgres, rows: int, people: People, blemishes: Blemishes) -> None:
