@@ -1,4 +1,4 @@
-"""`flask legacy`: moving in from earlier systems, and the purchases (`temp_` rows) that still lie among the profiles."""
+"""`flask legacy`: moving in from earlier systems, and purchases (`temp_` rows) that still lie among the profiles."""
 
 import click
 from flask.cli import with_appcontext

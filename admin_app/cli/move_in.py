@@ -48,7 +48,7 @@ def inspect(address: str, system: str | None, file: Path | None, keys: Path | No
         tables = source.tables()
         plan = _mapping(source, file, system)
         click.echo(f"The earlier system {plan.system} is there.\n")
-        for line in _columns([("Table", "Goes to", "Rows")] + _counted(source, plan)):
+        for line in _columns([("Table", "Goes to", "Rows"), *_counted(source, plan)]):
             click.echo(line)
         _show_unread(plan)
         click.echo()

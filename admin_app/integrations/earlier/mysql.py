@@ -23,7 +23,8 @@ READ_SECONDS = 600
 # Fewer, and reading is mostly calls; more, and memory grows without a gain.
 AT_ONCE = 2000
 COLUMNS = """
-SELECT t.table_name, c.column_name, c.column_type, c.is_nullable = 'YES', c.column_key = 'PRI', coalesce(t.table_rows, 0)
+SELECT t.table_name, c.column_name, c.column_type, c.is_nullable = 'YES', c.column_key = 'PRI',
+       coalesce(t.table_rows, 0)
   FROM information_schema.tables t JOIN information_schema.columns c USING (table_schema, table_name)
  WHERE t.table_schema = database() AND t.table_type = 'BASE TABLE' ORDER BY t.table_name, c.ordinal_position
 """
@@ -85,7 +86,7 @@ class MySqlSource:
     ) -> int:
         # The server puts a row together as one line: taking columns apart one by one in Python costs twice the time.
         line = f"CONCAT_WS(CHAR(9), {', '.join(_as_text(table, name) for name in columns)})"
-        key = _quoted(table.key[0])
+        key = _quoted(columns[0])
         begin = f"WHERE {key} > %s" if after is not None else ""
         statement = f"SELECT {line} FROM {_quoted(table.name)} {begin} ORDER BY {key} LIMIT {limit:d}"
         number = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import SplitResult, unquote
 
 import psycopg
@@ -50,7 +51,12 @@ class PostgresSource:
         self.where = (
             f"postgresql://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}/{name}?schema={schema}"
         )
-        arguments: dict[str, str | int | None] = {
+        arguments: dict[str, Any] = {
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "backdesk-legacy",
+            **options,
+        }
+        arguments |= {
             "host": unquote(parts.hostname or "") or None,
             "port": parts.port,
             "user": unquote(parts.username or "") or None,
@@ -58,11 +64,7 @@ class PostgresSource:
             "dbname": name or None,
         }
         with _failures():
-            self._connection = psycopg.connect(
-                **({"connect_timeout": CONNECT_SECONDS, "application_name": "backdesk-legacy"} | options | arguments),  # type: ignore[arg-type]
-                autocommit=True,
-                prepare_threshold=None,
-            )
+            self._connection = psycopg.connect(**arguments, autocommit=True, prepare_threshold=None)
             self._connection.execute(SESSION)
 
     def tables(self) -> Sequence[SourceTable]:
@@ -80,48 +82,54 @@ class PostgresSource:
         ]
 
     def count(self, table: str) -> int:
-        statement = sql.SQL("SELECT count(*) FROM {}").format(self._named(table))
         with _failures():
-            (number,) = self._connection.execute(statement).fetchone() or (0,)
+            (number,) = self._connection.execute(f"SELECT count(*) FROM {self._named(table)}".encode()).fetchone() or (
+                0,
+            )
         return int(number)
 
     def copy(
         self, table: SourceTable, columns: Sequence[str], write: Write, *, after: str | None = None, limit: int
     ) -> int:
-        key = table.key[0]
-        kind = (column := table.column(key)) and column.type or "text"
-        listed = sql.SQL(", ").join(sql.Identifier(name) for name in columns)
-        begin = sql.SQL("")
+        key = table.column(columns[0])
+        begin = ""
         if after is not None:
-            begin = sql.SQL("WHERE {} > {}::{}").format(sql.Identifier(key), sql.Literal(after), sql.SQL(kind))  # type: ignore[arg-type]
-        statement = sql.SQL("COPY (SELECT {} FROM {} {} ORDER BY {} LIMIT {}) TO STDOUT").format(
-            listed, self._named(table.name), begin, sql.Identifier(key), sql.Literal(limit)
+            begin = f"WHERE {_quoted(columns[0])} > {_literal(after)}::{key.type if key else 'text'}"
+        listed = ", ".join(_quoted(name) for name in columns)
+        statement = (
+            f"COPY (SELECT {listed} FROM {self._named(table.name)} {begin} "
+            f"ORDER BY {_quoted(columns[0])} LIMIT {limit:d}) TO STDOUT"
         )
         with _failures(), self._connection.cursor() as cursor:
-            with cursor.copy(statement) as lines:
+            with cursor.copy(statement.encode()) as lines:
                 for block in lines:
                     write(bytes(block))
             return max(0, cursor.rowcount)
 
     def totals(self, table: SourceTable, *, sums: Sequence[str], spans: Sequence[str]) -> Totals:
-        asked = [sql.SQL("count(*)")]
-        asked += [sql.SQL("sum({}::numeric)::text").format(sql.Identifier(name)) for name in sums]
+        asked = ["count(*)", *(f"sum({_quoted(name)}::numeric)::text" for name in sums)]
         for name in spans:
-            asked += [sql.SQL("{}({})::text").format(sql.SQL(end), sql.Identifier(name)) for end in ("min", "max")]  # type: ignore[arg-type]
-        statement = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(asked), self._named(table.name))
+            asked += [f"{end}({_quoted(name)})::text" for end in ("min", "max")]
         with _failures():
-            first = self._connection.execute(statement).fetchone()
-        rows, *rest = first or (0,)
+            found = self._connection.execute(f"SELECT {', '.join(asked)} FROM {self._named(table.name)}".encode())
+            rows, *rest = found.fetchone() or (0,)
         ends = iter(rest[len(sums) :])
-        return Totals(
-            int(rows), dict(zip(sums, rest, strict=False)), {name: (next(ends), next(ends)) for name in spans}
-        )
+        told = {name: (next(ends), next(ends)) for name in spans}
+        return Totals(int(rows), dict(zip(sums, rest, strict=False)), told)
 
     def close(self) -> None:
         self._connection.close()
 
-    def _named(self, table: str) -> sql.Identifier:
-        return sql.Identifier(self._schema, table)
+    def _named(self, table: str) -> str:
+        return sql.Identifier(self._schema, table).as_string()
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string()
+
+
+def _literal(text: str) -> str:
+    return sql.Literal(text).as_string()
 
 
 @contextmanager

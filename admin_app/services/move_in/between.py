@@ -61,7 +61,8 @@ def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> No
     run(ctx, f"ANALYZE {into}")
     there = (
         f"EXISTS (SELECT FROM bookings o WHERE o.practitioner_id = p.practitioner_id AND o.status IN {HELD} "
-        "AND tstzrange(o.starts_at, o.ends_at) && tstzrange(p.starts_at, p.ends_at) AND o.id::text IS DISTINCT FROM p.record)"
+        "AND tstzrange(o.starts_at, o.ends_at) && tstzrange(p.starts_at, p.ends_at) "
+        "AND o.id::text IS DISTINCT FROM p.record)"
     )
     before = f"p.ctid IN (SELECT at FROM ({held}) held WHERE starts_at < busy_until)"
     usable = f"p.status IN {HELD} AND p.ends_at > p.starts_at"

@@ -1,12 +1,12 @@
 """What we know of the five earlier systems: which of our columns each of theirs is, whatever it is spelled like.
 
-Names are compared without case, underscores and quotes, so that `outboundPaused`, `outbound_paused` and "OutboundPaused"
-are the same.
+Names are compared without case, underscores and quotes, so that `outboundPaused`, `outbound_paused` and
+"OutboundPaused" are the same.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -248,17 +248,37 @@ ENTITIES: Sequence[Entity] = (
 OF: Mapping[str, Entity] = {entity.table: entity for entity in ENTITIES}
 
 SYSTEMS: Sequence[System] = (
-    System("bookings", "users, practitioners and their bookings, by whole numbers", ("users", "practitioners", "session_types", "bookings"), ("users.open_id",)),
-    System("sessions", "session types and bookings that Calendly knows", ("practitioners", "session_types", "bookings"), ("bookings.calendly_event_id", "bookings.calendly_event_uri", "bookings.calendly_invitee_uri", "session_types.calendly_event_type_id", "session_types.calendly_event_type_uri")),
-    System("clients", "clients with their flags, and how far their onboarding is", ("clients", "onboarding_states"), ("clients.outbound_paused", "clients.ai_disabled", "onboarding_states.forwarding_enabled")),
-    System("meetings", "meetings with guests, and organizations", ("practitioners", "organizations", "meetings"), ("meetings.starts_at",)),
-    System("memberships", "profiles, and purchases that wait for their owner", ("profiles", "pending_profiles"), ("profiles.usage_credits", "profiles.whop_membership_id", "pending_profiles.whop_membership_id")),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Unrecognised:
-    """A table of a source that no system of ours has."""
-
-    name: str
-    columns: tuple[str, ...] = field(default=())
+    System(
+        "bookings",
+        "users, practitioners and their bookings, by whole numbers",
+        ("users", "practitioners", "session_types", "bookings"),
+        ("users.open_id",),
+    ),
+    System(
+        "sessions",
+        "session types and bookings that Calendly knows",
+        ("practitioners", "session_types", "bookings"),
+        (
+            *("bookings.calendly_event_id", "bookings.calendly_event_uri", "bookings.calendly_invitee_uri"),
+            *("session_types.calendly_event_type_id", "session_types.calendly_event_type_uri"),
+        ),
+    ),
+    System(
+        "clients",
+        "clients with their flags, and how far their onboarding is",
+        ("clients", "onboarding_states"),
+        ("clients.outbound_paused", "clients.ai_disabled", "onboarding_states.forwarding_enabled"),
+    ),
+    System(
+        "meetings",
+        "meetings with guests, and organizations",
+        ("practitioners", "organizations", "meetings"),
+        ("meetings.starts_at",),
+    ),
+    System(
+        "memberships",
+        "profiles, and purchases that wait for their owner",
+        ("profiles", "pending_profiles"),
+        ("profiles.usage_credits", "profiles.whop_membership_id", "pending_profiles.whop_membership_id"),
+    ),
+)

@@ -101,8 +101,8 @@ def _left(mapping: MoveMap, mapped: TableMap) -> str:
     """Left behind by decision, or by a rule between rows when it was brought over."""
     decided = f"p.broken IS NOT NULL AND {breaks_any(mapping, LEAVE).replace('unnest(broken)', 'unnest(p.broken)')}"
     return (
-        f"(({decided}) OR EXISTS (SELECT FROM moved_rows m WHERE m.source_key = p.source_key AND m.left_because IS NOT NULL "
-        f"AND m.system = {sql.value(mapping.system)} AND m.source_table = {sql.value(mapped.name)}))"
+        f"(({decided}) OR EXISTS (SELECT FROM moved_rows m WHERE m.source_key = p.source_key "
+        f"AND m.left_because IS NOT NULL AND m.system = {sql.value(mapping.system)} AND m.source_table = {sql.value(mapped.name)}))"
     )
 
 

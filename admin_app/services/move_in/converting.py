@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import postgresql
 
 from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.currencies import CURRENCIES, currency_of
@@ -23,6 +24,7 @@ DAY = r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]
 ZEROS = r"^(0000-|[0-9]{4}-00|[0-9]{4}-[0-9]{2}-00)"
 TRUE, FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 LONGS = frozenset({"usage_credits", "used_credits", "minutes"})
+POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 INTEGERS = ("int", "bigint", "smallint", "tinyint", "mediumint", "integer")
 
 
@@ -52,7 +54,7 @@ def usual_value(table: str, ours: str) -> str | None:
     if column.nullable or default is None:
         return None
     text = getattr(default.arg, "text", None) or sql.value(str(default.arg))
-    return f"{text}::{column.type.compile(dialect())}"
+    return f"{text}::{column.type.compile(POSTGRESQL)}"
 
 
 def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
@@ -71,7 +73,9 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
                 else f"{told}::bigint"
             )
         case Kind.FLAG:
-            return f"CASE WHEN lower({told}) IN ({sql.values(TRUE)}) THEN true WHEN lower({told}) IN ({sql.values(FALSE)}) THEN false END"
+            word = f"lower({told})"
+            true, false = sql.values(TRUE), sql.values(FALSE)
+            return f"CASE WHEN {word} IN ({true}) THEN true WHEN {word} IN ({false}) THEN false END"
         case Kind.MOMENT:
             return _moment(table, ours, column)
         case Kind.MONEY:

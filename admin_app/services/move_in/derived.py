@@ -117,14 +117,19 @@ def give_memberships(ctx: Ctx, holders: Sequence[tuple[str, str]]) -> int:
     """What the columns of these tell of becomes a row each; how many rows there are new."""
     made = 0
     for table, record in holders:
-        model, key = (Profile, record) if table == "profiles" else (PendingProfile, int(record))
-        holder = ctx.session.get(model, key, with_for_update=True)
+        holder = _locked(ctx, table, record)
         if holder is None or (isinstance(holder, PendingProfile) and holder.claimed):
             continue
         before = {row.id for row in memberships.held(ctx.session, holder)}
         rows: list[ProviderMembership] = memberships.of(ctx, holder)
         made += len({row.id for row in rows} - before)
     return made
+
+
+def _locked(ctx: Ctx, table: str, record: str) -> memberships.Holder | None:
+    if table == "profiles":
+        return ctx.session.get(Profile, record, with_for_update=True)
+    return ctx.session.get(PendingProfile, int(record), with_for_update=True)
 
 
 def move_legacy(ctx: Ctx) -> int:

@@ -6,7 +6,6 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from admin_app.errors import InvalidInput
-from admin_app.services.time_zones import time_zones
 from admin_app.services.move_in.catalog import OF, SYSTEMS
 from admin_app.services.move_in.mapping import (
     LEAVE,
@@ -20,6 +19,7 @@ from admin_app.services.move_in.mapping import (
     TableMap,
     Unit,
 )
+from admin_app.services.time_zones import time_zones
 
 HEAD = f"""How the earlier system's columns become ours. Made by `flask legacy plan`; edit it, and give it to
 `flask legacy inspect` and `import`. "{UNDECIDED}" has to be decided before anything is imported.

@@ -264,7 +264,8 @@ def _remember(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, left: s
     named = f"{sql.value(mapping.system)}, {sql.value(mapped.name)}, {sql.value(mapped.to)}"
     run(
         ctx,
-        "INSERT INTO moved_rows (source_key, system, source_table, table_name, record, told, kept, left_because, run_id) "
+        "INSERT INTO moved_rows "
+        "(source_key, system, source_table, table_name, record, told, kept, left_because, run_id) "
         f"SELECT source_key, {named}, CASE WHEN NOT {left} THEN record END, told, "
         f"CASE WHEN NOT {left} THEN {digest(mapped, 'p')} END, CASE WHEN {left} THEN array_to_string(broken, ' ') END, "
         f"{run_id:d} FROM {PREPARED} p WHERE told IS DISTINCT FROM told_before AND NOT is_conflict "
@@ -278,7 +279,7 @@ def _number(ctx: Ctx, statement: str) -> int:
 
 
 def _gone(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, counts: Counts) -> int:
-    """How many rows that were brought over before are not there any more; their records stay, and `verify` names them."""
+    """How many rows that were brought over are not there any more; their records stay, and `verify` names them."""
     known = _number(
         ctx,
         f"SELECT count(*) FROM moved_rows WHERE system = {sql.value(mapping.system)} "
@@ -305,7 +306,7 @@ def _set_sequence(ctx: Ctx, table: str) -> None:
     """Numbers that the product gives next lie behind those that were brought over."""
     ctx.session.execute(
         text(
-            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest("  # noqa: S608  a table of ours
+            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest("
             f"(SELECT max(id) FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id')) - 1))"
         )
     )

@@ -14,7 +14,7 @@ STEP = timedelta(days=10)
 
 @dataclass(frozen=True)
 class Spell:
-    """From this local time on (text) local time is so many seconds ahead of UTC; `unsure`: it is not there, or twice."""
+    """From this local time on it is so many seconds ahead of UTC; `unsure`: such a time is not there, or twice."""
 
     since: str
     ahead: int

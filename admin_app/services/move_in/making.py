@@ -56,7 +56,7 @@ def make(source: Source, recognised: Recognised, tables: Sequence[SourceTable]) 
     for other in recognise(tables):
         if other.system != recognised.system:
             others |= {table.name: f"of the system {other.system.name}" for table in other.tables.values()}
-    return MoveMap(recognised.system.name, tuple(mine), "usd", {rule: REFUSE for rule in Rule}, others)
+    return MoveMap(recognised.system.name, tuple(mine), "usd", dict.fromkeys(Rule, REFUSE), others)
 
 
 def _called(entity: Entity, tables: Sequence[SourceTable]) -> SourceTable | None:

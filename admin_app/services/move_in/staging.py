@@ -87,7 +87,7 @@ def _told(mapping: MoveMap, mapped: TableMap) -> str:
 
 
 def _read_once(mapping: MoveMap, mapped: TableMap, staged: str) -> str:
-    """The staged rows with what several values and rules are made of; OFFSET keeps it from being made for each of them."""
+    """The staged rows with what several values and rules are made of; OFFSET keeps it from being made for each."""
     walls = "".join(f", {made} AS {sql.name(name)}" for name, made in converting.wall_times(mapped))
     return f"(SELECT s.*, {_told(mapping, mapped)} AS {DIGEST}{walls} FROM {staged} s OFFSET 0)"
 

@@ -33,7 +33,8 @@ def counted(session: Session, *, system: str) -> dict[str, int]:
     """How many records the system's imports made, by table of ours; raises NotFound where there are none."""
     found = session.execute(
         text(
-            "SELECT table_name, count(*) FROM moved_rows WHERE system = :system AND record IS NOT NULL GROUP BY 1 ORDER BY 1"
+            "SELECT table_name, count(*) FROM moved_rows WHERE system = :system AND record IS NOT NULL "
+            "GROUP BY 1 ORDER BY 1"
         ),
         {"system": system},
     )
@@ -57,19 +58,20 @@ def _built_on(session: Session, system: str, table: str) -> Iterator[str]:
             continue
         theirs = OF[source].key.ours if source in OF else "ctid"
         also_moved = (
-            f" AND NOT EXISTS (SELECT FROM moved_rows t WHERE t.table_name = '{source}' AND t.record = x.{theirs}::text)"
+            f" AND NOT EXISTS (SELECT FROM moved_rows t WHERE t.table_name = '{source}' "
+            f"AND t.record = x.{theirs}::text)"
             if source in OF
             else ""
         )
         number = session.scalar(
-            text(f"SELECT count(*) FROM {source} x WHERE x.{column}::text IN ({mine}){also_moved}"),  # noqa: S608  names of our schema
+            text(f"SELECT count(*) FROM {source} x WHERE x.{column}::text IN ({mine}){also_moved}"),
             {"system": system, "table": table},
         )
         if number and source != "memberships":
             yield f"{number:,} rows of {source} refer to {table} that were brought over"
     if "version" in _columns(table):
         changed = session.scalar(
-            text(f"SELECT count(*) FROM {table} o WHERE o.version > 1 AND o.{key}::text IN ({mine})"),  # noqa: S608
+            text(f"SELECT count(*) FROM {table} o WHERE o.version > 1 AND o.{key}::text IN ({mine})"),
             {"system": system, "table": table},
         )
         if changed:
@@ -93,8 +95,8 @@ def take_back(ctx: Ctx, *, system: str) -> int:
         cast = "" if entity.key.kind is Kind.OWN_KEY else "::bigint"
         ids = f"(SELECT record{cast} FROM ({mine}) m)"
         for table, column in _made_beside(entity.table):
-            ctx.session.execute(text(f"DELETE FROM {table} WHERE {column} IN {ids}"), which)  # noqa: S608
-        done = ctx.session.execute(text(f"DELETE FROM {entity.table} WHERE {entity.key.ours} IN {ids}"), which)  # noqa: S608
+            ctx.session.execute(text(f"DELETE FROM {table} WHERE {column} IN {ids}"), which)
+        done = ctx.session.execute(text(f"DELETE FROM {entity.table} WHERE {entity.key.ours} IN {ids}"), which)
         number += done.rowcount  # type: ignore[attr-defined]
     ctx.session.execute(text("DELETE FROM moved_rows WHERE system = :system"), {"system": system})
     ctx.session.execute(text("DELETE FROM move_runs WHERE system = :system"), {"system": system})
