@@ -42,14 +42,14 @@ class MovedRow(Base):
         CheckConstraint("(record IS NULL) = (left_because IS NOT NULL)", name="moved_or_left"),
         Index("ix_moved_rows_record", "table_name", "record"),
         Index("ix_moved_rows_run_id", "run_id"),
-        Index("ix_moved_rows_left", "system", "source_table", postgresql_where=text("left_because IS NOT NULL")),
+        Index("ix_moved_rows_left", "system", "table_name", postgresql_where=text("left_because IS NOT NULL")),
     )
 
     # The key first: it is what people look for, whatever system it is of.
     source_key: Mapped[str] = mapped_column(primary_key=True)
-    source_table: Mapped[str] = mapped_column(primary_key=True)
+    table_name: Mapped[str] = mapped_column(primary_key=True, doc="ours")
     system: Mapped[str] = mapped_column(primary_key=True)
-    table_name: Mapped[str] = mapped_column(doc="ours")
+    source_table: Mapped[str]
     record: Mapped[str | None] = mapped_column(doc="the key of our record")
     told: Mapped[UUID]
     kept: Mapped[UUID | None]

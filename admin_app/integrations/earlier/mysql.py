@@ -33,6 +33,8 @@ SESSION = "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', 
 SESSION_MARIADB = "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', tx_read_only = 1"
 # What means something in COPY's text form, as SQL says it under NO_BACKSLASH_ESCAPES, and how it is written there.
 SPECIAL = (("'\\'", r"'\\'"), ("CHAR(9)", r"'\t'"), ("CHAR(10)", r"'\n'"), ("CHAR(13)", r"'\r'"))
+# PostgreSQL keeps no character zero; this is read in its place, and looked for.
+ZERO_SHOWN = "␀"
 ACCESS_DENIED = frozenset({1044, 1045, 1142, 1143, 1698})
 UNKNOWN_DATABASE = 1049
 
@@ -134,6 +136,7 @@ def _as_text(table: SourceTable, name: str) -> str:
     elif kind.startswith(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")):
         told = f"HEX({_quoted(name)})"
     elif not kind.startswith(("int", "bigint", "smallint", "tinyint", "mediumint", "decimal", "date", "timestamp")):
+        told = f"REPLACE({told}, CHAR(0), '{ZERO_SHOWN}')"
         for special, escaped in SPECIAL:
             told = f"REPLACE({told}, {special}, {escaped})"
     return rf"COALESCE({told}, '\N')"

@@ -102,8 +102,9 @@ PRACTITIONER = Field(
     "practitioner_id", Kind.REFERENCE, ("therapistid", "providerid", "hostid", "coachid"), required=True,
     of="practitioners",
 )  # fmt: skip
+STARTS = ("starttime", "start", "startdate", "scheduledat", "startdatetime", "bookingtime", "appointmenttime")
 TIMES = (
-    Field("starts_at", Kind.MOMENT, ("starttime", "start", "startdate", "scheduledat", "startdatetime"), required=True),
+    Field("starts_at", Kind.MOMENT, STARTS, required=True),
     Field(
         "ends_at", Kind.MOMENT, ("endtime", "end", "enddate", "enddatetime"), required=True, after="starts_at"
     ),

@@ -102,7 +102,8 @@ def _left(mapping: MoveMap, mapped: TableMap) -> str:
     decided = f"p.broken IS NOT NULL AND {breaks_any(mapping, LEAVE).replace('unnest(broken)', 'unnest(p.broken)')}"
     return (
         f"(({decided}) OR EXISTS (SELECT FROM moved_rows m WHERE m.source_key = p.source_key "
-        f"AND m.left_because IS NOT NULL AND m.system = {sql.value(mapping.system)} AND m.source_table = {sql.value(mapped.name)}))"
+        f"AND m.left_because IS NOT NULL AND m.system = {sql.value(mapping.system)} "
+        f"AND m.table_name = {sql.value(mapped.to)}))"
     )
 
 
@@ -115,7 +116,7 @@ def _gone(ctx: Ctx, mapping: MoveMap, mapped: TableMap) -> tuple[str, ...]:
     found = run(
         ctx,
         f"SELECT m.source_key FROM moved_rows m WHERE m.system = {sql.value(mapping.system)} "
-        f"AND m.source_table = {sql.value(mapped.name)} AND m.record IS NOT NULL "
+        f"AND m.table_name = {sql.value(mapped.to)} AND m.record IS NOT NULL "
         "AND NOT EXISTS (SELECT FROM compared_both b WHERE b.source_key = m.source_key) "
         f"ORDER BY m.source_key LIMIT {SHOWN}",
     )

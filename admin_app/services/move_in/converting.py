@@ -15,7 +15,7 @@ from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.currencies import CURRENCIES, currency_of
 from admin_app.services.move_in import local_times, sql
 from admin_app.services.move_in.catalog import Field, Kind
-from admin_app.services.move_in.mapping import ColumnMap, MoveMap, Rule, TableMap, Unit
+from admin_app.services.move_in.mapping import ZERO_SHOWN, ColumnMap, MoveMap, Rule, TableMap, Unit
 from models import Base
 
 WHOLE = r"^-?[0-9]+(\.0+)?$"
@@ -90,6 +90,9 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
             return f"encode(sha256(convert_to({told}, 'UTF8')), 'hex')"
         case _ if ours.ours == "price_currency":
             return f"lower({told})"
+        case _ if ours.unique:
+            # Many empty ones are no ids, and may not be the same.
+            return f"nullif({told}, '')"
     return told
 
 
@@ -109,7 +112,7 @@ def checks(mapping: MoveMap, table: TableMap) -> Iterator[Check]:
 
 
 def _ends_before_start(mapping: MoveMap, table: TableMap, ends: ColumnMap, starts: ColumnMap) -> str:
-    if ends.zone == starts.zone:
+    if ends.zone == starts.zone and not ends.plus:
         return f"s.{sql.name(wall_time('ends_at'))} <= s.{sql.name(wall_time('starts_at'))}"
     both = [value(mapping, table, table.entity.field(name)) for name in ("ends_at", "starts_at")]
     return f"{both[0]} <= {both[1]}"
@@ -131,6 +134,9 @@ def _breaks(mapping: MoveMap, table: TableMap, ours: Field, column: ColumnMap, t
             yield from _label_breaks(ours, column, told)
         case Kind.MOMENT:
             yield from _moment_breaks(ours, column, told)
+        case Kind.TEXT | Kind.EMAIL:
+            if not column.type.startswith(("character", "text", "citext", "uuid")):
+                yield Rule.NOT_TEXT, f"position({sql.value(ZERO_SHOWN)} IN {told}) > 0"
         case Kind.REFERENCE:
             yield Rule.ORPHAN, f"r_{ours.ours}.record IS NULL"
         case _:
@@ -253,13 +259,18 @@ def _has_zeros(column: ColumnMap, told: str) -> str | None:
 
 
 def _moment(table: TableMap, ours: Field, column: ColumnMap) -> str:
+    made = _instant(table, ours, column)
+    return f"{made} + interval '{column.plus:d} minutes'" if column.plus else made
+
+
+def _instant(table: TableMap, ours: Field, column: ColumnMap) -> str:
     wall = f"s.{sql.name(wall_time(ours.ours))}"
     if column.zone is None:
         return wall
     if column.zone == "UTC":
         return f"timezone('UTC', {wall})"
     start = table.filling(ours.after) if ours.after else None
-    if start is not None and start.zone == column.zone:
+    if start is not None and start.zone == column.zone and start.name != column.name:
         # What is sold is the time in between, also where clocks are changed within it or right before its end.
         begins = f"s.{sql.name(wall_time(ours.after))}"
         return f"{local_times.moment(begins, column.zone)} + ({wall} - {begins})"

@@ -1,5 +1,6 @@
 """The mapping as a file that people read and edit: TOML, with what may be said beside each thing to decide."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tomlkit
@@ -21,12 +22,14 @@ from admin_app.services.move_in.mapping import (
 )
 from admin_app.services.time_zones import time_zones
 
+MOST_MINUTES = 24 * 60
 HEAD = f"""How the earlier system's columns become ours. Made by `flask legacy plan`; edit it, and give it to
 `flask legacy inspect` and `import`. "{UNDECIDED}" has to be decided before anything is imported.
 
 A column: to = "our column", or left = "why it is left behind". A time without a zone: zone = "Europe/Berlin".
-Money: unit = "minor" (cents) or "major" (90.50). Labels: {{ theirs = "ours" }}.
-values: what our columns get that the source does not have."""
+Money: unit = "minor" (cents) or "major" (90.50). Labels: {{ theirs = "ours" }}. A column may go to several of
+ours: [{{ to = "starts_at" }}, {{ to = "ends_at", plus = 60 }}], where plus is minutes.
+values: what our columns get that the source does not have. A table of the source may fill several of ours."""
 
 
 def written(mapping: MoveMap, *, where: str) -> str:
@@ -41,7 +44,7 @@ def written(mapping: MoveMap, *, where: str) -> str:
     file.add("left_tables", _left(mapping))
     tables = tomlkit.table(is_super_table=True)
     for table in mapping.tables:
-        tables.add(table.name, _table(table))
+        tables.add(table.to, _table(table))
     file.add("tables", tables)
     return tomlkit.dumps(file)
 
@@ -65,7 +68,7 @@ def _left(mapping: MoveMap) -> Any:
 
 def _table(table: TableMap) -> Any:
     part = tomlkit.table()
-    part.add("to", table.to)
+    part.add("from", table.name)
     part.add("key", table.key)
     values = tomlkit.inline_table()
     for name, given in table.values.items():
@@ -73,10 +76,20 @@ def _table(table: TableMap) -> Any:
     lacking = [each.ours for each in table.entity.fields if not table.filling(each.ours)]
     part.add("values", tomlkit.item(values).comment(f"may say: {', '.join(lacking)}" if lacking else "nothing lacks"))
     columns = tomlkit.table()
-    for column in table.columns:
-        columns.add(column.name, _column(column).comment(column.type))
+    for name in dict.fromkeys(column.name for column in table.columns):
+        there = [column for column in table.columns if column.name == name]
+        columns.add(name, _written_column(there).comment(there[0].type))
     part.add("columns", columns)
     return part
+
+
+def _written_column(there: Sequence[ColumnMap]) -> Any:
+    if len(there) == 1:
+        return _column(there[0])
+    several = tomlkit.array()
+    for column in there:
+        several.append(_column(column))
+    return several
 
 
 def _column(column: ColumnMap) -> Any:
@@ -87,6 +100,8 @@ def _column(column: ColumnMap) -> Any:
         part.add("to", column.to or UNDECIDED)
     if column.zone:
         part.add("zone", column.zone)
+    if column.plus != 0:
+        part.add("plus", UNDECIDED if column.plus is None else column.plus)
     if column.unit:
         part.add("unit", column.unit.value)
     if column.labels:
@@ -112,22 +127,23 @@ def read(text: str) -> MoveMap:
     return MoveMap(system, tables, _text(file, "currency", "the mapping").lower(), decisions, left)
 
 
-def _read_table(name: str, part: Any) -> TableMap:
-    to = _text(part, "to", f"the table {name}")
+def _read_table(to: str, part: Any) -> TableMap:
     if to not in OF:
-        raise InvalidInput(f"The table {name} goes to {to!r}, which is none of our tables.")
+        raise InvalidInput(f"The mapping fills {to!r}, which is none of our tables.")
     known = {each.ours for each in OF[to].fields}
-    columns = tuple(
-        _read_column(f"{name}.{column}", column, said, known) for column, said in _part(part, "columns").items()
-    )
+    columns = []
+    for name, said in _part(part, "columns").items():
+        for each in said if isinstance(said, list) else [said]:
+            columns.append(_read_column(f"{to}.columns.{name}", name, each, known))
     targets = [column.to for column in columns if column.to]
     twice = sorted({target for target in targets if targets.count(target) > 1})
     if twice:
-        raise InvalidInput(f"In the table {name} several columns go to our {', '.join(twice)}.")
+        raise InvalidInput(f"In tables.{to} several columns go to our {', '.join(twice)}.")
     values = {column: str(given) for column, given in _part(part, "values").items()}
     if unknown := sorted(values.keys() - known):
-        raise InvalidInput(f"The table {name} gives values for {', '.join(unknown)}, which is none of our columns.")
-    return TableMap(name, to, _text(part, "key", f"the table {name}"), columns, values)
+        raise InvalidInput(f"tables.{to} gives values for {', '.join(unknown)}, which is none of our columns.")
+    where = f"tables.{to}"
+    return TableMap(_text(part, "from", where), to, _text(part, "key", where), tuple(columns), values)
 
 
 def _read_column(where: str, name: str, said: Any, known: set[str]) -> ColumnMap:
@@ -144,9 +160,13 @@ def _read_column(where: str, name: str, said: Any, known: set[str]) -> ColumnMap
     unit = said.get("unit")
     if unit is not None and unit not in list(Unit):
         raise InvalidInput(f"{where} says the unit {unit!r}; it is minor or major.")
+    plus = said.get("plus", 0)
+    plus = None if plus == UNDECIDED else plus
+    if plus is not None and (not isinstance(plus, int) or not 0 <= plus <= MOST_MINUTES):
+        raise InvalidInput(f"{where} says plus = {plus!r}; it is a number of minutes, of at most a day.")
     labels = {str(theirs): str(ours) for theirs, ours in (said.get("labels") or {}).items()}
     target = None if to == UNDECIDED or left is not None else to
-    return ColumnMap(name, str(said.get("type", "")), target, left, zone, Unit(unit) if unit else None, labels)
+    return ColumnMap(name, str(said.get("type", "")), target, left, zone, Unit(unit) if unit else None, labels, plus)
 
 
 def _rule(name: str) -> Rule:

@@ -269,7 +269,7 @@ def _remember(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, left: s
         f"SELECT source_key, {named}, CASE WHEN NOT {left} THEN record END, told, "
         f"CASE WHEN NOT {left} THEN {digest(mapped, 'p')} END, CASE WHEN {left} THEN array_to_string(broken, ' ') END, "
         f"{run_id:d} FROM {PREPARED} p WHERE told IS DISTINCT FROM told_before AND NOT is_conflict "
-        "ON CONFLICT (source_key, source_table, system) DO UPDATE SET record = excluded.record, told = excluded.told, "
+        "ON CONFLICT (source_key, table_name, system) DO UPDATE SET record = excluded.record, told = excluded.told, "
         "kept = excluded.kept, left_because = excluded.left_because, run_id = excluded.run_id",
     )
 
@@ -283,7 +283,7 @@ def _gone(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: S
     known = _number(
         ctx,
         f"SELECT count(*) FROM moved_rows WHERE system = {sql.value(mapping.system)} "
-        f"AND source_table = {sql.value(mapped.name)}",
+        f"AND table_name = {sql.value(mapped.to)}",
     )
     return max(0, known - counts.read)
 

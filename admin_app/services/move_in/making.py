@@ -1,7 +1,7 @@
 """The first mapping of a source: everything that can be known from its tables alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from admin_app.errors import NotFound
 from admin_app.integrations.earlier import Family, Source, SourceColumn, SourceTable
@@ -51,12 +51,34 @@ def require_recognised(tables: Sequence[SourceTable], name: str | None) -> Recog
 def make(source: Source, recognised: Recognised, tables: Sequence[SourceTable]) -> MoveMap:
     """Every column of every table: where it goes, or that it has to be decided."""
     mine = [_table(source, OF[ours], table) for ours, table in recognised.tables.items()]
+    mine = _with_what_is_booked(mine)
     ours = {table.name for table in recognised.tables.values()}
     others = {table.name: UNDECIDED for table in tables if table.name not in ours and bare(table.name) not in TOOLS_OWN}
     for other in recognise(tables):
         if other.system != recognised.system:
             others |= {table.name: f"of the system {other.system.name}" for table in other.tables.values()}
     return MoveMap(recognised.system.name, tuple(mine), "usd", dict.fromkeys(Rule, REFUSE), others)
+
+
+def _with_what_is_booked(mine: list[TableMap]) -> list[TableMap]:
+    """Where bookings say no session type, each practitioner gives one, made from the practitioner's own row."""
+    there = {table.to: table for table in mine}
+    booked, people = there.get("bookings"), there.get("practitioners")
+    if booked is None or people is None or "session_types" in there or booked.filling("session_type_id"):
+        return mine
+    columns = tuple(
+        replace(column, to="practitioner_id", zone=None, unit=None, labels={}, left=None)
+        if column.name == people.key
+        else replace(column, to=None, zone=None, unit=None, labels={}, left="of the practitioner")
+        for column in people.columns
+    )
+    values = {"title": "Appointment", "minutes": UNDECIDED}
+    given = TableMap(people.name, "session_types", people.key, columns, values)
+    practitioner = booked.filling("practitioner_id")
+    both = [replace(practitioner, to="session_type_id")] if practitioner else []
+    booked = replace(booked, columns=(*booked.columns, *both))
+    others = [table for table in mine if table.to != "bookings"]
+    return [*others, given, booked]
 
 
 def _called(entity: Entity, tables: Sequence[SourceTable]) -> SourceTable | None:
@@ -82,6 +104,9 @@ def _table(source: Source, entity: Entity, table: SourceTable) -> TableMap:
             continue
         taken.add(found.ours)
         columns.append(_column(source, found, column))
+    starts = next((column for column in columns if column.to == "starts_at"), None)
+    if starts is not None and "ends_at" not in taken:
+        columns.append(replace(starts, to="ends_at", plus=None))
     return TableMap(table.name, entity.table, table.key[0] if table.key else "", tuple(columns))
 
 

@@ -35,6 +35,7 @@ class Rule(StrEnum):
     EMPTY_LABEL = "empty_label"
     UNKNOWN_LABEL = "unknown_label"
     NOT_A_FLAG = "not_a_flag"
+    NOT_TEXT = "not_text"
     ORPHAN = "orphan"
     TWICE = "twice"
     ENDS_BEFORE_START = "ends_before_start"
@@ -54,6 +55,7 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.EMPTY_LABEL: "the label is empty",
     Rule.UNKNOWN_LABEL: "the label is none of ours",
     Rule.NOT_A_FLAG: "it is neither true nor false",
+    Rule.NOT_TEXT: "it holds a character zero, which no text of ours may",
     Rule.ORPHAN: "what it refers to is not there",
     Rule.TWICE: "another record has the same, which may be only once (e-mails compare without case)",
     Rule.ENDS_BEFORE_START: "it ends before it starts",
@@ -61,11 +63,14 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.PENDING_PAST: "it is pending, and its time is long past",
 }
 # What can be decided beside refusing the import and leaving the row behind, and what that does.
+# What a source that can hold a character zero is read with in its place.
+ZERO_SHOWN = "␀"
 REPAIRS: Mapping[Rule, Mapping[str, str]] = {
     Rule.MISSING: {"usual": "the usual value of our column; when it was made: the time of the import"},
     Rule.CHANGES_VALUE: {"round": "to the nearest smallest unit, halves away from zero"},
     Rule.ZERO_DATE: {"empty": "no time"},
     Rule.EMPTY_LABEL: {"empty": "the usual value of our column"},
+    Rule.NOT_TEXT: {"shown": f"the sign {ZERO_SHOWN} in its place"},
     Rule.CLOCK_CHANGE: {"standard": "as in standard time: of two the later; one that does not exist an hour later"},
     Rule.PENDING_PAST: {"cancel": "canceled, because it was never paid", "keep": "as it is"},
 }
@@ -73,7 +78,10 @@ REPAIRS: Mapping[Rule, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class ColumnMap:
-    """One column of a source: `to` which of ours it goes, or why it is left behind; neither: undecided."""
+    """One column of a source: `to` which of ours it goes, or why it is left behind; neither: undecided.
+
+    A column that goes to several of ours is there several times.
+    """
 
     name: str
     type: str
@@ -82,6 +90,7 @@ class ColumnMap:
     zone: str | None = None  # of a local time; UNDECIDED until somebody says it
     unit: Unit | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    plus: int | None = 0  # of a time: so many minutes later; None: undecided
 
     @property
     def is_undecided(self) -> bool:
@@ -90,7 +99,10 @@ class ColumnMap:
 
 @dataclass(frozen=True)
 class TableMap:
-    """One table of a source, and which of ours its rows go to. `values` fill columns that the source does not have."""
+    """One of our tables, and which of a source's its rows come from. `values` fill what the source does not have.
+
+    A table of a source may fill several of ours.
+    """
 
     name: str
     to: str
@@ -142,6 +154,8 @@ def undecided(mapping: MoveMap) -> list[str]:
                 open_points.append(f"{where} ({column.type}) goes to none of our columns: say `to`, or `left` and why.")
             if column.zone == UNDECIDED:
                 open_points.append(f"{where} says no zone: say in which zone its times are, e.g. Europe/Berlin.")
+            if column.plus is None:
+                open_points.append(f"{where} is all that says when it ends: say `plus`, so many minutes later.")
             if column.unit is Unit.UNDECIDED:
                 open_points.append(f"{where} is money in whole numbers: say `unit`, minor (cents) or major.")
             open_points += [
@@ -149,7 +163,9 @@ def undecided(mapping: MoveMap) -> list[str]:
                 for label, ours in column.labels.items()
                 if ours == UNDECIDED
             ]
-        open_points += [f"{table.name} has nothing for our {name}: give a value." for name in _lacking(table)]
+        given = [name for name, said in table.values.items() if said == UNDECIDED]
+        lacking = [*_lacking(table), *given]
+        open_points += [f"tables.{table.to} has nothing for our {name}: give it in `values`." for name in lacking]
     open_points += [
         f"The table {name} is none that we know: say in [left_tables] why it is left behind."
         for name, why in mapping.left_tables.items()
@@ -160,7 +176,8 @@ def undecided(mapping: MoveMap) -> list[str]:
 
 def _lacking(table: TableMap) -> list[str]:
     given = {each.ours for each in table.fields()}
-    return [each.ours for each in table.entity.fields if each.required and each.ours not in given]
+    key = table.entity.key.ours  # that is told by `key`
+    return [each.ours for each in table.entity.fields if each.required and each.ours not in {*given, key}]
 
 
 def require_decided(mapping: MoveMap) -> None:

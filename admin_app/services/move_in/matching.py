@@ -26,9 +26,8 @@ def matched(mapping: MoveMap, tables: Sequence[SourceTable]) -> MoveMap:
 
 
 def _matched(table: TableMap, there: SourceTable) -> TableMap:
-    said = {column.name: column for column in table.columns}
-    columns = tuple(
-        replace(said.get(column.name) or ColumnMap(column.name, column.type), type=column.type)
-        for column in there.columns
-    )
-    return replace(table, columns=columns)
+    columns: list[ColumnMap] = []
+    for column in there.columns:
+        said = [each for each in table.columns if each.name == column.name]
+        columns += [replace(each, type=column.type) for each in said or [ColumnMap(column.name, column.type)]]
+    return replace(table, columns=tuple(columns))

@@ -113,7 +113,7 @@ def by_rules(mapped: TableMap) -> tuple[str, ...]:
 def _known(mapping: MoveMap, mapped: TableMap) -> str:
     return (
         f"LEFT JOIN moved_rows k ON k.source_key = s.{sql.name(mapped.key)} AND k.system = {sql.value(mapping.system)} "
-        f"AND k.source_table = {sql.value(mapped.name)}"
+        f"AND k.table_name = {sql.value(mapped.to)}"
     )
 
 
@@ -152,7 +152,7 @@ def moved_parents(mapping: MoveMap) -> dict[str, str]:
     """Of each of our tables, its records by the key that this system knows them by."""
     return {
         table.to: "(SELECT source_key, record FROM moved_rows WHERE record IS NOT NULL "
-        f"AND system = {sql.value(mapping.system)} AND source_table = {sql.value(table.name)})"
+        f"AND system = {sql.value(mapping.system)} AND table_name = {sql.value(table.to)})"
         for table in mapping.tables
     }
 
