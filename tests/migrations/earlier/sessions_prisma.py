@@ -229,6 +229,8 @@ def _people(connection: Postgres, rows: int, people: People, blemishes: Blemishe
     given = [
         {"id": cuid(kind, n), "name": name, "email": email, **stamp} for n, (name, email) in enumerate(known, start=1)
     ]
+    if people == "columns":
+        given = [row | {"timezone": "Europe/Berlin"} for row in given]
     made.insert(connection, table, given)
     if "emails_by_case" in blemishes:
         blemishes.note("emails_by_case", table, "email", *[row["id"] for row in given[-2:]])
