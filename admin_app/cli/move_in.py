@@ -81,6 +81,8 @@ def _show_unread(plan: MoveMap) -> None:
         click.echo("\nColumns that are not read:")
         for line in unread:
             click.echo(f"  {line}")
+    for line in inspecting.read_as(plan):
+        click.echo(f"  {line}")
     for name, why in plan.left_tables.items():
         click.echo(f"  the table {name}: {'not decided' if why == mapping.UNDECIDED else why}")
 

@@ -18,6 +18,9 @@ def mark_pending_past(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -
     if not {"status", "ends_at"} <= {each.ours for each in mapped.fields()}:
         return
     past = f"status = 'pending' AND ends_at < {sql.value(ctx.now.isoformat())}::timestamptz - interval '{LONG_PAST}'"
+    if mapping.decided(Rule.EMPTY_LABEL) != "empty":
+        # What the source does not say is told as such, and not as what it would be by itself.
+        past += f" AND NOT coalesce(broken, '{{}}') && ARRAY[{sql.value(f'{Rule.EMPTY_LABEL}:status')}]"
     match mapping.decided(Rule.PENDING_PAST):
         case "cancel":
             run(ctx, f"UPDATE {into} SET status = 'canceled', canceled_because = 'never_paid' WHERE {past}")
@@ -50,7 +53,8 @@ def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
 
 def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
     """A held or confirmed booking that takes time which another one before it has."""
-    if mapped.to != "bookings":
+    needed = {"practitioner_id", "starts_at", "ends_at", "status"}
+    if mapped.to != "bookings" or not needed <= {each.ours for each in mapped.fields()}:
         return
     held = (
         f"SELECT ctid AS at, practitioner_id, starts_at, ends_at, max(ends_at) OVER (PARTITION BY practitioner_id "

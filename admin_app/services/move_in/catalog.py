@@ -6,7 +6,7 @@ Names are compared without case, underscores and quotes, so that `outboundPaused
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -152,7 +152,8 @@ ENTITIES: Sequence[Entity] = (
         Field("email", Kind.EMAIL, required=True, unique=True),
         Field("name", Kind.TEXT),
         Field("token", Kind.TOKEN, ("claimtoken",), unique=True),
-        *MEMBERSHIP,
+        # A purchase that waits is of one membership; accounts may have come to the same one.
+        *(replace(each, unique=each.ours in {"whop_membership_id", "stripe_subscription_id"}) for each in MEMBERSHIP),
         Field("claimed", Kind.FLAG, ("isclaimed",)),
         Field("claimed_by_user_id", Kind.TEXT, ("claimedby",)),
         Field("claimed_at", Kind.MOMENT),

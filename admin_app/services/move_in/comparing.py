@@ -37,7 +37,8 @@ class Line:
 @dataclass(frozen=True)
 class Compared:
     """One table. `differing`: keys of the source whose record is not as it says; `not_here` were never brought over,
-    `gone_there` were, and are no more in the source. `left` were left behind as decided.
+    `gone_there` were, and are no more in the source. `left` were left behind as decided; `moved_on` became purchases
+    that wait, by `flask legacy move`.
     """
 
     table: str
@@ -47,6 +48,7 @@ class Compared:
     not_here: tuple[str, ...]
     gone_there: tuple[str, ...]
     left: int
+    moved_on: int
     checksum_theirs: str
     checksum_ours: str
 
@@ -74,24 +76,28 @@ def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, tabl
     run(
         ctx,
         "DROP TABLE IF EXISTS pg_temp.compared_both; CREATE TEMP TABLE compared_both ON COMMIT DROP AS "
-        f"SELECT p.source_key, p.is_known, {_left(mapping, mapped)} AS is_left, {digest(mapped, 'p')} AS theirs, "
+        f"SELECT p.source_key, p.is_known, {_left(mapping, mapped)} AS is_left, "
+        f"{_moved_on(mapped, key)} AS is_moved_on, {digest(mapped, 'p')} AS theirs, "
         f"CASE WHEN o.{key} IS NOT NULL THEN {digest(mapped, 'o')} END AS ours "
         f"FROM {PREPARED} p LEFT JOIN {mapped.to} o ON p.is_known AND o.{key} = p.record::{kind}",
     )
     checksum = "md5(coalesce(string_agg({side}::text, '' ORDER BY source_key), ''))"
-    (theirs, ours, left) = run(
+    (theirs, ours, left, moved_on) = run(
         ctx,
         f"SELECT {checksum.format(side='theirs')}, {checksum.format(side='ours')}, "
-        "(SELECT count(*) FROM compared_both WHERE is_left) FROM compared_both WHERE NOT is_left",
+        "(SELECT count(*) FROM compared_both WHERE is_left), "
+        "(SELECT count(*) FROM compared_both WHERE is_moved_on) "
+        "FROM compared_both WHERE NOT is_left AND NOT is_moved_on",
     ).fetchone()
     return Compared(
         mapped.name,
         mapped.to,
-        tuple(_lines(ctx, source, mapping, mapped, table, left)),
-        _keys(ctx, "NOT is_left AND is_known AND theirs IS DISTINCT FROM ours"),
+        tuple(_lines(ctx, source, mapping, mapped, table, left, moved_on)),
+        _keys(ctx, "NOT is_left AND NOT is_moved_on AND is_known AND theirs IS DISTINCT FROM ours"),
         _keys(ctx, "NOT is_left AND NOT is_known"),
         _gone(ctx, mapping, mapped),
         left,
+        moved_on,
         theirs,
         ours,
     )
@@ -105,6 +111,17 @@ def _left(mapping: MoveMap, mapped: TableMap) -> str:
         f"AND m.left_because IS NOT NULL AND m.system = {sql.value(mapping.system)} "
         f"AND m.table_name = {sql.value(mapped.to)}))"
     )
+
+
+def _moved_on(mapped: TableMap, key: str) -> str:
+    """A `temp_` row that has become a purchase that waits, or joined one."""
+    if mapped.to != "profiles":
+        return "false"
+    adopted = (
+        "SELECT FROM audit_entries a WHERE a.event = 'purchase.legacy_adopted' "
+        "AND a.facts ->> 'legacy_user_id' = p.source_key"
+    )
+    return f"(p.is_known AND o.{key} IS NULL AND starts_with(p.source_key, 'temp_') AND EXISTS ({adopted}))"
 
 
 def _keys(ctx: Ctx, which: str) -> tuple[str, ...]:
@@ -124,7 +141,7 @@ def _gone(ctx: Ctx, mapping: MoveMap, mapped: TableMap) -> tuple[str, ...]:
 
 
 def _lines(
-    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, left: int
+    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, left: int, moved_on: int
 ) -> Iterator[Line]:
     summed = {each.ours: column for each in mapped.fields() if (column := _summed(mapped, each.ours, each.kind))}
     timed = {
@@ -136,9 +153,10 @@ def _lines(
         table, sums=[column.name for column in summed.values()], spans=[column.name for column in timed.values()]
     )
     mine = _mine(ctx, mapping, mapped, list(summed), list(timed))
-    yield Line("rows" + (f", {left} left behind" if left else ""), str(totals.rows - left), str(mine["rows"]))
-    if left:
-        return  # what was left behind is in the source's sums
+    apart = [f"{number} {what}" for number, what in ((left, "left behind"), (moved_on, "moved on")) if number]
+    yield Line(", ".join(["rows", *apart]), str(totals.rows - left - moved_on), str(mine["rows"]))
+    if apart:
+        return  # they are in the source's sums
     for ours, column in summed.items():
         yield Line(f"sum of {ours}", _plain(totals.sums[column.name], column), str(mine[f"sum_{ours}"]))
     for ours, column in timed.items():

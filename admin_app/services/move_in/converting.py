@@ -12,10 +12,10 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql
 
 from admin_app.bounds import FIRST_YEAR, LAST_YEAR
-from admin_app.currencies import CURRENCIES, currency_of
+from admin_app.currencies import CURRENCIES, MOST_BY_CARD, currency_of
 from admin_app.services.move_in import local_times, sql
 from admin_app.services.move_in.catalog import Field, Kind
-from admin_app.services.move_in.mapping import ZERO_SHOWN, ColumnMap, MoveMap, Rule, TableMap, Unit
+from admin_app.services.move_in.mapping import UNDECIDED, ZERO_SHOWN, ColumnMap, MoveMap, Rule, TableMap, Unit
 from models import Base
 
 WHOLE = r"^-?[0-9]+(\.0+)?$"
@@ -23,8 +23,10 @@ NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 DAY = r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
 ZEROS = r"^(0000-|[0-9]{4}-00|[0-9]{4}-[0-9]{2}-00)"
 TRUE, FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
-LONGS = frozenset({"usage_credits", "used_credits", "minutes"})
+MOST_WHOLE = 2**31 - 1
 POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+# While a zone is undecided its times are looked at as if they were in UTC; no import gets so far.
+AS_UTC = frozenset({"UTC", UNDECIDED})
 INTEGERS = ("int", "bigint", "smallint", "tinyint", "mediumint", "integer")
 
 
@@ -43,7 +45,9 @@ def parts(mapping: MoveMap, table: TableMap) -> Iterator[tuple[str, str]]:
     for each in table.fields():
         if each.kind is not Kind.IDENTITY:
             usual = usual_value(table.to, each.ours)
-            told = value(mapping, table, each)
+            if each.ours == "price_currency":
+                usual = sql.value(mapping.currency)
+            told = f"({value(mapping, table, each)})::{_type(table.to, each.ours)}"
             yield each.ours, f"coalesce({told}, {usual})" if usual else told
 
 
@@ -54,7 +58,11 @@ def usual_value(table: str, ours: str) -> str | None:
     if column.nullable or default is None:
         return None
     text = getattr(default.arg, "text", None) or sql.value(str(default.arg))
-    return f"{text}::{column.type.compile(POSTGRESQL)}"
+    return f"{text}::{_type(table, ours)}"
+
+
+def _type(table: str, ours: str) -> str:
+    return Base.metadata.tables[table].c[ours].type.compile(POSTGRESQL)
 
 
 def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
@@ -67,11 +75,9 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
         case Kind.EMAIL:
             return f"nullif(btrim({told}), '')::citext"
         case Kind.WHOLE:
-            return (
-                f"CASE WHEN {told} ~ '{WHOLE}' THEN {told}::numeric::bigint END"
-                if _is_free(column)
-                else f"{told}::bigint"
-            )
+            fits = f"{told}::numeric BETWEEN {-MOST_WHOLE} AND {MOST_WHOLE}"
+            whole = f"CASE WHEN {fits} THEN {told}::numeric::bigint END"
+            return f"CASE WHEN {told} ~ '{WHOLE}' THEN {whole} END" if _is_free(column) else whole
         case Kind.FLAG:
             word = f"lower({told})"
             true, false = sql.values(TRUE), sql.values(FALSE)
@@ -79,11 +85,15 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
         case Kind.MOMENT:
             return _moment(table, ours, column)
         case Kind.MONEY:
-            return f"CASE WHEN {told} ~ '{NUMBER}' THEN round({_minor(mapping, table, column, told)})::bigint END"
+            amount = _minor(mapping, table, column, told)
+            fits = f"abs({amount}) <= {MOST_BY_CARD}"
+            return f"CASE WHEN {told} ~ '{NUMBER}' THEN CASE WHEN {fits} THEN round({amount})::bigint END END"
         case Kind.LABEL:
-            return _label(ours, column, told)
+            return _as_memberships_say(table, ours, _label(ours, column, told))
         case Kind.REFERENCE:
-            return f"r_{ours.ours}.record::bigint"
+            # Nothing else could be kept as a number; what is larger is out of range where it is the key.
+            record = f"r_{ours.ours}.record"
+            return f"CASE WHEN length({record}) < 19 THEN {record}::bigint END"
         case Kind.ORGANIZATION:
             return f"coalesce(r_{ours.ours}.workos_id, {told})"
         case Kind.TOKEN:
@@ -105,6 +115,12 @@ def checks(mapping: MoveMap, table: TableMap) -> Iterator[Check]:
         told = f"s.{sql.name(column.name)}"
         for rule, breaks in _breaks(mapping, table, ours, column, told):
             yield Check(rule, ours.ours, breaks, told)
+    claimed, claimant = table.filling("claimed"), table.filling("claimed_by_user_id")
+    if claimed is not None and claimant is not None:
+        is_claimed = value(mapping, table, table.entity.field("claimed"))
+        told = f"s.{sql.name(claimant.name)}"
+        breaks = f"coalesce({is_claimed}, false) <> ({told} IS NOT NULL)"
+        yield Check(Rule.CLAIMED_BY_NOBODY, "claimed_by_user_id", breaks, told)
     ends, starts = table.filling("ends_at"), table.filling("starts_at")
     if ends is not None and starts is not None:
         told = f"s.{sql.name(ends.name)}"
@@ -119,7 +135,9 @@ def _ends_before_start(mapping: MoveMap, table: TableMap, ends: ColumnMap, start
 
 
 def _breaks(mapping: MoveMap, table: TableMap, ours: Field, column: ColumnMap, told: str) -> Iterator[tuple[Rule, str]]:
-    if not Base.metadata.tables[table.to].c[ours.ours].nullable and ours.kind is not Kind.REFERENCE:
+    needed = not Base.metadata.tables[table.to].c[ours.ours].nullable
+    # Words that have a usual value (a zone, a step, a role) get it; that a flag, label, number or time lacks is told.
+    if needed and ours.kind is not Kind.REFERENCE and (ours.required or ours.kind is not Kind.TEXT):
         empty = f"coalesce({told}, '') = ''" if ours.required else f"{told} IS NULL"
         zeros = f" OR {told} ~ '{ZEROS}'" if ours.required and ours.kind is Kind.MOMENT else ""
         yield Rule.MISSING, empty + zeros
@@ -139,14 +157,15 @@ def _breaks(mapping: MoveMap, table: TableMap, ours: Field, column: ColumnMap, t
                 yield Rule.NOT_TEXT, f"position({sql.value(ZERO_SHOWN)} IN {told}) > 0"
         case Kind.REFERENCE:
             yield Rule.ORPHAN, f"r_{ours.ours}.record IS NULL"
+        case Kind.ORGANIZATION if mapping.table(ours.of):
+            yield Rule.ORPHAN, f"{told} IS NOT NULL AND r_{ours.ours}.workos_id IS NULL"
         case _:
             return
 
 
 def _constant(ours: Field, given: str) -> str:
-    kinds = {Kind.WHOLE: "bigint", Kind.REFERENCE: "bigint", Kind.MONEY: "bigint", Kind.FLAG: "boolean"}
-    kinds |= {Kind.MOMENT: "timestamptz", Kind.EMAIL: "citext"}
-    return f"{sql.value(given)}::{kinds.get(ours.kind, 'text')}"
+    # While it is undecided it is nothing; no import gets so far.
+    return sql.value(None if given == UNDECIDED else given)
 
 
 def _is_free(column: ColumnMap) -> bool:
@@ -165,7 +184,7 @@ def _number_breaks(ours: Field, column: ColumnMap, told: str) -> Iterator[tuple[
     if _is_free(column):
         yield Rule.NOT_A_NUMBER, f"{told} !~ '{WHOLE}'"
     least = 1 if ours.ours == "minutes" else 0
-    fits = f"{told}::numeric BETWEEN {least} AND 2147483647"
+    fits = f"{told}::numeric BETWEEN {least} AND {MOST_WHOLE}"
     yield Rule.OUT_OF_RANGE, f"CASE WHEN {told} ~ '{WHOLE}' THEN NOT {fits} END" if _is_free(column) else f"NOT {fits}"
 
 
@@ -198,7 +217,7 @@ def _money_breaks(mapping: MoveMap, table: TableMap, column: ColumnMap, told: st
     amount = _minor(mapping, table, column, told)
     if _is_free(column):
         yield Rule.CHANGES_VALUE, f"CASE WHEN {told} ~ '{NUMBER}' THEN {amount} <> round({amount}) END"
-    yield Rule.OUT_OF_RANGE, f"CASE WHEN {told} ~ '{NUMBER}' THEN {amount} NOT BETWEEN 0 AND 999999999999 END"
+    yield Rule.OUT_OF_RANGE, f"CASE WHEN {told} ~ '{NUMBER}' THEN {amount} NOT BETWEEN 0 AND {MOST_BY_CARD} END"
 
 
 # -- labels -----------------------------------------------------------------------------------------------------------
@@ -210,6 +229,21 @@ def _label(ours: Field, column: ColumnMap, told: str) -> str:
     }
     cases = "".join(f" WHEN {sql.value(theirs)} THEN {sql.value(mine)}" for theirs, mine in known.items())
     return f"CASE {told}{cases} END"
+
+
+def _as_memberships_say(table: TableMap, ours: Field, label: str) -> str:
+    """With us who is inactive is free, and who is free although a membership is known is inactive."""
+    other = {"membership": "status", "status": "membership"}.get(ours.ours)
+    column = table.filling(other) if other else None
+    if other is None or column is None or not table.filling("membership"):
+        return label
+    beside = _label(table.entity.field(other), column, f"s.{sql.name(column.name)}")
+    if ours.ours == "membership":
+        return f"CASE WHEN {beside} = 'inactive' THEN 'free' ELSE {label} END"
+    ids = [table.filling(name) for name in ("whop_membership_id", "stripe_subscription_id")]
+    known = ", ".join(f"s.{sql.name(each.name)}" for each in ids if each)
+    is_known = f"coalesce({known}) IS NOT NULL" if known else "false"
+    return f"CASE WHEN {beside} = 'free' AND {is_known} THEN 'inactive' ELSE {label} END"
 
 
 def _label_breaks(ours: Field, column: ColumnMap, told: str) -> Iterator[tuple[Rule, str]]:
@@ -267,7 +301,7 @@ def _instant(table: TableMap, ours: Field, column: ColumnMap) -> str:
     wall = f"s.{sql.name(wall_time(ours.ours))}"
     if column.zone is None:
         return wall
-    if column.zone == "UTC":
+    if column.zone in AS_UTC:
         return f"timezone('UTC', {wall})"
     start = table.filling(ours.after) if ours.after else None
     if start is not None and start.zone == column.zone and start.name != column.name:
@@ -285,7 +319,7 @@ def _moment_breaks(ours: Field, column: ColumnMap, told: str) -> Iterator[tuple[
     year = f"extract(year FROM {wall}) NOT BETWEEN {FIRST_YEAR} AND {LAST_YEAR}"
     no_day = f"{told} IS NOT NULL" + (f" AND NOT {zeros}" if zeros else "")
     yield Rule.NOT_A_TIME, f"CASE WHEN {wall} IS NULL THEN {no_day} ELSE {year} END"
-    if column.zone not in {None, "UTC"} and not ours.after:
+    if column.zone not in {None, *AS_UTC} and not ours.after:
         yield Rule.CLOCK_CHANGE, local_times.is_unsure(wall, str(column.zone))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.services import legacy, memberships
+from admin_app.services import memberships
 from models.memberships import ProviderMembership
 from models.move_in import MovedRow
 from models.people import PendingProfile, Profile
@@ -130,8 +130,3 @@ def _locked(ctx: Ctx, table: str, record: str) -> memberships.Holder | None:
     if table == "profiles":
         return ctx.session.get(Profile, record, with_for_update=True)
     return ctx.session.get(PendingProfile, int(record), with_for_update=True)
-
-
-def move_legacy(ctx: Ctx) -> int:
-    """Some of the rows whose `user_id` begins with `temp_`, by the move that there is for them."""
-    return legacy.move(ctx, limit=AT_ONCE)

@@ -27,7 +27,8 @@ HEAD = f"""How the earlier system's columns become ours. Made by `flask legacy p
 `flask legacy inspect` and `import`. "{UNDECIDED}" has to be decided before anything is imported.
 
 A column: to = "our column", or left = "why it is left behind". A time without a zone: zone = "Europe/Berlin".
-Money: unit = "minor" (cents) or "major" (90.50). Labels: {{ theirs = "ours" }}. A column may go to several of
+Money: unit = "minor" (cents) or "major" (90.50). Labels: {{ theirs = "ours" }}, or "" for none of ours: then the
+decision about unknown_label counts. A column may go to several of
 ours: [{{ to = "starts_at" }}, {{ to = "ends_at", plus = 60 }}], where plus is minutes.
 values: what our columns get that the source does not have. A table of the source may fill several of ours."""
 

@@ -109,10 +109,6 @@ def _give_memberships(work: Work, run_id: int) -> None:
         if not holders:
             break
         after = holders[-1]
-    moved = 1
-    while moved:
-        with work() as ctx:
-            moved = derived.move_legacy(ctx)
 
 
 def _batch(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from admin_app.context import Ctx
 from admin_app.integrations.earlier import Source
 from admin_app.services.move_in import between, sql
-from admin_app.services.move_in.mapping import MoveMap, Rule, TableMap
+from admin_app.services.move_in.mapping import UNDECIDED, MoveMap, Rule, TableMap
 from admin_app.services.move_in.matching import matched
 from admin_app.services.move_in.staging import columns_read, prepare, run, stage
 
@@ -56,6 +56,8 @@ def look(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Inspected]:
         between.mark_overlaps(ctx, mapping, mapped, prepared)
         # A whole number stands for itself, so that what refers to it can be looked at before anything is brought over.
         parents[mapped.to] = f"(SELECT source_key, record FROM {prepared})"
+        if mapped.to == "organizations":
+            parents["organizations by id"] = f"(SELECT record AS id, workos_id FROM {prepared})"
         yield Inspected(mapped.name, mapped.to, rows, tuple(_found(ctx, mapped, staged, prepared)))
 
 
@@ -84,6 +86,17 @@ def keys(ctx: Ctx, one: InTheWay, *, to: str) -> Iterator[tuple[str, str]]:
     statement = f"SELECT source_key FROM prepared_{to} WHERE {sql.value(one.place)} = ANY (broken) ORDER BY ctid"
     for (key,) in run(ctx, statement):
         yield str(key), one.place
+
+
+def read_as(mapping: MoveMap) -> Sequence[str]:
+    """The labels that are read as another word of ours."""
+    return [
+        f"{table.name}.{column.name}: {theirs} is read as {ours}"
+        for table in mapping.tables
+        for column in table.columns
+        for theirs, ours in column.labels.items()
+        if ours not in {theirs, UNDECIDED}
+    ]
 
 
 def unread(mapping: MoveMap) -> Sequence[str]:

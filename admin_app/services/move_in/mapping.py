@@ -41,6 +41,7 @@ class Rule(StrEnum):
     ENDS_BEFORE_START = "ends_before_start"
     OVERLAP = "overlap"
     PENDING_PAST = "pending_past"
+    CLAIMED_BY_NOBODY = "claimed_by_nobody"
 
 
 REFUSE, LEAVE = "refuse", "leave"
@@ -61,6 +62,7 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.ENDS_BEFORE_START: "it ends before it starts",
     Rule.OVERLAP: "it is held or confirmed, and overlaps another of the same practitioner",
     Rule.PENDING_PAST: "it is pending, and its time is long past",
+    Rule.CLAIMED_BY_NOBODY: "it says that it was claimed, and not by whom; or by whom, and not that it was",
 }
 # What can be decided beside refusing the import and leaving the row behind, and what that does.
 # What a source that can hold a character zero is read with in its place.

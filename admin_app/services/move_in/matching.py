@@ -22,12 +22,16 @@ def matched(mapping: MoveMap, tables: Sequence[SourceTable]) -> MoveMap:
             lacking.append(f"{table.name}.{table.key or '(a key)'}")
     if lacking:
         raise InvalidInput(f"The mapping reads what the earlier system does not have: {', '.join(lacking)}.")
-    return replace(mapping, tables=tuple(_matched(table, there[table.name]) for table in mapping.tables))
+    matching = (_matched(table, there[table.name], mapping.currency) for table in mapping.tables)
+    return replace(mapping, tables=tuple(matching))
 
 
-def _matched(table: TableMap, there: SourceTable) -> TableMap:
+def _matched(table: TableMap, there: SourceTable, currency: str) -> TableMap:
     columns: list[ColumnMap] = []
     for column in there.columns:
         said = [each for each in table.columns if each.name == column.name]
         columns += [replace(each, type=column.type) for each in said or [ColumnMap(column.name, column.type)]]
-    return replace(table, columns=tuple(columns))
+    table = replace(table, columns=tuple(columns))
+    if table.filling("price_amount") and not table.filling("price_currency") and "price_currency" not in table.values:
+        return replace(table, values={**table.values, "price_currency": currency})
+    return table

@@ -17,7 +17,7 @@ from admin_app.services.move_in.catalog import Field, Kind
 from admin_app.services.move_in.mapping import MoveMap, Rule, TableMap
 
 ALL = 2**62
-WHOLE_KEY = "^[1-9][0-9]{0,18}$"
+WHOLE_KEY = "^[0-9]+$"
 # Names that no source's column has.
 DIGEST = '"digest of this row"'
 
@@ -140,10 +140,11 @@ def _join(mapped: TableMap, ours: Field, parents: Mapping[str, str]) -> str:
     told = sql.name(column.name) if column else ""
     parent = parents.get(ours.of, "(SELECT NULL::text AS source_key, NULL::text AS record)")
     alias = f"r_{ours.ours}"
+    organizations = parents.get("organizations by id", "organizations")
     if ours.kind is Kind.ORGANIZATION:
         return (
-            f" LEFT JOIN LATERAL (SELECT o.workos_id FROM {parent} p JOIN organizations o ON o.id = p.record::bigint "
-            f"WHERE p.source_key = s.{told}) {alias} ON true"
+            f" LEFT JOIN (SELECT p.source_key, o.workos_id FROM {parent} p JOIN {organizations} o "
+            f"ON o.id::text = p.record) {alias} ON {alias}.source_key = s.{told}"
         )
     return f" LEFT JOIN {parent} {alias} ON {alias}.source_key = s.{told}"
 

@@ -86,5 +86,7 @@ def _column(column: ColumnMap, zone: str, unit: Unit, minutes: int) -> ColumnMap
         column,
         zone=zone if column.zone else None,
         unit=unit if column.unit is Unit.UNDECIDED else column.unit,
+        # None of ours: what has it is in the way as long as nothing else is decided.
+        labels={theirs: "" if ours == UNDECIDED else ours for theirs, ours in column.labels.items()},
         plus=minutes if column.plus is None else column.plus,
     )
