@@ -79,7 +79,7 @@ def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, tabl
         f"SELECT p.source_key, p.is_known, {_left(mapping, mapped)} AS is_left, "
         f"{_moved_on(mapped, key)} AS is_moved_on, {digest(mapped, 'p')} AS theirs, "
         f"CASE WHEN o.{key} IS NOT NULL THEN {digest(mapped, 'o')} END AS ours "
-        f"FROM {PREPARED} p LEFT JOIN {mapped.to} o ON p.is_known AND o.{key} = p.record::{kind}",
+        f"FROM {PREPARED} p LEFT JOIN {mapped.to} o ON o.{key} = CASE WHEN p.is_known THEN p.record::{kind} END",
     )
     checksum = "md5(coalesce(string_agg({side}::text, '' ORDER BY source_key), ''))"
     (theirs, ours, left, moved_on) = run(

@@ -23,6 +23,7 @@ NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 DAY = r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
 ZEROS = r"^(0000-|[0-9]{4}-00|[0-9]{4}-[0-9]{2}-00)"
 TRUE, FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
+NO_TIME = "'1970-01-01 00:00:00+00'::timestamptz"
 MOST_WHOLE = 2**31 - 1
 POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 # While a zone is undecided its times are looked at as if they were in UTC; no import gets so far.
@@ -47,6 +48,8 @@ def parts(mapping: MoveMap, table: TableMap) -> Iterator[tuple[str, str]]:
             usual = usual_value(table.to, each.ours)
             if each.ours == "price_currency":
                 usual = sql.value(mapping.currency)
+            elif usual and each.kind is Kind.MOMENT:
+                usual = _other_time(mapping, table, each)
             told = f"({value(mapping, table, each)})::{_type(table.to, each.ours)}"
             yield each.ours, f"coalesce({told}, {usual})" if usual else told
 
@@ -59,6 +62,13 @@ def usual_value(table: str, ours: str) -> str | None:
         return None
     text = getattr(default.arg, "text", None) or sql.value(str(default.arg))
     return f"{text}::{_type(table, ours)}"
+
+
+def _other_time(mapping: MoveMap, table: TableMap, ours: Field) -> str:
+    """For a time that a row does not say: another one of it, never the time of the import, which would be no proof."""
+    others = [each for each in table.fields() if each.kind is Kind.MOMENT and each is not ours]
+    told = [value(mapping, table, each) for each in others if table.filling(each.ours)]
+    return f"coalesce({', '.join([*told, NO_TIME])})"
 
 
 def _type(table: str, ours: str) -> str:

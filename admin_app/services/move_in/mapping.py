@@ -68,9 +68,9 @@ SENTENCES: Mapping[Rule, str] = {
 # What a source that can hold a character zero is read with in its place.
 ZERO_SHOWN = "␀"
 REPAIRS: Mapping[Rule, Mapping[str, str]] = {
-    Rule.MISSING: {"usual": "the usual value of our column; when it was made: the time of the import"},
+    Rule.MISSING: {"usual": "the usual value of our column; of a time another one of the row, else 1970"},
     Rule.CHANGES_VALUE: {"round": "to the nearest smallest unit, halves away from zero"},
-    Rule.ZERO_DATE: {"empty": "no time"},
+    Rule.ZERO_DATE: {"empty": "no time; where one is needed another one of the row, else 1970"},
     Rule.EMPTY_LABEL: {"empty": "the usual value of our column"},
     Rule.NOT_TEXT: {"shown": f"the sign {ZERO_SHOWN} in its place"},
     Rule.CLOCK_CHANGE: {"standard": "as in standard time: of two the later; one that does not exist an hour later"},

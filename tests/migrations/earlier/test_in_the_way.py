@@ -65,7 +65,7 @@ def comes_over(move: Move, model: Any, rows: int) -> None:
     with move.db.read_only() as session:
         assert session.scalar(select(func.count()).select_from(model)) == counts.new
     for one in move.compare().values():
-        assert one.agrees, one
+        assert one.agrees, (one.table, one.lines, one.differing, one.not_here, one.gone_there)
 
 
 def test_bookings_from_mysql(mariadb_url: str, real_db: Database) -> None:

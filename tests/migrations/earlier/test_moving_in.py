@@ -37,7 +37,7 @@ def moved(db: Database, made: Made, **decided: Any) -> Move:
     counts = move.bring_over(batch=170)
     assert all(one.left == one.changed == 0 and one.conflicts == [] for one in counts.values()), counts
     for one in move.compare().values():
-        assert one.agrees, one
+        assert one.agrees, (one.table, one.lines, one.differing, one.not_here, one.gone_there)
     return move
 
 
