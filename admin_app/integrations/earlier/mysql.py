@@ -107,7 +107,7 @@ class MySqlSource:
             told = f"NULLIF(CAST({_quoted(name)} AS CHAR), '0000-00-00 00:00:00')"
             asked += [f"CAST({end}({told}) AS CHAR)" for end in ("MIN", "MAX")]
         ((rows, *rest),) = self._ask(f"SELECT {', '.join(asked)} FROM {_quoted(table.name)}")
-        ends = iter(rest[len(sums) :])
+        ends: Iterator[str | None] = iter(rest[len(sums) :])
         return Totals(
             int(rows), dict(zip(sums, rest, strict=False)), {name: (next(ends), next(ends)) for name in spans}
         )

@@ -113,7 +113,7 @@ class PostgresSource:
         with _failures():
             found = self._connection.execute(f"SELECT {', '.join(asked)} FROM {self._named(table.name)}".encode())
             rows, *rest = found.fetchone() or (0,)
-        ends = iter(rest[len(sums) :])
+        ends: Iterator[str | None] = iter(rest[len(sums) :])
         told = {name: (next(ends), next(ends)) for name in spans}
         return Totals(int(rows), dict(zip(sums, rest, strict=False)), told)
 

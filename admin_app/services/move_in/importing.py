@@ -69,7 +69,7 @@ class Step:
 
 def start(ctx: Ctx, *, source: Source, mapping: MoveMap, file: str) -> int:
     """A new run, or the one that was stopped; its number. Raises InvalidInput while anything is undecided."""
-    require_decided(mapping)
+    require_decided(matched(mapping, source.tables()))
     going = ctx.session.scalar(select(MoveRun).where(MoveRun.system == mapping.system, MoveRun.finished_at.is_(None)))
     if going is None:
         going = MoveRun(system=mapping.system, source=source.where, mapping=file, progress={}, started_at=ctx.now)
