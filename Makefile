@@ -56,6 +56,7 @@ bench: setup-dev
 	@$(PY) -m tests.bench.intake
 	@$(PY) -m tests.bench.backlog
 	@$(PY) -m tests.bench.appointments
+	@$(PY) -m tests.bench.moving_in
 
 soak: setup-dev
 	@$(PY) -m tests.faults.soak

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from admin_app.context import Job
@@ -46,6 +47,14 @@ class Move:
         chosen = {**plan.decisions, **(decisions or {})}
         self.mapping = replace(plan, tables=tables, left_tables=left, currency=currency, decisions=chosen)
         return self.mapping
+
+    @staticmethod
+    def decide_file(file: Path, *, zone: str) -> None:
+        """Every open point of a mapping's file decided."""
+        plan = files.read(file.read_text())
+        tables = tuple(_decided(table, zone, Unit.MINOR, 60) for table in plan.tables)
+        left = dict.fromkeys(plan.left_tables, "not needed")
+        file.write_text(files.written(replace(plan, tables=tables, left_tables=left, currency="eur"), where="there"))
 
     def inspect(self) -> dict[str, int]:
         """`table.column rule` with how many rows break it."""
