@@ -43,10 +43,16 @@ def has_table(table: str, schema: str = "public") -> bool:
     return found("SELECT WHERE to_regclass(:name) IS NOT NULL", name=f"{schema}.{table}")
 
 
-def create_table(table: str, *columns: Column, key: str = IDENTITY, rest: Sequence[str] = ()) -> None:
-    """Make a table; one that exists, perhaps made by hand, is brought to the same columns."""
+def create_table(
+    table: str, *columns: Column, key: str = IDENTITY, key_columns: str = "", rest: Sequence[str] = ()
+) -> None:
+    """Make a table; one that exists, perhaps made by hand, is brought to the same columns.
+
+    `key` is the first column; `key_columns` the primary key, where it is of more than that.
+    """
     if not _there_already(table):
-        _create(table, columns, key, [f"CONSTRAINT pk_{table} PRIMARY KEY ({key.split()[0]})", *rest])
+        primary = f"CONSTRAINT pk_{table} PRIMARY KEY ({key_columns or key.split()[0]})"
+        _create(table, columns, key, [primary, *rest])
     else:
         ensure_columns(table, *columns)
 

@@ -42,6 +42,7 @@ from models.money import (
     RefundReason,
     RefundState,
 )
+from models.move_in import MovedRow, MoveRun
 from models.people import (
     LEGACY_PREFIX,
     ClaimToken,
@@ -126,7 +127,9 @@ __all__ = [
     "MergeKind",
     "MonthClosing",
     "MonthLine",
+    "MoveRun",
     "MovedLine",
+    "MovedRow",
     "Movement",
     "OnExpiry",
     "OnboardingState",

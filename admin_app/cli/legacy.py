@@ -1,14 +1,17 @@
-"""`flask legacy`: moving the purchases of the earlier system (`temp_` rows) to the waiting purchases."""
+"""`flask legacy`: moving in from earlier systems, and purchases (`temp_` rows) that still lie among the profiles."""
 
 import click
 from flask.cli import with_appcontext
 
+from admin_app.cli import move_in
 from admin_app.cli.operator import database, refusals_as_sentences, work
 from admin_app.services import legacy
 
 AT_ONCE = 200
 
-group = click.Group("legacy", help="Purchases of the earlier system that still lie among the profiles.")
+group = click.Group("legacy", help="Bring over what earlier systems hold, and prove it.")
+for command in move_in.COMMANDS:
+    group.add_command(command)
 
 
 @group.command("status")

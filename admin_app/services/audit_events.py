@@ -187,6 +187,9 @@ EVENTS: dict[str, EventKind] = {
     "bulk.stopped": EventKind("{actor} stopped a run over {size} clients with {changed} changed, {left} not: {what}"),
     "bulk.finished": EventKind("{actor} finished a run over {size} clients with {changed} changed, {left} not: {what}"),
     "bulk.discarded": EventKind("{actor} discarded a run over {size} clients before it began: {what}"),
+    # earlier systems
+    "legacy.imported": EventKind("{actor} brought over {rows} rows of the earlier system {system}"),
+    "legacy.undone": EventKind("{actor} took back {rows} rows that were brought over from the earlier system {system}"),
     # exports
     "export.made": EventKind("{actor} exported {rows} rows of {section} as {format}: {filter}", IN_ZONE),
     "export.downloaded": EventKind("{actor} downloaded the export of {section} as {format}: {filter}", IN_ZONE_ROWS),

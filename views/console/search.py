@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from admin_app.policies.permissions import Permission
+from admin_app.services.move_in.earlier_ids import records_called
 from views.console.base import ConsoleView, page
 from views.console.listing import read_wish
 from views.console.records import RelatedList, first_rows
@@ -41,11 +42,13 @@ class SearchView(ConsoleView):
         person, session = viewer(), read_session()
         lists = []
         by_id = [name for name, beginnings in SEARCHED_BY_ID.items() if typed.startswith(beginnings)]
-        for name in (*SEARCHED, *by_id):
+        # What was brought over keeps a number that was its id; another id is looked up.
+        earlier = {table.replace("_", "-"): key for table, key in records_called(session, typed).items()}
+        for name in dict.fromkeys((*SEARCHED, *by_id, *earlier)):
             section = self.neighbour(name)
             if not person.may(section.permissions["index_view"]):
                 continue
-            wish = read_wish(section.listing, MultiDict({"q": typed}), person)
+            wish = read_wish(section.listing, MultiDict({"q": earlier.get(name, typed)}), person)
             shown = first_rows(session, section.listing.title, wish, person)
             if shown.page.rows:
                 lists.append(shown)

@@ -79,11 +79,11 @@ def _told_apart(zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
         yield at
         following = at + STEP
         if _offset(zone, at) != _offset(zone, following):
-            yield from _change(zone, at, following)
+            yield from change_between(zone, at, following)
         at = following
 
 
-def _change(zone: ZoneInfo, before: datetime, after: datetime) -> tuple[datetime, datetime]:
+def change_between(zone: ZoneInfo, before: datetime, after: datetime) -> tuple[datetime, datetime]:
     """The last second of the old offset, and the first of the new one."""
     old = _offset(zone, before)
     while after - before > timedelta(seconds=1):

@@ -81,11 +81,14 @@ INVARIANTS = (
     ),
     Invariant(
         "claimed-purchase-has-record",
-        "A purchase that is claimed has one claim in force that gave it to that account, and one that is not has none.",
+        "A purchase that is claimed has one claim in force that gave it to that account, unless an earlier system did;"
+        " one that is not has none.",
         by_query("""
             SELECT 'pending_profile:' || p.id FROM pending_profiles p
             LEFT JOIN merges m ON m.pending_profile_id = p.id AND m.undone_at IS NULL
-            WHERE p.claimed <> (m.id IS NOT NULL) OR m.user_id <> p.claimed_by_user_id
+            WHERE (p.claimed <> (m.id IS NOT NULL) OR m.user_id <> p.claimed_by_user_id)
+            AND (m.id IS NOT NULL OR NOT EXISTS (SELECT FROM moved_rows b
+              WHERE b.table_name = 'pending_profiles' AND b.record = CAST(p.id AS text)))
         """),
     ),
     Invariant(

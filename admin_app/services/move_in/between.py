@@ -1,0 +1,77 @@
+"""Rules between rows: what may be there only once, what overlaps, what should have been decided long ago.
+
+They are marked in `prepared`, beside what its own columns break.
+"""
+
+from admin_app.context import Ctx
+from admin_app.services.move_in import sql
+from admin_app.services.move_in.catalog import Kind
+from admin_app.services.move_in.mapping import LEAVE, MoveMap, Rule, TableMap
+from admin_app.services.move_in.staging import breaks_any, run
+
+HELD = "('pending', 'confirmed')"
+LONG_PAST = "1 day"
+
+
+def mark_pending_past(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
+    """What is still pending although its time is over; canceled at once where that is decided."""
+    if not {"status", "ends_at"} <= {each.ours for each in mapped.fields()}:
+        return
+    past = f"status = 'pending' AND ends_at < {sql.value(ctx.now.isoformat())}::timestamptz - interval '{LONG_PAST}'"
+    if mapping.decided(Rule.EMPTY_LABEL) != "empty":
+        # What the source does not say is told as such, and not as what it would be by itself.
+        past += f" AND NOT coalesce(broken, '{{}}') && ARRAY[{sql.value(f'{Rule.EMPTY_LABEL}:status')}]"
+    match mapping.decided(Rule.PENDING_PAST):
+        case "cancel":
+            run(ctx, f"UPDATE {into} SET status = 'canceled', canceled_because = 'never_paid' WHERE {past}")
+        case "keep":
+            return
+        case _:
+            _mark(ctx, into, Rule.PENDING_PAST, "status", past)
+
+
+def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
+    """What another row before it has, or a record of ours that is not its own."""
+    entity = mapped.entity
+    run(ctx, f"ANALYZE {into}")
+    for each in mapped.fields():
+        if each.kind in {Kind.IDENTITY, Kind.OWN_KEY}:
+            taken = f"o.{sql.name(each.ours)}::text = p.record AND NOT p.is_known"
+            own = "record"
+        elif each.unique:
+            own = sql.name(each.ours)
+            taken = f"o.{own} = p.{own} AND o.{sql.name(entity.key.ours)}::text IS DISTINCT FROM p.record"
+        else:
+            continue
+        earlier = (
+            f"SELECT ctid AS at, row_number() OVER (PARTITION BY {own} ORDER BY ctid) AS place FROM {into} "
+            f"WHERE {own} IS NOT NULL AND NOT {breaks_any(mapping, LEAVE)}"
+        )
+        later = f"p.ctid IN (SELECT at FROM ({earlier}) numbered WHERE place > 1)"
+        _mark(ctx, into, Rule.TWICE, each.ours, f"(EXISTS (SELECT FROM {entity.table} o WHERE {taken}) OR {later})")
+
+
+def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
+    """A held or confirmed booking that takes time which another one before it has."""
+    needed = {"practitioner_id", "starts_at", "ends_at", "status"}
+    if mapped.to != "bookings" or not needed <= {each.ours for each in mapped.fields()}:
+        return
+    held = (
+        f"SELECT ctid AS at, practitioner_id, starts_at, ends_at, max(ends_at) OVER (PARTITION BY practitioner_id "
+        f"ORDER BY starts_at, ctid ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS busy_until "
+        f"FROM {into} WHERE status IN {HELD} AND practitioner_id IS NOT NULL AND ends_at > starts_at "
+        f"AND NOT {breaks_any(mapping, LEAVE)}"
+    )
+    run(ctx, f"ANALYZE {into}")
+    there = (
+        f"EXISTS (SELECT FROM bookings o WHERE o.practitioner_id = p.practitioner_id AND o.status IN {HELD} "
+        "AND tstzrange(o.starts_at, o.ends_at) && tstzrange(p.starts_at, p.ends_at) "
+        "AND o.id::text IS DISTINCT FROM p.record)"
+    )
+    before = f"p.ctid IN (SELECT at FROM ({held}) held WHERE starts_at < busy_until)"
+    usable = f"p.status IN {HELD} AND p.ends_at > p.starts_at"
+    _mark(ctx, into, Rule.OVERLAP, "starts_at", f"{usable} AND ({before} OR {there})")
+
+
+def _mark(ctx: Ctx, into: str, rule: Rule, ours: str, breaks: str) -> None:
+    run(ctx, f"UPDATE {into} p SET broken = array_append(broken, {sql.value(f'{rule}:{ours}')}) WHERE {breaks}")

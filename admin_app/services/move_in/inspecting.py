@@ -1,0 +1,109 @@
+"""What stands in the way of bringing an earlier system over: every rule, with its count and rows, all in one run.
+
+The rules are those that an import acts by; here the whole source is looked at, and nothing is kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from admin_app.context import Ctx
+from admin_app.integrations.earlier import Source
+from admin_app.services.move_in import between, sql
+from admin_app.services.move_in.mapping import UNDECIDED, MoveMap, Rule, TableMap
+from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.staging import columns_read, prepare, run, stage
+
+SHOWN_VALUES = 5
+
+
+@dataclass(frozen=True)
+class InTheWay:
+    """A rule that rows break: `values` are some of what they say, the most frequent first."""
+
+    table: str
+    ours: str
+    rule: Rule
+    rows: int
+    values: tuple[str, ...]
+
+    @property
+    def place(self) -> str:
+        return f"{self.rule.value}:{self.ours}"
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """One table of the source as it was read, with what stands in its way."""
+
+    table: str
+    to: str
+    rows: int
+    found: tuple[InTheWay, ...]
+
+
+def look(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Inspected]:
+    """Every table of the mapping, parents first. The stages last as long as the caller's transaction."""
+    tables = {table.name: table for table in source.tables()}
+    mapping = matched(mapping, list(tables.values()))
+    run(ctx, "SET LOCAL statement_timeout = 0")
+    parents: dict[str, str] = {}
+    for mapped in mapping.tables:
+        staged, prepared = f"staged_{mapped.to}", f"prepared_{mapped.to}"
+        rows = stage(ctx, source, tables[mapped.name], mapped, into=staged)
+        prepare(ctx, mapping, mapped, staged=staged, into=prepared, parents=parents)
+        between.mark_pending_past(ctx, mapping, mapped, prepared)
+        between.mark_twice(ctx, mapping, mapped, prepared)
+        between.mark_overlaps(ctx, mapping, mapped, prepared)
+        # A whole number stands for itself, so that what refers to it can be looked at before anything is brought over.
+        parents[mapped.to] = f"(SELECT source_key, record FROM {prepared})"
+        if mapped.to == "organizations":
+            parents["organizations by id"] = f"(SELECT record AS id, workos_id FROM {prepared})"
+        yield Inspected(mapped.name, mapped.to, rows, tuple(_found(ctx, mapped, staged, prepared)))
+
+
+def _found(ctx: Ctx, mapped: TableMap, staged: str, prepared: str) -> Iterator[InTheWay]:
+    counted = run(ctx, f"SELECT b, count(*) FROM {prepared}, unnest(broken) b GROUP BY b ORDER BY b").fetchall()
+    for said, number in counted:
+        rule, _, ours = said.partition(":")
+        yield InTheWay(mapped.name, ours, Rule(rule), number, _values(ctx, mapped, staged, prepared, said))
+
+
+def _values(ctx: Ctx, mapped: TableMap, staged: str, prepared: str, place: str) -> tuple[str, ...]:
+    column = mapped.filling(place.partition(":")[2])
+    if column is None or column.name not in columns_read(mapped):
+        return ()
+    key, told = sql.name(mapped.key), sql.name(column.name)
+    found = run(
+        ctx,
+        f"SELECT coalesce(s.{told}, '(nothing)') FROM {staged} s JOIN {prepared} p ON p.source_key = s.{key} "
+        f"WHERE {sql.value(place)} = ANY (p.broken) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {SHOWN_VALUES}",
+    ).fetchall()
+    return tuple(str(value) for (value,) in found)
+
+
+def keys(ctx: Ctx, one: InTheWay, *, to: str) -> Iterator[tuple[str, str]]:
+    """All rows that break the rule, as their key and what they say; after `look`, in the same transaction."""
+    statement = f"SELECT source_key FROM prepared_{to} WHERE {sql.value(one.place)} = ANY (broken) ORDER BY ctid"
+    for (key,) in run(ctx, statement):
+        yield str(key), one.place
+
+
+def read_as(mapping: MoveMap) -> Sequence[str]:
+    """The labels that are read as another word of ours."""
+    return [
+        f"{table.name}.{column.name}: {theirs} is read as {ours}"
+        for table in mapping.tables
+        for column in table.columns
+        for theirs, ours in column.labels.items()
+        if ours not in {theirs, UNDECIDED}
+    ]
+
+
+def unread(mapping: MoveMap) -> Sequence[str]:
+    """The columns that go nowhere, with why, or that it is not decided."""
+    return [
+        f"{table.name}.{column.name} ({column.type}): {column.left or 'not decided'}"
+        for table in mapping.tables
+        for column in table.columns
+        if column.to is None
+    ]

@@ -1,0 +1,113 @@
+"""Taking an import back, as long as nothing in the product was built on it."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from admin_app.context import Ctx
+from admin_app.errors import Conflict, NotFound
+from admin_app.services import audit
+from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
+
+# What an import makes itself beside the records: it goes with them.
+ITS_OWN = frozenset(
+    {"client_customers", "person_addresses", "claim_tokens", "booking_links", "booking_attendees", "booking_hosts"}
+)
+REFERRING = text(
+    """
+    SELECT c.conrelid::regclass::text AS "from", a.attname AS "column", c.confrelid::regclass::text AS "to"
+      FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+     WHERE c.contype = 'f' AND c.confrelid = to_regclass(:table) AND cardinality(c.conkey) = 1
+     ORDER BY 1, 2
+    """
+)
+
+
+class BuiltOn(Conflict):
+    code = "built_on"
+    sentence = "Something was built on what was brought over, so it is not taken back."
+
+
+def counted(session: Session, *, system: str) -> dict[str, int]:
+    """How many records the system's imports made, by table of ours; raises NotFound where there are none."""
+    found = session.execute(
+        text(
+            "SELECT table_name, count(*) FROM moved_rows WHERE system = :system AND record IS NOT NULL "
+            "GROUP BY 1 ORDER BY 1"
+        ),
+        {"system": system},
+    )
+    numbers = {str(table): int(number) for table, number in found}
+    if not numbers:
+        raise NotFound(f"Nothing was brought over from an earlier system called {system!r}.")
+    return numbers
+
+
+def built_on(session: Session, *, system: str) -> list[str]:
+    """What keeps the import from being taken back, a sentence each."""
+    tables = counted(session, system=system)
+    return [line for entity in ENTITIES if entity.table in tables for line in _built_on(session, system, entity.table)]
+
+
+def _built_on(session: Session, system: str, table: str) -> Iterator[str]:
+    mine = "SELECT record FROM moved_rows WHERE system = :system AND table_name = :table AND record IS NOT NULL"
+    key = OF[table].key.ours
+    for source, column, _ in session.execute(REFERRING, {"table": table}):
+        if source in ITS_OWN:
+            continue
+        theirs = OF[source].key.ours if source in OF else "ctid"
+        also_moved = (
+            f" AND NOT EXISTS (SELECT FROM moved_rows t WHERE t.table_name = '{source}' "
+            f"AND t.record = x.{theirs}::text)"
+            if source in OF
+            else ""
+        )
+        number = session.scalar(
+            text(f"SELECT count(*) FROM {source} x WHERE x.{column}::text IN ({mine}){also_moved}"),
+            {"system": system, "table": table},
+        )
+        if number and source != "memberships":
+            yield f"{number:,} rows of {source} refer to {table} that were brought over"
+    if "version" in _columns(table):
+        changed = session.scalar(
+            text(f"SELECT count(*) FROM {table} o WHERE o.version > 1 AND o.{key}::text IN ({mine})"),
+            {"system": system, "table": table},
+        )
+        if changed:
+            yield f"{changed:,} records of {table} were changed here since"
+
+
+def _columns(table: str) -> set[str]:
+    from models import Base
+
+    return {column.key for column in Base.metadata.tables[table].c}
+
+
+def take_back(ctx: Ctx, *, system: str) -> int:
+    """Remove every record that the imports made, children first; raises BuiltOn when something stands on one."""
+    if built_on(ctx.session, system=system):
+        raise BuiltOn
+    number = 0
+    for entity in reversed(ENTITIES):
+        which = {"system": system, "table": entity.table}
+        mine = "SELECT record FROM moved_rows WHERE system = :system AND table_name = :table AND record IS NOT NULL"
+        cast = "" if entity.key.kind is Kind.OWN_KEY else "::bigint"
+        ids = f"(SELECT record{cast} FROM ({mine}) m)"
+        for table, column in _made_beside(entity.table):
+            ctx.session.execute(text(f"DELETE FROM {table} WHERE {column} IN {ids}"), which)
+        done = ctx.session.execute(text(f"DELETE FROM {entity.table} WHERE {entity.key.ours} IN {ids}"), which)
+        number += done.rowcount  # type: ignore[attr-defined]
+    ctx.session.execute(text("DELETE FROM moved_rows WHERE system = :system"), {"system": system})
+    ctx.session.execute(text("DELETE FROM move_runs WHERE system = :system"), {"system": system})
+    audit.record(ctx, "legacy.undone", records=[f"legacy:{system}"], facts={"system": system, "rows": number})
+    return number
+
+
+def _made_beside(table: str) -> tuple[tuple[str, str], ...]:
+    """Rows that an import makes beside a record and that no foreign key removes with it."""
+    return {
+        "profiles": (("memberships", "profile_user_id"), ("person_addresses", "user_id")),
+        "pending_profiles": (("memberships", "pending_profile_id"),),
+        "clients": (("client_customers", "client_id"),),
+    }.get(table, ())
