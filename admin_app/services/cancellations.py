@@ -145,14 +145,22 @@ def _money_lines(
     ctx: Ctx, appointment: Appointment, payment: Payment | None, quoted: Quote | None, amount: int
 ) -> tuple[PlanLine, ...]:
     """What moves, and what stays here by decision."""
+    with_it = refunds.put_right_by(ctx.session, payment, amount) if payment else []
     moved = refunds.lines(quoted, amount, source="what you typed") if quoted and amount else ()
+    moved = (*moved, *refunds.put_right_lines(with_it))
     if not _decides(ctx):
         return moved
     left = [
         (each, rest - amount if each is payment else rest)
         for each, rest in keeping.left_of(ctx.session, appointment.subject)
     ]
-    return (*moved, *(keeping.line(each, rest, "what does not go back") for each, rest in left if rest > 0))
+    kept = [
+        line
+        for each, rest in left
+        if rest > 0
+        for line in keeping.lines(ctx.session, each, rest, "what does not go back", but=with_it)
+    ]
+    return (*moved, *kept)
 
 
 def _money(ctx: Ctx, quoted: Quote | None, amount: int, approval_above: Limit) -> tuple[str, ...]:
