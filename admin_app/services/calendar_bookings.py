@@ -23,7 +23,7 @@ from admin_app.services.booking_links import called_off_there, current_id
 from admin_app.services.calendar_entries import SPOKEN, Entry, Waits
 from admin_app.services.calendars import absences, attendees, calendar_calls, hosts
 from admin_app.services.event_handling import Parked, Settled, release_waiting
-from admin_app.services.payments import called_off
+from admin_app.services.payments import called_off, held_money
 from admin_app.services.records import booking_key, lock_names, practitioner_key
 from models.inbox import EventState
 from models.money import CallState, ProviderCall
@@ -253,6 +253,7 @@ def _revive(
     """Put it there, on whether it was or not."""
     _take_time(ctx, booking, starts_at, ends_at, with_)
     booking.status, booking.canceled_at, booking.canceled_because = status, None, None
+    held_money.on_again(ctx, booking_key(booking.id))
     _put(ctx, booking, starts_at, ends_at, with_, anew=True)
 
 

@@ -174,7 +174,8 @@ def _paid(ctx: Ctx, appointment: Appointment, payment: Payment) -> None:
         return
     if row.status is BookingStatus.PENDING:
         bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
-    refunds.request_by_backdesk(ctx, payment, payment.captured_amount, _why_back(appointment))
+    if refunds.request_by_backdesk(ctx, payment, payment.captured_amount, _why_back(appointment)) is None:
+        held_money.review_all(ctx, appointment.subject)  # it cannot go back now, so somebody looks at it
     if row.status is BookingStatus.CANCELED:
         bookings.send_mail(ctx, appointment, "cancellation", once=f"paid-{payment.id}")
 

@@ -176,7 +176,7 @@ def test_who_may_not_refund_may_not_put_right(db: Database, paid: Payment) -> No
         put_right(db, refund, "somehow")
 
 
-# -- what was decided when the money was first given back holds when it goes back again -----------------------------------
+# -- what was decided when the money was first given back holds when it goes back again --------------------------------
 
 
 def decided(db: Database, payment: Payment, *, before: str = "succeeded", **wish: bool) -> Refund:
