@@ -106,7 +106,7 @@ def put_right(ctx: Ctx, *, refund_id: int, how: str, reason: str, approval_above
 
 
 def _locked(ctx: Ctx, refund_id: int) -> tuple[Paid, Refund]:
-    """The refund with its payment, and the others of the appointment: whether anything is left is one question to all."""
+    """The refund with its payment; the others of the appointment too, for whether anything is left is asked of all."""
     refund = ctx.session.get(Refund, refund_id)
     paid = None if refund is None else refund_sources.of(ctx.session, refund)
     if isinstance(paid, Payment):
