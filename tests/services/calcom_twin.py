@@ -17,7 +17,7 @@ def attendee(email: str) -> CalendarAttendee:
 
 @dataclass
 class CalcomTwin:
-    """`undelivered` are the uids of which a delivery is on its way; the next of our calls meets the first of `faults`."""
+    """`undelivered` are uids of which a delivery is on its way; the next of our calls meets the first of `faults`."""
 
     clock: Callable[[], datetime]
     bookings: dict[str, CalcomBooking] = field(default_factory=dict)
