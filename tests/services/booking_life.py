@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from hypothesis.stateful import initialize, rule
+from hypothesis.stateful import rule
 from sqlalchemy import select, text
 
 from admin_app.context import Job
@@ -47,7 +47,6 @@ OURS = "ada@example.com"
 class BookingLife(OnDatabase):
     gives_back: ClassVar[bool] = False
 
-    @initialize()
     def begin(self) -> None:
         self.now, self.finished = BEGAN, False
         self.calcom = CalcomTwin(clock=lambda: self.now)
