@@ -78,6 +78,7 @@ def take_in(ctx: Ctx, told: Told) -> Appointment | None:
     if found is None:
         return None
     appointment = appointments.locked(ctx, found.subject)
+    held_money.locked_for(ctx, found.subject)  # all in their order, for some steps look at the others
     entered: PaymentState | None = None
     payment: Payment | None = None
     if told.session is not None:

@@ -56,7 +56,7 @@ amounts = st.sampled_from([1, 18_000, 30_000, CAPTURED])
 
 
 class Life(BookingLife):
-    @initialize(so_far=st.sampled_from(["sold", "given back", "came back", "called off", "two come", "disputed"]))
+    @initialize(so_far=st.sampled_from(["sold", "given back", "came back", "called off", "on again", "two come", "disputed"]))
     def something_happened(self, so_far: str) -> None:
         """Where the ways begin that few steps lead to."""
         self.begin()
@@ -67,12 +67,13 @@ class Life(BookingLife):
         if so_far == "came back":
             self.the_bank_decides(0, "failed")
             self.stripe_tells()
-        if so_far in ("called off", "two come"):
+        if so_far in ("called off", "on again", "two come"):
             ours = self.calcom.active()[0]
             off = replace(ours, status="cancelled", canceled_by=OURS)
             two = replace(ours, attendees=(*ours.attendees, attendee(WHO[1])))
-            self.calcom.put(off if so_far == "called off" else two)
-            self.a_delivery_comes(len(self.calcom.undelivered) - 1, again=False, late=False)
+            for there in {"called off": (off,), "on again": (off, ours), "two come": (two,)}[so_far]:
+                self.calcom.put(there)
+                self.a_delivery_comes(len(self.calcom.undelivered) - 1, again=False, late=False)
         if so_far == "disputed":
             self.the_payer_disputes_it("needs_response", CAPTURED)
             self.stripe_tells()
