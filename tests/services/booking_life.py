@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from hypothesis.stateful import rule
 from sqlalchemy import select, text
@@ -45,7 +45,7 @@ OURS = "ada@example.com"
 
 
 class BookingLife(OnDatabase):
-    gives_back: ClassVar[bool] = False
+    gives_back = False
 
     def begin(self) -> None:
         self.now, self.finished = BEGAN, False
