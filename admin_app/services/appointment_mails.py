@@ -274,8 +274,17 @@ def _facts(ctx: Ctx, appointment: Appointment, words: Words, money: HeldMoney | 
         "words": words,
         "price": money_text(row.price_amount, row.price_currency) if appointment.costs else None,
         "because": _because(ctx, appointment),
-        "money": held.sentences,
+        "money": (*held.sentences, *_promised(ctx, appointment)),
     }
+
+
+def _promised(ctx: Ctx, appointment: Appointment) -> tuple[str, ...]:
+    """What becomes of a payment that is with the bank when the appointment is called off."""
+    row = appointment.row
+    told = row.status not in ENDED or row.canceled_because in bookings.UNPAID_ENDS
+    if told or not payments.is_processing(ctx.session, appointment.subject):
+        return ()
+    return ("Your payment is still with your bank. If the money is taken, it goes back to you by itself.",)
 
 
 def _because(ctx: Ctx, appointment: Appointment) -> str:

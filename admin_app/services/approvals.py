@@ -35,7 +35,7 @@ def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
     about = refund_sources.paid_for(payment)
     asked = f"{refund.requested_by} asked for it: {refund.reason.value.replace('_', ' ')}."
     means = _meaning(ctx, payment) if approve else Meaning()
-    follows = _when_approved(quoted, refund, means) if approve else _when_declined(quoted, refund)
+    follows = _when_approved(quoted, refund, means) if approve else _when_declined(ctx, payment, quoted, refund)
     return Plan(
         title=f"{amount_of(refund)} of {about['what']} {about['number']}",
         outcome="sent" if approve else "declined",
@@ -82,10 +82,16 @@ def _when_approved(quoted: Quote, refund: Refund, means: Meaning) -> tuple[tuple
     return said, (state, *given_back, *means.lines)
 
 
-def _when_declined(quoted: Quote, refund: Refund) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
+def _when_declined(
+    ctx: Ctx, payment: Paid, quoted: Quote, refund: Refund
+) -> tuple[tuple[str, ...], tuple[PlanLine, ...]]:
     said = ("Nothing is sent. What was kept aside for it can be asked for again.", "Nobody is told by mail.")
     state = PlanLine(refund_key(refund.id), "state", refund.state, RefundState.DECLINED, "your decision")
-    return said, (state, *refunds.freed(quoted, refund.amount))
+    again = [
+        PlanLine(refund_key(each.id), "made_good_how", each.made_good_how, None, "it came back, and waits again")
+        for each in refund_states.put_right_with(ctx.session, payment, refund)
+    ]
+    return said, (state, *refunds.freed(quoted, refund.amount), *again)
 
 
 def approve(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:
@@ -109,6 +115,7 @@ def decline(ctx: Ctx, *, refund_id: int, reason: str, shown: str) -> Refund:
     refund.state = RefundState.DECLINED
     _note(ctx, payment, refund, "refund.declined", reason)
     refund_states.reserve(ctx, payment)
+    refund_states.open_again(ctx, payment, refund)
     return refund
 
 

@@ -23,7 +23,7 @@ from admin_app.services.booking_links import called_off_there, current_id
 from admin_app.services.calendar_entries import SPOKEN, Entry, Waits
 from admin_app.services.calendars import absences, attendees, calendar_calls, hosts
 from admin_app.services.event_handling import Parked, Settled, release_waiting
-from admin_app.services.payments import called_off
+from admin_app.services.payments import called_off, held_money
 from admin_app.services.records import booking_key, lock_names, practitioner_key
 from models.inbox import EventState
 from models.money import CallState, ProviderCall
@@ -220,10 +220,12 @@ def _keep_up(
     ctx: Ctx, booking: Booking, entry: Entry, stood_at: datetime | None, with_: int, ended_at: datetime | None
 ) -> str | None:
     """It has the id that it had. Somebody else may host it, at another time; or somebody comes again."""
-    revived = ended_at is None and entry.has_places and called_off_there(ctx, booking)
+    moves = stood_at is not None and stood_at != entry.starts_at and not _is_unsettled(ctx, booking)
+    revived = (moves and _is_put_off(ctx, booking, entry)) or (
+        ended_at is None and entry.has_places and called_off_there(ctx, booking)
+    )
     if ended_at is not None or not (booking.status in OCCUPYING or revived):
         return None
-    moves = stood_at is not None and stood_at != entry.starts_at and not _is_unsettled(ctx, booking)
     starts_at = entry.starts_at if moves or revived else booking.starts_at
     length = booking.ends_at - booking.starts_at
     ends_at = entry.ends_at if booking.source is entry.source and moves else starts_at + length
@@ -233,8 +235,14 @@ def _keep_up(
     return _place(ctx, booking, starts_at, ends_at, with_)
 
 
+def _is_put_off(ctx: Ctx, booking: Booking, entry: Entry) -> bool:
+    """Whether what is over here, for it took place or nobody came, was put at a time there that is still to come."""
+    is_coming = entry.ended_at is None and entry.starts_at > ctx.now
+    return is_coming and booking.status in (BookingStatus.COMPLETED, BookingStatus.NO_SHOW)
+
+
 def _follow_theirs(ctx: Ctx, booking: Booking, entry: Entry, with_: int) -> str:
-    if not (booking.status in OCCUPYING or called_off_there(ctx, booking)):
+    if not (booking.status in OCCUPYING or called_off_there(ctx, booking) or _is_put_off(ctx, booking, entry)):
         bookings.sync_calendar(ctx, appointments.of(ctx.session, booking))  # it was ended here, so it ends there
         return "ended here before"
     booking.client_name, booking.client_email = entry.name, entry.email
@@ -253,6 +261,8 @@ def _revive(
     """Put it there, on whether it was or not."""
     _take_time(ctx, booking, starts_at, ends_at, with_)
     booking.status, booking.canceled_at, booking.canceled_because = status, None, None
+    booking.attendance_by = None
+    held_money.on_again(ctx, booking_key(booking.id))
     _put(ctx, booking, starts_at, ends_at, with_, anew=True)
 
 
@@ -269,7 +279,7 @@ def _follow_ours(ctx: Ctx, booking: Booking, entry: Entry, known_there: bool, wi
     An echo may be late, and the booking moved on here meanwhile. While a call of ours is not settled it counts as one;
     then the calendar is brought in line with the booking, and not the other way.
     """
-    revived = called_off_there(ctx, booking)
+    revived = called_off_there(ctx, booking) or _is_put_off(ctx, booking, entry)
     stays = booking.status in OCCUPYING or revived
     if not known_there or not stays or _call_is_open(ctx, booking) or entry.canceled_at is not None:
         if booking.status in OCCUPYING and entry.canceled_at is None:
@@ -279,6 +289,7 @@ def _follow_ours(ctx: Ctx, booking: Booking, entry: Entry, known_there: bool, wi
     ends_at = entry.starts_at + (booking.ends_at - booking.starts_at)
     if revived:
         _take_time(ctx, booking, entry.starts_at, ends_at, with_)
+        booking.attendance_by = None
         _put(ctx, booking, entry.starts_at, ends_at, with_, anew=True)
         bookings.confirm(ctx, appointments.of(ctx.session, booking))
     else:

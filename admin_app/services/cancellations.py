@@ -7,7 +7,7 @@ from admin_app.approval_limits import Limit, limit_in
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission, allows, require
-from admin_app.services import appointments, bookings, refunds
+from admin_app.services import appointments, bookings, payments, refunds
 from admin_app.services.amounts import money_text
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import step_plans
@@ -25,6 +25,7 @@ REFUND_REASONS = {
     CanceledBecause.BY_PRACTITIONER: RefundReason.CANCELED_BY_US,
     CanceledBecause.BY_STAFF: RefundReason.CANCELED_BY_US,
 }
+PROMISED = "The payment is still with the payer's bank: if the money comes, it goes back by itself."
 REFUSED = {
     BookingStatus.CANCELED: "It is canceled already.",
     BookingStatus.COMPLETED: "It took place, so there is nothing to call off. Give money back by a refund.",
@@ -96,6 +97,7 @@ def _plan(
     payment = paid_payment(ctx.session, key)
     quoted = refunds.quote(ctx.session, payment.id) if payment else None
     waits = quoted is not None and quoted.waits(amount, approval_above)
+    is_promised = payments.is_processing(ctx.session, key)
     meaning = step_plans.of_step(
         ctx,
         appointment,
@@ -110,7 +112,7 @@ def _plan(
         consequences=(
             "The time is free for others at once.",
             *meaning.sentences,
-            *_money(ctx, quoted, amount, approval_above),
+            *_money(ctx, quoted, amount, approval_above, is_promised=is_promised),
         ),
         fingerprint=fingerprint(
             row,
@@ -120,6 +122,7 @@ def _plan(
             limit_in(approval_above, row.price_currency),
             tell,
             meaning.told,
+            is_promised,
         ),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
         mails=meaning.mails,
@@ -145,19 +148,27 @@ def _money_lines(
     ctx: Ctx, appointment: Appointment, payment: Payment | None, quoted: Quote | None, amount: int
 ) -> tuple[PlanLine, ...]:
     """What moves, and what stays here by decision."""
+    with_it = refunds.put_right_by(ctx.session, payment, amount) if payment else []
     moved = refunds.lines(quoted, amount, source="what you typed") if quoted and amount else ()
+    moved = (*moved, *refunds.put_right_lines(with_it))
     if not _decides(ctx):
         return moved
     left = [
         (each, rest - amount if each is payment else rest)
         for each, rest in keeping.left_of(ctx.session, appointment.subject)
     ]
-    return (*moved, *(keeping.line(each, rest, "what does not go back") for each, rest in left if rest > 0))
+    kept = [
+        line
+        for each, rest in left
+        if rest > 0
+        for line in keeping.lines(ctx.session, each, rest, "what does not go back", but=with_it)
+    ]
+    return (*moved, *kept)
 
 
-def _money(ctx: Ctx, quoted: Quote | None, amount: int, approval_above: Limit) -> tuple[str, ...]:
+def _money(ctx: Ctx, quoted: Quote | None, amount: int, approval_above: Limit, *, is_promised: bool) -> tuple[str, ...]:
     if quoted is None:
-        return ("Nothing was paid through Stripe, so no money moves.",)
+        return (PROMISED if is_promised else "Nothing was paid through Stripe, so no money moves.",)
     if not amount:
         left = money_text(quoted.refundable, quoted.currency)
         if _decides(ctx):

@@ -76,10 +76,14 @@ def close(work: Work, stripe: PaymentsPort | None, *, subject: str) -> None:
     Raises ProviderUnavailable when Stripe does not answer: then nothing is decided.
     """
     with work() as ctx:
-        session_ids = _unsettled_sessions(ctx, subject)
+        pages, promised = (_sessions(ctx, subject, state) for state in (PaymentState.OPEN, PaymentState.PROCESSING))
     if stripe is not None:
-        for session_id in session_ids:
+        for session_id in pages:
             _close_page(work, stripe, subject, session_id)
+        for session_id in promised:  # nobody pays on that page any more, and the bank may have decided
+            told = settlement.ask_about_session(stripe, session_id)
+            with work() as ctx:
+                settlement.take_in(ctx, told)
     with work() as ctx:
         holds.release(ctx, subject=subject, only_lapsed=True)
 
@@ -90,9 +94,8 @@ def _close_page(work: Work, stripe: PaymentsPort, subject: str, session_id: str)
         settlement.take_in(ctx, told)
 
 
-def _unsettled_sessions(ctx: Ctx, subject: str) -> list[str]:
-    waiting = Payment.state.in_((PaymentState.OPEN, PaymentState.PROCESSING))
-    query = select(Payment.stripe_checkout_session_id).where(settlement.of(subject), waiting)
+def _sessions(ctx: Ctx, subject: str, state: PaymentState) -> list[str]:
+    query = select(Payment.stripe_checkout_session_id).where(settlement.of(subject), Payment.state == state)
     return [session_id for session_id in ctx.session.scalars(query) if session_id]
 
 

@@ -66,14 +66,16 @@ def values(status: str, starts_at: datetime, email: str | None, external_id: str
 
 
 def differing(ours: Values, theirs: Values, now: datetime) -> list[str]:
-    """What is over here may be called off nowhere any more; what is on must be so, then and for whom both say."""
+    """What is over here may be called off nowhere any more, and is not to come there; what is on must be so, then and
+    for whom both say.
+    """
     is_on, off_there = ours["status"] in ON, theirs["status"] == BookingStatus.CANCELED.value
     if off_there:
         return [] if ours["status"] in OFF else ["status"]
     if ours["status"] in OFF:
         return ["status"] if _is_coming(theirs, now) else []
-    if not is_on:
-        return []
+    if not is_on:  # it took place, or nobody came; but not before its time
+        return ["starts_at"] if _is_coming(theirs, now) else []
     differ = [name for name in ("starts_at", "client_email", "external_id") if ours.get(name) != theirs.get(name)]
     other_host = ours.get("host") and theirs.get("host") and ours["host"] != theirs["host"]
     return [*differ, *(["host"] if other_host else [])]

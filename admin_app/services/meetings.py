@@ -100,9 +100,11 @@ def _checked(ctx: Ctx, wish: Wish) -> tuple[Wish, bool]:
         guest_email=clean_email(wish.guest_email, field="guest_email"),
         time_zone=holds.known_zone(wish.time_zone),
     )
-    _terms(ctx.session, clean)
-    holds.require_coming(ctx, clean.starts_at)
-    return clean, _made_before(ctx, clean, Meeting.guest_email == clean.guest_email) is not None
+    is_made = _made_before(ctx, clean, Meeting.guest_email == clean.guest_email) is not None
+    if not is_made:  # what was made stays so, whatever is offered since
+        _terms(ctx.session, clean)
+        holds.require_coming(ctx, clean.starts_at)
+    return clean, is_made
 
 
 def _is_offered(read: Read, providers: Providers, wish: Wish, now: datetime) -> bool:
@@ -144,10 +146,10 @@ def _terms(session: Session, wish: Wish) -> _Terms:
 def _take(ctx: Ctx, wish: Wish, guest: Registered) -> Meeting:
     """The meeting, confirmed or held for the time that paying takes."""
     lock_names(ctx.session, practitioner_key(wish.practitioner_id))
-    terms = _terms(ctx.session, wish)
-    holds.require_coming(ctx, wish.starts_at)
     if made := _made_before(ctx, wish, Meeting.guest_workos_user_id == guest.user_id):
         return made
+    terms = _terms(ctx.session, wish)
+    holds.require_coming(ctx, wish.starts_at)
     holds.take_time(ctx, practitioner_id=wish.practitioner_id, starts_at=wish.starts_at, ends_at=terms.ends_at)
     meeting = Meeting(
         practitioner_id=wish.practitioner_id,

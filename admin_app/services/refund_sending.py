@@ -267,6 +267,7 @@ def _note_failure(ctx: Ctx, refund_id: int, error: DomainError) -> None:
     if isinstance(error, ProviderRefused):
         refund_states.move(ctx, payment, refund, RefundState.FAILED, code)
         refund_states.reserve(ctx, payment)
+        refund_states.open_again(ctx, payment, refund)
     elif isinstance(error, OutcomeUnknown):
         if not was_unknown:
             refund_states.move(ctx, payment, refund, RefundState.UNKNOWN)

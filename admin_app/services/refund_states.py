@@ -46,6 +46,8 @@ ORDER = {RefundState.SENT: 1, RefundState.SUCCEEDED: 2, RefundState.FAILED: 3}
 # Nothing was sent, or it is not known to have arrived: the first to give way to money that is gone already.
 GIVES_WAY = (RefundState.AWAITING_APPROVAL, RefundState.REQUESTED, RefundState.UNKNOWN)
 ELSEWHERE = "refunded_elsewhere"
+# How what came back was put right: by a refund that took its money.
+AGAIN = "again"
 
 
 class DoesNotAddUp(ProviderUnavailable):
@@ -142,18 +144,50 @@ def reserve(ctx: Ctx, payment: Paid) -> None:
         held_money.review(ctx, payment)
 
 
+def came_back(session: Session, payment: Paid) -> Sequence[Refund]:
+    """The refunds of a payment that came back and that nobody has put right, the oldest first."""
+    waiting = (refund_sources.is_of(payment), Refund.returned_at.is_not(None), Refund.made_good_at.is_(None))
+    return session.scalars(select(Refund).where(*waiting).order_by(Refund.id)).all()
+
+
+def put_right_by(returned: Sequence[Refund], left: int) -> list[Refund]:
+    """Which of those that came back other refunds have taken the money of, where so much of the payment is left."""
+    missing, closed = sum(refund.amount for refund in returned) - left, []
+    for refund in returned:
+        if missing > 0:
+            closed.append(refund)
+            missing -= refund.amount
+    return closed
+
+
 def _close_returned(ctx: Ctx, payment: Paid, left: int) -> None:
     """What came back is put right when other refunds have taken its money, whoever asked for these."""
-    waiting = select(Refund).where(
-        refund_sources.is_of(payment), Refund.returned_at.is_not(None), Refund.made_good_at.is_(None)
-    )
-    returned = list(ctx.session.scalars(waiting.order_by(Refund.id)))
-    missing = sum(refund.amount for refund in returned) - left
-    for refund in returned:
-        if missing <= 0:
-            return
-        refund.made_good_at, refund.made_good_by, refund.made_good_how = ctx.now, "another refund", "again"
-        missing -= refund.amount
+    for refund in put_right_by(came_back(ctx.session, payment), left):
+        refund.made_good_at, refund.made_good_by, refund.made_good_how = ctx.now, "another refund", AGAIN
+
+
+def put_right_with(session: Session, payment: Paid, unsent: Refund) -> list[Refund]:
+    """What came back and was put right by a refund that then never left: once that is over, it is open again.
+
+    It was put right at the moment at which that refund was written.
+    """
+    room = payment.captured_amount - payment.reserved_amount - sum(each.amount for each in came_back(session, payment))
+    room += unsent.amount if unsent.state in RESERVING else 0
+    this = (refund_sources.is_of(payment), Refund.made_good_how == AGAIN, Refund.made_good_at == unsent.created_at)
+    found = []
+    for refund in session.scalars(select(Refund).where(*this).order_by(Refund.id)):
+        if refund.amount <= room:
+            found.append(refund)
+            room -= refund.amount
+    return found
+
+
+def open_again(ctx: Ctx, payment: Paid, unsent: Refund) -> None:
+    """This refund never left and never will: what came back and was to go back with it waits for a person again."""
+    for refund in put_right_with(ctx.session, payment, unsent):
+        refund.made_good_at = refund.made_good_by = refund.made_good_how = None
+        refund.version += 1
+        refund.updated_at = ctx.now
 
 
 def move(ctx: Ctx, payment: Paid, refund: Refund, state: RefundState, failure_code: str | None = None) -> None:

@@ -4,6 +4,7 @@ A request reserves its money on the payment's row, under its lock: however many 
 was captured. A large one waits for a second person (`approvals`); the others are sent at once (`refund_sending`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -21,6 +22,7 @@ from admin_app.services.payments import disputes, held_money, refund_endings, re
 from admin_app.services.payments.refund_endings import Decided
 from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.plans import MOST_REASON, Plan, PlanLine, PlannedCall, fingerprint, require_same
+from admin_app.services.records import refund_key
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment
@@ -184,7 +186,11 @@ def _plan(ctx: Ctx, payment: Payment, amount: int, approval_above: Limit, ends: 
     return Plan(
         title=f"Give back {money_text(amount, quoted.currency)}",
         outcome="waits" if waits else "sent",
-        lines=(*lines(quoted, amount, source="what you typed"), *means.lines),
+        lines=(
+            *lines(quoted, amount, source="what you typed"),
+            *put_right_lines(put_right_by(ctx.session, payment, amount)),
+            *means.lines,
+        ),
         consequences=(
             goes_or_waits(quoted, amount, approval_above),
             *effects(quoted, amount),
@@ -268,6 +274,21 @@ def lines(quoted: Quote, amount: int, *, source: str, counted: bool = False) -> 
         line("given_back", gone, gone + amount, source),
         line("left_to_give_back", left, left - amount, f"{money_text(quoted.captured, quoted.currency)} captured"),
     )
+
+
+def put_right_lines(closed: Sequence[Refund]) -> tuple[PlanLine, ...]:
+    """That a refund takes the money of these, which came back."""
+    return tuple(
+        PlanLine(refund_key(each.id), "made_good_how", None, refund_states.AGAIN, "its money goes back with this")
+        for each in closed
+    )
+
+
+def put_right_by(session: Session, payment: Paid, amount: int, *, but: Refund | None = None) -> list[Refund]:
+    """What came back and goes back with a refund of this much; `but` for the one that it is made for."""
+    returned = [each for each in refund_states.came_back(session, payment) if each is not but]
+    left = payment.captured_amount - payment.reserved_amount - amount
+    return refund_states.put_right_by(returned, left) if amount else []
 
 
 def freed(quoted: Quote, amount: int) -> tuple[PlanLine, ...]:

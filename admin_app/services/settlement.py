@@ -78,6 +78,7 @@ def take_in(ctx: Ctx, told: Told) -> Appointment | None:
     if found is None:
         return None
     appointment = appointments.locked(ctx, found.subject)
+    held_money.locked_for(ctx, found.subject)  # all in their order, for some steps look at the others
     entered: PaymentState | None = None
     payment: Payment | None = None
     if told.session is not None:
@@ -178,7 +179,8 @@ def _paid(ctx: Ctx, appointment: Appointment, payment: Payment) -> None:
         return
     if row.status is BookingStatus.PENDING:
         bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
-    refunds.request_by_backdesk(ctx, payment, payment.captured_amount, _why_back(appointment))
+    if refunds.request_by_backdesk(ctx, payment, payment.captured_amount, _why_back(appointment)) is None:
+        held_money.review_all(ctx, appointment.subject)  # it cannot go back now, so somebody looks at it
     if row.status is BookingStatus.CANCELED:
         bookings.send_mail(ctx, appointment, "cancellation", once=f"paid-{payment.id}")
 

@@ -188,6 +188,35 @@ CASES["refund-commands.put_right: again, once a second person says so"] = lambda
 CASES["refund-commands.put_right: nothing is owed"] = lambda s: _returned(s, "nothing_owed")
 
 
+def _goodwill(scene: Scene, how: str) -> Case:
+    """The rest was given back for an appointment that takes place all the same, and the bank sends it back."""
+    refund = scene.asked_back(_rest(scene), 15_000, ends=False)
+    scene.house.work()
+    (name,) = scene.house.rows(select(Refund.stripe_refund_id).where(Refund.id == refund.id))
+    control_stripe.settle_refund(scene.house.simulator, name, succeeds=False, deliver=False)
+    _hear(scene, name)
+    return Case("refund-commands.put_right", f"/admin/refunds/{refund.id}/put-right", {"how": how})
+
+
+CASES["refund-commands.put_right: again, and it takes place"] = lambda s: _goodwill(s, "again")
+CASES["refund-commands.put_right: by hand, and it takes place"] = lambda s: _goodwill(s, "by_hand")
+
+
+@case("payment-commands.keep: what came back")
+def _kept_returned(scene: Scene) -> Case:
+    number = _returned(scene, "again").address.split("/")[3]
+    (refund,) = scene.house.rows(select(Refund).where(Refund.id == int(number)))
+    return Case("payment-commands.keep", f"/admin/payments/{refund.payment_id}/keep", role=Role.FINANCE)
+
+
+@case("payment-commands.refund: what came back goes back with it")
+def _refund_of_returned(scene: Scene) -> Case:
+    number = _returned(scene, "again").address.split("/")[3]
+    (refund,) = scene.house.rows(select(Refund).where(Refund.id == int(number)))
+    given = {"reason_code": "requested_by_customer", "note": ""}
+    return Case("payment-commands.refund", f"/admin/payments/{refund.payment_id}/refund", {"amount": "600.00"}, given)
+
+
 @case("payment-commands.keep: by finance")
 def _kept(scene: Scene) -> Case:
     subject = scene.paid()

@@ -136,6 +136,20 @@ def test_a_meeting_that_is_made_stays_the_answer_when_its_time_is_offered_no_mor
     assert ask(house, kind, starts, email).json == first.json
 
 
+@pytest.mark.parametrize("field", ["free_meetings", "active"])
+def test_a_meeting_that_is_made_stays_the_answer_when_no_more_are_given(
+    house: House, clock: Clock, kind: SessionType, email: str, field: str
+) -> None:
+    starts = diary.tomorrow(clock.now)
+    first = ask(house, kind, starts, email)
+    with house.db.unit_of_work(diary.OPERATOR) as ctx:
+        setattr(ctx.session.get_one(Practitioner, kind.practitioner_id), field, False)
+    again = ask(house, kind, starts, email)
+    assert (again.status_code, again.json) == (201, first.json)
+    assert ask(house, kind, starts + timedelta(hours=2), email).status_code in (404, 422)
+    assert len(meetings_of(house, email)) == 1
+
+
 def test_a_paid_meeting_is_held_for_the_checkout(house: House, clock: Clock, kind: SessionType, email: str) -> None:
     answer = ask(house, kind, diary.tomorrow(clock.now), email, session_type_id=kind.id)
     assert answer.status_code == 201

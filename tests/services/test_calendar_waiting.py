@@ -30,6 +30,7 @@ from tests.services.calendars import (
     receive,
 )
 from tests.services.deliveries import work
+from tests.services.diary import Clock
 from tests.services.factories import OPERATOR
 from tests.services.schedule import add_booking, add_meeting, add_practitioner, add_session_type
 
@@ -139,3 +140,27 @@ def test_a_move_to_a_time_that_is_taken_waits_for_it(db: Database, kind: Session
     act(db, other, canceled)
     (booking,) = [one for one in bookings_of(db) if one.calcom_booking_uid]
     assert (booking.calcom_booking_uid, booking.starts_at) == ("Y", AT + 2 * HOUR)
+
+
+@pytest.mark.parametrize("ended", [BookingStatus.COMPLETED, BookingStatus.NO_SHOW])
+@pytest.mark.parametrize("way", ["calcom", "calcom, the same id", "calendly"])
+def test_what_is_over_and_is_put_off_there_takes_place_then(
+    db: Database, kind: SessionType, way: str, ended: BookingStatus
+) -> None:
+    clock, later = Clock(db), AT + 7 * 24 * HOUR
+    clock.now = AT - HOUR
+    deliver(db, calendly_told("created", "X") if way == "calendly" else calcom_told("CREATED", "X"))
+    clock.now = AT + 2 * HOUR
+    (booking,) = bookings_of(db)
+    act(db, booking, lambda ctx, one: bookings.carry_out(ctx, one, bookings.attending(one, ended, "booking.no_show")))
+    told = {"at": later, "told": clock.now}
+    if way == "calendly":
+        deliver(db, calendly_told("created", "Y", old="X", at=later), calendly_told("canceled", "X", new="Y"))
+    elif way == "calcom":
+        deliver(db, calcom_told("RESCHEDULED", "Y", old="X", **told))
+    else:
+        deliver(db, calcom_told("CREATED", "X", seatsPerTimeSlot=3, **told))
+    (booking,) = bookings_of(db)
+    assert (booking.status, booking.starts_at, booking.attendance_by) == (BookingStatus.CONFIRMED, later, None)
+    (taken,) = [*deliver(db, calcom_told("CREATED", "other", at=later, told=clock.now))][-1:]
+    assert taken.parked_because == "time_taken", "its time is not sold again"

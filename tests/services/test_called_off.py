@@ -11,7 +11,7 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.jobs import checkouts
 from admin_app.jobs.bench import Bench
-from admin_app.services import appointments, drift_settling, inbox, invariants, worklists
+from admin_app.services import appointments, drift_settling, holds, inbox, invariants, worklists
 from admin_app.services.payments import called_off, held_money, keeping
 from admin_app.services.settlement import Told
 from models import (
@@ -246,3 +246,76 @@ def test_what_the_bank_took_back_for_good_waits_for_nobody(db: Database, clock: 
     assert (undecided(db, clock), broken(db, clock)) == (0, [])
     hear_payment(db, payment, dispute=money.dispute(id="du_a", status="won", amount=payment.amount))
     assert undecided(db, clock) == 1
+
+
+def test_the_client_of_a_lost_dispute_is_told_what_their_bank_did(db: Database, clock: Clock, payment: Payment) -> None:
+    hear_payment(db, payment, dispute=money.dispute(id="du_a", status="lost", amount=payment.amount))
+    canceled_in_calcom(db, payment, by=CLIENT)
+    assert (undecided(db, clock), jobs(db, "settle_canceled")) == (0, [])
+    text = mail_of(db, payment)
+    assert "Your bank gave you 120.00 EUR of what you paid back already." in text
+    assert "decided" not in text
+
+
+def seat(db: Database, clock: Clock, payment: Payment, trigger: str, **told: Any) -> None:
+    clock.forward(minutes=1)
+    canceled_in_calcom(db, payment, trigger, seatsPerTimeSlot=3, told=clock.now, **told)
+
+
+def test_what_was_decided_about_a_canceled_one_does_not_hold_once_it_is_on_again(
+    db: Database, clock: Clock, payment: Payment
+) -> None:
+    seat(db, clock, payment, "CREATED")
+    seat(db, clock, payment, "CANCELLED", by=CLIENT)
+    assert undecided(db, clock) == 1
+    decide(db, money.add_person(db), payment)
+    seat(db, clock, payment, "CREATED")
+    assert row_of(db, payment).status is BookingStatus.CONFIRMED
+    assert (undecided(db, clock), now(db, payment).kept_amount) == (0, None)
+    seat(db, clock, payment, "CANCELLED", by=HOST)
+    assert refunds_of(db) == [(PRICE, RefundReason.CANCELED_BY_US)], "the business owes it, whatever was kept before"
+
+
+def test_one_that_is_on_again_waits_for_no_decision(db: Database, clock: Clock, payment: Payment) -> None:
+    for trigger in ("CREATED", "CANCELLED", "CREATED"):
+        seat(db, clock, payment, trigger, **({"by": CLIENT} if trigger == "CANCELLED" else {}))
+    assert row_of(db, payment).status is BookingStatus.CONFIRMED
+    assert undecided(db, clock) == 0
+
+
+def test_one_that_is_paid_late_and_still_free_waits_for_no_decision(
+    db: Database, clock: Clock, kind: SessionType
+) -> None:
+    subject = held(db, kind, tomorrow(clock.now))
+    late = pay_page(db, subject)
+    clock.forward(minutes=40)
+    with db.unit_of_work(OPERATOR) as ctx:
+        holds.release(ctx, subject=subject, only_lapsed=True)
+    hear(db, paid(late))
+    assert row_of(db, late).status is BookingStatus.CONFIRMED
+    assert undecided(db, clock) == 0
+
+
+def test_what_came_too_late_and_is_disputed_waits_for_somebody(db: Database, clock: Clock, kind: SessionType) -> None:
+    late = pay_page(db, held(db, kind, tomorrow(clock.now)))
+    clock.forward(days=4)
+    disputed = money.told(late, dispute=money.dispute(id="du_b", amount=late.amount))
+    hear(db, Told(money.session(late), disputed))
+    assert (row_of(db, late).status, refunds_of(db)) == (BookingStatus.CANCELED, [])
+    assert undecided(db, clock) == 1
+
+
+def test_what_waits_for_its_host_in_a_calendar_takes_the_time_and_breaks_no_rule(db: Database, clock: Clock) -> None:
+    offered(db, minutes=60, calcom_event_type_id="78")
+    deliver(db, calcom_told("REQUESTED", "U7", at=tomorrow(clock.now), event_type="78", told=clock.now))
+    (row,) = [*db_rows(db)]
+    assert (row.status, row.hold_expires_at) == (BookingStatus.PENDING, None)
+    clock.forward(hours=3)
+    with db.read_only() as session:
+        rule = invariants.BY_NAME["lapsed-hold-is-ended"]
+        assert invariants.look(session, rule, now=clock.now) is None
+
+
+def db_rows(db: Database) -> list[Booking]:
+    with db.read_only() as session:
+        return list(session.scalars(select(Booking)))

@@ -10,12 +10,12 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations.money_ports import CheckoutWish, StripeSession
-from admin_app.services import appointment_mails, checkout, holds
+from admin_app.services import appointment_mails, cancellations, checkout, holds
 from admin_app.services.settlement import Told
 from models import BookingStatus, CanceledBecause, RefundReason, SessionType
 from tests.services import money
 from tests.services.diary import Clock, appointment, held, jobs, meeting, offered, tomorrow
-from tests.services.factories import OPERATOR
+from tests.services.factories import OPERATOR, SUPPORT
 from tests.services.test_settlement import hear, mails, paid, pay_page, payment_of, refunds_of
 
 MINUTE = timedelta(minutes=1)
@@ -207,3 +207,38 @@ def test_what_is_paid_after_the_beginning_goes_back(
     assert [refund.amount for refund in refunds_of(db)] == [payment_of(db, payment).captured_amount]
     assert "after the time at which it was to begin" in words(db, subject)
     assert mails(db) == ["cancellation"]
+
+
+class Pages(Till):
+    """Where each session is complete, and may be asked about and not be closed."""
+
+    def __init__(self, session: StripeSession) -> None:
+        super().__init__()
+        self.session, self.asked = session, 0
+
+    def checkout(self, session_id: str) -> StripeSession:
+        self.asked += 1
+        return self.session
+
+    def payment(self, payment_intent_id: str) -> None:
+        return None
+
+
+def test_canceling_what_is_with_the_bank_says_that_the_money_goes_back_and_closes_no_page(
+    db: Database, clock: Clock, kind: SessionType
+) -> None:
+    subject = held(db, kind, tomorrow(clock.now))
+    payment = pay_page(db, subject)
+    hear(db, promised(payment))
+    given: dict[str, Any] = {"subject": subject, "because": "by_staff", "refund_amount": None, "approval_above": 1}
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = cancellations.plan_cancel(ctx, **given)
+        cancellations.cancel(ctx, **given, reason="Ill", shown=plan.fingerprint)
+    assert (plan.calls, [line for line in plan.lines if line.record.startswith("payment:")]) == ((), [])
+    assert cancellations.PROMISED in plan.consequences
+    assert "If the money is taken, it goes back to you by itself." in plan.mails[0].text
+    pages = Pages(money.session(payment, payment_status="unpaid"))
+    checkout.close(lambda: db.unit_of_work(OPERATOR), pages, subject=subject)  # type: ignore[arg-type]
+    assert pages.asked == 1
+    hear(db, paid(payment))
+    assert [refund.reason for refund in refunds_of(db)] == [RefundReason.CANCELED_BY_US]

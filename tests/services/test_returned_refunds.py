@@ -10,14 +10,16 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.integrations.money_ports import StripeRefund
 from admin_app.jobs import checkouts
-from admin_app.services import invariants, payments, settlement, worklists
-from admin_app.services.payments import returned
+from admin_app.services import approvals, invariants, payments, refund_sending, refunds, settlement, worklists
+from admin_app.services.payments import keeping, returned
+from admin_app.services.payments.refund_tills import Tills
 from admin_app.services.settlement import Told
 from models import BookingStatus, CanceledBecause, Payment, Refund, RefundReason, RefundState
 from tests.services import money
 from tests.services.diary import Clock, appointment, held, jobs, offered, tomorrow
 from tests.services.factories import AUDITOR, SUPPORT
 from tests.services.money import LIMIT, STRIPE, payment_now, require_reserve
+from tests.services.stripe_twin import StripeTwin
 from tests.services.test_settlement import hear, pay_page
 
 
@@ -180,3 +182,80 @@ def test_who_may_not_refund_may_not_put_right(db: Database, paid: Payment) -> No
         put_right(db, refund, "by_hand", by=AUDITOR)
     with pytest.raises(InvalidInput):
         put_right(db, refund, "somehow")
+
+
+# -- what was decided when the money was first given back holds when it goes back again --------------------------------
+
+
+def decided(db: Database, payment: Payment, *, before: str = "succeeded", **wish: bool) -> Refund:
+    """All of it was given back with a decision about the appointment, and the bank sent it back."""
+    given: dict[str, Any] = {"payment_id": payment.id, "amount": payment.amount, "approval_above": LIMIT, **wish}
+    with db.unit_of_work(SUPPORT) as ctx:
+        shown = refunds.plan_request(ctx, **given).fingerprint
+        refund = refunds.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
+    for status in (before, "failed"):
+        tell(db, payment, ours(payment, refund, status))
+    assert waiting(db) == 1
+    return refund
+
+
+def ours(payment: Payment, refund: Refund, status: Any) -> StripeRefund:
+    return money.refund_at_stripe(payment, refund.amount, id=f"re_of_{refund.id}", our_id=refund.id, status=status)
+
+
+@pytest.mark.parametrize("how", ["again", "by_hand"])
+@pytest.mark.parametrize("wish", [{"ends": False}, {"tell": False}, {}], ids=str)
+def test_the_appointment_becomes_what_was_decided_for_it_and_the_plan_says_so(
+    db: Database, clock: Clock, paid: Payment, how: str, wish: dict[str, bool]
+) -> None:
+    refund = decided(db, paid, before="pending", **wish)
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = returned.plan(ctx, refund_id=refund.id, how=how, approval_above=LIMIT)
+    made = put_right(db, refund, how)
+    if how == "again":
+        tell(db, paid, ours(paid, refund, "failed"), ours(paid, made, "succeeded"))
+    else:
+        follow(db, paid)
+    ends, mailed = wish.get("ends", True), wish == {}
+    row = appointment(db, f"booking:{paid.booking_id}").row
+    assert row.status is (BookingStatus.REFUNDED if ends else BookingStatus.CONFIRMED)
+    assert [job["kind"] for job in jobs(db, "send_appointment_mail")][1:] == ["cancellation"] * mailed
+    assert [line.after for line in plan.lines if line.field == "status"] == [BookingStatus.REFUNDED] * ends
+    assert len(plan.mails) == mailed
+
+
+def test_what_a_second_person_declines_is_open_again(db: Database, clock: Clock, paid: Payment) -> None:
+    refund = decided(db, paid, ends=False)
+    asker, other = money.add_person(db), money.add_person(db)
+    again = put_right(db, refund, "again", by=asker, limit=1)
+    assert (again.state, waiting(db)) == (RefundState.AWAITING_APPROVAL, 0)
+    with db.unit_of_work(other) as ctx:
+        plan = approvals.plan_decision(ctx, refund_id=again.id, approve=False)
+        approvals.decline(ctx, refund_id=again.id, reason="Not yet", shown=plan.fingerprint)
+    assert (f"refund:{refund.id}", "made_good_how") in {(line.record, line.field) for line in plan.lines}
+    assert waiting(db) == 1
+    assert put_right(db, refund, "by_hand").state is RefundState.SUCCEEDED
+    assert waiting(db) == 0
+
+
+def test_what_stripe_does_not_take_a_second_time_is_open_again(db: Database, clock: Clock, paid: Payment) -> None:
+    again = put_right(db, decided(db, paid, ends=False), "again")
+    till = Tills(StripeTwin({f"pi_{paid.id}": 0}, clock=lambda: clock.now))  # type: ignore[arg-type]
+    refund_sending.send(lambda: db.unit_of_work(STRIPE), till, refund_id=again.id)
+    assert (money.refund_now(db, again.id).state, waiting(db)) == (RefundState.FAILED, 1)
+
+
+def test_what_is_kept_by_decision_is_no_open_item_any_more(db: Database, clock: Clock, paid: Payment) -> None:
+    refund = come_back(db, paid)
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = keeping.plan_keep(ctx, payment_id=paid.id)
+        keeping.keep(ctx, payment_id=paid.id, reason="An hour before", shown=plan.fingerprint)
+    assert (f"refund:{refund.id}", "made_good_how") in {(line.record, line.field) for line in plan.lines}
+    assert (waiting(db), money.refund_now(db, refund.id).made_good_how) == (0, "nothing_owed")
+
+
+def test_another_refund_says_in_its_plan_that_it_closes_it(db: Database, paid: Payment) -> None:
+    refund = come_back(db, paid)
+    with db.unit_of_work(SUPPORT) as ctx:
+        plan = refunds.plan_request(ctx, payment_id=paid.id, amount=paid.amount, approval_above=LIMIT)
+    assert (f"refund:{refund.id}", "again") in {(line.record, line.after) for line in plan.lines}

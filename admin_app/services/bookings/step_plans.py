@@ -17,7 +17,7 @@ from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import Step
 from admin_app.services.calendar_entries import SPOKEN
 from admin_app.services.calendars import planned_calls
-from admin_app.services.payments import UNPAID, held_money
+from admin_app.services.payments import held_money
 from admin_app.services.payments.held_money import HeldMoney
 from admin_app.services.plans import PlanLine, PlannedCall, PlannedMail
 from admin_app.services.records import payment_key
@@ -90,6 +90,6 @@ def _told(
 
 
 def _open_pages(ctx: Ctx, appointment: Appointment) -> Sequence[Payment]:
-    """The payments that could still be made on a page at Stripe."""
-    is_open = Payment.state.in_(UNPAID), Payment.stripe_checkout_session_id.is_not(None)
+    """The payments that could still be made on a page at Stripe; what is with the bank is not paid there again."""
+    is_open = Payment.state == PaymentState.OPEN, Payment.stripe_checkout_session_id.is_not(None)
     return ctx.session.scalars(select(Payment).where(held_money.is_for(appointment.subject), *is_open)).all()

@@ -14,6 +14,7 @@ from admin_app.services import appointments, audit, payments
 from admin_app.services.appointments import Appointment
 from admin_app.services.audit import Change
 from admin_app.services.event_handling import release_waiting_for
+from admin_app.services.payments import held_money
 from admin_app.services.records import practitioner_key
 from models.scheduling import BookingSource, BookingStatus, CanceledBecause
 
@@ -33,9 +34,11 @@ BECAUSE = {
 
 def confirm(ctx: Ctx, appointment: Appointment) -> None:
     """The time is the client's: they get the mail with the calendar file, and the calendar is told."""
-    row = appointment.row
+    row, was = appointment.row, appointment.row.status
     changes = _assign(appointment, status=BookingStatus.CONFIRMED, hold_expires_at=None, canceled_because=None)
     row.canceled_at = None
+    if was is BookingStatus.CANCELED:
+        held_money.on_again(ctx, appointment.subject)
     remind_later(ctx, appointment)
     touch(ctx, appointment)
     record(ctx, appointment, "booking.confirmed", changes=changes)

@@ -126,6 +126,15 @@ INVARIANTS = (
         by_query(f"{_kept_by_nobody('bookings', 'booking')} UNION ALL {_kept_by_nobody('meetings', 'meeting')}"),
     ),
     Invariant(
+        "decision-is-about-what-is-off",
+        "Money waits for a decision only where its appointment is canceled.",
+        by_query("""
+            SELECT 'payment:' || p.id FROM payments p
+            LEFT JOIN bookings b ON b.id = p.booking_id LEFT JOIN meetings m ON m.id = p.meeting_id
+            WHERE p.undecided_since IS NOT NULL AND coalesce(b.status, m.status) <> 'canceled'
+        """),
+    ),
+    Invariant(
         "closed-month-is-its-lines",
         "A closed month has the lines, the sums and the digest with which it was closed.",
         _closed_months,

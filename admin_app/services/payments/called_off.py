@@ -17,7 +17,7 @@ def call_off(ctx: Ctx, appointment: Appointment, because: CanceledBecause, *, re
     """End it as a calendar tells; the client's mail goes when it is known what becomes of the money."""
     subject, by_client = appointment.subject, because is CanceledBecause.BY_CLIENT
     held = held_money.of_appointment(ctx.session, subject, appointment.row.price_currency)
-    to_decide = by_client and held.captured > held.going_back
+    to_decide = by_client and held.left > 0
     bookings.carry_out(ctx, appointment, bookings.canceling(appointment, because, tell=not to_decide), reason=reason)
     if to_decide:
         held_money.review_all(ctx, subject)

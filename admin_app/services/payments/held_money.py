@@ -22,12 +22,15 @@ GOING_BACK = (RefundState.REQUESTED, RefundState.SENT, RefundState.SUCCEEDED, Re
 
 @dataclass(frozen=True)
 class HeldMoney:
-    """What was taken for one appointment and what becomes of it, in minor units of `currency`."""
+    """What was taken for one appointment and what becomes of it, in minor units of `currency`; `lost` is what the
+    payer's bank took back for good.
+    """
 
     currency: str
     captured: int = 0
     going_back: int = 0
     kept: int = 0
+    lost: int = 0
 
     def giving_back(self, amount: int) -> "HeldMoney":
         """The same once this much more is on its way back."""
@@ -38,13 +41,20 @@ class HeldMoney:
         return replace(self, kept=self.kept + amount)
 
     @property
+    def left(self) -> int:
+        """What is neither back, nor on its way, nor taken back by the payer's bank."""
+        return max(self.captured - self.going_back - self.lost, 0)
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What becomes of the money of an appointment that is off, as its client is told."""
-        back, left = self.going_back, max(self.captured - self.going_back, 0)
+        back, left = self.going_back, self.left
         kept = min(self.kept, left)
         said = []
         if back:
             said.append(f"{self._text(back)} go back to what you paid with. This takes 5 to 10 days.")
+        if self.lost:
+            said.append(f"Your bank gave you {self._text(self.lost)} of what you paid back already.")
         if kept:
             said.append(f"{self._text(kept)} of what you paid are not given back.")
         if left > kept:
@@ -65,7 +75,8 @@ def of_appointment(session: Session, subject: str, currency: str) -> HeldMoney:
     )
     kept = sum(min(payment.kept_amount or 0, _left(payment)) for payment in paid)
     captured = sum(payment.captured_amount for payment in paid)
-    return HeldMoney(paid[0].currency, captured, session.scalar(back) or 0, kept)
+    lost = sum(min(_lost(session, payment), payment.captured_amount) for payment in paid)
+    return HeldMoney(paid[0].currency, captured, session.scalar(back) or 0, kept, lost)
 
 
 def is_for(subject: str) -> ColumnElement[bool]:
@@ -96,6 +107,17 @@ def review_all(ctx: Ctx, subject: str) -> list[Payment]:
     for payment in payments:
         review(ctx, payment)
     return [payment for payment in payments if payment.undecided_since is not None]
+
+
+def on_again(ctx: Ctx, subject: str) -> None:
+    """A canceled appointment takes place after all: nobody has to decide about its money, and no decision holds."""
+    ctx.session.flush()
+    for payment in locked_for(ctx, subject):
+        if payment.kept_amount is not None:
+            payment.kept_amount = payment.kept_at = payment.kept_by = payment.kept_reason = None
+            payment.version += 1
+            payment.updated_at = ctx.now
+        review(ctx, payment)
 
 
 def keep(ctx: Ctx, payment: Payment, reason: str) -> int:

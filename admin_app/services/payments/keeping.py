@@ -8,13 +8,14 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit
+from admin_app.services import audit, refund_states
 from admin_app.services.amounts import money_text
 from admin_app.services.payments import appointment_payments, held_money
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from admin_app.services.records import payment_key
-from models.money import Payment
+from admin_app.services.records import payment_key, refund_key
+from models.money import Payment, Refund
 
+NOTHING_OWED = "nothing_owed"
 DECIDED = "Nothing of it waits for a decision: its appointment is not canceled, or it was decided."
 
 
@@ -24,7 +25,7 @@ def plan_keep(ctx: Ctx, *, payment_id: int) -> Plan:
     payment = ctx.session.get(Payment, payment_id)
     if payment is None:
         raise NotFound("There is no such payment.")
-    return _plan(payment)
+    return _plan(ctx.session, payment)
 
 
 def keep(ctx: Ctx, *, payment_id: int, reason: str, shown: str) -> Payment:
@@ -32,7 +33,7 @@ def keep(ctx: Ctx, *, payment_id: int, reason: str, shown: str) -> Payment:
     require(ctx, Permission.REFUNDS_REQUEST)
     reason = require_reason(reason)
     payment = appointment_payments.locked(ctx, payment_id)
-    plan = _plan(payment)
+    plan = _plan(ctx.session, payment)
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
@@ -41,8 +42,15 @@ def keep(ctx: Ctx, *, payment_id: int, reason: str, shown: str) -> Payment:
 
 
 def keep_within(ctx: Ctx, payment: Payment, reason: str) -> None:
-    """The same as a part of another command, whose plan has shown it; the payment is locked."""
+    """The same as a part of another command, whose plan has shown it; the payment is locked.
+
+    What came back is a part of what is left, so that is decided with it.
+    """
     amount = held_money.keep(ctx, payment, reason)
+    for refund in refund_states.came_back(ctx.session, payment):
+        refund.made_good_at, refund.made_good_by, refund.made_good_how = ctx.now, ctx.actor.label, NOTHING_OWED
+        refund.version += 1
+        refund.updated_at = ctx.now
     facts = {"amount": money_text(amount, payment.currency), **appointment_payments.paid_for(payment)}
     audit.record(ctx, "payment.kept", records=appointment_payments.records_of(payment), reason=reason, facts=facts)
 
@@ -54,18 +62,24 @@ def left_of(session: Session, subject: str) -> Sequence[tuple[Payment, int]]:
     return [(payment, amount) for payment, amount in session.execute(query)]
 
 
-def line(payment: Payment, amount: int, source: str) -> PlanLine:
-    """That so much of the payment stays here by somebody's decision."""
+def lines(
+    session: Session, payment: Payment, amount: int, source: str, *, but: Sequence[Refund] = ()
+) -> tuple[PlanLine, ...]:
+    """That so much of the payment stays here by somebody's decision, and what came back of it with it; `but` for what
+    the command puts right in another way.
+    """
     now = None if payment.kept_amount is None else money_text(payment.kept_amount, payment.currency)
-    return PlanLine(payment_key(payment.id), "kept", now, money_text(amount, payment.currency), source)
+    kept = PlanLine(payment_key(payment.id), "kept", now, money_text(amount, payment.currency), source)
+    others = [refund for refund in refund_states.came_back(session, payment) if refund not in but]
+    return (kept, *(PlanLine(refund_key(each.id), "made_good_how", None, NOTHING_OWED, source) for each in others))
 
 
-def _plan(payment: Payment) -> Plan:
+def _plan(session: Session, payment: Payment) -> Plan:
     amount = payment.captured_amount - payment.reserved_amount
     return Plan(
         title=f"Keep {money_text(amount, payment.currency)}",
         outcome="kept",
-        lines=(line(payment, amount, "what is left"),),
+        lines=lines(session, payment, amount, "what is left"),
         consequences=(
             "No money goes back, and nobody is written to.",
             "It waits for no decision any more. It can still be given back later.",

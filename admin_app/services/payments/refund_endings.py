@@ -7,7 +7,7 @@ and its client is told.
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from admin_app.context import Ctx
 from admin_app.services import appointments, bookings
@@ -61,16 +61,27 @@ def of_decision(ctx: Ctx, payment: Payment) -> Meaning:
     return _meaning(ctx, appointment, ending(ctx, appointment) if _leaves_nothing(paid) else None, paid, later=False)
 
 
-def ending(ctx: Ctx, appointment: Appointment) -> Step | None:
-    """The step by which it ends once all that is on its way is back, by the latest decision; None: it stays."""
+def of_returned(ctx: Ctx, payment: Payment, refund: Refund, *, waits: bool) -> Meaning:
+    """What it does that the money of this refund, which came back, goes back after all: what was decided for it."""
+    paid, appointment = _reserved(ctx, payment, refund.amount), _of(ctx, payment)
+    step = ending(ctx, appointment, with_=refund) if _leaves_nothing(paid) else None
+    return _meaning(ctx, appointment, step, paid, later=waits)
+
+
+def ending(ctx: Ctx, appointment: Appointment, *, with_: Refund | None = None) -> Step | None:
+    """The step by which it ends once all that is on its way is back, by the latest decision; None: it stays.
+
+    `with_`: as if this refund were on its way, too.
+    """
     if not _is_coming(ctx, appointment):
         return None
+    counts = Refund.state.in_(RESERVING)
     latest = ctx.session.scalar(
         select(Refund)
         .join(Payment, Payment.id == Refund.payment_id)
         .where(
             held_money.is_for(appointment.subject),
-            Refund.state.in_(RESERVING),
+            counts if with_ is None else or_(counts, Refund.id == with_.id),
             Refund.ends_appointment.is_not(None),
         )
         .order_by(Refund.id.desc())

@@ -14,7 +14,9 @@ from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, payments, refund_states, refunds
 from admin_app.services.amounts import money_text
-from admin_app.services.payments import keeping, refund_people, refund_sources
+from admin_app.services.bookings.step_plans import Meaning
+from admin_app.services.payments import held_money, keeping, refund_endings, refund_people, refund_sources
+from admin_app.services.payments.refund_endings import Decided
 from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
@@ -51,27 +53,49 @@ def plan(ctx: Ctx, *, refund_id: int, how: str, approval_above: Limit) -> Plan:
     payment = refund_sources.of(ctx.session, refund)
     quoted = refunds.quote_of(ctx.session, payment)
     at_once = how == AGAIN and not quoted.waits(refund.amount, approval_above)
+    means = _meaning(ctx, payment, refund, quoted, _checked(how), approval_above)
+    asks = refunds.CALLS if at_once and isinstance(payment, Payment) else ()
     return Plan(
         title=f"{amount_of(refund)} that came back",
         outcome=_checked(how).value,
-        lines=_lines(payment, refund, quoted, How(how)),
-        consequences=(refund_people.of(ctx.session, payment).sentence, *_means(refund, quoted, how, approval_above)),
-        fingerprint=fingerprint(payment, refund, how),
+        lines=(*_lines(ctx, payment, refund, quoted, How(how)), *means.lines),
+        consequences=(
+            refund_people.of(ctx.session, payment).sentence,
+            *_means(refund, quoted, how, approval_above),
+            *means.sentences,
+        ),
+        fingerprint=_state(ctx, payment, refund, how, means),
         refusal=_refusal(refund, quoted, how),
-        calls=refunds.CALLS if at_once and isinstance(payment, Payment) else (),
+        mails=means.mails,
+        calls=(*asks, *means.calls),
     )
+
+
+def _meaning(ctx: Ctx, payment: Paid, refund: Refund, quoted: Quote, how: str, approval_above: Limit) -> Meaning:
+    """What becomes of the appointment: as was decided when the money was first given back."""
+    if how == NOTHING_OWED or isinstance(payment, MembershipPayment):
+        return Meaning(sentences=("Nobody is told by mail.",) if how != AGAIN else ())
+    waits = how == AGAIN and quoted.waits(refund.amount, approval_above)
+    return refund_endings.of_returned(ctx, payment, refund, waits=waits)
+
+
+def _state(ctx: Ctx, payment: Paid, refund: Refund, how: str, means: Meaning) -> str:
+    """What the plan was made from."""
+    besides = [] if isinstance(payment, MembershipPayment) else refund_endings.state_of(ctx, payment)
+    return fingerprint(payment, refund, how, besides, means.told)
 
 
 def put_right(ctx: Ctx, *, refund_id: int, how: str, reason: str, approval_above: Limit, shown: str) -> Refund:
     """Do it as the plan was shown; answers the refund that has the money now, or the one that came back."""
     require(ctx, Permission.REFUNDS_REQUEST)
     reason, how = require_reason(reason), _checked(how)
-    payment, refund = refund_states.locked(ctx, refund_id)
+    payment, refund = _locked(ctx, refund_id)
     quoted = refunds.quote_of(ctx.session, payment)
     refusal = _refusal(refund, quoted, how)
     if refusal:
         raise Conflict(refusal)
-    require_same(shown, fingerprint(payment, refund, how))
+    means = _meaning(ctx, payment, refund, quoted, how, approval_above)
+    require_same(shown, _state(ctx, payment, refund, how, means))
     by = ctx.actor.label if isinstance(ctx.actor, Staff) else ctx.actor.kind
     refund.made_good_at, refund.made_good_by, refund.made_good_how = ctx.now, by, how
     refund.updated_at = ctx.now
@@ -80,7 +104,8 @@ def put_right(ctx: Ctx, *, refund_id: int, how: str, reason: str, approval_above
     audit.record(ctx, "refund.put_right", records=records_of(payment, refund), reason=reason, facts=facts)
     if how == AGAIN:
         waits = quoted.waits(refund.amount, approval_above)
-        return refunds.write(ctx, payment, refund.amount, refund.reason, reason, waits=waits)
+        wanted = Decided(refund.ends_appointment, refund.tells_client)
+        return refunds.write(ctx, payment, refund.amount, refund.reason, reason, waits=waits, wanted=wanted)
     if how == BY_HAND:
         refund_states.move(ctx, payment, refund, RefundState.SUCCEEDED, refund.failure_code)
         refund_states.reserve(ctx, payment)
@@ -88,6 +113,15 @@ def put_right(ctx: Ctx, *, refund_id: int, how: str, reason: str, approval_above
     elif _waits(payment):
         keeping.keep_within(ctx, payment, reason)
     return refund
+
+
+def _locked(ctx: Ctx, refund_id: int) -> tuple[Paid, Refund]:
+    """The refund with its payment; the others of the appointment too, for whether anything is left is asked of all."""
+    refund = ctx.session.get(Refund, refund_id)
+    paid = None if refund is None else refund_sources.of(ctx.session, refund)
+    if isinstance(paid, Payment):
+        held_money.locked_for(ctx, payments.subject_of(paid))
+    return refund_states.locked(ctx, refund_id)
 
 
 def follow(ctx: Ctx, payment: Paid) -> None:
@@ -104,17 +138,18 @@ def _checked(how: str) -> How:
     return How(how)
 
 
-def _lines(payment: Paid, refund: Refund, quoted: Quote, how: How) -> tuple[PlanLine, ...]:
+def _lines(ctx: Ctx, payment: Paid, refund: Refund, quoted: Quote, how: How) -> tuple[PlanLine, ...]:
     key = refund_key(refund.id)
     chosen = PlanLine(key, "made_good_how", refund.made_good_how, how, "what you chose")
+    others = refunds.put_right_lines(refunds.put_right_by(ctx.session, payment, refund.amount, but=refund))
     if how == AGAIN:
-        return (chosen, *refunds.lines(quoted, refund.amount, source="the refund that came back"))
+        return (chosen, *refunds.lines(quoted, refund.amount, source="the refund that came back"), *others)
     if how == BY_HAND:
         state = PlanLine(key, "state", refund.state, RefundState.SUCCEEDED, "paid out by hand")
-        return (chosen, state, *refunds.lines(quoted, refund.amount, source="paid out by hand"))
+        return (chosen, state, *refunds.lines(quoted, refund.amount, source="paid out by hand"), *others)
     if _waits(payment):
         left = payment.captured_amount - payment.reserved_amount
-        return (chosen, keeping.line(payment, left, "nothing is owed"))
+        return (chosen, *keeping.lines(ctx.session, payment, left, "nothing is owed", but=[refund]))
     return (chosen,)
 
 
@@ -137,9 +172,8 @@ def _means(refund: Refund, quoted: Quote, how: str, approval_above: Limit) -> tu
             return (
                 f"{quoted.provider} is not asked: you have paid {amount} out in another way, or will.",
                 f"The {amount} count as given back from now on, so nobody gives them back once more.",
-                "Nobody is told by mail.",
             )
-    return (f"No money moves: the {amount} stay here.", "Nobody is told by mail.")
+    return (f"No money moves: the {amount} stay here.",)
 
 
 def _refusal(refund: Refund, quoted: Quote, how: str) -> str | None:

@@ -118,6 +118,7 @@ BREAKS = {
         UPDATE bookings SET status = 'canceled', canceled_because = 'by_client'
         WHERE id = (SELECT booking_id FROM payments WHERE state = 'paid' LIMIT 1);
         UPDATE payments SET updated_at = {OLD} WHERE state = 'paid'""",
+    "decision-is-about-what-is-off": "UPDATE payments SET undecided_since = now() WHERE state = 'paid'",
     "closed-month-is-its-lines": """
         INSERT INTO month_closings (month, closed_at, closed_by, lines, totals, digest)
         VALUES ('2026-01-01', now(), 'test', 1, '{"eur": {"payment": {"lines": 1, "amount": 5}}}', 'other')""",
