@@ -21,30 +21,10 @@ NO_PLAN = {
 }
 # To become none: commands whose plan nobody has compared with what they do.
 OF_PURCHASES = {
-    "account-commands.credits",
-    "account-commands.give",
     "address-commands.add",
     "address-commands.correct",
     "address-commands.make_primary",
     "address-commands.unlink",
-    "adjustment-commands.undo",
-    "given-membership-commands.change_end",
-    "given-membership-commands.end",
-    "inbox.attach_email",
-    "inbox.release",
-    "membership-canceling.at_end",
-    "membership-canceling.back",
-    "membership-canceling.now",
-    "membership-commands.move",
-    "membership-commands.move_back",
-    "membership-payment-commands.ask",
-    "membership-payment-commands.refund",
-    "purchase.claim",
-    "purchase.delete",
-    "purchase.email",
-    "purchase.mail",
-    "purchase.settle",
-    "purchase.undo",
 }
 OF_CLIENTS = {
     "billing-commands.ask",
