@@ -102,11 +102,11 @@ class People:
     def newest(self, model: type[Any]) -> int:
         return max(row.id for row in self.house.rows(select(model)))
 
-    def addresses(self) -> tuple[str, PersonAddress, PersonAddress]:
-        """Somebody with a primary address and another one, both verified."""
+    def addresses(self, other: str | None = None) -> tuple[str, PersonAddress, PersonAddress]:
+        """Somebody with a primary address and another one, both verified; who signed in by neither."""
         number = next(NUMBERS)
         made = control.create_user(self.house.simulator, name="Ada", email=f"main{number}@people.example.com")
-        control.add_address(self.house.simulator, made["id"], f"old{number}@people.example.com")
+        control.add_address(self.house.simulator, made["id"], other or f"old{number}@people.example.com")
         people.ask(self.house.bench, made["id"])
         mine = select(PersonAddress).where(PersonAddress.user_id == made["id"])
         main, old = self.house.rows(mine.order_by(PersonAddress.is_primary.desc()))

@@ -287,6 +287,49 @@ CASES["membership-payment-commands.refund: a part"] = lambda s: _refund(s, "10.0
 CASES["membership-payment-commands.refund: all of it waits"] = lambda s: _refund(s, "49.00")
 
 
+# -- addresses -----------------------------------------------------------------------------------------------------
+
+
+def _address(number: int, word: str, **typed: str) -> Case:
+    return Case(f"address-commands.{word.replace('-', '_')}", f"/admin/person-addresses/{number}/{word}", typed)
+
+
+CASES["address-commands.unlink: another one"] = lambda s: _address(s.addresses()[2].id, "unlink")
+CASES["address-commands.make_primary: another one"] = lambda s: _address(s.addresses()[2].id, "make-primary")
+CASES["address-commands.correct: verified"] = lambda s: _address(
+    s.addresses()[1].id, "correct", email=s.email("right"), verified="yes"
+)
+CASES["address-commands.correct: not verified"] = lambda s: _address(
+    s.addresses()[1].id, "correct", email=s.email("right"), verified="no"
+)
+CASES["address-commands.correct: under which a purchase waits"] = lambda s: _address(
+    s.addresses()[1].id, "correct", email=s.waiting_under(), verified="yes"
+)
+
+
+def _add(scene: People, email: str, verified: str) -> Case:
+    user_id = scene.addresses()[0]
+    address = f"/admin/person-addresses/of-account/{user_id}/add"
+    return Case("address-commands.add", address, {"email": email, "verified": verified})
+
+
+CASES["address-commands.add: verified"] = lambda s: _add(s, s.email("more"), "yes")
+CASES["address-commands.add: not verified"] = lambda s: _add(s, s.email("more"), "no")
+CASES["address-commands.add: under which a purchase waits"] = lambda s: _add(s, s.waiting_under(), "yes")
+
+
+@case("address-commands.make_primary: under which a purchase waits")
+def _primary_with_a_purchase(scene: People) -> Case:
+    return _address(scene.addresses(scene.waiting_under())[2].id, "make-primary")
+
+
+@case("address-commands.correct: under which one too many waits")
+def _one_too_many(scene: People) -> Case:
+    _, main, _ = scene.addresses()
+    scene.bought(main.email)
+    return _address(main.id, "correct", email=scene.waiting_under(), verified="yes")
+
+
 @pytest.fixture
 def scene(simulator: str, db: Any) -> People:
     made = build(simulator, db, refund_approval_above=LIMIT)
