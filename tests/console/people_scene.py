@@ -16,6 +16,7 @@ from models import (
 )
 from tests.house import House
 from tests.services.factories import SUPPORT, add_user
+from tests.services.memberships import paying
 
 NUMBERS = count(1)
 
@@ -51,6 +52,13 @@ class People:
         memberships.compare(self.house.bench, sold["membership_id"])
         self.house.work()
         return self.membership(sold["membership_id"])
+
+    def subscribed(self) -> ProviderMembership:
+        """A Stripe subscription that is the membership of an account, asked about once."""
+        name = f"subscriber{next(NUMBERS)}"
+        begun = paying.subscriber(self.house, name)
+        paying.deliver(self.house, *paying.told(self.house, begun["id"], "customer.subscription.created"))
+        return self.membership(str(begun["id"]))
 
     def ended(self, row: ProviderMembership) -> ProviderMembership:
         """It ended at Whop."""

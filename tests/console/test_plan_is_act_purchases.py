@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.services import claim_mails, claims, merge_fields
-from admin_app.services.memberships import held, moving, serving
+from admin_app.services.memberships import held, moving, refunding, serving
 from admin_app.services.purchases import person_addresses
 from admin_app.simulator import control
 from models import Adjustment, ExtraPurchase, Merge, Profile
@@ -155,6 +155,15 @@ CASES[f"{UNDO}: of what has ended"] = lambda s: _claimed(s, s.ended(s.bought()).
 CASES[f"{UNDO}: of what a link claimed"] = lambda s: _claimed(s, _mailed(s), s.account())
 
 
+@case(f"{UNDO}: of what was canceled since")
+def _canceled_since(scene: People) -> Case:
+    row = scene.bought()
+    found = _claimed(scene, row.pending_profile_id, scene.account())
+    control.cancel_at_period_end(scene.house.simulator, str(row.external_id), deliver=False)
+    scene.compared(row)
+    return found
+
+
 def _email(scene: People, waiting: int | None) -> Case:
     return Case("purchase.email", f"/admin/purchases/{waiting}/email", {"email": scene.email("right")})
 
@@ -221,6 +230,28 @@ def _taken_back(scene: People) -> Case:
     return _cancel(row.id, "take-back", "back")
 
 
+@case("membership-canceling.now: beside another that is paid")
+def _beside(scene: People) -> Case:
+    user_id, row = scene.member()
+    scene.by_hand(
+        claims.plan_for_user,
+        claims.claim_for_user,
+        pending_profile_id=scene.bought().pending_profile_id,
+        user_id=user_id,
+    )
+    return _cancel(row.id, "cancel-now", "now")
+
+
+@case("membership-canceling.now: of Stripe")
+def _of_stripe(scene: People) -> Case:
+    return _cancel(scene.subscribed().id, "cancel-now", "now")
+
+
+@case("membership-canceling.at_end: of Stripe")
+def _of_stripe_at_end(scene: People) -> Case:
+    return _cancel(scene.subscribed().id, "cancel-at-period-end", "at_end")
+
+
 # -- what staff give -----------------------------------------------------------------------------------------------
 
 
@@ -285,6 +316,17 @@ def _refund(scene: People, amount: str) -> Case:
 
 CASES["membership-payment-commands.refund: a part"] = lambda s: _refund(s, "10.00")
 CASES["membership-payment-commands.refund: all of it waits"] = lambda s: _refund(s, "49.00")
+
+
+@case("refund-commands.approve: of a membership")
+def _approved(scene: People) -> Case:
+    payment = scene.payment(scene.member()[1])
+    given = {"payment_id": payment.id, "amount": 4900, "approval_above": LIMIT}
+    with scene.house.db.unit_of_work(SUPPORT) as ctx:
+        shown = refunding.plan_request(ctx, **given).fingerprint
+        made = refunding.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
+        number = made.id
+    return Case("refund-commands.approve", f"/admin/refunds/{number}/approve")
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------
