@@ -15,6 +15,7 @@ from admin_app.services.purchases import person_addresses
 from admin_app.simulator import control
 from models import Adjustment, ExtraPurchase, Merge, Profile
 from tests.console.page_checks import CheckedClient
+from tests.console.appointment_scene import somebody_of_finance
 from tests.console.people_scene import People
 from tests.console.plan_walk import Case, Rules, walk
 from tests.house import House, build, house, simulator
@@ -322,7 +323,7 @@ CASES["membership-payment-commands.refund: all of it waits"] = lambda s: _refund
 def _approved(scene: People) -> Case:
     payment = scene.payment(scene.member()[1])
     given = {"payment_id": payment.id, "amount": 4900, "approval_above": LIMIT}
-    with scene.house.db.unit_of_work(SUPPORT) as ctx:
+    with scene.house.db.unit_of_work(somebody_of_finance(scene.house.db)) as ctx:
         shown = refunding.plan_request(ctx, **given).fingerprint
         made = refunding.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
         number = made.id

@@ -173,7 +173,7 @@ def test_moving_back_at_once_restores_both(both: Database) -> None:
         assert plan.names == {
             "profile:user_a": "a@example.com",
             "profile:user_b": "b@example.com",
-            f"membership:{row_of(db, 'mem_a').id}": "the membership mem_a",
+            f"membership:{row_of(both, 'mem_a').id}": "the membership mem_a",
         }
         act(both, None)
         assert (credits(both, "user_a"), credits(both, "user_b")) == ((1000, 160), (1000, 53))
