@@ -14,8 +14,8 @@ from admin_app.services.memberships import held, moving, refunding, serving
 from admin_app.services.purchases import person_addresses
 from admin_app.simulator import control
 from models import Adjustment, ExtraPurchase, Merge, Profile
-from tests.console.page_checks import CheckedClient
 from tests.console.appointment_scene import somebody_of_finance
+from tests.console.page_checks import CheckedClient
 from tests.console.people_scene import People
 from tests.console.plan_walk import Case, Rules, walk
 from tests.house import House, build, house, simulator
@@ -327,7 +327,9 @@ def _approved(scene: People) -> Case:
         shown = refunding.plan_request(ctx, **given).fingerprint
         made = refunding.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
         number = made.id
-    return Case("refund-commands.approve", f"/admin/refunds/{number}/approve")
+    # "Access may end at once": Whop ends it, and says so when it is asked.
+    ended = frozenset({"status", "membership", "refundable"})
+    return Case("refund-commands.approve", f"/admin/refunds/{number}/approve", answered=ended)
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------
