@@ -5,10 +5,6 @@ from pathlib import Path
 
 from flask import Flask
 
-from tests.console.conftest import app, settings
-
-__all__ = ["app", "settings"]
-
 # What changes nothing that anybody else sees, or is a person's own.
 NO_PLAN = {
     **dict.fromkeys(
