@@ -54,7 +54,7 @@ def plan(ctx: Ctx, *, refund_id: int, how: str, approval_above: Limit) -> Plan:
     quoted = refunds.quote_of(ctx.session, payment)
     at_once = how == AGAIN and not quoted.waits(refund.amount, approval_above)
     means = _meaning(ctx, payment, refund, quoted, _checked(how), approval_above)
-    asks = refunds.CALLS if at_once and isinstance(payment, Payment) else ()
+    asks = refunds.calls(payment) if at_once else ()
     return Plan(
         title=f"{amount_of(refund)} that came back",
         outcome=_checked(how).value,
@@ -68,6 +68,7 @@ def plan(ctx: Ctx, *, refund_id: int, how: str, approval_above: Limit) -> Plan:
         refusal=_refusal(refund, quoted, how),
         mails=means.mails,
         calls=(*asks, *means.calls),
+        adds=refunds.ADDS if how == AGAIN else (),
     )
 
 
