@@ -75,6 +75,7 @@ LABELS = {
     "cancellation_requested_at": "Cancellation asked for",
     "trial_used_at": "Trial used",
     "trial_ends_at": "Trial ends",
+    "trial_granted_until": "Trial granted until",
     "override_until": "Overridden until",
     "given_back": "Refunded or on its way",
     "left_to_give_back": "Left to refund",
