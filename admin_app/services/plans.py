@@ -74,7 +74,8 @@ class Plan:
     """The whole command: its lines, its consequences in sentences, and what forbids it, if anything.
 
     `names` says how the records of the lines are called, where they are of more than one. `mails` and `calls` are all
-    that leave the house because of it.
+    that leave the house because of it; `adds` and `removes` are the kinds of the records that are new or gone then, one
+    for each.
     """
 
     title: str
@@ -86,6 +87,8 @@ class Plan:
     names: Mapping[str, str] = field(default_factory=dict)
     mails: tuple[PlannedMail, ...] = ()
     calls: tuple[PlannedCall, ...] = ()
+    adds: tuple[str, ...] = ()
+    removes: tuple[str, ...] = ()
 
 
 def fingerprint(*parts: Any) -> str:

@@ -31,6 +31,7 @@ REASONS = tuple(reason for reason in RefundReason if reason is not RefundReason.
 # A disputed payment's money is with the bank. In these states of a dispute it is not, or not any more.
 NOTHING_LEFT = "All that was paid went back already, or is on its way."
 NOTHING_SAID = Decided()
+ADDS = ("refund",)
 CALLS = (PlannedCall("stripe", "refund.create", "Stripe is asked for the refund."),)
 REFUNDABLE_DISPUTES = frozenset(
     ("won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed")
@@ -193,6 +194,7 @@ def _plan(ctx: Ctx, payment: Payment, amount: int, approval_above: Limit, ends: 
         refusal=refusal_of(quoted, amount),
         mails=means.mails,
         calls=means.calls if waits else (*CALLS, *means.calls),
+        adds=ADDS,
     )
 
 

@@ -30,7 +30,7 @@ from views.console import navigation
 from views.console.columns import plain_text, time_text
 from views.console.list_specs import ListSpec
 from views.console.listing import read_wish, show_list
-from views.console.plan_headings import by_record
+from views.console.plan_headings import by_record, written
 from views.console.records import RecordSpec, show_record
 from views.console.viewer import Viewer, viewer, viewer_or_none
 from views.reading import close_read_session, read_session
@@ -206,6 +206,7 @@ def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | Consol
     app.jinja_env.filters["money"] = money_text
     app.jinja_env.filters["as_text"] = plain_text
     app.jinja_env.filters["by_record"] = by_record
+    app.jinja_env.filters["written"] = written
     app.jinja_env.filters["field_label"] = label_of
     # A global, because macros see no values of the page.
     app.jinja_env.globals["carried_plan"] = lambda: g.get("carried_plan", [])

@@ -1,5 +1,7 @@
-"""The lines of a plan under the names of the records that they are of."""
+"""The lines of a plan under the names of the records that they are of, and what is new or gone after it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 
 from admin_app.services.plans import Plan, PlanLine
@@ -13,6 +15,19 @@ def by_record(plan: Plan) -> list[tuple[str | None, list[PlanLine]]]:
         (name_in(plan, record) if several else None, list(lines))
         for record, lines in groupby(plan.lines, key=lambda line: line.record)
     ]
+
+
+def written(plan: Plan) -> list[tuple[str, str]]:
+    """What is new and what is gone after it, by the words of the records."""
+    both = (("New", plan.adds), ("Gone", plan.removes))
+    return [(word, ", ".join(_counted(kinds))) for word, kinds in both if kinds]
+
+
+def _counted(kinds: Sequence[str]) -> list[str]:
+    words = [
+        (AUDITED.get(kind, ("", kind.replace("_", " ")))[1].lower(), count) for kind, count in Counter(kinds).items()
+    ]
+    return [word if count == 1 else f"{word} ({count})" for word, count in words]
 
 
 def name_in(plan: Plan, record: str) -> str:

@@ -49,6 +49,7 @@ def plan(ctx: Ctx, *, refund_id: int, how: str, approval_above: Limit) -> Plan:
         fingerprint=fingerprint(payment, refund, how),
         refusal=_refusal(refund, quoted, how),
         calls=refunds.CALLS if at_once and isinstance(payment, Payment) else (),
+        adds=refunds.ADDS if how == AGAIN else (),
     )
 
 

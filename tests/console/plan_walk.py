@@ -1,0 +1,192 @@
+"""The walk of "plan = act": a command's page is opened, its plan taken, the form sent, and all jobs done.
+
+Then exactly the plan's fields have other values, exactly its kinds of records are new or gone, its mails were sent and
+its calls were made at the providers. Files of cases (`test_plan_is_act*.py`) say which scene and which page.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect, select
+
+from admin_app.services import plans
+from admin_app.services.amounts import money_text
+from admin_app.services.audit import plain
+from admin_app.services.plans import Plan
+from models import Base, ProviderCall, Role, SentEmail
+from tests.changes import CHANGES
+from tests.console.conftest import _sign_in
+from tests.console.forms import form_on
+from tests.console.page_checks import CheckedClient
+from tests.house import House
+from views.console import plan_pages
+
+# Written with every change of a row, and promised by none: when it was, how often, and which mail is the latest.
+STAMPS = frozenset(
+    {"version", "created_at", "updated_at", "canceled_at", "told_version", "reminded_at", "sent_at", "settled_at"}
+    | {"undecided_since", "kept_at", "kept_by", "kept_reason", "made_good_at", "made_good_by"}
+)
+# The provider's own id of what a call made.
+ANSWERED = frozenset({"calcom_booking_uid", "stripe_refund_id"})
+# The history, what is compared by itself, and what anybody's looking at pages writes.
+APART = frozenset({"audit_entries", "sent_emails", "provider_calls", "staff_sessions", "staff", "booking_links"})
+# Who asked for a decision and who made it: what it does stands in the refund.
+APART |= {"approvals"}
+# A plan shows money as people read it: where that lies.
+DERIVED: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "given_back": lambda row: money_text(row.reserved_amount, row.currency),
+        "left_to_give_back": lambda row: money_text(row.captured_amount - row.reserved_amount, row.currency),
+        "kept": lambda row: money_text(row.kept_amount or 0, row.currency),
+    }
+)
+LIES_IN: Mapping[str, str] = MappingProxyType({"given_back": "reserved_amount", "kept": "kept_amount"})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a file of cases knows besides: fields that are stamps there, tables apart, and fields shown otherwise.
+
+    A line's field of `derived` reads as that function of the row that it is of; `lies_in` names the column with it.
+    """
+
+    stamps: frozenset[str] = frozenset()
+    apart: frozenset[str] = frozenset()
+    derived: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    lies_in: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command's page with what is chosen on it, after a scene was set up."""
+
+    endpoint: str
+    address: str
+    typed: dict[str, str] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
+    role: Role = Role.ADMIN
+
+
+def everything(house: House, rules: Rules = Rules()) -> dict[str, dict[str, Any]]:
+    """Every row of every table that a command may change, by its record."""
+    rows: dict[str, dict[str, Any]] = {}
+    with house.db.read_only() as session:
+        for mapper in Base.registry.mappers:
+            model: Any = mapper.class_
+            if model.__tablename__ in APART | rules.apart:
+                continue
+            one = record_kind(model)
+            for row in session.scalars(select(model)):
+                key = ",".join(str(part) for part in inspect(row).identity)
+                rows[f"{one}:{key}"] = plans.snapshot(row)
+    return rows
+
+
+def record_kind(model: Any) -> str:
+    """The word before the colon of a record of this table, as the audit and the plans name it."""
+    return str(model.__tablename__).removesuffix("s")
+
+
+def changed(before: dict[str, Any], after: dict[str, Any], rules: Rules = Rules()) -> dict[tuple[str, str], Any]:
+    """What is another value than before, but for the stamps of a change."""
+    return {
+        (record, name): value
+        for record, row in after.items()
+        if record in before
+        for name, value in row.items()
+        if name not in STAMPS | ANSWERED | rules.stamps and before[record][name] != value
+    }
+
+
+def promised(house: House, plan: Plan, before: dict[str, Any], rules: Rules = Rules()) -> dict[tuple[str, str], Any]:
+    """The fields of the plan's lines, where they lie and as they are kept; those that show money are looked at here."""
+    found: dict[tuple[str, str], Any] = {}
+    derived, lies_in = {**DERIVED, **rules.derived}, {**LIES_IN, **rules.lies_in}
+    for line in plan.lines:
+        if line.later or not line.changes:
+            continue
+        if line.field not in derived:
+            found[line.record, line.field] = plain(line.after)
+            continue
+        row = row_of(house, line.record)
+        assert derived[line.field](row) == line.after, line.field
+        name = lies_in.get(line.field)
+        # What was kept aside for a refund before is on its way with it: the same number.
+        if name is not None and before[line.record][name] != plain(getattr(row, name)):
+            found[line.record, name] = plain(getattr(row, name))
+    return found
+
+
+def row_of(house: House, record: str) -> Any:
+    """The row that a line of a plan is of."""
+    kind, _, key = record.partition(":")
+    (model,) = [mapper.class_ for mapper in Base.registry.mappers if record_kind(mapper.class_) == kind]
+    (column,) = inspect(model).primary_key
+    (row,) = house.rows(select(model).where(column == column.type.python_type(key)))
+    return row
+
+
+def mails(house: House) -> list[tuple[str, str, str]]:
+    sent = house.rows(select(SentEmail).order_by(SentEmail.id))
+    return [(mail.to_email, mail.subject, mail.text_body) for mail in sent]
+
+
+def calls(house: House) -> list[tuple[str, str]]:
+    return [(call.provider, call.operation) for call in house.rows(select(ProviderCall).order_by(ProviderCall.id))]
+
+
+def shown_on(client: CheckedClient, case: Case, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, str, dict[str, str]]:
+    """The plan that the page is made from, the page, and what its form carries."""
+    seen: list[Plan] = []
+    monkeypatch.setattr(
+        plan_pages, "carried", lambda plan, zone, carry=plan_pages.carried: seen.append(plan) or carry(plan, zone)
+    )
+    page = client.get(case.address, query_string=case.typed)
+    assert page.status_code == 200, page.text
+    form = form_on(client, case.address, **case.typed)
+    assert seen, "the page is made from a plan"
+    assert seen[0].refusal is None, seen[0].refusal
+    return seen[-1], page.text, form
+
+
+def walk(house: House, name: str, case: Case, monkeypatch: pytest.MonkeyPatch, rules: Rules = Rules()) -> None:
+    """Open the case's page, act as its plan says, and compare what was promised with what happened."""
+    assert case.endpoint == name.partition(":")[0]
+    client = _sign_in(house.app, house.db, case.role)
+    plan, page, form = shown_on(client, case, monkeypatch)
+    before, sent_before, called_before = everything(house, rules), mails(house), calls(house)
+    CHANGES.taken()
+
+    answer = client.post(case.address, data=case.typed | form | {"reason": "They called"} | case.given)
+    assert answer.status_code == 303, answer.text
+    house.work()
+
+    after = everything(house, rules)
+    _compare_rows(house, plan, before, after, rules)
+    going = [mail for mail in plan.mails if not mail.later]
+    assert mails(house)[len(sent_before) :] == [(mail.to, mail.subject, mail.text) for mail in going]
+    assert all(mail.to in page for mail in plan.mails), "it can be read before"
+    called = [(call.provider, call.operation) for call in plan.calls if not call.later]
+    assert sorted(calls(house)[len(called_before) :]) == sorted(called)
+    assert sorted(provider for provider, _ in CHANGES.taken()) == sorted(provider for provider, _ in called)
+
+
+def _compare_rows(house: House, plan: Plan, before: dict[str, Any], after: dict[str, Any], rules: Rules) -> None:
+    now_promised, now_changed = promised(house, plan, before, rules), changed(before, after, rules)
+    others = {key: value for key, value in now_changed.items() if not _is_of_refund(key)}
+    assert others == {key: value for key, value in now_promised.items() if not _is_of_refund(key)}
+    # A refund that is let go goes on to its end at the provider in the same breath.
+    assert set(filter(_is_of_refund, now_changed)) == set(filter(_is_of_refund, now_promised))
+    assert kinds(after.keys() - before.keys()) == sorted(plan.adds)
+    assert kinds(before.keys() - after.keys()) == sorted(plan.removes)
+
+
+def _is_of_refund(key: tuple[str, str]) -> bool:
+    return key[0].startswith("refund:")
+
+
+def kinds(records: set[str]) -> list[str]:
+    return sorted(record.partition(":")[0] for record in records)

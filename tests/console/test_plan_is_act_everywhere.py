@@ -1,0 +1,113 @@
+"""No command of the console without a case of "plan = act": every form of it that posts is in one, or says why not."""
+
+from importlib import import_module
+from pathlib import Path
+
+from flask import Flask
+
+from tests.console.conftest import app, settings
+
+__all__ = ["app", "settings"]
+
+# What changes nothing that anybody else sees, or is a person's own.
+NO_PLAN = {
+    **dict.fromkeys(
+        ("exports.make", "exports.download", "months.export"), "a file is made; nothing changes, and the audit says who"
+    ),
+    **dict.fromkeys(
+        ("my-account.end_others", "my-account.end_session", "my-account.password", "my-account.time_zone"),
+        "a person's own account, changed by a form of its own",
+    ),
+}
+# To become none: commands whose plan nobody has compared with what they do.
+OF_PURCHASES = {
+    "account-commands.credits",
+    "account-commands.give",
+    "address-commands.add",
+    "address-commands.correct",
+    "address-commands.make_primary",
+    "address-commands.unlink",
+    "adjustment-commands.undo",
+    "given-membership-commands.change_end",
+    "given-membership-commands.end",
+    "inbox.attach_email",
+    "inbox.release",
+    "membership-canceling.at_end",
+    "membership-canceling.back",
+    "membership-canceling.now",
+    "membership-commands.move",
+    "membership-commands.move_back",
+    "membership-payment-commands.ask",
+    "membership-payment-commands.refund",
+    "purchase.claim",
+    "purchase.delete",
+    "purchase.email",
+    "purchase.mail",
+    "purchase.settle",
+    "purchase.undo",
+}
+OF_CLIENTS = {
+    "billing-commands.ask",
+    "billing-commands.extend",
+    "billing-commands.lift",
+    "billing-commands.override",
+    "billing-commands.trial",
+    "bulk-run-commands.choose",
+    "bulk-run-commands.discard",
+    "bulk-run-commands.start",
+    "bulk-run-commands.stop",
+    "bulk-run-commands.undo",
+    "customer-commands.link",
+    "drift-finding-commands.adopt",
+    "drift-finding-commands.assign",
+    "drift-finding-commands.ignore",
+    "drift-finding-commands.push",
+    "drift-run-commands.start",
+    "emergency-stop.end",
+    "emergency-stop.start",
+    "failed-jobs.retry",
+    "failed-jobs.settle",
+    "flag-change-commands.cancel",
+    "months.close",
+    "onboarding-commands.complete",
+    "onboarding-commands.reopen",
+    "practitioner-forms.activate",
+    "practitioner-forms.create",
+    "practitioner-forms.deactivate",
+    "practitioner-forms.edit",
+    "provider-call-commands.retry",
+    "provider-call-commands.settle",
+    "sent-email-commands.again",
+    "sent-email-commands.settle",
+    "service-key-commands.create",
+    "service-key-commands.revoke",
+    "session-type-forms.activate",
+    "session-type-forms.create",
+    "session-type-forms.deactivate",
+    "session-type-forms.edit",
+    "staff-commands.create",
+    "staff-commands.disable",
+    "staff-commands.enable",
+    "staff-commands.password",
+    "staff-commands.role",
+    "staff-commands.sign_out",
+    "switch-commands.turn_off",
+    "switch-commands.turn_on",
+}
+WITHOUT_CASE = OF_PURCHASES | OF_CLIENTS
+
+
+def test_no_command_is_left_out(app: Flask) -> None:
+    walked, excused = set[str](), set(NO_PLAN)
+    for file in sorted(Path(__file__).parent.glob("test_plan_is_act*.py")):
+        cases = import_module(f"tests.console.{file.stem}")
+        walked |= {name.partition(":")[0] for name in getattr(cases, "CASES", ())}
+        excused |= set(getattr(cases, "NO_PLAN", ()))
+    commands = {
+        str(rule.endpoint)
+        for rule in app.url_map.iter_rules()
+        if "POST" in (rule.methods or ()) and rule.rule.startswith("/admin")
+    }
+    assert not walked & excused
+    assert sorted(commands - walked - excused) == sorted(WITHOUT_CASE)
+    assert sorted((walked | excused) - commands) == []
