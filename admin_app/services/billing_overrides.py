@@ -49,6 +49,7 @@ def plan_override(ctx: Ctx, *, client_id: int, status: str, until: datetime | No
         ),
         consequences=tuple(said),
         fingerprint=_fingerprint(client, standing, wanted.value, end),
+        adds=("billing_override",),
     )
 
 

@@ -99,11 +99,11 @@ def _lines_later(client: Client, state: SwitchState, wish: Wish, effect: Effect)
     about = client_key(client.id)
     lines = [PlanLine(about, wish.flag.value, state.is_on, state.is_on, "nothing changes before it starts")]
     for each in effect.shortened:
-        after = shortened(each, effect)
-        lines.append(PlanLine(flag_change_key(each.id), "until", _until_of(each), after.pop("until"), SHORTENED))
-        lines.append(PlanLine(flag_change_key(each.id), "on_expiry", _at_end(each), end_words(after.pop("on_expiry"), True), SHORTENED))
-        for name in after:
-            lines.append(PlanLine(flag_change_key(each.id), name, getattr(each, name), after[name], SHORTENED))
+        key, after = flag_change_key(each.id), shortened(each, effect)
+        at_end = end_words(after.pop("on_expiry"), has_end=True)
+        lines.append(PlanLine(key, "until", _until_of(each), after.pop("until"), SHORTENED))
+        lines.append(PlanLine(key, "on_expiry", _at_end(each), at_end, SHORTENED))
+        lines += [PlanLine(key, name, getattr(each, name), value, SHORTENED) for name, value in after.items()]
     lines += [
         PlanLine(about, "next_since", None, wish.since, WISH),
         PlanLine(about, "next_until", None, wish.until or UNTIL_SWITCHED_BACK, WISH),

@@ -84,9 +84,12 @@ def plan_extend(ctx: Ctx, *, client_id: int, until: datetime | None) -> Plan:
 
 
 def _planned_at_stripe(client: Client, at_stripe: Subscription, end: datetime) -> tuple[tuple[PlanLine, ...], str]:
+    key = subscription_key(at_stripe.id)
     lines = (
         PlanLine(client_key(client.id), "trial_ends_at", client.trial_ends_at, end, "Stripe"),
-        PlanLine(subscription_key(at_stripe.id), "trial_end", at_stripe.trial_end, end, "Stripe"),
+        PlanLine(key, "trial_end", at_stripe.trial_end, end, "Stripe"),
+        # The period of a trial ends with it.
+        PlanLine(key, "current_period_end", at_stripe.current_period_end, end, "Stripe"),
     )
     said = "Stripe is asked to end the trial then, and charges nothing until then. Its answer is shown with the client."
     return lines, said

@@ -7,7 +7,7 @@ from bs4 import BeautifulSoup, Tag
 from tests.console.page_checks import CheckedClient
 
 
-def form_on(client: CheckedClient, page: str, **asked: str) -> dict[str, str]:
+def form_on(client: CheckedClient, page: str, /, **asked: str) -> dict[str, str]:
     """What the act's form carries along."""
     found = client.get(page, query_string=asked or None).text
     form = found[found.index('method="post" action="/admin/') :]

@@ -7,13 +7,15 @@ from typing import Any
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
-from admin_app.services.billing.subscriptions import open_override, without, worked_out
+from admin_app.services.billing import owners
+from admin_app.services.billing.subscriptions import open_override, subscriptions_of, without, worked_out
 from admin_app.services.plans import PlanLine
-from admin_app.services.records import client_key
-from models.billing import BillingOverride
+from admin_app.services.records import client_key, subscription_key
+from models.billing import BillingOverride, ClientCustomer
 from models.clients import Client
 
 # These are shown also where they stay as they are.
+AS_HEARD = "Stripe, as it was last heard"
 SHOWN = ("billing_status", "payment_active")
 
 
@@ -35,6 +37,19 @@ def of_trial(
     to_be = Client(**({name: getattr(client, name) for name in columns} | values))
     after = worked_out(session, to_be, now, override=open_override(session, client.id))
     return _lines(client, values | after, source, shown=(*SHOWN, "trial_ends_at"))
+
+
+def of_customer(session: Session, client: Client, customer: ClientCustomer, now: datetime) -> tuple[PlanLine, ...]:
+    """With this customer and its subscriptions that are nobody's, as Stripe was last heard to have them."""
+    waiting = owners.nobodys(session, customer.stripe_customer_id)
+    # In the order in which they will be read, which decides between two that open as much.
+    subscriptions = sorted([*subscriptions_of(session, client.id), *waiting], key=lambda each: each.id)
+    override = open_override(session, client.id)
+    after = worked_out(session, client, now, override=override, subscriptions=subscriptions)
+    customers = owners.in_order([*owners.customers_of(session, client.id), customer])
+    after["stripe_customer_id"] = owners.shown(session, client, subscriptions, customers)
+    gets = (PlanLine(subscription_key(each.id), "client_id", None, client.id, AS_HEARD) for each in waiting)
+    return (*gets, *_lines(client, after, AS_HEARD))
 
 
 def _lines(

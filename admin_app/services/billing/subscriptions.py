@@ -194,14 +194,15 @@ def worked_out(
     override: BillingOverride | None,
     goes_back_to: Meaning | None = None,
     left: bool = False,
+    subscriptions: Sequence[Subscription] | None = None,
 ) -> dict[str, Any]:
     """What is in force for this client, by field, as long as the override is; nothing is written.
 
-    For plans, client and override may be ones that are not kept: as they will be once the command has acted.
+    For plans, client, override and `subscriptions` may be as they will be once the command has acted.
     """
     if override is not None and override.until <= now:
         goes_back_to, override = without(override), None
-    subscriptions = subscriptions_of(session, client.id)
+    subscriptions = subscriptions_of(session, client.id) if subscriptions is None else subscriptions
     basis = _basis(client, subscriptions, goes_back_to or Meaning.of(client), now)
     means = basis if override is None else Meaning.decided(override.status)
     return {
