@@ -36,6 +36,8 @@ LABELS = {
     "role": "Role",
     "disabled_at": "Disabled at",
     "locked_until": "Locked until",
+    "failed_sign_ins": "Failed sign-ins",
+    "password": "Password",
     "attached_email": "Attached e-mail",
     "state": "State",
     "parked_because": "Parked because",
