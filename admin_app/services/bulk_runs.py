@@ -156,6 +156,7 @@ def plan_start(ctx: Ctx, *, run_id: int) -> Plan:
         said.append(f"{clients(already)} {_is(already)} so already and stay as they are.")
     if excluded := counted[BulkOutcome.EXCLUDED]:
         said.append(f"{clients(excluded)} {_is(excluded)} left out; the reasons stand below.")
+    said += _told(ctx, run, waiting)
     said.append("A client whose switch is turned by somebody else in the meantime is left as it is then.")
     return Plan(
         title=title_of(run),
@@ -165,6 +166,18 @@ def plan_start(ctx: Ctx, *, run_id: int) -> Plan:
         fingerprint=fingerprint(run),
         refusal=_not_startable(ctx, run, waiting),
     )
+
+
+def _told(ctx: Ctx, run: BulkRun, waiting: int) -> list[str]:
+    """The mails before the end of what the run turns on: each client has one of its own."""
+    if run.undoes_id is not None:
+        return ["Who was to be told before the end of what comes back is told, if that is still to come."]
+    wish = Wish.from_json(run.wish)
+    if wish.tell_email is None or wish.tell_at is None:
+        return []
+    when = "at once, because that moment has passed" if wish.tell_at <= ctx.now else "before the end"
+    many = "1 mail goes" if waiting == 1 else f"{waiting:,} mails go"
+    return [f"{many} to {wish.tell_email} {when}, one about each client that changes."]
 
 
 def start(ctx: Ctx, *, run_id: int, shown: str) -> BulkRun:

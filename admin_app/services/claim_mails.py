@@ -16,7 +16,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, claim_links, outbox
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.pending_profiles import unclaimed
-from admin_app.services.plans import Plan, fingerprint, require_reason
+from admin_app.services.plans import Plan, PlannedMail, fingerprint, require_reason
 from admin_app.services.records import pending_key
 from models.inbox import MailState, SentEmail
 from models.people import PendingProfile
@@ -44,6 +44,14 @@ def plan_resend(ctx: Ctx, *, pending_profile_id: int) -> Plan:
         fingerprint=fingerprint(pending),
         refusal="This purchase is claimed. There is nothing left to claim." if pending.claimed else None,
     )
+
+
+def planned(ctx: Ctx, *, pending_profile_id: int) -> tuple[PlannedMail, ...]:
+    """The mail as it will be kept, its link blotted out; none where there is nothing to claim."""
+    pending = ctx.session.get(PendingProfile, pending_profile_id)
+    if pending is None or pending.claimed:
+        return ()
+    return (PlannedMail(pending.email, SUBJECT, _render(pending, BLOTTED)[0]),)
 
 
 def resend(ctx: Ctx, *, pending_profile_id: int, reason: str) -> None:

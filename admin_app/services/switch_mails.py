@@ -7,6 +7,7 @@ from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
 from admin_app.services import audit, flags, outbox, switch_clock, switch_letters, switch_periods
 from admin_app.services.outbox import OutgoingMail
+from admin_app.services.plans import PlannedMail
 from admin_app.services.records import client_key, flag_change_key, lock_names
 from admin_app.services.switch_letters import TEMPLATE
 from admin_app.services.switch_words import WORDS
@@ -39,6 +40,16 @@ def queue_untold(ctx: Ctx, *, limit: int) -> None:
         # Not beside a job that is handing the mail over: that moment and this sweep both come on the minute.
         if not job_queue.waits(ctx.session, switch_periods.mail_key(period)):
             switch_periods.tell_at(ctx, period, ctx.now)
+
+
+def planned(ctx: Ctx, *, change_id: int, base_url: str) -> tuple[PlannedMail, ...]:
+    """The mail as `prepare` would write it now; none where it does not hold any more."""
+    period = ctx.session.get(FlagChange, change_id)
+    if period is None or period.client_id is None or not _holds(ctx, period):
+        return ()
+    client = ctx.session.get_one(Client, period.client_id)
+    subject, text, _ = switch_letters.composed(ctx.session, client, period, base_url)
+    return (PlannedMail(period.tell_email or "", subject, text),)
 
 
 def prepare(ctx: Ctx, *, change_id: int, base_url: str) -> OutgoingMail | None:

@@ -16,7 +16,7 @@ from admin_app.services import plans
 from admin_app.services.amounts import money_text
 from admin_app.services.audit import plain
 from admin_app.services.plans import REASON_TO_COME, Plan, PlanLine
-from models import Base, ProviderCall, Role, SentEmail
+from models import Base, MailState, ProviderCall, Role, SentEmail
 from tests.changes import CHANGES
 from tests.console.conftest import _sign_in
 from tests.console.forms import form_on
@@ -151,12 +151,16 @@ def row_of(house: House, record: str) -> Any:
 
 
 def mails(house: House) -> list[tuple[str, str, str]]:
-    sent = house.rows(select(SentEmail).order_by(SentEmail.id))
+    """Those that left; one that is sent again is the same row."""
+    left = SentEmail.state.in_((MailState.SENT, MailState.KEPT))
+    sent = house.rows(select(SentEmail).where(left).order_by(SentEmail.sent_at, SentEmail.id))
     return [(mail.to_email, mail.subject, mail.text_body) for mail in sent]
 
 
 def calls(house: House) -> list[tuple[str, str]]:
-    return [(call.provider, call.operation) for call in house.rows(select(ProviderCall).order_by(ProviderCall.id))]
+    """One for each time that a call left."""
+    made = house.rows(select(ProviderCall).order_by(ProviderCall.id))
+    return [(call.provider, call.operation) for call in made for _ in range(call.attempts)]
 
 
 def shown_on(client: CheckedClient, case: Case, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, str, dict[str, str]]:
