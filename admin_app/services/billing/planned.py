@@ -11,7 +11,7 @@ from admin_app.services.billing import owners
 from admin_app.services.billing.subscriptions import open_override, subscriptions_of, without, worked_out
 from admin_app.services.plans import PlanLine
 from admin_app.services.records import client_key, subscription_key
-from models.billing import BillingOverride, ClientCustomer
+from models.billing import BillingOverride, ClientCustomer, Subscription
 from models.clients import Client
 
 # These are shown also where they stay as they are.
@@ -50,6 +50,21 @@ def of_customer(session: Session, client: Client, customer: ClientCustomer, now:
     after["stripe_customer_id"] = owners.shown(session, client, subscriptions, customers)
     gets = (PlanLine(subscription_key(each.id), "client_id", None, client.id, AS_HEARD) for each in waiting)
     return (*gets, *_lines(client, after, AS_HEARD))
+
+
+def of_subscription(session: Session, row: Subscription, values: dict[str, Any], now: datetime) -> tuple[PlanLine, ...]:
+    """With these values of one subscription, which Stripe is asked for."""
+    columns = [column.key for column in inspect(Subscription).column_attrs]
+    to_be = Subscription(**({name: getattr(row, name) for name in columns} | values))
+    key = subscription_key(row.id)
+    lines = tuple(PlanLine(key, name, getattr(row, name), value, "Stripe") for name, value in values.items())
+    client = session.get(Client, row.client_id) if row.client_id else None
+    if client is None:
+        return lines
+    subscriptions = [to_be if each.id == row.id else each for each in subscriptions_of(session, client.id)]
+    override = open_override(session, client.id)
+    after = worked_out(session, client, now, override=override, subscriptions=subscriptions)
+    return (*lines, *_lines(client, after, "Stripe", shown=()))
 
 
 def _lines(
