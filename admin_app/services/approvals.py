@@ -12,11 +12,10 @@ from admin_app.services.bookings.step_plans import Meaning
 from admin_app.services.memberships import refunding
 from admin_app.services.payments import refund_endings, refund_people, refund_sources
 from admin_app.services.payments.refund_sources import Paid
-from admin_app.services.plans import Plan, PlanLine, PlannedCall, fingerprint, require_reason, require_same
+from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import refund_key
 from admin_app.services.refund_states import amount_of, records_of, refunds_of
 from admin_app.services.refunds import Quote
-from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment
 from models.money import RESERVING, Approval, Refund, RefundState
 
@@ -56,11 +55,9 @@ def plan_decision(ctx: Ctx, *, refund_id: int, approve: bool = True) -> Plan:
 def _meaning(ctx: Ctx, payment: Paid) -> Meaning:
     """What it does besides, as the one who asked was told; this refund's money is kept aside already."""
     if isinstance(payment, MembershipPayment):
-        there = refund_sources.provider(payment)
-        sentence = f"{provider_name(there)} is asked for the refund."
-        return Meaning(sentences=refunding.of_access(payment), calls=(PlannedCall(there, "refund.create", sentence),))
+        return Meaning(sentences=refunding.of_access(payment), calls=refunds.calls(payment))
     means = refund_endings.of_decision(ctx, payment)
-    return replace(means, calls=(*refunds.CALLS, *means.calls))
+    return replace(means, calls=(*refunds.calls(payment), *means.calls))
 
 
 def _state(ctx: Ctx, payment: Paid, refund: Refund) -> str:

@@ -123,7 +123,7 @@ def _plan(
         ),
         refusal=REFUSED.get(row.status) or _refund_refusal(ctx, quoted, amount),
         mails=meaning.mails,
-        calls=(*meaning.calls, *(refunds.CALLS if quoted and amount and not waits else ())),
+        calls=(*meaning.calls, *(refunds.calls(payment) if payment and amount and not waits else ())),
         adds=refunds.ADDS if quoted and amount else (),
     )
 

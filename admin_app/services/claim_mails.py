@@ -16,7 +16,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, claim_links, outbox
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.pending_profiles import unclaimed
-from admin_app.services.plans import Plan, PlannedMail, fingerprint, require_reason
+from admin_app.services.plans import Plan, PlannedMail, fingerprint, require_reason, require_same
 from admin_app.services.records import pending_key
 from models.inbox import MailState, SentEmail
 from models.people import PendingProfile
@@ -43,6 +43,7 @@ def plan_resend(ctx: Ctx, *, pending_profile_id: int) -> Plan:
         consequences=(*said, "Nothing changes on any account until the link is used.", "No money moves."),
         fingerprint=fingerprint(pending),
         refusal="This purchase is claimed. There is nothing left to claim." if pending.claimed else None,
+        mails=(PlannedMail(pending.email, SUBJECT, _render(pending, BLOTTED)[0]),),
     )
 
 
@@ -54,11 +55,16 @@ def planned(ctx: Ctx, *, pending_profile_id: int) -> tuple[PlannedMail, ...]:
     return (PlannedMail(pending.email, SUBJECT, _render(pending, BLOTTED)[0]),)
 
 
-def resend(ctx: Ctx, *, pending_profile_id: int, reason: str) -> None:
-    """Have a claim mail with a fresh link sent; the link of an earlier mail stops working."""
+def resend(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str | None = None) -> None:
+    """Have a claim mail with a fresh link sent; the link of an earlier mail stops working.
+
+    `shown` is the fingerprint of the plan that somebody saw, if one was shown: the mail goes where that said.
+    """
     require(ctx, Permission.PURCHASES_MAIL)
     reason = require_reason(reason)
     pending = unclaimed(ctx, pending_profile_id)
+    if shown is not None:
+        require_same(shown, fingerprint(pending))
     audit.record(
         ctx,
         "purchase.mail_requested",

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable
 from admin_app.context import Ctx, Customer
@@ -22,10 +21,10 @@ from admin_app.services import audit, claim_links, holders, legacy, memberships,
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits, extras
-from admin_app.services.memberships.rows import basis, hand_over
+from admin_app.services.memberships.rows import hand_over
 from admin_app.services.merge_fields import CARRIED, COPIED, Sides
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
-from admin_app.services.purchases import identities
+from admin_app.services.plans import Plan, require_reason, require_same, snapshot
+from admin_app.services.purchases import claim_plans, identities
 from admin_app.services.records import membership_keys, merge_key, pending_key, profile_key
 from admin_app.services.users import Owner
 from models.memberships import ProviderMembership
@@ -144,7 +143,7 @@ def plan_for_user(ctx: Ctx, *, pending_profile_id: int, user_id: str) -> Plan:
     require(ctx, Permission.PURCHASES_READ)
     pending = _pending(ctx, pending_profile_id)
     owner = users.known_owner(ctx.session, user_id)
-    return _plan(ctx.session, pending, owner, ctx.session.get(Profile, user_id))
+    return claim_plans.of_claim(ctx.session, pending, owner, ctx.session.get(Profile, user_id))
 
 
 def claim_for_user(
@@ -162,7 +161,7 @@ def claim_for_user(
     owner = users.known_owner(ctx.session, user_id)
     profile = identities.locked_profile(ctx, owner.user_id)
     pending = _pending(ctx, pending_profile_id, lock=True)
-    require_same(shown, _plan(ctx.session, pending, owner, profile).fingerprint)
+    require_same(shown, claim_plans.of_claim(ctx.session, pending, owner, profile).fingerprint)
     return _settle(ctx, pending, owner, keep_email=True, choices=choices or {}, reason=reason, by_staff=True)
 
 
@@ -171,52 +170,6 @@ def _pending(ctx: Ctx, pending_profile_id: int, *, lock: bool = False) -> Pendin
     if pending is None:
         raise NotFound("This purchase is not here any more. It may have been deleted.")
     return pending
-
-
-def _plan(session: Session, pending: PendingProfile, owner: Owner, profile: Profile | None) -> Plan:
-    sides = merge_fields.sides(session, pending, profile, owner)
-    lines = merge_fields.lines(sides, keep_email=True)
-    refusal = None
-    if pending.claimed:
-        refusal = "This purchase is already claimed. Undo that claim first."
-    mark = PlanLine(pending_key(pending), "claimed_by_user_id", pending.claimed_by_user_id, owner.user_id, "this claim")
-    return Plan(
-        title=f"Merge into the profile of {owner.email or owner.user_id}"
-        if profile is not None
-        else f"Claim for {owner.email or owner.user_id}",
-        outcome="merged" if profile is not None else "created",
-        lines=(*lines, mark),
-        consequences=_consequences(sides),
-        fingerprint=fingerprint(pending, profile, owner.user_id, basis(sides.bought), basis(sides.own)),
-        refusal=refusal,
-        names={
-            profile_key(owner.user_id): owner.email or owner.user_id,
-            pending_key(pending): f"the purchase of {pending.email}",
-        },
-    )
-
-
-def _consequences(sides: Sides) -> tuple[str, ...]:
-    said = ["No mail is sent.", "No money moves."]
-    bought, own = sides.bought_is_live, sides.own_is_live
-    if own and bought and not sides.own_is_paid:
-        first = "The account is already pro by a complimentary membership: what was bought counts from now on."
-    elif own and bought and not sides.bought_is_paid:
-        first = "The account is already pro: what waits is complimentary, and serves when what is paid ends."
-    elif own and bought:
-        first = (
-            "The account is already pro: it gains no access. Both memberships are paid; the one that does not count "
-            "goes to the worklist."
-        )
-    elif own:
-        first = "The membership behind this purchase has ended: the account keeps the pro access that it has."
-    elif not bought:
-        first = "The membership behind this purchase has ended: the account does not become pro."
-    elif sides.profile is None:
-        first = "A profile is made, and the account gains pro access."
-    else:
-        first = "The account gains pro access."
-    return first, *said
 
 
 # -- the one function --------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from admin_app.errors import InvalidInput
 from admin_app.services import memberships
 from admin_app.services.audit import plain
 from admin_app.services.memberships import CREDITS
+from admin_app.services.memberships.credits import next_when_kept_back
+from admin_app.services.memberships.rows import copied
 from admin_app.services.plans import Choice, PlanLine
 from admin_app.services.records import profile_key
 from admin_app.services.users import Owner
@@ -54,6 +56,8 @@ class Sides:
     owner: Owner
     bought: Sequence[ProviderMembership]
     own: Sequence[ProviderMembership]
+    # What was bought as it is once it is the account's: what ended unclaimed brings no credits.
+    arrives: Sequence[ProviderMembership]
 
     @property
     def bought_is_live(self) -> bool:
@@ -79,7 +83,13 @@ def sides(session: Session, pending: PendingProfile, profile: Profile | None, ow
     own = memberships.seen(session, profile) if profile is not None else []
     mine = {(row.provider, row.external_id) for row in own if row.external_id}
     bought = [row for row in memberships.as_unclaimed(session, pending) if (row.provider, row.external_id) not in mine]
-    return Sides(pending, profile, owner, bought, own)
+    arrives = bought if any(row.is_live for row in bought) else [_without_credits(session, row) for row in bought]
+    return Sides(pending, profile, owner, bought, own, arrives)
+
+
+def _without_credits(session: Session, row: ProviderMembership) -> ProviderMembership:
+    next_at = next_when_kept_back(session, row) if row.id else None
+    return row if next_at is None else copied(row, next_credits_at=next_at)
 
 
 def lines(sides: Sides, *, keep_email: bool) -> tuple[PlanLine, ...]:
@@ -87,13 +97,13 @@ def lines(sides: Sides, *, keep_email: bool) -> tuple[PlanLine, ...]:
 
     `keep_email`: the purchase's address is not proven to be the account's, so the account's own stays.
     """
-    held = [*sides.own, *sides.bought]
+    held = [*sides.own, *sides.arrives]
     holder = sides.profile or sides.pending
     values = memberships.derived(held, holder)
     values["whop_user_id"] = values.get("whop_user_id") or sides.pending.whop_user_id
     values["stripe_customer_id"] = values.get("stripe_customer_id") or sides.pending.stripe_customer_id
     best = memberships.serving(held)
-    source = PURCHASE if best is not None and any(row is best for row in sides.bought) else PROFILE
+    source = PURCHASE if best is not None and any(row is best for row in sides.arrives) else PROFILE
     key = profile_key(sides.owner.user_id)
     made = []
     for name in COPIED:

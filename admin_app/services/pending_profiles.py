@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
@@ -12,9 +12,10 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, owners
 from admin_app.services.audit import Change
 from admin_app.services.holders import assign
-from admin_app.services.memberships import credits, extras
+from admin_app.services.memberships import credits, extras, meaning
+from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.order import ENDLESS
-from admin_app.services.memberships.rows import DELETED, hand_over
+from admin_app.services.memberships.rows import DELETED, hand_over, held_by
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import extra_key, lock_names, membership_keys, pending_key, profile_key
 from admin_app.services.timeline_words import provider_name
@@ -113,19 +114,34 @@ def plan_delete(ctx: Ctx, *, pending_profile_id: int) -> Plan:
     pending = ctx.session.get(PendingProfile, pending_profile_id)
     if pending is None:
         raise NotFound("This purchase is not here any more. It may have been deleted.")
-    key = pending_key(pending)
+    key, rows = pending_key(pending), memberships.seen(ctx.session, pending)
+    means = Meaning()
+    for row in rows:
+        means += meaning.of_row(row, _let_go(ctx, row), "deleted")
+    items = select(func.count()).where(ExtraPurchase.pending_profile_id == pending.id)
+    lines = (PlanLine(key, name, getattr(pending, name), None, "deleted") for name in WAITING_FIELDS)
     return Plan(
         title="Delete the purchase",
         outcome="deleted",
-        lines=tuple(PlanLine(key, name, getattr(pending, name), None, "deleted") for name in WAITING_FIELDS),
+        lines=(*lines, *means.lines),
         consequences=(
             "Nobody can claim it any more, and its claim link stops working.",
             "What it held stays readable in the audit, with your reason.",
-            *_of_charges(memberships.seen(ctx.session, pending)),
+            *_of_charges(rows),
         ),
         fingerprint=fingerprint(pending),
         refusal="This purchase is claimed. Undo the claim first." if pending.claimed else None,
+        names={key: f"the purchase of {pending.email}", **(means.names or {})},
+        adds=means.adds,
+        removes=("pending_profile", *(meaning.EXTRA,) * (ctx.session.scalar(items) or 0)),
     )
+
+
+def _let_go(ctx: Ctx, row: ProviderMembership) -> dict[str, object]:
+    """What becomes of a membership whose purchase is deleted; what makes nobody pro says so still."""
+    because = row.ignored_because or DELETED
+    next_at = credits.next_when_kept_back(ctx.session, row) if row.id else None
+    return {**held_by(None), "ignored_because": because, "next_credits_at": next_at or row.next_credits_at}
 
 
 def _of_charges(rows: Sequence[ProviderMembership]) -> list[str]:

@@ -32,7 +32,6 @@ REASONS = tuple(reason for reason in RefundReason if reason is not RefundReason.
 NOTHING_LEFT = "All that was paid went back already, or is on its way."
 NOTHING_SAID = Decided()
 ADDS = ("refund",)
-CALLS = (PlannedCall("stripe", "refund.create", "Stripe is asked for the refund."),)
 REFUNDABLE_DISPUTES = frozenset(
     ("won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed")
 )
@@ -193,7 +192,7 @@ def _plan(ctx: Ctx, payment: Payment, amount: int, approval_above: Limit, ends: 
         fingerprint=fingerprint(payment, amount, state, ends, tell, means.told),
         refusal=refusal_of(quoted, amount),
         mails=means.mails,
-        calls=means.calls if waits else (*CALLS, *means.calls),
+        calls=means.calls if waits else (*calls(payment), *means.calls),
         adds=ADDS,
     )
 
@@ -247,6 +246,12 @@ def why_seconded(quoted: Quote, amount: int, approval_above: Limit, about: str =
         f"With the {before} already given back or on its way this is {made}, above {limit}: "
         f"a second person decides{about}."
     )
+
+
+def calls(payment: Paid) -> tuple[PlannedCall, ...]:
+    """What a refund of it is asked for by, once nobody has to decide about it any more."""
+    there = refund_sources.provider(payment)
+    return (PlannedCall(there, "refund.create", f"{provider_name(there)} is asked for the refund."),)
 
 
 def effects(quoted: Quote, amount: int) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -15,8 +15,9 @@ from admin_app.services.audit import Change
 from admin_app.services.claims import JOURNALED
 from admin_app.services.field_labels import label_of
 from admin_app.services.holders import assign
-from admin_app.services.memberships import adjustments, credits, extras
-from admin_app.services.memberships.rows import basis, hand_over
+from admin_app.services.memberships import adjustments, credits, extras, meaning
+from admin_app.services.memberships.meaning import Meaning
+from admin_app.services.memberships.rows import basis, copied, hand_over, held_by
 from admin_app.services.merge_fields import CARRIED
 from admin_app.services.plans import (
     Plan,
@@ -32,6 +33,7 @@ from models.memberships import ProviderMembership
 from models.merges import Merge, MergeKind
 from models.people import ExtraPurchase, Membership, PendingProfile, Profile
 
+AGAIN = "waiting again"
 PERSON_IDS = ("whop_user_id", "stripe_customer_id")
 # The address follows the identity provider: an undo would bring a former one back.
 PERSONAL = ("name", *PERSON_IDS)
@@ -119,12 +121,14 @@ def _put_back(ctx: Ctx, found: Found, profile: Profile) -> list[Change]:
 
 def _reopen_extra(ctx: Ctx, merge: Merge) -> None:
     """What the merge took off the worklist waits there again; what support decided stays decided."""
-    mine = ExtraPurchase.resolved_at == merge.made_at
-    ctx.session.execute(
-        update(ExtraPurchase)
-        .where(ExtraPurchase.pending_profile_id == merge.pending_profile_id, mine)
-        .values(resolved_at=None, resolved_by=None, resolution=None, version=ExtraPurchase.version + 1)
-    )
+    for item in ctx.session.scalars(_taken_off_by(merge)):
+        item.resolved_at = item.resolved_by = item.resolution = None
+        item.version += 1
+
+
+def _taken_off_by(merge: Merge) -> Select[ExtraPurchase]:
+    mine = ExtraPurchase.pending_profile_id == merge.pending_profile_id
+    return select(ExtraPurchase).where(mine, ExtraPurchase.resolved_at == merge.made_at)
 
 
 def _rows(ctx: Ctx, merge_id: int, *, lock: bool) -> tuple[Merge, Profile | None, PendingProfile | None]:
@@ -233,17 +237,38 @@ def _blank(profile: Profile) -> dict[str, Any]:
 
 
 def _plan(session: Session, found: Found) -> Plan:
-    blockers = list(_blockers(session, found))
+    blockers, besides = list(_blockers(session, found)), _besides(session, found)
     merge, profile, pending = found.merge, found.profile, found.pending
     return Plan(
         title="Undo the claim" if merge.kind is MergeKind.CREATED else "Undo the merge",
         outcome="undone",
-        lines=_lines(found),
+        lines=(*_lines(found), *besides.lines),
         consequences=_consequences(found),
         fingerprint=fingerprint(snapshot(merge), profile, pending, basis(found.back), basis(found.stays)),
         refusal=" ".join(["This cannot be undone any more:", *blockers]) if blockers else None,
-        names=_names(found),
+        names={**_names(found), **(besides.names or {})},
+        adds=besides.adds,
+        removes=(meaning.PROFILE,) if profile is not None and _profile_after(found) is None else (),
     )
+
+
+def _besides(session: Session, found: Found) -> Meaning:
+    """Whose the memberships are again, what the purchase says of them, and the worklist."""
+    profile, pending = found.profile, found.pending
+    if profile is None or pending is None:
+        return Meaning()
+    means, back = Meaning(), []
+    for row in found.back:
+        values = {"next_credits_at": credits.next_when_back(session, row)}
+        means += meaning.of_row(row, {**held_by(pending), **values}, AGAIN)
+        back.append(copied(row, preferred_at=None, **values))
+    told = memberships.derived(back, pending)
+    key = pending_key(pending)
+    lines = [PlanLine(key, name, getattr(pending, name), value, "its memberships") for name, value in told.items()]
+    means += Meaning(tuple(line for line in lines if line.changes))
+    for item in session.scalars(_taken_off_by(found.merge)):
+        means += meaning.of_item(item, {"resolution": None}, AGAIN)
+    return means + meaning.of_worklist(session, profile.user_id, found.stays)
 
 
 def _lines(found: Found) -> tuple[PlanLine, ...]:
@@ -255,7 +280,7 @@ def _lines(found: Found) -> tuple[PlanLine, ...]:
     values = after if after is not None else dict.fromkeys(JOURNALED)
     key = profile_key(profile)
     lines = [PlanLine(key, name, getattr(profile, name), values[name], source) for name in JOURNALED]
-    mark = PlanLine(pending_key(pending), "claimed_by_user_id", pending.claimed_by_user_id, None, "waiting again")
+    mark = PlanLine(pending_key(pending), "claimed_by_user_id", pending.claimed_by_user_id, None, AGAIN)
     return (*lines, mark)
 
 

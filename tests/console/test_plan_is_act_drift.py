@@ -34,7 +34,7 @@ RULES = Rules(
     # Who decided, why and when, and until when it was seen; when Stripe was asked, and when it says it was told.
     stamps=frozenset({"wanted", "reason", "resolved_by", "resolved_at", "last_seen_at", "fetched_at"})
     | {"cancellation_requested_at"},
-    apart=frozenset({"billing_changes", "booking_hosts"}),
+    apart=frozenset({"billing_changes", "booking_hosts", "booking_attendees"}),
     derived={"owner": _owner},
     lies_in={"owner": "owner_id"},
     read={
@@ -50,7 +50,7 @@ def _at_stripe(house: House, name: str) -> str:
 
 
 def _at_calcom(house: House, uid: str) -> str:
-    (found,) = [one for one in control_calcom.bookings(house.simulator) if one["uid"] == uid]
+    (found,) = [one for one in control_calcom.bookings(house.simulator) if one["id"] == uid]
     return "canceled" if found["status"] == "cancelled" else "confirmed"
 
 

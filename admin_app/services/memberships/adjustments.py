@@ -14,7 +14,8 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, users
 from admin_app.services.audit import Change
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.memberships.rows import Holder, basis, put
+from admin_app.services.memberships.meaning import PROFILE, Meaning, of_row, of_worklist
+from admin_app.services.memberships.rows import Holder, basis, held_by, put
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import given_key, lock_names, membership_key, profile_key
 from admin_app.services.users import Owner
@@ -58,6 +59,7 @@ class Step:
     """What is to become of an account: new values of one of its memberships, and of its credits.
 
     A `row` without an id is a membership that is to be given. `leaves`: the account does not hold the row afterwards.
+    `noted`: it is kept as a row of `adjustments`; undoing one marks that one instead.
     """
 
     account: Account
@@ -67,6 +69,7 @@ class Step:
     values: Mapping[str, Any] = field(default_factory=dict)
     credits: Mapping[str, int] = field(default_factory=dict)
     leaves: bool = False
+    noted: bool = True
     consequences: tuple[str, ...] = ()
     refusal: str | None = None
 
@@ -129,18 +132,30 @@ def plan_of(ctx: Ctx, step: Step) -> Plan:
     """The step as a plan: what the account has now and then."""
     holder, key = step.account.holder, step.account.key
     after = memberships.derived(step.rows_after(), holder) | dict(step.credits)
-    lines = []
-    for name in (*SHOWN, *CREDITS_SHOWN):
-        now = getattr(holder, name) if holder is not None else None
-        lines.append(PlanLine(key, name, now, after.get(name, now), "this step"))
+    names = dict.fromkeys((*SHOWN, *CREDITS_SHOWN, *memberships.LINKED))
+    now = {name: getattr(holder, name) if holder is not None else None for name in names}
+    lines = [PlanLine(key, name, value, after.get(name, value), "this step") for name, value in now.items()]
+    besides = _besides(ctx.session, step)
     return Plan(
         title=step.title,
         outcome="adjusted",
-        lines=tuple(lines),
+        lines=(*(line for line in lines if line.changes or line.field in (*SHOWN, *CREDITS_SHOWN)), *besides.lines),
+        names={key: step.account.owner.email or step.account.owner.user_id, **(besides.names or {})},
+        adds=besides.adds,
         consequences=(*step.consequences, "No mail is sent.", "No money moves."),
         fingerprint=_fingerprint(ctx.session, step),
         refusal=step.refusal,
     )
+
+
+def _besides(session: Session, step: Step) -> Meaning:
+    """What the step means for the membership that it is about, and for the worklist."""
+    found = Meaning(adds=("adjustment",) if step.noted else ())
+    if step.account.holder is None:
+        found += Meaning(adds=(PROFILE,))
+    if step.row is not None:
+        found += of_row(step.row, {**step.values, **(held_by(None) if step.leaves else {})}, "this step")
+    return found if step.account.waits else found + of_worklist(session, step.account.owner.user_id, step.rows_after())
 
 
 def _fingerprint(session: Session, step: Step) -> str:

@@ -16,11 +16,13 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, holders, memberships, provider_calls
+from admin_app.services.memberships import meaning
 from admin_app.services.memberships.cancel_actions import WORDS, CancelAction, Snapshot
 from admin_app.services.memberships.cancel_sending import is_open, queue, subject_of
 from admin_app.services.memberships.extras import name_of
+from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.rows import Holder, basis, copied, seller_of
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.plans import Plan, PlanLine, PlannedCall, fingerprint, require_reason, require_same
 from admin_app.services.records import membership_key
 from admin_app.services.timeline_words import provider_name
 from models.memberships import ProviderMembership
@@ -97,12 +99,12 @@ def _holder(session: Session, row: ProviderMembership) -> Holder | None:
 def _plan(ctx: Ctx, row: ProviderMembership, holder: Holder | None, action: CancelAction, snapshot: Snapshot) -> Plan:
     rows = memberships.seen(ctx.session, holder) if holder is not None else [row]
     others = [one for one in rows if one.id != row.id]
-    call = _on_its_way(ctx.session, row)
+    call, besides = _on_its_way(ctx.session, row), _of_worklist(ctx.session, row, holder, others, action, snapshot)
     name = provider_name(seller_of(row).value)
     return Plan(
         title=TITLES[action].format(name=name_of(row), provider=name),
         outcome=OUTCOMES[action],
-        lines=tuple(_lines(row, holder, others, action, snapshot)),
+        lines=(*_lines(row, holder, others, action, snapshot), *besides.lines),
         consequences=(_holder_sentence(holder), *_consequences(ctx.now, row, holder, others, action, snapshot)),
         fingerprint=fingerprint(
             row.version,
@@ -114,11 +116,37 @@ def _plan(ctx: Ctx, row: ProviderMembership, holder: Holder | None, action: Canc
             *_said(snapshot),
         ),
         refusal=_refusal(ctx.now, row, action, snapshot, on_its_way=call is not None),
+        calls=_calls(row, action, snapshot),
+        adds=besides.adds,
         names={
+            **(besides.names or {}),
             subject_of(row): f"the membership {name_of(row)}",
             **({memberships.key(holder): _name(holder)} if holder is not None else {}),
         },
     )
+
+
+def _calls(row: ProviderMembership, action: CancelAction, snapshot: Snapshot) -> tuple[PlannedCall, ...]:
+    """Nothing is sent where it is so already (`cancel_sending`): what the provider says is taken over then."""
+    if snapshot.found is None or snapshot.is_so(action):
+        return ()
+    there = seller_of(row).value
+    sentence = f"{provider_name(there)} is asked to {WORDS[action]}."
+    return (PlannedCall(there, action.value, sentence),)
+
+
+def _of_worklist(
+    session: Session,
+    row: ProviderMembership,
+    holder: Holder | None,
+    others: Sequence[ProviderMembership],
+    action: CancelAction,
+    snapshot: Snapshot,
+) -> Meaning:
+    """What of the account's memberships is one too many then, or is not any more."""
+    if not isinstance(holder, Profile):
+        return Meaning()
+    return meaning.of_worklist(session, holder.user_id, [*others, copied(row, **_values(row, action, snapshot))])
 
 
 def _name(holder: Holder) -> str:
@@ -252,11 +280,10 @@ def _lines(
     if holder is None:
         return lines
     after = memberships.derived([*others, copied(row, **values)], holder)
-    of_holder = {field: getattr(holder, field) for field in SHOWN}
+    of_holder = {field: getattr(holder, field) for field in dict.fromkeys((*SHOWN, *memberships.LINKED))}
     key = memberships.key(holder)
-    return lines + [
-        PlanLine(key, field, now, after.get(field, now), "its memberships") for field, now in of_holder.items()
-    ]
+    follows = [PlanLine(key, field, now, after.get(field, now), "its memberships") for field, now in of_holder.items()]
+    return lines + [line for line in follows if line.changes or line.field in SHOWN]
 
 
 def _values(row: ProviderMembership, action: CancelAction, snapshot: Snapshot) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -193,11 +193,29 @@ def belong_to(ctx: Ctx, rows: Sequence[ProviderMembership], user_id: str | None)
 
 def keep_back(ctx: Ctx, row: ProviderMembership) -> None:
     """Nobody got the credits of what ended or was deleted unclaimed: should it be paid again, they are granted then."""
-    mine = CreditPeriod.membership_id == row.id, CreditPeriod.user_id.is_(None)
-    last = ctx.session.scalar(select(func.max(CreditPeriod.starts_at)).where(*mine))
-    if last is not None:
-        ctx.session.execute(update(CreditPeriod).where(*mine).values(credits=0))
-        row.next_credits_at = last
+    next_at = next_when_kept_back(ctx.session, row)
+    if next_at is not None:
+        ctx.session.execute(update(CreditPeriod).where(*_unclaimed(row)).values(credits=0))
+        row.next_credits_at = next_at
+
+
+def next_when_kept_back(session: Session, row: ProviderMembership) -> datetime | None:
+    """From when on credits would be granted again then; None where there are none to keep back."""
+    return session.scalar(select(func.max(CreditPeriod.starts_at)).where(*_unclaimed(row)))
+
+
+def _unclaimed(row: ProviderMembership) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return CreditPeriod.membership_id == row.id, CreditPeriod.user_id.is_(None)
+
+
+def next_when_back(session: Session, row: ProviderMembership) -> datetime | None:
+    """When the next credits of a membership come that waits with its purchase again (`go_back`)."""
+    next_at = row.next_credits_at
+    if next_at is None:
+        return None
+    mine = CreditPeriod.membership_id == row.id, CreditPeriod.starts_at == next_at, CreditPeriod.credits == 0
+    is_kept_back = session.scalar(select(CreditPeriod.id).where(*mine)) is not None
+    return following(row, next_at) if is_kept_back else next_at
 
 
 def go_back(ctx: Ctx, rows: Sequence[ProviderMembership]) -> None:
@@ -205,8 +223,6 @@ def go_back(ctx: Ctx, rows: Sequence[ProviderMembership]) -> None:
     ctx.session.flush()
     for row in rows:
         mine = CreditPeriod.membership_id == row.id
+        row.next_credits_at = next_when_back(ctx.session, row)
         ctx.session.execute(update(CreditPeriod).where(mine).values(user_id=None))
-        kept_back = update(CreditPeriod).where(mine, CreditPeriod.credits == 0).values(credits=CREDITS)
-        starts = ctx.session.scalars(kept_back.returning(CreditPeriod.starts_at)).all()
-        if row.next_credits_at in starts and row.next_credits_at is not None:
-            row.next_credits_at = following(row, row.next_credits_at)
+        ctx.session.execute(update(CreditPeriod).where(mine, CreditPeriod.credits == 0).values(credits=CREDITS))

@@ -3,7 +3,8 @@
 A complimentary one beside another costs nobody anything: there is nothing to decide.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -27,26 +28,47 @@ def name_of(membership: ProviderMembership) -> str:
 
 def live_ones(rows: Sequence[ProviderMembership]) -> str:
     """The set that a decision is about, as it is kept with it."""
-    return ",".join(str(row.id) for row in sorted(rows, key=lambda row: row.id) if row.is_paid)
+    return ",".join(str(row.id) for row in sorted(rows, key=lambda row: row.id or 0) if row.is_paid)
+
+
+@dataclass(frozen=True)
+class Due:
+    """What the worklist is to be told: the memberships to decide about, each with the item that it had, if it had one,
+    and the items that leave nothing to decide, each with why.
+    """
+
+    opens: Mapping[str, ExtraPurchase | None]
+    closes: Sequence[tuple[ExtraPurchase, str]]
+
+
+def due(session: Session, user_id: str, rows: Sequence[ProviderMembership]) -> Due:
+    """One open item for each paid membership beside the one that counts, unless support decided on just these."""
+    best = serving(rows)
+    beside = [name_of(row) for row in rows if row.is_paid and row is not best]
+    items = _items(session, user_id, beside)
+    mine = [item for item in items if item.user_id == user_id]
+    decided = live_ones(rows)
+    is_decided = any(item.resolved_at and item.decided_about == decided for item in mine)
+    listed = {item.replaced_membership_id: item for item in items}
+    is_open = {item.replaced_membership_id for item in mine if item.resolved_at is None}
+    over = {name_of(row) for row in rows if not row.is_live}
+    return Due(
+        {name: listed.get(name) for name in beside if not is_decided and name not in is_open},
+        [
+            (item, ENDED if item.replaced_membership_id in over else NOT_BESIDE)
+            for item in mine
+            if item.resolved_at is None and item.replaced_membership_id not in beside
+        ],
+    )
 
 
 def see_to(ctx: Ctx, profile: Profile, rows: Sequence[ProviderMembership]) -> None:
-    """One open item for each paid membership beside the one that counts, unless support decided on just these."""
-    best = serving(rows)
-    beside = {name_of(row): row for row in rows if row.is_paid and row is not best}
-    items = _items(ctx.session, profile, list(beside))
-    decided = live_ones(rows)
-    is_decided = any(
-        one.user_id == profile.user_id and one.resolved_at and one.decided_about == decided for one in items
-    )
-    listed = {one.replaced_membership_id: one for one in items}
-    for name in beside:
-        if not is_decided:
-            _open(ctx, profile, name, listed.get(name))
-    over = {name_of(row) for row in rows if not row.is_live}
-    for item in items:
-        if item.resolved_at is None and item.user_id == profile.user_id and item.replaced_membership_id not in beside:
-            _close(ctx, item, ENDED if item.replaced_membership_id in over else NOT_BESIDE)
+    """Keep the worklist as `due` says."""
+    found = due(ctx.session, profile.user_id, rows)
+    for name, item in found.opens.items():
+        _open(ctx, profile, name, item)
+    for item, because in found.closes:
+        _close(ctx, item, because)
 
 
 def note_purchase(ctx: Ctx, pending: PendingProfile, user_id: str) -> None:
@@ -77,15 +99,13 @@ def _ask_again(ctx: Ctx, item: ExtraPurchase, user_id: str) -> None:
     item.version += 1
 
 
-def _items(session: Session, profile: Profile, names: Sequence[str]) -> Sequence[ExtraPurchase]:
-    mine = (ExtraPurchase.user_id == profile.user_id) & ExtraPurchase.replaced_membership_id.is_not(None)
+def _items(session: Session, user_id: str, names: Sequence[str]) -> Sequence[ExtraPurchase]:
+    mine = (ExtraPurchase.user_id == user_id) & ExtraPurchase.replaced_membership_id.is_not(None)
     found = select(ExtraPurchase).where(mine | ExtraPurchase.replaced_membership_id.in_(names))
     return session.scalars(found.order_by(ExtraPurchase.id)).all()
 
 
 def _open(ctx: Ctx, profile: Profile, name: str, item: ExtraPurchase | None) -> None:
-    if item is not None and item.resolved_at is None and item.user_id == profile.user_id:
-        return
     if item is None:
         item = ExtraPurchase(user_id=profile.user_id, replaced_membership_id=name, noted_at=ctx.now, version=1)
         ctx.session.add(item)

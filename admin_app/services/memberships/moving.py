@@ -12,11 +12,13 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, users
 from admin_app.services.audit import Change
-from admin_app.services.memberships import moved_credits
+from admin_app.services.memberships import meaning, moved_credits
 from admin_app.services.memberships.credits import belong_to
 from admin_app.services.memberships.extras import name_of
+from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.moved_credits import Along
 from admin_app.services.memberships.rows import Holder, basis, copied, hand_over
+from admin_app.services.memberships.rows import held_by as held_by_fields
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.purchases import accounts
 from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
@@ -216,18 +218,36 @@ def _plan(ctx: Ctx, found: Move) -> Plan:
         *_lines(ctx, found.former, _key(found.former), found.keeps, along.of_former),
         *_lines(ctx, found.target, found.target_key, [*found.has, moved], along.of_target),
     ]
+    besides = _besides(ctx.session, found, moved)
     way = "back to" if found.is_back else "to"
     return Plan(
         title=f"Move the membership {found.row.external_id or found.row.id} {way} {found.target_name}",
         outcome="moved",
-        lines=tuple(lines),
+        lines=(*lines, *besides.lines),
         consequences=_consequences(found),
         fingerprint=fingerprint(
             found.row.version, found.former, found.target, found.target_key, basis(found.keeps), basis(found.has)
         ),
         refusal=_refusal(found),
-        names=found.names,
+        names={**found.names, **(besides.names or {})},
+        adds=besides.adds,
     )
+
+
+def _besides(session: Session, found: Move, moved: ProviderMembership) -> Meaning:
+    """Whose the membership is and what came along with it, and the worklists of both."""
+    target = found.target
+    if target is None and found.target_key.startswith("profile:"):
+        target = Profile(user_id=found.target_key.partition(":")[2])
+    along = {"came_credits": found.along.brought, "came_withheld": found.along.withheld}
+    means = meaning.of_row(found.row, {**held_by_fields(target), **along}, "this move")
+    if found.target is None:
+        means += Meaning(adds=(meaning.PROFILE,))
+    for holder, rows in ((found.former, found.keeps), (target, [*found.has, moved])):
+        means += Meaning(adds=(meaning.MEMBERSHIP,) * sum(not row.id for row in rows))
+        if isinstance(holder, Profile):
+            means += meaning.of_worklist(session, holder.user_id, rows)
+    return means
 
 
 def _refusal(found: Move) -> str | None:

@@ -46,9 +46,10 @@ def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: Limi
     require(ctx, Permission.PAYMENTS_READ)
     payment = _found(ctx.session, payment_id)
     quoted = refunds.quote_of(ctx.session, payment)
+    waits = quoted.waits(amount, approval_above)
     return Plan(
         title=f"Give back {money_text(amount, quoted.currency)}",
-        outcome="waits" if quoted.waits(amount, approval_above) else "sent",
+        outcome="waits" if waits else "sent",
         lines=refunds.lines(quoted, amount, source="what you typed"),
         consequences=(
             refunds.goes_or_waits(quoted, amount, approval_above),
@@ -58,6 +59,8 @@ def plan_request(ctx: Ctx, *, payment_id: int, amount: int, approval_above: Limi
         ),
         fingerprint=fingerprint(payment, amount),
         refusal=refunds.refusal_of(quoted, amount),
+        calls=() if waits else refunds.calls(payment),
+        adds=refunds.ADDS,
     )
 
 

@@ -173,6 +173,12 @@ def _from_columns(
     )
 
 
+def held_by(holder: Holder | None) -> dict[str, str | int | None]:
+    """The fields of a membership that this one holds, for plans."""
+    user_id, pending_profile_id = _ids(holder)
+    return {"profile_user_id": user_id, "pending_profile_id": pending_profile_id}
+
+
 def _ids(holder: Holder | None) -> tuple[str | None, int | None]:
     """What a membership that this one holds says about its holder."""
     if isinstance(holder, Profile):

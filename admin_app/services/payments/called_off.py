@@ -49,10 +49,10 @@ def planned(ctx: Ctx, appointment: Appointment, because: CanceledBecause, *, unk
     """
     step = bookings.canceling(appointment, because)
     held = held_money.of_appointment(ctx.session, appointment.subject, appointment.row.price_currency)
-    going = [(quoted, amount) for _, quoted, amount in _goes_back(ctx, appointment.subject)]
-    money = held.giving_back(sum(amount for _, amount in going))
+    going = _goes_back(ctx, appointment.subject)
+    money = held.giving_back(sum(amount for _, _, amount in going))
     lines = [
-        line for quoted, amount in going for line in refunds.lines(quoted, amount, source="it goes back by itself")
+        line for _, quoted, amount in going for line in refunds.lines(quoted, amount, source="it goes back by itself")
     ]
     meaning = step_plans.of_step(ctx, appointment, step, money=money)
     untold = {call.sentence for call in meaning.calls if call.provider == unknown_to}
@@ -60,7 +60,7 @@ def planned(ctx: Ctx, appointment: Appointment, because: CanceledBecause, *, unk
     return Planned(
         lines=(*meaning.lines, *lines),
         mails=meaning.mails,
-        calls=(*told, *refunds.CALLS * len(going)),
+        calls=(*told, *(call for payment, _, _ in going for call in refunds.calls(payment))),
         adds=refunds.ADDS * len(going),
         sentences=(*(each for each in meaning.sentences if each not in untold), *_money_said(len(going))),
     )

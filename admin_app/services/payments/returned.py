@@ -48,7 +48,7 @@ def plan(ctx: Ctx, *, refund_id: int, how: str, approval_above: Limit) -> Plan:
         consequences=(refund_people.of(ctx.session, payment).sentence, *_means(refund, quoted, how, approval_above)),
         fingerprint=fingerprint(payment, refund, how),
         refusal=_refusal(refund, quoted, how),
-        calls=refunds.CALLS if at_once and isinstance(payment, Payment) else (),
+        calls=refunds.calls(payment) if at_once else (),
         adds=refunds.ADDS if how == AGAIN else (),
     )
 

@@ -146,7 +146,9 @@ class PurchaseCommandsView(ConsoleView):
     @command(f"{PURCHASE}/mail")
     def mail(self, purchase_id: int) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
-            claim_mails.resend(ctx, pending_profile_id=purchase_id, reason=form_text("reason"))
+            claim_mails.resend(
+                ctx, pending_profile_id=purchase_id, reason=form_text("reason"), shown=form_text("fingerprint")
+            )
             return "The claim mail is on its way. It shows below once it is handed over."
 
         page = self._page(
