@@ -188,10 +188,8 @@ def rules(scene: Clients) -> Rules:
         found = newest(key)
         return end_words(found.on_expiry, found.until is not None) if found else None
 
-    return Rules(
-        # Who ended a period, and why, is with whoever does it and with what they write.
-        stamps=frozenset({"lifted_by", "lift_reason", "told_at"}),
-        read={
+    return _with(
+        {
             "client.since": of("since"),
             "client.until": lambda house, key: end(key),
             "client.next_since": of("since", to_come=True),
@@ -201,7 +199,15 @@ def rules(scene: Clients) -> Rules:
             "client.tell_at": telling("tell_at"),
             "everyone.emergency_stop": lambda house, key: period(key) is not None,
             "everyone.until": of("until"),
-        },
+        }
+    )
+
+
+def _with(read: dict[str, Callable[[House, str], Any]]) -> Rules:
+    return Rules(
+        # Who ended a period, and why, is with whoever does it and with what they write.
+        stamps=frozenset({"lifted_by", "lift_reason", "told_at"}),
+        read=read,
         derived={
             "next_since": lambda row: None if row.lifted_at else row.since,
             "next_until": lambda row: None if row.lifted_at else row.until,
