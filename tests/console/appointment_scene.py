@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from admin_app.context import Job, Staff
+from admin_app.db import Database
 from admin_app.services import appointments, checkout, refunds
 from admin_app.services.payments import held_money
 from admin_app.simulator import control_calcom, control_calendly, control_stripe
@@ -19,6 +20,15 @@ from tests.services.factories import OPERATOR
 LIMIT = 20_000
 NUMBERS = count(900_000)
 TIMES = count()
+
+
+def somebody_of_finance(db: Database) -> Staff:
+    """Who may ask for a refund, and is nobody whom a test signs in."""
+    with db.unit_of_work(OPERATOR) as ctx:
+        member = StaffMember(email=f"x{next(NUMBERS)}@b.example", name="X", role=Role.FINANCE, password_hash="none")
+        ctx.session.add(member)
+        ctx.session.flush()
+        return Staff(member.id, member.email, member.role)
 
 
 @dataclass
@@ -110,11 +120,7 @@ class Scene:
 
     def asked_back(self, subject: str, amount: int, **wish: Any) -> Refund:
         """A refund that somebody else asked for; a large one waits for a second person."""
-        with self.house.db.unit_of_work(OPERATOR) as ctx:
-            member = StaffMember(email=f"x{next(NUMBERS)}@b.example", name="X", role=Role.FINANCE, password_hash="none")
-            ctx.session.add(member)
-            ctx.session.flush()
-            person = Staff(member.id, member.email, member.role)
+        person = somebody_of_finance(self.house.db)
         given = {"payment_id": self.payment(subject).id, "amount": amount, "approval_above": LIMIT, **wish}
         with self.house.db.unit_of_work(person) as ctx:
             shown = refunds.plan_request(ctx, **given).fingerprint

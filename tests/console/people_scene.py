@@ -16,6 +16,7 @@ from models import (
 )
 from tests.house import House
 from tests.services.factories import SUPPORT, add_user
+from tests.services.memberships import paying
 
 NUMBERS = count(1)
 
@@ -51,6 +52,13 @@ class People:
         memberships.compare(self.house.bench, sold["membership_id"])
         self.house.work()
         return self.membership(sold["membership_id"])
+
+    def subscribed(self) -> ProviderMembership:
+        """A Stripe subscription that is the membership of an account, asked about once."""
+        name = f"subscriber{next(NUMBERS)}"
+        begun = paying.subscriber(self.house, name)
+        paying.deliver(self.house, *paying.told(self.house, begun["id"], "customer.subscription.created"))
+        return self.membership(str(begun["id"]))
 
     def ended(self, row: ProviderMembership) -> ProviderMembership:
         """It ended at Whop."""
@@ -102,11 +110,11 @@ class People:
     def newest(self, model: type[Any]) -> int:
         return max(row.id for row in self.house.rows(select(model)))
 
-    def addresses(self) -> tuple[str, PersonAddress, PersonAddress]:
-        """Somebody with a primary address and another one, both verified."""
+    def addresses(self, other: str | None = None) -> tuple[str, PersonAddress, PersonAddress]:
+        """Somebody with a primary address and another one, both verified; who signed in by neither."""
         number = next(NUMBERS)
         made = control.create_user(self.house.simulator, name="Ada", email=f"main{number}@people.example.com")
-        control.add_address(self.house.simulator, made["id"], f"old{number}@people.example.com")
+        control.add_address(self.house.simulator, made["id"], other or f"old{number}@people.example.com")
         people.ask(self.house.bench, made["id"])
         mine = select(PersonAddress).where(PersonAddress.user_id == made["id"])
         main, old = self.house.rows(mine.order_by(PersonAddress.is_primary.desc()))

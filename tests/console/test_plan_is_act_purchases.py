@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.services import claim_mails, claims, merge_fields
-from admin_app.services.memberships import held, moving, serving
+from admin_app.services.memberships import held, moving, refunding, serving
 from admin_app.services.purchases import person_addresses
 from admin_app.simulator import control
 from models import Adjustment, ExtraPurchase, Merge, Profile
+from tests.console.appointment_scene import somebody_of_finance
 from tests.console.page_checks import CheckedClient
 from tests.console.people_scene import People
 from tests.console.plan_walk import Case, Rules, walk
@@ -155,6 +156,15 @@ CASES[f"{UNDO}: of what has ended"] = lambda s: _claimed(s, s.ended(s.bought()).
 CASES[f"{UNDO}: of what a link claimed"] = lambda s: _claimed(s, _mailed(s), s.account())
 
 
+@case(f"{UNDO}: of what was canceled since")
+def _canceled_since(scene: People) -> Case:
+    row = scene.bought()
+    found = _claimed(scene, row.pending_profile_id, scene.account())
+    control.cancel_at_period_end(scene.house.simulator, str(row.external_id), deliver=False)
+    scene.compared(row)
+    return found
+
+
 def _email(scene: People, waiting: int | None) -> Case:
     return Case("purchase.email", f"/admin/purchases/{waiting}/email", {"email": scene.email("right")})
 
@@ -221,6 +231,28 @@ def _taken_back(scene: People) -> Case:
     return _cancel(row.id, "take-back", "back")
 
 
+@case("membership-canceling.now: beside another that is paid")
+def _beside(scene: People) -> Case:
+    user_id, row = scene.member()
+    scene.by_hand(
+        claims.plan_for_user,
+        claims.claim_for_user,
+        pending_profile_id=scene.bought().pending_profile_id,
+        user_id=user_id,
+    )
+    return _cancel(row.id, "cancel-now", "now")
+
+
+@case("membership-canceling.now: of Stripe")
+def _of_stripe(scene: People) -> Case:
+    return _cancel(scene.subscribed().id, "cancel-now", "now")
+
+
+@case("membership-canceling.at_end: of Stripe")
+def _of_stripe_at_end(scene: People) -> Case:
+    return _cancel(scene.subscribed().id, "cancel-at-period-end", "at_end")
+
+
 # -- what staff give -----------------------------------------------------------------------------------------------
 
 
@@ -285,6 +317,60 @@ def _refund(scene: People, amount: str) -> Case:
 
 CASES["membership-payment-commands.refund: a part"] = lambda s: _refund(s, "10.00")
 CASES["membership-payment-commands.refund: all of it waits"] = lambda s: _refund(s, "49.00")
+
+
+@case("refund-commands.approve: of a membership")
+def _approved(scene: People) -> Case:
+    payment = scene.payment(scene.member()[1])
+    given = {"payment_id": payment.id, "amount": 4900, "approval_above": LIMIT}
+    with scene.house.db.unit_of_work(somebody_of_finance(scene.house.db)) as ctx:
+        shown = refunding.plan_request(ctx, **given).fingerprint
+        made = refunding.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
+        number = made.id
+    return Case("refund-commands.approve", f"/admin/refunds/{number}/approve")
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------
+
+
+def _address(number: int, word: str, **typed: str) -> Case:
+    return Case(f"address-commands.{word.replace('-', '_')}", f"/admin/person-addresses/{number}/{word}", typed)
+
+
+CASES["address-commands.unlink: another one"] = lambda s: _address(s.addresses()[2].id, "unlink")
+CASES["address-commands.make_primary: another one"] = lambda s: _address(s.addresses()[2].id, "make-primary")
+CASES["address-commands.correct: verified"] = lambda s: _address(
+    s.addresses()[1].id, "correct", email=s.email("right"), verified="yes"
+)
+CASES["address-commands.correct: not verified"] = lambda s: _address(
+    s.addresses()[1].id, "correct", email=s.email("right"), verified="no"
+)
+CASES["address-commands.correct: under which a purchase waits"] = lambda s: _address(
+    s.addresses()[1].id, "correct", email=s.waiting_under(), verified="yes"
+)
+
+
+def _add(scene: People, email: str, verified: str) -> Case:
+    user_id = scene.addresses()[0]
+    address = f"/admin/person-addresses/of-account/{user_id}/add"
+    return Case("address-commands.add", address, {"email": email, "verified": verified})
+
+
+CASES["address-commands.add: verified"] = lambda s: _add(s, s.email("more"), "yes")
+CASES["address-commands.add: not verified"] = lambda s: _add(s, s.email("more"), "no")
+CASES["address-commands.add: under which a purchase waits"] = lambda s: _add(s, s.waiting_under(), "yes")
+
+
+@case("address-commands.make_primary: under which a purchase waits")
+def _primary_with_a_purchase(scene: People) -> Case:
+    return _address(scene.addresses(scene.waiting_under())[2].id, "make-primary")
+
+
+@case("address-commands.correct: under which one too many waits")
+def _one_too_many(scene: People) -> Case:
+    _, main, _ = scene.addresses()
+    scene.bought(main.email)
+    return _address(main.id, "correct", email=scene.waiting_under(), verified="yes")
 
 
 @pytest.fixture

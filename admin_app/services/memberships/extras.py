@@ -79,13 +79,19 @@ def note_purchase(ctx: Ctx, pending: PendingProfile, user_id: str) -> None:
     if item is None:
         item = ExtraPurchase(pending_profile_id=pending.id, user_id=user_id, noted_at=ctx.now, version=1)
         ctx.session.add(item)
-    elif item.user_id == user_id and (item.resolved_at is None or item.decided_about in (None, waiting(ctx, pending))):
+    elif is_noted(ctx, item, pending, user_id):
         return
     else:
         _ask_again(ctx, item, user_id)
     ctx.session.flush()
     records = [pending_key(pending), profile_key(user_id), extra_key(item.id)]
     audit.record(ctx, "purchase.extra", records=records, facts={"user_id": user_id})
+
+
+def is_noted(ctx: Ctx, item: ExtraPurchase, pending: PendingProfile, user_id: str) -> bool:
+    """Whether the item asks about this purchase for this account already, or was decided on as it is."""
+    is_decided = item.decided_about in (None, waiting(ctx, pending))
+    return item.user_id == user_id and (item.resolved_at is None or is_decided)
 
 
 def waiting(ctx: Ctx, pending: PendingProfile) -> str:

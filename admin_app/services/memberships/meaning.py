@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from admin_app.services.memberships import extras
-from admin_app.services.memberships.extras import name_of
 from admin_app.services.plans import PlanLine
 from admin_app.services.records import extra_key, given_key
 from models.memberships import ProviderMembership
@@ -39,7 +38,7 @@ def of_row(row: ProviderMembership, values: Mapping[str, Any], source: str) -> M
         return Meaning(adds=(MEMBERSHIP,))
     key = given_key(row.id)
     lines = [PlanLine(key, name, getattr(row, name), value, source) for name, value in values.items()]
-    return Meaning(tuple(line for line in lines if line.changes), {key: f"the membership {name_of(row)}"})
+    return Meaning(tuple(line for line in lines if line.changes), {key: f"the membership {row.external_id or row.id}"})
 
 
 def of_worklist(session: Session, user_id: str, rows: Sequence[ProviderMembership]) -> Meaning:

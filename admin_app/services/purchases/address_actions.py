@@ -10,6 +10,7 @@ from admin_app.addresses import comparable
 from admin_app.errors import NotSignedIn, ProviderUnavailable
 from admin_app.integrations.ports import ClerkEmail, ClerkUser
 from admin_app.integrations.registry import Providers
+from admin_app.services.plans import PlannedCall
 
 PROVIDER = "clerk"
 
@@ -140,6 +141,23 @@ class Snapshot:
                 "with it at the next sign-in. Disconnect that at Clerk first.",
             )
         return None
+
+
+def following(change: Change, snapshot: Snapshot) -> Change | None:
+    """What Clerk is asked for once this is so: where the address stands in for another one, that is unlinked."""
+    if change.instead_of is None or snapshot.person is None:
+        return None
+    unlinking = Change(AddressAction.UNLINK, change.user_id, change.instead_of)
+    return None if snapshot.is_so(unlinking) else unlinking
+
+
+def calls(change: Change, snapshot: Snapshot) -> tuple[PlannedCall, ...]:
+    """What Clerk is asked to do; what is so already is not sent."""
+    if snapshot.person is None:
+        return ()
+    wanted = (None if snapshot.is_so(change) else change, following(change, snapshot))
+    actions = [one.action for one in wanted if one is not None]
+    return tuple(PlannedCall(PROVIDER, action.value, f"Clerk is asked to {WORDS[action]}.") for action in actions)
 
 
 def _against_primary(found: ClerkEmail) -> Obstacle | None:

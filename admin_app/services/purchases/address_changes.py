@@ -17,13 +17,15 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import claims, legacy, memberships, users
+from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.rows import Holder, basis
 from admin_app.services.pending_profiles import clean_email
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from admin_app.services.purchases import person_addresses
-from admin_app.services.purchases.address_actions import ACCOUNT_GONE, AddressAction, Change, Snapshot
+from admin_app.services.purchases import claim_plans, person_addresses
+from admin_app.services.purchases.address_actions import ACCOUNT_GONE, AddressAction, Change, Snapshot, calls
 from admin_app.services.purchases.address_sending import ask_for, is_open, subject_of
 from admin_app.services.records import lock_names, profile_key
+from admin_app.services.users import Owner
 from models.money import ProviderCall
 from models.people import LEGACY_PREFIX, PendingProfile, PersonAddress, Profile
 
@@ -109,20 +111,33 @@ def _plan(ctx: Ctx, change: Change, snapshot: Snapshot) -> Plan:
     owner = person_addresses.account_of(session, change.email)
     call = session.scalar(select(ProviderCall.id).where(_about(change.user_id), is_open()).limit(1))
     held = memberships.seen(session, profile) if profile is not None else []
-    waiting = Waiting(_under(session, change.email), profile is not None and claims.pays_already(profile, held))
+    pays = profile is not None and claims.pays_already(profile, held)
+    waiting, main = Waiting(_under(session, change.email), pays), _primary_after(change, snapshot)
+    # Whatever is changed: Clerk's answer claims what waits under the primary address that it names.
+    arriving = _under(session, main) if main is not None else None
+    means = Meaning()
+    if isinstance(arriving, PendingProfile):
+        claims_it = Owner(change.user_id, main, snapshot.person.name if snapshot.person else None)
+        means = claim_plans.of_arrival(ctx, arriving, claims_it, profile, is_one_too_many=pays)
+    besides = arriving if arriving is not None and arriving is not waiting.purchase else None
     return Plan(
         title=TITLES[change.action].format(email=change.email),
         outcome=OUTCOMES[change.action],
-        lines=tuple(_lines(change, snapshot, here, profile)),
-        consequences=tuple(_consequences(change, snapshot, waiting, has_membership=any(row.is_live for row in held))),
+        lines=(*_lines(change, snapshot, here, profile), *means.lines),
+        consequences=(
+            *_consequences(change, snapshot, waiting, has_membership=any(row.is_live for row in held)),
+            *(_arrives(Waiting(besides, pays), at_once=True) if besides is not None else ()),
+        ),
         fingerprint=fingerprint(
             change.action.value, change.user_id, comparable(change.email), change.verified, change.primary,
             change.instead_of, snapshot.basis, here, owner, call, basis(held),
             None if profile is None else [profile.version, profile.account_deleted_at],
-            waiting.purchase,
+            waiting.purchase, arriving,
         ),
         refusal=_refusal(change, snapshot, profile, here, owner, on_its_way=call is not None),
-        names={profile_key(change.user_id): f"the account {change.user_id}"},
+        names={profile_key(change.user_id): f"the account {change.user_id}", **(means.names or {})},
+        calls=calls(change, snapshot),
+        adds=means.adds,
     )  # fmt: skip
 
 
@@ -191,6 +206,15 @@ def _lines(change: Change, snapshot: Snapshot, here: Sequence[str], profile: Pro
     if profile is not None:
         lines.append(PlanLine(key, "email", profile.email, after[0] if after else profile.email, "the primary address"))
     return lines
+
+
+def _primary_after(change: Change, snapshot: Snapshot) -> str | None:
+    """The verified primary address if Clerk does what it is asked to do."""
+    after = _verified_after(change, snapshot)
+    main = snapshot.primary
+    is_first = change.action is AddressAction.PRIMARY or change.primary
+    wanted = comparable(change.email) if is_first else comparable(main.address) if main is not None else None
+    return wanted if wanted in after else None
 
 
 def _verified_after(change: Change, snapshot: Snapshot) -> list[str]:

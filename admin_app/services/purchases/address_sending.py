@@ -29,6 +29,7 @@ from admin_app.services.purchases.address_actions import (
     Change,
     Snapshot,
     ask,
+    following,
 )
 from admin_app.services.records import address_key, profile_key
 from models.audit import AuditEntry
@@ -220,12 +221,9 @@ def _succeed(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> None:
     provider_calls.finish(
         ctx, key=leaving.key, state=CallState.SUCCEEDED, external_id=found.id if found is not None else None
     )
-    wrong = leaving.change.instead_of
-    if wrong is None or was_so or snapshot.person is None:
-        return
-    following = Change(AddressAction.UNLINK, leaving.change.user_id, wrong)
-    if not snapshot.is_so(following):
-        ask_for(ctx, following, reason=leaving.reason)
+    after_it = following(leaving.change, snapshot)
+    if after_it is not None and not was_so:
+        ask_for(ctx, after_it, reason=leaving.reason)
 
 
 def _fail(ctx: Ctx, leaving: Leaving, code: str) -> None:

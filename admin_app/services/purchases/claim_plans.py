@@ -6,8 +6,9 @@ The fields of the account are those of `merge_fields`, by which a claim acts; th
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from admin_app.context import Ctx
 from admin_app.services import merge_fields
-from admin_app.services.memberships import meaning
+from admin_app.services.memberships import extras, meaning
 from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.rows import basis, held_by
 from admin_app.services.merge_fields import Sides
@@ -36,6 +37,27 @@ def of_claim(session: Session, pending: PendingProfile, owner: Owner, profile: P
         names={profile_key(owner.user_id): owner.email or owner.user_id, **(besides.names or {})},
         adds=besides.adds,
     )
+
+
+def of_arrival(
+    ctx: Ctx, pending: PendingProfile, owner: Owner, profile: Profile | None, *, is_one_too_many: bool
+) -> Meaning:
+    """What becomes of a purchase by its account's own claim: theirs, or `is_one_too_many` and goes to the worklist."""
+    if is_one_too_many:
+        return _noted(ctx, pending, owner.user_id)
+    sides = merge_fields.sides(ctx.session, pending, profile, owner)
+    # Its address is the account's already.
+    lines = [line for line in merge_fields.lines(sides, keep_email=True) if line.field != "email" and line.changes]
+    return Meaning(tuple(lines)) + besides_the_account(ctx.session, sides)
+
+
+def _noted(ctx: Ctx, pending: PendingProfile, user_id: str) -> Meaning:
+    item = ctx.session.scalar(select(ExtraPurchase).where(ExtraPurchase.pending_profile_id == pending.id))
+    if item is None:
+        return Meaning(adds=(meaning.EXTRA,))
+    if extras.is_noted(ctx, item, pending, user_id):
+        return Meaning()
+    return meaning.of_item(item, {"user_id": user_id, "resolution": None}, "the account is pro already")
 
 
 def besides_the_account(session: Session, sides: Sides) -> Meaning:

@@ -10,25 +10,38 @@ from admin_app.services import claims, credit_renewals, purchases
 from admin_app.services.invariants import about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from admin_app.services.memberships import adjustment_undo, complimentary, credit_adjusting
-from models import Adjustment, ExtraPurchase, Membership, Profile, ProviderMembership
-from tests.services.factories import SUPPORT, WHOP, customer, facts, pending_of, profile_of
+from models import Adjustment, ExtraPurchase, Membership, PendingProfile, Profile, ProviderMembership
+from tests.services.factories import SUPPORT, WHOP, customer, facts, profile_of
+
+KINDS: dict[str, type[Any]] = {
+    "pending_profile": PendingProfile,
+    "membership": ProviderMembership,
+    "extra_purchase": ExtraPurchase,
+}
 
 
 def step(db: Database, plan: Callable[..., Any], act: Callable[..., Any], **what: Any) -> Any:
-    """Plan, act, and hold the account against what the plan said."""
+    """Plan, act, and hold every row against what the plan said of it."""
     actor, reason = what.pop("actor", SUPPORT), what.pop("reason", "asked for")
     with db.unit_of_work(SUPPORT) as ctx:
         shown = plan(ctx, **what)
     with db.unit_of_work(actor) as ctx:
         done = act(ctx, **what, reason=reason, shown=shown.fingerprint)
         number = done.id
-    kind, _, key = shown.lines[0].record.partition(":")
-    holder = profile_of(db, key) if kind == "profile" else pending_of(db, int(key))
-    assert {line.field: line.after for line in shown.lines} == {
-        line.field: getattr(holder, line.field) for line in shown.lines
-    }
+    assert [(line.record, line.field, line.after) for line in shown.lines] == [
+        (line.record, line.field, getattr(_of(db, line.record), line.field)) for line in shown.lines
+    ]
     nothing_broken(db)
     return number
+
+
+def _of(db: Database, record: str) -> Any:
+    """The row that a plan's line is of."""
+    kind, _, key = record.partition(":")
+    if kind == "profile":
+        return profile_of(db, key)
+    with db.read_only() as session:
+        return session.get_one(KINDS[kind], int(key))
 
 
 def give(db: Database, until: datetime | None, user_id: str = "user_a", **more: Any) -> int:

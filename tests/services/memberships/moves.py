@@ -20,7 +20,7 @@ def row_of(db: Database, external_id: str) -> ProviderMembership:
 
 
 def act(db: Database, target: str | None, external_id: str = "mem_a") -> Plan:
-    """To this account, or back; the history tells of just the changes that the plan showed."""
+    """To this account, or back; the history tells of just the changes of both that the plan showed."""
     what: dict[str, Any] = {"membership_id": row_of(db, external_id).id}
     plan_it, do = (moving.plan_back, moving.move_back) if target is None else (moving.plan_move, moving.move)
     what |= {} if target is None else {"user_id": target}
@@ -33,7 +33,8 @@ def act(db: Database, target: str | None, external_id: str = "mem_a") -> Plan:
         moved = session.query(AuditEntry).filter_by(event="membership.moved").order_by(AuditEntry.id.desc()).first()
         assert moved is not None
         made = {(one["record"], one["field"]): (one["before"], one["after"]) for one in moved.changes}
-    planned = {(one.record, one.field): (audit.plain(one.now), audit.plain(one.after)) for one in plan.lines}
+    of_holders = [one for one in plan.lines if one.record.partition(":")[0] in ("profile", "pending_profile")]
+    planned = {(one.record, one.field): (audit.plain(one.now), audit.plain(one.after)) for one in of_holders}
     assert {key: value for key, value in planned.items() if value[0] != value[1]} == made
     assert sum_left(db) <= before or target is None
     nothing_broken(db)
