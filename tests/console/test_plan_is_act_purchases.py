@@ -327,7 +327,9 @@ def _approved(scene: People) -> Case:
         shown = refunding.plan_request(ctx, **given).fingerprint
         made = refunding.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
         number = made.id
-    return Case("refund-commands.approve", f"/admin/refunds/{number}/approve")
+    # "Access may end at once": Whop ends it, and says so when it is asked.
+    ended = frozenset({"status", "membership", "refundable"})
+    return Case("refund-commands.approve", f"/admin/refunds/{number}/approve", answered=ended)
 
 
 # -- addresses -----------------------------------------------------------------------------------------------------
