@@ -34,6 +34,7 @@ from admin_app.jobs import (
     memberships,
     people,
     refunds,
+    switches,
 )
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
@@ -89,6 +90,8 @@ TASKS: dict[str, Callable[..., None]] = {
     "ask_about_subscription": billing.ask_about_one,
     "extend_trial": billing.extend_trial,
     "run_bulk": bulk_runs.run,
+    "follow_switch": switches.follow,
+    "send_switch_mail": mails.send_switch_mail,
 }
 
 

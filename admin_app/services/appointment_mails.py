@@ -132,6 +132,15 @@ def planned(
     return (PlannedMail(appointment.email, subject, text, when, later),)
 
 
+def planned_again(ctx: Ctx, *, subject: str, kind: Kind, once: str) -> tuple[PlannedMail, ...]:
+    """The mail of one occasion as `prepare` would write it now; none where it does not hold any more."""
+    appointment = appointments.find(ctx.session, subject)
+    if appointment is None or appointment.email is None or not _holds(ctx, appointment, kind, once):
+        return ()
+    mail_subject, text, _ = _composed(ctx, appointment, kind)
+    return (PlannedMail(appointment.email, mail_subject, text),)
+
+
 def prepare(ctx: Ctx, *, subject: str, kind: Kind, once: str, settings: Settings) -> OutgoingMail | None:
     """The mail, written and noted as being handed over.
 

@@ -10,9 +10,9 @@ from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, billing
 from admin_app.services.audit import Change
-from admin_app.services.billing import Meaning
+from admin_app.services.billing import Meaning, planned
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
-from admin_app.services.records import client_key
+from admin_app.services.records import billing_override_key, client_key
 from models.billing import BillingOverride
 from models.clients import BillingStatus, Client
 
@@ -28,6 +28,7 @@ def plan_override(ctx: Ctx, *, client_id: int, status: str, until: datetime | No
     client = _client(ctx, client_id)
     about = client_key(client.id)
     standing, means = billing.open_override(ctx.session, client.id), Meaning.decided(wanted)
+    to_be = BillingOverride(status=wanted, until=end)
     returns = billing.without_override(ctx.session, client, ctx.now)
     said = [
         f"{client.name} counts as {_word(wanted)} until then, whatever Stripe says; "
@@ -42,12 +43,13 @@ def plan_override(ctx: Ctx, *, client_id: int, status: str, until: datetime | No
         title=f"Override the billing of {client.name}",
         outcome=wanted.value,
         lines=(
-            PlanLine(about, "billing_status", client.billing_status, wanted, "this override"),
-            PlanLine(about, "payment_active", client.payment_active, means.payment_active, "this override"),
+            *planned.of_override(ctx.session, client, to_be, ctx.now, source="this override"),
             PlanLine(about, "override_until", standing.until if standing else None, end, "this override"),
+            *_lifted(standing, ctx.now, REPLACED),
         ),
         consequences=tuple(said),
         fingerprint=_fingerprint(client, standing, wanted.value, end),
+        adds=("billing_override",),
     )
 
 
@@ -93,14 +95,13 @@ def plan_lift(ctx: Ctx, *, client_id: int) -> Plan:
     """What holds again once the override is lifted."""
     require(ctx, Permission.BILLING_READ)
     client = _client(ctx, client_id)
-    about, standing = client_key(client.id), billing.open_override(ctx.session, client.id)
-    returns = billing.without_override(ctx.session, client, ctx.now)
+    standing = billing.open_override(ctx.session, client.id)
     return Plan(
         title=f"Lift the override of {client.name}",
         outcome="lifted",
         lines=(
-            PlanLine(about, "billing_status", client.billing_status, returns.status, "without the override"),
-            PlanLine(about, "payment_active", client.payment_active, returns.payment_active, "without the override"),
+            *planned.of_override(ctx.session, client, None, ctx.now, source="without the override"),
+            *_lifted(standing, min(standing.until, ctx.now) if standing else ctx.now, "this command"),
         ),
         consequences=(f"It was made by {standing.by}: {standing.reason}",) if standing else (),
         fingerprint=_fingerprint(client, standing),
@@ -134,6 +135,10 @@ def _lift(ctx: Ctx, standing: BillingOverride, reason: str) -> None:
     standing.lifted_at, standing.lifted_by, standing.lift_reason = ctx.now, ctx.actor.label, reason
     standing.version += 1
     ctx.session.flush()
+
+
+def _lifted(standing: BillingOverride | None, at: datetime, source: str) -> tuple[PlanLine, ...]:
+    return (PlanLine(billing_override_key(standing.id), "lifted_at", None, at, source),) if standing else ()
 
 
 def _word(status: BillingStatus) -> str:

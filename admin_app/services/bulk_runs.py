@@ -5,7 +5,7 @@ turned meanwhile is left as it is (`bulk_work`). What a run changed can be put b
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ARRAY, BigInteger, Select, Text, and_, bindparam, func, insert, literal, or_, select, text
@@ -17,7 +17,7 @@ from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, bulk_rules, flags
 from admin_app.services.flags import Wish
-from admin_app.services.plans import Plan, fingerprint, require_same
+from admin_app.services.plans import Plan, PlanLine, fingerprint, require_same
 from admin_app.services.records import bulk_run_key
 from admin_app.services.switch_periods import BY_THE_CLOCK
 from admin_app.services.switch_wishes import checked
@@ -156,15 +156,28 @@ def plan_start(ctx: Ctx, *, run_id: int) -> Plan:
         said.append(f"{clients(already)} {_is(already)} so already and stay as they are.")
     if excluded := counted[BulkOutcome.EXCLUDED]:
         said.append(f"{clients(excluded)} {_is(excluded)} left out; the reasons stand below.")
+    said += _told(ctx, run, waiting)
     said.append("A client whose switch is turned by somebody else in the meantime is left as it is then.")
     return Plan(
         title=title_of(run),
         outcome="runs",
-        lines=(),
+        lines=(PlanLine(bulk_run_key(run.id), "state", run.state, BulkState.DONE, "when all of them are through"),),
         consequences=tuple(said),
         fingerprint=fingerprint(run),
         refusal=_not_startable(ctx, run, waiting),
     )
+
+
+def _told(ctx: Ctx, run: BulkRun, waiting: int) -> list[str]:
+    """The mails before the end of what the run turns on: each client has one of its own."""
+    if run.undoes_id is not None:
+        return ["Who was to be told before the end of what comes back is told, if that is still to come."]
+    wish = Wish.from_json(run.wish)
+    if wish.tell_email is None or wish.tell_at is None:
+        return []
+    when = "at once, because that moment has passed" if wish.tell_at <= ctx.now else "before the end"
+    many = "1 mail goes" if waiting == 1 else f"{waiting:,} mails go"
+    return [f"{many} to {wish.tell_email} {when}, one about each client that changes."]
 
 
 def start(ctx: Ctx, *, run_id: int, shown: str) -> BulkRun:
@@ -196,6 +209,28 @@ def stop(ctx: Ctx, *, run_id: int) -> BulkRun:
         run.version += 1
         note(ctx, run, "bulk.stop_asked")
     return run
+
+
+def plan_stop(ctx: Ctx, *, run_id: int) -> Plan:
+    """What stopping leaves undone."""
+    require(ctx, Permission.CLIENTS_READ)
+    run = found(ctx.session, run_id)
+    said = "The clients that still wait stay as they are. The run can go on later, or be undone."
+    asked = PlanLine(bulk_run_key(run.id), "stop_asked", run.stop_asked, True, "this command")
+    ended = PlanLine(bulk_run_key(run.id), "state", run.state, BulkState.STOPPED, "after the clients it is at")
+    return _plain(run, "stopped", said, (asked, ended))
+
+
+def plan_discard(ctx: Ctx, *, run_id: int) -> Plan:
+    """That the choice goes, with everyone in it."""
+    require(ctx, Permission.CLIENTS_READ)
+    run = found(ctx.session, run_id)
+    said = "The choice of clients is thrown away. None of them was touched."
+    return replace(_plain(run, "discarded", said), removes=("bulk_run", *("bulk_item",) * run.size))
+
+
+def _plain(run: BulkRun, outcome: str, said: str, lines: tuple[PlanLine, ...] = ()) -> Plan:
+    return Plan(f"{title_of(run)}: {clients(run.size)}", outcome, lines, (said,), fingerprint(run))
 
 
 def discard(ctx: Ctx, *, run_id: int) -> None:

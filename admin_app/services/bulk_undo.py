@@ -17,7 +17,7 @@ from admin_app.services import bulk_runs, flags
 from admin_app.services.bulk_rules import mark
 from admin_app.services.bulk_runs import Frozen
 from admin_app.services.flags import Effect, SwitchState, Wish
-from admin_app.services.plans import fingerprint, require_reason
+from admin_app.services.plans import Plan, fingerprint, require_reason
 from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry
 
 SWITCHED_SINCE = "Switched again since that run, or ended by the clock: it stays as it is now"
@@ -52,6 +52,27 @@ def undo(ctx: Ctx, *, run_id: int, reason: str) -> BulkRun:
     bulk_runs.freeze(ctx, inverse, _still_as_left)
     bulk_runs.note(ctx, inverse, "bulk.chosen", reason=reason)
     return inverse
+
+
+def plan_undo(ctx: Ctx, *, run_id: int) -> Plan:
+    """That an undo is made, to be looked at; nothing is switched by it yet."""
+    require(ctx, Permission.CLIENTS_READ)
+    run = bulk_runs.found(ctx.session, run_id)
+    changed = bulk_runs.counts(ctx.session, run.id)[BulkOutcome.CHANGED]
+    said = (
+        "Clients that are still as the run left them get back what they had before, with its own end date.",
+        "Clients that were switched again since then stay as they are.",
+        "The next page shows how many of each there are; nothing is switched before you say so there.",
+    )
+    return Plan(
+        f"{bulk_runs.title_of(run)}: {bulk_runs.clients(run.size)}",
+        "undo",
+        (),
+        said,
+        fingerprint(run),
+        not_undoable(ctx, run),
+        adds=("bulk_run", *("bulk_item",) * changed),
+    )
 
 
 def not_undoable(ctx: Ctx, run: BulkRun) -> str | None:

@@ -76,6 +76,27 @@ class Wanted:
         return f"{provider.value}-{operation}-{self.booking_id}{of}{to}"
 
 
+def is_wanted(booking: Booking, operation: str, now: datetime) -> bool:
+    """Whether a calendar that was not told of this change is told of it with the booking as it is."""
+    if not _is_to_come(booking, now):
+        return False
+    if operation == CREATE:
+        return _is_on(booking) and booking.calcom_booking_uid is None
+    return _is_off(booking) if operation == CANCEL else operation == MOVE and _is_on(booking)
+
+
+def _is_to_come(booking: Booking, now: datetime) -> bool:
+    return booking.starts_at > now
+
+
+def _is_on(booking: Booking) -> bool:
+    return booking.status is BookingStatus.CONFIRMED
+
+
+def _is_off(booking: Booking) -> bool:
+    return booking.status in OFF
+
+
 class Calendars:
     """One run for one booking; `work` opens a unit of work."""
 
@@ -107,7 +128,7 @@ class Calendars:
     def _wanted(self, ctx: Ctx) -> Wanted | None:
         """Nothing for a booking that is gone, and for one whose time has come: no calendar changes the past."""
         booking = ctx.session.get(Booking, self._booking_id, populate_existing=True)
-        if booking is None or booking.starts_at <= ctx.now:
+        if booking is None or not _is_to_come(booking, ctx.now):
             return None
         practitioner, accounts = appointments.of(ctx.session, booking).practitioner, self._providers.calcom_accounts
         sold_here = booking.source is BookingSource.WEBSITE
@@ -115,8 +136,8 @@ class Calendars:
         return Wanted(
             booking_id=booking.id,
             version=booking.version,
-            is_on=booking.status is BookingStatus.CONFIRMED,
-            is_off=booking.status in OFF,
+            is_on=_is_on(booking),
+            is_off=_is_off(booking),
             starts_at=booking.starts_at,
             name=booking.client_name,
             email=booking.client_email or "",  # whoever booked on the web site gave one

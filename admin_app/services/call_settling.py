@@ -9,15 +9,16 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, checkout
+from admin_app.services import audit, calendar_sync, checkout
 from admin_app.services.appointments import subject_parts
 from admin_app.services.calendars import calendar_calls
 from admin_app.services.memberships import cancel_actions, cancel_sending
-from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+from admin_app.services.plans import Plan, PlanLine, PlannedCall, fingerprint, require_reason, require_same
 from admin_app.services.provider_calls import OPEN
 from admin_app.services.purchases import address_actions, address_sending
 from admin_app.services.timeline_words import provider_name, why
 from models.money import CallState, ProviderCall
+from models.scheduling import Booking
 
 NOTHING_OPEN = "It needs no attention any more: it succeeded, is tried again by itself, or was settled."
 ONLY_SETTLED = "It cannot be tried again from here. Look at the record that it is about."
@@ -40,6 +41,7 @@ def plan_retry(ctx: Ctx, *, call_id: int) -> Plan:
         ),
         fingerprint=_fingerprint(call),
         refusal=_refusal(call) or (None if _again(call) else ONLY_SETTLED),
+        calls=_calls_again(ctx, call),
     )
 
 
@@ -61,7 +63,10 @@ def plan_settle(ctx: Ctx, *, call_id: int) -> Plan:
     return Plan(
         title="What happened, and what comes next",
         outcome="settled",
-        lines=(),
+        lines=tuple(
+            PlanLine(f"provider_call:{call.id}", name, getattr(call, name), value, "this command")
+            for name, value in _settled(ctx, call).items()
+        ),
         consequences=(
             _what_happened(call),
             f"It needs no attention and is not tried again; nothing changes at {provider_name(call.provider)}.",
@@ -74,10 +79,25 @@ def plan_settle(ctx: Ctx, *, call_id: int) -> Plan:
 def settle(ctx: Ctx, *, call_id: int, reason: str, shown: str) -> ProviderCall:
     """Note that nothing is left to do about a call: it was done by hand, or is not wanted."""
     call, reason = _open(ctx, call_id, reason, shown)
-    call.attention_since = call.next_try_at = None
-    call.finished_at = call.finished_at or ctx.now
+    for name, value in _settled(ctx, call).items():
+        setattr(call, name, value)
     _record(ctx, call, "provider_call.settled", reason)
     return call
+
+
+def _calls_again(ctx: Ctx, call: ProviderCall) -> tuple[PlannedCall, ...]:
+    """The change that is made there once more; none where it is only asked about, or not wanted any more."""
+    if call.state in OPEN or call.provider not in CALENDARS:
+        return ()
+    _, number = subject_parts(call.subject)
+    booking = ctx.session.get(Booking, number)
+    if booking is None or not calendar_sync.is_wanted(booking, call.operation, ctx.now):
+        return ()
+    return (PlannedCall(call.provider, call.operation, f"{provider_name(call.provider)} is told once more."),)
+
+
+def _settled(ctx: Ctx, call: ProviderCall) -> dict[str, datetime | None]:
+    return {"attention_since": None, "next_try_at": None, "finished_at": call.finished_at or ctx.now}
 
 
 def what_happened(

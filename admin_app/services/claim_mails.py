@@ -47,6 +47,14 @@ def plan_resend(ctx: Ctx, *, pending_profile_id: int) -> Plan:
     )
 
 
+def planned(ctx: Ctx, *, pending_profile_id: int) -> tuple[PlannedMail, ...]:
+    """The mail as it will be kept, its link blotted out; none where there is nothing to claim."""
+    pending = ctx.session.get(PendingProfile, pending_profile_id)
+    if pending is None or pending.claimed:
+        return ()
+    return (PlannedMail(pending.email, SUBJECT, _render(pending, BLOTTED)[0]),)
+
+
 def resend(ctx: Ctx, *, pending_profile_id: int, reason: str, shown: str | None = None) -> None:
     """Have a claim mail with a fresh link sent; the link of an earlier mail stops working.
 

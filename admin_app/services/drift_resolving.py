@@ -4,7 +4,6 @@ Taking over and pushing are noted first and done by a job, which asks the provid
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,22 +12,22 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, drift
+from admin_app.services import audit, drift, drift_plans
 from admin_app.services.drift import PROVIDERS, RECORD
+from admin_app.services.drift_plans import CALENDARS, CANCELS
 from admin_app.services.field_labels import label_of
+from admin_app.services.payments.called_off import Planned
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import finding_key
 from models.drift import DriftFinding, DriftState
 from models.staff import StaffMember
 
 ADOPT, PUSH = "adopt", "push"
-CANCELS = "cancel_at_period_end"
-_CALENDARS = ("calendly", "calcom")
 # The fields that a person may have taken over; whatever an event would have brought, the run took over by itself.
 ADOPTED = frozenset(
     {
         *((provider, RECORD) for provider in PROVIDERS),
-        *((provider, name) for provider in _CALENDARS for name in ("starts_at", "client_email")),
+        *((provider, name) for provider in CALENDARS for name in ("starts_at", "client_email")),
         ("whop", "plan_duration"),
     }
 )
@@ -64,7 +63,7 @@ class NoSuchFinding(NotFound):
 def plan_adopt(ctx: Ctx, *, finding_id: int) -> Plan:
     """What taking theirs over changes here."""
     require(ctx, Permission.DRIFT_READ)
-    return _plan(_finding(ctx.session, finding_id), ADOPT)
+    return _plan(ctx, _finding(ctx.session, finding_id), ADOPT)
 
 
 def adopt(ctx: Ctx, *, finding_id: int, reason: str, shown: str) -> DriftFinding:
@@ -75,7 +74,7 @@ def adopt(ctx: Ctx, *, finding_id: int, reason: str, shown: str) -> DriftFinding
 def plan_push(ctx: Ctx, *, finding_id: int) -> Plan:
     """What pushing ours changes there."""
     require(ctx, Permission.DRIFT_READ)
-    return _plan(_finding(ctx.session, finding_id), PUSH)
+    return _plan(ctx, _finding(ctx.session, finding_id), PUSH)
 
 
 def push(ctx: Ctx, *, finding_id: int, reason: str, shown: str) -> DriftFinding:
@@ -90,7 +89,7 @@ def plan_ignore(ctx: Ctx, *, finding_id: int) -> Plan:
     return Plan(
         title="Let the difference stand",
         outcome="ignored",
-        lines=(PlanLine(_about(finding), "state", finding.state, DriftState.IGNORED, "this command"),),
+        lines=(PlanLine(finding_key(finding.id), "state", finding.state, DriftState.IGNORED, "this command"),),
         consequences=(
             f"Both sides keep what they have: {label_of(finding.field)} is not changed here or there.",
             "It is shown again as soon as one of the two values is another one.",
@@ -117,10 +116,11 @@ def plan_assign(ctx: Ctx, *, finding_id: int, email: str) -> Plan:
     finding = _finding(ctx.session, finding_id)
     owner = _colleague(ctx.session, email)
     former = ctx.session.get(StaffMember, finding.owner_id) if finding.owner_id else None
+    key, now = finding_key(finding.id), former.email if former else None
     return Plan(
         title="Give it to somebody",
         outcome="assigned",
-        lines=(PlanLine(_about(finding), "owner", former.email if former else None, owner.email, "what you typed"),),
+        lines=(PlanLine(key, "owner", now, owner.email, "what you typed"),),
         consequences=("It stays open until it is settled.",),
         fingerprint=fingerprint(_state(finding), finding.owner_id, owner.id),
         refusal=_closed(finding),
@@ -163,7 +163,7 @@ def _decide(ctx: Ctx, finding_id: int, wanted: str, reason: str, shown: str) -> 
     require(ctx, Permission.DRIFT_RESOLVE)
     reason = require_reason(reason)
     finding = _locked(ctx, finding_id)
-    _require(_plan(finding, wanted), shown)
+    _require(_plan(ctx, finding, wanted), shown)
     finding.wanted, finding.reason, finding.resolved_by = wanted, reason, ctx.actor.label
     finding.version += 1
     once = f"settle_finding:{finding.id}"
@@ -173,27 +173,30 @@ def _decide(ctx: Ctx, finding_id: int, wanted: str, reason: str, shown: str) -> 
     return finding
 
 
-def _plan(finding: DriftFinding, wanted: str) -> Plan:
-    there = PROVIDERS[finding.provider]
-    here = (_value(finding.ours), _value(finding.theirs))
-    now, after = here if wanted == ADOPT else reversed(here)
-    where = "here" if wanted == ADOPT else f"at {there}"
+def _plan(ctx: Ctx, finding: DriftFinding, wanted: str) -> Plan:
+    there, adopts = PROVIDERS[finding.provider], wanted == ADOPT
+    where = "here" if adopts else f"at {there}"
+    refusal = _refusal(finding, wanted)
+    means = Planned()
+    if refusal is None:
+        means = drift_plans.of_adopting(ctx, finding) if adopts else drift_plans.of_pushing(ctx, finding)
+    settled = DriftState.ADOPTED if adopts else DriftState.PUSHED
+    state = PlanLine(finding_key(finding.id), "state", finding.state, settled, "once both sides agree")
     return Plan(
-        title=f"Take over what {there} has" if wanted == ADOPT else f"Push ours to {there}",
-        outcome="adopted" if wanted == ADOPT else "pushed",
-        lines=(PlanLine(_about(finding), finding.field, now, after, there if wanted == ADOPT else "Backdesk"),),
+        title=f"Take over what {there} has" if adopts else f"Push ours to {there}",
+        outcome="adopted" if adopts else "pushed",
+        lines=(*means.lines, state),
         consequences=(
             f"{there} is asked once more first; then it is changed {where}, and both sides are compared again.",
-            *_consequences(finding, wanted),
+            *(means.sentences or _consequences(finding, wanted)),
         ),
         fingerprint=_state(finding),
-        refusal=_refusal(finding, wanted),
+        refusal=refusal,
+        names={drift_plans.there_key(finding): f"At {there}"},
+        mails=means.mails,
+        calls=means.calls,
+        adds=means.adds,
     )
-
-
-def _value(kept: str | None) -> str | datetime | None:
-    """A value as it is shown: a kept moment is a moment again."""
-    return datetime.fromisoformat(kept) if kept and audit.TIME.fullmatch(kept) else kept
 
 
 def _consequences(finding: DriftFinding, wanted: str) -> tuple[str, ...]:
@@ -202,7 +205,7 @@ def _consequences(finding: DriftFinding, wanted: str) -> tuple[str, ...]:
         return ends, "What was paid for a booking goes back by itself."
     if wanted == ADOPT and finding.field == "starts_at":
         return ("A client who booked here is told of the other time.",)
-    if wanted == PUSH and finding.provider in _CALENDARS:
+    if wanted == PUSH and finding.provider in CALENDARS:
         return (f"{PROVIDERS[finding.provider]} tells the client.",)
     return ()
 
@@ -238,10 +241,6 @@ def _require(plan: Plan, shown: str) -> None:
     if plan.refusal:
         raise Conflict(plan.refusal)
     require_same(shown, plan.fingerprint)
-
-
-def _about(finding: DriftFinding) -> str:
-    return finding.subject or finding_key(finding.id)
 
 
 def _finding(session: Session, finding_id: int) -> DriftFinding:

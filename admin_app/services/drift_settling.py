@@ -21,7 +21,8 @@ from admin_app.services import (
 )
 from admin_app.services.audit import Change
 from admin_app.services.drift import RECORD, Compared, Side, Thing
-from admin_app.services.drift_resolving import ADOPT, CANCELS, facts_of, records_of
+from admin_app.services.drift_plans import CANCELS, SETS_CANCEL
+from admin_app.services.drift_resolving import ADOPT, facts_of, records_of
 from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.memberships.rows import UNIT_OF, put
 from admin_app.services.payments import called_off
@@ -126,7 +127,7 @@ def _push(work: Work, providers: Providers, side: Side, finding: DriftFinding) -
         provider_calls.send(
             work,
             provider="stripe",
-            operation="subscription.cancel_at_period_end",
+            operation=SETS_CANCEL,
             subject=finding.subject or "",
             key=key,
             call=lambda: stripe.set_cancel_at_period_end(finding.external_id, wanted, idempotency_key=key),

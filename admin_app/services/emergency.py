@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from admin_app.context import Ctx
 from admin_app.errors import AlreadySo, InvalidInput
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, switch_clock, switch_periods
+from admin_app.services import audit, switch_clock, switch_periods, switch_plans
 from admin_app.services.audit import Change
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import EVERYONE, flag_change_key, lock_names
@@ -41,10 +41,12 @@ def plan_start(ctx: Ctx, *, until: datetime | None) -> Plan:
         lines=(
             PlanLine(EVERYONE, "emergency_stop", current is not None, True, "this command"),
             PlanLine(EVERYONE, "until", current.until if current else None, until, "this command"),
+            *switch_plans.ended(current, ctx.now, switch_plans.REPLACED),
         ),
         consequences=tuple(said),
         fingerprint=_fingerprint(current),
         refusal=ALREADY if current is not None and current.until == until else None,
+        adds=switch_plans.ADDS,
     )
 
 
@@ -75,6 +77,7 @@ def plan_end(ctx: Ctx) -> Plan:
     said = ["Every client is served again as their own switches say."]
     if current is not None:
         lines.append(PlanLine(EVERYONE, "until", current.until, None, "this command"))
+        lines += switch_plans.ended(current, ctx.now, "this command")
         said.append(f"{current.by} stopped everyone: {current.reason}")
     return Plan(
         title="End the emergency stop",

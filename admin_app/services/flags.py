@@ -5,6 +5,7 @@ transaction of every switch here, and by jobs at the moments at which the clock 
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import AlreadySo, Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, switch_clock, switch_periods, switch_plans
+from admin_app.services import audit, switch_clock, switch_letters, switch_periods, switch_plans
 from admin_app.services.audit import Change
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.records import client_key, flag_change_key
@@ -36,15 +37,22 @@ def state(session: Session, client_ids: Collection[int], flag: Switch, now: date
     return {number: SwitchState.of(flag, number, on, periods.get(number, []), now) for number, on in kept}
 
 
-def plan_switch(ctx: Ctx, *, client_id: int, wish: Wish) -> Plan:
-    """What the wish would change; its reason is asked for when it is acted on. A wish that holds already is refused."""
+def plan_switch(ctx: Ctx, *, client_id: int, wish: Wish, base_url: str) -> Plan:
+    """What the wish would change; its reason is asked for when it is acted on. A wish that holds already is refused.
+
+    `base_url` is where the console is, for the address in the mail that goes before the end.
+    """
     require(ctx, Permission.CLIENTS_READ)
     wish = checked(_of_a_client(wish), ctx.now, needs_reason=False)
     client = ctx.session.get(Client, client_id, populate_existing=True)
     if client is None:
         raise NotFound("There is no such client.")
     found = _state(ctx, client, wish.flag)
-    return switch_plans.of_wish(client, found, wish, effect_of(found, wish, ctx.now), ctx.now)
+    plan = switch_plans.of_wish(client, found, wish, effect_of(found, wish, ctx.now), ctx.now)
+    if not wish.turns_on:
+        return plan
+    to_be = switch_periods.of_wish(ctx, client.id, wish)
+    return replace(plan, mails=switch_letters.planned(ctx.session, client, to_be, base_url, ctx.now))
 
 
 def switch(ctx: Ctx, *, client_id: int, wish: Wish, shown: str, bulk_run_id: int | None = None) -> FlagChange:

@@ -9,8 +9,8 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, outbox
-from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+from admin_app.services import appointment_mails, audit, claim_mails, outbox, switch_mails
+from admin_app.services.plans import Plan, PlanLine, PlannedMail, fingerprint, require_reason, require_same
 from models.inbox import MailState, SentEmail
 from models.people import PendingProfile
 
@@ -84,8 +84,8 @@ def queue_waiting(ctx: Ctx, *, limit: int) -> int:
     return len(waiting)
 
 
-def plan_resend(ctx: Ctx, *, sent_email_id: int) -> Plan:
-    """To whom the mail would go, and that it may be the second one."""
+def plan_resend(ctx: Ctx, *, sent_email_id: int, base_url: str) -> Plan:
+    """To whom the mail would go, how it will read, and that it may be the second one."""
     require(ctx, Permission.MAILS_READ)
     mail = _found(ctx, sent_email_id)
     said = [
@@ -93,6 +93,10 @@ def plan_resend(ctx: Ctx, *, sent_email_id: int) -> Plan:
     ]
     if mail.state == MailState.UNKNOWN:
         said.append("If the first one did arrive, it arrives twice.")
+    if mail.pending_profile_id is not None:
+        said.append(
+            "Its link is a new one, which nobody but its reader is shown; a link that was sent before stops working."
+        )
     said.append("If it is not true any more, it is not sent.")
     return Plan(
         title="What happened, and what comes next",
@@ -101,6 +105,7 @@ def plan_resend(ctx: Ctx, *, sent_email_id: int) -> Plan:
         consequences=(WHAT_HAPPENED.get(MailState(mail.state), ""), *said),
         fingerprint=_fingerprint(mail),
         refusal=_refusal(mail) or _obstacle(ctx, mail),
+        mails=_again(ctx, mail, base_url),
     )
 
 
@@ -117,6 +122,18 @@ def resend(ctx: Ctx, *, sent_email_id: int, reason: str, shown: str) -> SentEmai
     return mail
 
 
+def _again(ctx: Ctx, mail: SentEmail, base_url: str) -> tuple[PlannedMail, ...]:
+    """The mail as its own job will write it; none where what it says does not hold any more."""
+    if (job := _job_of(mail)) is None:
+        return ()
+    task, _, arguments = job
+    if task == "send_claim_mail":
+        return claim_mails.planned(ctx, **arguments)
+    if task == "send_switch_mail":
+        return switch_mails.planned(ctx, **arguments, base_url=base_url)
+    return appointment_mails.planned_again(ctx, **arguments)
+
+
 def plan_settle(ctx: Ctx, *, sent_email_id: int) -> Plan:
     """What it means to mark a mail as settled."""
     require(ctx, Permission.MAILS_READ)
@@ -124,7 +141,7 @@ def plan_settle(ctx: Ctx, *, sent_email_id: int) -> Plan:
     return Plan(
         title="What happened, and what comes next",
         outcome="settled",
-        lines=(),
+        lines=(PlanLine(f"sent_email:{mail.id}", "state", mail.state, MailState.SETTLED, "this command"),),
         consequences=(
             WHAT_HAPPENED.get(MailState(mail.state), ""),
             "It needs no attention any more, and is not sent again.",

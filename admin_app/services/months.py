@@ -104,6 +104,8 @@ def plan_close(ctx: Ctx, *, month: date) -> Plan:
         consequences=consequences,
         fingerprint=_shown(month, digest),
         refusal=_refusal(ctx, month),
+        adds=("month_closing", *("month_line",) * count),
+        removes=("moved_line",) * (ctx.session.scalar(select(func.count()).where(MovedLine.month == month)) or 0),
     )
 
 

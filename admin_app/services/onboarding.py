@@ -3,7 +3,10 @@
 A completion stays when a step stops to hold later: it is shown, and undone by a person only.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import select
 
@@ -26,7 +29,8 @@ _NEXT_STEP = {
     (False, True): "forwarding",
     (True, True): "finish",
 }
-_COMPLETED = ("completed_at", "overridden_by", "overridden_because")
+ADDS = ("onboarding_state",)
+REOPENED: Mapping[str, Any] = MappingProxyType(dict.fromkeys(("completed_at", "overridden_by", "overridden_because")))
 
 
 class OnboardingIncomplete(Conflict):
@@ -89,7 +93,7 @@ def plan_complete_anyway(ctx: Ctx, *, client_id: int) -> Plan:
         outcome="completed",
         lines=(
             PlanLine(client_key(client_id), "onboarding_complete", client.onboarding_complete, True, "your decision"),
-            PlanLine(client_key(client_id), "completed_at", state and state.completed_at, ctx.now, "time of the act"),
+            *_lines(state, _by_hand(ctx, state, plans.REASON_TO_COME) | {"current_step": DONE}),
         ),
         consequences=(
             passed_over,
@@ -98,6 +102,7 @@ def plan_complete_anyway(ctx: Ctx, *, client_id: int) -> Plan:
         ),
         fingerprint=_fingerprint(client, state),
         refusal="The onboarding is complete already." if client.onboarding_complete else None,
+        adds=() if state else ADDS,
     )
 
 
@@ -110,13 +115,9 @@ def complete_anyway(ctx: Ctx, *, client_id: int, reason: str, shown: str) -> Cli
         raise Conflict(plan.refusal)
     client, state = _locked(ctx, client_id)
     state = state or _begun(ctx, client)
-    changes = _complete(ctx, client, state)
-    if missing(state):
-        changes += [
-            Change("overridden_by", state.overridden_by, ctx.actor.label),
-            Change("overridden_because", state.overridden_because, reason),
-        ]
-        state.overridden_by, state.overridden_because = ctx.actor.label, reason
+    changes = [Change("onboarding_complete", client.onboarding_complete, True)]
+    changes += _put(state, _by_hand(ctx, state, reason))
+    client.onboarding_complete = True
     _follow(ctx, client, state, "onboarding.completed_by_hand", changes, reason)
     return client
 
@@ -130,12 +131,13 @@ def plan_reopen(ctx: Ctx, *, client_id: int) -> Plan:
         outcome="reopened",
         lines=(
             PlanLine(client_key(client_id), "onboarding_complete", client.onboarding_complete, False, "your decision"),
-            PlanLine(client_key(client_id), "completed_at", state and state.completed_at, None, "emptied"),
+            *_lines(state, {**REOPENED, **({"current_step": next_step(state)} if state else {})}),
         ),
         consequences=("The gate blocks outbound calls and the AI until it is completed again.",
                       "The steps stay as they were reported."),
         fingerprint=_fingerprint(client, state),
         refusal=None if client.onboarding_complete else "The onboarding is not complete.",
+        adds=() if state else ADDS,
     )  # fmt: skip
 
 
@@ -149,11 +151,31 @@ def reopen(ctx: Ctx, *, client_id: int, reason: str, shown: str) -> Client:
     client, state = _locked(ctx, client_id)
     state = state or _begun(ctx, client)
     changes = [Change("onboarding_complete", client.onboarding_complete, False)]
-    changes += [Change(field, getattr(state, field), None) for field in _COMPLETED]
+    changes += _put(state, REOPENED)
     client.onboarding_complete = False
-    state.completed_at = state.overridden_by = state.overridden_because = None
     _follow(ctx, client, state, "onboarding.reopened", changes, reason)
     return client
+
+
+def _by_hand(ctx: Ctx, state: OnboardingState | None, reason: str) -> dict[str, Any]:
+    """What completing by hand writes down with the steps; who and why where a step is passed over."""
+    passed_over = {"overridden_by": ctx.actor.label, "overridden_because": reason} if missing(state) else {}
+    return {"completed_at": ctx.now, **passed_over}
+
+
+def _put(state: OnboardingState, values: Mapping[str, Any]) -> list[Change]:
+    changes = [Change(name, getattr(state, name), value) for name, value in values.items()]
+    for name, value in values.items():
+        setattr(state, name, value)
+    return changes
+
+
+def _lines(state: OnboardingState | None, values: Mapping[str, Any]) -> tuple[PlanLine, ...]:
+    """What becomes of the steps that are kept; there are none where nothing was ever reported."""
+    if state is None:
+        return ()
+    about = f"onboarding_state:{state.id}"
+    return tuple(PlanLine(about, name, getattr(state, name), value, "this command") for name, value in values.items())
 
 
 # -- both -----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from admin_app.services.audit import plain
 from models.base import Base
 
 MOST_REASON = 1000
+# Stands in a mail that a plan shows where the reason will be, which is written below the plan.
+REASON_TO_COME = "(the reason that you give)"
 # Looked up again in the background, or asked of the provider: no reason to refuse what a person decided meanwhile.
 LOOKED_UP_AGAIN = ("likely_owners", "owners_checked_at", "asked_at")
 

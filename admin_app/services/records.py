@@ -87,6 +87,10 @@ def client_key(client_id: int) -> str:
     return f"client:{client_id}"
 
 
+def billing_override_key(override_id: int) -> str:
+    return f"billing_override:{override_id}"
+
+
 def subscription_key(subscription_id: int) -> str:
     return f"subscription:{subscription_id}"
 

@@ -5,8 +5,10 @@ counts in a row of its own by the same rule, so that a wait does not tell which 
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from types import MappingProxyType
 from typing import Protocol
 
 from sqlalchemy import delete, select
@@ -25,6 +27,8 @@ NETWORK_FORGIVES_ONE_EVERY = timedelta(minutes=5)
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(minutes=15)
 FORGET_AFTER = timedelta(days=1)
+# What a sign-in that succeeds, or an administrator, puts back.
+RELEASED: Mapping[str, int | None] = MappingProxyType({"failed_sign_ins": 0, "locked_until": None})
 
 
 class Braked(Protocol):
@@ -50,8 +54,8 @@ def count_failure(row: Braked, now: datetime, *, free: int = FREE_FAILURES) -> b
 
 
 def release(row: Braked) -> None:
-    row.failed_sign_ins = 0
-    row.locked_until = None
+    for name, value in RELEASED.items():
+        setattr(row, name, value)
 
 
 def too_many_attempts() -> TooManyAttempts:

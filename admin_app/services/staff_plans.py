@@ -1,13 +1,13 @@
 """What each command on a staff member would do, shown before it is done."""
 
-from sqlalchemy import func, select
-
 from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import sign_in_brake, staff
+from admin_app.services import sign_in_brake, staff, staff_sessions
 from admin_app.services.plans import Plan, PlanLine
-from admin_app.services.staff_sessions import staff_key
-from models import Role, StaffMember, StaffSession
+from admin_app.services.staff_sessions import session_key, staff_key
+from models import Role, StaffMember
+
+A_NEW_ONE = "a new one"
 
 
 def plan_disable(ctx: Ctx, *, staff_id: int) -> Plan:
@@ -15,7 +15,7 @@ def plan_disable(ctx: Ctx, *, staff_id: int) -> Plan:
     refusal = _last_admin(ctx, member)
     if member.disabled_at is not None:
         refusal = "This account is disabled already."
-    lines = (_line(member, "disabled_at", member.disabled_at, ctx.now, "time of the act"),)
+    lines = (_line(member, "disabled_at", member.disabled_at, ctx.now, "time of the act"), *_ending(ctx, member))
     consequences = (f"{member.name} cannot sign in any more.", _sessions_end(ctx, member))
     return _plan(member, f"Disable {member.email}", "disabled", lines, consequences, refusal)
 
@@ -26,7 +26,7 @@ def plan_enable(ctx: Ctx, *, staff_id: int) -> Plan:
     refusal = None if waiting or member.disabled_at else "This account is open already, and nothing makes it wait."
     lines = (
         _line(member, "disabled_at", member.disabled_at, None, "emptied"),
-        _line(member, "locked_until", member.locked_until, None, "emptied"),
+        *_released(member),
     )
     consequences = (f"{member.name} may sign in again with the password from before.",)
     return _plan(member, f"Enable {member.email}", "enabled", lines, consequences, refusal)
@@ -37,7 +37,7 @@ def plan_role(ctx: Ctx, *, staff_id: int, role: Role) -> Plan:
     refusal = _last_admin(ctx, member)
     if member.role is role:
         refusal = f"{member.name} has the role {role.value} already."
-    lines = (_line(member, "role", member.role, role, "chosen"),)
+    lines = (_line(member, "role", member.role, role, "chosen"), *_ending(ctx, member))
     consequences = (f"{member.name} may do what {role.value} may.", _sessions_end(ctx, member))
     return _plan(member, f"Make {member.email} {role.value}", "role", lines, consequences, refusal, role)
 
@@ -49,14 +49,18 @@ def plan_password(ctx: Ctx, *, staff_id: int) -> Plan:
         "The old password works no more, and a wait after failed sign-ins ends.",
         _sessions_end(ctx, member),
     )
-    return _plan(member, f"Reset the password of {member.email}", "password", (), consequences, None)
+    # The password itself is shown once, to whoever hands it over.
+    lines = (_line(member, "password", "the old one", A_NEW_ONE, "made up"), *_released(member))
+    lines += _ending(ctx, member)
+    return _plan(member, f"Reset the password of {member.email}", "password", lines, consequences, None)
 
 
 def plan_sign_out(ctx: Ctx, *, staff_id: int) -> Plan:
     member = _member(ctx, staff_id)
-    refusal = None if _open_sessions(ctx, member) else f"{member.name} is signed in nowhere."
+    lines = _ending(ctx, member)
+    refusal = None if lines else f"{member.name} is signed in nowhere."
     consequences = (_sessions_end(ctx, member), "Account and password stay as they are.")
-    return _plan(member, f"Sign {member.email} out everywhere", "signed_out", (), consequences, refusal)
+    return _plan(member, f"Sign {member.email} out everywhere", "signed_out", lines, consequences, refusal)
 
 
 def _member(ctx: Ctx, staff_id: int) -> StaffMember:
@@ -72,16 +76,21 @@ def _line(member: StaffMember, field: str, now: object, after: object, source: s
     return PlanLine(staff_key(member.id), field, now, after, source)
 
 
-def _open_sessions(ctx: Ctx, member: StaffMember) -> int:
-    count = select(func.count()).where(
-        StaffSession.staff_id == member.id, StaffSession.revoked_at.is_(None), StaffSession.expires_at > ctx.now
+def _ending(ctx: Ctx, member: StaffMember) -> tuple[PlanLine, ...]:
+    """The sessions that end with it."""
+    ending = staff_sessions.to_end(ctx, staff_id=member.id)
+    return tuple(PlanLine(session_key(number), "revoked_at", None, ctx.now, "signed out") for number in ending)
+
+
+def _released(member: StaffMember) -> tuple[PlanLine, ...]:
+    """That failed sign-ins are forgotten, and nobody waits because of them."""
+    return tuple(
+        _line(member, name, getattr(member, name), value, "emptied") for name, value in sign_in_brake.RELEASED.items()
     )
-    return ctx.session.scalar(count) or 0
 
 
 def _sessions_end(ctx: Ctx, member: StaffMember) -> str:
-    count = _open_sessions(ctx, member)
-    return f"Open sessions that end at once: {count}."
+    return f"Open sessions that end at once: {len(staff_sessions.to_end(ctx, staff_id=member.id))}."
 
 
 def _plan(

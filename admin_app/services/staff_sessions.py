@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, literal_column, or_, select, update
 from sqlalchemy.orm import Session
 
 from admin_app.addresses import is_one_of
@@ -231,15 +231,22 @@ def end_all(ctx: Ctx, *, staff_id: int, except_id: int | None = None) -> list[in
     """End sessions within a command that audits itself, such as disabling; returns their numbers."""
     ended = ctx.session.execute(
         update(StaffSession)
-        .where(
-            StaffSession.staff_id == staff_id,
-            StaffSession.revoked_at.is_(None),
-            StaffSession.id != (except_id or 0),
-        )
+        .where(*_is_open(staff_id, ctx.now), StaffSession.id != (except_id or 0))
         .values(revoked_at=ctx.now)
         .returning(StaffSession.id)
     )
     return list(ended.scalars())
+
+
+def to_end(ctx: Ctx, *, staff_id: int) -> list[int]:
+    """The numbers of the sessions that `end_all` would end now."""
+    numbers = select(StaffSession.id).where(*_is_open(staff_id, ctx.now)).order_by(StaffSession.id)
+    return list(ctx.session.scalars(numbers))
+
+
+def _is_open(staff_id: int, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """Sessions of this person that nobody ended, and time did not either."""
+    return StaffSession.staff_id == staff_id, StaffSession.revoked_at.is_(None), StaffSession.expires_at > now
 
 
 def _locked_member(ctx: Ctx, email: str) -> StaffMember | None:

@@ -98,7 +98,7 @@ def apply_customer(ctx: Ctx, event: WebhookEvent, answer: CustomerAnswer | None)
         )
     if holder is None:
         return Settled.ignored(f"customer {found.id} is nobody here")
-    release_waiting(ctx, "stripe", {UNKNOWN}, subjects=billing_owners.nobodys(ctx.session, found.id))
+    release_waiting(ctx, "stripe", {UNKNOWN}, subjects=billing_owners.names_of_nobodys(ctx.session, found.id))
     return Settled.done(f"customer {found.id} is client {holder}")
 
 

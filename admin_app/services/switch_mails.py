@@ -1,23 +1,19 @@
 """The mail that says that a switch goes off soon: to whom the one who turned it on named, once."""
 
-from zoneinfo import ZoneInfo
-
 from sqlalchemy import exists, func, select
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
-from admin_app.services import audit, flags, outbox, switch_clock, switch_periods
+from admin_app.services import audit, flags, outbox, switch_clock, switch_letters, switch_periods
 from admin_app.services.outbox import OutgoingMail
+from admin_app.services.plans import PlannedMail
 from admin_app.services.records import client_key, flag_change_key, lock_names
-from admin_app.services.switch_words import ON_EXPIRY, WORDS
-from admin_app.services.time_zones import clock_text, time_zones
+from admin_app.services.switch_letters import TEMPLATE
+from admin_app.services.switch_words import WORDS
 from models.clients import Client
 from models.flags import FlagChange
 from models.inbox import MailState, SentEmail
-from models.staff import StaffMember
-
-TEMPLATE = "switch_ending"
 
 
 def queue_untold(ctx: Ctx, *, limit: int) -> None:
@@ -44,6 +40,16 @@ def queue_untold(ctx: Ctx, *, limit: int) -> None:
         # Not beside a job that is handing the mail over: that moment and this sweep both come on the minute.
         if not job_queue.waits(ctx.session, switch_periods.mail_key(period)):
             switch_periods.tell_at(ctx, period, ctx.now)
+
+
+def planned(ctx: Ctx, *, change_id: int, base_url: str) -> tuple[PlannedMail, ...]:
+    """The mail as `prepare` would write it now; none where it does not hold any more."""
+    period = ctx.session.get(FlagChange, change_id)
+    if period is None or period.client_id is None or not _holds(ctx, period):
+        return ()
+    client = ctx.session.get_one(Client, period.client_id)
+    subject, text, _ = switch_letters.composed(ctx.session, client, period, base_url)
+    return (PlannedMail(period.tell_email or "", subject, text),)
 
 
 def prepare(ctx: Ctx, *, change_id: int, base_url: str) -> OutgoingMail | None:
@@ -94,26 +100,6 @@ def _kept(ctx: Ctx, key: str) -> SentEmail | None:
 def _write(ctx: Ctx, period: FlagChange, mail: SentEmail, base_url: str) -> SentEmail:
     """The mail with what holds now; one that has not left is written anew."""
     client = ctx.session.get_one(Client, period.client_id)
-    words = WORDS[period.flag]
-    when = _in_zone_of(ctx, period)
-    facts = {
-        "client": client.name,
-        "on": words.on,
-        "when": when,
-        "at_end": ON_EXPIRY[period.on_expiry],
-        "reason": period.reason,
-        "by": period.by,
-        "address": f"{base_url.rstrip('/')}/admin/clients/{client.id}",
-    }
     mail.template, mail.to_email = TEMPLATE, period.tell_email or ""
-    mail.subject = f"{client.name}: {words.on.lower()} until {when}"
-    mail.text_body, mail.html_body = outbox.render(TEMPLATE, facts)
+    mail.subject, mail.text_body, mail.html_body = switch_letters.composed(ctx.session, client, period, base_url)
     return mail
-
-
-def _in_zone_of(ctx: Ctx, period: FlagChange) -> str:
-    """The end as the one who set it reads clocks, with the zone named; in UTC where that is not known."""
-    named = ctx.session.scalar(select(StaffMember.time_zone).where(StaffMember.email == period.by))
-    zone = ZoneInfo(named if named in time_zones() else "UTC")
-    end = (period.until or ctx.now).astimezone(zone)
-    return f"{end:%A}, {end.day} {end:%B %Y}, {clock_text(end)} ({zone.key})"

@@ -6,6 +6,7 @@ Callers hold the lock of the client, or of everyone: periods of one switch chang
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -134,18 +135,25 @@ def make_room(ctx: Ctx, effect: Effect, *, reason: str) -> list[Change]:
     changes = [lift(ctx, each, by=BY_A_LATER_CHANGE, reason=reason) for each in effect.lifted]
     for each in effect.shortened:
         changes.append(Change("until", each.until, effect.begins_at, flag_change_key(each.id)))
-        each.until, each.on_expiry = effect.begins_at, OnExpiry.LIFT
-        if each.told_at is None:  # the later period tells for itself
-            each.tell_email = each.tell_at = None
+        for name, value in shortened(each, effect).items():
+            setattr(each, name, value)
         each.version += 1
         _follow(ctx, each)
     ctx.session.flush()
     return changes
 
 
-def begin(ctx: Ctx, client_id: int | None, wish: Wish, *, bulk_run_id: int | None = None) -> FlagChange:
-    """Put in the period that a checked wish asks for, with the jobs at its start and at its end."""
-    period = FlagChange(
+def shortened(period: FlagChange, effect: Effect) -> dict[str, Any]:
+    """What becomes of a period that ends where a later one begins."""
+    values: dict[str, Any] = {"until": effect.begins_at, "on_expiry": OnExpiry.LIFT}
+    if period.told_at is None:  # the later period tells for itself
+        values |= {"tell_email": None, "tell_at": None}
+    return values
+
+
+def of_wish(ctx: Ctx, client_id: int | None, wish: Wish) -> FlagChange:
+    """The period that a checked wish asks for; not kept yet."""
+    return FlagChange(
         client_id=client_id,
         flag=wish.flag,
         value=True,
@@ -156,9 +164,14 @@ def begin(ctx: Ctx, client_id: int | None, wish: Wish, *, bulk_run_id: int | Non
         on_expiry=wish.on_expiry,
         tell_email=wish.tell_email,
         tell_at=wish.tell_at,
-        bulk_run_id=bulk_run_id,
         created_at=ctx.now,
     )
+
+
+def begin(ctx: Ctx, client_id: int | None, wish: Wish, *, bulk_run_id: int | None = None) -> FlagChange:
+    """Put in the period that a checked wish asks for, with the jobs at its start and at its end."""
+    period = of_wish(ctx, client_id, wish)
+    period.bulk_run_id = bulk_run_id
     ctx.session.add(period)
     ctx.session.flush()
     _follow(ctx, period)

@@ -6,21 +6,23 @@ from typing import Any
 from admin_app.services import switch_clock
 from admin_app.services.plans import Plan, PlanLine
 from admin_app.services.records import client_key, flag_change_key
-from admin_app.services.switch_periods import Effect, SwitchState
+from admin_app.services.switch_periods import Effect, SwitchState, shortened
 from admin_app.services.switch_wishes import Wish
 from admin_app.services.switch_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS, end_words
 from models.clients import Client
 from models.flags import FlagChange, OnExpiry
 
+ADDS = ("flag_change",)
 WISH = "this command"
 REPLACED = "the new period takes its place"
+SHORTENED = "it ends where the new period begins"
 
 
 def of_wish(client: Client, state: SwitchState, wish: Wish, effect: Effect, now: datetime) -> Plan:
     """The plan of a checked wish."""
     words = WORDS[wish.flag]
     if not wish.turns_on:
-        lines, said = _lines_off(client, state), _said_off(state)
+        lines, said = _lines_off(client, state, now), _said_off(state)
     elif wish.since is None:
         lines, said = _lines_on(client, state, wish, effect, now), _said_on(state, wish, now)
     else:
@@ -32,6 +34,8 @@ def of_wish(client: Client, state: SwitchState, wish: Wish, effect: Effect, now:
         consequences=tuple(said),
         fingerprint=state.fingerprint,
         refusal=already(state, wish) if effect.already else None,
+        # What another program set has no period that could end: one is kept that says who switched it off.
+        adds=ADDS if wish.turns_on or state.set_outside else (),
     )
 
 
@@ -87,17 +91,19 @@ def _lines_on(client: Client, state: SwitchState, wish: Wish, effect: Effect, no
         PlanLine(about, "tell_at", current.tell_at if current else None, wish.tell_at, WISH),
     ]
     canceled = [each for each in effect.lifted if each is not current]
-    return [each for each in lines if each.now is not None or each.after is not None] + _canceled(canceled)
+    shown = [each for each in lines if each.now is not None or each.after is not None]
+    return shown + ended(current, now, REPLACED) + _canceled(canceled)
 
 
 def _lines_later(client: Client, state: SwitchState, wish: Wish, effect: Effect) -> list[PlanLine]:
     about = client_key(client.id)
     lines = [PlanLine(about, wish.flag.value, state.is_on, state.is_on, "nothing changes before it starts")]
     for each in effect.shortened:
-        source = "it ends where the new period begins"
-        lines.append(PlanLine(flag_change_key(each.id), "until", _until_of(each), effect.begins_at, source))
-        if each.tell_email and each.told_at is None:
-            lines.append(PlanLine(flag_change_key(each.id), "tell_email", each.tell_email, None, source))
+        key, after = flag_change_key(each.id), shortened(each, effect)
+        at_end = end_words(after.pop("on_expiry"), has_end=True)
+        lines.append(PlanLine(key, "until", _until_of(each), after.pop("until"), SHORTENED))
+        lines.append(PlanLine(key, "on_expiry", _at_end(each), at_end, SHORTENED))
+        lines += [PlanLine(key, name, getattr(each, name), value, SHORTENED) for name, value in after.items()]
     lines += [
         PlanLine(about, "next_since", None, wish.since, WISH),
         PlanLine(about, "next_until", None, wish.until or UNTIL_SWITCHED_BACK, WISH),
@@ -108,7 +114,7 @@ def _lines_later(client: Client, state: SwitchState, wish: Wish, effect: Effect)
     return [each for each in lines if each.now is not None or each.after is not None] + _canceled(effect.lifted)
 
 
-def _lines_off(client: Client, state: SwitchState) -> list[PlanLine]:
+def _lines_off(client: Client, state: SwitchState, now: datetime) -> list[PlanLine]:
     about = client_key(client.id)
     lines = [PlanLine(about, state.flag.value, state.is_on, False, WISH)]
     if state.is_on:
@@ -116,7 +122,12 @@ def _lines_off(client: Client, state: SwitchState) -> list[PlanLine]:
             PlanLine(about, "since", _since(state), None, WISH),
             PlanLine(about, "until", _until(state), None, WISH),
         ]
-    return lines
+    return lines + ended(state.change, now, WISH)
+
+
+def ended(period: FlagChange | None, now: datetime, source: str) -> list[PlanLine]:
+    """That the period that is in force ends now."""
+    return [PlanLine(flag_change_key(period.id), "lifted_at", None, now, source)] if period else []
 
 
 def _canceled(periods: Any) -> list[PlanLine]:

@@ -16,7 +16,8 @@ from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, billing, billing_mapping, provider_calls
 from admin_app.services.audit import Change
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same, snapshot
+from admin_app.services.billing import planned
+from admin_app.services.plans import Plan, PlanLine, PlannedCall, fingerprint, require_reason, require_same, snapshot
 from admin_app.services.records import client_key, subscription_key
 from models.billing import Subscription
 from models.clients import BillingStatus, Client
@@ -25,6 +26,7 @@ from models.money import CallState, ProviderCall
 OPERATION = "subscription.extend_trial"
 FIELDS = ("billing_status", "trial_used_at", "trial_ends_at", "trial_granted_until")
 WISH = "this command"
+AT_ITS_END = "At its end the client has no billing, unless a subscription began until then."
 # Longer than its job tries. Asking once more afterwards does no harm: an end is a moment, and not a number of days.
 TRIED_FOR = timedelta(hours=2)
 
@@ -34,21 +36,16 @@ def plan_grant(ctx: Ctx, *, client_id: int, until: datetime | None) -> Plan:
     require(ctx, Permission.BILLING_READ)
     end = _ahead(ctx, until)
     client = _client(ctx, client_id)
-    about, refusal = client_key(client.id), _not_grantable(ctx, client)
     return Plan(
         title=f"Grant {client.name} a trial",
         outcome="trial",
-        lines=(
-            PlanLine(about, "billing_status", client.billing_status, BillingStatus.TRIAL, WISH),
-            PlanLine(about, "trial_used_at", client.trial_used_at, ctx.now, "a trial is granted once"),
-            PlanLine(about, "trial_ends_at", client.trial_ends_at, end, WISH),
-        ),
+        lines=planned.of_trial(ctx.session, client, ctx.now, values=_granted(ctx.now, end), source=WISH),
         consequences=(
             "It is the one trial of this client: a second one is refused, this one can be extended.",
-            "At its end the client has no billing, unless a subscription began until then.",
+            AT_ITS_END,
         ),
         fingerprint=_fingerprint(client, end),
-        refusal=refusal,
+        refusal=_not_grantable(ctx, client),
     )
 
 
@@ -61,7 +58,7 @@ def grant(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, show
     if refusal := _not_grantable(ctx, client):
         raise Conflict(refusal)
     require_same(shown, _fingerprint(client, end))
-    client.trial_used_at, client.trial_granted_until = ctx.now, end
+    _put(client, _granted(ctx.now, end))
     _note(ctx, client, "client.trial_granted", reason, [Change("trial_ends_at", None, end)], end)
     billing.follow_at(ctx, client.id, end)
     billing.refresh(ctx, client, cause="trial")
@@ -73,20 +70,35 @@ def plan_extend(ctx: Ctx, *, client_id: int, until: datetime | None) -> Plan:
     require(ctx, Permission.BILLING_READ)
     end = _ahead(ctx, until)
     client = _client(ctx, client_id)
-    about, at_stripe = client_key(client.id), _trialing(ctx, client)
-    said = (
-        "Stripe is asked to end the trial then, and charges nothing until then. Its answer is shown with the client."
-        if at_stripe
-        else "At its end the client has no billing, unless a subscription began until then."
-    )
+    at_stripe = _trialing(ctx, client)
+    lines, said = _planned_at_stripe(client, at_stripe, end) if at_stripe else _planned_here(ctx, client, end)
     return Plan(
         title=f"Extend the trial of {client.name}",
         outcome="extended",
-        lines=(PlanLine(about, "trial_ends_at", client.trial_ends_at, end, "Stripe" if at_stripe else WISH),),
+        lines=lines,
         consequences=(said,),
         fingerprint=_fingerprint(client, end),
         refusal=_not_extendable(ctx, client, end, at_stripe),
+        calls=(PlannedCall("stripe", OPERATION, said),) if at_stripe else (),
     )
+
+
+def _planned_at_stripe(client: Client, at_stripe: Subscription, end: datetime) -> tuple[tuple[PlanLine, ...], str]:
+    key = subscription_key(at_stripe.id)
+    lines = (
+        PlanLine(client_key(client.id), "trial_ends_at", client.trial_ends_at, end, "Stripe"),
+        PlanLine(key, "trial_end", at_stripe.trial_end, end, "Stripe"),
+        # The period of a trial ends with it.
+        PlanLine(key, "current_period_end", at_stripe.current_period_end, end, "Stripe"),
+    )
+    said = "Stripe is asked to end the trial then, and charges nothing until then. Its answer is shown with the client."
+    return lines, said
+
+
+def _planned_here(ctx: Ctx, client: Client, end: datetime) -> tuple[tuple[PlanLine, ...], str]:
+    values = _extended(client, ctx.now, end)
+    lines = planned.of_trial(ctx.session, client, ctx.now, values=values, source=WISH)
+    return lines, AT_ITS_END
 
 
 def extend(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, shown: str) -> Client:
@@ -104,11 +116,24 @@ def extend(ctx: Ctx, *, client_id: int, until: datetime | None, reason: str, sho
     if at_stripe is not None:
         _leave(ctx, at_stripe, end)
         return client
-    client.trial_granted_until = end
-    client.trial_used_at = client.trial_used_at or ctx.now  # a client of old may have begun one that nobody noted
+    _put(client, _extended(client, ctx.now, end))
     billing.follow_at(ctx, client.id, end)
     billing.refresh(ctx, client, cause="trial")
     return client
+
+
+def _granted(now: datetime, end: datetime) -> dict[str, datetime]:
+    return {"trial_used_at": now, "trial_granted_until": end}
+
+
+def _extended(client: Client, now: datetime, end: datetime) -> dict[str, datetime]:
+    # A client of old may have begun one that nobody noted.
+    return {"trial_used_at": client.trial_used_at or now, "trial_granted_until": end}
+
+
+def _put(client: Client, values: dict[str, datetime]) -> None:
+    for name, value in values.items():
+        setattr(client, name, value)
 
 
 def _leave(ctx: Ctx, at_stripe: Subscription, end: datetime) -> None:

@@ -18,6 +18,9 @@ from models import Role
 from tests.console.page_checks import CheckedClient
 from views.console import estimates
 
+# What differs is to be read in what it says when it fails.
+pytest.register_assert_rewrite("tests.console.plan_walk")
+
 PASSWORD = "glass-kettle-orbit-29"
 SETUP = Job("tests")
 

@@ -282,7 +282,7 @@ def settled(house: House) -> list[str]:
 
 def plan(house: House, sent_email_id: int) -> str:
     with house.db.unit_of_work(SUPPORT) as ctx:
-        found = mail_states.plan_resend(ctx, sent_email_id=sent_email_id)
+        found = mail_states.plan_resend(ctx, sent_email_id=sent_email_id, base_url="http://127.0.0.1:8000")
         assert found.refusal is None
         assert found.fingerprint == mail_states.plan_settle(ctx, sent_email_id=sent_email_id).fingerprint
         return found.fingerprint

@@ -16,6 +16,7 @@ from tests.services.factories import OPERATOR
 OPS = Staff(id=1, email="ops@demo.test", role=Role.OPS)
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PAUSE = Switch.OUTBOUND_PAUSED
+BASE_URL = "http://127.0.0.1:8000"
 
 
 def at(db: Database, moment: datetime) -> Database:
@@ -43,7 +44,7 @@ def off(reason: str = "Sorted out", flag: Switch = PAUSE) -> Wish:
 def turn(db: Database, client_id: int, wish: Wish, actor: Actor = OPS) -> FlagChange:
     """Look at the plan and act on it."""
     with db.unit_of_work(actor) as ctx:
-        shown = flags.plan_switch(ctx, client_id=client_id, wish=wish).fingerprint
+        shown = flags.plan_switch(ctx, client_id=client_id, wish=wish, base_url=BASE_URL).fingerprint
     with db.unit_of_work(actor) as ctx:
         return flags.switch(ctx, client_id=client_id, wish=wish, shown=shown)
 

@@ -15,6 +15,7 @@ from admin_app.services.flags import Wish
 from models import AuditEntry, Client, OnExpiry, Switch
 from tests.services.factories import AUDITOR, OPERATOR
 from tests.services.switches import (
+    BASE_URL,
     NOW,
     OPS,
     PAUSE,
@@ -168,7 +169,7 @@ def test_the_same_wish_again_is_already_so(db):
     wish = on(until=NOW + HOUR)
     turn(db, client, wish)
     with db.unit_of_work(OPS) as ctx:
-        assert "already" in (flags.plan_switch(ctx, client_id=client, wish=wish).refusal or "")
+        assert "already" in (flags.plan_switch(ctx, client_id=client, wish=wish, base_url=BASE_URL).refusal or "")
     with pytest.raises(AlreadySo):
         turn(db, client, on("Another reason", until=NOW + HOUR))
     with pytest.raises(AlreadySo):
@@ -239,7 +240,7 @@ def test_what_another_program_sets_counts_and_is_noted_when_it_is_turned_off(db)
 def test_a_stale_screen_is_refused_whoever_or_whatever_changed_it(db):
     client = add_client(at(db, NOW))
     with db.unit_of_work(OPS) as ctx:
-        shown = flags.plan_switch(ctx, client_id=client, wish=on()).fingerprint
+        shown = flags.plan_switch(ctx, client_id=client, wish=on(), base_url=BASE_URL).fingerprint
     turn(db, client, on(until=NOW + HOUR))
     for moment in (NOW, NOW + 2 * HOUR):
         with pytest.raises(PlanMoved), at(db, moment).unit_of_work(OPS) as ctx:

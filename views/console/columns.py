@@ -39,6 +39,7 @@ AUDITED = {
     "adjustment": ("adjustments", "Adjustment"),
     "audit_entry": ("audit-entries", "Audit entry"),
     "billing_change": ("billing-changes", "Step"),
+    "billing_override": ("billing-overrides", "Override"),
     "booking": ("bookings", "Booking"),
     "bulk_run": ("bulk-runs", "Run"),
     "client": ("clients", "Client"),

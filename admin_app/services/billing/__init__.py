@@ -21,6 +21,7 @@ from admin_app.services.billing.subscriptions import (
     subscriptions_of,
     without,
     without_override,
+    worked_out,
 )
 
 __all__ = [
@@ -40,4 +41,5 @@ __all__ = [
     "subscriptions_of",
     "without",
     "without_override",
+    "worked_out",
 ]

@@ -7,6 +7,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, billing
 from admin_app.services.audit import Change
 from admin_app.services.billing import owners as billing_owners
+from admin_app.services.billing import planned
 from admin_app.services.event_handling import release_waiting
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.records import client_key, customer_key
@@ -24,12 +25,15 @@ def plan_link(ctx: Ctx, *, customer_id: int, client_id: int) -> Plan:
     row, client = _customer(ctx, customer_id), ctx.session.get(Client, client_id)
     if client is None:
         raise NotFound("There is no client with this number.")
-    waiting = sorted(billing_owners.nobodys(ctx.session, row.stripe_customer_id))
+    waiting = sorted(billing_owners.names_of_nobodys(ctx.session, row.stripe_customer_id))
     noun = "subscription" if len(waiting) == 1 else "subscriptions"
     return Plan(
         title=f"{row.stripe_customer_id} is {client.name}",
         outcome="linked",
-        lines=(PlanLine(customer_key(row.id), "client_id", row.client_id, client.id, "what you typed"),),
+        lines=(
+            PlanLine(customer_key(row.id), "client_id", row.client_id, client.id, "what you typed"),
+            *planned.of_customer(ctx.session, client, row, ctx.now),
+        ),
         consequences=(
             f"Stripe is asked about {len(waiting)} {noun} of this customer, and the client has what is paid for.",
             "What waits in the inbox for this customer goes on by itself. Nothing changes at Stripe.",
@@ -63,7 +67,7 @@ def link(ctx: Ctx, *, customer_id: int, client_id: int, reason: str, shown: str)
     )
     once_key = f"ask_about_billing:{client.id}"
     job_queue.defer(ctx.session, "ask_about_billing", once_key=once_key, client_id=client.id)
-    release_waiting(ctx, "stripe", {"customer_unknown"}, subjects=billing_owners.nobodys(ctx.session, number))
+    release_waiting(ctx, "stripe", {"customer_unknown"}, subjects=billing_owners.names_of_nobodys(ctx.session, number))
     return row
 
 

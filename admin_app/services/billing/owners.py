@@ -4,7 +4,7 @@ A client may be several customers, one after the other or at once. `clients.stri
 what another program writes there is taken as its word that this customer is that client, too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -75,10 +75,18 @@ def customer(session: Session, customer_id: str) -> ClientCustomer | None:
 
 def customers_of(session: Session, client_id: int) -> Sequence[ClientCustomer]:
     """The client's customers, those that are not deleted first, then the one that was seen last."""
-    newest = (ClientCustomer.deleted_at.is_not(None), ClientCustomer.last_seen_at.desc().nulls_last())
     of_client = select(ClientCustomer).where(ClientCustomer.client_id == client_id)
-    ordered = of_client.order_by(*newest, ClientCustomer.id.desc())
-    return session.scalars(ordered.execution_options(populate_existing=True)).all()
+    return in_order(session.scalars(of_client.execution_options(populate_existing=True)))
+
+
+def in_order(customers: Iterable[ClientCustomer]) -> list[ClientCustomer]:
+    """As `customers_of` has them."""
+
+    def place(row: ClientCustomer) -> tuple[bool, float, int]:
+        seen = row.last_seen_at.timestamp() if row.last_seen_at else float("-inf")
+        return row.deleted_at is not None, -seen, -row.id
+
+    return sorted(customers, key=place)
 
 
 def keep(ctx: Ctx, customer_id: str, told: StripeCustomer | None, *, client_id: int | None, asked_at: datetime) -> None:
@@ -108,12 +116,18 @@ def adopt(ctx: Ctx, client: Client) -> None:
         keep(ctx, noted, None, client_id=client.id, asked_at=ctx.now)
 
 
-def shown(session: Session, client: Client, subscriptions: Sequence[Subscription]) -> str | None:
+def shown(
+    session: Session,
+    client: Client,
+    subscriptions: Sequence[Subscription],
+    customers: Sequence[ClientCustomer] | None = None,
+) -> str | None:
     """What `clients.stripe_customer_id` holds: the customer whose subscription counts, else the one seen last.
 
-    Nobody's column is taken from them: a number stands with one client only.
+    Nobody's column is taken from them: a number stands with one client only. `customers` are those that the client will
+    be, where that is not so yet.
     """
-    held = [each.stripe_customer_id for each in customers_of(session, client.id)]
+    held = [each.stripe_customer_id for each in customers or customers_of(session, client.id)]
     counts = billing_mapping.most_access(subscriptions)
     if counts is not None and counts.stripe_customer_id in held:
         held.insert(0, counts.stripe_customer_id)
@@ -124,10 +138,15 @@ def shown(session: Session, client: Client, subscriptions: Sequence[Subscription
     return next((each for each in held if each not in taken), None)
 
 
-def nobodys(session: Session, customer_id: str) -> set[str]:
+def nobodys(session: Session, customer_id: str) -> Sequence[Subscription]:
     """The subscriptions of this customer that nobody here has."""
     of_nobody = (Subscription.stripe_customer_id == customer_id, Subscription.client_id.is_(None))
-    return set(session.scalars(select(Subscription.stripe_subscription_id).where(*of_nobody)))
+    return session.scalars(select(Subscription).where(*of_nobody).order_by(Subscription.id)).all()
+
+
+def names_of_nobodys(session: Session, customer_id: str) -> set[str]:
+    """The same by Stripe's own ids, which events are about."""
+    return {each.stripe_subscription_id for each in nobodys(session, customer_id)}
 
 
 def waiting(session: Session, *, limit: int) -> list[str]:

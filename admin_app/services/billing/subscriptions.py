@@ -178,14 +178,40 @@ def refresh(
         cause, at = "override_ended", override.until
         _end_by_the_clock(ctx, override)
         override = None
-    subscriptions = subscriptions_of(ctx.session, client.id)
-    basis = _basis(client, subscriptions, goes_back_to or Meaning.of(client), ctx.now)
-    means = basis if override is None else Meaning.decided(override.status)
-    facts = {**(OF_NO_SUBSCRIPTION if left else {}), **_facts(client, subscriptions, ctx.now)}
+    after = worked_out(ctx.session, client, ctx.now, override=override, goes_back_to=goes_back_to, left=left)
     if client.stripe_customer_id != moved:
         billing_owners.adopt(ctx, client)
-    facts["stripe_customer_id"] = billing_owners.shown(ctx.session, client, subscriptions)
-    return _put_in_force(ctx, client, subscriptions, means, facts, cause, at)
+    subscriptions = subscriptions_of(ctx.session, client.id)
+    after["stripe_customer_id"] = billing_owners.shown(ctx.session, client, subscriptions)
+    return _put_in_force(ctx, client, subscriptions, after, cause, at)
+
+
+def worked_out(
+    session: Session,
+    client: Client,
+    now: datetime,
+    *,
+    override: BillingOverride | None,
+    goes_back_to: Meaning | None = None,
+    left: bool = False,
+    subscriptions: Sequence[Subscription] | None = None,
+) -> dict[str, Any]:
+    """What is in force for this client, by field, as long as the override is; nothing is written.
+
+    For plans, client, override and `subscriptions` may be as they will be once the command has acted.
+    """
+    if override is not None and override.until <= now:
+        goes_back_to, override = without(override), None
+    subscriptions = subscriptions_of(session, client.id) if subscriptions is None else subscriptions
+    basis = _basis(client, subscriptions, goes_back_to or Meaning.of(client), now)
+    means = basis if override is None else Meaning.decided(override.status)
+    return {
+        **{name: getattr(client, name) for name in IN_FORCE},
+        **(OF_NO_SUBSCRIPTION if left else {}),
+        **_facts(client, subscriptions, now),
+        "billing_status": means.status,
+        "payment_active": means.payment_active,
+    }
 
 
 def follow_at(ctx: Ctx, client_id: int, at: datetime) -> None:
@@ -248,17 +274,13 @@ def _put_in_force(
     ctx: Ctx,
     client: Client,
     subscriptions: Sequence[Subscription],
-    means: Meaning,
-    facts: Mapping[str, Any],
+    after: Mapping[str, Any],
     cause: Cause,
     at: datetime | None,
 ) -> bool:
     before = {name: getattr(client, name) for name in DERIVED}
-    after = {**before, **facts}
-    after |= {"billing_status": means.status, "payment_active": means.payment_active}
-    billing_history.note(
-        ctx, client.id, (client.billing_status, means.status), subscriptions, cause=cause, at=at or ctx.now
-    )
+    statuses = (client.billing_status, after["billing_status"])
+    billing_history.note(ctx, client.id, statuses, subscriptions, cause=cause, at=at or ctx.now)
     changes = [Change(name, before[name], after[name]) for name in DERIVED if before[name] != after[name]]
     if not changes:
         return False
@@ -273,7 +295,7 @@ def _put_in_force(
         "client.billing_changed",
         records=[client_key(client.id), *([subscription_key(counts.id)] if counts else [])],
         changes=changes,
-        facts={"name": client.name, "status": _word(means.status), "cause": cause},
+        facts={"name": client.name, "status": _word(after["billing_status"]), "cause": cause},
     )
     return True
 

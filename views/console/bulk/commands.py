@@ -13,7 +13,7 @@ from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import bulk_runs, bulk_undo
 from admin_app.services.flags import Wish
-from admin_app.services.plans import Plan, fingerprint
+from admin_app.services.plans import Plan
 from admin_app.services.switch_words import WORDS
 from models import BulkRun, Switch
 from views.console import choosing
@@ -123,8 +123,8 @@ class BulkRunCommandsView(ConsoleView):
 
         return self._simple(
             key,
+            lambda ctx: bulk_runs.plan_discard(ctx, run_id=key),
             act,
-            said="The choice of clients is thrown away. None of them was touched.",
             done="/admin/bulk-runs/",
             button="Discard the choice",
             title=f"Discard run {key}?",
@@ -138,8 +138,8 @@ class BulkRunCommandsView(ConsoleView):
 
         return self._simple(
             key,
+            lambda ctx: bulk_runs.plan_stop(ctx, run_id=key),
             act,
-            said="The clients that still wait stay as they are. The run can go on later, or be undone.",
             button="Stop the run",
             title=f"Stop run {key}?",
         )
@@ -147,19 +147,10 @@ class BulkRunCommandsView(ConsoleView):
     @command(f"/{KEY}/undo")
     def undo(self, key: int) -> ResponseReturnValue:
         run = bulk_runs.found(read_session(), key)
-
-        def plan(ctx: Ctx) -> Plan:
-            said = (
-                "Clients that are still as the run left them get back what they had before, with its own end date.",
-                "Clients that were switched again since then stay as they are.",
-                "The next page shows how many of each there are; nothing is switched before you say so there.",
-            )
-            return _plan(run, said, refusal=bulk_undo.not_undoable(ctx, run))
-
         address = record_address("bulk-runs", key)
         return MakingPage(
             view=self,
-            plan=plan,
+            plan=lambda ctx: bulk_undo.plan_undo(ctx, run_id=key),
             act=lambda ctx: "",
             makes=lambda ctx: bulk_undo.undo(ctx, run_id=key, reason=request.form.get("reason", "")),
             button="Show what would be put back",
@@ -169,18 +160,15 @@ class BulkRunCommandsView(ConsoleView):
             subtitle=bulk_runs.title_of(run),
         ).respond()
 
-    def _simple(self, key: int, act: Callable[[Ctx], str], *, said: str, **parts: Any) -> ResponseReturnValue:
+    def _simple(
+        self, key: int, plan: Callable[[Ctx], Plan], act: Callable[[Ctx], str], **parts: Any
+    ) -> ResponseReturnValue:
         run = bulk_runs.found(read_session(), key)
         parts = {"subtitle": bulk_runs.title_of(run), "more": {"asks_reason": False}, "danger": True} | parts
-        return self._page(run, lambda ctx: _plan(run, (said,)), act, **parts)
+        return self._page(run, plan, act, **parts)
 
     def _page(
         self, run: BulkRun, plan: Callable[[Ctx], Plan], act: Callable[[Ctx], str], **parts: Any
     ) -> ResponseReturnValue:
         address = record_address("bulk-runs", run.id)
         return CommandPage(view=self, plan=plan, act=act, cancel=address, **({"done": address} | parts)).respond()
-
-
-def _plan(run: BulkRun, said: tuple[str, ...], *, refusal: str | None = None) -> Plan:
-    title = f"{bulk_runs.title_of(run)}: {bulk_runs.clients(run.size)}"
-    return Plan(title, "", (), said, fingerprint(run), refusal)

@@ -14,6 +14,7 @@ from admin_app.services.flags import Wish
 from admin_app.services.plans import Plan
 from admin_app.services.switch_words import WORDS
 from models import Client, FlagChange, Switch
+from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command
 from views.console.clients.switch_form import SwitchForm, shown
 from views.console.columns import record_address
@@ -38,7 +39,7 @@ class SwitchCommandsView(ConsoleView):
         def plan(ctx: Ctx) -> Plan | None:
             if not sent.is_sent:
                 return None
-            return flags.plan_switch(ctx, client_id=key, wish=sent.wish(switch, form_text("reason")))
+            return _plan(ctx, key, sent.wish(switch, form_text("reason")))
 
         def act(ctx: Ctx) -> str:
             wish = sent.wish(switch, form_text("reason"))
@@ -71,7 +72,7 @@ class SwitchCommandsView(ConsoleView):
 
         return self._page(
             key,
-            plan=lambda ctx: flags.plan_switch(ctx, client_id=key, wish=wish()),
+            plan=lambda ctx: _plan(ctx, key, wish()),
             act=act,
             button=WORDS[switch].turn_off,
             title=WORDS[switch].turn_off,
@@ -107,6 +108,10 @@ class FlagChangeCommandsView(ConsoleView):
             done=address,
             danger=True,
         ).respond()
+
+
+def _plan(ctx: Ctx, client_id: int, wish: Wish) -> Plan:
+    return flags.plan_switch(ctx, client_id=client_id, wish=wish, base_url=backdesk().settings.base_url)
 
 
 def _name_of(client_id: int) -> str:

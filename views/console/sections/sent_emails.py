@@ -12,6 +12,7 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import mail_states
 from models import MailState, SentEmail
+from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, page
 from views.console.columns import Column, named_records, record_address
 from views.console.filters import Choice, Days, Exactly
@@ -152,7 +153,7 @@ class SentEmailCommandsView(ConsoleView):
     def again(self, key: int) -> ResponseReturnValue:
         return self._page(
             key,
-            plan=lambda ctx: mail_states.plan_resend(ctx, sent_email_id=key),
+            plan=lambda ctx: mail_states.plan_resend(ctx, sent_email_id=key, base_url=backdesk().settings.base_url),
             act=with_reason(
                 mail_states.resend,
                 "The mail is being sent again. Reload this page in a moment to see whether it was accepted.",

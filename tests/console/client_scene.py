@@ -1,0 +1,64 @@
+"""Clients as a command finds them, with a clock of the test's and the simulated Stripe."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from sqlalchemy import select
+
+from admin_app.context import Job
+from admin_app.jobs import switches as switch_jobs
+from admin_app.services.flags import Wish
+from models import Client, FlagChange, Switch
+from tests.house import House
+from tests.services import switches
+from tests.services.diary import Clock
+
+NUMBERS = count(1)
+DAY = timedelta(days=1)
+
+
+@dataclass
+class Clients:
+    house: House
+    clock: Clock
+
+    def work(self) -> Any:
+        return self.house.db.unit_of_work(Job("tests"))
+
+    def client(self, **values: Any) -> int:
+        return switches.add_client(self.house.db, f"Harbor Dental {next(NUMBERS)}", **values)
+
+    def local(self, moment: datetime) -> str:
+        """As it is typed into a form by somebody in UTC."""
+        return f"{moment:%Y-%m-%dT%H:%M}"
+
+    def in_days(self, days: float) -> datetime:
+        """A moment on the minute, as forms have them."""
+        return self.clock.now.replace(second=0) + timedelta(days=days)
+
+    def on(self, client_id: int, **wish: Any) -> FlagChange:
+        return switches.turn(self.house.db, client_id, switches.on(**wish))
+
+    def turn(self, client_id: int, wish: Wish) -> FlagChange:
+        return switches.turn(self.house.db, client_id, wish)
+
+    def periods(self, client_id: int | None) -> list[FlagChange]:
+        of_it = FlagChange.client_id.is_(None) if client_id is None else FlagChange.client_id == client_id
+        is_open = (FlagChange.lifted_at.is_(None), FlagChange.value)
+        return self.house.rows(select(FlagChange).where(of_it, *is_open).order_by(FlagChange.since))
+
+    def time_passes(self, until: datetime) -> None:
+        """The clock stands then, and what is due by then is done."""
+        self.clock.now = until
+        switch_jobs.follow_all(self.house.bench)
+        self.house.work()
+
+    def row(self, client_id: int) -> Client:
+        (found,) = self.house.rows(select(Client).where(Client.id == client_id))
+        assert isinstance(found, Client)
+        return found
+
+
+PAUSED, DISABLED = Switch.OUTBOUND_PAUSED, Switch.AI_DISABLED
