@@ -238,4 +238,14 @@ UPDATE booking_links SET asked_at = '2025-06-02+00', starts_at = '2025-07-01 09:
 UPDATE webhook_events SET waits_for = 'practitioner:1', again_at = '2025-07-01+00';
 UPDATE bookings SET attendance_by = 'calcom' WHERE id = 1;
 """,
+    "0051": """
+INSERT INTO move_runs (system, source, mapping, started_at, finished_at)
+    VALUES ('bookings', 'mysql://db.example/bookings', 'system = "bookings"', '2025-07-01+00', '2025-07-01+00');
+INSERT INTO moved_rows (source_key, table_name, system, source_table, record, told, kept, run_id)
+    SELECT '1', 'bookings', 'bookings', 'bookings', '1', 'd41d8cd9-8f00-b204-e980-0998ecf8427e',
+        'd41d8cd9-8f00-b204-e980-0998ecf8427e', id FROM move_runs;
+INSERT INTO moved_rows (source_key, table_name, system, source_table, told, left_because, run_id)
+    SELECT '2', 'bookings', 'bookings', 'bookings', 'd41d8cd9-8f00-b204-e980-0998ecf8427e', 'orphan:practitioner_id', id
+      FROM move_runs;
+""",
 }
