@@ -41,7 +41,6 @@ class MovedRow(Base):
     __table_args__ = (
         CheckConstraint("(record IS NULL) = (left_because IS NOT NULL)", name="moved_or_left"),
         Index("ix_moved_rows_record", "table_name", "record"),
-        Index("ix_moved_rows_run_id", "run_id"),
         Index("ix_moved_rows_left", "system", "table_name", postgresql_where=text("left_because IS NOT NULL")),
     )
 

@@ -38,7 +38,6 @@ def upgrade() -> None:
     )
     ops.add_check("moved_rows", "moved_or_left", "(record IS NULL) = (left_because IS NOT NULL)")
     ops.create_index("ix_moved_rows_record", "moved_rows", "table_name, record")
-    ops.create_index("ix_moved_rows_run_id", "moved_rows", "run_id")
     ops.create_index("ix_moved_rows_left", "moved_rows", "system, table_name", where="left_because IS NOT NULL")
     ops.add_foreign_key("moved_rows", "run_id", "move_runs")
 
