@@ -15,7 +15,15 @@ from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.importing import digest
 from admin_app.services.move_in.mapping import LEAVE, ColumnMap, MoveMap, TableMap, Unit
 from admin_app.services.move_in.matching import matched
-from admin_app.services.move_in.staging import breaks_any, moved_parents, prepare, run, stage
+from admin_app.services.move_in.staging import (
+    breaks_any,
+    moved_parents,
+    patiently,
+    prepare,
+    refusals,
+    run,
+    stage,
+)
 
 SHOWN = 100
 STAGED, PREPARED = "compared_staged", "compared_rows"
@@ -62,11 +70,12 @@ def compare(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Compared]
     """Every table of the mapping; nothing is kept."""
     tables = {table.name: table for table in source.tables()}
     mapping = matched(mapping, list(tables.values()))
-    run(ctx, "SET LOCAL statement_timeout = 0")
+    patiently(ctx)
     for mapped in mapping.tables:
         stage(ctx, source, tables[mapped.name], mapped, into=STAGED)
-        prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
-        between.mark_pending_past(ctx, mapping, mapped, PREPARED)
+        with refusals(mapped):
+            prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
+            between.mark_pending_past(ctx, mapping, mapped, PREPARED)
         yield _compared(ctx, source, mapping, mapped, tables[mapped.name])
 
 

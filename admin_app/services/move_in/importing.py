@@ -28,6 +28,7 @@ from admin_app.services.move_in.staging import (
     last_key,
     moved_parents,
     prepare,
+    refusals,
     run,
     stage,
 )
@@ -122,9 +123,10 @@ def _batch(
     number = stage(ctx, source, table, mapped, into=STAGED, after=before.get("after"), limit=batch)
     counts.read += number
     if number:
-        prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
-        between.mark_pending_past(ctx, mapping, mapped, PREPARED)
-        _write_with_care(ctx, mapping, mapped, run_id, counts)
+        with refusals(mapped):
+            prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
+            between.mark_pending_past(ctx, mapping, mapped, PREPARED)
+            _write_with_care(ctx, mapping, mapped, run_id, counts)
     done = number < batch
     if done:
         counts.gone = _gone(ctx, source, mapping, mapped, table, counts)
@@ -146,7 +148,7 @@ def _locked(ctx: Ctx, run_id: int) -> MoveRun:
 def _write_with_care(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, counts: Counts) -> None:
     """Write at once; only where the database refuses a row is it looked at what stands between rows."""
     _refuse(ctx, mapping, mapped)
-    was = dict(counts.__dict__)
+    was = counts.__dict__ | {"conflicts": list(counts.conflicts)}
     try:
         with _savepoint(ctx):
             _write(ctx, mapping, mapped, run_id, counts)

@@ -11,7 +11,7 @@ from admin_app.integrations.earlier import Source
 from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.mapping import UNDECIDED, MoveMap, Rule, TableMap
 from admin_app.services.move_in.matching import matched
-from admin_app.services.move_in.staging import columns_read, prepare, run, stage
+from admin_app.services.move_in.staging import columns_read, patiently, prepare, refusals, run, stage
 
 SHOWN_VALUES = 5
 
@@ -45,15 +45,16 @@ def look(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Inspected]:
     """Every table of the mapping, parents first. The stages last as long as the caller's transaction."""
     tables = {table.name: table for table in source.tables()}
     mapping = matched(mapping, list(tables.values()))
-    run(ctx, "SET LOCAL statement_timeout = 0")
+    patiently(ctx)
     parents: dict[str, str] = {}
     for mapped in mapping.tables:
         staged, prepared = f"staged_{mapped.to}", f"prepared_{mapped.to}"
         rows = stage(ctx, source, tables[mapped.name], mapped, into=staged)
-        prepare(ctx, mapping, mapped, staged=staged, into=prepared, parents=parents)
-        between.mark_pending_past(ctx, mapping, mapped, prepared)
-        between.mark_twice(ctx, mapping, mapped, prepared)
-        between.mark_overlaps(ctx, mapping, mapped, prepared)
+        with refusals(mapped):
+            prepare(ctx, mapping, mapped, staged=staged, into=prepared, parents=parents)
+            between.mark_pending_past(ctx, mapping, mapped, prepared)
+            between.mark_twice(ctx, mapping, mapped, prepared)
+            between.mark_overlaps(ctx, mapping, mapped, prepared)
         # A whole number stands for itself, so that what refers to it can be looked at before anything is brought over.
         parents[mapped.to] = f"(SELECT source_key, record FROM {prepared})"
         if mapped.to == "organizations":

@@ -5,12 +5,15 @@
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
 from admin_app.context import Ctx
+from admin_app.db_limits import BoundedConnection
+from admin_app.errors import InvalidInput
 from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services.move_in import converting, sql
 from admin_app.services.move_in.catalog import Field, Kind
@@ -31,6 +34,27 @@ def driver(ctx: Ctx) -> psycopg.Connection[Any]:
 def run(ctx: Ctx, statement: str) -> Any:
     """Run SQL as it is, without parameters; returns the cursor."""
     return driver(ctx).execute(statement.encode())
+
+
+def patiently(ctx: Ctx) -> None:
+    """A whole table takes its time: neither the server nor we give up waiting for it."""
+    run(ctx, "SET LOCAL statement_timeout = 0")
+    connection = driver(ctx)
+    if isinstance(connection, BoundedConnection):
+        connection.answers_within = None
+
+
+@contextmanager
+def refusals(mapped: TableMap) -> Iterator[None]:
+    """What the database refuses although no rule knew it, as a sentence that quotes no row."""
+    try:
+        yield
+    except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as refused:
+        what = refused.diag.constraint_name or refused.diag.column_name or refused.sqlstate
+        raise InvalidInput(
+            f"Of {mapped.name} our database refuses a row ({what}), and nothing of its batch was brought over. "
+            "No rule of the mapping is about that: leave the column behind, or put the row right there."
+        ) from refused
 
 
 def stage(
