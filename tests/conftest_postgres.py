@@ -13,6 +13,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,8 +65,10 @@ def _start_server(programs: Path | None = None) -> Server:
 def _sweep_killed_runs() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
         pid = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
-        if pid.isdigit() and folder.owner() == Path.home().owner() and not _alive(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
+        # Another run may sweep at the same time.
+        with suppress(FileNotFoundError):
+            if pid.isdigit() and folder.owner() == Path.home().owner() and not _alive(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:
