@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 
 import click
 from flask import current_app
@@ -9,13 +11,14 @@ from flask.cli import with_appcontext
 
 from admin_app.cli.operator import database, refusals_as_sentences, work
 from admin_app.errors import DomainError
-from admin_app.integrations import workos_api
+from admin_app.integrations import clerk, clerk_exports, workos_api
 from admin_app.integrations.guard import Limits
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.pace import Pace
-from admin_app.services import guest_backfill, guest_organizations
+from admin_app.integrations.ports import ClerkPort
+from admin_app.services import guest_backfill, guest_import, guest_organizations
 
-BACKFILL = "flask guests backfill"
+BACKFILL, FROM_CLERK = "flask guests backfill", "flask guests from-clerk"
 # WorkOS takes 100 a second of one key, and 50 that change users; the product's own visitors need most of them.
 CALLS_PER_SECOND = 20.0
 SECONDS_BETWEEN_LINES = 2.0
@@ -81,6 +84,65 @@ def backfill(dry_run: bool, limit: int | None, per_second: float, replaces: bool
     _run(steps, summary, lambda: run.tally.failed, dry_run=dry_run)
 
 
+@group.command("from-clerk")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An export: JSON as the users API lists them, or the dashboard's CSV.",
+)
+@click.option("--api", "asks", is_flag=True, help="Ask Clerk's API, with the key in the settings.")
+@click.option(
+    "--exported-at",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]),
+    help="When a CSV was exported, with its zone: 2026-11-30T08:00+0000. It does not say so itself.",
+)
+@DRY_RUN
+@LIMIT
+@PER_SECOND
+@with_appcontext
+@refusals_as_sentences
+def from_clerk(
+    file: Path | None, asks: bool, exported_at: datetime | None, dry_run: bool, limit: int | None, per_second: float
+) -> None:
+    """Make Clerk's people guests at WorkOS, by their verified primary address, and keep their verified addresses.
+
+    May be stopped at any time and run again: what is done is done. Ends with status 1 when something failed.
+    """
+    if (file is None) == (not asks):
+        raise click.UsageError("Say where the people are: either --file or --api.")
+    progress = _Progress()
+    run = guest_import.Run(
+        work=lambda: work(FROM_CLERK),
+        read=lambda: database().read_only(),
+        workos=_workos(per_second),
+        dry_run=dry_run,
+        limit=limit,
+        failed=lambda user_id, sentence: click.echo(f"{user_id}: {sentence}"),
+        seen=lambda tally: progress.show(f"{tally.people} people"),
+    )
+
+    def steps() -> None:
+        if file is not None:
+            run.take(clerk_exports.read(file, exported_at=exported_at))
+        else:
+            run.take(run.everybody(_clerk(per_second)))
+
+    def summary() -> None:
+        tally = run.tally
+        would = "would be " if dry_run else ""
+        _lines(
+            (tally.people, "people read"),
+            (tally.made, f"{would}made at WorkOS"),
+            (tally.found, "found there"),
+            (tally.known, "registered before"),
+            (tally.unverified, "without a verified primary address, left out"),
+            (tally.barred, "banned or deleted, left out"),
+            (tally.failed, "failed"),
+        )
+
+    _run(steps, summary, lambda: run.tally.failed, dry_run=dry_run)
+
+
 def _run(steps: Callable[[], None], summary: Callable[[], None], failed: Callable[[], int], *, dry_run: bool) -> None:
     """The steps, then what they came to, also when they end early."""
     try:
@@ -104,6 +166,13 @@ def _workos(per_second: float) -> WorkosPort:
     if not (settings.workos_api_key and settings.workos_client_id):
         raise click.ClickException("WorkOS is not configured: set WORKOS_API_KEY and WORKOS_CLIENT_ID.")
     return workos_api.client(settings, _limits(per_second))
+
+
+def _clerk(per_second: float) -> ClerkPort:
+    settings = current_app.extensions["backdesk"].settings
+    if not (settings.clerk_secret_key and settings.clerk_issuer):
+        raise click.ClickException("Clerk is not configured: set CLERK_ISSUER and CLERK_SECRET_KEY.")
+    return clerk.client(settings, _limits(per_second))
 
 
 def _show_failure(failure: guest_backfill.Failure) -> None:

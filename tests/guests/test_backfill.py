@@ -1,4 +1,4 @@
-"""`flask guests backfill`: guests of before there was WorkOS are made there once, whatever happens, and hear nothing."""
+"""`flask guests backfill`: guests of before there was WorkOS are made there once and hear nothing, whatever happens."""
 
 import itertools
 from collections import Counter
