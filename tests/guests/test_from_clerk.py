@@ -20,6 +20,7 @@ from admin_app.services.guest_asking import Asking
 from admin_app.services.purchases import account_deletion
 from admin_app.simulator import control, control_workos
 from models import AuditEntry, CallState, Guest, PendingProfile, PersonAddress, Profile, ProviderCall, User
+from tests.guests.moving import Died, nothing_twice
 from tests.house import House, build
 from tests.services.factories import OPERATOR, buy
 from tests.services.test_races import at_once
@@ -36,10 +37,6 @@ WHEN = "2026-11-30T08:00+0000"
 @pytest.fixture
 def house(own_simulator: str, db: Database) -> House:
     return build(own_simulator, db)
-
-
-class Died(Exception):
-    """What no code of ours catches."""
 
 
 def from_clerk(house: House, *options: str) -> Result:
@@ -70,15 +67,6 @@ def as_csv(folder: Path, *lines: dict[str, str]) -> Path:
 def line(identity: str, email: str, verified: str | None = None, **more: str) -> dict[str, str]:
     given = {"id": identity, "primary_email_address": email, "verified_email_addresses": verified or email}
     return given | {"first_name": "Max", "last_name": "van Member", "password_digest": "$2a$10$secret"} | more
-
-
-def counted(house: House) -> dict[str, int]:
-    return {kind: len(rows) for kind, rows in control_workos.state(house.simulator).items()}
-
-
-def once_each(house: House, number: int) -> None:
-    assert counted(house) == {"users": number, "organizations": number, "memberships": number, "codes": 0}
-    assert control.mails(house.simulator) == []
 
 
 def kept(house: House) -> dict[str, list[str]]:
@@ -118,7 +106,7 @@ def test_the_api_says_who_they_are(house: House, monkeypatch: pytest.MonkeyPatch
     assert "5 made at WorkOS" in answer.output
     assert "1 without a verified primary address" in answer.output
     assert "@" not in answer.output
-    once_each(house, 5)
+    nothing_twice(house, 5)
     assert kept(house)[first["id"]] == ["max0@example.com", "second@example.com"]
     assert kept(house).keys() == {first["id"], *(one["id"] for one in others)}
     assert nobody["id"] not in kept(house)
@@ -184,7 +172,7 @@ def test_csv_of_the_dashboard(house: House, tmp_path: Path, between: str) -> Non
     assert "1 made at WorkOS" in answer.output
     assert "2 without a verified primary address" in answer.output
     assert kept(house) == {"user_1": ["max@example.com", "second@example.com"]}
-    once_each(house, 1)
+    nothing_twice(house, 1)
 
 
 def test_json_of_clerks_command_line(tmp_path: Path) -> None:
@@ -213,7 +201,7 @@ def test_a_wrong_file_is_refused_in_a_sentence(house: House, tmp_path: Path, con
     assert answer.exit_code == 1
     assert sentence in answer.output
     assert "example.com" not in answer.output
-    once_each(house, 0)
+    nothing_twice(house, 0)
 
 
 def test_one_source_is_named(house: House, tmp_path: Path) -> None:
@@ -239,7 +227,7 @@ def test_a_file_takes_an_address_from_nobody(house: House, tmp_path: Path) -> No
     assert answer.exit_code == 1
     assert "user_former: Another account has this person's primary address by now." in answer.output
     assert kept(house) == {holder["id"]: ["max@example.com"]}
-    once_each(house, 0)
+    nothing_twice(house, 0)
 
 
 def test_a_file_brings_no_deleted_account_back(house: House, tmp_path: Path) -> None:
@@ -253,7 +241,7 @@ def test_a_file_brings_no_deleted_account_back(house: House, tmp_path: Path) -> 
         assert "1 banned or deleted" in answer.output
     (profile,) = house.rows(select(Profile))
     assert profile.account_deleted_at is not None
-    once_each(house, 0)
+    nothing_twice(house, 0)
 
 
 def test_who_is_banned_is_left_out(house: House) -> None:
@@ -261,7 +249,7 @@ def test_who_is_banned_is_left_out(house: House) -> None:
     seeded = {"id": person["id"], "name": "Max", "email": "max0@example.com", "banned": True}
     control.seed_users(house.simulator, [seeded])
     assert "1 banned or deleted" in from_clerk(house, "--api").output
-    once_each(house, 0)
+    nothing_twice(house, 0)
 
 
 def test_killed_after_any_transaction_the_next_run_finishes(house: House, tmp_path: Path) -> None:
@@ -280,7 +268,7 @@ def test_killed_after_any_transaction_the_next_run_finishes(house: House, tmp_pa
             continue
         break
     assert step > 8
-    once_each(house, 2)
+    nothing_twice(house, 2)
     assert len(kept(house)) == 2
 
 
@@ -292,7 +280,7 @@ def test_a_lost_answer_makes_nobody_twice(house: House, tmp_path: Path, call: in
     run = a_run(house)
     run.take(clerk_exports.read(file))
     assert (run.tally.failed, run.tally.made) == (0, 2)
-    once_each(house, 2)
+    nothing_twice(house, 2)
     assert {call.state for call in house.rows(select(ProviderCall))} == {CallState.SUCCEEDED}
 
 
@@ -303,7 +291,7 @@ def test_a_clerk_that_stays_away_ends_the_run_in_a_sentence(house: House, monkey
     answer = from_clerk(house, "--api")
     assert answer.exit_code == 1
     assert "Error: Clerk does not answer" in answer.output
-    once_each(house, 0)
+    nothing_twice(house, 0)
 
 
 def test_two_at_once_make_nobody_twice(own_simulator: str, real_db: Database, tmp_path: Path) -> None:
@@ -316,5 +304,5 @@ def test_two_at_once_make_nobody_twice(own_simulator: str, real_db: Database, tm
         return str(run.tally.failed)
 
     assert at_once([once] * 3) == {"0": 3}
-    once_each(house, 5)
+    nothing_twice(house, 5)
     assert len(kept(house)) == 5
