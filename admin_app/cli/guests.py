@@ -66,22 +66,15 @@ def backfill(dry_run: bool, limit: int | None, per_second: float, replaces: bool
     def steps() -> None:
         guest_backfill.register_all(run)
         guest_backfill.complete_linked(run)
-        guest_organizations.turn_all(run, replaces_unknown=replaces)
+        if not run.is_over:
+            guest_organizations.turn_all(run, replaces_unknown=replaces)
 
-    def summary() -> None:
-        tally = run.tally
-        would = "would be " if dry_run else ""
-        _lines(
-            (tally.made, f"guests {would}made at WorkOS"),
-            (tally.found, "guests found there"),
-            (tally.without_organization, "of them without an organization of their own, which they would get"),
-            (tally.linked, "meetings linked"),
-            (tally.organizations, f"local organization ids {would}turned into WorkOS ids"),
-            (tally.replaced, f"unknown organizations {would}replaced by the guest's own"),
-            (tally.failed, "failed"),
-        )
-
-    _run(steps, summary, lambda: run.tally.failed, dry_run=dry_run)
+    _run(
+        steps,
+        lambda: _show_backfill(run.tally, "would be " if dry_run else ""),
+        lambda: run.tally.failed,
+        dry_run=dry_run,
+    )
 
 
 @group.command("from-clerk")
@@ -127,20 +120,12 @@ def from_clerk(
         else:
             run.take(run.everybody(_clerk(per_second)))
 
-    def summary() -> None:
-        tally = run.tally
-        would = "would be " if dry_run else ""
-        _lines(
-            (tally.people, "people read"),
-            (tally.made, f"{would}made at WorkOS"),
-            (tally.found, "found there"),
-            (tally.known, "registered before"),
-            (tally.unverified, "without a verified primary address, left out"),
-            (tally.barred, "banned or deleted, left out"),
-            (tally.failed, "failed"),
-        )
-
-    _run(steps, summary, lambda: run.tally.failed, dry_run=dry_run)
+    _run(
+        steps,
+        lambda: _show_people(run.tally, "would be " if dry_run else ""),
+        lambda: run.tally.failed,
+        dry_run=dry_run,
+    )
 
 
 def _run(steps: Callable[[], None], summary: Callable[[], None], failed: Callable[[], int], *, dry_run: bool) -> None:
@@ -178,6 +163,30 @@ def _clerk(per_second: float) -> ClerkPort:
 def _show_failure(failure: guest_backfill.Failure) -> None:
     numbers = ", ".join(map(str, failure.meetings)) + (f" and {failure.more} more" if failure.more else "")
     click.echo(f"meeting {numbers}: {failure.sentence}")
+
+
+def _show_backfill(tally: guest_backfill.Tally, would: str) -> None:
+    _lines(
+        (tally.made, f"guests {would}made at WorkOS"),
+        (tally.found, "guests found there"),
+        (tally.without_organization, "of them without an organization of their own, which they would get"),
+        (tally.linked, f"meetings {would}linked"),
+        (tally.organizations, f"local organization ids {would}turned into WorkOS ids"),
+        (tally.replaced, f"unknown organizations {would}replaced by the guest's own"),
+        (tally.failed, "failed"),
+    )
+
+
+def _show_people(tally: guest_import.Tally, would: str) -> None:
+    _lines(
+        (tally.people, "people read"),
+        (tally.made, f"{would}made at WorkOS"),
+        (tally.found, "found there"),
+        (tally.known, "registered before"),
+        (tally.unverified, "without a verified primary address, left out"),
+        (tally.barred, "banned or deleted, left out"),
+        (tally.failed, "failed"),
+    )
 
 
 def _lines(*counted: tuple[int, str]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
-from admin_app.errors import DomainError
+from admin_app.errors import DomainError, InvalidInput
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.services import audit, guests
 from admin_app.services.audit import Change
@@ -133,7 +133,7 @@ def _register(run: Run, written: str) -> None:
     if name is None:
         return  # somebody else's run was faster, or another spelling came first
     if run.dry_run:
-        _look(run, address)
+        _look(run, address, written, theirs)
         return
     registered = run.asking.about(lambda: guests.register_existing(run.work, run.workos, email=address, name=name))
     _count(run.tally, registered.outcome)
@@ -148,7 +148,13 @@ def _name(run: Run, theirs: ColumnElement[bool]) -> str | None:
     return None if found is None else found.guest_name or ""
 
 
-def _look(run: Run, address: str) -> None:
+def _look(run: Run, address: str, written: str, theirs: ColumnElement[bool]) -> None:
+    """Count what would be done for this address, at the first of its spellings alone."""
+    with run.read() as session:
+        first = session.scalar(select(func.min(Meeting.guest_email)).where(theirs))
+    if first is not None and first.lower() != written.lower():
+        return
+    run.tally.linked += run.count(theirs)
     user = run.asking.about(lambda: run.workos.find_user(address))
     if user is not None:
         user_id = user.id
@@ -203,7 +209,7 @@ def complete_linked(run: Run) -> None:
     known = exists().where(Guest.workos_user_id == Meeting.guest_workos_user_id)
     lacks = or_(~known, and_(NO_ORGANIZATION, known.where(Guest.workos_org_id.is_not(None))))
     for user_id in run.each(Meeting.guest_workos_user_id, lacks):
-        if run.is_over or run.dry_run:
+        if run.is_over:
             return
         try:
             _complete(run, user_id)
@@ -220,21 +226,40 @@ def _complete(run: Run, user_id: str) -> None:
         guest = session.scalars(select(Guest).where(Guest.workos_user_id == user_id)).one_or_none()
         latest = select(Meeting.guest_email, Meeting.guest_name).where(theirs, ~empty(Meeting.guest_email))
         meeting = session.execute(latest.order_by(Meeting.starts_at.desc()).limit(1)).first()
+    email, name = (meeting.guest_email, meeting.guest_name or "") if meeting else (None, "")
     if guest is not None:
-        registered = Registered(guest.id, user_id, guest.workos_org_id, "found")
-        run.tally.linked += fill(run.work, and_(theirs, NO_ORGANIZATION), registered, guest.email)
-        return
-    if meeting is None:
-        return
-    address, name = clean_email(meeting.guest_email), meeting.guest_name or ""
-    user = run.asking.about(lambda: run.workos.find_user(address))
-    if user is None or user.id != user_id:
+        organization_id = guest.workos_org_id
+    elif (address := _address(email)) is not None and _has(run, address, user_id):
+        organization_id = _note_guest(run, user_id, address, name)
+    else:
         organization_id = run.asking.about(lambda: run.workos.find_organization(user_id))
-        if organization_id is not None:
-            theirs_alone = Registered(NO_GUEST, user_id, organization_id, "found")
-            run.tally.linked += fill(run.work, and_(theirs, NO_ORGANIZATION), theirs_alone, address)
+    if organization_id is None:
         return
-    registered = run.asking.about(lambda: guests.register_existing(run.work, run.workos, email=address, name=name))
+    lacking = and_(theirs, NO_ORGANIZATION)
+    if run.dry_run:
+        run.tally.linked += run.count(lacking)
+    else:
+        registered = Registered(guest.id if guest else NO_GUEST, user_id, organization_id, "found")
+        run.tally.linked += fill(run.work, lacking, registered, email or user_id)
+
+
+def _address(written: str | None) -> str | None:
+    try:
+        return clean_email(written) if written else None
+    except InvalidInput:
+        return None
+
+
+def _has(run: Run, address: str, user_id: str) -> bool:
+    """Whether the user has this address at WorkOS, now."""
+    user = run.asking.about(lambda: run.workos.find_user(address))
+    return user is not None and user.id == user_id
+
+
+def _note_guest(run: Run, user_id: str, address: str, name: str) -> str | None:
+    """Keep the user as a guest here; answers their organization, if it is still they who have the address."""
     run.tally.found += 1
-    if registered.user_id == user_id and registered.organization_id:
-        run.tally.linked += fill(run.work, and_(theirs, NO_ORGANIZATION), registered, address)
+    if run.dry_run:
+        return run.asking.about(lambda: run.workos.find_organization(user_id))
+    registered = run.asking.about(lambda: guests.register_existing(run.work, run.workos, email=address, name=name))
+    return registered.organization_id if registered.user_id == user_id else None

@@ -19,6 +19,7 @@ from admin_app.services.guest_backfill import Failure
 from admin_app.simulator import control, control_workos
 from models import CallState, Guest, ProviderCall
 from tests.guests.moving import ACTOR, Died, a_run, backfill, counted, meeting, meetings, nothing_twice, of, rows
+from tests.guests.test_sign_in import code_for, seen, signed_in
 from tests.house import WORKOS_CLIENT, WORKOS_KEY, House, build
 from tests.programs import wait_for
 from tests.services.test_races import at_once
@@ -73,12 +74,15 @@ def test_a_second_run_does_nothing(house: House) -> None:
 
 def test_a_dry_run_changes_nothing_anywhere(house: House) -> None:
     control_workos.create_user(house.simulator, email="known@example.com")
-    meetings(house, of("gusto@example.com", guest_org_id="b0a7"), of("known@example.com"), of("no address"))
+    linked = control_workos.create_user(house.simulator, email="linked@example.com")["id"]
+    meetings(house, of("gusto@bücher.example", guest_org_id="b0a7"), of("known@example.com"), of("no address"))
+    meetings(house, of("gusto@xn--bcher-kva.example"), of("linked@example.com", guest_workos_user_id=linked))
     before = rows(house), control_workos.state(house.simulator)
     answer = backfill(house, "--dry-run", "--replace-unknown-organizations")
     assert (rows(house), control_workos.state(house.simulator)) == before
     assert "1 guests would be made at WorkOS" in answer.output
-    assert "1 guests found there" in answer.output
+    assert "2 guests found there" in answer.output
+    assert "3 meetings would be linked" in answer.output
     assert "1 of them without an organization" in answer.output
     assert answer.exit_code == 1
 
@@ -114,9 +118,22 @@ def test_what_is_no_address_is_listed_by_its_meeting_and_the_others_go_on(house:
     assert "1 failed" in answer.output
 
 
+def test_a_guest_who_was_moved_signs_in_by_a_code_and_sees_their_meeting(house: House) -> None:
+    (number, _) = meetings(house, of("Gusto@example.com"), of("olga@example.com"))
+    backfill(house)
+    assert code_for(house, "gusto@example.com").status_code == 202
+    house.work()
+    session = signed_in(house, "gusto@example.com")
+    (own,) = seen(house, "me/meetings", session["access_token"]).json["meetings"]
+    assert own["id"] == number
+    assert session["guest"]["organization_id"] == meeting(house, number).guest_org_id
+
+
 def test_a_limit_is_kept_and_the_next_run_goes_on(house: House) -> None:
-    meetings(house, *(of(f"guest{number}@example.com") for number in range(5)))
-    assert "2 guests made" in backfill(house, "--limit", "2").output
+    meetings(house, *(of(f"guest{number}@example.com", guest_org_id="gone") for number in range(5)))
+    limited = backfill(house, "--limit", "2")
+    assert "2 guests made" in limited.output
+    assert limited.exit_code == 0
     assert counted(house)["users"] == 2
     assert "3 guests made" in backfill(house).output
     nothing_twice(house, 5)

@@ -119,6 +119,23 @@ def test_a_meeting_that_was_linked_before_gets_its_guest_and_organization(house:
     assert meeting(house, numbers[2]).guest_workos_user_id == "user_nobody_knows"
 
 
+def test_a_meeting_without_a_right_address_gets_its_users_organization(house: House) -> None:
+    registered = meetings(house, of("gusto@example.com"))
+    backfill(house)
+    user_id = meeting(house, registered[0]).guest_workos_user_id
+    with house.db.unit_of_work(OPERATOR) as ctx:
+        ctx.session.delete(ctx.session.scalars(select(Guest)).one())
+    numbers = meetings(
+        house,
+        of("gusto at home", guest_workos_user_id=user_id, guest_org_id=""),
+        of(None, guest_workos_user_id="user_nobody"),
+    )
+    assert backfill(house).exit_code == 0
+    assert meeting(house, numbers[0]).guest_org_id == meeting(house, registered[0]).guest_org_id
+    assert meeting(house, numbers[1]).guest_org_id is None
+    nothing_twice(house, 1)
+
+
 def test_nobody_is_made_for_a_meeting_that_was_linked_before(house: House) -> None:
     known = control_workos.create_user(house.simulator, email="new@example.com")
     (number,) = meetings(house, of("old@example.com", guest_workos_user_id=known["id"]))
