@@ -30,11 +30,11 @@ def read(path: Path, *, exported_at: datetime | None = None) -> Iterator[ClerkUs
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
-            if file.read(1).strip() in ("[", "{"):
-                file.seek(0)
+            is_json = file.read(100).lstrip().startswith(("[", "{"))
+            file.seek(0)
+            if is_json:
                 yield from _from_json(json.load(file), exported_at)
             else:
-                file.seek(0)
                 yield from _from_csv(csv.DictReader(file, restval=""), exported_at)
         except (UnicodeDecodeError, ValueError, RecursionError, csv.Error):
             raise InvalidInput("This file is neither JSON nor CSV as Clerk exports them.") from None

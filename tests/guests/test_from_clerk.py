@@ -189,7 +189,7 @@ def test_json_of_clerks_command_line(tmp_path: Path) -> None:
     [
         ("id,email\nuser_1,a@example.com\n", "no column primary_email_address, verified_email_addresses"),
         ("{not json", "neither JSON nor CSV"),
-        ('{"users": 1}', "no list of people"),
+        ('\n {"users": 1}', "no list of people"),
         (",".join(COLUMNS) + "\nuser_1" + "," * 12 + "\n", "Say it with --exported-at"),
         ("", "no column id"),
     ],
