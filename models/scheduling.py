@@ -234,7 +234,7 @@ class Guest(Base):
     workos_user_id: Mapped[str | None] = mapped_column(unique=True)
     workos_org_id: Mapped[str | None] = mapped_column(unique=True)
     created_here: Mapped[bool] = mapped_column(
-        server_default=text("false"), doc="WorkOS did not know the person before, so they were sent a magic code"
+        server_default=text("false"), doc="WorkOS did not know the person before"
     )
     code_sent_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]

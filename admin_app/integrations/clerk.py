@@ -12,6 +12,7 @@ from svix.webhooks import Webhook
 
 from admin_app.config import Settings
 from admin_app.errors import (
+    AnswerUnreadable,
     BadSignature,
     MalformedEvent,
     NotSignedIn,
@@ -32,6 +33,7 @@ RULES = Rules(reads=Patience(tries=2, seconds=8, seconds_per_try=5))
 _CACHE_SECONDS = 30
 _CACHE_SIZE = 1000
 _LONGEST_ID = 200
+_PAGE = 500
 _OUR_KEY = frozenset({401, 403})
 
 
@@ -98,6 +100,25 @@ class ClerkApi:
         except (httpx.HTTPError, ValueError):
             raise ProviderUnavailable(_PROVIDER) from None
 
+    def people(self, *, after: str | None = None) -> list[ClerkUser]:
+        wanted = {"limit": str(_PAGE), "order_by": "created_at"} | ({"starting_after": after} if after else {})
+        if not self._authorized:
+            raise ProviderUnavailable(_PROVIDER)
+        asked_at = datetime.now(UTC)
+        answer = self._http.get(self._users_url, params=wanted)
+        if answer.is_client_error:
+            raise ProviderRefused(_PROVIDER, _code(answer), passing=answer.status_code in _OUR_KEY)
+        try:
+            listed = answer.raise_for_status().json()
+        except (httpx.HTTPError, ValueError):
+            raise ProviderUnavailable(_PROVIDER) from None
+        page = [read_user(fields.mapping(item)) for item in fields.items(listed)]
+        known = [replace(person, asked_at=asked_at) for person in page if person is not None]
+        # A page that begins anew, or none of whose people can be read, would be asked for without end.
+        if not isinstance(listed, list) or (listed and not known) or after in {person.id for person in known}:
+            raise AnswerUnreadable(_PROVIDER)
+        return known
+
     def add_email(self, user_id: str, address: str, *, verified: bool, primary: bool) -> str:
         wanted = {"user_id": user_id, "email_address": address, "verified": verified, "primary": primary}
         return self._changed("POST", self._emails_url, wanted)
@@ -162,6 +183,7 @@ def read_user(data: Mapping[str, Any]) -> ClerkUser | None:
         emails=tuple(emails),
         created_at=fields.moment(data.get("created_at")),
         updated_at=fields.moment(data.get("updated_at")),
+        banned=data.get("banned") is True,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations import deadline
 from admin_app.integrations.circuit import FAILURES, REST_SECONDS, Circuit
+from admin_app.integrations.pace import Pace
 
 # When to come again after there was no room or no time: the calls that are out are over by then.
 SOON_SECONDS = 10
@@ -23,13 +24,14 @@ LEAST_SECONDS = 0.05
 class Limits:
     """How many calls of one process wait for one provider at once, and how long one more waits for room.
 
-    After so many failures in a row the provider is left alone for `rest_seconds`.
+    After so many failures in a row the provider is left alone for `rest_seconds`. With a `pace` calls go out at it.
     """
 
     calls: int
     seconds_for_room: float
     failures: int = FAILURES
     rest_seconds: float = REST_SECONDS
+    pace: Pace | None = None
 
 
 # Far fewer than a web process has threads: one provider takes a part of them and never all.
@@ -64,6 +66,8 @@ class Guard:
 
         Raises ProviderUnavailable with the time to come again when it may not go out: then nothing was sent.
         """
+        if self._limits.pace is not None:
+            self._limits.pace.wait()
         self._require_time()
         if resting := self._circuit.resting():
             raise self._refused(resting)

@@ -28,8 +28,11 @@ class WorkosPort(Protocol):
 
     def find_user(self, email: str) -> WorkosUser | None: ...
 
-    def create_user(self, email: str, name: str, *, idempotency_key: str) -> WorkosUser:
-        """Somebody new; when WorkOS says that the address is taken, the one who has it."""
+    def create_user(self, email: str, name: str, *, verified: bool = False, idempotency_key: str) -> WorkosUser:
+        """Somebody new; when WorkOS says that the address is taken, the one who has it.
+
+        `verified`: that the address is theirs is known, and WorkOS need not ask them.
+        """
 
     def find_organization(self, user_id: str) -> str | None:
         """The id of the personal organization `user-{user_id}`, if there is one."""

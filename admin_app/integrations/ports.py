@@ -130,6 +130,7 @@ class ClerkUser:
     created_at: datetime | None
     updated_at: datetime | None = None
     asked_at: datetime | None = None
+    banned: bool = False
 
     @property
     def verified_emails(self) -> frozenset[str]:
@@ -203,6 +204,12 @@ class ClerkPort(Protocol):
 
         Raises NotSignedIn when the provider knows nobody by this id (any more), ProviderUnavailable when it
         cannot be asked.
+        """
+
+    def people(self, *, after: str | None = None) -> list[ClerkUser]:
+        """The next page of all people, those who came first before the others; an empty one is the end.
+
+        `after` is the last one's id of the page before. Raises ProviderUnavailable, or ProviderRefused for a clear no.
         """
 
     def add_email(self, user_id: str, address: str, *, verified: bool, primary: bool) -> str:

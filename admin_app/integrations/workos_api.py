@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from workos import WorkOSClient
+from workos import NOT_GIVEN, WorkOSClient
 from workos._errors import (
     APIError,
     AuthenticationFlowError,
@@ -91,7 +91,7 @@ class WorkosApi:
         found = (user for user in page.data if comparable(user.email) == comparable(email))
         return next(map(_user, found), None)
 
-    def create_user(self, email: str, name: str, *, idempotency_key: str) -> WorkosUser:
+    def create_user(self, email: str, name: str, *, verified: bool = False, idempotency_key: str) -> WorkosUser:
         first, _, last = name.partition(" ")
         try:
             return _user(
@@ -100,6 +100,7 @@ class WorkosApi:
                         email=email,
                         first_name=first or None,
                         last_name=last or None,
+                        email_verified=True if verified else NOT_GIVEN,
                         request_options={"idempotency_key": idempotency_key},
                     )
                 )

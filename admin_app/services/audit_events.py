@@ -160,6 +160,7 @@ EVENTS: dict[str, EventKind] = {
     "guest.registered": EventKind("{actor} registered the guest {email} in WorkOS: {outcome}"),
     "guest.registration_requested": EventKind("{actor} had the guest {email} of meeting {number} registered once more"),
     "guest.resolved": EventKind("{actor} linked {what} {number} to the guest {email}"),
+    "guest.organization_known": EventKind("{actor} gave {what} {number} its organization's id at WorkOS"),
     # schedule
     "practitioner.created": EventKind("{actor} added the practitioner {name}"),
     "practitioner.changed": EventKind("{actor} changed the practitioner {name}"),

@@ -3,11 +3,12 @@
 No lock is held while WorkOS is asked. What keeps two requests, or a request and its repetition after a time-out, from
 making anything twice: WorkOS gives an address and an external id to one only, and the intent of every call lies in the
 journal before it leaves, under a key of this guest's registration. So a user who is found may turn out to be our own,
-and a code whose fate is unknown is not sent again.
+and a code whose fate is unknown is not sent again. Whoever was a guest before there was WorkOS is registered too, and
+is sent none.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import structlog
@@ -52,6 +53,8 @@ class _Attempt:
     keys: str
     known_as: str | None
     known_organization: str | None
+    came_before: bool = False
+    verified: bool = False
 
     @property
     def subject(self) -> str:
@@ -84,6 +87,19 @@ def register(
     return registered
 
 
+def register_existing(work: Work, workos: WorkosPort, *, email: str, name: str, verified: bool = False) -> Registered:
+    """Somebody who was a guest before, registered in WorkOS; nobody is written to.
+
+    Unlike a visitor they get an organization of their own also when WorkOS knew them without one: their meetings are to
+    lie in it. `verified`: another sign-in provider says that the address is theirs. Raises what the port raises; the
+    same once more goes on where this ended.
+    """
+    with work() as ctx:
+        require(ctx, Permission.GUESTS_RESOLVE)
+        attempt = replace(_begin(ctx, email, name), came_before=True, verified=verified)
+    return _register(work, workos, attempt)
+
+
 def _begin(ctx: Ctx, email: str, name: str) -> _Attempt:
     """The guest's row is there before WorkOS is asked: calls are noted under its number, and support sees it."""
     ctx.session.execute(
@@ -111,11 +127,15 @@ def _may_have_happened(session: Session, key: str) -> bool:
 def _register(work: Work, workos: WorkosPort, attempt: _Attempt) -> Registered:
     user = workos.find_user(attempt.email)
     if user is not None and not _is_ours(work, attempt, user.id):
-        return _settle(work, attempt, user.id, _organization_of(workos, attempt, user.id), outcome="found")
+        found_in = _organization_of(workos, attempt, user.id)
+        if found_in is None and attempt.came_before:
+            found_in = _complete(work, workos, attempt, user.id)
+        return _settle(work, attempt, user.id, found_in, outcome="found")
     if user is None:
         user = _create_user(work, workos, attempt)
     organization_id = _complete(work, workos, attempt, user.id)
-    send_code_once(work, workos, guest_id=attempt.guest_id, email=attempt.email, key=attempt.key("code.send"))
+    if not attempt.came_before:
+        send_code_once(work, workos, guest_id=attempt.guest_id, email=attempt.email, key=attempt.key("code.send"))
     return _settle(work, attempt, user.id, organization_id, outcome="created")
 
 
@@ -142,7 +162,7 @@ def _create_user(work: Work, workos: WorkosPort, attempt: _Attempt) -> WorkosUse
             work,
             attempt,
             "user.create",
-            lambda key: workos.create_user(attempt.email, attempt.name, idempotency_key=key),
+            lambda key: workos.create_user(attempt.email, attempt.name, verified=attempt.verified, idempotency_key=key),
             lambda user: user.id,
         )
     except OutcomeUnknown:
@@ -243,9 +263,9 @@ def _settle(
         if (guest.workos_user_id, guest.workos_org_id) == (user_id, organization_id):
             return registered
         identify(ctx, guest, user_id, organization_id)
-        guest.name = attempt.name
+        guest.name = attempt.name or guest.name
         guest.created_here = outcome == "created"
-        guest.code_sent_at = ctx.now if guest.created_here else None
+        guest.code_sent_at = ctx.now if guest.created_here and not attempt.came_before else None
         facts = {"email": guest.email, "outcome": outcome}
         audit.record(ctx, "guest.registered", records=[guest_key(guest.id)], facts=facts)
     return registered

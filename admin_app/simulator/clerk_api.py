@@ -31,6 +31,7 @@ def api(world: World) -> Blueprint:
         wanted = request.args.getlist("email_address")
         people = world.store.all("person")
         found = [one for one in people if not wanted or any(clerk_people.has(one, email) for email in wanted)]
+        found = clerk_people.after(_in_order(found), request.args.get("starting_after"))
         offset, limit = _number("offset", 0), min(_number("limit", 10), 500)
         return jsonify([clerk_people.answer(person) for person in found[offset : offset + limit]])
 
@@ -86,6 +87,13 @@ def _guarded(routes: Blueprint, world: World) -> None:
     @routes.after_request
     def leave(response: Response) -> Response:
         return world.faults.after(request, response)
+
+
+def _in_order(people: list[Document]) -> list[Document]:
+    order = request.args.get("order_by", "-created_at")
+    if order.lstrip("+-") != "created_at":
+        raise ClerkFailed(422, "form_param_invalid", "This simulator orders by created_at alone.")
+    return sorted(people, key=lambda one: (one["created_at"], one["id"]), reverse=order.startswith("-"))
 
 
 def _number(name: str, default: int) -> int:

@@ -66,6 +66,12 @@ def by_email(world: World, email: str) -> Document | None:
     return next((person for person in world.store.all("person") if has(person, email)), None)
 
 
+def after(people: list[Document], cursor: str | None) -> list[Document]:
+    """Those who follow the person of this id; all without one."""
+    places = [place for place, person in enumerate(people) if person["id"] == cursor]
+    return people[places[0] + 1 :] if places else people
+
+
 def has(person: Document, email: str) -> bool:
     return any(address["email"].lower() == email.lower() for address in addresses(person))
 
@@ -119,6 +125,7 @@ def _person(wanted: Mapping[str, Any]) -> Document:
         "name": text(wanted, "name") or "",
         "email": email,
         "verified": wanted.get("verified", True) is True,
+        "banned": wanted.get("banned") is True,
         "created_at": _now(),
         "updated_at": _now(),
     }
@@ -163,6 +170,7 @@ def answer(person: Document) -> dict[str, Any]:
         "created_at": person["created_at"],
         "updated_at": person["updated_at"],
         **_UNPLAYED,
+        "banned": person.get("banned", False),
         **{name: [] for name in _EMPTY_LISTS},
         **{f"{kind}_metadata": {} for kind in ("public", "private", "unsafe")},
     }

@@ -277,6 +277,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("whop", "refunds_of"): read("refunds_of", "pay_none"),
     ("whop", "refund"): Row("P", given_back),
     ("clerk", "user"): read("user", "user_none"),
+    ("clerk", "people"): read("people"),
     ("clerk", "add_email"): Row("P", one_address_more),
     ("clerk", "change_email"): with_("P", a_second_address, "change_email", primary=True),
     ("clerk", "remove_email"): with_("P", a_second_address, "remove_email"),
