@@ -7,9 +7,12 @@ import time
 from typing import Any
 
 from alembic import context
+from alembic.operations import Operations
+from alembic.runtime.migration import RevisionStep
 from sqlalchemy import Connection, create_engine, pool, text
 
 import admin_app  # noqa: F401  zones come from its table
+from migrations import preflight
 from models import Base
 
 # Any number, as long as every migrator of this database takes the same one.
@@ -54,10 +57,23 @@ def migrate(connection: Connection) -> None:
     wait_for_other_migrator(connection)
     try:
         context.configure(connection=connection, **SETTINGS)
+        look_before()
         with context.begin_transaction():
             context.run_migrations()
     finally:
         connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": MIGRATOR_LOCK})
+
+
+def look_before() -> None:
+    """Before anything is touched: whether every revision of this run gets through (migrations/preflight.py)."""
+    migrations = context.get_context()
+    if "destination_rev" not in migrations.opts:
+        return
+    steps = migrations.opts["fn"](migrations.get_current_heads(), migrations)
+    steps = [step for step in steps if isinstance(step, RevisionStep)]
+    if steps:
+        with Operations.context(migrations):
+            preflight.check(steps, context.script.walk_revisions())
 
 
 def wait_for_other_migrator(connection: Connection) -> None:

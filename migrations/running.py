@@ -15,6 +15,8 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from migrations.needs import Need, Statement
+
 log = logging.getLogger("migrations")
 Result = TypeVar("Result")
 
@@ -31,17 +33,42 @@ class MigrationRefused(CommandError):
     """A person must act first; the message says on what. What is done so far stays done."""
 
 
+_notes: list[Need] | None = None
+
+
+@contextmanager
+def rehearsing() -> Iterator[list[Need]]:
+    """Revisions run here change nothing and look at nothing; what they would need is in the list."""
+    global _notes
+    before, _notes = _notes, []
+    try:
+        yield _notes
+    finally:
+        _notes = before
+
+
+def noted(need: Need) -> bool:
+    """Note the need while a revision is rehearsed; else false: then do it."""
+    if _notes is not None:
+        _notes.append(need)
+    return _notes is not None
+
+
 def offline() -> bool:
     """True while SQL is only written out: nothing is looked up, everything is taken to be missing."""
-    return bool(op.get_context().as_sql)
+    return _notes is not None or bool(op.get_context().as_sql)
 
 
 def execute(sql: str) -> None:
     """Run SQL as one transaction, again and again while others hold a lock that it needs."""
+    if noted(Statement(sql)):
+        return
     insist(lambda: run_once(sql))
 
 
 def run_once(sql: str) -> None:
+    if noted(Statement(sql)):
+        return
     op.execute(text(sql.replace(":", r"\:")))
 
 
