@@ -46,7 +46,7 @@ def check(steps: Sequence[Any], revisions: Iterable[Any]) -> None:
     ours = dependants.made_by(need.sql for need in of_ours if isinstance(need, Statement))
     upwards = steps[0].is_upgrade
     first = upwards and any(step.revision.revision == FIRST for step in steps)
-    look = Look(noted, first=first, rules=first or not upwards, ours=ours)
+    look = Look(noted, first=first, rules=first or not upwards, ours=ours, retyped=retyped_in(of_ours))
     reasons = list(dict.fromkeys(look.reasons()))
     if reasons:
         ending = f"\n{LEGACY}" if look.is_another_system else ""
@@ -61,9 +61,23 @@ def rehearsed(revision: Any, *, up: bool) -> list[Need]:
     return noted
 
 
+def retyped_in(noted: Iterable[Need]) -> set[tuple[str, str]]:
+    """The columns that some revision brings to a type."""
+    whole = [(need.table, each.name) for need in noted if isinstance(need, Columns) for each in need.columns]
+    return {*whole, *((need.table, need.column.name) for need in noted if isinstance(need, Retyped))}
+
+
 class Look:
-    def __init__(self, noted: Sequence[Need], *, first: bool, rules: bool, ours: dependants.Ours) -> None:
-        self.noted, self.first, self.rules, self.ours = noted, first, rules, ours
+    def __init__(
+        self,
+        noted: Sequence[Need],
+        *,
+        first: bool,
+        rules: bool,
+        ours: dependants.Ours,
+        retyped: set[tuple[str, str]],
+    ) -> None:
+        self.noted, self.first, self.rules, self.ours, self.retyped = noted, first, rules, ours, retyped
         self.is_another_system = False
         self.remarks: list[str] = []
         self.tables: dict[str, Existing] = {}
@@ -154,6 +168,7 @@ class Look:
         yield from self._key(table, need.key)
         if need.earlier:
             yield from self._missing(table, need.columns)
+            yield from self._of_another_kind(table, need.columns)
         else:
             yield from self._columns(need.name, need.columns)
 
@@ -184,6 +199,16 @@ class Look:
                 self.remarks.append(
                     f"{table.name} has no column {name}: it gets one, and its rows the moment of this migration in it."
                 )
+
+    def _of_another_kind(self, table: Existing, columns: Sequence[Column]) -> Iterator[str]:
+        """A column of the earlier schema that keeps its type must be able to hold what ours holds."""
+        for column in columns:
+            there = table.columns.get(column.name)
+            if there is None or (table.name, column.name) in self.retyped:
+                continue
+            if casts.another_kind(there.type, ops.spelled(column.type)):
+                self.is_another_system = True
+                yield f"{table.name}.{column.name} is {there.type}, and Backdesk needs {column.type} there."
 
     def _columns(self, name: str, columns: Sequence[Column]) -> Iterator[str]:
         table = self.tables.get(name)

@@ -2,7 +2,8 @@
 
 Per e-mail, whatever its case, the newest row moves with every fact of the purchase and leaves profiles in the
 same statement. A row stays where it is, and is read from there, when it cannot move without losing something:
-no e-mail; the e-mail or the membership is taken; Stripe ids or values that the new table has no place for.
+no e-mail; the e-mail or the membership is taken; no time of its making; Stripe ids or values that the new table has no
+place for.
 Earlier code that looks for `temp_` rows does not see the moved ones: deploy code that reads both places first.
 
 Locks: profiles, row locks on the `temp_` rows while they move. Nothing else that exists.
@@ -38,17 +39,18 @@ WITH newest AS (
        AND coalesce(payment_provider, 'whop') IN ('whop', 'stripe')
        AND coalesce(plan_duration, 'yearly') IN ('monthly', 'yearly')
        AND coalesce(status, 'active') IN ('active', 'inactive')
-     ORDER BY lower(btrim(email)), created_at DESC NULLS LAST, user_id DESC
+       AND created_at IS NOT NULL
+     ORDER BY lower(btrim(email)), created_at DESC, user_id DESC
 ), held AS (
     -- A claim by earlier code that is under way is waited for, then the row as it left it counts.
     SELECT p.* FROM profiles p JOIN newest USING (user_id)
-     ORDER BY p.created_at DESC NULLS LAST, p.user_id DESC
+     ORDER BY p.created_at DESC, p.user_id DESC
        FOR UPDATE OF p
 ), moved AS (
     INSERT INTO pending_profiles
         (legacy_user_id, email, membership, payment_provider, status, {FACTS}, created_at, updated_at)
     SELECT user_id, btrim(email), coalesce(membership, 'pro'), coalesce(payment_provider, 'whop'),
-           coalesce(status, 'active'), {FACTS}, coalesce(created_at, now()), coalesce(updated_at, now())
+           coalesce(status, 'active'), {FACTS}, created_at, coalesce(updated_at, created_at)
       FROM held
     ON CONFLICT DO NOTHING
     RETURNING legacy_user_id
