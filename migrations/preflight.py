@@ -44,9 +44,8 @@ def check(steps: Sequence[Any], revisions: Iterable[Any]) -> None:
     noted = [need for step in steps for need in rehearsed(step.revision, up=step.is_upgrade)]
     of_ours = [need for revision in revisions for need in rehearsed(revision, up=True)]
     ours = dependants.made_by(need.sql for need in of_ours if isinstance(need, Statement))
-    upwards = steps[0].is_upgrade
-    first = upwards and any(step.revision.revision == FIRST for step in steps)
-    look = Look(noted, first=first, rules=first or not upwards, ours=ours, retyped=retyped_in(of_ours))
+    first = any(step.is_upgrade and step.revision.revision == FIRST for step in steps)
+    look = Look(noted, first=first, ours=ours, retyped=retyped_in(of_ours))
     reasons = list(dict.fromkeys(look.reasons()))
     if reasons:
         ending = f"\n{LEGACY}" if look.is_another_system else ""
@@ -73,11 +72,10 @@ class Look:
         noted: Sequence[Need],
         *,
         first: bool,
-        rules: bool,
         ours: dependants.Ours,
         retyped: set[tuple[str, str]],
     ) -> None:
-        self.noted, self.first, self.rules, self.ours, self.retyped = noted, first, rules, ours, retyped
+        self.noted, self.first, self.ours, self.retyped = noted, first, ours, retyped
         self.is_another_system = False
         self.remarks: list[str] = []
         self.tables: dict[str, Existing] = {}
@@ -145,10 +143,10 @@ class Look:
             yield from filter(None, [enums.unlike(need.name, there, need.labels) if there else None])
         elif isinstance(need, Statement):
             yield from self._statement(need.sql)
-        elif self.rules and isinstance(need, Refused) and need.table in self.tables:
+        elif self.first and isinstance(need, Refused) and need.table in self.tables:
             table = self.tables[need.table]
             yield from self._asked(lambda: refusing.broken(need.condition, need.table, need.rule, as_it_will_be(table)))
-        elif self.rules and isinstance(need, Looks) and {*need.tables} <= self.tables.keys():
+        elif self.first and isinstance(need, Looks) and {*need.tables} <= self.tables.keys():
             yield from self._asked(need.look)
 
     def _asked(self, look: Callable[[], str | None]) -> Iterator[str]:
@@ -263,7 +261,7 @@ class Look:
             return
         empty = f"{column} IS NULL"
         if filler is None or filler == ops.NOW:
-            if self.rules:
+            if self.first:
                 yield from self._asked(lambda: refusing.broken(empty, name, ops.must_hold(name, column)))
         elif self.first and running.found(f"SELECT FROM {name} WHERE {empty} LIMIT 1"):
             self.remarks.append(f"{name}.{column} is empty in some rows: they get {filler}.")

@@ -96,9 +96,9 @@ def found(sql: str, **values: Any) -> bool:
 
 
 @contextmanager
-def unhurried(lock_timeout: str | None = None) -> Iterator[None]:
-    """For statements that run long beside everybody else's work: no limit on their time."""
-    settings = {"statement_timeout": "0"} | ({"lock_timeout": lock_timeout} if lock_timeout else {})
+def unhurried(lock_timeout: str | None = None, statement_timeout: str = "0") -> Iterator[None]:
+    """For statements that run long beside everybody else's work: no limit on their time, or another one."""
+    settings = {"statement_timeout": statement_timeout} | ({"lock_timeout": lock_timeout} if lock_timeout else {})
     before = {name: rows("SELECT current_setting(:name)", name=name) for name in settings}
     for name, value in settings.items():
         execute(f"SET {name} = '{value}'")
