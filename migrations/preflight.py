@@ -173,8 +173,7 @@ class Look:
     def _key(self, table: Existing, key: str) -> Iterator[str]:
         name, kind = key.split()[:2]
         there = table.columns.get(name)
-        primary = running.rows(PRIMARY_KEY, name=f"public.{table.name}")
-        if there is None or [row.attname for row in primary] != [name]:
+        if there is None or refusing.key_of(table.name) != [name]:
             self.is_another_system = True
             yield f"The primary key of {table.name} must be its column {name}."
         elif kind == "bigint" and there.type not in {"smallint", "integer", "bigint"}:
@@ -284,12 +283,6 @@ class Look:
                     f"{table.name}.{refusing.quoted(name)} must hold a value and has no default; Backdesk does not know it, "
                     "and could add no row: give it a default, or drop its NOT NULL."
                 )
-
-
-PRIMARY_KEY = """
-SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
- WHERE i.indrelid = to_regclass(:name) AND i.indisprimary
-"""
 
 
 def as_it_will_be(table: Existing) -> str:

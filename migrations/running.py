@@ -54,6 +54,11 @@ def noted(need: Need) -> bool:
     return _notes is not None
 
 
+def rehearsed() -> bool:
+    """True while a revision only says what it needs; what depends on the catalogue is then all of it needed."""
+    return _notes is not None
+
+
 def offline() -> bool:
     """True while SQL is only written out: nothing is looked up, everything is taken to be missing."""
     return _notes is not None or bool(op.get_context().as_sql)
