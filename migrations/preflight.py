@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from migrations import casts, dependants, enums, needs, ops, other_names, refusing, running
+from migrations import casts, dependants, enums, needs, ops, other_names, refusing, rights, running
 from migrations.needs import Column, Columns, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
 log = running.log
@@ -88,6 +88,11 @@ class Look:
                 f"Tables are made in the first schema of the search path, which is {schema or 'none'} here, and "
                 "Backdesk's are in public. Put public first (ALTER ROLE … SET search_path), or use a database of its own."
             )
+        lacking = [*rights.missing(self.noted)]
+        yield from lacking
+        if lacking:
+            # What may not be read cannot be looked at.
+            return
         for need in self.noted:
             if isinstance(need, Table | Columns | Retyped | Required):
                 self._know(need.name if isinstance(need, Table) else need.table)
