@@ -2,7 +2,7 @@
 # Paths are relative and programs run as modules, so that the folder may have any name and may be moved.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak days migrate routes screenshots setup setup-dev chromium
+.PHONY: help run test check format bench soak days migrate routes screenshots setup setup-dev chromium mariadb
 
 PY := .venv/bin/python
 
@@ -37,7 +37,7 @@ setup-dev:
 run: setup
 	@exec $(PY) -m admin_app.launcher.run --die-with-parent $(if $(YES),--yes)
 
-test: setup-dev check chromium
+test: setup-dev check chromium mariadb
 	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 3 --dist worksteal --randomly-seed=1895634620 tests
 
 check: setup-dev
@@ -61,7 +61,7 @@ bench: setup-dev
 soak: setup-dev
 	@$(PY) -m tests.faults.soak
 
-days: setup-dev chromium
+days: setup-dev chromium mariadb
 	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m tests.days
 
 migrate: setup
@@ -76,3 +76,6 @@ screenshots: setup-dev chromium
 
 chromium:
 	@sh .ci/chromium --install >/dev/null
+
+mariadb:
+	@sh .ci/mariadb --install >/dev/null
