@@ -1,15 +1,21 @@
 """The database's address, as people have it, in the words of the driver.
 
-An address that served Prisma carries parameters that PostgreSQL's client library does not know, and refuses all together.
+An address that served Prisma carries parameters that PostgreSQL's client library does not know, and refuses.
 Those that change nothing for us are left out; those that would are refused with a sentence.
 """
 
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 DRIVER = "postgresql+psycopg"
 SCHEMES = {"postgres", "postgresql", DRIVER}
 # Sizes and patience of Prisma's own pool, https://www.prisma.io/docs/orm/overview/databases/postgresql
-OF_PRISMAS_POOL = {"connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size", "max_idle_connection_lifetime"}
+OF_PRISMAS_POOL = {
+    "connection_limit",
+    "pool_timeout",
+    "socket_timeout",
+    "statement_cache_size",
+    "max_idle_connection_lifetime",
+}
 OTHER_SCHEMA = (
     "DATABASE_URL names the schema {schema!r}, and Backdesk's tables are in public: take ?schema={schema} away, or use "
     "a database of its own."
@@ -34,9 +40,3 @@ def for_sqlalchemy(url: str) -> str:
             raise ValueError(POOLER)
     kept = [(name, value) for name, value in given if name not in {"schema", "pgbouncer", *OF_PRISMAS_POOL}]
     return f"{DRIVER}://{address}{'?' + urlencode(kept) if kept else ''}"
-
-
-def without_password(url: str) -> str:
-    """To be shown: host, port and database."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'the local socket'}:{parts.port or 5432}{parts.path}"

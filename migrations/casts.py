@@ -34,7 +34,7 @@ ZONE_NOT_SAID = (
 
 @dataclass(frozen=True)
 class Cast:
-    """`using`: the expression. `changed`: a condition for rows whose value it would change, None when there are none."""
+    """`using`: the expression. `changed`: the condition for rows whose value it would change, None when none would."""
 
     using: str
     changed: str | None = None
@@ -100,10 +100,12 @@ def _to_integer(column: str, source: str, target: str) -> Cast:
     if kind in INTEGERS:
         return Cast(direct, f"{column} NOT {INTEGERS[target]}", f"numbers too large for {target}")
     if kind in FRACTIONS:
-        return Cast(direct, f"trunc({column}::numeric) <> {column}::numeric OR {column}::numeric NOT {INTEGERS[target]}",
-                    "numbers that are not whole")  # fmt: skip
+        broken = f"trunc({column}::numeric) <> {column}::numeric OR {column}::numeric NOT {INTEGERS[target]}"
+        return Cast(direct, broken, "numbers that are not whole")
     if kind in TEXTS:
-        number = f"CASE WHEN {column} ~ '{WHOLE_NUMBER}' THEN {column}::text::bigint NOT {INTEGERS[target]} ELSE true END"
+        number = (
+            f"CASE WHEN {column} ~ '{WHOLE_NUMBER}' THEN {column}::text::bigint NOT {INTEGERS[target]} ELSE true END"
+        )
         return Cast(f"{column}::text::{target}", f"{column} IS NOT NULL AND {number}", "text that is no whole number")
     if kind == "boolean":
         return Cast(f"{column}::integer::{target}")

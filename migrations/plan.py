@@ -34,6 +34,10 @@ class Step:
     is_upgrade: bool = True
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def main() -> int:
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
     try:
@@ -43,7 +47,7 @@ def main() -> int:
         with trouble.in_sentences(engine.url), engine.connect() as connection:
             return show(connection)
     except (CommandError, ValueError) as reason:
-        print(reason)
+        say(str(reason))
         return 1
 
 
@@ -58,13 +62,13 @@ def show(connection: Connection) -> int:
     with Operations.context(context):
         preflight.check(steps, scripts.walk_revisions())
     url = connection.engine.url
-    print(f"The database {url.database} at {url.host}:{url.port or 5432} is not empty: {tables[0].tables} tables.")
+    say(f"The database {url.database} at {url.host}:{url.port or 5432} is not empty: {tables[0].tables} tables.")
     for table in tables:
-        print(f"  {table.name}: {f'about {table.about:,} rows' if table.about else 'few rows, or not counted yet'}")
-    print(f"It is at revision {current or 'none'}; these {len(steps)} would run:")
+        say(f"  {table.name}: {f'about {table.about:,} rows' if table.about else 'few rows, or not counted yet'}")
+    say(f"It is at revision {current or 'none'}; these {len(steps)} would run:")
     for step in steps:
-        print(f"  {step.revision.revision} {step.revision.doc}")
-    print("What each of them locks is said in migrations/versions. Make a backup first (pg_dump).")
+        say(f"  {step.revision.revision} {step.revision.doc}")
+    say("What each of them locks is said in migrations/versions. Make a backup first (pg_dump).")
     return ASKS
 
 

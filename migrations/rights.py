@@ -32,7 +32,7 @@ def missing(noted: Sequence[Need]) -> Iterator[str]:
     names = {need.name if isinstance(need, Table) else need.table for need in noted
              if isinstance(need, Table | Columns | Retyped)}  # fmt: skip
     for table in running.rows(OTHERS_TABLES, names=[*names]):
-        yield f"The table {table.name} belongs to {table.owner}, and {may.user} may not change it: migrate as {table.owner}."
+        yield f"The table {table.name} belongs to {table.owner}, not to {may.user}: migrate as its owner."
     wanted = [name for need in noted if isinstance(need, Statement) for name in EXTENSION.findall(need.sql)]
     for name in dict.fromkeys(wanted):
         found = running.rows(EXTENSIONS, names=wanted, name=name)

@@ -21,7 +21,9 @@ BY_CODE = {
     "25006": "The server only reads, it is a replica: {said}. Give the address of the one that writes.",
 }
 NO_WAY_IN = "No connection to the database at {where}: {said}. Nothing has been changed."
-CONNECTION_LOST = "The connection to the database was lost: {said}. What is done so far is kept; run the same command again."
+CONNECTION_LOST = (
+    "The connection to the database was lost: {said}. What is done so far is kept; run the same command again."
+)
 
 
 @contextmanager

@@ -14,7 +14,12 @@ HOW = "Nothing has been changed. To go on: YES=1 make run."
 
 
 def obtain(
-    plan: Sequence[str], environment: Mapping[str, str], *, given: bool, say: Callable[[str], None], ask: Callable[[], str]
+    plan: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    given: bool,
+    say: Callable[[str], None],
+    ask: Callable[[], str],
 ) -> None:
     """Raise LaunchError unless there is nothing to ask, or the answer is yes."""
     done = subprocess.run(

@@ -40,9 +40,7 @@ SELECT DISTINCT least(late.id, other.id) AS one, greatest(late.id, other.id) AS 
 
 
 HELD = "status IN ('pending', 'confirmed')"
-DEFINITION = (
-    f"EXCLUDE USING gist (practitioner_id WITH =, tstzrange(starts_at, ends_at) WITH &&) WHERE ({HELD})"
-)
+DEFINITION = f"EXCLUDE USING gist (practitioner_id WITH =, tstzrange(starts_at, ends_at) WITH &&) WHERE ({HELD})"
 # With the tenth of a second for which others may queue behind the lock that is waited for, less than half a second.
 SHORT = 0.35
 WINDOW = "MIGRATE_WINDOW_SECONDS"
@@ -115,7 +113,7 @@ def cost() -> float:
     """How long the constraint would take here: the table is read as then, and the index is built of a copy."""
     with ops.unhurried():
         begun = time.monotonic()
-        ((held, _),) = ops.rows(COUNTED)
+        held = int(ops.rows(COUNTED)[0][0])
         read = time.monotonic() - begun
         ops.execute(f"DROP TABLE IF EXISTS held_bookings; {COPY}")
         begun = time.monotonic()
@@ -128,8 +126,8 @@ def cost() -> float:
 def choice(wait: str) -> str:
     ((held, past),) = ops.rows(COUNTED)
     return (
-        f"That no two bookings of a practitioner overlap is noted while nobody can read or write bookings, and here that "
-        f"takes {wait}: {held} bookings are pending or confirmed, {past} of them are past. Complete or cancel what is "
+        "That no two bookings of a practitioner overlap is noted while nobody can read or write bookings, and here "
+        f"that takes {wait}: {held} bookings are pending or confirmed, {past} of them past. Complete or cancel what is "
         f"past and run again, or choose a quiet hour and say with {WINDOW}=… for how many seconds others may wait."
     )
 

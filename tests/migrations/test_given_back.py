@@ -56,12 +56,16 @@ def test_what_we_made_goes_and_comes_back(journey: Journey) -> None:
 
 def test_a_dependant_is_told_before_a_downgrade_begins(journey: Journey) -> None:
     journey.up()
-    journey.run("CREATE VIEW held AS SELECT hold_expires_at FROM bookings; CREATE VIEW mails AS SELECT email FROM clients")
+    journey.run(
+        "CREATE VIEW held AS SELECT hold_expires_at FROM bookings; CREATE VIEW mails AS SELECT email FROM clients"
+    )
     schema = journey.schema()
     with pytest.raises(CommandError) as told:
         journey.down("base")
     assert "bookings.hold_expires_at goes, and this depends on it: rule _RETURN on view held" in str(told.value)
-    assert "clients.email is citext and becomes text, and this depends on it: rule _RETURN on view mails" in str(told.value)
+    assert "clients.email is citext and becomes text, and this depends on it: rule _RETURN on view mails" in str(
+        told.value
+    )
     assert first_difference(schema, journey.schema()) == []
     assert journey.value("SELECT version_num FROM alembic_version") == REVISIONS[-1]
     journey.run("DROP VIEW held; DROP VIEW mails")

@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, text
 from admin_app.database_url import for_sqlalchemy
 from migrations import trouble
 from tests.conftest_postgres import ROOT
+from tests.migrations.conftest import Administered
 from tests.migrations.journey import REVISIONS, Journey
-from tests.migrations.test_guest_role import Administered, administered  # noqa: F401  a fixture
 
 
 @pytest.mark.parametrize("parameters", ["schema=public", "schema=public&connection_limit=5&pool_timeout=2"])
@@ -63,7 +63,11 @@ def test_rights_are_asked_for_together(administered: Administered) -> None:
     administered.as_superuser("ALTER DATABASE theirs OWNER TO CURRENT_USER")
     with pytest.raises(CommandError) as told:
         Journey(f"{administered.server.url().rpartition('/')[0]}/theirs").up()
-    for sentence in ("may not make tables: GRANT CREATE ON SCHEMA", "The table bookings belongs to", "the extension citext"):
+    for sentence in (
+        "may not make tables: GRANT CREATE ON SCHEMA",
+        "The table bookings belongs to",
+        "the extension citext",
+    ):
         assert sentence in str(told.value)
     assert "\n- bookings" not in str(told.value)
 
