@@ -37,6 +37,7 @@ class Existing:
     has_rows: bool
     wanted: dict[str, Column] = field(default_factory=dict)
     cast: dict[str, str] = field(default_factory=dict)
+    # Columns of which a sentence has spoken, theirs and ours.
     told: set[str] = field(default_factory=set)
 
 
@@ -129,6 +130,7 @@ class Look:
         place = f"The column {table.name}.{refusing.quoted(other)} means what Backdesk keeps in {table.name}.{name}"
         if name not in table.columns:
             self.is_another_system = True
+            table.told |= {other, name}
             yield f"{place}."
         elif {other, name} != {"customer_id", "client_id"}:
             # Both: someone has begun. It is done when they say the same.
@@ -196,7 +198,11 @@ class Look:
     def _missing(self, table: Existing, columns: Sequence[Column]) -> Iterator[str]:
         for column in columns:
             name = column.name
-            if name in table.columns or (name == "customer_id" and "client_id" in table.columns):
+            if (
+                name in table.columns
+                or name in table.told
+                or (name == "customer_id" and "client_id" in {*table.columns, *table.told})
+            ):
                 continue
             if column.required and column.default is None and table.has_rows:
                 yield f"{table.name} has rows and no column {name}, which must hold a value in each."
@@ -286,7 +292,8 @@ class Look:
     def _columns_of_others(self, table: Existing) -> Iterator[str]:
         keys = {need.key.split()[0] for need in self.noted if isinstance(need, Table) and need.name == table.name}
         for name, there in table.columns.items():
-            if name not in {*table.wanted, *keys} and there.required and there.default is None and not there.generated:
+            known = {*table.wanted, *table.told, *keys}
+            if name not in known and there.required and there.default is None and not there.generated:
                 yield (
                     f"{table.name}.{refusing.quoted(name)} must hold a value and has no default; Backdesk knows "
                     "nothing of it and could add no row: give it a default, or drop its NOT NULL."
