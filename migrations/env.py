@@ -75,8 +75,9 @@ def look_before() -> None:
     steps = migrations.opts["fn"](migrations.get_current_heads(), migrations)
     steps = [step for step in steps if isinstance(step, RevisionStep)]
     if steps:
+        rehearsal = preflight.rehearse(steps, context.script.walk_revisions())
         with Operations.context(migrations):
-            preflight.check(steps, context.script.walk_revisions())
+            preflight.check(rehearsal)
 
 
 def wait_for_other_migrator(connection: Connection) -> None:

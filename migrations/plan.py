@@ -59,8 +59,9 @@ def show(connection: Connection) -> int:
     tables = connection.execute(text(LARGEST)).fetchall()
     if not steps or not tables:
         return 0
+    rehearsal = preflight.rehearse(steps, scripts.walk_revisions())
     with Operations.context(context):
-        preflight.check(steps, scripts.walk_revisions())
+        preflight.check(rehearsal)
     url = connection.engine.url
     say(f"The database {url.database} at {url.host}:{url.port or 5432} is not empty: {tables[0].tables} tables.")
     for table in tables:
