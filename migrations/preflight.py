@@ -216,6 +216,8 @@ class Look:
                 or (name == "customer_id" and "client_id" in {*table.columns, *table.told})
             ):
                 continue
+            # From here on it is there.
+            table.told.add(name)
             if column.required and column.default is None and table.has_rows:
                 yield f"{table.name} has rows and no column {name}, which must hold a value in each."
             elif column.default == ops.NOW and table.has_rows:
