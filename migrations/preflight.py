@@ -261,7 +261,7 @@ class Look:
 
     def _hanging(self, need: Retyped, there: Any) -> Iterator[str]:
         place, another_kind = f"{need.table}.{there.name}", casts.another_kind(there.type, need.column.type)
-        hanging = dependants.of_retyped(need.table, there.name, need.known, self.ours, another_kind=another_kind)
+        hanging = dependants.of_retyped(need, self.ours, another_kind=another_kind)
         if hanging:
             yield (
                 f"{place} is {there.type} and becomes {need.column.type}, and this depends on it: "

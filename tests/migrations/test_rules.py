@@ -148,7 +148,9 @@ def test_many_held_bookings_are_a_choice_and_no_outage(journey: Journey, monkeyp
     journey.up("0010")
     journey.run(MANY_HELD)
     for _ in range(2):
-        with pytest.raises(CommandError, match=r"takes about .* alone .*: 30000 bookings are pending or confirmed, 30000 of"):
+        with pytest.raises(
+            CommandError, match=r"takes about .* alone .*: 30000 bookings are pending or confirmed, 30000 of"
+        ):
             journey.up("0011")
     journey.run("UPDATE bookings SET status = 'completed' WHERE id > 20 AND ends_at < now()")
     journey.up("0011")
