@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from migrations import ops
-from migrations.ops import Column
+from migrations.needs import Column, Retyped
+from migrations.running import noted
 
 BATCH = 2000
 # What hangs on a column beside its default, and what the swap makes anew by itself.
@@ -47,6 +48,10 @@ class Numbers:
 
 def retype(numbers: Numbers) -> None:
     """Bring the columns to their types, in steps that can each be run again."""
+    if ops.rehearsed():
+        for each in numbers.columns:
+            noted(Retyped(numbers.table, each, known(numbers), replaced=True))
+        return
     table, there = numbers.table, ops.columns_of(numbers.table)
     columns = [each for each in numbers.columns if ops.offline() or there[each.name].type != each.type]
     _leave_nothing(numbers, columns)
@@ -66,6 +71,11 @@ def retype(numbers: Numbers) -> None:
     for grant in ops.rows(GRANTED, table=table, columns=[*twins]):
         ops.execute(f"GRANT {grant.privilege} ({twins[grant.name]}) ON {table} TO {grant.grantee}")
     ops.execute("; ".join(_swap(numbers, columns)))
+
+
+def known(numbers: Numbers) -> tuple[str, ...]:
+    """What hangs on the columns and is made anew with them."""
+    return (*numbers.triggers, *(f"ck_{numbers.table}_{name}" for name in numbers.checks))
 
 
 def refuse_beyond(numbers: Numbers, most: int) -> None:
@@ -91,9 +101,8 @@ def _leave_nothing(numbers: Numbers, columns: Sequence[Column]) -> None:
 
 
 def _refuse_what_hangs_on(numbers: Numbers, columns: Sequence[Column]) -> None:
-    known = [*numbers.triggers, *(f"ck_{numbers.table}_{name}" for name in numbers.checks)]
     names = [each.name for each in columns]
-    found = ops.rows(HANGING, table=numbers.table, columns=names, known=known)
+    found = ops.rows(HANGING, table=numbers.table, columns=names, known=[*known(numbers)])
     if found:
         raise ops.MigrationRefused(
             f"Of {numbers.table} these columns get another type: {', '.join(names)}. What reads them would be lost: "

@@ -15,6 +15,8 @@ from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from migrations.needs import Need, Statement
+
 log = logging.getLogger("migrations")
 Result = TypeVar("Result")
 
@@ -31,17 +33,47 @@ class MigrationRefused(CommandError):
     """A person must act first; the message says on what. What is done so far stays done."""
 
 
+# The notes of each rehearsal that is going on, the innermost last.
+_rehearsals: list[list[Need]] = []
+
+
+@contextmanager
+def rehearsing() -> Iterator[list[Need]]:
+    """Revisions run here change nothing and look at nothing; what they would need is in the list."""
+    _rehearsals.append([])
+    try:
+        yield _rehearsals[-1]
+    finally:
+        _rehearsals.pop()
+
+
+def noted(need: Need) -> bool:
+    """Note the need while a revision is rehearsed; else false: then do it."""
+    if _rehearsals:
+        _rehearsals[-1].append(need)
+    return rehearsed()
+
+
+def rehearsed() -> bool:
+    """True while a revision only says what it needs; what depends on the catalogue is then all of it needed."""
+    return bool(_rehearsals)
+
+
 def offline() -> bool:
     """True while SQL is only written out: nothing is looked up, everything is taken to be missing."""
-    return bool(op.get_context().as_sql)
+    return rehearsed() or bool(op.get_context().as_sql)
 
 
 def execute(sql: str) -> None:
     """Run SQL as one transaction, again and again while others hold a lock that it needs."""
+    if noted(Statement(sql)):
+        return
     insist(lambda: run_once(sql))
 
 
 def run_once(sql: str) -> None:
+    if noted(Statement(sql)):
+        return
     op.execute(text(sql.replace(":", r"\:")))
 
 
@@ -69,9 +101,9 @@ def found(sql: str, **values: Any) -> bool:
 
 
 @contextmanager
-def unhurried(lock_timeout: str | None = None) -> Iterator[None]:
-    """For statements that run long beside everybody else's work: no limit on their time."""
-    settings = {"statement_timeout": "0"} | ({"lock_timeout": lock_timeout} if lock_timeout else {})
+def unhurried(lock_timeout: str | None = None, statement_timeout: str = "0") -> Iterator[None]:
+    """For statements that run long beside everybody else's work: no limit on their time, or another one."""
+    settings = {"statement_timeout": statement_timeout} | ({"lock_timeout": lock_timeout} if lock_timeout else {})
     before = {name: rows("SELECT current_setting(:name)", name=name) for name in settings}
     for name, value in settings.items():
         execute(f"SET {name} = '{value}'")

@@ -8,7 +8,7 @@ Earlier code that looks for `temp_` rows does not see the moved ones: deploy cod
 Locks: profiles, row locks on the `temp_` rows while they move. Nothing else that exists.
 """
 
-from migrations import ops, retired
+from migrations import ops, retired, running
 from migrations.ops import Column
 
 revision = "0005"
@@ -27,6 +27,12 @@ CHECKS = {
     "status": "status IN ('active', 'inactive')",
     "claimed_by_someone": "claimed = (claimed_by_user_id IS NOT NULL)",
 }
+# Where nobody noted when it was made: the earliest that is known of it. Now is the last resort, and is said.
+MADE_AT = "coalesce(created_at, billing_cycle_start, updated_at, now())"
+UNDATED = """
+SELECT user_id FROM profiles WHERE user_id LIKE 'temp\\_%' AND btrim(email) <> ''
+   AND coalesce(created_at, billing_cycle_start, updated_at) IS NULL ORDER BY 1
+"""
 MOVE = f"""
 WITH newest AS (
     SELECT DISTINCT ON (lower(btrim(email))) user_id
@@ -48,7 +54,7 @@ WITH newest AS (
     INSERT INTO pending_profiles
         (legacy_user_id, email, membership, payment_provider, status, {FACTS}, created_at, updated_at)
     SELECT user_id, btrim(email), coalesce(membership, 'pro'), coalesce(payment_provider, 'whop'),
-           coalesce(status, 'active'), {FACTS}, coalesce(created_at, now()), coalesce(updated_at, now())
+           coalesce(status, 'active'), {FACTS}, {MADE_AT}, coalesce(updated_at, {MADE_AT})
       FROM held
     ON CONFLICT DO NOTHING
     RETURNING legacy_user_id
@@ -116,6 +122,9 @@ def upgrade() -> None:
     for name, rule in CHECKS.items():
         ops.add_check("pending_profiles", name, rule)
     with ops.unhurried():
+        undated = [row[0] for row in ops.rows(UNDATED)]
+        if undated:
+            running.log.warning("  nothing says when these were made, they get this moment: %s", ", ".join(undated))
         ops.execute(MOVE)
 
 

@@ -1,8 +1,18 @@
 """No two held or confirmed bookings of one practitioner overlap.
 
-Locks: bookings, ACCESS EXCLUSIVE while the index is built. PostgreSQL has no NOT VALID for this constraint and
-cannot make one from an index built beforehand. Only held and confirmed rows are indexed, but all are read once.
+PostgreSQL has no NOT VALID for this constraint and cannot make one from an index built beforehand: while it is added,
+nobody reads or writes bookings. What that costs is measured first, on a copy: each held or confirmed row is put into
+the index and compared with its neighbours there (0.06 ms), and the table is read once. When others would wait longer
+than SHORT seconds, nothing is begun and a person chooses: complete or cancel bookings that are past, which is what most
+of many held ones are, or say in MIGRATE_WINDOW_SECONDS how long others may wait.
+
+Locks: bookings, ACCESS EXCLUSIVE while the index is built, and no longer than SHORT or the seconds that were given.
 """
+
+import os
+import time
+
+from sqlalchemy.exc import DBAPIError
 
 from migrations import ops
 
@@ -29,19 +39,108 @@ SELECT DISTINCT least(late.id, other.id) AS one, greatest(late.id, other.id) AS 
 """
 
 
+HELD = "status IN ('pending', 'confirmed')"
+DEFINITION = f"EXCLUDE USING gist (practitioner_id WITH =, tstzrange(starts_at, ends_at) WITH &&) WHERE ({HELD})"
+# With the tenth of a second for which others may queue behind the lock that is waited for, less than half a second.
+SHORT = 0.35
+WINDOW = "MIGRATE_WINDOW_SECONDS"
+SAMPLE = 20_000
+FEW = 500
+# An index build looks at each row more closely than a count does: 1.8 to 2.5 times as long on a million rows.
+READS_AS_COUNTS = 2.3
+TRIES = 3
+CUT_OFF, OVERLAP = "57014", "23P01"  # query_canceled, exclusion_violation
+COUNTED = f"""
+SELECT count(*) AS held, count(*) FILTER (WHERE ends_at < now()) AS past FROM bookings WHERE {HELD}
+"""
+# The practitioner is put into the range, so that this can be measured before btree_gist is there.
+COPY = f"""
+CREATE TEMPORARY TABLE backdesk_held AS SELECT int8range(
+    (practitioner_id::numeric * 100000000000 + floor(extract(epoch FROM starts_at)))::bigint,
+    (practitioner_id::numeric * 100000000000 + floor(extract(epoch FROM ends_at)))::bigint) AS slot
+  FROM bookings WHERE {HELD} AND ends_at > starts_at LIMIT {SAMPLE}
+"""
+
+
 def upgrade() -> None:
-    if ops.has_constraint("bookings", NAME):
+    if ops.has_constraint("bookings", NAME, DEFINITION):
         return
+    ops.refuse_when(overlapping, "bookings")
+    ops.refuse_when(too_long, "bookings")
+    seconds = max(SHORT, window())
+    with ops.unhurried(lock_timeout="100ms", statement_timeout=f"{int(seconds * 1200)}ms"):
+        add(seconds)
+
+
+def add(seconds: float) -> None:
+    # Whoever gave a window gave it once.
+    for attempt in reversed(range(1 if window() else TRIES)):
+        try:
+            ops.execute(f"ALTER TABLE bookings ADD CONSTRAINT {NAME} {DEFINITION}")
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlstate", None)
+            if code == OVERLAP:
+                # Written since we looked.
+                raise ops.MigrationRefused(overlapping() or "A booking overlapped meanwhile. Run again.") from None
+            if code != CUT_OFF:
+                raise
+            if not attempt:
+                raise ops.MigrationRefused(choice(f"more than the {seconds:g} s that were given")) from None
+        else:
+            return
+
+
+def overlapping() -> str | None:
     with ops.unhurried():
         pairs = ops.rows(OVERLAPS)
-    if pairs:
-        named = ", ".join(f"{pair.one} and {pair.two}" for pair in pairs)
-        raise ops.MigrationRefused(
-            f"These held or confirmed bookings overlap: {named}. Cancel or move one of each pair and run again."
-        )
-    ops.execute(
-        f"ALTER TABLE bookings ADD CONSTRAINT {NAME} EXCLUDE USING gist "
-        "(practitioner_id WITH =, tstzrange(starts_at, ends_at) WITH &&) WHERE (status IN ('pending', 'confirmed'))"
+    named = ", ".join(f"{pair.one} and {pair.two}" for pair in pairs)
+    return (
+        f"These held or confirmed bookings overlap: {named}. Cancel or move one of each pair and run again."
+        if pairs
+        else None
+    )
+
+
+def too_long() -> str | None:
+    most = max(SHORT, window())
+    for _ in range(TRIES):
+        # The least of a few: another's work beside us is no cost of ours.
+        read, built = cost()
+        if read + built <= most:
+            return None
+    return choice(f"about {read + built:.1f} s (reading the table alone {read:.1f} s)")
+
+
+def window() -> float:
+    """The seconds for which others may wait, as the operator says."""
+    given = os.environ.get(WINDOW, "")
+    return float(given) if given.replace(".", "", 1).isdigit() else 0.0
+
+
+def cost() -> tuple[float, float]:
+    """Seconds that the constraint would take here: to read the table, and to build the index, which a copy shows."""
+    with ops.unhurried():
+        ops.execute("SET max_parallel_workers_per_gather = 0")
+        begun = time.monotonic()
+        held = int(ops.rows(COUNTED)[0][0])
+        read = (time.monotonic() - begun) * READS_AS_COUNTS
+        ops.execute("RESET max_parallel_workers_per_gather")
+        if held < FEW:
+            return read, 0.0
+        ops.execute(f"DROP TABLE IF EXISTS pg_temp.backdesk_held; {COPY}")
+        begun = time.monotonic()
+        ops.execute("ALTER TABLE pg_temp.backdesk_held ADD EXCLUDE USING gist (slot WITH &&)")
+        built = time.monotonic() - begun
+        ops.execute("DROP TABLE pg_temp.backdesk_held")
+    return read, built * max(1.0, held / SAMPLE)
+
+
+def choice(wait: str) -> str:
+    ((held, past),) = ops.rows(COUNTED)
+    return (
+        "That no two bookings of a practitioner overlap is noted while nobody can read or write bookings, and here "
+        f"that takes {wait}: {held} bookings are pending or confirmed, {past} of them past. Complete or cancel what is "
+        f"past and run again, or choose a quiet hour and say with {WINDOW}=… for how many seconds others may wait."
     )
 
 

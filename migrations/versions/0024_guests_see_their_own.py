@@ -146,4 +146,5 @@ def code_of(error: DBAPIError) -> str | None:
 
 
 def migrator() -> str:
-    return str(ops.rows("SELECT quote_ident(current_user)")[0][0])
+    found = ops.rows("SELECT quote_ident(current_user)")
+    return str(found[0][0]) if found else "CURRENT_USER"

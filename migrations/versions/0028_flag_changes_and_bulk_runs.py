@@ -78,12 +78,12 @@ def _flag_changes() -> None:
     ops.add_check("flag_changes", "for_one_or_everyone", "(client_id IS NULL) = (flag = 'emergency_stop')")
     ops.add_check("flag_changes", "until_after_since", "until > since")
     ops.add_check("flag_changes", "lifted_by_somebody", "(lifted_at IS NULL) = (lifted_by IS NULL)")
-    if not ops.has_constraint("flag_changes", ONE_AT_A_TIME):
-        ops.execute(
-            f"ALTER TABLE flag_changes ADD CONSTRAINT {ONE_AT_A_TIME} EXCLUDE USING gist "
-            "(coalesce(client_id, 0) WITH =, flag WITH =, "
-            f"tstzrange(since, CASE WHEN on_expiry = 'lift' THEN until END) WITH &&) WHERE ({OPEN})"
-        )
+    one_at_a_time = (
+        "EXCLUDE USING gist (coalesce(client_id, 0) WITH =, flag WITH =, "
+        f"tstzrange(since, CASE WHEN on_expiry = 'lift' THEN until END) WITH &&) WHERE ({OPEN})"
+    )
+    if not ops.has_constraint("flag_changes", ONE_AT_A_TIME, one_at_a_time):
+        ops.execute(f"ALTER TABLE flag_changes ADD CONSTRAINT {ONE_AT_A_TIME} {one_at_a_time}")
     ops.create_index("ix_flag_changes_client_id", "flag_changes", "client_id, since, id")
     ops.create_index("ix_flag_changes_since", "flag_changes", "since, id")
     ops.create_index("ix_flag_changes_by", "flag_changes", "by, since, id")

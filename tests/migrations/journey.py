@@ -111,7 +111,7 @@ class Journey:
         )
         names = [table["relname"] for table in tables]
         shown = " UNION ALL ".join(
-            f"SELECT '{name}' AS place, to_jsonb(t)::text AS shown FROM {name} t" for name in names
+            f"SELECT '{name}' AS place, to_jsonb(t)::text AS shown FROM \"{name}\" t" for name in names
         )
         found: dict[str, list[str]] = {name: [] for name in names}
         for row in self.rows(f"{shown} ORDER BY 1, 2") if names else []:

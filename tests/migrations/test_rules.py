@@ -1,9 +1,12 @@
 """What the database itself refuses, and how a migration refuses data that it must not touch."""
 
+from importlib import import_module
+
 import psycopg
 import pytest
 from alembic.util import CommandError
 
+from migrations import ops
 from tests.migrations import believable_rows
 from tests.migrations.journey import Journey
 
@@ -129,3 +132,60 @@ def test_safe_defaults_come_from_the_server(journey: Journey) -> None:
     assert list(pending.values()) == ["pro", "whop", False]
     with pytest.raises(psycopg.errors.UniqueViolation):
         journey.run("INSERT INTO pending_profiles (email) VALUES ('nora@example.ORG')")
+
+
+MANY_HELD = """
+INSERT INTO practitioners (name, email) SELECT 'Ada', 'ada' || n || '@clinic.example' FROM generate_series(1, 40) n;
+INSERT INTO session_types (practitioner_id, title, minutes) SELECT id, 'Talk', 30 FROM practitioners;
+INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, status)
+    SELECT 1 + n % 40, 1 + n % 40, 'Per', 'per@example.org', slot, slot + interval '50 min', 'confirmed'
+      FROM generate_series(0, 29999) n,
+           LATERAL (SELECT timestamptz '2020-01-01+00' + n / 40 * interval '1 hour' AS slot) s
+"""
+
+
+def test_many_held_bookings_are_a_choice_and_no_outage(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    journey.up("0010")
+    journey.run(MANY_HELD)
+    for _ in range(2):
+        with pytest.raises(
+            CommandError, match=r"takes about .* alone .*: 30000 bookings are pending or confirmed, 30000 of"
+        ):
+            journey.up("0011")
+    journey.run("UPDATE bookings SET status = 'completed' WHERE id > 20 AND ends_at < now()")
+    journey.up("0011")
+    journey.down("0010")
+    journey.run("UPDATE bookings SET status = 'confirmed'")
+    monkeypatch.setenv("MIGRATE_WINDOW_SECONDS", "600")
+    journey.up("0011")
+    assert journey.value("SELECT count(*) FROM pg_constraint WHERE conname = 'ex_bookings_no_overlap'") == 1
+
+
+def test_an_overlap_written_since_is_a_sentence(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_rows(journey, "0010")
+    waiting = [
+        "INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at) "
+        "SELECT 1, 1, 'x', 'x@example.org', '2031-01-01+00', '2031-01-02+00' FROM generate_series(1, 2)"
+    ]
+
+    def look_and_be_overtaken(*_: object) -> None:
+        while waiting and not ops.rehearsed():
+            journey.run(waiting.pop())
+
+    monkeypatch.setattr(ops, "refuse_when", look_and_be_overtaken)
+    with pytest.raises(CommandError, match=r"bookings overlap: 4 and 5\."):
+        journey.up("0011")
+    assert waiting == []
+
+
+def test_a_lock_that_lasts_longer_than_measured_is_let_go(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    revision = import_module("migrations.versions.0011_no_overlapping_bookings")
+    journey.up("0010")
+    journey.run(MANY_HELD)
+    monkeypatch.setenv("MIGRATE_WINDOW_SECONDS", "0.4")
+    statement = f"SET statement_timeout = '470ms'; ALTER TABLE bookings ADD CONSTRAINT x {revision.DEFINITION}"
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        journey.run(statement)
+    with pytest.raises(CommandError, match=r"for how many seconds others may wait\."):
+        journey.up("0011")
+    assert journey.value("SELECT count(*) FROM pg_constraint WHERE conname LIKE 'ex_bookings%'") == 0
