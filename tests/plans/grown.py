@@ -19,7 +19,7 @@ FIRST = 1_000_000
 # What stays as small as the clinic, its staff and its calendar of months are.
 SMALL = frozenset(
     {"practitioners", "session_types", "staff", "service_keys", "month_closings", "invariant_findings"}
-    | {"invariant_checks", "bulk_runs"}
+    | {"invariant_checks", "bulk_runs", "move_runs"}
 )
 LARGEST = frozenset(
     {"audit_entries", "booking_links", "bookings", "meetings", "payments", "provider_calls", "sent_emails"}
@@ -53,6 +53,8 @@ ROWS: dict[str, dict[str, str]] = {
                     "period_end": "now() + n * interval '1 hour'"},
     "month_closings": {"month": "date '2000-01-01' + n * interval '1 month'"},
     "month_lines": {"line_key": "'payment:' || n", "about": f"'booking:' || {FIRST} + n"},
+    "move_runs": {"finished_at": WHEN},
+    "moved_rows": {"source_key": "'c' || n", "table_name": "'clients'", "record": "'1' || n", "left_because": "NULL"},
     "moved_lines": {"month": "date '2000-01-01' + (n % 40) * interval '1 month'"},
     "payments": {"meeting_id": "NULL", "dispute_id": "NULL", "state": "'paid'", "amount": "12000",
                  "captured_amount": "12000"},
