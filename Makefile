@@ -2,7 +2,7 @@
 # Paths are relative and programs run as modules, so that the folder may have any name and may be moved.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak days migrate routes screenshots setup setup-dev chromium
+.PHONY: help run test check format bench soak days migrate routes screenshots setup setup-dev chromium mariadb
 
 PY := .venv/bin/python
 
@@ -16,7 +16,8 @@ SETUP = for p in .venv/bin/python python3 python3.14 python3.13 python3.12 pytho
 	exit 1
 
 help: ## show this list
-	@echo "make run          start everything on http://127.0.0.1:8000 (PORT=8010 make run for another port)"
+	@echo "make run          start everything on http://127.0.0.1:8000 (PORT=8010 make run for another port,"
+	@echo "                  YES=1 make run to migrate a database of yours that is not empty without being asked)"
 	@echo "make test         every check and every test, browser included"
 	@echo "make check        format, lint, types, import rule, templates"
 	@echo "make format       let the tools put the format right"
@@ -34,9 +35,9 @@ setup-dev:
 	@$(call SETUP,requirements-dev.txt)
 
 run: setup
-	@exec $(PY) -m admin_app.launcher.run --die-with-parent
+	@exec $(PY) -m admin_app.launcher.run --die-with-parent $(if $(YES),--yes)
 
-test: setup-dev check chromium
+test: setup-dev check chromium mariadb
 	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 3 --dist worksteal --randomly-seed=1895634620 tests
 
 check: setup-dev
@@ -60,7 +61,7 @@ bench: setup-dev
 soak: setup-dev
 	@$(PY) -m tests.faults.soak
 
-days: setup-dev chromium
+days: setup-dev chromium mariadb
 	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m tests.days
 
 migrate: setup
@@ -75,3 +76,6 @@ screenshots: setup-dev chromium
 
 chromium:
 	@sh .ci/chromium --install >/dev/null
+
+mariadb:
+	@sh .ci/mariadb --install >/dev/null

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from admin_app.approval_limits import ApprovalLimits
+from admin_app.database_url import for_sqlalchemy
 
 
 class WebServerSettings(BaseSettings):
@@ -175,6 +176,12 @@ class Settings(WebServerSettings):
     def _read_limits(cls, value: object) -> object:
         return value if isinstance(value, ApprovalLimits) else ApprovalLimits.read(str(value))
 
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _usable_address(cls, value: str) -> str:
+        for_sqlalchemy(value)
+        return value
+
     @field_validator("clerk_authorized_parties", mode="before")
     @classmethod
     def _split_parties(cls, value: object) -> object:
@@ -194,10 +201,7 @@ class Settings(WebServerSettings):
     @cached_property
     def sqlalchemy_url(self) -> str:
         """The same address with the driver named, as SQLAlchemy wants it."""
-        scheme, _, rest = self.database_url.partition("://")
-        if scheme in {"postgres", "postgresql"}:
-            return f"postgresql+psycopg://{rest}"
-        return self.database_url
+        return for_sqlalchemy(self.database_url)
 
     @property
     def jwks_url(self) -> str:

@@ -34,7 +34,7 @@ ZONE_NOT_SAID = (
 
 @dataclass(frozen=True)
 class Cast:
-    """`using`: the expression. `changed`: a condition for rows whose value it would change, None when there are none."""
+    """`using`: the expression. `changed`: the condition for rows whose value it would change, None when none would."""
 
     using: str
     changed: str | None = None
@@ -75,6 +75,11 @@ def cast(column: str, source: str, target: str, *, zone: str, labels: Sequence[s
         return Cast(through_text, f"{column}::text NOT IN ({known})", "values that are neither true nor false")
     if kinds == (NAIVE, "timestamp with time zone"):
         return _from_naive(column, target, zone)
+    if kinds == ("timestamp with time zone", NAIVE):
+        return _to_naive(column, zone)
+    if kinds[0] in {*INTEGERS, *FRACTIONS} and kinds[1] in FRACTIONS:
+        # Too large a value is an error; one that is rounded comes back as another.
+        return Cast(f"{column}::{target}", f"{column}::{target}::{source} <> {column}", "numbers that it would round")
     same = kinds[0] == kinds[1] or kinds == ("json", "jsonb") or {*kinds} <= TEXT_ARRAYS
     return Cast(f"{column}::{target}") if same else Cast(through_text, filled, f"values of type {source}")
 
@@ -95,10 +100,12 @@ def _to_integer(column: str, source: str, target: str) -> Cast:
     if kind in INTEGERS:
         return Cast(direct, f"{column} NOT {INTEGERS[target]}", f"numbers too large for {target}")
     if kind in FRACTIONS:
-        return Cast(direct, f"trunc({column}::numeric) <> {column}::numeric OR {column}::numeric NOT {INTEGERS[target]}",
-                    "numbers that are not whole")  # fmt: skip
+        broken = f"trunc({column}::numeric) <> {column}::numeric OR {column}::numeric NOT {INTEGERS[target]}"
+        return Cast(direct, broken, "numbers that are not whole")
     if kind in TEXTS:
-        number = f"CASE WHEN {column} ~ '{WHOLE_NUMBER}' THEN {column}::text::bigint NOT {INTEGERS[target]} ELSE true END"
+        number = (
+            f"CASE WHEN {column} ~ '{WHOLE_NUMBER}' THEN {column}::text::bigint NOT {INTEGERS[target]} ELSE true END"
+        )
         return Cast(f"{column}::text::{target}", f"{column} IS NOT NULL AND {number}", "text that is no whole number")
     if kind == "boolean":
         return Cast(f"{column}::integer::{target}")
@@ -111,5 +118,15 @@ def _from_naive(column: str, target: str, zone: str) -> Cast:
         # The migrator's session is in UTC: nothing is written anew.
         return Cast(f"{column}::{target}")
     if re.fullmatch(r"[A-Za-z0-9_+/-]+", chosen):
+        return Cast(f"{column} AT TIME ZONE '{chosen}'")
+    return Cast(f"{column} AT TIME ZONE 'UTC'", f"{column} IS NOT NULL", ZONE_NOT_SAID.format(zone=zone))
+
+
+def _to_naive(column: str, zone: str) -> Cast:
+    """The way back of the same time, as `_from_naive` read it."""
+    chosen = os.environ.get(TIMES_ZONE, "") or zone
+    if chosen.upper() in ALWAYS_UTC:
+        return Cast(f"{column} AT TIME ZONE 'UTC'")
+    if os.environ.get(TIMES_ZONE) and re.fullmatch(r"[A-Za-z0-9_+/-]+", chosen):
         return Cast(f"{column} AT TIME ZONE '{chosen}'")
     return Cast(f"{column} AT TIME ZONE 'UTC'", f"{column} IS NOT NULL", ZONE_NOT_SAID.format(zone=zone))

@@ -9,10 +9,11 @@ from typing import Any
 from alembic import context
 from alembic.operations import Operations
 from alembic.runtime.migration import RevisionStep
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, pool, text
 
-import admin_app  # noqa: F401  zones come from its table
-from migrations import preflight
+from admin_app.database_url import for_sqlalchemy  # and zones come from the application's table
+from migrations import preflight, trouble
 from models import Base
 
 # Any number, as long as every migrator of this database takes the same one.
@@ -30,9 +31,11 @@ def database_url() -> str:
     """From the caller's configuration, else from the environment; with the driver named."""
     url = str(context.config.attributes.get("database_url") or os.environ.get("DATABASE_URL", ""))
     if not url:
-        raise SystemExit("DATABASE_URL is not set. Give the address of the PostgreSQL database to migrate.")
-    scheme, _, rest = url.partition("://")
-    return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
+        raise CommandError("DATABASE_URL is not set. Give the address of the PostgreSQL database to migrate.")
+    try:
+        return for_sqlalchemy(url)
+    except ValueError as reason:
+        raise CommandError(str(reason)) from None
 
 
 def include_name(name: str | None, kind: str, parents: Any) -> bool:
@@ -72,8 +75,9 @@ def look_before() -> None:
     steps = migrations.opts["fn"](migrations.get_current_heads(), migrations)
     steps = [step for step in steps if isinstance(step, RevisionStep)]
     if steps:
+        rehearsal = preflight.rehearse(steps, context.script.walk_revisions())
         with Operations.context(migrations):
-            preflight.check(steps, context.script.walk_revisions())
+            preflight.check(rehearsal)
 
 
 def wait_for_other_migrator(connection: Connection) -> None:
@@ -81,7 +85,7 @@ def wait_for_other_migrator(connection: Connection) -> None:
     deadline = time.monotonic() + MIGRATOR_LOCK_SECONDS
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": MIGRATOR_LOCK}):
         if time.monotonic() > deadline:
-            raise SystemExit("Another migration of this database is still running. Try again when it has ended.")
+            raise CommandError("Another migration of this database is still running. Try again when it has ended.")
         time.sleep(0.2)
 
 
@@ -92,7 +96,7 @@ def run_online() -> None:
         isolation_level="AUTOCOMMIT",
         connect_args={"prepare_threshold": None, "application_name": "backdesk-migrate"},
     )
-    with engine.connect() as connection:
+    with trouble.in_sentences(engine.url), engine.connect() as connection:
         migrate(connection)
 
 

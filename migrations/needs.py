@@ -1,7 +1,8 @@
 """What revisions will do to tables, said before they do it.
 
-While a revision is rehearsed (`running.rehearsing`), its operations change nothing: they note here what they need, and
-migrations/preflight.py holds the notes against the real catalogue. A new revision takes part by using migrations/ops.py.
+While a revision is rehearsed (`running.rehearsing`), its operations change nothing: they note here what they need,
+and migrations/preflight.py holds the notes against the real catalogue. A new revision takes part by using
+migrations/ops.py.
 """
 
 from collections.abc import Callable, Sequence

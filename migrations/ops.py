@@ -20,6 +20,7 @@ from migrations.running import execute as execute
 from migrations.running import found as found
 from migrations.running import insist, noted, run_once
 from migrations.running import offline as offline
+from migrations.running import rehearsed as rehearsed
 from migrations.running import rows as rows
 from migrations.running import unhurried as unhurried
 
@@ -140,7 +141,8 @@ def convert(table: str, column: Column) -> None:
 def cast_of(column: str, source: str, target: str, labels: Sequence[str] | None = None) -> casts.Cast:
     """The cast between two types in this database; `labels` of a target that is an enum still to be made."""
     (zone,) = rows("SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'")[0]
-    return casts.cast(column, source, spelled(target), zone=zone, labels=labels or labels_of(target) or None)
+    known = labels or (labels_of(target) if target.isidentifier() or target.startswith('"') else ())
+    return casts.cast(column, source, spelled(target), zone=zone, labels=known or None)
 
 
 def cannot_become(table: str, column: Column, source: str, cast: casts.Cast) -> str:

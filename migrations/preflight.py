@@ -1,7 +1,8 @@
 """Before the first statement: would every revision of this run get through, and lose nothing, on this very database?
 
-The revisions are rehearsed (migrations/needs.py) and what they need is held against the catalogue and the rows. Whatever
-stands in the way is told in one list, and nothing has been touched: no extension, no type, not even Alembic's table.
+The revisions are rehearsed (migrations/needs.py) and what they need is held against the catalogue and the rows.
+Whatever stands in the way is told in one list, and nothing has been touched: no extension, no type, not even Alembic's
+table.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from migrations import casts, dependants, enums, needs, ops, other_names, refusing, running
+from migrations import casts, dependants, enums, needs, ops, other_names, refusing, rights, running
 from migrations.needs import Column, Columns, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
 log = running.log
@@ -36,16 +37,35 @@ class Existing:
     has_rows: bool
     wanted: dict[str, Column] = field(default_factory=dict)
     cast: dict[str, str] = field(default_factory=dict)
+    # Columns of which a sentence has spoken, theirs and ours.
     told: set[str] = field(default_factory=set)
 
 
-def check(steps: Sequence[Any], revisions: Iterable[Any]) -> None:
-    """Refuse the run, with everything that speaks against it; `steps` as Alembic will take them of its `revisions`."""
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run needs, and what all revisions together make and bring to a type."""
+
+    noted: Sequence[Need]
+    first: bool
+    ours: dependants.Ours
+    retyped: frozenset[tuple[str, str]]
+
+
+def rehearse(steps: Sequence[Any], revisions: Iterable[Any]) -> Rehearsal:
+    """`steps` as Alembic will take them, of its `revisions`. No connection is at hand, so that none can be used."""
     noted = [need for step in steps for need in rehearsed(step.revision, up=step.is_upgrade)]
     of_ours = [need for revision in revisions for need in rehearsed(revision, up=True)]
-    ours = dependants.made_by(need.sql for need in of_ours if isinstance(need, Statement))
-    first = any(step.is_upgrade and step.revision.revision == FIRST for step in steps)
-    look = Look(noted, first=first, ours=ours, retyped=retyped_in(of_ours))
+    return Rehearsal(
+        noted,
+        first=any(step.is_upgrade and step.revision.revision == FIRST for step in steps),
+        ours=dependants.made_by(need.sql for need in of_ours if isinstance(need, Statement)),
+        retyped=retyped_in(of_ours),
+    )
+
+
+def check(rehearsal: Rehearsal) -> None:
+    """Refuse the run, with everything that speaks against it."""
+    look = Look(rehearsal)
     reasons = list(dict.fromkeys(look.reasons()))
     if reasons:
         ending = f"\n{LEGACY}" if look.is_another_system else ""
@@ -60,34 +80,33 @@ def rehearsed(revision: Any, *, up: bool) -> list[Need]:
     return noted
 
 
-def retyped_in(noted: Iterable[Need]) -> set[tuple[str, str]]:
+def retyped_in(noted: Iterable[Need]) -> frozenset[tuple[str, str]]:
     """The columns that some revision brings to a type."""
     whole = [(need.table, each.name) for need in noted if isinstance(need, Columns) for each in need.columns]
-    return {*whole, *((need.table, need.column.name) for need in noted if isinstance(need, Retyped))}
+    return frozenset(whole) | {(need.table, need.column.name) for need in noted if isinstance(need, Retyped)}
 
 
 class Look:
-    def __init__(
-        self,
-        noted: Sequence[Need],
-        *,
-        first: bool,
-        ours: dependants.Ours,
-        retyped: set[tuple[str, str]],
-    ) -> None:
-        self.noted, self.first, self.ours, self.retyped = noted, first, ours, retyped
+    def __init__(self, rehearsal: Rehearsal) -> None:
+        self.noted, self.first = rehearsal.noted, rehearsal.first
+        self.ours, self.retyped = rehearsal.ours, rehearsal.retyped
         self.is_another_system = False
         self.remarks: list[str] = []
         self.tables: dict[str, Existing] = {}
-        self.labels = {need.name: need.labels for need in noted if isinstance(need, Labels)}
+        self.labels = {need.name: need.labels for need in self.noted if isinstance(need, Labels)}
 
     def reasons(self) -> Iterator[str]:
         (schema,) = running.rows("SELECT current_schema()")[0]
         if schema != "public":
             yield (
                 f"Tables are made in the first schema of the search path, which is {schema or 'none'} here, and "
-                "Backdesk's are in public. Put public first (ALTER ROLE … SET search_path), or use a database of its own."
+                "Backdesk's are in public. Put public first (ALTER ROLE … SET search_path), or use another database."
             )
+        lacking = [*rights.missing(self.noted)]
+        yield from lacking
+        if lacking:
+            # What may not be read cannot be looked at.
+            return
         for need in self.noted:
             if isinstance(need, Table | Columns | Retyped | Required):
                 self._know(need.name if isinstance(need, Table) else need.table)
@@ -123,11 +142,14 @@ class Look:
         place = f"The column {table.name}.{refusing.quoted(other)} means what Backdesk keeps in {table.name}.{name}"
         if name not in table.columns:
             self.is_another_system = True
+            table.told |= {other, name}
             yield f"{place}."
         elif {other, name} != {"customer_id", "client_id"}:
             # Both: someone has begun. It is done when they say the same.
             differs = f"{refusing.quoted(other)}::text IS DISTINCT FROM {name}::text"
-            yield from self._asked(lambda: refusing.broken(differs, table.name, f"{place}, and they are to be the same"))
+            yield from self._asked(
+                lambda: refusing.broken(differs, table.name, f"{place}, and they are to be the same")
+            )
 
     def _stands_against(self, need: Need) -> Iterator[str]:
         if isinstance(need, Table):
@@ -173,23 +195,26 @@ class Look:
     def _key(self, table: Existing, key: str) -> Iterator[str]:
         name, kind = key.split()[:2]
         there = table.columns.get(name)
-        primary = running.rows(PRIMARY_KEY, name=f"public.{table.name}")
-        if there is None or [row.attname for row in primary] != [name]:
+        if there is None or refusing.key_of(table.name)[:1] != [name]:
             self.is_another_system = True
             yield f"The primary key of {table.name} must be its column {name}."
         elif kind == "bigint" and there.type not in {"smallint", "integer", "bigint"}:
             self.is_another_system = True
             yield f"{table.name}.{name} is {there.type}, and Backdesk counts its rows in whole numbers."
-        elif kind == "bigint" and there.default is None and not there.generated:
+        elif "IDENTITY" in key and there.default is None and not there.generated:
             yield (
-                f"{table.name}.{name} has no default, so that a new row would get no key: ALTER TABLE {table.name} ALTER "
-                f"{name} ADD GENERATED BY DEFAULT AS IDENTITY, and set its sequence beyond the highest key."
+                f"{table.name}.{name} has no default, so that a new row would get no key: ALTER TABLE {table.name} "
+                f"ALTER {name} ADD GENERATED BY DEFAULT AS IDENTITY, and set its sequence beyond the highest key."
             )
 
     def _missing(self, table: Existing, columns: Sequence[Column]) -> Iterator[str]:
         for column in columns:
             name = column.name
-            if name in table.columns or (name == "customer_id" and "client_id" in table.columns):
+            if (
+                name in table.columns
+                or name in table.told
+                or (name == "customer_id" and "client_id" in {*table.columns, *table.told})
+            ):
                 continue
             if column.required and column.default is None and table.has_rows:
                 yield f"{table.name} has rows and no column {name}, which must hold a value in each."
@@ -279,22 +304,15 @@ class Look:
     def _columns_of_others(self, table: Existing) -> Iterator[str]:
         keys = {need.key.split()[0] for need in self.noted if isinstance(need, Table) and need.name == table.name}
         for name, there in table.columns.items():
-            if name not in {*table.wanted, *keys} and there.required and there.default is None and not there.generated:
+            known = {*table.wanted, *table.told, *keys}
+            if name not in known and there.required and there.default is None and not there.generated:
                 yield (
-                    f"{table.name}.{refusing.quoted(name)} must hold a value and has no default; Backdesk does not know it, "
-                    "and could add no row: give it a default, or drop its NOT NULL."
+                    f"{table.name}.{refusing.quoted(name)} must hold a value and has no default; Backdesk knows "
+                    "nothing of it and could add no row: give it a default, or drop its NOT NULL."
                 )
-
-
-PRIMARY_KEY = """
-SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
- WHERE i.indrelid = to_regclass(:name) AND i.indisprimary
-"""
 
 
 def as_it_will_be(table: Existing) -> str:
     """A common table expression in the table's place: the rules are written for the types of later."""
-    shown = [
-        f"{table.cast[name]} AS {name}" if name in table.cast else refusing.quoted(name) for name in table.columns
-    ]
+    shown = [f"{table.cast[name]} AS {name}" if name in table.cast else refusing.quoted(name) for name in table.columns]
     return f"WITH {table.name} AS NOT MATERIALIZED (SELECT {', '.join(shown)} FROM public.{table.name})"

@@ -17,17 +17,27 @@ def refuse_rows(condition: str, table: str, rule: str) -> None:
 
 def broken(condition: str, table: str, rule: str, read_as: str = "") -> str | None:
     """The rule and the first rows that break it; `read_as` may show the table's columns as they will be."""
-    (key,) = rows(
-        """SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-            WHERE i.indrelid = to_regclass(:name) AND i.indisprimary""",
-        name=f"public.{table}",
-    ) or (("id",),)
+    key = next(iter(key_of(table)), "id")
     with unhurried():
-        found_rows = rows(f"{read_as} SELECT {quoted(key[0])} FROM {table} WHERE {condition} ORDER BY 1 LIMIT 21")
+        found_rows = rows(f"{read_as} SELECT {quoted(key)} FROM {table} WHERE {condition} ORDER BY 1 LIMIT 21")
     if not found_rows:
         return None
     named = ", ".join(str(row[0]) for row in found_rows[:20]) + (" and more" if found_rows[20:] else "")
     return f"{rule}, but these rows of {table} break that: {named}."
+
+
+def key_of(table: str) -> list[str]:
+    """The columns of the primary key."""
+    return [row[0] for row in rows(
+        """SELECT a.attname FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY k (attnum, place)
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+            WHERE i.indrelid = to_regclass(:name) AND i.indisprimary ORDER BY k.place""",
+        name=f"public.{table}",
+    )]  # fmt: skip
+
+
+def is_key(table: str, column: str) -> bool:
+    return column in key_of(table)
 
 
 def quoted(name: str) -> str:

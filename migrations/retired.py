@@ -25,6 +25,11 @@ def retire_type(name: str) -> None:
 def add_columns(table: str, revision: str, *columns: Column, key: str = "id") -> None:
     """Make sure of the columns, and bring back what a downgrade of this revision kept of them."""
     ops.ensure_columns(table, *columns)
+    bring_back(table, revision, key=key)
+
+
+def bring_back(table: str, revision: str, *, key: str = "id") -> None:
+    """What a downgrade of this revision kept, into columns that are there again."""
     kept = f"{table}_{revision}"
     if ops.has_table(kept, "retired"):
         names = [name for name in ops.columns_of(kept, "retired") if name != key]

@@ -33,30 +33,35 @@ class MigrationRefused(CommandError):
     """A person must act first; the message says on what. What is done so far stays done."""
 
 
-_notes: list[Need] | None = None
+# The notes of each rehearsal that is going on, the innermost last.
+_rehearsals: list[list[Need]] = []
 
 
 @contextmanager
 def rehearsing() -> Iterator[list[Need]]:
     """Revisions run here change nothing and look at nothing; what they would need is in the list."""
-    global _notes
-    before, _notes = _notes, []
+    _rehearsals.append([])
     try:
-        yield _notes
+        yield _rehearsals[-1]
     finally:
-        _notes = before
+        _rehearsals.pop()
 
 
 def noted(need: Need) -> bool:
     """Note the need while a revision is rehearsed; else false: then do it."""
-    if _notes is not None:
-        _notes.append(need)
-    return _notes is not None
+    if _rehearsals:
+        _rehearsals[-1].append(need)
+    return rehearsed()
+
+
+def rehearsed() -> bool:
+    """True while a revision only says what it needs; what depends on the catalogue is then all of it needed."""
+    return bool(_rehearsals)
 
 
 def offline() -> bool:
     """True while SQL is only written out: nothing is looked up, everything is taken to be missing."""
-    return _notes is not None or bool(op.get_context().as_sql)
+    return rehearsed() or bool(op.get_context().as_sql)
 
 
 def execute(sql: str) -> None:

@@ -10,19 +10,20 @@ from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import Connection, Engine, create_engine, pool, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from admin_app.config import Settings
 from admin_app.context import PRO_PLANS, PRO_PRODUCTS
+from admin_app.database_url import DRIVER, for_sqlalchemy
 from admin_app.db import Database
 from admin_app.db_limits import Limits
 from admin_app.errors import DomainError
+from migrations import trouble
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 ENVIRONMENTS = ("dev", "preview", "prod")
-NO_RIGHT = "42501"
 _READ_ONLY = text("SELECT set_config('default_transaction_read_only', 'on', false)")
 
 
@@ -34,11 +35,13 @@ def settings() -> Settings:
 def address_of(env: str | None) -> str:
     """DATABASE_URL_<ENV> where that is set, else DATABASE_URL, with the driver named."""
     given = str(getattr(settings(), f"database_url_{env}")) if env else ""
-    address = given or settings().database_url
-    scheme, _, rest = address.partition("://")
-    if scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+    try:
+        address = for_sqlalchemy(given or settings().database_url)
+    except ValueError as reason:
+        raise click.ClickException(str(reason)) from None
+    if not address.startswith(f"{DRIVER}://"):
         raise click.ClickException(f"The address is none of PostgreSQL's. {_ADVICE}")
-    return f"postgresql+psycopg://{rest}"
+    return address
 
 
 def name_of(address: str) -> str:
@@ -60,7 +63,7 @@ def _engine(address: str) -> Engine:
 def reading(address: str) -> Iterator[Connection]:
     """A connection on which PostgreSQL refuses writes; each statement is a transaction of its own."""
     engine = _engine(address).execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
+    with trouble.in_sentences(engine.url), engine.connect() as connection:
         connection.execute(_READ_ONLY)
         yield connection
 
@@ -86,25 +89,7 @@ def sentences(command: Callable[P, T]) -> Callable[P, T]:
         except CommandError as refused:
             raise click.ClickException(str(refused)) from refused
         except DBAPIError as failed:
-            raise click.ClickException(sentence_of(failed)) from failed
+            said = str(failed.orig).strip().partition("\n")[0]
+            raise click.ClickException(f"PostgreSQL refused: {said}") from failed
 
     return run
-
-
-def sentence_of(failed: DBAPIError) -> str:
-    """What happened and what to do, without the statement and without what it was given."""
-    state = getattr(failed.orig, "sqlstate", None)
-    said = str(failed.orig).strip().partition("\n")[0]
-    if state == NO_RIGHT:
-        return f"The user of the address lacks a right: {said}. Take the owner of the tables, or grant it."
-    if state == "57014":
-        return "The database took longer than WORKER_STATEMENT_SECONDS allows. Set it higher and run again."
-    if state == "55P03":
-        return "Others hold a lock that is needed here, and held it too long. Run again when they have ended."
-    if state == "25006":
-        return "The database takes no writes here: it is a standby, or set to read only."
-    if state is None and isinstance(failed, OperationalError | InterfaceError):
-        return f"The database does not answer. {_ADVICE}"
-    if state is None:
-        return f"The address is not one that PostgreSQL takes: {said}. {_ADVICE}"
-    return f"PostgreSQL refused: {said} ({state})."

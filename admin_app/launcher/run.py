@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from admin_app.launcher import demo_settings, interrupts, ports, spawn
+from admin_app.launcher import consent, demo_settings, interrupts, ports, spawn
 from admin_app.launcher.children import LaunchError
 from admin_app.launcher.interrupts import Stop
 from admin_app.launcher.postgres import Server
@@ -29,6 +29,7 @@ HEALTH_SECONDS = 60.0
 class Commands:
     """The programs that make up Backdesk; tests put small ones in their place."""
 
+    plan: tuple[str, ...] = ("-m", "migrations.plan")
     migrate: tuple[str, ...] = ("-m", "alembic", "-c", "migrations/alembic.ini", "upgrade", "head")
     fill: tuple[str, ...] = ("-m", "flask", "--app", "wsgi", "demo", "fill")
     simulator: tuple[str, ...] = ("-m", "admin_app.simulator")
@@ -62,10 +63,11 @@ def step(name: str, *, shows_progress: bool = False) -> Iterator[None]:
 class Run:
     """One run of everything from this folder."""
 
-    def __init__(self, root: Path, environment: Mapping[str, str], commands: Commands) -> None:
+    def __init__(self, root: Path, environment: Mapping[str, str], commands: Commands, *, yes: bool = False) -> None:
         self.root = root
         self.var = root / "var"
         self.commands = commands
+        self.yes = yes
         self.given = demo_settings.given(root, environment)
         self.port = _port(self.given.get("PORT", ""))
         self.is_demo = not self.given.get("DATABASE_URL")
@@ -174,6 +176,7 @@ class Run:
             # It protects sign-in forms of this installation only, so a kept one of our own will do.
             chosen |= demo_settings.kept_secrets(self.var / "secrets.json", ("SECRET_KEY",))
         self._set_env(chosen)
+        consent.obtain(self.commands.plan, self.env, given=self.yes, say=say, ask=consent.from_terminal)
 
     def _is_filled(self) -> bool:
         return self.is_demo and self._filled_mark.exists()
@@ -287,13 +290,14 @@ def _terminal_watch() -> Callable[[], bool]:
 def main(*, root: Path = ROOT, commands: Commands = PROGRAMS) -> int:
     parser = argparse.ArgumentParser(description="Run Backdesk: web server, worker and what they need.")
     parser.add_argument("--die-with-parent", action="store_true", help="stop when the calling make is gone")
+    parser.add_argument("--yes", action="store_true", help="migrate a given database that is not empty without asking")
     arguments = parser.parse_args()
     interrupts.watch()
     try:
         if arguments.die_with_parent:
             spawn.end_with_parent(signal.SIGTERM)
         os.chdir(root)
-        Run(root, os.environ, commands)()
+        Run(root, os.environ, commands, yes=arguments.yes)()
     except Stop:
         say("\nStopped.")
         return 0

@@ -3,12 +3,12 @@
 People who paid before they had an account are rows of `profiles` whose user_id begins with `temp_`; clients
 have no guards; onboarding states point to their client as `customer_id`; nothing knows Calendly; meetings know
 no guest. Constraints carry the names that PostgreSQL gives by itself. On a database that has these tables
-already, only columns that are missing are added.
+already, only columns that are missing are added, and the downgrade gives the tables back as they were found.
 
 Locks: none on an empty database; else one short ACCESS EXCLUSIVE per table that lacks a column.
 """
 
-from migrations import ops, retired
+from migrations import found_before, ops, retired
 from migrations.ops import Column
 
 revision = "0001"
@@ -28,10 +28,18 @@ PRACTITIONER = Column("practitioner_id", "bigint", required=True)
 OF_PRACTITIONER = "FOREIGN KEY (practitioner_id) REFERENCES practitioners (id)"
 
 
+TABLES = (
+    "meetings", "bookings", "session_types", "practitioners", "onboarding_states", "clients", "profiles", "users",
+)  # fmt: skip
+
+
 def upgrade() -> None:
+    found_before.remember(TABLES)
     people()
     clients()
     scheduling()
+    for table in TABLES:
+        retired.bring_back(table, revision, key=key_of(table))
 
 
 def people() -> None:
@@ -130,7 +138,14 @@ def scheduling() -> None:
 
 
 def downgrade() -> None:
-    for table in (
-        "meetings", "bookings", "session_types", "practitioners", "onboarding_states", "clients", "profiles", "users",
-    ):  # fmt: skip
-        retired.retire_table(table)
+    found = found_before.recall() or {}
+    for table in TABLES:
+        if table in found:
+            found_before.give_back(table, found[table], key=key_of(table))
+        else:
+            retired.retire_table(table)
+    found_before.forget()
+
+
+def key_of(table: str) -> str:
+    return "user_id" if table == "profiles" else "id"

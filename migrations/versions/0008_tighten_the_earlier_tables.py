@@ -107,7 +107,7 @@ def upgrade() -> None:
     ops.execute(WAITING_PURCHASES)
     for type_name, tables in (("varchar", TEXTS), ("timestamptz", TIMES)):
         for table, names in tables.items():
-            for name in names & ops.columns_of(table).keys():
+            for name in sorted(names if ops.rehearsed() else names & ops.columns_of(table).keys()):
                 ops.convert(table, Column(name, type_name))
     for table, columns in REQUIRED.items():
         ops.ensure_columns(table, *columns)

@@ -94,6 +94,7 @@ class SmallRun:
         *,
         under: tuple[str, ...] = (),
         terminal: int | None = None,
+        yes: bool = False,
         **environment: str,
     ) -> None:
         self.folder = folder
@@ -102,7 +103,7 @@ class SmallRun:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 # So that a killed test run takes them along.
-                [*under, sys.executable, str(SMALL_RUN), str(folder), "--die-with-parent"],
+                [*under, sys.executable, str(SMALL_RUN), str(folder), "--die-with-parent", *["--yes"] * yes],
                 env={**clean, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output if terminal is None else terminal,

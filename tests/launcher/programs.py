@@ -38,6 +38,9 @@ def main() -> None:
         ran.write(json.dumps({"arguments": sys.argv[3:], "environment": dict(os.environ)}) + "\n")
     if role in {"migrate", "fill"}:
         print(f"{role} done")
+    elif role == "plan":
+        print("the plan")
+        sys.exit(3 if (folder / "plan.asks").exists() else 0)
     elif role == "web":
         serve(sys.argv[3:])
     elif role == "stubborn":

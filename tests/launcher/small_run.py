@@ -12,6 +12,7 @@ PROGRAMS = str(Path(__file__).with_name("programs.py"))
 if __name__ == "__main__":
     folder = sys.argv.pop(1)
     commands = Commands(
+        plan=(PROGRAMS, "plan", folder),
         migrate=(PROGRAMS, "migrate", folder),
         fill=(PROGRAMS, "fill", folder),
         simulator=(PROGRAMS, "simulator", folder),

@@ -83,6 +83,18 @@ def test_a_given_database_brings_no_demo(folder: Path, empty_database_url: str) 
     assert len(migrated["environment"]["SECRET_KEY"]) >= 32
 
 
+def test_a_database_that_is_not_empty_is_migrated_after_a_yes(folder: Path, empty_database_url: str) -> None:
+    (folder / "plan.asks").touch()
+    run = SmallRun(folder, PORT=str(free_port()), DATABASE_URL=empty_database_url)
+    assert run.process.wait(30) == 1
+    assert "the plan" in run.said
+    assert "Nothing has been changed. To go on: YES=1 make run." in run.said
+    assert run.noted_by("migrate") == []
+    agreed = SmallRun(folder, PORT=str(free_port()), DATABASE_URL=empty_database_url, yes=True).wait_until_up()
+    assert "the plan" in agreed.said
+    assert len(agreed.noted_by("migrate")) == 1
+
+
 def test_a_taken_port_is_named_before_anything_starts(folder: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -3,14 +3,17 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from admin_app.launcher.postgres import Server
 from tests.conftest_postgres import POSTGRES_15, SERVER_URL, TEMPLATE, migrate
 from tests.migrations.journey import Journey
 
+PROGRAMS = [None, *([POSTGRES_15] if (POSTGRES_15 / "postgres").exists() else [])]
 SERVERS = ["embedded", *(["postgres15"] if (POSTGRES_15 / "postgres").exists() else [])]
 
 
@@ -51,3 +54,23 @@ def _journey(request: Any, server: str, template: str) -> Iterator[Journey]:
         yield on_its_way
         on_its_way.close()
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+class Administered:
+    """A server of the test's own, on which the superuser's statements can be run."""
+
+    def __init__(self, folder: Path, programs: Path | None) -> None:
+        self.server = Server(folder / "pg", log=folder / "log", programs=programs, durable=False)
+        self.server.start()
+
+    def as_superuser(self, *statements: str) -> None:
+        self.server.stop()
+        self.server._single_user(self.server.data, self.server._identity(), *statements)
+        self.server.start()
+
+
+@pytest.fixture(params=PROGRAMS, ids=lambda programs: "postgres15" if programs else "embedded")
+def administered(request: Any, tmp_path: Path) -> Iterator[Administered]:
+    made = Administered(tmp_path, request.param)
+    yield made
+    made.server.stop()

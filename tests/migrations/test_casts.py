@@ -34,7 +34,7 @@ SENTENCES = (
     r"bookings\.price_amount is bigint and becomes integer without numbers too large for integer, .*: 1\.",
     r"profiles\.status is text and becomes varchar\(32\) without more than 32 letters, .*: user_2def\.",
     r"practitioners\.active is smallint and becomes boolean without values that are neither true nor false, .*: 1, 2\.",
-    r"users\.created_at is timestamp without time zone and becomes timestamptz without times without a zone, .*: 1, 2\.",
+    r"users\.created_at is timestamp without time zone and becomes timestamptz without times without a zone.*: 1, 2\.",
     r"session_types\.minutes is text, and Backdesk needs integer there\.",
     r"ck_profiles_membership says membership IN \('free', 'pro'\), .*: user_2abc\.",
     r"ck_profiles_status says .*: user_2def\.",

@@ -79,7 +79,9 @@ def test_a_foreign_key_to_another_table_is_replaced(journey: Journey) -> None:
         "REFERENCES clients (id) ON UPDATE CASCADE"
     )
     journey.up("0008")
-    defined = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'meetings'::regclass AND contype = 'f'"
+    defined = (
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'meetings'::regclass AND contype = 'f'"
+    )
     assert [row["pg_get_constraintdef"] for row in journey.rows(defined)] == [
         "FOREIGN KEY (practitioner_id) REFERENCES practitioners(id)"
     ]

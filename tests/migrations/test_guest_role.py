@@ -5,8 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -15,10 +13,9 @@ from sqlalchemy import create_engine, text
 from admin_app.db import Database, GuestReadsNotAllowed
 from admin_app.launcher.postgres import GUEST_ROLE, ROLE, Server
 from tests.conftest import with_driver
-from tests.conftest_postgres import POSTGRES_15, ROOT
+from tests.conftest_postgres import ROOT
+from tests.migrations.conftest import Administered
 from tests.migrations.journey import Journey
-
-PROGRAMS = [None, *([POSTGRES_15] if (POSTGRES_15 / "postgres").exists() else [])]
 
 
 def test_down_takes_the_wall_away_and_up_brings_it_back(journey: Journey) -> None:
@@ -31,26 +28,6 @@ def test_down_takes_the_wall_away_and_up_brings_it_back(journey: Journey) -> Non
     assert [journey.value(found) for found in (policies, may_read, walled)] == [0, False, 0]
     journey.up()
     assert [journey.value(found) for found in (policies, may_read, walled)] == [6, True, 3]
-
-
-class Administered:
-    """A server of the test's own, on which the superuser's statements can be run."""
-
-    def __init__(self, folder: Path, programs: Path | None) -> None:
-        self.server = Server(folder / "pg", log=folder / "log", programs=programs, durable=False)
-        self.server.start()
-
-    def as_superuser(self, *statements: str) -> None:
-        self.server.stop()
-        self.server._single_user(self.server.data, self.server._identity(), *statements)
-        self.server.start()
-
-
-@pytest.fixture(params=PROGRAMS, ids=lambda programs: "postgres15" if programs else "embedded")
-def administered(request: Any, tmp_path: Path) -> Iterator[Administered]:
-    made = Administered(tmp_path, request.param)
-    yield made
-    made.server.stop()
 
 
 def test_who_may_not_make_or_take_the_role_is_told_what_to_run(

@@ -13,10 +13,10 @@ def test_one_line_of_numbered_revisions() -> None:
 
 
 def test_no_revision_knows_the_application() -> None:
-    for path in [
-        *MIGRATIONS.glob("versions/*.py"),
-        *(MIGRATIONS / name for name in ("ops.py", "retired.py", "retyping.py", "running.py")),
-    ]:
+    of_the_application = {"env.py", "plan.py"}
+    for path in [*MIGRATIONS.glob("versions/*.py"), *MIGRATIONS.glob("*.py")]:
+        if path.name in of_the_application:
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

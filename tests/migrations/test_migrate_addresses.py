@@ -7,16 +7,17 @@ import pytest
 from tests.migrations.commands import migrate, refusal
 from tests.migrations.journey import Journey
 
-COMMANDS = (["verify"],)
+COMMANDS = (["verify"], ["plan"])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("postgresql://backdesk:secret-word@127.0.0.1:9/backdesk", "The database does not answer."),
-        ("{own}?schema=public", "The address is not one that PostgreSQL takes"),
-        ("{own}_missing", "The database does not answer."),
+        ("postgresql://backdesk:secret-word@127.0.0.1:9/backdesk", "No connection to the database at"),
+        ("{own}?schema=app", "Backdesk's tables are in public"),
+        ("{own}?unheard=of", "No connection to the database at"),
+        ("{own}_missing", "No connection to the database at"),
         ("mysql://root@127.0.0.1/x", "The address is none of PostgreSQL's."),
         ("nonsense", "The address is none of PostgreSQL's."),
     ],

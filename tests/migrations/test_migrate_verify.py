@@ -8,7 +8,6 @@ from admin_app.services.invariants import INVARIANTS
 from tests.migrations.commands import migrate, of_earlier_days, refusal
 from tests.migrations.journey import Journey
 
-
 FLAG = "ALTER TABLE clients ALTER ai_disabled"
 KEY = "fk_meetings_practitioner_id_practitioners"
 PRISMA = """

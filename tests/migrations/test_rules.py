@@ -138,7 +138,8 @@ INSERT INTO practitioners (name, email) SELECT 'Ada', 'ada' || n || '@clinic.exa
 INSERT INTO session_types (practitioner_id, title, minutes) SELECT id, 'Talk', 30 FROM practitioners;
 INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, status)
     SELECT 1 + n % 40, 1 + n % 40, 'Per', 'per@example.org', slot, slot + interval '50 min', 'confirmed'
-      FROM generate_series(0, 29999) n, LATERAL (SELECT timestamptz '2020-01-01+00' + n / 40 * interval '1 hour' AS slot) s
+      FROM generate_series(0, 29999) n,
+           LATERAL (SELECT timestamptz '2020-01-01+00' + n / 40 * interval '1 hour' AS slot) s
 """
 
 

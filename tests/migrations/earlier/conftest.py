@@ -1,0 +1,47 @@
+"""Servers of the kinds that the earlier systems run on, and empty databases on them."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from admin_app.launcher.children import LaunchError
+from tests.conftest_postgres import SERVER_URL
+from tests.migrations.conftest import SERVERS
+from tests.migrations.earlier import servers
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[servers.MariaDB]:
+    """One MariaDB server for each worker that needs one. Without its programs the test fails and says what to do."""
+    try:
+        with servers.running() as server:
+            yield server
+    except LaunchError as problem:
+        pytest.fail(str(problem), pytrace=False)
+
+
+@pytest.fixture
+def mariadb_url(mariadb: servers.MariaDB) -> Iterator[str]:
+    """The address of an empty database on MariaDB."""
+    name = mariadb.create_database()
+    yield mariadb.url(name)
+    mariadb.drop_database(name)
+
+
+@pytest.fixture(params=SERVERS)
+def earlier_postgres(request: Any) -> Iterator[str]:
+    """The address of an empty database, on each PostgreSQL that this machine has.
+
+    Its zone is that of an office, not UTC: what a time without a zone means must not depend on who asks.
+    """
+    server = request.getfixturevalue("postgres15_url") if request.param == "postgres15" else os.environ[SERVER_URL]
+    name = f"t_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template1".encode())
+        connection.execute(f"ALTER DATABASE {name} SET timezone TO 'Europe/Berlin'".encode())
+        yield f"{server.rpartition('/')[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
