@@ -45,7 +45,7 @@ def _show_plan(found: Plan) -> None:
     for line in report.as_text(("Table", "Rows"), [(name, f"{count:,}") for name, count in found.counts.items()]):
         click.echo(f"  {line}")
     click.echo(
-        f"\n{len(found.steps)} revisions, about {found.seconds:,.0f} s. That is an estimate from rates that were measured "
+        f"\n{len(found.steps)} revisions, about {found.seconds:,.0f} s. That is an estimate from measured rates "
         "(docs/benchmarks.md); others' work and a slower disk make it longer."
     )
     for remark in found.remarks:

@@ -17,6 +17,11 @@ def part(output: str, revision: str) -> str:
     return found[0]
 
 
+def seconds(output: str, revision: str) -> float:
+    (found,) = re.findall(r"about:  ([\d.,]+) s", part(output, revision))
+    return float(found.replace(",", ""))
+
+
 def planned(journey: Journey) -> str:
     before = journey.schema(), journey.data()
     result = migrate(journey, "plan", "--env", "prod")
@@ -45,7 +50,7 @@ def test_a_database_of_earlier_days(journey: Journey) -> None:
     assert "ACCESS EXCLUSIVE, changes of the catalogue" in part(said, "0003")
     assert "turns clients.email from text into citext" in part(said, "0007")
     assert re.search(r"rows: .*clients 2 read", part(said, "0007"))
-    assert re.search(r"bookings 3 indexed", part(said, "0016"))
+    assert re.search(r"bookings 3 indexed 5 times", part(said, "0016"))
     assert re.search(r"^  profiles +6$", said, re.MULTILINE)
 
 
@@ -77,17 +82,13 @@ def test_nothing_is_to_be_done(migrated: Journey) -> None:
 
 def test_a_large_table_is_estimated_and_takes_longer(journey: Journey) -> None:
     of_earlier_days(journey)
-    journey.run(
-        "INSERT INTO clients (name, email) SELECT 'n', 'e' || n || '@example.com' FROM generate_series(1, 120000) n"
-    )
+    journey.run("INSERT INTO clients (name, email) SELECT 'n', 'e' || n FROM generate_series(1, 120000) n")
     journey.run("ANALYZE clients")
     said = planned(journey)
     counted = re.search(r"^  clients +([\d,]+)$", said, re.MULTILINE)
-    assert counted and 110_000 < int(counted[1].replace(",", "")) < 130_000
-    seconds = {
-        revision: float(re.findall(r"about:  ([\d.,]+) s", part(said, revision))[0]) for revision in ("0010", "0017")
-    }
-    assert seconds["0017"] > 10 * seconds["0010"]
+    assert counted
+    assert 110_000 < int(counted[1].replace(",", "")) < 130_000
+    assert seconds(said, "0017") > 10 * seconds(said, "0010")
 
 
 def test_every_revision_says_what_it_is_for_and_what_it_locks() -> None:

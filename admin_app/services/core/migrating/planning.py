@@ -86,7 +86,7 @@ def asked(connection: Connection, scripts: Sequence[Script], *, up: bool) -> tup
             if getattr(failed.orig, "sqlstate", None) != READ_ONLY:
                 raise
             heard.append(
-                "This is a replica, which measures nothing: what stands in the way is not known. Ask the primary."
+                "This is a replica, and some rules are measured on copies: ask the primary what is in the way."
             )
     return None, tuple(heard)
 

@@ -4,16 +4,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import combinations
 
 from admin_app.services.core.migrating.catalogue import Catalogue
 from migrations import ops
 from migrations.needs import Column, Columns, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
-ALIKE = {
-    frozenset({"text", "citext"}),
-    frozenset({"text", "character varying"}),
-    frozenset({"citext", "character varying"}),
-}
+ALIKE = {frozenset(pair) for pair in combinations(("text", "citext", "character varying"), 2)}
 """Stored alike, so that a change between them writes no row."""
 
 
@@ -47,19 +44,23 @@ DROPPED = re.compile(r"ALTER TABLE (?:IF EXISTS )?(\w+)\s[^;]*?DROP COLUMN (?:IF
 
 @dataclass
 class Work:
-    """`rows` counts by table and kind; `changes` are phrases for people; the seconds are an estimate."""
+    """`rows` and how many `times`, by table and kind; `changes` are phrases for people; the seconds are an estimate."""
 
     changes: list[str] = field(default_factory=list)
     rows: dict[tuple[str, Kind], int] = field(default_factory=dict)
+    times: dict[tuple[str, Kind], int] = field(default_factory=dict)
     statements: int = 0
 
     @property
     def seconds(self) -> float:
-        rows = sum(count / PER_SECOND[kind] for (_, kind), count in self.rows.items())
+        rows = sum(self.rows[done] * times / PER_SECOND[done[1]] for done, times in self.times.items())
         return rows + self.statements * PER_STATEMENT
 
     def told_rows(self) -> str:
-        told = [f"{table} {count:,} {kind}" for (table, kind), count in self.rows.items() if count]
+        told = []
+        for (table, kind), count in self.rows.items():
+            times = self.times[table, kind]
+            told.append(f"{table} {count:,} {kind}" + (f" {times} times" if times > 1 else ""))
         return ", ".join(told) or "none"
 
 
@@ -85,7 +86,8 @@ class Forecast:
         """Counts them; those of tables that are still to come are not known, and few at first."""
         count = self.counts.get(table, 0) if table in self.there.tables else 0
         if count:
-            work.rows[table, kind] = work.rows.get((table, kind), 0) + count * times
+            work.rows[table, kind] = count
+            work.times[table, kind] = work.times.get((table, kind), 0) + times
         return count
 
     def _has(self, table: str, column: str) -> bool:
@@ -170,11 +172,8 @@ class Forecast:
 
     def _written(self, work: Work, sql: str) -> Iterator[str]:
         for table in dict.fromkeys(WRITTEN.findall(sql)):
-            sources = [
-                name for name in dict.fromkeys(SOURCE.findall(sql)) if name in self.there.tables and name != table
-            ]
             count = self._rows(work, table, Kind.WRITTEN)
-            for source in sources:
+            for source in {*SOURCE.findall(sql)} - {table}:
                 count = max(count, self._rows(work, source, Kind.READ))
             if count:
                 yield f"writes to {table}, at most {count:,} rows"
