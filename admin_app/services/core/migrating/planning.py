@@ -85,9 +85,7 @@ def asked(connection: Connection, scripts: Sequence[Script], *, up: bool) -> tup
         except DBAPIError as failed:
             if getattr(failed.orig, "sqlstate", None) != READ_ONLY:
                 raise
-            heard.append(
-                "This is a replica, and some rules are measured on copies: ask the primary what is in the way."
-            )
+            heard.append("A replica measures nothing, and some rules need that: ask the primary what is in the way.")
     return None, tuple(heard)
 
 
