@@ -150,7 +150,7 @@ def test_the_oldest_pg_dump_that_is_new_enough(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(backup, "_folders", lambda: iter(tmp_path.iterdir()))
     assert backup.programs_for(15).name == "16"
     assert backup.programs_for(18).name == "18"
-    with pytest.raises(backup.BackupFailed, match="refused|backup_failed"):
+    with pytest.raises(backup.BackupFailed, match="backup_failed"):
         backup.programs_for(19)
 
 

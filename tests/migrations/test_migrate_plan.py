@@ -54,6 +54,20 @@ def test_a_database_of_earlier_days(journey: Journey) -> None:
     assert re.search(r"^  profiles +6$", said, re.MULTILINE)
 
 
+def test_rows_that_are_written(journey: Journey) -> None:
+    of_earlier_days(
+        journey,
+        """INSERT INTO clients (name) SELECT 'n' FROM generate_series(1, 500);
+        INSERT INTO onboarding_states (customer_id) SELECT id FROM clients WHERE id > 2; ANALYZE""",
+    )
+    said = planned(journey)
+    assert "writes to onboarding_states, about 502 rows" in part(said, "0003")
+    assert re.search(r"onboarding_states 502 written", part(said, "0003"))
+    assert re.search(r"writes to profiles, about \d rows", part(said, "0008"))
+    assert "writes to bookings, how many of its rows is seen when it is time" in part(said, "0050")
+    assert re.search(r"bookings 3 written anew in batches", part(said, "0037"))
+
+
 def test_what_is_done_already_is_no_work(journey: Journey) -> None:
     journey.up("0016")
     journey.run("INSERT INTO clients (name) VALUES ('a')")

@@ -41,7 +41,7 @@ class WayBack:
 
 
 def look(connection: Connection, to: str) -> WayBack:
-    """The way from where the database is; `refused` says why it is barred. Raises UnknownRevision where there is none."""
+    """The way from where the database is; `refused` says why it is barred. Raises UnknownRevision."""
     where = revisions.place(connection)
     scripts = revisions.to_undo(where.revision, to)
     there = catalogue.read(connection)

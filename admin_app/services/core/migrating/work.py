@@ -1,7 +1,7 @@
 """What a revision would do to the tables of one database, read from its rehearsal, and how long that may take."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
@@ -21,6 +21,7 @@ class Kind(StrEnum):
     INDEXED = "indexed"
     TRIGRAMS = "indexed by their parts"
     WRITTEN = "written"
+    RETYPED = "written anew in batches"
     REWRITTEN = "written anew under a lock"
 
 
@@ -28,11 +29,15 @@ PER_SECOND = {
     Kind.READ: 2_500_000,
     Kind.INDEXED: 600_000,
     Kind.TRIGRAMS: 90_000,
-    Kind.WRITTEN: 11_000,
+    Kind.WRITTEN: 40_000,
+    Kind.RETYPED: 10_000,
     Kind.REWRITTEN: 55_000,
 }
 """Rows each second on two processors and PostgreSQL 15 and 18; see docs/benchmarks.md, "Rates of a migration"."""
-PER_STATEMENT = 0.004
+PER_STATEMENT = 0.003
+BATCHED = re.compile(r"\bLIMIT \d+")
+Explain = Callable[[str], int | None]
+"""How many rows PostgreSQL expects a statement to write; None for one about what is still to come."""
 INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+) ON (\w+) USING (\w+)")
 VALIDATED = re.compile(r"ALTER TABLE (\w+) VALIDATE CONSTRAINT (\w+)")
 EXCLUDED = re.compile(r"ALTER TABLE (\w+)\s.*ADD CONSTRAINT (\w+) EXCLUDE", re.DOTALL)
@@ -67,9 +72,10 @@ class Work:
 class Forecast:
     """Goes through the revisions in their order: what one makes is there for the next."""
 
-    def __init__(self, there: Catalogue, counts: dict[str, int]) -> None:
+    def __init__(self, there: Catalogue, counts: dict[str, int], explain: Explain) -> None:
         self.there = there
         self.counts = counts
+        self.explain = explain
         self.made: dict[str, set[str]] = {}
 
     def of(self, noted: Iterable[Need]) -> Work:
@@ -104,7 +110,7 @@ class Forecast:
             yield from self._columns(work, need.table, need.columns)
         elif isinstance(need, Retyped):
             # What knows of the things that hang on the column writes its rows in batches, beside the traffic.
-            slow = Kind.WRITTEN if need.known else Kind.REWRITTEN
+            slow = Kind.RETYPED if need.known else Kind.REWRITTEN
             yield from self._retyped(work, need.table, need.column, slow)
         elif isinstance(need, Required):
             yield from self._required(work, need.table, need.column, need.filler)
@@ -173,9 +179,16 @@ class Forecast:
             yield from self._written(work, sql)
 
     def _written(self, work: Work, sql: str) -> Iterator[str]:
-        for table in dict.fromkeys(WRITTEN.findall(sql)):
-            count = self._rows(work, table, Kind.WRITTEN)
-            for source in {*SOURCE.findall(sql)} - {table}:
-                count = max(count, self._rows(work, source, Kind.READ))
-            if count:
-                yield f"writes to {table}, at most {count:,} rows"
+        tables = dict.fromkeys(WRITTEN.findall(sql))
+        for table in {*tables, *SOURCE.findall(sql)}:
+            self._rows(work, table, Kind.READ)
+        for table in tables:
+            most = self.counts.get(table, 0)
+            # A batch is written again and again until none is left.
+            count = most if BATCHED.search(sql) else self.explain(sql)
+            if count and most:
+                work.rows[table, Kind.WRITTEN] = count
+                work.times[table, Kind.WRITTEN] = 1
+                yield f"writes to {table}, about {count:,} rows"
+            elif most and count is None:
+                yield f"writes to {table}, how many of its rows is seen when it is time"
