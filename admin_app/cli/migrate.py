@@ -202,7 +202,7 @@ def _ask(connection: Connection, address: str, caution: Caution, place: Place, w
     room = surroundings.room(connection)
     click.echo(room.sentence)
     others = surroundings.busy(connection)
-    for sentence in others:
+    for sentence in (*others, *filter(None, [surroundings.unseen(connection)])):
         click.echo(sentence)
     if (others or room.is_short) and not caution.despite_others:
         wait = "Indexes wait for such transactions, and changes of tables give way to them and try again."

@@ -12,6 +12,7 @@ import pytest
 
 from admin_app.services.core.migrating import backup, revisions, surroundings
 from tests.migrations.commands import migrate, of_earlier_days, refusal
+from tests.migrations.conftest import Administered
 from tests.migrations.journey import REVISIONS, Journey
 
 NEWEST = REVISIONS[-1]
@@ -111,6 +112,18 @@ def test_others_that_are_in_the_way(journey: Journey, monkeypatch: pytest.Monkey
         assert "Aborted!" in refusal(migrate(journey, "apply", "--env", "dev", typed="n\n"))
     assert revision(journey) is None
     assert migrate(journey, "apply", "--env", "dev", typed="y\ny\n").exit_code == 0
+
+
+def test_sessions_that_may_not_be_seen_are_told_of(administered: Administered) -> None:
+    administered.as_superuser("CREATE ROLE somebody LOGIN PASSWORD 'word'")
+    url = administered.server.url()
+    theirs = urlsplit(url)._replace(netloc=f"somebody:word@127.0.0.1:{administered.server.port}").geturl()
+    with psycopg.connect(theirs) as other:
+        other.execute("SELECT 1")
+        journey = Journey(url)
+        result = migrate(journey, "apply", "--env", "dev", typed="n\n")
+    assert "1 sessions of other users may have transactions open" in result.output
+    assert "Aborted!" in refusal(result)
 
 
 def test_what_stands_in_the_way_comes_before_any_question(journey: Journey) -> None:

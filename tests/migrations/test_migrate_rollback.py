@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from admin_app.services.core.migrating import revisions
 from tests.migrations.commands import migrate, of_earlier_days, refusal
 from tests.migrations.journey import REVISIONS, Journey
 from tests.migrations.test_migrate_apply import name, revision
@@ -53,6 +54,18 @@ def test_a_dependant_bars_the_way_before_it_begins(migrated: Journey) -> None:
     said = refusal(migrate(migrated, "rollback", "--env", "dev", "--to", "0048", "--yes"))
     assert "view of_hosts" in said
     assert migrated.schema() == before
+
+
+def test_a_revision_without_a_way_back(migrated: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_self: object = None) -> None:
+        raise NotImplementedError
+
+    (script,) = (each for each in revisions.every() if each.revision == "0048")
+    monkeypatch.setattr(script.module, "downgrade", none)
+    said = refusal(migrate(migrated, "rollback", "--env", "dev", "--to", "0040", "--yes"))
+    assert "Revision 0048 cannot be taken back: restore a backup to get before it." in said
+    assert revision(migrated) == NEWEST
+    assert migrate(migrated, "rollback", "--env", "dev", "--to", "0048", "--yes").exit_code == 0
 
 
 def test_prod_asks_as_for_the_way_forth(migrated: Journey) -> None:

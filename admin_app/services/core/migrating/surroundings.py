@@ -32,7 +32,8 @@ SELECT l.pid, l.relation::regclass::text AS name, l.mode FROM pg_locks l JOIN pg
    AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') ORDER BY 1, 2
 """)
 _UNSEEN = text("""
-SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type IS NULL
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND backend_type IS NULL AND usesysid IS NOT NULL
 """)
 
 
@@ -47,10 +48,15 @@ def busy(connection: Connection) -> list[str]:
         for row in connection.execute(_PREPARED)
     ]
     found += [f"Process {row.pid} holds a {row.mode} on {row.name}." for row in connection.execute(_LOCKS)]
-    unseen = connection.scalar(_UNSEEN)
-    if unseen:
-        found.append(f"{unseen} sessions belong to users whose work this one may not see (it lacks pg_read_all_stats).")
     return found
+
+
+def unseen(connection: Connection) -> str | None:
+    """A sentence where others are connected whose transactions this role may not see."""
+    count = connection.scalar(_UNSEEN)
+    if not count:
+        return None
+    return f"{count} sessions of other users may have transactions open that this user may not see."
 
 
 @dataclass(frozen=True)
