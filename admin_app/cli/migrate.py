@@ -1,5 +1,6 @@
 """`flask migrate plan | apply | verify | rollback`: what a migration would do here, does, did, and the way back."""
 
+import textwrap
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,16 +64,21 @@ def plan(env: str | None) -> None:
         raise click.ClickException(f"{found.refused}\nWhat to do: {RUNBOOK}")
 
 
+def _told(what: str, text: str) -> None:
+    """A part of what is said of one revision, in lines of a terminal's width."""
+    click.echo(textwrap.fill(f"{what:7} {text}", 118, initial_indent=" " * 6, subsequent_indent=" " * 14))
+
+
 def _show_plan(found: Plan) -> None:
     if not found.steps:
         click.echo("Nothing is to be done.")
         return
     for step in found.steps:
         click.echo(f"\n{step.revision}  {step.idea}")
-        click.echo(f"      here:   {'; '.join(step.work.changes) or 'nothing that is not there already'}")
-        click.echo(f"      rows:   {step.work.told_rows()}")
-        click.echo(f"      locks:  {step.locks}")
-        click.echo(f"      about:  {step.work.seconds:,.1f} s")
+        _told("here:", "; ".join(step.work.changes) or "nothing that is not there already")
+        _told("rows:", step.work.told_rows())
+        _told("locks:", step.locks)
+        _told("about:", f"{step.work.seconds:,.1f} s")
     click.echo("\nRows now (tables beyond 100,000 as PostgreSQL estimated last)")
     for line in report.as_text(("Table", "Rows"), [(name, f"{count:,}") for name, count in found.counts.items()]):
         click.echo(f"  {line}")
@@ -189,8 +195,8 @@ def rollback(env: str, to: str, yes: bool, target: Path | None, backup_done: boo
 def _show_way_back(found: WayBack, to: str) -> None:
     for step in found.steps:
         click.echo(f"\n{step.revision}  {step.idea}")
-        click.echo(f"      kept:   {'; '.join(step.kept) or 'nothing has to be'}")
-        click.echo(f"      goes:   {'; '.join(step.gone) or 'nothing'}")
+        _told("kept:", "; ".join(step.kept) or "nothing has to be")
+        _told("goes:", "; ".join(step.gone) or "nothing")
     click.echo(
         "\nWhat is kept lies in the schema retired, unseen by earlier code, and comes back with the upgrade. "
         f"What was written into it after the way back to {to} is not there. Indexes, rules and triggers are made anew."

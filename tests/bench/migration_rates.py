@@ -1,4 +1,4 @@
-"""`python -m tests.bench.migration_rates [rows]`: how long each revision takes on a database of earlier days, beside its plan.
+"""`python -m tests.bench.migration_rates [rows]`: how long each revision takes on tables of earlier days, and its plan.
 
 Prints the table "Rates of a migration" of docs/benchmarks.md, on the embedded server and on Debian's.
 """

@@ -14,11 +14,11 @@ def part(output: str, revision: str) -> str:
     """What is said of one revision."""
     found = re.search(rf"^{revision}  .*?(?=^\d{{4}}  |^Rows now)", output, re.MULTILINE | re.DOTALL)
     assert found, output
-    return found[0]
+    return " ".join(found[0].split())
 
 
 def seconds(output: str, revision: str) -> float:
-    (found,) = re.findall(r"about:  ([\d.,]+) s", part(output, revision))
+    (found,) = re.findall(r"about: ([\d.,]+) s", part(output, revision))
     return float(found.replace(",", ""))
 
 
@@ -34,9 +34,9 @@ def test_an_empty_database(journey: Journey) -> None:
     said = planned(journey)
     assert "The database is empty" in said
     for revision in REVISIONS:
-        assert part(said, revision).count("\n      ") == 4
+        assert re.search(r" here: .+ rows: .+ locks: .+ about: [\d.]+ s$", part(said, revision))
     assert "makes the table clients" in part(said, "0001")
-    assert "rows:   none" in part(said, "0036")
+    assert "rows: none locks:" in part(said, "0036")
     assert f"{len(REVISIONS)} revisions, about" in said
     assert "Nothing stands in the way." in said
 

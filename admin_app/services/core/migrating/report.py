@@ -47,5 +47,7 @@ def as_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def table(section: Section, *, problems_only: bool = False) -> list[str]:
     """The section as a table of text, the verdict before its remark."""
     shown = [line for line in section.lines if line.verdict is not Verdict.OK or not problems_only]
+    if not shown:
+        return []
     rows = [(*line.cells, f"{line.verdict} {line.remark}".strip()) for line in shown]
     return as_text((*section.header, "Verdict"), rows)

@@ -79,7 +79,8 @@ def _kept(connection: Connection, statements: Iterable[str], there: Catalogue) -
                 yield f"the type {name}"
         for _, columns, table in KEPT_COLUMNS.findall(sql):
             if table in there.tables:
-                named = [name for name in re.findall(r"\w+", columns) if there.has(table, name)]
+                # The first one is the key, by which they come back.
+                named = [name for name in re.findall(r"\w+", columns)[1:] if there.has(table, name)]
                 yield f"of {table}: {', '.join(named)}"
 
 
