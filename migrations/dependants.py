@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from migrations import running
+from migrations.needs import Retyped
 
 MADE = re.compile(r"CREATE (?:OR REPLACE )?(?:TRIGGER|POLICY|(?:UNIQUE )?INDEX(?: CONCURRENTLY)?) (\w+)")
 Ours = frozenset[str]
@@ -25,7 +26,8 @@ SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) AS what,
  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass(:table) AND a.attname = :column
    AND CASE d.classid
        WHEN 'pg_attrdef'::regclass THEN f.adnum <> a.attnum
-       WHEN 'pg_class'::regclass THEN x.indexrelid IS NOT NULL OR d.objid = a.attrelid
+       WHEN 'pg_class'::regclass
+       THEN x.indexrelid IS NOT NULL OR d.objid = a.attrelid OR (:replaced AND i.oid IS NOT NULL)
        WHEN 'pg_constraint'::regclass THEN c.conrelid <> a.attrelid OR (:with_rules AND c.contype IN ('c', 'f'))
        ELSE true END
    AND (t.tgname IS NULL OR NOT t.tgisinternal)
@@ -37,17 +39,19 @@ def made_by(statements: Iterable[str]) -> Ours:
     return frozenset(name for sql in statements for name in MADE.findall(sql))
 
 
-def of_retyped(table: str, column: str, known: Sequence[str], ours: Ours, *, another_kind: bool) -> list[str]:
+def of_retyped(need: Retyped, ours: Ours, *, another_kind: bool) -> list[str]:
     """What speaks against another type: views, policies, triggers, generated columns, partial indexes, functions; for
-    another kind of value also checks and foreign keys, which compare it with values of the kind it was."""
-    return [row.what for row in _hanging(table, column, another_kind) if row.name not in {*known, *ours}]
+    another kind of value also checks and foreign keys, which compare it with values of the kind it was; for another
+    column in its place all of these and every index."""
+    found = _hanging(need.table, need.column.name, with_rules=another_kind or need.replaced, replaced=need.replaced)
+    return [row.what for row in found if row.name not in {*need.known, *ours}]
 
 
 def of_dropped(table: str, column: str, ours: Ours) -> list[str]:
     """What keeps a column from going: indexes go with it."""
-    found = [row for row in _hanging(table, column, False) if row.kind != "pg_class" or row.name is None]
+    found = [row for row in _hanging(table, column) if row.kind != "pg_class" or row.name is None]
     return [row.what for row in found if row.name not in ours]
 
 
-def _hanging(table: str, column: str, with_rules: bool) -> Sequence[Any]:
-    return running.rows(HANGING, table=f"public.{table}", column=column, with_rules=with_rules)
+def _hanging(table: str, column: str, *, with_rules: bool = False, replaced: bool = False) -> Sequence[Any]:
+    return running.rows(HANGING, table=f"public.{table}", column=column, with_rules=with_rules, replaced=replaced)

@@ -44,11 +44,13 @@ class Columns:
 
 @dataclass(frozen=True)
 class Retyped:
-    """The column, where it exists, gets this type; nothing but `known` objects may hang on it."""
+    """The column, where it exists, gets this type; where another column comes in its place (`replaced`), even an index
+    may not hang on it. `known` objects are made anew with it."""
 
     table: str
     column: Column
     known: tuple[str, ...] = ()
+    replaced: bool = False
 
 
 @dataclass(frozen=True)

@@ -216,6 +216,8 @@ class Look:
                 or (name == "customer_id" and "client_id" in {*table.columns, *table.told})
             ):
                 continue
+            # From here on it is there.
+            table.told.add(name)
             if column.required and column.default is None and table.has_rows:
                 yield f"{table.name} has rows and no column {name}, which must hold a value in each."
             elif column.default == ops.NOW and table.has_rows:
@@ -259,7 +261,7 @@ class Look:
 
     def _hanging(self, need: Retyped, there: Any) -> Iterator[str]:
         place, another_kind = f"{need.table}.{there.name}", casts.another_kind(there.type, need.column.type)
-        hanging = dependants.of_retyped(need.table, there.name, need.known, self.ours, another_kind=another_kind)
+        hanging = dependants.of_retyped(need, self.ours, another_kind=another_kind)
         if hanging:
             yield (
                 f"{place} is {there.type} and becomes {need.column.type}, and this depends on it: "

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from migrations.needs import Looks, Refused
-from migrations.running import MigrationRefused, noted, rows, unhurried
+from migrations.running import MigrationRefused, noted, offline, rows, unhurried
 
 
 def refuse_rows(condition: str, table: str, rule: str) -> None:
@@ -46,7 +46,7 @@ def quoted(name: str) -> str:
 
 def refuse_when(look: Callable[[], str | None], *tables: str) -> None:
     """Stop with the sentence that this look at the tables ends with, if it does."""
-    if noted(Looks(tables, look)):
+    if noted(Looks(tables, look)) or offline():
         return
     sentence = look()
     if sentence:

@@ -50,7 +50,7 @@ def retype(numbers: Numbers) -> None:
     """Bring the columns to their types, in steps that can each be run again."""
     if ops.rehearsed():
         for each in numbers.columns:
-            noted(Retyped(numbers.table, each, known(numbers)))
+            noted(Retyped(numbers.table, each, known(numbers), replaced=True))
         return
     table, there = numbers.table, ops.columns_of(numbers.table)
     columns = [each for each in numbers.columns if ops.offline() or there[each.name].type != each.type]

@@ -12,6 +12,12 @@ SELECT c.relname AS name, pg_get_userbyid(c.relowner) AS owner FROM pg_class c
  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname = ANY (:names)
    AND NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 1
 """
+# Row level security that binds the owner too: rows that nobody sees are neither looked at nor filled.
+HIDDEN = """
+SELECT c.relname AS name FROM pg_class c, pg_roles r
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relforcerowsecurity AND c.relname = ANY (:names)
+   AND r.rolname = current_user AND NOT r.rolsuper AND NOT r.rolbypassrls ORDER BY 1
+"""
 MAY_CREATE = """
 SELECT current_user AS user, has_schema_privilege('public', 'CREATE') AS tables,
        has_database_privilege(current_database(), 'CREATE') AS extensions, current_database() AS database
@@ -33,6 +39,11 @@ def missing(noted: Sequence[Need]) -> Iterator[str]:
              if isinstance(need, Table | Columns | Retyped)}  # fmt: skip
     for table in running.rows(OTHERS_TABLES, names=[*names]):
         yield f"The table {table.name} belongs to {table.owner}, not to {may.user}: migrate as its owner."
+    for table in running.rows(HIDDEN, names=[*names]):
+        yield (
+            f"{table.name} may hide rows from {may.user} (FORCE ROW LEVEL SECURITY): ALTER TABLE {table.name} "
+            "NO FORCE ROW LEVEL SECURITY, for the time of the migration."
+        )
     wanted = [name for need in noted if isinstance(need, Statement) for name in EXTENSION.findall(need.sql)]
     for name in dict.fromkeys(wanted):
         found = running.rows(EXTENSIONS, names=wanted, name=name)

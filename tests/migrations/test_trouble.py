@@ -72,6 +72,13 @@ def test_rights_are_asked_for_together(administered: Administered) -> None:
     assert "\n- bookings" not in str(told.value)
 
 
+def test_rows_that_are_hidden_from_who_migrates(journey: Journey) -> None:
+    journey.run("CREATE TABLE bookings (id bigserial PRIMARY KEY)")
+    journey.run("ALTER TABLE bookings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    with pytest.raises(CommandError, match=r"bookings may hide rows from .* NO FORCE ROW LEVEL SECURITY"):
+        journey.up()
+
+
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
