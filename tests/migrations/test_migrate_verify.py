@@ -96,6 +96,21 @@ def test_what_is_wrong_is_told(migrated: Journey, change: str, sentence: str) ->
     assert "docs/runbooks/migrating.md" in result.output
 
 
+def test_keys_of_an_earlier_system_are_as_good(migrated: Journey) -> None:
+    migrated.run(
+        "ALTER TABLE meetings ALTER id DROP IDENTITY; ALTER TABLE meetings ALTER id TYPE integer;"
+        "CREATE SEQUENCE meetings_id_seq OWNED BY meetings.id;"
+        "ALTER TABLE meetings ALTER id SET DEFAULT nextval('meetings_id_seq')"
+    )
+    result = migrate(migrated, "verify", "--problems")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"meetings\s+id\s+integer\s+no .*note as the earlier system had it, wanted bigint", result.output)
+    migrated.run("ALTER TABLE meetings ALTER id SET DEFAULT 7")
+    assert re.search(r"meetings\s+id\s+integer .*WRONG default, type differs", refusal(migrate(migrated, "verify")))
+    migrated.run("ALTER TABLE meetings ALTER id DROP DEFAULT")
+    assert re.search(r"meetings\s+id\s+integer .*WRONG default, type differs", refusal(migrate(migrated, "verify")))
+
+
 def test_an_index_whose_build_was_interrupted(migrated: Journey) -> None:
     migrated.run("INSERT INTO clients (name, phone) VALUES ('a', '1'), ('b', '1'); DROP INDEX ix_clients_email")
     with pytest.raises(Exception, match="could not create unique index"):
