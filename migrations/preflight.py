@@ -272,7 +272,8 @@ class Look:
 
     def _changed(self, need: Retyped, there: Any, cast: casts.Cast) -> Iterator[str]:
         changed, rule = cast.changed, ops.cannot_become(need.table, need.column, there.type, cast)
-        if changed:
+        # Where another column comes in its place, its revision looks for what does not fit (retyping.refuse_beyond).
+        if changed and not need.replaced:
             yield from self._asked(lambda: refusing.broken(changed, need.table, rule))
 
     def _comparable(self, column: Column, cast: casts.Cast) -> str:

@@ -2,14 +2,13 @@
 
 Per e-mail, whatever its case, the newest row moves with every fact of the purchase and leaves profiles in the
 same statement. A row stays where it is, and is read from there, when it cannot move without losing something:
-no e-mail; the e-mail or the membership is taken; no time of its making; Stripe ids or values that the new table has no
-place for.
+no e-mail; the e-mail or the membership is taken; Stripe ids or values that the new table has no place for.
 Earlier code that looks for `temp_` rows does not see the moved ones: deploy code that reads both places first.
 
 Locks: profiles, row locks on the `temp_` rows while they move. Nothing else that exists.
 """
 
-from migrations import ops, retired
+from migrations import ops, retired, running
 from migrations.ops import Column
 
 revision = "0005"
@@ -28,6 +27,12 @@ CHECKS = {
     "status": "status IN ('active', 'inactive')",
     "claimed_by_someone": "claimed = (claimed_by_user_id IS NOT NULL)",
 }
+# Where nobody noted when it was made: the earliest that is known of it. Now is the last resort, and is said.
+MADE_AT = "coalesce(created_at, billing_cycle_start, updated_at, now())"
+UNDATED = """
+SELECT user_id FROM profiles WHERE user_id LIKE 'temp\\_%' AND btrim(email) <> ''
+   AND coalesce(created_at, billing_cycle_start, updated_at) IS NULL ORDER BY 1
+"""
 MOVE = f"""
 WITH newest AS (
     SELECT DISTINCT ON (lower(btrim(email))) user_id
@@ -39,18 +44,17 @@ WITH newest AS (
        AND coalesce(payment_provider, 'whop') IN ('whop', 'stripe')
        AND coalesce(plan_duration, 'yearly') IN ('monthly', 'yearly')
        AND coalesce(status, 'active') IN ('active', 'inactive')
-       AND created_at IS NOT NULL
-     ORDER BY lower(btrim(email)), created_at DESC, user_id DESC
+     ORDER BY lower(btrim(email)), created_at DESC NULLS LAST, user_id DESC
 ), held AS (
     -- A claim by earlier code that is under way is waited for, then the row as it left it counts.
     SELECT p.* FROM profiles p JOIN newest USING (user_id)
-     ORDER BY p.created_at DESC, p.user_id DESC
+     ORDER BY p.created_at DESC NULLS LAST, p.user_id DESC
        FOR UPDATE OF p
 ), moved AS (
     INSERT INTO pending_profiles
         (legacy_user_id, email, membership, payment_provider, status, {FACTS}, created_at, updated_at)
     SELECT user_id, btrim(email), coalesce(membership, 'pro'), coalesce(payment_provider, 'whop'),
-           coalesce(status, 'active'), {FACTS}, created_at, coalesce(updated_at, created_at)
+           coalesce(status, 'active'), {FACTS}, {MADE_AT}, coalesce(updated_at, {MADE_AT})
       FROM held
     ON CONFLICT DO NOTHING
     RETURNING legacy_user_id
@@ -118,6 +122,9 @@ def upgrade() -> None:
     for name, rule in CHECKS.items():
         ops.add_check("pending_profiles", name, rule)
     with ops.unhurried():
+        undated = [row[0] for row in ops.rows(UNDATED)]
+        if undated:
+            running.log.warning("  nothing says when these were made, they get this moment: %s", ", ".join(undated))
         ops.execute(MOVE)
 
 

@@ -96,7 +96,7 @@ def test_no_row_gets_a_time_that_nobody_noted(journey: Journey, caplog: pytest.L
     assert "bookings.updated_at must hold a value, but these rows of bookings break that: 3." in told
     journey.up("0005")
     assert "users has no column created_at: it gets one, and its rows the moment of this migration" in caplog.text
-    assert journey.value("SELECT count(*) FROM profiles WHERE user_id = 'temp_17' AND created_at IS NULL") == 1
+    assert journey.value("SELECT created_at = '2025-02-01+00' FROM pending_profiles WHERE legacy_user_id = 'temp_17'")
     journey.run("UPDATE profiles SET created_at = '2024-01-01+00' WHERE created_at IS NULL")
     journey.run("UPDATE bookings SET updated_at = created_at WHERE updated_at IS NULL")
     journey.up("0008")
