@@ -1,6 +1,7 @@
 """`flask migrate plan | apply | verify | rollback`: what a migration would do here, does, did, and the way back."""
 
 import textwrap
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,7 @@ BACKUP = click.option(
 BACKUP_DONE = click.option("--backup-done", is_flag=True, help="There is a backup already, and it was tried.")
 DESPITE = click.option("--despite-others", is_flag=True, help="Begin although others have long transactions open.")
 PROD = "prod"
+OTHER_MIGRATION_SECONDS = 600.0
 RUNBOOK = "docs/runbooks/migrating.md"
 
 
@@ -58,6 +60,9 @@ def plan(env: str | None) -> None:
     address = address_of(env)
     with reading(address) as connection:
         found = planning.plan(connection)
+        at_work = surroundings.migrator(connection)
+    if at_work:
+        click.echo(f"Process {at_work} is migrating this database: what follows is neither before nor after.")
     click.echo(f"{name_of(address)}\n{found.place.sentence}")
     _show_plan(found)
     if found.refused:
@@ -147,7 +152,7 @@ def apply(env: str, yes: bool, target: Path | None, backup_done: bool, despite_o
     caution = Caution(env, yes, target, backup_done, despite_others)
     address = address_of(env)
     with reading(address) as connection:
-        found = planning.plan(connection)
+        found = _settled(connection)
         click.echo(f"{env}: {name_of(address)}\n{found.place.sentence}\n{surroundings.code()}")
         if not found.steps:
             click.echo("Nothing is to be done.")
@@ -181,6 +186,8 @@ def rollback(env: str, to: str, yes: bool, target: Path | None, backup_done: boo
     caution = Caution(env, yes, target, backup_done, despite_others)
     address = address_of(env)
     with reading(address) as connection:
+        if surroundings.migrator(connection):
+            raise click.ClickException(AT_WORK)
         found = way_back.look(connection, to)
         click.echo(f"{env}: {name_of(address)}\n{found.place.sentence}\n{surroundings.code()}")
         if found.refused:
@@ -201,6 +208,18 @@ def _show_way_back(found: WayBack, to: str) -> None:
         "\nWhat is kept lies in the schema retired, unseen by earlier code, and comes back with the upgrade. "
         f"What was written into it after the way back to {to} is not there. Indexes, rules and triggers are made anew."
     )
+
+
+def _settled(connection: Connection) -> Plan:
+    """The plan, once no other migration of this database is at work; ends the command when one goes on for long."""
+    deadline = time.monotonic() + OTHER_MIGRATION_SECONDS
+    while time.monotonic() < deadline:
+        if surroundings.migrator(connection) is None:
+            found = planning.plan(connection)
+            if surroundings.migrator(connection) is None:
+                return found
+        time.sleep(0.5)
+    raise click.ClickException(AT_WORK)
 
 
 def _ask(connection: Connection, address: str, caution: Caution, place: Place, what: str) -> None:
@@ -244,3 +263,4 @@ def _secure(connection: Connection, address: str, caution: Caution) -> None:
 
 
 UNTOUCHED = "Nothing has been changed."
+AT_WORK = f"Another process is migrating this database. Try again when it has ended. {UNTOUCHED}"

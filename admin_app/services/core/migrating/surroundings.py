@@ -37,6 +37,20 @@ SELECT count(*) FROM pg_stat_activity
 """)
 
 
+MIGRATOR_LOCK = 7_250_302
+"""What every migrator of a database holds while it works, see migrations/env.py."""
+_MIGRATOR = text("""
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = :lock AND objsubid = 1
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
+
+
+def migrator(connection: Connection) -> int | None:
+    """The process that is migrating this database right now: what is read meanwhile is neither before nor after."""
+    found: int | None = connection.scalar(_MIGRATOR, {"lock": MIGRATOR_LOCK})
+    return found
+
+
 def busy(connection: Connection) -> list[str]:
     """A sentence per transaction of others that a migration would wait for; empty when nobody is in the way now."""
     found = [
