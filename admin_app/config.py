@@ -64,6 +64,9 @@ class Settings(WebServerSettings):
     """Every setting of the product; the environment variable is the upper-case name."""
 
     database_url: str = Field(description="PostgreSQL address, e.g. postgresql://user:secret@host/backdesk")
+    database_url_dev: str = Field(default="", description="The database of `flask migrate … --env dev`")
+    database_url_preview: str = Field(default="", description="The database of `flask migrate … --env preview`")
+    database_url_prod: str = Field(default="", description="The database of `flask migrate … --env prod`")
     secret_key: str = Field(min_length=32, description="Signs form tokens; at least 32 characters")
     base_url: str = Field(default="http://127.0.0.1:8000", description="Where people and providers reach this server")
 

@@ -2,10 +2,10 @@
 
 from flask import Flask
 
-from admin_app.cli import calendly, demo, guests, inbox, legacy, reconcile, staff, verify
+from admin_app.cli import calendly, demo, guests, inbox, legacy, migrate, reconcile, staff, verify
 
 
 def register(app: Flask) -> None:
     """Add every group of commands."""
-    for module in (staff, demo, reconcile, inbox, calendly, verify, legacy, guests):
+    for module in (staff, demo, reconcile, inbox, calendly, verify, legacy, guests, migrate):
         app.cli.add_command(module.group)

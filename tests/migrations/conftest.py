@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from admin_app.launcher.postgres import Server
-from tests.conftest_postgres import POSTGRES_15, SERVER_URL
+from tests.conftest_postgres import POSTGRES_15, SERVER_URL, TEMPLATE, migrate
 from tests.migrations.journey import Journey
 
 PROGRAMS = [None, *([POSTGRES_15] if (POSTGRES_15 / "postgres").exists() else [])]
@@ -23,13 +23,33 @@ def server(request: Any) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def postgres15_template(postgres15_url: str) -> str:
+    """The name of a database migrated to the newest revision on the oldest supported server."""
+    with psycopg.connect(postgres15_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}".encode())
+    migrate(f"{postgres15_url.rpartition('/')[0]}/{TEMPLATE}")
+    return TEMPLATE
+
+
 @pytest.fixture
 def journey(request: Any, server: str) -> Iterator[Journey]:
     """An empty database and the means to migrate it."""
+    yield from _journey(request, server, "template1")
+
+
+@pytest.fixture
+def migrated(request: Any, server: str) -> Iterator[Journey]:
+    """A database of this test's own at the newest revision."""
+    template = "postgres15_template" if server == "postgres15" else "template_database"
+    yield from _journey(request, server, request.getfixturevalue(template))
+
+
+def _journey(request: Any, server: str, template: str) -> Iterator[Journey]:
     address = request.getfixturevalue("postgres15_url") if server == "postgres15" else os.environ[SERVER_URL]
     name = f"t_{uuid.uuid4().hex}"
     with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template1".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         on_its_way = Journey(f"{address.rpartition('/')[0]}/{name}")
         yield on_its_way
         on_its_way.close()
