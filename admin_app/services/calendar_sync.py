@@ -202,11 +202,12 @@ class Calendars:
                 self._settle(wanted, MOVE, succeeded=there is not None and there.starts_at == wanted.starts_at)
         if CANCEL in wanted.unanswered:
             self._settle(wanted, CANCEL, succeeded=there is None or not there.active)
-        if there is not None and there.active:
+        if there is not None:
             self._align(calcom, wanted, there)
 
     def _align(self, calcom: CalcomPort, wanted: Wanted, there: CalcomBooking) -> None:
-        if wanted.is_off:
+        """What was canceled there and is moved here is asked for all the same: a person has to see the refusal."""
+        if wanted.is_off and there.active:
             self._change(wanted, CANCEL, lambda: calcom.cancel_booking(there.uid, _REASON), about=there)
         elif wanted.is_on and there.starts_at != wanted.starts_at:
             self._change(wanted, MOVE, lambda: calcom.reschedule_booking(there.uid, wanted.starts_at, _REASON))

@@ -345,6 +345,15 @@ class TestRefusedForGood:
         house.work()
         assert (len(active(house, booking)), listed(house)) == (1, 0)
 
+    def test_a_move_of_what_was_canceled_there_is_seen(self, house, booking):
+        """Its delivery was lost, so nobody here knew it when the time was changed."""
+        sync(house, booking)
+        (made,) = active(house, booking)
+        control_calcom.act(house.simulator, made["id"], "cancel", deliver=False)
+        move(house, booking)
+        sync(house, booking)
+        assert (only(house, MOVE).state, listed(house)) == (CallState.FAILED, 1)
+
     @pytest.mark.parametrize(("what", "why"), [(MOVE, "taken"), (MOVE, "key"), (CANCEL, "key")])
     def test_a_client_of_cal_com_hears_of_it_from_us(self, house, event_type, what, why):
         add_session_type(house.db, add_practitioner(house.db, calcom_event_type_id=event_type))
