@@ -14,6 +14,7 @@ from admin_app.cli.operator import database, refusals_as_sentences, work
 from admin_app.integrations.earlier import Source, open_source
 from admin_app.services.move_in import comparing, files, importing, inspecting, making, mapping, undoing
 from admin_app.services.move_in.mapping import SENTENCES, MoveMap
+from admin_app.services.move_in.matching import matched
 
 COMMAND = "flask legacy"
 SOURCE = click.option(
@@ -25,7 +26,7 @@ MAPPING = click.option(
     "--mapping", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The mapping that `flask legacy plan` made, as you edited it.",
 )  # fmt: skip
-"""Both commands that write need it, because a mapping is to be read before anything is brought over."""
+# A mapping is to be read before anything is brought over or compared.
 NEEDED = click.option(
     "--mapping", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True,
     help="The mapping that `flask legacy plan` made, as you edited it.",
@@ -45,8 +46,7 @@ def inspect(address: str, system: str | None, file: Path | None, keys: Path | No
     Ends with status 1 while something stands in the way.
     """
     with closing(open_source(address)) as source:
-        tables = source.tables()
-        plan = _mapping(source, file, system)
+        plan = matched(_mapping(source, file, system), source.tables())
         click.echo(f"The earlier system {plan.system} is there.\n")
         for line in _columns([("Table", "Goes to", "Rows"), *_counted(source, plan)]):
             click.echo(line)
@@ -57,13 +57,13 @@ def inspect(address: str, system: str | None, file: Path | None, keys: Path | No
             writer = _keys_file(keys)
             for one in inspecting.look(ctx, source=source, mapping=plan):
                 for found in one.found:
-                    count += 1
-                    _show(found)
+                    decided = plan.decided(found.rule)
+                    count += decided == mapping.REFUSE
+                    _show(found, decided)
                     writer((one.table, *row) for row in inspecting.keys(ctx, found, to=one.to))
         open_points = mapping.undecided(plan)
         for point in open_points:
             click.echo(f"To decide: {point}")
-        del tables
     if count or open_points:
         raise click.ClickException(
             f"{count} rules are broken by rows, and {len(open_points)} points have to be decided."
@@ -87,8 +87,9 @@ def _show_unread(plan: MoveMap) -> None:
         click.echo(f"  the table {name}: {'not decided' if why == mapping.UNDECIDED else why}")
 
 
-def _show(found: inspecting.InTheWay) -> None:
-    click.echo(f"{found.rows:>9,}  {found.table}, our {found.ours}: {SENTENCES[found.rule]} ({found.rule.value})")
+def _show(found: inspecting.InTheWay, decided: str) -> None:
+    word = found.rule.value if decided == mapping.REFUSE else f"{found.rule.value}, decided: {decided}"
+    click.echo(f"{found.rows:>9,}  {found.table}, our {found.ours}: {SENTENCES[found.rule]} ({word})")
     if found.values:
         click.echo(f"{'':>9}  for example: {', '.join(found.values)}")
 

@@ -3,7 +3,6 @@
 The expression and its rules stand together, and `inspect`, `import` and `verify` use the same.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -331,8 +330,3 @@ def _moment_breaks(ours: Field, column: ColumnMap, told: str) -> Iterator[tuple[
     yield Rule.NOT_A_TIME, f"CASE WHEN {wall} IS NULL THEN {no_day} ELSE {year} END"
     if column.zone not in {None, *AS_UTC} and not ours.after:
         yield Rule.CLOCK_CHANGE, local_times.is_unsure(wall, str(column.zone))
-
-
-def is_whole_key(column: ColumnMap) -> bool:
-    """Whether the source's key is a whole number by its type, and so is kept as it is."""
-    return bool(re.match(r"(?:big|small|medium|tiny)?int|integer", column.type))

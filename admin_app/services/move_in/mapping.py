@@ -4,12 +4,12 @@ What the tool cannot know stands there undecided, and nothing is imported before
 read yet, the zone of times that say none, whether a whole number of money means cents.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from admin_app.errors import InvalidInput
-from admin_app.services.move_in.catalog import OF, Entity, Field, Kind
+from admin_app.services.move_in.catalog import OF, Entity, Field
 
 UNDECIDED = "?"
 
@@ -187,7 +187,3 @@ def require_decided(mapping: MoveMap) -> None:
     points = undecided(mapping)
     if points:
         raise InvalidInput("Before anything is imported the mapping has to say:\n  " + "\n  ".join(points))
-
-
-def money(table: TableMap) -> Sequence[str]:
-    return [each.ours for each in table.fields() if each.kind is Kind.MONEY]

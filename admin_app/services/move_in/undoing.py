@@ -9,6 +9,7 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.services import audit
 from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
+from models import Base
 
 # What an import makes itself beside the records: it goes with them.
 ITS_OWN = frozenset(
@@ -79,8 +80,6 @@ def _built_on(session: Session, system: str, table: str) -> Iterator[str]:
 
 
 def _columns(table: str) -> set[str]:
-    from models import Base
-
     return {column.key for column in Base.metadata.tables[table].c}
 
 
