@@ -10,6 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from admin_app.services.move_in import local_times
+from admin_app.services.time_zones import time_zones
+
 TIMES_ZONE = "MIGRATE_TIMES_ZONE"
 NAIVE = "timestamp without time zone"
 INTEGERS = {
@@ -117,8 +120,9 @@ def _from_naive(column: str, target: str, zone: str) -> Cast:
     if (chosen or zone).upper() in ALWAYS_UTC:
         # The migrator's session is in UTC: nothing is written anew.
         return Cast(f"{column}::{target}")
-    if re.fullmatch(r"[A-Za-z0-9_+/-]+", chosen):
-        return Cast(f"{column} AT TIME ZONE '{chosen}'")
+    if chosen in time_zones():
+        # By the product's own table of zones, whatever the database's says.
+        return Cast(local_times.moment(column, chosen))
     return Cast(f"{column} AT TIME ZONE 'UTC'", f"{column} IS NOT NULL", ZONE_NOT_SAID.format(zone=zone))
 
 
@@ -127,6 +131,6 @@ def _to_naive(column: str, zone: str) -> Cast:
     chosen = os.environ.get(TIMES_ZONE, "") or zone
     if chosen.upper() in ALWAYS_UTC:
         return Cast(f"{column} AT TIME ZONE 'UTC'")
-    if os.environ.get(TIMES_ZONE) and re.fullmatch(r"[A-Za-z0-9_+/-]+", chosen):
-        return Cast(f"{column} AT TIME ZONE '{chosen}'")
+    if os.environ.get(TIMES_ZONE) in time_zones():
+        return Cast(local_times.wall_clock(column, chosen))
     return Cast(f"{column} AT TIME ZONE 'UTC'", f"{column} IS NOT NULL", ZONE_NOT_SAID.format(zone=zone))

@@ -44,7 +44,7 @@ def test_a_past_due_client_is_understood_and_overridden_and_the_month_is_closed(
     sign_in(page, "finance")
 
     # by mouse: from the first page to the client, and why
-    page.get_by_role("link", name="1 subscriptions are past due").click()
+    page.get_by_role("link", name="1 subscription is past due").click()
     expect(page.get_by_role("cell", name="99.00 EUR")).to_be_visible()
     page.get_by_role("link", name=NAME).click()
     expect(page.get_by_text("past due").first).to_be_visible()

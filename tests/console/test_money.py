@@ -216,7 +216,7 @@ def test_an_unknown_refund_is_shown_as_such_and_stripe_is_asked(
     put(db, refund, RefundState.UNKNOWN)
     story = client.get(page).text
     assert "nobody knows whether it was carried out" in story
-    assert "refunds without an answer" in client.get("/admin/").text
+    assert "refund without an answer" in client.get("/admin/").text
     assert "Ask Stripe about it before you give more back" in client.get(f"/admin/payments/{payment.id}/refund").text
     answer = client.post(f"{page}/ask", data=form_on(client, f"{page}/ask"))
     assert answer.status_code == 303

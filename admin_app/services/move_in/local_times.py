@@ -43,6 +43,25 @@ def spells(name: str) -> tuple[Spell, ...]:
     return tuple(found)
 
 
+def wall_clock(at: str, zone: str) -> str:
+    """SQL of the local `timestamp` in that zone, from SQL of a `timestamptz`: the way back from `moment`."""
+    known = ZoneInfo(zone)
+    aheads, edges = [_ahead(known, FIRST)], ["-infinity"]
+    step = FIRST
+    while step < LAST:
+        following = step + STEP
+        if _ahead(known, step) != _ahead(known, following):
+            _, change = change_between(known, step, following)
+            aheads.append(_ahead(known, change))
+            edges.append(change.astimezone(UTC).replace(tzinfo=None).isoformat(" "))
+        step = following
+    utc = f"timezone('UTC', {at})"
+    quoted = ", ".join(f'"{edge}"' for edge in edges)
+    place = f"width_bucket({utc}, {sql.value('{' + quoted + '}')}::timestamp[])"
+    listed = ", ".join(str(ahead) for ahead in aheads)
+    return f"({utc} + make_interval(secs => ('{{{listed}}}'::integer[])[{place}]))"
+
+
 def _ahead(zone: ZoneInfo, at: datetime) -> int:
     offset = at.astimezone(zone).utcoffset() or timedelta()
     return int(offset.total_seconds())
