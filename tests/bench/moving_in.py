@@ -28,7 +28,7 @@ HEADING = "## Moving in from MariaDB"
 ROWS, BAR, MOST_MEMORY = 1_000_000, 2.0, 200
 LOAD = """
 LOAD DATABASE FROM {source} INTO {target}
-WITH include drop, create tables, create indexes, reset sequences, foreign keys
+WITH quote identifiers, include drop, create tables, create indexes, reset sequences, foreign keys
 SET MySQL PARAMETERS net_read_timeout = '600'
 INCLUDING ONLY TABLE NAMES MATCHING 'bookings', 'practitioners', 'users';
 """
