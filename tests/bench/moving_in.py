@@ -8,7 +8,6 @@ indexes of ours afterwards, and both are told.
 
 import argparse
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -45,13 +44,24 @@ INDEXES = (
 )
 
 
+# Of each program of ours, the most memory that it needed, in MiB.
+MEMORY: list[float] = []
+
+
 def timed(command: list[str], environment: dict[str, str]) -> float:
+    """Seconds until it ended well; what it says goes to a file, so that it never waits for a reader."""
     began = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=place.ROOT, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    with tempfile.TemporaryFile("w+") as said:
+        running = subprocess.Popen(
+            command, cwd=place.ROOT, env=os.environ | environment, stdout=said, stderr=subprocess.STDOUT
+        )
+        _, status, used = os.wait4(running.pid, 0)
+        running.returncode = os.waitstatus_to_exitcode(status)
+        if running.returncode != 0:
+            said.seek(0)
+            raise SystemExit(f"{' '.join(command)} failed:\n{said.read()[-2000:]}")
+    if environment:
+        MEMORY.append(used.ru_maxrss / 1024)
     return time.perf_counter() - began
 
 
@@ -123,10 +133,8 @@ def main() -> None:
         source = maria.url(maria.create_database())
         bookings_mysql.make(source, rows=chosen.rows, ugly=False)
         loaded = pgloader(source, server_url, Path(folder))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         moved = ours(source, server_url, Path(folder))
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    lines = list(section(loaded, moved, (memory if memory > before else before) / 1024, chosen.rows))
+    lines = list(section(loaded, moved, max(MEMORY), chosen.rows))
     print("\n".join(lines))
     if not chosen.dry:
         page.write(HEADING, lines)
