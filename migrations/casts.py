@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from admin_app.services.move_in import local_times
+from admin_app.services.core import local_times
 from admin_app.services.time_zones import time_zones
 
 TIMES_ZONE = "MIGRATE_TIMES_ZONE"

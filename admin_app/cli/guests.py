@@ -16,7 +16,7 @@ from admin_app.integrations.guard import Limits
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.pace import Pace
 from admin_app.integrations.ports import ClerkPort
-from admin_app.services import guest_backfill, guest_import, guest_organizations
+from admin_app.services.move_in import guest_backfill, guest_import, guest_organizations
 
 BACKFILL, FROM_CLERK = "flask guests backfill", "flask guests from-clerk"
 # WorkOS takes 100 a second of one key, and 50 that change users; the product's own visitors need most of them.

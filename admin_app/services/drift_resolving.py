@@ -12,9 +12,10 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, drift, drift_plans
+from admin_app.services import audit, drift
 from admin_app.services.drift import PROVIDERS, RECORD
-from admin_app.services.drift_plans import CALENDARS, CANCELS
+from admin_app.services.drift import plans as drift_plans
+from admin_app.services.drift.plans import CALENDARS, CANCELS
 from admin_app.services.field_labels import label_of
 from admin_app.services.payments.called_off import Planned
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same

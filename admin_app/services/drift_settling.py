@@ -21,7 +21,7 @@ from admin_app.services import (
 )
 from admin_app.services.audit import Change
 from admin_app.services.drift import RECORD, Compared, Side, Thing
-from admin_app.services.drift_plans import CANCELS, SETS_CANCEL
+from admin_app.services.drift.plans import CANCELS, SETS_CANCEL
 from admin_app.services.drift_resolving import ADOPT, facts_of, records_of
 from admin_app.services.drift_subscriptions import SubscriptionThing
 from admin_app.services.memberships.rows import UNIT_OF, put

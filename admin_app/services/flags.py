@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import AlreadySo, Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, switch_clock, switch_letters, switch_periods, switch_plans
+from admin_app.services import audit, switch_clock, switch_periods, switch_plans
 from admin_app.services.audit import Change
+from admin_app.services.clients import switch_letters
 from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.records import client_key, flag_change_key
 from admin_app.services.switch_periods import Effect, SwitchState, effect_of

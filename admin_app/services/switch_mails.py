@@ -5,11 +5,12 @@ from sqlalchemy import exists, func, select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
-from admin_app.services import audit, flags, outbox, switch_clock, switch_letters, switch_periods
+from admin_app.services import audit, flags, outbox, switch_clock, switch_periods
+from admin_app.services.clients import switch_letters
+from admin_app.services.clients.switch_letters import TEMPLATE
 from admin_app.services.outbox import OutgoingMail
 from admin_app.services.plans import PlannedMail
 from admin_app.services.records import client_key, flag_change_key, lock_names
-from admin_app.services.switch_letters import TEMPLATE
 from admin_app.services.switch_words import WORDS
 from models.clients import Client
 from models.flags import FlagChange

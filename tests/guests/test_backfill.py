@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.integrations.pace import Pace
-from admin_app.services import audit, guest_backfill
-from admin_app.services.guest_asking import Asking, Stopped
-from admin_app.services.guest_backfill import Failure
+from admin_app.services import audit
+from admin_app.services.move_in import guest_backfill
+from admin_app.services.move_in.guest_asking import Asking, Stopped
+from admin_app.services.move_in.guest_backfill import Failure
 from admin_app.simulator import control, control_workos
 from models import CallState, Guest, ProviderCall
 from tests.guests.moving import ACTOR, Died, a_run, backfill, counted, meeting, meetings, nothing_twice, of, rows

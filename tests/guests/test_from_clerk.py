@@ -15,8 +15,8 @@ from sqlalchemy import select
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.integrations import clerk_exports
-from admin_app.services import guest_import
-from admin_app.services.guest_asking import Asking
+from admin_app.services.move_in import guest_import
+from admin_app.services.move_in.guest_asking import Asking
 from admin_app.services.purchases import account_deletion
 from admin_app.simulator import control, control_workos
 from models import AuditEntry, CallState, Guest, PendingProfile, PersonAddress, Profile, ProviderCall, User
@@ -285,7 +285,7 @@ def test_a_lost_answer_makes_nobody_twice(house: House, tmp_path: Path, call: in
 
 
 def test_a_clerk_that_stays_away_ends_the_run_in_a_sentence(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("admin_app.services.guest_asking.TRIES", 1)
+    monkeypatch.setattr("admin_app.services.move_in.guest_asking.TRIES", 1)
     people(house, 2)
     control.fault(house.simulator, "clerk", "500", times=50)
     answer = from_clerk(house, "--api")

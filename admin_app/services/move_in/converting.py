@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql
 
 from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.currencies import CURRENCIES, MOST_BY_CARD, currency_of
-from admin_app.services.move_in import local_times, sql
+from admin_app.services.core import local_times
+from admin_app.services.move_in import sql
 from admin_app.services.move_in.catalog import Field, Kind
 from admin_app.services.move_in.mapping import UNDECIDED, ZERO_SHOWN, ColumnMap, MoveMap, Rule, TableMap, Unit
 from models import Base

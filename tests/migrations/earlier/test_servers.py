@@ -38,7 +38,6 @@ def test_nobody_comes_in_without_the_password(mariadb: servers.MariaDB) -> None:
             pymysql.connect(unix_socket=str(mariadb.home / "socket"), user=user, password="")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel ends the children of the killed")
 def test_it_ends_with_whoever_started_it() -> None:
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTED_AND_LEFT],

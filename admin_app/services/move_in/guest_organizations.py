@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, exists, not_, select
 from sqlalchemy.orm import Session
 
 from admin_app.bounds import BIGGEST
-from admin_app.services.guest_backfill import AT_ONCE, Run, note
+from admin_app.services.move_in.guest_backfill import AT_ONCE, Run, note
 from models.move_in import MovedRow
 from models.scheduling import Guest, Meeting, Organization
 
