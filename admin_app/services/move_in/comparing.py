@@ -12,7 +12,7 @@ from admin_app.context import Ctx
 from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.catalog import Kind
-from admin_app.services.move_in.importing import digest
+from admin_app.services.move_in.importing import columns_written, digest
 from admin_app.services.move_in.mapping import LEAVE, ColumnMap, MoveMap, TableMap, Unit
 from admin_app.services.move_in.matching import matched
 from admin_app.services.move_in.staging import (
@@ -70,7 +70,7 @@ def compare(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Compared]
     """Every table of the mapping; nothing is kept."""
     tables = {table.name: table for table in source.tables()}
     mapping = matched(mapping, list(tables.values()))
-    patiently(ctx)
+    patiently(ctx.session)
     for mapped in mapping.tables:
         stage(ctx, source, tables[mapped.name], mapped, into=STAGED)
         with refusals(mapped):
@@ -86,8 +86,8 @@ def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, tabl
         ctx,
         "DROP TABLE IF EXISTS pg_temp.compared_both; CREATE TEMP TABLE compared_both ON COMMIT DROP AS "
         f"SELECT p.source_key, p.is_known, {_left(mapping, mapped)} AS is_left, "
-        f"{_moved_on(mapped, key)} AS is_moved_on, {digest(mapped, 'p')} AS theirs, "
-        f"CASE WHEN o.{key} IS NOT NULL THEN {digest(mapped, 'o')} END AS ours "
+        f"{_moved_on(mapped, key)} AS is_moved_on, {digest(columns_written(mapped), 'p')} AS theirs, "
+        f"CASE WHEN o.{key} IS NOT NULL THEN {digest(columns_written(mapped), 'o')} END AS ours "
         f"FROM {PREPARED} p LEFT JOIN {mapped.to} o ON o.{key} = CASE WHEN p.is_known THEN p.record::{kind} END",
     )
     checksum = "md5(coalesce(string_agg({side}::text, '' ORDER BY source_key), ''))"

@@ -4,7 +4,7 @@ What did not change since the last time is left alone; what changed there is bro
 changed it here meanwhile, which is told. Stopped anywhere, the next run goes on behind the last batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,15 +18,17 @@ from admin_app.errors import Conflict, InvalidInput
 from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services import audit
 from admin_app.services.move_in import between, derived, sql
-from admin_app.services.move_in.catalog import Kind
+from admin_app.services.move_in.catalog import Entity, Kind
 from admin_app.services.move_in.mapping import LEAVE, REFUSE, SENTENCES, MoveMap, Rule, TableMap, require_decided
 from admin_app.services.move_in.matching import matched
 from admin_app.services.move_in.staging import (
+    BY_RULES,
     breaks_any,
     by_rules,
     driver,
     last_key,
     moved_parents,
+    patiently,
     prepare,
     refusals,
     run,
@@ -72,13 +74,15 @@ def start(ctx: Ctx, *, source: Source, mapping: MoveMap, file: str) -> int:
     """A new run, or the one that was stopped; its number. Raises InvalidInput while anything is undecided."""
     require_decided(matched(mapping, source.tables()))
     going = ctx.session.scalar(select(MoveRun).where(MoveRun.system == mapping.system, MoveRun.finished_at.is_(None)))
+    if going is not None and (going.mapping, going.source) != (file, source.where):
+        # What it did it did by another mapping, and a run has one: everything is looked at again, by this one.
+        going.finished_at = ctx.now
+        ctx.session.flush()
+        going = None
     if going is None:
         going = MoveRun(system=mapping.system, source=source.where, mapping=file, progress={}, started_at=ctx.now)
         ctx.session.add(going)
         ctx.session.flush()
-    elif going.mapping != file or going.source != source.where:
-        # What is done so far was done by another mapping: everything is looked at again, by digests of this one.
-        going.mapping, going.source, going.progress = file, source.where, {}
     return going.id
 
 
@@ -94,6 +98,7 @@ def bring_over(work: Work, *, source: Source, mapping: MoveMap, run_id: int, bat
             done = step.done
             yield step
         with work() as ctx:
+            patiently(ctx.session)
             _locked(ctx, run_id)
             derived.fill(ctx, table=mapped.to, run_id=run_id)
     _give_memberships(work, run_id)
@@ -162,7 +167,7 @@ def _write_with_care(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, 
 
 @contextmanager
 def _savepoint(ctx: Ctx) -> Iterator[None]:
-    with driver(ctx).transaction():
+    with driver(ctx.session).transaction():
         yield
 
 
@@ -203,10 +208,16 @@ def columns_written(mapped: TableMap) -> list[str]:
     return [each.ours for each in mapped.fields() if each.kind not in kinds] + list(by_rules(mapped))
 
 
-def digest(mapped: TableMap, alias: str) -> str:
-    """SQL of what tells whether a record of ours is still as it was written."""
-    listed = ", ".join(f"{alias}.{sql.name(name)}" for name in columns_written(mapped))
-    return f"md5(ROW({listed})::text)::uuid"
+def kept(entity: Entity, alias: str) -> str:
+    """SQL of what tells whether a record is still as it was left, whichever of its columns were brought over."""
+    kinds = {Kind.IDENTITY, Kind.OWN_KEY}
+    ours = [each.ours for each in entity.fields if each.kind not in kinds]
+    return digest([*ours, *BY_RULES.get(entity.table, ())], alias)
+
+
+def digest(columns: Sequence[str], alias: str) -> str:
+    """SQL of one value for all of these columns together."""
+    return f"md5(ROW({', '.join(f'{alias}.{sql.name(name)}' for name in columns)})::text)::uuid"
 
 
 def _key(mapped: TableMap) -> str:
@@ -229,7 +240,7 @@ def _insert(ctx: Ctx, mapped: TableMap, which: str) -> int:
 def _conflicts(ctx: Ctx, mapped: TableMap, changed: str) -> list[str]:
     """Records that were changed, or went, here as well since: ours stay as they are, and it is told every time."""
     key = sql.name(mapped.entity.key.ours)
-    still = f"SELECT FROM {mapped.to} o WHERE o.{key} = p.{_key(mapped)} AND {digest(mapped, 'o')} = p.kept_before"
+    still = f"SELECT FROM {mapped.to} o WHERE o.{key} = p.{_key(mapped)} AND {kept(mapped.entity, 'o')} = p.kept_before"
     found = run(
         ctx,
         f"UPDATE {PREPARED} p SET is_conflict = true WHERE p.is_known AND {changed} AND NOT EXISTS ({still}) "
@@ -258,15 +269,20 @@ def _columns_of(mapped: TableMap) -> Any:
 
 
 def _remember(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, left: str) -> None:
-    """What became of each row. Where both sides changed, what was kept stays, so that it is told again."""
+    """What became of each row. Where both sides changed, what was kept stays, so that it is told again; so does the
+    record of a row that was brought over and is left behind by now.
+    """
+    key = sql.name(mapped.entity.key.ours)
     named = f"{sql.value(mapping.system)}, {sql.value(mapped.name)}, {sql.value(mapped.to)}"
     run(
         ctx,
         "INSERT INTO moved_rows "
         "(source_key, system, source_table, table_name, record, told, kept, left_because, run_id) "
         f"SELECT source_key, {named}, CASE WHEN NOT {left} THEN record END, told, "
-        f"CASE WHEN NOT {left} THEN {digest(mapped, 'p')} END, CASE WHEN {left} THEN array_to_string(broken, ' ') END, "
-        f"{run_id:d} FROM {PREPARED} p WHERE told IS DISTINCT FROM told_before AND NOT is_conflict "
+        f"CASE WHEN NOT {left} THEN {kept(mapped.entity, 'o')} END, "
+        f"CASE WHEN {left} THEN array_to_string(broken, ' ') END, {run_id:d} FROM {PREPARED} p "
+        f"LEFT JOIN {mapped.to} o ON o.{key} = CASE WHEN NOT {left} THEN {_key(mapped)} END "
+        f"WHERE told IS DISTINCT FROM told_before AND NOT is_conflict AND NOT (is_known AND {left}) "
         "ON CONFLICT (source_key, table_name, system) DO UPDATE SET record = excluded.record, told = excluded.told, "
         "kept = excluded.kept, left_because = excluded.left_because, run_id = excluded.run_id",
     )

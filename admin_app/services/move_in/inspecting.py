@@ -45,7 +45,7 @@ def look(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Inspected]:
     """Every table of the mapping, parents first. The stages last as long as the caller's transaction."""
     tables = {table.name: table for table in source.tables()}
     mapping = matched(mapping, list(tables.values()))
-    patiently(ctx)
+    patiently(ctx.session)
     parents: dict[str, str] = {}
     for mapped in mapping.tables:
         staged, prepared = f"staged_{mapped.to}", f"prepared_{mapped.to}"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.db_limits import BoundedConnection
@@ -20,26 +21,28 @@ from admin_app.services.move_in.catalog import Field, Kind
 from admin_app.services.move_in.mapping import MoveMap, Rule, TableMap
 
 ALL = 2**62
+# Of each of our tables, what a decision about a rule writes beside what a source has.
+BY_RULES = {"bookings": ("canceled_because",), "meetings": ("canceled_because",)}
 WHOLE_KEY = "^[0-9]+$"
 # Names that no source's column has.
 DIGEST = '"digest of this row"'
 
 
-def driver(ctx: Ctx) -> psycopg.Connection[Any]:
+def driver(session: Session) -> psycopg.Connection[Any]:
     """The transaction's own connection, for COPY and for statements whose text is made here."""
-    connection: Any = ctx.session.connection().connection.driver_connection
+    connection: Any = session.connection().connection.driver_connection
     return connection  # type: ignore[no-any-return]
 
 
 def run(ctx: Ctx, statement: str) -> Any:
     """Run SQL as it is, without parameters; returns the cursor."""
-    return driver(ctx).execute(statement.encode())
+    return driver(ctx.session).execute(statement.encode())
 
 
-def patiently(ctx: Ctx) -> None:
-    """A whole table takes its time: neither the server nor we give up waiting for it."""
-    run(ctx, "SET LOCAL statement_timeout = 0")
-    connection = driver(ctx)
+def patiently(session: Session) -> None:
+    """A whole table takes its time: neither the server nor we give up waiting for it in this transaction."""
+    connection = driver(session)
+    connection.execute("SET LOCAL statement_timeout = 0")
     if isinstance(connection, BoundedConnection):
         connection.answers_within = None
 
@@ -65,7 +68,7 @@ def stage(
     columns = columns_read(mapped)
     listed = ", ".join(f"{sql.name(name)} text" for name in columns)
     run(ctx, f"DROP TABLE IF EXISTS pg_temp.{into}; CREATE TEMP TABLE {into} ({listed}) ON COMMIT DROP")
-    with driver(ctx).cursor().copy(f"COPY {into} FROM STDIN".encode()) as copy:
+    with driver(ctx.session).cursor().copy(f"COPY {into} FROM STDIN".encode()) as copy:
         return source.copy(table, columns, copy.write, after=after, limit=limit)
 
 
@@ -131,7 +134,7 @@ def _written_by_rules(mapped: TableMap) -> str:
 
 
 def by_rules(mapped: TableMap) -> tuple[str, ...]:
-    return ("canceled_because",) if mapped.filling("status") and mapped.to in {"bookings", "meetings"} else ()
+    return BY_RULES.get(mapped.to, ()) if mapped.filling("status") else ()
 
 
 def _known(mapping: MoveMap, mapped: TableMap) -> str:

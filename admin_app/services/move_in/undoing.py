@@ -1,6 +1,6 @@
 """Taking an import back, as long as nothing in the product was built on it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -9,15 +9,18 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.services import audit
 from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
-from models import Base
+from admin_app.services.move_in.importing import kept
+from admin_app.services.move_in.staging import patiently
 
 # What an import makes itself beside the records: it goes with them.
 ITS_OWN = frozenset(
     {"client_customers", "person_addresses", "claim_tokens", "booking_links", "booking_attendees", "booking_hosts"}
+    | {"memberships"}
 )
+MINE = "SELECT record FROM moved_rows WHERE system = :system AND table_name = :table AND record IS NOT NULL"
 REFERRING = text(
     """
-    SELECT c.conrelid::regclass::text AS "from", a.attname AS "column", c.confrelid::regclass::text AS "to"
+    SELECT c.conrelid::regclass::text, a.attname
       FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
      WHERE c.contype = 'f' AND c.confrelid = to_regclass(:table) AND cardinality(c.conkey) = 1
      ORDER BY 1, 2
@@ -47,40 +50,43 @@ def counted(session: Session, *, system: str) -> dict[str, int]:
 
 def built_on(session: Session, *, system: str) -> list[str]:
     """What keeps the import from being taken back, a sentence each."""
+    patiently(session)
     tables = counted(session, system=system)
-    return [line for entity in ENTITIES if entity.table in tables for line in _built_on(session, system, entity.table)]
+    brought = [entity.table for entity in ENTITIES if entity.table in tables]
+    return [*_referring(session, system, brought), *_changed(session, system, brought)]
 
 
-def _built_on(session: Session, system: str, table: str) -> Iterator[str]:
-    mine = "SELECT record FROM moved_rows WHERE system = :system AND table_name = :table AND record IS NOT NULL"
-    key = OF[table].key.ours
-    for source, column, _ in session.execute(REFERRING, {"table": table}):
-        if source in ITS_OWN:
-            continue
-        theirs = OF[source].key.ours if source in OF else "ctid"
-        also_moved = (
-            f" AND NOT EXISTS (SELECT FROM moved_rows t WHERE t.table_name = '{source}' "
-            f"AND t.record = x.{theirs}::text)"
-            if source in OF
-            else ""
+def _referring(session: Session, system: str, tables: Sequence[str]) -> Iterator[str]:
+    """Rows of the product's own that point at what was brought over."""
+    for table in tables:
+        for source, column in session.execute(REFERRING, {"table": table}):
+            if source in ITS_OWN:
+                continue
+            theirs = f"x.{OF[source].key.ours}::text" if source in OF else "NULL"
+            number = session.scalar(
+                text(
+                    f"SELECT count(*) FROM {source} x WHERE x.{column}::text IN ({MINE}) AND NOT EXISTS "
+                    f"(SELECT FROM moved_rows t WHERE t.table_name = '{source}' AND t.record = {theirs})"
+                ),
+                {"system": system, "table": table},
+            )
+            if number:
+                yield f"{number:,} rows of {source} refer to {table} that were brought over"
+
+
+def _changed(session: Session, system: str, tables: Sequence[str]) -> Iterator[str]:
+    """Records that are not as an import left them last, or are not there any more."""
+    for table in tables:
+        key = OF[table].key
+        other = text(
+            f"SELECT count(*) FROM moved_rows m LEFT JOIN {table} o "
+            f"ON o.{key.ours} = m.record::{'text' if key.kind is Kind.OWN_KEY else 'bigint'} "
+            "WHERE m.system = :system AND m.table_name = :table AND m.record IS NOT NULL "
+            f"AND {kept(OF[table], 'o')} IS DISTINCT FROM m.kept"
         )
-        number = session.scalar(
-            text(f"SELECT count(*) FROM {source} x WHERE x.{column}::text IN ({mine}){also_moved}"),
-            {"system": system, "table": table},
-        )
-        if number and source != "memberships":
-            yield f"{number:,} rows of {source} refer to {table} that were brought over"
-    if "version" in _columns(table):
-        changed = session.scalar(
-            text(f"SELECT count(*) FROM {table} o WHERE o.version > 1 AND o.{key}::text IN ({mine})"),
-            {"system": system, "table": table},
-        )
-        if changed:
-            yield f"{changed:,} records of {table} were changed here since"
-
-
-def _columns(table: str) -> set[str]:
-    return {column.key for column in Base.metadata.tables[table].c}
+        number = session.scalar(other, {"system": system, "table": table})
+        if number:
+            yield f"{number:,} records of {table} were changed here since"
 
 
 def take_back(ctx: Ctx, *, system: str) -> int:
@@ -90,9 +96,8 @@ def take_back(ctx: Ctx, *, system: str) -> int:
     number = 0
     for entity in reversed(ENTITIES):
         which = {"system": system, "table": entity.table}
-        mine = "SELECT record FROM moved_rows WHERE system = :system AND table_name = :table AND record IS NOT NULL"
         cast = "" if entity.key.kind is Kind.OWN_KEY else "::bigint"
-        ids = f"(SELECT record{cast} FROM ({mine}) m)"
+        ids = f"(SELECT record{cast} FROM ({MINE}) m)"
         for table, column in _made_beside(entity.table):
             ctx.session.execute(text(f"DELETE FROM {table} WHERE {column} IN {ids}"), which)
         done = ctx.session.execute(text(f"DELETE FROM {entity.table} WHERE {entity.key.ours} IN {ids}"), which)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,23 @@ def test_what_was_decided_otherwise_is_looked_at_again(earlier_postgres: str, re
     assert all(one.agrees for one in move.compare().values())
 
 
+def test_what_can_be_kept_no_more_stays_as_it_was(clients: Move) -> None:
+    """A row that was brought over breaks a rule since, by which rows are left behind."""
+    clients.decide(decisions={Rule.MISSING: "leave"})
+    clients.bring_over()
+    there(clients, 'ALTER TABLE clients ALTER COLUMN "createdAt" DROP NOT NULL')
+    there(clients, """UPDATE clients SET "createdAt" = NULL, phone = 'there' WHERE name = 'Client 1'""")
+    before = client_called(clients.db, "Client 1")
+    for _ in range(2):
+        counts = clients.bring_over()["clients"]
+        assert (counts.left, counts.new, counts.changed, counts.conflicts) == (1, 0, 0, [])
+    assert client_called(clients.db, "Client 1").phone == before.phone
+    there(clients, """UPDATE clients SET "createdAt" = now() WHERE name = 'Client 1'""")
+    assert clients.bring_over()["clients"].changed == 1
+    assert client_called(clients.db, "Client 1").phone == "there"
+    assert all(one.agrees for one in clients.compare().values())
+
+
 def test_nothing_is_brought_over_while_anything_is_undecided(earlier_postgres: str, real_db: Database) -> None:
     clients_prisma.make(earlier_postgres, rows=ROWS, ugly={"unknown_columns"})
     move = Move(real_db, earlier_postgres)
@@ -137,10 +155,27 @@ def test_it_is_taken_back_while_nothing_was_built_on_it(clients: Move) -> None:
     assert all(one.agrees for one in clients.compare().values())
 
 
+def test_what_later_imports_changed_is_taken_back_as_well(clients: Move) -> None:
+    """By the same mapping and by another one; nobody changed anything here."""
+    there(clients, "UPDATE clients SET phone = '1' WHERE name = 'Client 1'")
+    assert clients.bring_over()["clients"].changed == 1
+    mapping = clients.mapping
+    assert mapping is not None
+    first, *others = mapping.tables
+    phoneless = [replace(each, to=None, left="not asked") if each.to == "phone" else each for each in first.columns]
+    clients.mapping = replace(mapping, tables=(replace(first, columns=tuple(phoneless)), *others))
+    assert clients.bring_over()["clients"].conflicts == []
+    with clients.db.read_only() as session:
+        assert undoing.built_on(session, system="clients") == []
+    with clients.work() as ctx:
+        undoing.take_back(ctx, system="clients")
+    assert count(clients.db, Client) == 0
+
+
 def test_what_was_built_on_it_is_said(clients: Move) -> None:
     with clients.work() as ctx:
         mine = ctx.session.scalars(select(Client).limit(1)).one()
-        mine.version += 1
+        mine.phone = "changed here"
     with clients.db.read_only() as session:
         assert undoing.built_on(session, system="clients") == ["1 records of clients were changed here since"]
     with clients.work() as ctx, pytest.raises(undoing.BuiltOn):
