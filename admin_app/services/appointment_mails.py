@@ -196,7 +196,7 @@ def remind(ctx: Ctx, *, subject: str) -> bool:
         return False
     row.reminded_at = ctx.now
     appointment = appointments.of(ctx.session, row)
-    bookings.send_mail(ctx, appointment, "reminder", once=bookings.at(row.starts_at))
+    bookings.send_mail(ctx, appointment, "reminder", once=appointments.at(row.starts_at))
     return True
 
 
@@ -236,10 +236,12 @@ def _holds(ctx: Ctx, appointment: Appointment, kind: Kind, once: str) -> bool:
             return row.status in ENDED
         case "reminder":
             return (
-                row.status is BookingStatus.CONFIRMED and row.starts_at > ctx.now and once == bookings.at(row.starts_at)
+                row.status is BookingStatus.CONFIRMED
+                and row.starts_at > ctx.now
+                and once == appointments.at(row.starts_at)
             )
         case "rescheduled":
-            return row.status is BookingStatus.CONFIRMED and once.startswith(bookings.at(row.starts_at))
+            return row.status is BookingStatus.CONFIRMED and once.startswith(appointments.at(row.starts_at))
         case "confirmation":
             return row.status is BookingStatus.CONFIRMED
 

@@ -6,7 +6,7 @@ payment's: `locked` does the first two.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
@@ -181,3 +181,8 @@ def lapsed(model: Model, now: datetime | None = None) -> ColumnElement[bool]:
         model.hold_expires_at.is_not(None),
         model.hold_expires_at <= (func.now() if now is None else now),
     )
+
+
+def at(moment: datetime) -> str:
+    """A time as the keys of mails have it."""
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"

@@ -34,7 +34,6 @@ RESCHEDULE_UNSEEN, TIME_TAKEN = "reschedule_unseen", "time_taken"
 GIVES_UP_TIME = frozenset(("canceled", "moved", "handed over"))
 # What the next news of the same ids may end.
 WAITING_FOR_NEWS = (RESCHEDULE_UNSEEN, TIME_TAKEN, "two_bookings", "attendee_missing", "details_missing")
-WAITING_FOR_SCHEDULE = ("event_type_unknown", "practitioner_unknown", "session_type_unclear", hosts.HOST_UNKNOWN)
 Sold = Callable[[Ctx, Entry], SessionType]
 NOBODY = CalcomAccounts()
 
@@ -73,13 +72,6 @@ def _attempt(
             return [_apply_entry(ctx, entry, sold, accounts) for entry in reversed(entries)]
     except Waits as waits:
         return waits
-
-
-def release_waiting_for_schedule(ctx: Ctx) -> None:
-    """Practitioners or session types changed: what could not be told apart before may be now."""
-    for provider in SPOKEN:
-        release_waiting(ctx, provider.value, WAITING_FOR_SCHEDULE)
-    calendar_calls.queue_refused(ctx)
 
 
 def _apply_entry(ctx: Ctx, entry: Entry, sold: Sold, accounts: CalcomAccounts) -> tuple[int, str | None]:

@@ -21,9 +21,9 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.calendar_ports import CalcomBooking, CalcomPort, CalendlyPort
 from admin_app.integrations.registry import Providers
-from admin_app.services import appointments, audit, booking_links, bookings, calcom_mapping, provider_calls
+from admin_app.services import appointments, audit, booking_links, calcom_mapping, provider_calls
 from admin_app.services.calendar_entries import SPOKEN
-from admin_app.services.calendars import calendar_calls
+from admin_app.services.calendars import calendar_calls, telling
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import booking_key, lock_names, practitioner_key
 from models.money import CallState, ProviderCall
@@ -257,7 +257,7 @@ class Calendars:
         )
         if call.attention_since is not None and operation in _TOLD_AS:
             booking = ctx.session.get_one(Booking, wanted.booking_id)
-            bookings.tell_instead(ctx, appointments.of(ctx.session, booking), _TOLD_AS[operation])
+            telling.tell_instead(ctx, appointments.of(ctx.session, booking), _TOLD_AS[operation])
         if isinstance(error, ProviderRefused):
             self._refused = True
             if call.attempts == 1 or not passing:
@@ -369,9 +369,9 @@ def _tell_client_unmoved(ctx: Ctx, wanted: Wanted) -> None:
     booking = ctx.session.get_one(Booking, wanted.booking_id)
     appointment = appointments.of(ctx.session, booking)
     if wanted.is_off:
-        bookings.tell_instead(ctx, appointment, _TOLD_AS[CANCEL])
+        telling.tell_instead(ctx, appointment, _TOLD_AS[CANCEL])
     elif wanted.is_on and booking_links.stands_elsewhere(ctx, booking, _CALCOM):
-        bookings.tell_instead(ctx, appointment, _TOLD_AS[MOVE])
+        telling.tell_instead(ctx, appointment, _TOLD_AS[MOVE])
 
 
 def _let_others_try(ctx: Ctx, wanted: Wanted, operation: str) -> None:

@@ -73,6 +73,24 @@ class Handler(Protocol):
         """Do what the event asks; `found` is None when nothing had to be asked or nobody answered."""
 
 
+_HANDLERS: dict[str, Handler] = {}
+
+
+def register(provider: str, handler: Handler) -> None:
+    """Where things are wired, each provider's handler is named once; the inbox itself knows none of them."""
+    _HANDLERS[provider] = handler
+
+
+def handler_of(provider: str) -> Handler:
+    """The handler of a provider's events. Raises LookupError where nothing was wired: `admin_app.jobs` does that."""
+    try:
+        return _HANDLERS[provider]
+    except KeyError:
+        raise LookupError(
+            f"Nothing handles events of {provider}; importing admin_app.jobs wires the handlers"
+        ) from None
+
+
 def release_waiting(
     ctx: Ctx, provider: str, because: Collection[str], *, subjects: Collection[str] | None = None
 ) -> None:

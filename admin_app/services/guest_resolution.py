@@ -9,7 +9,7 @@ from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import appointments, audit, guests
 from admin_app.services.audit import Change
-from admin_app.services.pending_profiles import clean_email
+from admin_app.services.core.email_fields import clean_email
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import meeting_key

@@ -13,7 +13,7 @@ from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
 from admin_app.integrations.guest_ports import GuestSession, WorkosPort
 from admin_app.services import guest_brake, guests
-from admin_app.services.pending_profiles import clean_email
+from admin_app.services.core.email_fields import clean_email
 from admin_app.services.provider_calls import Work
 from models.scheduling import Guest, Meeting, Practitioner, SessionType
 

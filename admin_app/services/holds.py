@@ -16,7 +16,7 @@ from admin_app.errors import InvalidInput, NotFound, SlotTaken
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import appointments, audit, bookings
 from admin_app.services.appointments import Appointment
-from admin_app.services.pending_profiles import clean_email
+from admin_app.services.core.email_fields import clean_email
 from admin_app.services.records import lock_names, practitioner_key
 from admin_app.services.time_zones import time_zone
 from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting, Practitioner, SessionType

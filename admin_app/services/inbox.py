@@ -13,9 +13,8 @@ from admin_app.integrations import job_queue
 from admin_app.integrations.registry import Providers
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit
-from admin_app.services.event_handlers import HANDLERS
-from admin_app.services.event_handling import Parked, Question, Settled, release_waiting_for, requeue
-from admin_app.services.pending_profiles import clean_email
+from admin_app.services.core.email_fields import clean_email
+from admin_app.services.event_handling import Parked, Question, Settled, handler_of, release_waiting_for, requeue
 from admin_app.services.plans import require_reason
 from admin_app.services.records import event_key
 from models.inbox import EventState, WebhookEvent
@@ -132,13 +131,13 @@ def lookup_needed(ctx: Ctx, *, event_id: int) -> Question | None:
     event = ctx.session.get(WebhookEvent, event_id)
     if event is None or event.state in SETTLED:
         return None
-    about = HANDLERS[event.provider].needs(ctx, event)
+    about = handler_of(event.provider).needs(ctx, event)
     return None if about is None else Question(event.provider, about)
 
 
 def fetch(providers: Providers, question: Question) -> Any:
     """Ask the provider, outside of any transaction; raises ProviderUnavailable."""
-    return HANDLERS[question.provider].fetch(providers, question.about)
+    return handler_of(question.provider).fetch(providers, question.about)
 
 
 def apply(ctx: Ctx, *, event_id: int, looked_up: Any = None, lookup_failed: bool = False) -> EventState:
@@ -148,7 +147,7 @@ def apply(ctx: Ctx, *, event_id: int, looked_up: Any = None, lookup_failed: bool
         return event.state
     event.attempts += 1
     event.last_error = "lookup_failed" if lookup_failed else None
-    match HANDLERS[event.provider].apply(ctx, event, looked_up):
+    match handler_of(event.provider).apply(ctx, event, looked_up):
         case Settled() as settled:
             _settle(ctx, event, settled)
         case Parked() as parked:

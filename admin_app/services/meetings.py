@@ -12,9 +12,9 @@ from admin_app.integrations.registry import Providers
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import appointments, availability, booking_brake, checkout, guests, holds
 from admin_app.services.availability import Read
+from admin_app.services.core.email_fields import clean_email
 from admin_app.services.guests import Registered
 from admin_app.services.holds import NotOffered
-from admin_app.services.pending_profiles import clean_email
 from admin_app.services.provider_calls import Work
 from admin_app.services.records import lock_names, meeting_key, practitioner_key
 from models.scheduling import BookingStatus, Meeting, Practitioner

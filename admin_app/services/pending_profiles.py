@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
-from admin_app.errors import Conflict, InvalidInput, NotFound
+from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import audit, memberships, owners
 from admin_app.services.audit import Change
+from admin_app.services.core.email_fields import clean_email
 from admin_app.services.holders import assign
 from admin_app.services.memberships import credits, extras, meaning
 from admin_app.services.memberships.meaning import Meaning
@@ -23,16 +23,6 @@ from models.memberships import ProviderMembership
 from models.people import ExtraPurchase, MembershipStatus, PendingProfile, Profile
 
 WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id", "plan_duration", "usage_credits")
-
-
-def clean_email(text: str, *, field: str = "email") -> str:
-    """The address in the form it is kept; refused with a sentence when it is none."""
-    try:
-        # `test_environment` lets the reserved `.test` domain in, as providers and the claim do.
-        return validate_email(text.strip(), check_deliverability=False, test_environment=True).normalized.lower()
-    except (EmailNotValidError, UnicodeError, ValueError):
-        sentence = "This is not an e-mail address. Write it like name@example.com."
-        raise InvalidInput(sentence, fields={field: sentence}) from None
 
 
 def unclaimed(ctx: Ctx, pending_profile_id: int) -> PendingProfile:

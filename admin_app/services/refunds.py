@@ -30,13 +30,9 @@ from models.money import RESERVING, Approval, Payment, Refund, RefundOrigin, Ref
 
 # Said by staff; the others are the product's own.
 REASONS = tuple(reason for reason in RefundReason if reason is not RefundReason.SLOT_LOST)
-# A disputed payment's money is with the bank. In these states of a dispute it is not, or not any more.
 NOTHING_LEFT = "All that was paid went back already, or is on its way."
 NOTHING_SAID = Decided()
 ADDS = ("refund",)
-REFUNDABLE_DISPUTES = frozenset(
-    ("won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed")
-)
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,7 @@ def obstacle(payment: Paid, held: list[Refund]) -> str | None:
         return "Nothing was paid, so there is nothing to give back."
     if payment.dispute_status == disputes.LOST:
         return f"A dispute about this payment was lost: the bank has taken money back, and {there} gives no more of it."
-    if payment.dispute_status and payment.dispute_status not in REFUNDABLE_DISPUTES:
+    if payment.dispute_status and payment.dispute_status not in disputes.REFUNDABLE:
         return f"The payer disputes this payment, so {there} gives nothing of it back. Answer the dispute at {there}."
     if unknown is not None:
         return (

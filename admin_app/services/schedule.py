@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, calendar_bookings, plans
+from admin_app.services import audit, plans
 from admin_app.services import schedule_forms as forms
+from admin_app.services.calendars import waiting_deliveries
 from admin_app.services.plans import Plan, PlanLine
 from admin_app.services.records import lock_names, practitioner_key, session_type_key
 from models import Booking, BookingStatus, Meeting, Practitioner, SessionType
@@ -317,7 +318,7 @@ def _own_event_type(ctx: Ctx, columns: Mapping[str, Any], own_id: int | None) ->
 
 def _record(ctx: Ctx, event: str, row: Practitioner | SessionType, changes: list[audit.Change], reason: str) -> None:
     why = plans.require_reason(reason) if reason.strip() else None
-    calendar_bookings.release_waiting_for_schedule(ctx)
+    waiting_deliveries.release_waiting_for_schedule(ctx)
     if isinstance(row, Practitioner):
         records, facts = [practitioner_key(row.id)], {"name": row.name}
     else:

@@ -128,12 +128,12 @@ def test_what_does_not_hold_any_more_is_not_sent(db: Database, clock: Clock, kin
     starts = tomorrow(clock.now)
     subject = held(db, kind, starts)
     assert prepare(db, subject, "cancellation") is None
-    assert prepare(db, subject, "rescheduled", bookings.at(starts + timedelta(hours=1)) + "-2") is None
-    assert prepare(db, subject, "reminder", bookings.at(starts + timedelta(hours=1))) is None
+    assert prepare(db, subject, "rescheduled", appointments.at(starts + timedelta(hours=1)) + "-2") is None
+    assert prepare(db, subject, "reminder", appointments.at(starts + timedelta(hours=1))) is None
     with db.unit_of_work(OPERATOR) as ctx:
         bookings.cancel(ctx, appointments.locked(ctx, subject), CanceledBecause.BY_STAFF)
     for name in ("confirmation", "reminder", "rescheduled"):
-        assert prepare(db, subject, name, bookings.at(starts)) is None
+        assert prepare(db, subject, name, appointments.at(starts)) is None
     assert prepare(db, "booking:999999", "confirmation") is None
     with db.read_only() as session:
         assert list(session.scalars(select(SentEmail))) == []
@@ -180,7 +180,7 @@ def test_the_day_before_brings_one_reminder(db: Database, clock: Clock, kind: Se
     assert remind(db) == []
     clock.forward(hours=1)
     assert remind(db) == [other]
-    mail = prepare(db, booking, "reminder", bookings.at(starts))
+    mail = prepare(db, booking, "reminder", appointments.at(starts))
     assert mail is not None
     assert mail.subject.startswith("Reminder: ")
 

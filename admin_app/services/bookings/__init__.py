@@ -11,7 +11,6 @@ from admin_app.services.bookings.steps import (
     STAFF,
     UNPAID_ENDS,
     Step,
-    at,
     attending,
     cancel,
     cancel_unpaid,
@@ -32,7 +31,6 @@ from admin_app.services.bookings.steps import (
     remind_later,
     send_mail,
     sync_calendar,
-    tell_instead,
     touch,
 )
 
@@ -42,7 +40,6 @@ __all__ = [
     "STAFF",
     "UNPAID_ENDS",
     "Step",
-    "at",
     "attending",
     "cancel",
     "cancel_unpaid",
@@ -63,6 +60,5 @@ __all__ = [
     "remind_later",
     "send_mail",
     "sync_calendar",
-    "tell_instead",
     "touch",
 ]

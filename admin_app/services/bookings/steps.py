@@ -6,7 +6,7 @@ A step that a plan announces is written down as a `Step`: the plan reads it, and
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
@@ -95,7 +95,7 @@ def moving(starts_at: datetime, ends_at: datetime, *, tell: bool = True) -> Step
     """It takes place at another time."""
     values = {"starts_at": starts_at, "ends_at": ends_at}
     mail = "rescheduled" if tell else None
-    return Step("booking.rescheduled", values, mail=mail, once=at(starts_at), tells_calendar=True)
+    return Step("booking.rescheduled", values, mail=mail, once=appointments.at(starts_at), tells_calendar=True)
 
 
 def attending(appointment: Appointment, status: BookingStatus, event: str) -> Step:
@@ -170,7 +170,7 @@ def hand_over(
         changes=changes,
         facts={**now.facts, "former": former.name, "practitioner": now.practitioner.name},
     )
-    send_mail(ctx, now, "rescheduled" if moves else "confirmation", once=at(starts_at))
+    send_mail(ctx, now, "rescheduled" if moves else "confirmation", once=appointments.at(starts_at))
     sync_calendar(ctx, now)
 
 
@@ -256,15 +256,6 @@ def send_mail(ctx: Ctx, appointment: Appointment, kind: str, *, once: str = "") 
         job_queue.defer(ctx.session, "send_appointment_mail", subject=appointment.subject, kind=kind, once=once)
 
 
-def tell_instead(ctx: Ctx, appointment: Appointment, kind: str) -> None:
-    """The calendar, which was to tell the client, refused the change: we write to them, unless nobody should."""
-    row = appointment.row
-    if appointment.source is BookingSource.WEBSITE or row.told_version != row.version:
-        return
-    once = f"{at(row.starts_at)}-{row.version}" if kind == "rescheduled" else str(row.version)
-    job_queue.defer(ctx.session, "send_appointment_mail", subject=appointment.subject, kind=kind, once=once)
-
-
 def sync_calendar(ctx: Ctx, appointment: Appointment) -> None:
     """Have Cal.com or Calendly brought in line with a booking; meetings are kept here alone."""
     if appointment.kind == "booking":
@@ -283,11 +274,6 @@ def close_checkout(ctx: Ctx, appointment: Appointment) -> None:
 def closing_key(subject: str) -> str:
     """By which the job that closes the pages of this appointment is queued once."""
     return f"expire_checkout:{subject}"
-
-
-def at(moment: datetime) -> str:
-    """A time as the keys of mails have it."""
-    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _assign(appointment: Appointment, **values: object) -> list[Change]:

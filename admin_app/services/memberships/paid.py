@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeInvoicePayment, StripePayment, StripeRefund
 from admin_app.integrations.ports import WhopPayment, WhopRefund
-from admin_app.services import audit, refund_states, refunds
+from admin_app.services import audit, refund_states
 from admin_app.services.amounts import money_text
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import put
+from admin_app.services.payments import disputes
 from admin_app.services.payments.refund_tills import FromWhop, to_minor
 from admin_app.services.records import lock_names, membership_key, membership_payment_key
 from admin_app.services.refund_states import ToldRefund
@@ -71,9 +72,9 @@ class PaymentSnapshot:
         cls, found: StripePayment, given_back: Sequence[StripeRefund] | None, *, invoice_id: str | None = None
     ) -> "PaymentSnapshot":
         statuses = [each.status for each in found.every_dispute]
-        forbids = (status for status in statuses if status not in refunds.REFUNDABLE_DISPUTES)
+        forbids = (status for status in statuses if status not in disputes.REFUNDABLE)
         disputed = next(forbids, statuses[0] if statuses else None)
-        is_open = disputed is None or disputed in refunds.REFUNDABLE_DISPUTES
+        is_open = disputed is None or disputed in disputes.REFUNDABLE
         return cls(
             external_id=found.id,
             status=found.status,

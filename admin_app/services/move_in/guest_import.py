@@ -17,9 +17,9 @@ from admin_app.errors import Conflict, DomainError, NotSignedIn
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.ports import ClerkPort, ClerkUser
 from admin_app.services import claims, guests, users
+from admin_app.services.core.email_fields import clean_email
 from admin_app.services.move_in.guest_asking import Asking, Stopped
 from admin_app.services.move_in.guest_backfill import Read
-from admin_app.services.pending_profiles import clean_email
 from admin_app.services.provider_calls import Work
 from admin_app.services.purchases import account_deletion, person_addresses
 from models.people import Profile

@@ -20,6 +20,8 @@ from models.money import Dispute, Payment
 LOST, WON = "lost", "won"
 # In these nobody does anything any more, unless it is appealed.
 SETTLED = (WON, LOST, "warning_closed", "prevented")
+# A disputed payment's money is with the bank. In these states it is not, or not any more.
+REFUNDABLE = frozenset(("won", "prevented", "warning_needs_response", "warning_under_review", "warning_closed"))
 # What Stripe calls the disputes that wait for an answer of ours.
 UNANSWERED = ("needs_response", "warning_needs_response", "appeal_needs_response")
 # An inquiry goes on to a dispute, and a lost dispute to an appeal; a state not named here is one that goes on.

@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.services import appointments
 from admin_app.services.amounts import money_text, summed
-from admin_app.services.payments import appointment_payments
 from models.money import Dispute, Payment, Refund, RefundState
-from models.scheduling import BookingStatus
+from models.scheduling import Booking, BookingStatus, Meeting
 
 # On their way for certain: what waits for a second person may still be declined.
 GOING_BACK = (RefundState.REQUESTED, RefundState.SENT, RefundState.SUCCEEDED, RefundState.UNKNOWN)
@@ -142,6 +141,7 @@ def _lost(session: Session, payment: Payment) -> int:
 
 
 def _is_canceled(session: Session, payment: Payment) -> bool:
-    kind, number = appointments.subject_parts(appointment_payments.subject_of(payment))
-    model = appointments.MODELS[kind]
-    return session.scalar(select(model.status).where(model.id == number)) is BookingStatus.CANCELED
+    status = select(Booking.status).where(Booking.id == payment.booking_id)
+    if payment.booking_id is None:
+        status = select(Meeting.status).where(Meeting.id == payment.meeting_id)
+    return session.scalar(status) is BookingStatus.CANCELED

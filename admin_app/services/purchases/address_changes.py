@@ -17,9 +17,9 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import claims, legacy, memberships, users
+from admin_app.services.core.email_fields import clean_email
 from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.rows import Holder, basis
-from admin_app.services.pending_profiles import clean_email
 from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.purchases import claim_plans, person_addresses
 from admin_app.services.purchases.address_actions import ACCOUNT_GONE, AddressAction, Change, Snapshot, calls
