@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from admin_app.services.core import local_times
-from admin_app.services.time_zones import time_zones
+from admin_app.services.core.time_zones import time_zones
 
 TIMES_ZONE = "MIGRATE_TIMES_ZONE"
 NAIVE = "timestamp without time zone"

@@ -17,9 +17,12 @@ from sqlalchemy import func, select
 from admin_app.db import Database
 from admin_app.integrations.mail import SmtpMail
 from admin_app.integrations.registry import Providers
-from admin_app.services import availability, bookings, months, utc_months
-from admin_app.services.appointment_mails import KINDS
-from admin_app.services.time_zones import clock_text
+from admin_app.services import bookings
+from admin_app.services.bookings.appointment_mails import KINDS
+from admin_app.services.core import utc_months
+from admin_app.services.core.time_zones import clock_text
+from admin_app.services.finance import months
+from admin_app.services.schedule import availability
 from models import CanceledBecause, SessionType
 from tests.days import DAYS, Day
 from tests.services.diary import Clock, held, meeting, offered

@@ -15,8 +15,9 @@ from admin_app.context import Guest, Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.policies.permissions import Permission
-from admin_app.services import staff, staff_sessions
-from admin_app.services.staff_sessions import Limits, SignedIn
+from admin_app.services import staff
+from admin_app.services.staff import staff_sessions
+from admin_app.services.staff.staff_sessions import Limits, SignedIn
 from models import Role
 from tests.route_table import AREAS, CONSOLE, NOBODY, PARTS, PUBLIC, Row
 from views.console.base import ConsoleView

@@ -4,8 +4,8 @@ import click
 from flask.cli import with_appcontext
 
 from admin_app.cli.operator import database, providers, refusals_as_sentences, work
-from admin_app.services import calendly_mapping
-from admin_app.services.calendly_mapping import Proposal
+from admin_app.services.schedule import calendly_mapping
+from admin_app.services.schedule.calendly_mapping import Proposal
 
 COMMAND = "flask calendly"
 REASON = "Same title, length and owner at Calendly"

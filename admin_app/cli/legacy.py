@@ -5,7 +5,7 @@ from flask.cli import with_appcontext
 
 from admin_app.cli import move_in
 from admin_app.cli.operator import database, refusals_as_sentences, work
-from admin_app.services import legacy
+from admin_app.services.purchases import legacy
 
 AT_ONCE = 200
 

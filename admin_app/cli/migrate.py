@@ -12,18 +12,10 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
 from admin_app.cli.environments import ENVIRONMENTS, address_of, database_at, name_of, reading, sentences
-from admin_app.services.core.migrating import (
-    backup,
-    planning,
-    report,
-    running,
-    surroundings,
-    verifying,
-    way_back,
-)
-from admin_app.services.core.migrating.planning import Plan
-from admin_app.services.core.migrating.revisions import Place
-from admin_app.services.core.migrating.way_back import WayBack
+from admin_app.services.migrating import backup, planning, report, running, surroundings, verifying, way_back
+from admin_app.services.migrating.planning import Plan
+from admin_app.services.migrating.revisions import Place
+from admin_app.services.migrating.way_back import WayBack
 from migrations import trouble
 
 group = click.Group("migrate", help="What a migration would do to a database, does, did, and the way back.")

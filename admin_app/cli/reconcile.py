@@ -5,9 +5,8 @@ from flask.cli import with_appcontext
 
 from admin_app.cli.operator import database, providers, refusals_as_sentences
 from admin_app.context import Job
-from admin_app.services import drift_runs
-from admin_app.services.drift import PROVIDERS, Progress, Side
-from admin_app.services.drift_sides import sides
+from admin_app.services.drift import PROVIDERS, Progress, Side, drift_runs
+from admin_app.services.drift.drift_sides import sides
 
 SETTINGS = {
     "stripe": "STRIPE_SECRET_KEY",

@@ -8,7 +8,8 @@ from flask.cli import with_appcontext
 
 from admin_app.cli.operator import refusals_as_sentences, work
 from admin_app.context import Ctx
-from admin_app.services import sign_in_brake, staff, staff_sessions
+from admin_app.services import staff
+from admin_app.services.staff import sign_in_limits, staff_sessions
 from models import Role, StaffMember
 
 COMMAND = "flask staff"
@@ -144,7 +145,7 @@ def list_all() -> None:
 def _state(member: StaffMember, now: datetime) -> str:
     if member.disabled_at is not None:
         return "disabled"
-    return "waiting" if sign_in_brake.is_on(member, now) else "active"
+    return "waiting" if sign_in_limits.is_on(member, now) else "active"
 
 
 def _id(ctx: Ctx, email: str) -> int:

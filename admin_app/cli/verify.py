@@ -6,7 +6,8 @@ import click
 from flask.cli import with_appcontext
 
 from admin_app.cli.operator import database, refusals_as_sentences
-from admin_app.services import audit, invariants
+from admin_app.services import invariants
+from admin_app.services.core import audit
 from admin_app.services.invariants import Broken
 
 _HEADER = ("Rule", "Holds", "How many", "What must be true")

@@ -11,7 +11,8 @@ from admin_app.demo.crowd import profile_row, user_row
 from admin_app.demo.names import Invention, Person
 from admin_app.demo.whop import Delivered
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import claim_mails, claims, inbox, pending_profiles, undo
+from admin_app.services import inbox
+from admin_app.services.purchases import claim_mails, claims, pending_profiles, undo
 from models import ExtraPurchase, Merge, PendingProfile, Profile, User
 
 WHOP = Provider("whop")

@@ -6,8 +6,8 @@ from functools import partial
 from admin_app.demo.clock import Stage
 from admin_app.demo.desk import Desk
 from admin_app.demo.purchases import Script
-from admin_app.services import months
-from admin_app.services.utc_months import ends, following, month_of
+from admin_app.services.core.utc_months import ends, following, month_of
+from admin_app.services.finance import months
 from models import Role
 
 CLOSED_AFTER = timedelta(days=2, hours=9)

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from admin_app.demo.clock import Stage
 from admin_app.demo.lives import Life, live
-from admin_app.services import billing_mapping
+from admin_app.services.subscriptions import billing_mapping
 from models import BillingStatus, Client, OnboardingState
 from models.billing import BillingChange, ClientCustomer, Subscription
 

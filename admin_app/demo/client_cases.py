@@ -8,20 +8,12 @@ from sqlalchemy import ColumnElement, Select, select
 from admin_app.context import Ctx, Job, Staff
 from admin_app.demo.clock import Stage
 from admin_app.demo.purchases import Script
-from admin_app.services import (
-    billing,
-    billing_overrides,
-    bulk_runs,
-    bulk_work,
-    emergency,
-    exports,
-    flags,
-    onboarding,
-    service_keys,
-    switch_following,
-    trials,
-)
-from admin_app.services.flags import Wish
+from admin_app.services import billing
+from admin_app.services.billing import billing_overrides, trials
+from admin_app.services.clients import bulk_runs, bulk_work, emergency, flag_following, flags, onboarding
+from admin_app.services.clients.flags import Wish
+from admin_app.services.core import exports
+from admin_app.services.staff import service_keys
 from models import (
     BillingStatus,
     Client,
@@ -155,7 +147,7 @@ class ClientCases:
     def _follow(self, moment: datetime, changes: Select[int]) -> None:
         """The booleans follow the clock, as a worker had them."""
         for change_id in self.session.scalars(changes).all():
-            switch_following.follow(self._at(moment + ON_TIME, CLOCK), change_id=change_id)
+            flag_following.follow(self._at(moment + ON_TIME, CLOCK), change_id=change_id)
 
     def _onboarding(self) -> None:
         """One is completed although no test call was seen."""

@@ -10,9 +10,10 @@ from admin_app.context import Ctx, Staff
 from admin_app.demo.clock import Stage
 from admin_app.demo.lives import Price
 from admin_app.demo.purchases import Script
-from admin_app.services import drift, drift_resolving, drift_subscriptions
-from admin_app.services.plans import Plan
-from admin_app.services.records import subscription_key
+from admin_app.services import drift
+from admin_app.services.core.plans import Plan
+from admin_app.services.core.records import subscription_key
+from admin_app.services.drift import drift_resolving, drift_subscriptions
 from models import BillingStatus, Client, ClientCustomer, DriftFinding, DriftRun, DriftState, Role, Subscription
 
 NIGHTS = 5

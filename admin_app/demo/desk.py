@@ -19,24 +19,14 @@ from admin_app.demo.names import Invention, Person
 from admin_app.demo.stand_ins import Answer, CalendarBook, Till
 from admin_app.integrations.mail import client as mail_client
 from admin_app.integrations.registry import Providers
-from admin_app.services import (
-    appointment_mails,
-    appointments,
-    approvals,
-    attendance,
-    cancellations,
-    checkout,
-    holds,
-    refund_sending,
-    refunds,
-    rescheduling,
-    settlement,
-)
+from admin_app.services import appointments, checkout, refunds
 from admin_app.services.appointments import Appointment
-from admin_app.services.calendar_sync import Calendars
-from admin_app.services.payments import called_off
+from admin_app.services.bookings import appointment_mails, attendance, holds, rescheduling
+from admin_app.services.calendars.calendar_sync import Calendars
+from admin_app.services.checkout import settlement
+from admin_app.services.core.plans import Plan
 from admin_app.services.payments.refund_tills import Tills
-from admin_app.services.plans import Plan
+from admin_app.services.refunds import approvals, called_off, cancellations, refund_sending
 from models import EventState, Payment, Refund, Role, WebhookEvent
 
 STRIPE = Provider("stripe")

@@ -19,7 +19,8 @@ from admin_app.demo.diary import Diary
 from admin_app.demo.purchases import Script
 from admin_app.demo.stories import Stories
 from admin_app.errors import Conflict, InvalidInput
-from admin_app.services import credit_renewals, invariants, owners, staff
+from admin_app.services import invariants, staff
+from admin_app.services.purchases import credit_renewals, owners
 from models import Base, Booking, Client, PendingProfile, Profile, Role, StaffMember
 
 SEED = 20

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from admin_app.demo.clock import Stage
-from admin_app.services import billing_history
+from admin_app.services.billing import billing_history
 from admin_app.simulator.stripe_price_records import INTERVALS
 from models import BillingStatus
 

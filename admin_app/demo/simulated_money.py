@@ -9,8 +9,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from admin_app.demo.lives import Price
+from admin_app.services.bookings.holds import HOLD_FOR
 from admin_app.services.drift import RECORD
-from admin_app.services.holds import HOLD_FOR
 from admin_app.services.payments import subject_of
 from admin_app.simulator import control_stripe
 from models import Booking, Client, DriftFinding, DriftState, Meeting, Payment, Refund, RefundState, SessionType

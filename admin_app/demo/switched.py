@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from admin_app.demo.clock import Stage
-from admin_app.services.switch_periods import BY_THE_CLOCK
+from admin_app.services.clients.flag_periods import BY_THE_CLOCK
 from models import CLIENT_SWITCHES, Client, FlagChange, OnExpiry, Switch
 
 OPS = "ops@demo.test"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations.registry import Providers
-from admin_app.services.exports import Lists
+from admin_app.services.core.exports import Lists
 
 
 @dataclass(frozen=True)

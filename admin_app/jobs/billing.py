@@ -8,8 +8,10 @@ from admin_app.integrations import deadline
 from admin_app.integrations.money_ports import StripePort
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due
-from admin_app.services import billing, billing_asking, credit_renewals, trial_sending
-from admin_app.services.event_handling import NotConfigured
+from admin_app.services import billing
+from admin_app.services.billing import billing_asking, trial_sending
+from admin_app.services.inbox.handling import NotConfigured
+from admin_app.services.purchases import credit_renewals
 
 FOLLOWS = Job("refresh_billing")
 RENEWS = Job("renew_credits")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from admin_app.context import Job
 from admin_app.jobs.bench import Bench
-from admin_app.services import bulk_runs, bulk_work
+from admin_app.services.clients import bulk_runs, bulk_work
 
 TRANSACTIONS_AT_ONCE = 25
 # By then the job that its start has queued was begun or is waiting.

@@ -4,8 +4,7 @@ from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service
-from admin_app.services import calendar_sync
-from admin_app.services.calendars import calendar_calls
+from admin_app.services.calendars import calendar_calls, calendar_sync
 
 AT_ONCE = 200
 

@@ -7,10 +7,12 @@ from admin_app.context import Ctx, Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service, until_none_is_due
-from admin_app.services import appointments, checkout, holds, provider_calls, settlement
-from admin_app.services.memberships import cancel_sending
-from admin_app.services.payments import called_off
-from admin_app.services.purchases import address_sending
+from admin_app.services import appointments, checkout
+from admin_app.services.bookings import holds
+from admin_app.services.checkout import settlement
+from admin_app.services.inbox import provider_calls
+from admin_app.services.purchases import address_sending, cancel_sending
+from admin_app.services.refunds import called_off
 
 AT_ONCE = 200
 

@@ -6,11 +6,10 @@ from contextlib import AbstractContextManager
 from admin_app.context import Ctx, Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
-from admin_app.services import drift_runs, drift_settling
-from admin_app.services.drift import Progress
-from admin_app.services.drift_runs import ComparisonRuns, LostRun
-from admin_app.services.drift_sides import sides
-from admin_app.services.event_handling import NotConfigured
+from admin_app.services.drift import Progress, drift_runs, drift_settling
+from admin_app.services.drift.drift_runs import ComparisonRuns, LostRun
+from admin_app.services.drift.drift_sides import sides
+from admin_app.services.inbox.handling import NotConfigured
 
 
 def compare(bench: Bench, provider: str, *, seen: Callable[[Progress], None] = lambda _: None) -> None:

@@ -1,7 +1,9 @@
 """Which module handles the events of which provider: wired here, because the inbox may know none of them."""
 
-from admin_app.services import calcom_events, calendly_events, clerk_events, stripe_events, whop_events
-from admin_app.services.event_handling import register
+from admin_app.services.billing import stripe_events
+from admin_app.services.calendar_deliveries import calcom_events, calendly_events
+from admin_app.services.inbox.handling import register
+from admin_app.services.purchases import clerk_events, whop_events
 
 
 def wire() -> None:

@@ -6,7 +6,7 @@ from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import code_of
 from admin_app.services import inbox
-from admin_app.services.event_handling import NotConfigured
+from admin_app.services.inbox.handling import NotConfigured
 
 ACTOR = Job("process_event")
 

@@ -6,7 +6,7 @@ from admin_app.context import Job
 from admin_app.errors import Forbidden, NotFound
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import code_of
-from admin_app.services import exports
+from admin_app.services.core import exports
 
 ACTOR = Job("make_export")
 SWEEP = Job("expire_exports")

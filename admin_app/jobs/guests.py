@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from admin_app.context import Ctx, Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
-from admin_app.services import guest_resolution, guest_sign_in
+from admin_app.services.guests import guest_resolution, guest_sign_in
 
 
 @deadline.short_task

@@ -7,8 +7,12 @@ from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service, until_none_is_due
-from admin_app.services import appointment_mails, claim_mails, mail_states, outbox, switch_mails
-from admin_app.services.outbox import OutgoingMail
+from admin_app.services.attention import mail_states
+from admin_app.services.bookings import appointment_mails
+from admin_app.services.clients import flag_mails
+from admin_app.services.inbox import outbox
+from admin_app.services.inbox.outbox import OutgoingMail
+from admin_app.services.purchases import claim_mails
 
 CLAIMS = Job("send_claim_mail")
 APPOINTMENTS = Job("send_appointment_mail")
@@ -60,14 +64,14 @@ def send_reminders(bench: Bench, *, limit: int = REMINDERS_AT_ONCE) -> int:
 def send_switch_mail(bench: Bench, change_id: int) -> None:
     """Tell the one who is to know before a switch goes off; once, however often it is tried."""
     with bench.db.unit_of_work(SWITCHES) as ctx:
-        mail = switch_mails.prepare(ctx, change_id=change_id, base_url=bench.settings.base_url)
+        mail = flag_mails.prepare(ctx, change_id=change_id, base_url=bench.settings.base_url)
     if mail is not None:
         sent_email_id = mail.sent_email_id
         _hand_over(
             bench,
             SWITCHES,
             mail,
-            lambda ctx, kept: switch_mails.mark_sent(ctx, sent_email_id=sent_email_id, change_id=change_id, kept=kept),
+            lambda ctx, kept: flag_mails.mark_sent(ctx, sent_email_id=sent_email_id, change_id=change_id, kept=kept),
         )
 
 

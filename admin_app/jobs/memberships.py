@@ -6,9 +6,9 @@ from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due
-from admin_app.services import reconcile
-from admin_app.services.memberships import asking, cancel_sending, complimentary
-from admin_app.services.provider_calls import Work
+from admin_app.services.inbox.provider_calls import Work
+from admin_app.services.memberships import asking, complimentary
+from admin_app.services.purchases import cancel_sending, reconcile
 
 ACTOR = Job("compare_membership")
 ENDS = Job("end_memberships")

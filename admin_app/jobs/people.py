@@ -5,8 +5,7 @@ from admin_app.errors import NotSignedIn
 from admin_app.integrations import deadline
 from admin_app.integrations.ports import ClerkUser
 from admin_app.jobs.bench import Bench
-from admin_app.services import clerk_events
-from admin_app.services.purchases import account_deletion, address_sending
+from admin_app.services.purchases import account_deletion, address_sending, clerk_events
 
 ACTOR = Job("ask_about_person")
 CHANGES = Job("change_address")

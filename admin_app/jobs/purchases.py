@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from admin_app.context import Job
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due
-from admin_app.services import owners
+from admin_app.services.purchases import owners
 
 AT_ONCE = 100
 # Each look reads much, and no one waits for it; the others that find and repair have their slot in between.

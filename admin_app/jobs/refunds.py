@@ -5,8 +5,8 @@ from datetime import timedelta
 from admin_app.context import Job
 from admin_app.integrations import deadline
 from admin_app.jobs.bench import Bench
-from admin_app.services import refund_sending
 from admin_app.services.payments.refund_tills import Tills
+from admin_app.services.refunds import refund_sending
 
 # A bank takes days; by then its word may have been lost on the way.
 PENDING_FOR = timedelta(hours=1)

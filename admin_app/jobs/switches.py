@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from admin_app.context import Job
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due
-from admin_app.services import switch_following, switch_mails
+from admin_app.services.clients import flag_following, flag_mails
 
 ACTOR = Job("follow_switch")
 AT_ONCE = 500
@@ -14,7 +14,7 @@ AT_ONCE = 500
 def follow(bench: Bench, change_id: int) -> None:
     """One switch, in a transaction of its own."""
     with bench.db.unit_of_work(ACTOR) as ctx:
-        switch_following.follow(ctx, change_id=change_id)
+        flag_following.follow(ctx, change_id=change_id)
 
 
 def follow_all(bench: Bench, *, limit: int = AT_ONCE) -> None:
@@ -22,8 +22,8 @@ def follow_all(bench: Bench, *, limit: int = AT_ONCE) -> None:
 
     def due(limit: int) -> Sequence[int]:
         with bench.db.read_only() as session:
-            return switch_following.due(session, bench.db.clock(), limit=limit)
+            return flag_following.due(session, bench.db.clock(), limit=limit)
 
     until_none_is_due("follow_switches", due, lambda change_id: follow(bench, change_id), limit=limit)
     with bench.db.unit_of_work(ACTOR) as ctx:
-        switch_mails.queue_untold(ctx, limit=limit)
+        flag_mails.queue_untold(ctx, limit=limit)

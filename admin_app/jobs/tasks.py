@@ -27,7 +27,7 @@ from admin_app.jobs import (
 )
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
-from admin_app.services.appointment_mails import Kind
+from admin_app.services.bookings.appointment_mails import Kind
 
 FAILED_JOBS_KEPT_HOURS = 24 * 30
 

@@ -17,8 +17,8 @@ import psycopg
 
 from admin_app.context import Staff
 from admin_app.db import Database, utc_now
-from admin_app.services import exports
-from admin_app.services.exports import Wanted
+from admin_app.services.core import exports
+from admin_app.services.core.exports import Wanted
 from models import ExportFormat, Role
 from tests.bench import fill, place
 from tests.bench.serve import settings

@@ -21,7 +21,7 @@ import psycopg
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import InvalidInput
-from admin_app.services import service_keys
+from admin_app.services.staff import service_keys
 from models import Scope
 from tests.bench import place
 from tests.bench.serve import settings

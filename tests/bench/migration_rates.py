@@ -15,8 +15,8 @@ from sqlalchemy import create_engine
 
 from admin_app.database_url import for_sqlalchemy
 from admin_app.launcher.postgres import Server
-from admin_app.services.core.migrating import planning, running
-from admin_app.services.core.migrating.planning import Plan
+from admin_app.services.migrating import planning, running
+from admin_app.services.migrating.planning import Plan
 from tests.conftest_postgres import POSTGRES_15
 from tests.migrations.journey import Journey
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from admin_app.services import billing
-from admin_app.services.utc_months import begins, following, month_of, month_text, month_words
+from admin_app.services.core.utc_months import begins, following, month_of, month_text, month_words
 from models import BillingStatus, Payment
 from tests.browser.conftest import SCREENSHOTS, Site, sign_in, watch
 from tests.browser.keyboard import follow, tab_to

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from admin_app.services import owners
+from admin_app.services.purchases import owners
 from tests.browser.conftest import PASSWORD, SCREENSHOTS, Site, sign_in, watch
 from tests.browser.keyboard import follow, tab_to
 from tests.services.factories import OPERATOR, add_profile, add_user, buy, pending_of, profile_of

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from admin_app.context import Job
 from admin_app.jobs import switches as switch_jobs
-from admin_app.services.flags import Wish
+from admin_app.services.clients.flags import Wish
 from models import Client, FlagChange, Switch
 from tests.house import House
 from tests.services import switches

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect, select
 
-from admin_app.services import plans
-from admin_app.services.amounts import money_text
-from admin_app.services.audit import plain
-from admin_app.services.plans import REASON_TO_COME, Plan, PlanLine
+from admin_app.services.core import plans
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.audit import plain
+from admin_app.services.core.plans import REASON_TO_COME, Plan, PlanLine
 from models import Base, MailState, ProviderCall, Role, SentEmail
 from tests.changes import CHANGES
 from tests.console.conftest import _sign_in

@@ -9,7 +9,8 @@ from bs4 import BeautifulSoup
 
 import models as m
 from admin_app.db import Database
-from admin_app.services import appointments, bookings, holds
+from admin_app.services import appointments, bookings
+from admin_app.services.bookings import holds
 from models import BookingStatus, PaymentState, RefundState, Role
 from tests.console.conftest import SETUP, counted_queries
 from tests.console.diary import Diary, soon, state_of, story_of

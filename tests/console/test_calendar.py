@@ -10,8 +10,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from admin_app.db import Database
-from admin_app.services import working_time
-from admin_app.services.week_calendar import Entry
+from admin_app.services.schedule import working_time
+from admin_app.services.schedule.week_calendar import Entry
 from models import Booking, BookingStatus, Meeting, Practitioner, Role, SessionType
 from tests.console.conftest import SETUP, counted_queries
 from tests.console.page_checks import CheckedClient

@@ -11,7 +11,7 @@ from admin_app.db import Database
 from admin_app.integrations import registry
 from admin_app.jobs import memberships
 from admin_app.jobs.bench import Bench
-from admin_app.services import claims
+from admin_app.services.purchases import claims
 from admin_app.simulator import control
 from models import CallState, ProviderCall, ProviderMembership, Role
 from tests.console.test_purchases import hidden, post

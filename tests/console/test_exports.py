@@ -16,8 +16,8 @@ from werkzeug.test import TestResponse
 from admin_app.context import Job, Staff
 from admin_app.db import Database
 from admin_app.errors import Forbidden
-from admin_app.services import exports
-from admin_app.services.exports import Wanted
+from admin_app.services.core import exports
+from admin_app.services.core.exports import Wanted
 from models import AuditEntry, Export, ExportChunk, ExportFormat, ExportState, Refund, Role, StaffMember
 from tests.console.conftest import SETUP, form_token
 from tests.console.page_checks import CheckedClient

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, Tag
 from flask import Flask
 
 from admin_app.db import Database
-from admin_app.services.utc_months import begins, following, month_of, month_text
+from admin_app.services.core.utc_months import begins, following, month_of, month_text
 from models import BillingStatus, Payment, RefundState, Role
 from tests.console.conftest import SETUP, counted_queries, form_token
 from tests.console.page_checks import CheckedClient

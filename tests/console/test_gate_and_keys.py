@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from admin_app.config import Settings
 from admin_app.db import Database
-from admin_app.services import gate, onboarding
+from admin_app.services.clients import gate, onboarding
 from models import (
     AuditEntry,
     BillingOverride,

@@ -10,7 +10,7 @@ from admin_app.db import Database
 from admin_app.integrations import registry
 from admin_app.jobs import guests as guest_jobs
 from admin_app.jobs.bench import Bench
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.simulator import control, control_workos
 from models import Meeting, Role
 from tests.console.forms import form_on

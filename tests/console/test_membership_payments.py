@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import delete, select
 
 from admin_app.db import Database
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.memberships import asking, paid
 from admin_app.simulator import control
 from models import MembershipPayment, ProviderMembership, Refund, RefundState, Role

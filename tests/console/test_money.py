@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select, text
 
 from admin_app.db import Database
-from admin_app.services import payments, refund_states
+from admin_app.services import payments
+from admin_app.services.payments import refund_states
 from models import Approval, Dispute, Payment, Refund, RefundState, Role
 from tests.console.conftest import SETUP
 from tests.console.forms import form_on

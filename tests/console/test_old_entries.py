@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.services import audit
-from admin_app.services.audit_events import EVENTS
+from admin_app.services.core import audit
+from admin_app.services.core.audit_events import EVENTS
 from models import AuditEntry, Role
 from tests.console.rows import NOW, one_of_everything
 from tests.services.factories import add_profile

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.context import Staff
-from admin_app.services import bulk_undo
-from admin_app.services.amounts import money_text
-from admin_app.services.month_lines import KIND_WORDS
-from admin_app.services.plans import Plan
-from admin_app.services.utc_months import begins, following, month_of, month_text
+from admin_app.services.clients import bulk_undo
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.plans import Plan
+from admin_app.services.core.utc_months import begins, following, month_of, month_text
+from admin_app.services.finance.month_lines import KIND_WORDS
 from models import BillingStatus, BulkItem, BulkOutcome, BulkRun, MonthClosing, Role
 from tests.changes import CHANGES
 from tests.console.client_scene import DAY, Clients

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from admin_app.services import emergency
-from admin_app.services.switch_words import end_words
+from admin_app.services.clients import emergency
+from admin_app.services.clients.flag_words import end_words
 from models import FlagChange, OnExpiry, Role
 from tests.console.client_scene import DAY, Clients
 from tests.console.page_checks import CheckedClient

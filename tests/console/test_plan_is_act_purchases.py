@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_app.services import claim_mails, claims, merge_fields
-from admin_app.services.memberships import held, moving, refunding, serving
-from admin_app.services.purchases import person_addresses
+from admin_app.services.memberships import held, moving, serving
+from admin_app.services.people import person_addresses
+from admin_app.services.purchases import claim_mails, claims, merge_fields
+from admin_app.services.refunds import membership_refunds
 from admin_app.simulator import control
 from models import Adjustment, ExtraPurchase, Merge, Profile
 from tests.console.appointment_scene import somebody_of_finance
@@ -324,8 +325,8 @@ def _approved(scene: People) -> Case:
     payment = scene.payment(scene.member()[1])
     given = {"payment_id": payment.id, "amount": 4900, "approval_above": LIMIT}
     with scene.house.db.unit_of_work(somebody_of_finance(scene.house.db)) as ctx:
-        shown = refunding.plan_request(ctx, **given).fingerprint
-        made = refunding.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
+        shown = membership_refunds.plan_request(ctx, **given).fingerprint
+        made = membership_refunds.request(ctx, **given, reason_code="requested_by_customer", note="", shown=shown)
         number = made.id
     # "Access may end at once": Whop ends it, and says so when it is asked.
     ended = frozenset({"status", "membership", "refundable"})

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_app.services import service_keys, staff
-from admin_app.services.plans import PlanLine
-from admin_app.services.staff_plans import A_NEW_ONE
+from admin_app.services import staff
+from admin_app.services.core.plans import PlanLine
+from admin_app.services.staff import service_keys
+from admin_app.services.staff.staff_plans import A_NEW_ONE
 from models import Practitioner, Role, Scope, SessionType, StaffSession
 from tests.console.client_scene import DAY, NUMBERS, Clients
 from tests.console.conftest import PASSWORD, form_token

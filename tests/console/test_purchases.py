@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.db import Database
-from admin_app.services import claims, inbox, purchases
+from admin_app.services import inbox, purchases
 from admin_app.services.memberships import complimentary, moving
-from admin_app.services.purchases import account_deletion
+from admin_app.services.purchases import account_deletion, claims
 from models import EventState, ExtraPurchase, Merge, PendingProfile, ProviderMembership, Role, WebhookEvent
 from tests.console.conftest import counted_queries, form_token
 from tests.services.factories import (

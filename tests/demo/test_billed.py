@@ -13,8 +13,12 @@ from admin_app.db import Database
 from admin_app.demo import simulated, simulated_money
 from admin_app.demo.clock import Amounts
 from admin_app.integrations import registry
-from admin_app.services import billing, billing_history, billing_mapping, drift_runs, flags
-from admin_app.services.drift_sides import sides
+from admin_app.services import billing
+from admin_app.services.billing import billing_history
+from admin_app.services.clients import flags
+from admin_app.services.drift import drift_runs
+from admin_app.services.drift.drift_sides import sides
+from admin_app.services.subscriptions import billing_mapping
 from models import (
     CLIENT_SWITCHES,
     BillingStatus,

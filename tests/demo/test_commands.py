@@ -13,8 +13,9 @@ from admin_app.db import Database
 from admin_app.demo import guard
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.services import calendly_mapping, drift_runs
-from admin_app.services.drift_whop import WhopSide
+from admin_app.services.drift import drift_runs
+from admin_app.services.drift.drift_whop import WhopSide
+from admin_app.services.schedule import calendly_mapping
 from admin_app.simulator import control_workos
 from models import Guest, Practitioner, SessionType, User
 from tests.house import settings_for

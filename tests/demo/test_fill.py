@@ -18,8 +18,9 @@ from admin_app.demo.cases import SHOWCASE, SHOWCASE_TYPED
 from admin_app.demo.clock import Amounts
 from admin_app.errors import DomainError
 from admin_app.integrations import whop
-from admin_app.services import audit, owners
-from admin_app.services.utc_months import following, month_of
+from admin_app.services.core import audit
+from admin_app.services.core.utc_months import following, month_of
+from admin_app.services.purchases import owners
 from models import (
     AuditEntry,
     Base,

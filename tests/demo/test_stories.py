@@ -12,9 +12,11 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.demo import simulated, simulated_calendars, simulated_money
 from admin_app.integrations import registry
-from admin_app.services import refunds, timeline, working_hours
-from admin_app.services.calendar_sync import CREATE
+from admin_app.services import refunds
+from admin_app.services.appointments import timeline
+from admin_app.services.calendars.calendar_sync import CREATE
 from admin_app.services.memberships import asking
+from admin_app.services.schedule import working_hours
 from models import (
     RESERVING,
     Approval,

@@ -8,8 +8,10 @@ from sqlalchemy import select
 from admin_app.config import Settings
 from admin_app.context import Ctx, Staff
 from admin_app.db import Database
-from admin_app.services import bulk_runs, claims, refunds
-from admin_app.services.flags import Wish
+from admin_app.services import refunds
+from admin_app.services.clients import bulk_runs
+from admin_app.services.clients.flags import Wish
+from admin_app.services.purchases import claims
 from models import BulkRun, BulkState, Client, PendingProfile, Refund, Role, StaffMember, Switch
 
 

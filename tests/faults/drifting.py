@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from admin_app.context import Staff
 from admin_app.jobs import comparisons
-from admin_app.services import drift_resolving
+from admin_app.services.drift import drift_resolving
 from admin_app.simulator import control_calcom, control_calendly
 from models import (
     Booking,

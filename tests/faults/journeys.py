@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from admin_app.integrations import registry
 from admin_app.integrations.money_ports import CheckoutWish
-from admin_app.services import payments, settlement
+from admin_app.services import payments
+from admin_app.services.checkout import settlement
 from admin_app.simulator import control, control_calcom, control_stripe
 from models import Client, Membership, Profile, Role, StaffMember
 from tests.faults import whop

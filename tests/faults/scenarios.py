@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import text
 
 from admin_app.integrations import job_queue
-from admin_app.services.audit import CHAIN_LOCK
+from admin_app.services.core.audit import CHAIN_LOCK
 from admin_app.simulator import control
 from models import WebhookEvent
 from tests.faults.product import HARNESS, WORKERS, Product

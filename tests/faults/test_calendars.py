@@ -17,8 +17,10 @@ from admin_app.integrations.guard import Guard
 from admin_app.integrations.provider_http import ProviderHttp
 from admin_app.integrations.transport import Patience
 from admin_app.jobs import calendars
-from admin_app.services import appointments, audit, bookings, calendar_sync
-from admin_app.services.calendar_sync import SomebodyIsAtIt
+from admin_app.services import appointments, bookings
+from admin_app.services.calendars import calendar_sync
+from admin_app.services.calendars.calendar_sync import SomebodyIsAtIt
+from admin_app.services.core import audit
 from admin_app.simulator import control, control_calcom, control_calendly
 from models import Booking, BookingLink, BookingSource, BookingStatus, CallState, CanceledBecause, ProviderCall
 from tests.house import CALCOM_API_KEY, House

@@ -20,7 +20,7 @@ from admin_app.db_limits import Limits
 from admin_app.integrations import job_queue
 from admin_app.jobs.app import bench_for
 from admin_app.outages import Outage, outage_of
-from admin_app.services import audit
+from admin_app.services.core import audit
 from models import AuditEntry, StaffSession
 from tests.faults.database_house import (
     EMAIL,

@@ -15,7 +15,7 @@ import pytest
 
 from admin_app.config import Settings
 from admin_app.db import Database
-from admin_app.services import audit
+from admin_app.services.core import audit
 from tests.faults.database_house import EMAIL, PASSWORD, SHORT, add_administrator
 from tests.faults.database_proxy import DatabaseProxy
 from tests.house import free_port

@@ -5,7 +5,7 @@ from dataclasses import replace
 import psycopg
 
 from admin_app.db import Database
-from admin_app.services import audit
+from admin_app.services.core import audit
 from models import PendingProfile
 from tests.faults.database_house import settings
 from tests.faults.database_proxy import DatabaseProxy

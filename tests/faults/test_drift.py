@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 from admin_app.context import Job, Staff
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved, ProviderUnavailable
 from admin_app.jobs import comparisons
-from admin_app.services import appointments, bookings, drift_resolving, drift_runs
-from admin_app.services.drift import Progress
-from admin_app.services.drift_runs import ComparisonRuns
-from admin_app.services.drift_sides import sides
+from admin_app.services import appointments, bookings
+from admin_app.services.drift import Progress, drift_resolving, drift_runs
+from admin_app.services.drift.drift_runs import ComparisonRuns
+from admin_app.services.drift.drift_sides import sides
 from admin_app.simulator import control, control_calcom, control_calendly, control_stripe
 from models import (
     AuditEntry,

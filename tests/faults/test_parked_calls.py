@@ -9,18 +9,14 @@ from sqlalchemy import select, text
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden
 from admin_app.jobs import billing, calendars, checkouts, switches
-from admin_app.services import (
-    call_settling,
-    checkout,
-    holds,
-    provider_calls,
-    refund_sending,
-    refund_states,
-    schedule,
-    worklists,
-)
-from admin_app.services.calendar_sync import CANCEL, CREATE, LOOK, MOVE
+from admin_app.services import checkout, schedule
+from admin_app.services.attention import call_settling, worklists
+from admin_app.services.bookings import holds
 from admin_app.services.calendars import calendar_calls
+from admin_app.services.calendars.calendar_sync import CANCEL, CREATE, LOOK, MOVE
+from admin_app.services.inbox import provider_calls
+from admin_app.services.payments import refund_states
+from admin_app.services.refunds import refund_sending
 from admin_app.simulator import control, control_calcom
 from models import (
     BillingStatus,

@@ -11,8 +11,12 @@ from sqlalchemy import select, text
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, ProviderUnavailable
 from admin_app.jobs import mails
-from admin_app.services import appointment_mails, appointments, audit, bookings, claim_mails, claims, mail_states
-from admin_app.services.outbox import MailUnderWay
+from admin_app.services import appointments, bookings
+from admin_app.services.attention import mail_states
+from admin_app.services.bookings import appointment_mails
+from admin_app.services.core import audit
+from admin_app.services.inbox.outbox import MailUnderWay
+from admin_app.services.purchases import claim_mails, claims
 from models import BookingStatus, CanceledBecause, MailState, SentEmail, SessionType
 from tests.house import House, build, free_port
 from tests.jobs.running import RunningWorker, bench_of, execute, wait_until

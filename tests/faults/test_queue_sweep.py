@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from admin_app.db import Database
 from admin_app.jobs import sweeper
-from admin_app.services import bulk_work, inbox
+from admin_app.services import inbox
+from admin_app.services.clients import bulk_work
 from tests.faults.queued import execute, rows_read_by_fetching
 
 BACKLOG = 20_000

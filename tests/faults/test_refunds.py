@@ -13,7 +13,9 @@ from admin_app.integrations import stripe_api
 from admin_app.integrations.money_ports import CheckoutWish
 from admin_app.integrations.transport import Patience
 from admin_app.jobs import refunds
-from admin_app.services import payments, refund_states, settlement
+from admin_app.services import payments
+from admin_app.services.checkout import settlement
+from admin_app.services.payments import refund_states
 from admin_app.simulator import control, control_stripe
 from models import CallState, Payment, ProviderCall, Refund, RefundState
 from tests import house as houses

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.integrations.pace import Pace
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.move_in import guest_backfill
 from admin_app.services.move_in.guest_asking import Asking, Stopped
 from admin_app.services.move_in.guest_backfill import Failure

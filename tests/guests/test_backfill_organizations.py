@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 
 from admin_app.db import Database
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.move_in import guest_backfill, guest_organizations
 from admin_app.simulator import control_workos
 from models import Guest, Organization

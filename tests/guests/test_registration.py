@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from admin_app.context import Guest as Visitor
 from admin_app.errors import Forbidden, GuestUserCreationError
 from admin_app.integrations.transport import Patience, Rules
-from admin_app.services import audit, guests
+from admin_app.services import guests
+from admin_app.services.core import audit
 from admin_app.services.guests import Registered
 from admin_app.simulator import control, control_workos
 from models import CallState, Guest, Organization, ProviderCall

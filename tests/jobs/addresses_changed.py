@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from admin_app.jobs import people
-from admin_app.services.plans import Plan
+from admin_app.services.core.plans import Plan
 from admin_app.services.purchases import address_changes
 from admin_app.services.purchases.address_actions import AddressAction, Change, Snapshot, ask_for_plan
 from admin_app.simulator import control

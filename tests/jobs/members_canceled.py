@@ -8,10 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.jobs import billing, memberships
-from admin_app.services import claims
-from admin_app.services.memberships import canceling
-from admin_app.services.memberships.cancel_actions import CancelAction, Snapshot, ask_for_plan
-from admin_app.services.plans import Plan
+from admin_app.services.core.plans import Plan
+from admin_app.services.purchases import canceling, claims
+from admin_app.services.purchases.cancel_actions import CancelAction, Snapshot, ask_for_plan
 from admin_app.simulator import control, control_stripe
 from models import (
     Membership,

@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from admin_app.errors import Conflict, Forbidden, InvalidInput, OutcomeUnknown, PlanMoved, ProviderUnavailable
 from admin_app.integrations.registry import Providers
 from admin_app.jobs import checkouts
-from admin_app.services import call_settling
+from admin_app.services.attention import call_settling
 from admin_app.services.purchases import address_changes, address_sending
 from admin_app.services.purchases.address_actions import AddressAction, Change, ask_for_plan
 from admin_app.simulator import control

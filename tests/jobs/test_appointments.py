@@ -9,6 +9,7 @@ from admin_app.db import Database
 from admin_app.errors import ProviderUnavailable
 from admin_app.jobs import checkouts, mails
 from admin_app.services import appointments, bookings, checkout, refunds
+from admin_app.services.checkout import checkout_pages
 from admin_app.simulator import control, control_stripe
 from models import (
     Booking,
@@ -102,7 +103,7 @@ def crash(house: House, kind: SessionType, clock: Clock, *, after_the_call: bool
     """A process that dies in the middle of making the page."""
     subject = held(house.db, kind, tomorrow(clock.now))
     with house.db.unit_of_work(OPERATOR) as ctx:
-        payment, wish = checkout._intended(ctx, subject, house.bench.settings.payer_return_url)
+        payment, wish = checkout_pages._intended(ctx, subject, house.bench.settings.payer_return_url)
     if after_the_call:
         stripe = house.bench.providers.stripe
         assert stripe is not None

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, or_, select, text
 
 from admin_app.jobs import bulk_runs as job
-from admin_app.services import bulk_work
+from admin_app.services.clients import bulk_work
 from models import AuditEntry, BulkItem, BulkOutcome, BulkState, Client, FlagChange
 from tests.house import House
 from tests.jobs.running import RunningWorker, bench_of, execute, wait_until

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
-from admin_app.services.memberships import canceling
-from admin_app.services.memberships.cancel_actions import CancelAction
+from admin_app.services.purchases import canceling
+from admin_app.services.purchases.cancel_actions import CancelAction
 from models import (
     AuditEntry,
     CallState,

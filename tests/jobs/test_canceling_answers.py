@@ -10,9 +10,9 @@ import pytest
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations.registry import Providers
 from admin_app.jobs import checkouts, memberships
-from admin_app.services import call_settling
-from admin_app.services.memberships import cancel_sending
-from admin_app.services.memberships.cancel_actions import CancelAction, ask_for_plan
+from admin_app.services.attention import call_settling
+from admin_app.services.purchases import cancel_sending
+from admin_app.services.purchases.cancel_actions import CancelAction, ask_for_plan
 from admin_app.simulator import control, control_stripe
 from models import (
     CallState,

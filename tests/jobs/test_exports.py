@@ -17,9 +17,9 @@ from admin_app.integrations import registry
 from admin_app.jobs import exports as job
 from admin_app.jobs.bench import Bench
 from admin_app.policies.permissions import Permission
-from admin_app.services import exports
-from admin_app.services.exports import ListTable, Wanted
-from admin_app.services.table_files import Value
+from admin_app.services.core import exports
+from admin_app.services.core.exports import ListTable, Wanted
+from admin_app.services.core.table_files import Value
 from models import AuditEntry, Export, ExportChunk, ExportFormat, ExportState, Role, StaffMember
 from tests.console.test_lists import add_bookings
 from views.console import pages

@@ -19,11 +19,12 @@ from sqlalchemy import select
 from admin_app.context import Ctx
 from admin_app.errors import DomainError, ProviderUnavailable
 from admin_app.jobs import billing, checkouts, memberships, people, refunds
-from admin_app.services import approvals, invariants
-from admin_app.services.memberships import asking, refunding
-from admin_app.services.memberships.cancel_actions import CancelAction
-from admin_app.services.plans import Plan
+from admin_app.services import invariants
+from admin_app.services.core.plans import Plan
+from admin_app.services.memberships import asking
 from admin_app.services.purchases.address_actions import AddressAction, Change
+from admin_app.services.purchases.cancel_actions import CancelAction
+from admin_app.services.refunds import approvals, membership_refunds
 from admin_app.simulator import control, control_stripe
 from models import CallState, MembershipPayment, ProviderCall, Refund, RefundState
 from tests.house import House
@@ -90,8 +91,8 @@ class Members(RuleBasedStateMachine):
         why = {"reason_code": "requested_by_customer", "note": ""}
         self.asked_for[name] += amount * self.act(
             self.asker,
-            lambda ctx: refunding.plan_request(ctx, **given),
-            lambda ctx, shown: refunding.request(ctx, shown=shown, **why, **given),
+            lambda ctx: membership_refunds.plan_request(ctx, **given),
+            lambda ctx, shown: membership_refunds.request(ctx, shown=shown, **why, **given),
         )
 
     @rule(approve=st.booleans())

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from admin_app.context import Job
 from admin_app.jobs import memberships as jobs
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.memberships import asking, paid
 from admin_app.services.memberships.paid import PaymentSnapshot
 from admin_app.services.payments.refund_tills import to_major, to_minor

@@ -8,8 +8,9 @@ from sqlalchemy import select, update
 
 from admin_app.errors import Conflict, DomainError, Forbidden, NotRefundable, PlanMoved
 from admin_app.jobs import refunds as jobs
-from admin_app.services import approvals, invariants, refund_sending
-from admin_app.services.memberships import asking, refunding
+from admin_app.services import invariants
+from admin_app.services.memberships import asking
+from admin_app.services.refunds import approvals, membership_refunds, refund_sending
 from admin_app.simulator import control, control_stripe
 from models import (
     Approval,
@@ -63,7 +64,7 @@ def now(house: House, row: MembershipPayment) -> MembershipPayment:
 
 def wish(house: House, row: MembershipPayment, amount: int, *, limit: int = LIMIT) -> str:
     with house.db.unit_of_work(SUPPORT) as ctx:
-        return refunding.plan_request(ctx, payment_id=row.id, amount=amount, approval_above=limit).fingerprint
+        return membership_refunds.plan_request(ctx, payment_id=row.id, amount=amount, approval_above=limit).fingerprint
 
 
 def request(
@@ -78,7 +79,7 @@ def request(
     shown = shown or wish(house, row, amount, limit=limit)
     given = {"payment_id": row.id, "amount": amount, "approval_above": limit, "shown": shown}
     with house.db.unit_of_work(by) as ctx:
-        made = refunding.request(ctx, reason_code="requested_by_customer", note="", **given)  # type: ignore[arg-type]
+        made = membership_refunds.request(ctx, reason_code="requested_by_customer", note="", **given)  # type: ignore[arg-type]
         ctx.session.flush()
         return made.id
 
@@ -128,7 +129,7 @@ def test_it_goes_back_and_is_shown_as_the_provider_has_it(house: House, buy: Bou
     known = now(house, row)
     assert (known.refunded_amount, known.reserved_amount, known.refundable) == (amount, amount, amount < 4900)
     with house.db.read_only() as session:
-        assert refunding.quote(session, row.id).refundable == 4900 - amount
+        assert membership_refunds.quote(session, row.id).refundable == 4900 - amount
         assert invariants.broken(session, now=house.db.clock()) == []
 
 
@@ -136,7 +137,7 @@ def test_what_whop_does_to_access_is_asked_and_a_stripe_subscription_goes_on(hou
     whop, stripe = at_whop(house, "access"), at_stripe(house, "accessstripe")
     for row, said in ((whop, "Whop brings the membership in line"), (stripe, "a refund does not end it")):
         with house.db.unit_of_work(SUPPORT) as ctx:
-            plan = refunding.plan_request(ctx, payment_id=row.id, amount=4900, approval_above=LIMIT)
+            plan = membership_refunds.plan_request(ctx, payment_id=row.id, amount=4900, approval_above=LIMIT)
         assert any(said in sentence for sentence in plan.consequences)
         request(house, row, 4900)
     house.work()
@@ -181,7 +182,7 @@ def test_what_was_lost_is_unknown_and_settled_by_asking(house: House, buy: Bough
     jobs.send(house.bench, number)
     assert refund(house, number).state is RefundState.UNKNOWN
     with house.db.read_only() as session:
-        assert "Nobody knows yet" in (refunding.quote(session, row.id).refusal or "")
+        assert "Nobody knows yet" in (membership_refunds.quote(session, row.id).refusal or "")
     jobs.ask(house.bench, number)
     assert refund(house, number).state is RefundState.SUCCEEDED
     assert len(there(house, row)) == 1
@@ -239,7 +240,7 @@ def test_a_refund_that_is_pending_at_the_bank_follows_it(house: House) -> None:
     (found,) = house.rows(select(Refund).where(Refund.membership_payment_id == row.id))
     assert found.state is RefundState.SENT
     with house.db.read_only() as session:
-        quoted = refunding.quote(session, row.id)
+        quoted = membership_refunds.quote(session, row.id)
     assert (quoted.refunded, quoted.on_its_way, quoted.refundable) == (0, 1000, 3900)
 
 

@@ -13,10 +13,9 @@ from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations.ports import WhopMembership
 from admin_app.jobs import memberships
-from admin_app.services import drift_runs
-from admin_app.services.drift import Progress
-from admin_app.services.drift_runs import ComparisonRuns
-from admin_app.services.drift_whop import WhopSide
+from admin_app.services.drift import Progress, drift_runs
+from admin_app.services.drift.drift_runs import ComparisonRuns
+from admin_app.services.drift.drift_whop import WhopSide
 from admin_app.simulator import control, whop_events, whop_records
 from models import AuditEntry, Membership, PendingProfile, WebhookEvent
 from tests.house import House, Watch, build

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from admin_app.services.core.migrating import backup, revisions, surroundings
+from admin_app.services.migrating import backup, revisions, surroundings
 from tests.migrations.commands import migrate, of_earlier_days, refusal
 from tests.migrations.conftest import Administered
 from tests.migrations.journey import REVISIONS, Journey

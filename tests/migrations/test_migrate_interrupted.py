@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from admin_app.cli import migrate as commands
-from admin_app.services.core.migrating import surroundings
+from admin_app.services.migrating import surroundings
 from tests.migrations.commands import migrate, refusal
 from tests.migrations.journey import REVISIONS, Journey
 

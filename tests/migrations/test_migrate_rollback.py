@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from admin_app.services.core.migrating import revisions
+from admin_app.services.migrating import revisions
 from tests.migrations.commands import migrate, of_earlier_days, refusal
 from tests.migrations.journey import REVISIONS, Journey
 from tests.migrations.test_migrate_apply import name, revision

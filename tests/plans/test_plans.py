@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from admin_app.services import audit
+from admin_app.services.core import audit
 from tests import route_table
 from tests.conftest import with_driver
 from tests.conftest_postgres import ROOT

@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 
 from admin_app.db import Database
 from admin_app.errors import NotSignedIn
-from admin_app.services import audit, claims, inbox, invariants, memberships, purchases, undo
-from admin_app.services.purchases import account_deletion
+from admin_app.services import inbox, invariants, memberships, purchases
+from admin_app.services.core import audit
+from admin_app.services.purchases import account_deletion, claims, undo
 from admin_app.simulator import control
 from models import (
     EventState,

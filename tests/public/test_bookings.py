@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.jobs import checkouts
-from admin_app.services import booking_brake
+from admin_app.services.bookings import booking_limits
 from admin_app.simulator import control, control_stripe
 from models import (
     Booking,
@@ -226,7 +226,7 @@ def test_a_network_that_books_without_end_is_slowed_down(house: House, clock: Cl
         return house.post("/api/bookings", json=wanted, environ_base={"REMOTE_ADDR": ip}).status_code
 
     stranger = "203.0.113.7"
-    assert [book_from(stranger, number) for number in range(booking_brake.FREE + 1)] == [201] * 31
+    assert [book_from(stranger, number) for number in range(booking_limits.FREE + 1)] == [201] * 31
     assert book_from(stranger, 0) == 409
     assert book_from(stranger, 40) == 429
     assert book_from("127.0.0.1", 40) == 201

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_app.services import attendance, inbox, schedule
+from admin_app.services import inbox, schedule
+from admin_app.services.bookings import attendance
 from admin_app.simulator import control_calcom, control_calendly
 from models import (
     BookingAttendee,

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import create_engine, select
 
 from admin_app.db import Database
-from admin_app.services import claim_mails
+from admin_app.services.purchases import claim_mails
 from admin_app.simulator import control
 from models import PendingProfile, Profile
 from tests.house import House, build

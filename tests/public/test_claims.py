@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.db import Database
-from admin_app.services import claim_links, claim_mails
+from admin_app.services.purchases import claim_links, claim_mails
 from admin_app.simulator import control
 from models import ClaimToken, ExtraPurchase, PendingProfile, Profile
 from tests.house import BASE_URL, House, Watch, build

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from admin_app.context import Staff
-from admin_app.services import service_keys
+from admin_app.services.staff import service_keys
 from models import (
     AuditEntry,
     BillingStatus,

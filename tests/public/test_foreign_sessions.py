@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from admin_app.errors import AnswerUnreadable
 from admin_app.integrations.money_ports import StripeSession
-from admin_app.services import settlement, stripe_events
-from admin_app.services.event_handling import Parked, Settled
-from admin_app.services.settlement import Told
+from admin_app.services.billing import stripe_events
+from admin_app.services.checkout import settlement
+from admin_app.services.checkout.settlement import Told
+from admin_app.services.inbox.handling import Parked, Settled
 from models import EventState, WebhookEvent
 from tests.house import House
 from tests.services.factories import OPERATOR

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from admin_app.services import service_keys
+from admin_app.services.staff import service_keys
 from admin_app.simulator import control, control_workos
 from models import Client, Scope
 from tests.house import House

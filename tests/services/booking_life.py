@@ -13,19 +13,15 @@ from admin_app.integrations import calcom
 from admin_app.integrations.calendar_ports import CalcomAccounts
 from admin_app.integrations.money_ports import StripeDispute
 from admin_app.integrations.registry import Providers
-from admin_app.services import (
-    appointments,
-    calcom_events,
-    calendar_sync,
-    holds,
-    inbox,
-    refund_sending,
-    settlement,
-)
-from admin_app.services.calcom_events import Found
-from admin_app.services.payments import called_off
+from admin_app.services import appointments, inbox
+from admin_app.services.bookings import holds
+from admin_app.services.calendar_deliveries import calcom_events
+from admin_app.services.calendar_deliveries.calcom_events import Found
+from admin_app.services.calendars import calendar_sync
+from admin_app.services.checkout import settlement
+from admin_app.services.checkout.settlement import Told
 from admin_app.services.payments.refund_tills import Tills
-from admin_app.services.settlement import Told
+from admin_app.services.refunds import called_off, refund_sending
 from models import Booking, BookingStatus, Payment, Refund, WebhookEvent
 from tests.machines import OnDatabase
 from tests.services import money

@@ -7,8 +7,9 @@ from sqlalchemy import Select, insert, select
 
 from admin_app.context import Staff
 from admin_app.db import Database
-from admin_app.services import bulk_runs, bulk_undo, bulk_work, staff
-from admin_app.services.flags import Wish
+from admin_app.services import staff
+from admin_app.services.clients import bulk_runs, bulk_undo, bulk_work
+from admin_app.services.clients.flags import Wish
 from models import BulkItem, BulkOutcome, BulkRun, Client, Role
 from tests.services.factories import OPERATOR
 from tests.services.switches import on

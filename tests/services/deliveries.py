@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import text
 
 from admin_app.db import Database
-from admin_app.services import clerk_events, inbox
+from admin_app.services import inbox
+from admin_app.services.purchases import clerk_events
 from models import EventState, WebhookEvent
 from tests.services.factories import CLERK, NOON, OPERATOR, WHOP
 

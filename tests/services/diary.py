@@ -8,8 +8,9 @@ from sqlalchemy import text
 
 from admin_app.context import Ctx, Guest
 from admin_app.db import Database
-from admin_app.services import appointments, holds
+from admin_app.services import appointments
 from admin_app.services.appointments import Appointment
+from admin_app.services.bookings import holds
 from models import Meeting, Practitioner, SessionType
 from tests.services.factories import OPERATOR
 

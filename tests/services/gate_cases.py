@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from admin_app.services.client_facts import BillingFacts, OverrideFacts, StripeFacts, SwitchFacts, SwitchPeriod
+from admin_app.services.clients.client_facts import BillingFacts, OverrideFacts, StripeFacts, SwitchFacts, SwitchPeriod
 from models import BillingStatus, OnExpiry
 from tests.services.factories import NOON
 

@@ -6,12 +6,13 @@ from typing import Any
 from hypothesis.stateful import invariant
 from sqlalchemy import select
 
-from admin_app.services import audit, users
-from admin_app.services.claims import JOURNALED
+from admin_app.services.core import audit
+from admin_app.services.core.plans import snapshot
 from admin_app.services.invariants import about_addresses, about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from admin_app.services.memberships import CREDITS
-from admin_app.services.plans import snapshot
+from admin_app.services.people import users
+from admin_app.services.purchases.claims import JOURNALED
 from models import (
     Adjustment,
     AdjustmentKind,

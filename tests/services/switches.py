@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from admin_app.context import Actor, Staff
 from admin_app.db import Database
-from admin_app.services import flags, switch_following
-from admin_app.services.flags import SwitchState, Wish
+from admin_app.services.clients import flag_following, flags
+from admin_app.services.clients.flags import SwitchState, Wish
 from models import Client, FlagChange, Role, Switch
 from tests.services.factories import OPERATOR
 
@@ -63,9 +63,9 @@ def boolean_of(db: Database, client_id: int, flag: Switch = PAUSE) -> bool:
 def follow_all(db: Database) -> int:
     """What the sweep of a minute does."""
     with db.unit_of_work(OPERATOR) as ctx:
-        due = switch_following.due(ctx.session, ctx.now, limit=100)
+        due = flag_following.due(ctx.session, ctx.now, limit=100)
         for change_id in due:
-            switch_following.follow(ctx, change_id=change_id)
+            flag_following.follow(ctx, change_id=change_id)
         return len(due)
 
 

@@ -5,9 +5,9 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.errors import InvalidInput
-from admin_app.services import claims, invariants, undo
+from admin_app.services import invariants
 from admin_app.services.memberships import complimentary, moving
-from admin_app.services.purchases import account_deletion
+from admin_app.services.purchases import account_deletion, claims, undo
 from models import Membership, Profile, ProviderMembership
 from tests.services.factories import OPERATOR, SUPPORT, add_profile, add_user, buy, customer, waiting
 

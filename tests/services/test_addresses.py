@@ -6,8 +6,9 @@ from sqlalchemy import select
 from admin_app import addresses
 from admin_app.db import Database
 from admin_app.integrations import fields
-from admin_app.services import claims, merge_fields, people_search, purchases
-from admin_app.services.purchases import Applied
+from admin_app.services import purchases
+from admin_app.services.people import people_search
+from admin_app.services.purchases import Applied, claims, merge_fields
 from models import PendingProfile, Profile
 from tests.services.factories import NOON, OPERATOR, WHOP, add_profile, customer, facts, profile_of
 

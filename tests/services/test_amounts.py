@@ -6,7 +6,7 @@ from hypothesis import strategies as some
 
 from admin_app.currencies import currency_of
 from admin_app.errors import InvalidInput
-from admin_app.services.amounts import MOST, major_units, minor_units, money_text
+from admin_app.services.core.amounts import MOST, major_units, minor_units, money_text
 
 
 @pytest.mark.parametrize(

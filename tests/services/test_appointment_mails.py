@@ -9,9 +9,12 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, PlanMoved
-from admin_app.services import appointment_mails, appointments, audit, bookings, outbox
-from admin_app.services.appointment_mails import Kind
-from admin_app.services.outbox import OutgoingMail
+from admin_app.services import appointments, bookings
+from admin_app.services.bookings import appointment_mails
+from admin_app.services.bookings.appointment_mails import Kind
+from admin_app.services.core import audit
+from admin_app.services.inbox import outbox
+from admin_app.services.inbox.outbox import OutgoingMail
 from models import Booking, BookingSource, BookingStatus, CanceledBecause, Meeting, SentEmail, SessionType
 from tests.house import settings_for
 from tests.services.diary import Clock, appointment, held, jobs, meeting, offered, tomorrow

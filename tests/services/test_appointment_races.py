@@ -11,7 +11,8 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.errors import DomainError
-from admin_app.services import appointments, bookings, holds, rescheduling
+from admin_app.services import appointments, bookings
+from admin_app.services.bookings import holds, rescheduling
 from models import Booking, BookingStatus, CanceledBecause, Refund, SessionType
 from tests.services.diary import Clock, appointment, held, jobs, meeting, offered, tomorrow
 from tests.services.factories import OPERATOR, SUPPORT

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from admin_app.context import Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
-from admin_app.services import approvals, payments
+from admin_app.services import payments
+from admin_app.services.refunds import approvals
 from models import Approval, Payment, Refund, RefundState, Role, StaffMember
 from tests.services.factories import OPERATOR
 from tests.services.money import (

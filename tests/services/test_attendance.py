@@ -7,7 +7,7 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import attendance
+from admin_app.services.bookings import attendance
 from models import BookingStatus, SessionType
 from tests.services.diary import Clock, appointment, held, meeting, offered, tomorrow
 from tests.services.factories import AUDITOR, SUPPORT

@@ -5,9 +5,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from admin_app.db import Database
-from admin_app.services import audit
-from admin_app.services.audit import Change, UnknownEvent
-from admin_app.services.audit_events import EVENTS
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change, UnknownEvent
+from admin_app.services.core.audit_events import EVENTS
 from models import AuditEntry, Membership
 from tests.services.factories import NOON, SUPPORT, add_profile, buy
 

@@ -11,7 +11,8 @@ from admin_app.db import Database
 from admin_app.errors import DomainError, InvalidInput, NotFound, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.calendar_ports import CalcomAccounts, FreeTimes, Slot
 from admin_app.integrations.registry import Providers
-from admin_app.services import availability, calcom_mapping
+from admin_app.services.calendars import calcom_mapping
+from admin_app.services.schedule import availability
 from models import BookingStatus, Practitioner, SessionType
 from tests.services.schedule import add_booking, add_meeting, add_practitioner, add_session_type
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from admin_app.db import Database
-from admin_app.services import billing, billing_mapping
+from admin_app.services import billing
+from admin_app.services.subscriptions import billing_mapping
 from models import BillingStatus
 from tests.services.clients import DAY, NOW, add_client, apply, steps_of, subscription
 from tests.services.money import STRIPE

@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from admin_app.errors import Conflict
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing, billing_mapping
+from admin_app.services import billing
+from admin_app.services.subscriptions import billing_mapping
 from models import BillingStatus, Movement
 from tests.machines import OnDatabase, often
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription

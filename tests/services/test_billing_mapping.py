@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from admin_app.services import billing_mapping
+from admin_app.services.subscriptions import billing_mapping
 from models import BillingStatus
 from tests.contracts import document
 from tests.integrations.signing import SHARED_CONTRACTS

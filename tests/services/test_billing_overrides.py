@@ -9,7 +9,8 @@ from sqlalchemy import select, text
 from admin_app.context import Job, Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import billing, billing_overrides
+from admin_app.services import billing
+from admin_app.services.billing import billing_overrides
 from models import BillingOverride, BillingStatus, Role
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE

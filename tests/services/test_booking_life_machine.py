@@ -17,21 +17,15 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 from sqlalchemy import Engine, select
 
 from admin_app.errors import DomainError, SlotTaken
-from admin_app.services import (
-    approvals,
-    attendance,
-    cancellations,
-    months,
-    refund_sending,
-    refunds,
-    rescheduling,
-    settlement,
-)
+from admin_app.services import refunds
+from admin_app.services.bookings import attendance, rescheduling
+from admin_app.services.checkout import settlement
+from admin_app.services.checkout.settlement import Told
+from admin_app.services.core.utc_months import month_of
+from admin_app.services.finance import months
 from admin_app.services.invariants import about_bookings, about_money
 from admin_app.services.invariants.rule import PATIENCE, Moments
-from admin_app.services.payments import keeping, returned
-from admin_app.services.settlement import Told
-from admin_app.services.utc_months import month_of
+from admin_app.services.refunds import approvals, cancellations, keeping, refund_sending, returned
 from models import BookingStatus, Dispute, Refund, RefundState
 from models.money import RESERVING
 from tests.machines import often

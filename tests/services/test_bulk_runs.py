@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from admin_app.context import Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import bulk_rules, bulk_runs, bulk_undo
+from admin_app.services.clients import bulk_rules, bulk_runs, bulk_undo
 from models import (
     AuditEntry,
     BillingStatus,

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import delete, select
 
 from admin_app.db import Database
-from admin_app.services import appointments, audit, bookings, inbox, schedule
+from admin_app.services import appointments, bookings, inbox, schedule
+from admin_app.services.core import audit
 from models import (
     AuditEntry,
     Booking,

@@ -18,8 +18,10 @@ from sqlalchemy import Engine, select, text
 from admin_app.errors import SlotTaken
 from admin_app.integrations import calcom
 from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomBooking, CalendarAttendee
-from admin_app.services import calcom_events, holds, inbox
-from admin_app.services.calcom_events import Found
+from admin_app.services import inbox
+from admin_app.services.bookings import holds
+from admin_app.services.calendar_deliveries import calcom_events
+from admin_app.services.calendar_deliveries.calcom_events import Found
 from admin_app.services.invariants import about_bookings
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from models import Booking, BookingAttendee, BookingSource, BookingStatus, Practitioner, SessionType, WebhookEvent

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from admin_app.db import Database
-from admin_app.services import appointments, bookings, holds, inbox
+from admin_app.services import appointments, bookings, inbox
+from admin_app.services.bookings import holds
 from models import (
     Booking,
     BookingStatus,

@@ -11,9 +11,13 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.jobs import checkouts
 from admin_app.jobs.bench import Bench
-from admin_app.services import appointments, drift_settling, holds, inbox, invariants, worklists
-from admin_app.services.payments import called_off, held_money, keeping
-from admin_app.services.settlement import Told
+from admin_app.services import appointments, inbox, invariants
+from admin_app.services.attention import worklists
+from admin_app.services.bookings import holds
+from admin_app.services.checkout.settlement import Told
+from admin_app.services.drift import drift_settling
+from admin_app.services.payments import held_money
+from admin_app.services.refunds import called_off, keeping
 from models import (
     Booking,
     BookingStatus,

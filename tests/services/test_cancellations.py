@@ -8,8 +8,9 @@ from sqlalchemy import select
 from admin_app.context import Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
-from admin_app.services import audit, cancellations
-from admin_app.services.plans import Plan
+from admin_app.services.core import audit
+from admin_app.services.core.plans import Plan
+from admin_app.services.refunds import cancellations
 from models import (
     Booking,
     BookingSource,

@@ -7,7 +7,9 @@ from sqlalchemy import text
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, InvalidToken, NotFound
-from admin_app.services import audit, claim_mails, claims, outbox
+from admin_app.services.core import audit
+from admin_app.services.inbox import outbox
+from admin_app.services.purchases import claim_mails, claims
 from models import PendingProfile, SentEmail
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT, buy, customer
 

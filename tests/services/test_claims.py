@@ -19,7 +19,9 @@ from admin_app.errors import (
     PendingProfileNotFound,
     PlanMoved,
 )
-from admin_app.services import audit, claim_links, claim_mails, claims, memberships, owners, purchases
+from admin_app.services import memberships, purchases
+from admin_app.services.core import audit
+from admin_app.services.purchases import claim_links, claim_mails, claims, owners
 from models import (
     ExtraPurchase,
     Membership,

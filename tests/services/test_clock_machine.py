@@ -15,17 +15,11 @@ from sqlalchemy import Engine, select
 from admin_app.context import Guest, Staff
 from admin_app.integrations.calendar_ports import Slot
 from admin_app.integrations.registry import Providers
-from admin_app.services import (
-    availability,
-    invariants,
-    rescheduling,
-    schedule,
-    website_bookings,
-    week_calendar,
-    working_hours,
-    working_time,
-)
-from admin_app.services.time_zones import time_zone
+from admin_app.services import invariants, schedule
+from admin_app.services.bookings import rescheduling
+from admin_app.services.checkout import website_bookings
+from admin_app.services.core.time_zones import time_zone
+from admin_app.services.schedule import availability, week_calendar, working_hours, working_time
 from models import Booking, Practitioner, Role
 from tests.machines import OnDatabase, often
 from tests.services.diary import offered

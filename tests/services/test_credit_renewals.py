@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 
 from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.services import audit, credit_renewals
+from admin_app.services.core import audit
+from admin_app.services.purchases import credit_renewals
 from models import CreditPeriod, Membership, MembershipStatus, Profile
 from tests.services.clients import DAY, NOW
 from tests.services.factories import add_profile, profile_of

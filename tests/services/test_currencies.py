@@ -10,7 +10,7 @@ from admin_app.currencies import CURRENCIES, currency_of
 from admin_app.db import Database
 from admin_app.errors import InvalidInput
 from admin_app.services import refunds, schedule
-from admin_app.services.amounts import major_units, minor_units, money_text, why_not_charged
+from admin_app.services.core.amounts import major_units, minor_units, money_text, why_not_charged
 from models import Payment, Role
 from tests.services.factories import OPERATOR, SUPPORT
 from tests.services.money import add_paid

@@ -12,8 +12,9 @@ from hypothesis.stateful import initialize, invariant, rule, run_state_machine_a
 from sqlalchemy import Engine, select
 
 from admin_app.integrations.money_ports import StripeCustomer, StripeSubscription
-from admin_app.services import billing, billing_mapping, invariants
+from admin_app.services import billing, invariants
 from admin_app.services.invariants import about_clients
+from admin_app.services.subscriptions import billing_mapping
 from models import Client, ClientCustomer, Subscription
 from tests.machines import OnDatabase
 from tests.services.clients import NOW, add_client, client_now, subscription

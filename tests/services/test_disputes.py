@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeDispute
-from admin_app.services import month_lines, months
-from admin_app.services.utc_months import begins, ends
+from admin_app.services.core.utc_months import begins, ends
+from admin_app.services.finance import month_lines, months
 from models import Dispute, Payment
 from tests.services.factories import NOON
 from tests.services.money import add_paid, dispute, payment_now

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from admin_app.context import Ctx
 from admin_app.db import Database
 from admin_app.errors import AlreadySo, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import emergency, switch_clock
+from admin_app.services.clients import emergency, flag_clock
 from models import AuditEntry, Switch
 from tests.services.factories import SUPPORT
 from tests.services.switches import NOW, OPS, add_client, at, boolean_of, changes, follow_all
@@ -25,7 +25,7 @@ def stop(db: Database, until=UNTIL, reason="Carrier is down", actor=OPS):
 
 
 def is_stopped(db: Database) -> bool:
-    return switch_clock.is_on(False, changes(db, None), db.clock())
+    return flag_clock.is_on(False, changes(db, None), db.clock())
 
 
 def events(db: Database) -> list[str]:

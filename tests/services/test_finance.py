@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from admin_app.db import Database
-from admin_app.services import billing, finance, revenue_history
-from admin_app.services.utc_months import begins, ends, following, month_of, month_text, read_month
+from admin_app.services import billing, finance
+from admin_app.services.core.utc_months import begins, ends, following, month_of, month_text, read_month
+from admin_app.services.finance import revenue_history
 from models import BillingChange, BillingStatus, Movement, RefundState
 from tests.services.billing import add_client, add_steps, add_subscription
 from tests.services.clients import add_client as add_stripe_client

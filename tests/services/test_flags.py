@@ -10,8 +10,8 @@ from sqlalchemy import select, text, update
 
 from admin_app.db import Database
 from admin_app.errors import AlreadySo, Conflict, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import flags, switch_clock
-from admin_app.services.flags import Wish
+from admin_app.services.clients import flag_clock, flags
+from admin_app.services.clients.flags import Wish
 from models import AuditEntry, Client, OnExpiry, Switch
 from tests.services.factories import AUDITOR, OPERATOR
 from tests.services.switches import (
@@ -161,7 +161,7 @@ def test_it_stays_on_where_that_was_wished(db):
     found = state_of(db, client)
     assert found.is_on
     assert boolean_of(db, client)
-    assert switch_clock.waits_for_decision(found.change, db.clock())
+    assert flag_clock.waits_for_decision(found.change, db.clock())
 
 
 def test_the_same_wish_again_is_already_so(db):
@@ -286,7 +286,7 @@ def test_after_every_step_the_boolean_is_what_the_clock_says(engine, steps):
             except AlreadySo:
                 continue
             found = state_of(db, client)
-            assert boolean_of(db, client) is found.is_on is switch_clock.is_on(False, changes(db, client), now)
+            assert boolean_of(db, client) is found.is_on is flag_clock.is_on(False, changes(db, client), now)
             if what != "off" and wish.starts_at(now) == now:
                 assert found.is_on
             if what == "off":

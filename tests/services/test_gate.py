@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import update
 
 from admin_app.db import Database
-from admin_app.services import billing, client_facts, clients, gate
-from admin_app.services.client_facts import BillingFacts, GateFacts, SwitchFacts
-from admin_app.services.gate import ACTIONS, REASONS, decide, smallest_change
+from admin_app.services import billing, clients
+from admin_app.services.clients import client_facts, gate
+from admin_app.services.clients.client_facts import BillingFacts, GateFacts, SwitchFacts
+from admin_app.services.clients.gate import ACTIONS, REASONS, decide, smallest_change
 from models import (
     BillingOverride,
     BillingStatus,

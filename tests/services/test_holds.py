@@ -6,7 +6,9 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import DomainError, Forbidden, InvalidInput, NotFound, SlotTaken
-from admin_app.services import appointments, audit, holds
+from admin_app.services import appointments
+from admin_app.services.bookings import holds
+from admin_app.services.core import audit
 from models import BookingStatus, CanceledBecause, Practitioner, SessionType
 from tests.services.diary import VISITOR, Clock, appointment, held, hold, jobs, meeting, offered, tomorrow
 from tests.services.factories import AUDITOR, OPERATOR

@@ -10,9 +10,10 @@ from sqlalchemy import text
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import audit, inbox
-from admin_app.services.event_handling import Question
-from models import EventState, PendingProfile, Profile
+from admin_app.services import inbox
+from admin_app.services.core import audit
+from admin_app.services.inbox.handling import Question
+from models import EventState, PendingProfile, Profile, WebhookEvent
 from tests.services import deliveries
 from tests.services.deliveries import BUYER, deliver, event_of, membership, payment, receive, work
 from tests.services.factories import AUDITOR, NOON, OPERATOR, SUPPORT, buy, pending_of, profile_of, waiting
@@ -125,7 +126,7 @@ def test_a_release_tries_again_and_may_park_again(db: Database) -> None:
 
 
 def event_of_state(ctx: Any, event_id: int) -> EventState:
-    return ctx.session.get_one(inbox.WebhookEvent, event_id).state
+    return ctx.session.get_one(WebhookEvent, event_id).state
 
 
 def test_refusals_of_attaching_and_releasing(db: Database) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from admin_app.db import Database
-from admin_app.services import claims, invariants, legacy, memberships, purchases
+from admin_app.services import invariants, memberships, purchases
+from admin_app.services.purchases import claims, legacy
 from models import ExtraPurchase, Membership, PendingProfile, Profile
 from tests.services.factories import LATER, NOON, OPERATOR, WHOP, add_profile, buy, customer, facts, profile_of, waiting
 

@@ -14,24 +14,16 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, PlanMoved
 from admin_app.integrations.calendar_ports import CalcomBooking
 from admin_app.integrations.registry import Providers
-from admin_app.services import (
-    appointments,
-    audit,
-    bookings,
-    claims,
-    flags,
-    guest_resolution,
-    holds,
-    invariants,
-    owners,
-    provider_calls,
-    purchases,
-    switch_mails,
-)
+from admin_app.services import appointments, bookings, invariants, purchases
 from admin_app.services.billing import customer_linking
-from admin_app.services.calendar_sync import CREATE, Calendars
-from admin_app.services.guest_resolution import Person
-from admin_app.services.purchases import account_deletion
+from admin_app.services.bookings import holds
+from admin_app.services.calendars.calendar_sync import CREATE, Calendars
+from admin_app.services.clients import flag_mails, flags
+from admin_app.services.core import audit
+from admin_app.services.guests import guest_resolution
+from admin_app.services.guests.guest_resolution import Person
+from admin_app.services.inbox import provider_calls
+from admin_app.services.purchases import account_deletion, claims, owners
 from models import (
     BookingSource,
     BookingStatus,
@@ -227,12 +219,12 @@ def test_a_switch_is_turned_while_its_mail_is_noted(real_db: Database) -> None:
     (period,) = changes(at(real_db, NOW + 2 * hour), client)
     shown = state_of(real_db, client).fingerprint
     with real_db.unit_of_work(OPERATOR) as ctx:
-        mail = switch_mails.prepare(ctx, change_id=period.id, base_url="https://desk.example.com")
+        mail = flag_mails.prepare(ctx, change_id=period.id, base_url="https://desk.example.com")
     assert mail is not None
 
     def told() -> None:
         with real_db.unit_of_work(OPERATOR) as ctx:
-            switch_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, change_id=period.id, kept=True)
+            flag_mails.mark_sent(ctx, sent_email_id=mail.sent_email_id, change_id=period.id, kept=True)
 
     def hold(ctx: Ctx) -> None:
         audit_lock = text("SELECT pg_advisory_xact_lock(:number)")

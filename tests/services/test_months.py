@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx, Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
-from admin_app.services import month_adjustments, months
-from admin_app.services.month_lines import Total
-from admin_app.services.table_files import csv_bytes, xlsx_bytes
-from admin_app.services.utc_months import following
+from admin_app.services.core.table_files import csv_bytes, xlsx_bytes
+from admin_app.services.core.utc_months import following
+from admin_app.services.finance import month_adjustments, months
+from admin_app.services.finance.month_lines import Total
 from models import (
     BillingChange,
     BillingStatus,

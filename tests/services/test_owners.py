@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from admin_app.db import Database
-from admin_app.services import owners
-from admin_app.services.address_likeness import compare
-from admin_app.services.owners import LIKELY_SCORE, LikelyOwner
+from admin_app.services.people.address_likeness import compare
+from admin_app.services.purchases import owners
+from admin_app.services.purchases.owners import LIKELY_SCORE, LikelyOwner
 from models import Booking, Meeting, PendingProfile, Practitioner, SessionType
 from tests.services.factories import LATER, NOON, OPERATOR, add_profile, add_user, buy, pending_of
 

@@ -6,7 +6,8 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, InvalidToken, NotFound, PlanMoved
-from admin_app.services import audit, claim_links, claims, pending_profiles
+from admin_app.services.core import audit
+from admin_app.services.purchases import claim_links, claims, pending_profiles
 from models import ExtraPurchase, PendingProfile
 from tests.services.factories import AUDITOR, SUPPORT, add_profile, buy, customer, pending_of
 

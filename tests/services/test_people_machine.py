@@ -18,16 +18,18 @@ from sqlalchemy import Engine
 from admin_app.context import Ctx, Customer, Job
 from admin_app.errors import DomainError
 from admin_app.integrations.ports import ClerkEmail, ClerkUser
-from admin_app.services import claims, clerk_events, credit_renewals, pending_profiles, purchases, undo
-from admin_app.services.memberships import (
-    adjustment_undo,
-    complimentary,
-    credit_adjusting,
-    moving,
+from admin_app.services import purchases
+from admin_app.services.core.plans import Plan
+from admin_app.services.memberships import adjustment_undo, complimentary, credit_adjusting, moving
+from admin_app.services.purchases import (
+    account_deletion,
+    claims,
+    clerk_events,
+    credit_renewals,
+    pending_profiles,
     stripe_subscriptions,
+    undo,
 )
-from admin_app.services.plans import Plan
-from admin_app.services.purchases import account_deletion
 from models import Adjustment, ExtraPurchase, Membership, Merge, PendingProfile, Profile, ProviderMembership
 from tests.machines import often
 from tests.services.clients import subscription

@@ -1,7 +1,7 @@
 """The search for the account that a person means."""
 
 from admin_app.db import Database
-from admin_app.services import people_search
+from admin_app.services.people import people_search
 from tests.services.factories import add_profile, add_user
 
 

@@ -10,8 +10,10 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations.money_ports import CheckoutWish, StripeSession
-from admin_app.services import appointment_mails, cancellations, checkout, holds
-from admin_app.services.settlement import Told
+from admin_app.services import appointments, checkout
+from admin_app.services.bookings import appointment_mails, holds
+from admin_app.services.checkout.settlement import Told
+from admin_app.services.refunds import cancellations
 from models import BookingStatus, CanceledBecause, RefundReason, SessionType
 from tests.services import money
 from tests.services.diary import Clock, appointment, held, jobs, meeting, offered, tomorrow
@@ -67,7 +69,7 @@ def promised(payment: Any) -> Told:
 
 def words(db: Database, subject: str) -> str:
     with db.unit_of_work(Job("test")) as ctx:
-        found = checkout.appointments.get(ctx.session, subject)
+        found = appointments.get(ctx.session, subject)
         return appointment_mails._because(ctx, found)
 
 

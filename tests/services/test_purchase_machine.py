@@ -23,14 +23,9 @@ from sqlalchemy import Engine
 
 from admin_app.context import Actor, Job
 from admin_app.errors import AlreadyClaimed, Conflict, NotFound, PendingProfileNotFound, UndoBlocked
-from admin_app.services import (
-    claims,
-    credit_renewals,
-    pending_profiles,
-    purchases,
-    undo,
-)
+from admin_app.services import purchases
 from admin_app.services.memberships import adjustments, moving
+from admin_app.services.purchases import claims, credit_renewals, pending_profiles, undo
 from models import ExtraPurchase, Merge, Profile, ProviderMembership
 from tests.machines import often
 from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, add_user, customer, facts

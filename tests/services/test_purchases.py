@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from admin_app.db import Database
-from admin_app.services import claims, pending_profiles, purchases
-from admin_app.services.purchases import Applied
+from admin_app.services import purchases
+from admin_app.services.purchases import Applied, claims, pending_profiles
 from models import (
     EventState,
     ExtraPurchase,

@@ -12,7 +12,9 @@ from sqlalchemy import func, select
 from admin_app.context import Actor
 from admin_app.db import Database
 from admin_app.errors import DomainError
-from admin_app.services import audit, claims, inbox, owners, pending_profiles, purchases, undo
+from admin_app.services import inbox, purchases
+from admin_app.services.core import audit
+from admin_app.services.purchases import claims, owners, pending_profiles, undo
 from models import AuditEntry, ExtraPurchase, Membership, Merge, PendingProfile, Profile, WebhookEvent
 from tests.services import deliveries
 from tests.services.factories import (

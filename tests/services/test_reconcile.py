@@ -8,8 +8,8 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import pending_profiles, reconcile
-from admin_app.services.reconcile import Outcome
+from admin_app.services.purchases import pending_profiles, reconcile
+from admin_app.services.purchases.reconcile import Outcome
 from models import EventState, Membership, PendingProfile, Profile, ProviderMembership, WebhookEvent
 from tests.services.deliveries import work
 from tests.services.factories import NOON, OPERATOR, SUPPORT, add_profile, buy, facts, pending_of, profile_of, waiting

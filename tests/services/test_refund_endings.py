@@ -8,9 +8,10 @@ from sqlalchemy import select
 from admin_app.context import Staff
 from admin_app.db import Database
 from admin_app.errors import PlanMoved
-from admin_app.services import appointments, approvals, bookings, refunds
-from admin_app.services.plans import Plan
-from admin_app.services.settlement import Told
+from admin_app.services import appointments, bookings, refunds
+from admin_app.services.checkout.settlement import Told
+from admin_app.services.core.plans import Plan
+from admin_app.services.refunds import approvals
 from models import Booking, BookingStatus, Payment, Refund, RefundState, Role, SessionType
 from tests.services import money
 from tests.services.diary import PRICE, Clock, appointment, held, jobs, offered, tomorrow

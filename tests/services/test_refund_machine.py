@@ -21,9 +21,10 @@ from sqlalchemy import Engine, select
 
 from admin_app.context import Job
 from admin_app.integrations.money_ports import StripeRefund
-from admin_app.services import approvals, payments, refund_sending, refund_states
-from admin_app.services.payments import returned
+from admin_app.services import payments
+from admin_app.services.payments import refund_states
 from admin_app.services.payments.refund_tills import Tills
+from admin_app.services.refunds import approvals, refund_sending, returned
 from models import RESERVING, Approval, Payment, ProviderCall, Refund, RefundOrigin, RefundState
 from tests.machines import OnDatabase, often
 from tests.services.factories import NOON

@@ -10,8 +10,10 @@ from sqlalchemy import delete, select, text
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, NotFound
-from admin_app.services import payments, refund_sending, refund_states, refunds
+from admin_app.services import payments, refunds
+from admin_app.services.payments import refund_states
 from admin_app.services.payments.refund_tills import Tills
+from admin_app.services.refunds import refund_sending
 from models import AuditEntry, Payment, ProviderCall, Refund, RefundState, Role
 from tests.services.factories import OPERATOR, SUPPORT
 from tests.services.money import STRIPE, add_paid, add_person, ask_back, refund_now, require_reserve

@@ -9,7 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import DomainError, Forbidden, InvalidInput, NotFound, NotRefundable, PlanMoved
-from admin_app.services import payments, refund_states, refunds
+from admin_app.services import payments, refunds
+from admin_app.services.core.plans import Plan
+from admin_app.services.payments import refund_states
 from models import Payment, Refund, RefundOrigin, RefundReason, RefundState, Role
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT
 from tests.services.money import (
@@ -36,7 +38,7 @@ def quote_of(db: Database, payment: Payment) -> refunds.Quote:
         return refunds.quote(read, payment.id)
 
 
-def plan_of(db: Database, payment: Payment, amount: int, limit: int = LIMIT) -> refunds.Plan:
+def plan_of(db: Database, payment: Payment, amount: int, limit: int = LIMIT) -> Plan:
     with db.unit_of_work(SUPPORT) as ctx:
         return refunds.plan_request(ctx, payment_id=payment.id, amount=amount, approval_above=limit)
 

@@ -7,8 +7,8 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import rescheduling
-from admin_app.services.plans import Plan
+from admin_app.services.bookings import rescheduling
+from admin_app.services.core.plans import Plan
 from models import Booking, BookingSource, BookingStatus, SessionType
 from tests.services.diary import Clock, appointment, held, jobs, meeting, offered, tomorrow
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT

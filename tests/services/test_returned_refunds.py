@@ -10,10 +10,12 @@ from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.integrations.money_ports import StripeRefund
 from admin_app.jobs import checkouts
-from admin_app.services import approvals, invariants, payments, refund_sending, refunds, settlement, worklists
-from admin_app.services.payments import keeping, returned
+from admin_app.services import invariants, payments, refunds
+from admin_app.services.attention import worklists
+from admin_app.services.checkout import settlement
+from admin_app.services.checkout.settlement import Told
 from admin_app.services.payments.refund_tills import Tills
-from admin_app.services.settlement import Told
+from admin_app.services.refunds import approvals, keeping, refund_sending, returned
 from models import BookingStatus, CanceledBecause, Payment, Refund, RefundReason, RefundState
 from tests.services import money
 from tests.services.diary import Clock, appointment, held, jobs, offered, tomorrow

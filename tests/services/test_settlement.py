@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from admin_app.db import Database
-from admin_app.services import appointments, bookings, payments, settlement
-from admin_app.services.settlement import Told
+from admin_app.services import appointments, bookings, payments
+from admin_app.services.checkout import settlement
+from admin_app.services.checkout.settlement import Told
 from models import (
     Booking,
     BookingStatus,

@@ -10,8 +10,9 @@ from sqlalchemy import select
 from admin_app.context import Ctx, Customer, Job, Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden, InvalidInput, NotSignedIn, PlanMoved
-from admin_app.services import passwords, staff, staff_plans, staff_sessions
-from admin_app.services.staff_sessions import Limits, SignedIn
+from admin_app.services import staff
+from admin_app.services.staff import passwords, staff_plans, staff_sessions
+from admin_app.services.staff.staff_sessions import Limits, SignedIn
 from models import AuditEntry, Role, StaffMember
 
 OPERATOR = Job("flask staff")

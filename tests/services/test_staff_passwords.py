@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from admin_app.errors import InvalidInput
-from admin_app.services import passwords
+from admin_app.services.staff import passwords
 
 EMAIL = "mara.lind@example.com"
 

@@ -14,8 +14,9 @@ from sqlalchemy import event, func, select
 from admin_app.context import Ctx, Guest, Job, Staff
 from admin_app.db import Database
 from admin_app.errors import NotFound
-from admin_app.services import passwords, sign_in_brake, staff, staff_sessions
-from admin_app.services.staff_sessions import Limits, SignedIn, SignInRefused
+from admin_app.services import staff
+from admin_app.services.staff import passwords, sign_in_limits, staff_sessions
+from admin_app.services.staff.staff_sessions import Limits, SignedIn, SignInRefused
 from models import AuditEntry, Role, SignInBrake, StaffMember, StaffSession
 
 OPERATOR = Job("flask staff")
@@ -168,7 +169,7 @@ def test_the_slips_of_an_office_do_not_add_up_over_the_days(guest: Ctx) -> None:
 
 
 def test_a_network_is_an_ipv4_address_or_an_ipv6_customer() -> None:
-    key = sign_in_brake.of_network
+    key = sign_in_limits.of_network
     assert key("2001:db8:1:2::1") == key("2001:db8:1:2:ffff::9")
     assert key("2001:db8:1:3::1") != key("2001:db8:1:2::1")
     assert key("::ffff:192.0.2.7") == key("192.0.2.7") != key("192.0.2.8")

@@ -12,9 +12,10 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing_asking, inbox
-from admin_app.services.billing_asking import Answer
-from admin_app.services.inbox import Question
+from admin_app.services import inbox
+from admin_app.services.billing import billing_asking
+from admin_app.services.billing.billing_asking import Answer
+from admin_app.services.inbox.handling import Question
 from models import BillingStatus, EventState, Profile, Subscription, WebhookEvent
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of, subscription
 from tests.services.money import STRIPE

@@ -9,7 +9,7 @@ from admin_app.db import Database
 from admin_app.integrations import registry
 from admin_app.jobs import switches as switch_jobs
 from admin_app.jobs.bench import Bench
-from admin_app.services import emergency, flags
+from admin_app.services.clients import emergency, flags
 from tests.services.switches import NOW, OPS, PAUSE, add_client, at, boolean_of, changes, off, on, state_of, turn
 from tests.services.test_appointment_races import at_once
 

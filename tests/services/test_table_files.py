@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from admin_app.services import table_files
-from admin_app.services.table_files import CUT_MARK, MOST_CHARACTERS, Value, csv_bytes, without_formula, xlsx_bytes
+from admin_app.services.core import table_files
+from admin_app.services.core.table_files import CUT_MARK, MOST_CHARACTERS, Value, csv_bytes, without_formula, xlsx_bytes
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)

@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
-from admin_app.services import client_facts, trials
+from admin_app.services.billing import trials
+from admin_app.services.clients import client_facts
 from models import BillingStatus, CallState, Client, ProviderCall
 from tests.services.clients import DAY, NOW, add_client, client_now, steps_of
 from tests.services.test_billing_overrides import (  # noqa: F401

@@ -6,8 +6,10 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, NotSignedIn, PlanMoved, UndoBlocked
-from admin_app.services import audit, claim_links, claims, credit_renewals, pending_profiles, purchases, undo
-from admin_app.services.plans import Plan, snapshot
+from admin_app.services import purchases
+from admin_app.services.core import audit
+from admin_app.services.core.plans import Plan, snapshot
+from admin_app.services.purchases import claim_links, claims, credit_renewals, pending_profiles, undo
 from models import (
     ExtraPurchase,
     Membership,

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import AnswerUnreadable
-from admin_app.services import drift_runs
+from admin_app.services.drift import drift_runs
 from models import DriftFinding, DriftRun
 from tests.faults.odd_side import Odd, OddSide
 

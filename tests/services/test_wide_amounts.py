@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from admin_app.context import Staff
 from admin_app.db import Database
-from admin_app.services import finance, months, revenue_history
-from admin_app.services.table_files import xlsx_bytes
+from admin_app.services import finance
+from admin_app.services.core.table_files import xlsx_bytes
+from admin_app.services.finance import months, revenue_history
 from models import MonthClosing, MonthLine, Movement, Role
 from tests.services.clients import NOW, add_client, apply, client_now, steps_of, subscription
 from tests.services.money import add_paid, add_person, ask_back, dispute, payment_now

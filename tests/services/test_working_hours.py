@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin_app.services import working_hours
-from admin_app.services.working_hours import NotHours
+from admin_app.services.schedule import working_hours
+from admin_app.services.schedule.working_hours import NotHours
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from admin_app.integrations.calendar_ports import Slot
-from admin_app.services.availability import within_hours, within_offers, without
-from admin_app.services.working_hours import WEEKDAYS, of_day
-from admin_app.services.working_time import Span, spans, united
+from admin_app.services.schedule.availability import within_hours, within_offers, without
+from admin_app.services.schedule.working_hours import WEEKDAYS, of_day
+from admin_app.services.schedule.working_time import Span, spans, united
 
 OSLO, NEW_YORK, LORD_HOWE = map(ZoneInfo, ("Europe/Oslo", "America/New_York", "Australia/Lord_Howe"))
 

@@ -23,8 +23,8 @@ from wtforms import Form
 from admin_app.context import Ctx
 from admin_app.errors import Forbidden, InvalidInput
 from admin_app.policies.permissions import REFUSALS, Permission
-from admin_app.services.amounts import money_text
-from admin_app.services.field_labels import label_of
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.field_labels import label_of
 from views.backdesk import backdesk, request_id
 from views.console import navigation
 from views.console.columns import plain_text, time_text

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Text, cast, func, literal
 from sqlalchemy.dialects.postgresql import array
 
-from admin_app.services.amounts import money_text
-from admin_app.services.audit import TIME
-from admin_app.services.field_labels import label_of
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.audit import TIME
+from admin_app.services.core.field_labels import label_of
 
 Kind = Literal["text", "code", "number", "money", "time", "age", "badge", "yes_no", "fields", "records", "kept"]
 

@@ -19,9 +19,9 @@ from admin_app.context import Staff
 from admin_app.currencies import currency_of
 from admin_app.errors import Forbidden, InvalidInput, NotFound
 from admin_app.policies.permissions import REFUSALS, Permission
-from admin_app.services.exports import ListTable, Wanted
-from admin_app.services.field_labels import label_of
-from admin_app.services.table_files import Value
+from admin_app.services.core.exports import ListTable, Wanted
+from admin_app.services.core.field_labels import label_of
+from admin_app.services.core.table_files import Value
 from views.console import estimates
 from views.console.columns import Slots, audited, plain_text
 from views.console.list_specs import ListSpec

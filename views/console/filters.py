@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from werkzeug.datastructures import MultiDict
 
 from admin_app.bounds import BIGGEST, FIRST_YEAR, LAST_YEAR
-from admin_app.services.utc_months import begins, ends, read_month
+from admin_app.services.core.utc_months import begins, ends, read_month
 
 Parameters = Mapping[str, Any]
 LONGEST = 500

@@ -8,10 +8,11 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import invariants, worklists
+from admin_app.services import invariants
+from admin_app.services.attention import worklists
+from admin_app.services.attention.worklists import MoneyWaiting, Waiting
 from admin_app.services.core import failed_jobs
 from admin_app.services.invariants import Standing
-from admin_app.services.worklists import MoneyWaiting, Waiting
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page
 from views.console.columns import age_text, audited, time_text

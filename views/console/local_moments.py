@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from admin_app.bounds import is_reachable
 from admin_app.errors import InvalidInput
-from admin_app.services.time_zones import time_zones
+from admin_app.services.core.time_zones import time_zones
 from views.console.viewer import zone_of
 
 FORM = "%Y-%m-%dT%H:%M"

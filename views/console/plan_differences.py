@@ -10,8 +10,8 @@ from flask import current_app
 from markupsafe import Markup
 
 from admin_app.errors import DomainError, PlanMoved
-from admin_app.services.field_labels import label_of
-from admin_app.services.plans import Plan, PlanLine
+from admin_app.services.core.field_labels import label_of
+from admin_app.services.core.plans import Plan, PlanLine
 from views.console.columns import plain_text
 
 CARRIED = "was_shown"

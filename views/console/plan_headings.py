@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from admin_app.services.plans import Plan, PlanLine
+from admin_app.services.core.plans import Plan, PlanLine
 from views.console.columns import AUDITED
 
 

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, InvalidInput
-from admin_app.services.plans import Plan, PlanLine
+from admin_app.services.core.plans import Plan, PlanLine
 from views.console.base import ConsoleView, console_unit_of_work
 from views.console.plan_differences import CARRIED, carried, differences, with_differences
 from views.console.viewer import viewer

@@ -11,8 +11,8 @@ from werkzeug.datastructures import MultiDict
 
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import audit
-from admin_app.services.audit import HistoryItem
+from admin_app.services.core import audit
+from admin_app.services.core.audit import HistoryItem
 from views.console.columns import Column, Slots, lay_out
 from views.console.keyset import joined
 from views.console.list_specs import Header, ListSpec

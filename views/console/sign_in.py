@@ -19,14 +19,8 @@ from flask_login import LoginManager, current_user
 
 from admin_app.context import Actor, Guest, Staff
 from admin_app.errors import DomainError, InvalidInput
-from admin_app.services import staff_sessions
-from admin_app.services.staff_sessions import (
-    Limits,
-    Recognised,
-    SignedIn,
-    SignInRefused,
-    WrongCredentials,
-)
+from admin_app.services.staff import staff_sessions
+from admin_app.services.staff.staff_sessions import Limits, Recognised, SignedIn, SignInRefused, WrongCredentials
 from views.backdesk import backdesk, request_id
 from views.reading import close_read_session, read_session
 

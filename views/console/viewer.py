@@ -10,7 +10,7 @@ from flask_login import current_user
 from admin_app.context import Staff
 from admin_app.errors import NotSignedIn
 from admin_app.policies.permissions import Permission, allows
-from admin_app.services.staff_sessions import StopInForce
+from admin_app.services.staff.staff_sessions import StopInForce
 from views.console.sign_in import StaffUser
 
 

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.bounds import BIGGEST, is_reachable
 from admin_app.errors import InvalidInput
-from admin_app.services import availability
-from admin_app.services.time_zones import time_zone
+from admin_app.services.core.time_zones import time_zone
+from admin_app.services.schedule import availability
 from views.backdesk import backdesk
 from views.public.shapes import AvailabilityAnswer, PractitionersAnswer
 

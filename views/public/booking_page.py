@@ -3,9 +3,9 @@
 from flask import Blueprint, Response
 
 from admin_app.errors import NotFound
-from admin_app.services import website_bookings
-from admin_app.services.appointment_mails import Words
-from admin_app.services.claim_links import mask
+from admin_app.services.bookings.appointment_mails import Words
+from admin_app.services.checkout import website_bookings
+from admin_app.services.purchases.claim_links import mask
 from views.backdesk import backdesk
 from views.public.bookings import session_id
 from views.public.pages import page

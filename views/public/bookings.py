@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.bounds import BIGGEST
 from admin_app.context import Guest
-from admin_app.services import website_bookings
-from admin_app.services.website_bookings import Wish
+from admin_app.services.checkout import website_bookings
+from admin_app.services.checkout.website_bookings import Wish
 from views.backdesk import backdesk, request_id
 from views.public import bodies
 from views.public.shapes import BookingAnswer, BookingMade, BookingRequest, BookingShape

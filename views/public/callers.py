@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from admin_app.context import Service
 from admin_app.policies.permissions import SCOPES, require_scope
-from admin_app.services import service_keys
+from admin_app.services.staff import service_keys
 from models import Scope
 from views.backdesk import backdesk, request_id
 

@@ -14,8 +14,8 @@ from wtforms import ValidationError
 
 from admin_app.errors import AlreadyClaimed, DomainError, InvalidToken, NotSignedIn, ProviderUnavailable
 from admin_app.outages import outage_of
-from admin_app.services import claim_links, claims
-from admin_app.services.claim_links import ClaimPreview
+from admin_app.services.purchases import claim_links, claims
+from admin_app.services.purchases.claim_links import ClaimPreview
 from views import errors
 from views.backdesk import backdesk, request_id
 from views.public.customers import SignInNotConfigured, clerk, customer

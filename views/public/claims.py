@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.context import Customer
 from admin_app.errors import EmailNotVerified, InvalidToken
-from admin_app.services import claims
-from admin_app.services.claims import ClaimResult
+from admin_app.services.purchases import claims
+from admin_app.services.purchases.claims import ClaimResult
 from views.backdesk import backdesk, request_id
 from views.public import bodies
 from views.public.customers import bearer_token, clerk, customer

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from admin_app.services.clients import ClientNow
-from admin_app.services.gate import Decision
+from admin_app.services.clients.gate import Decision
 
 
 class OnboardingSteps(BaseModel):

@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from admin_app.bounds import BIGGEST
 from admin_app.errors import InvalidInput
-from admin_app.services import clients, gate, onboarding
-from admin_app.services.gate import ACTIONS, Action
+from admin_app.services import clients
+from admin_app.services.clients import gate, onboarding
+from admin_app.services.clients.gate import ACTIONS, Action
 from models import Scope
 from views.backdesk import backdesk, request_id
 from views.public import bodies, callers

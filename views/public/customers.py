@@ -3,7 +3,7 @@
 from admin_app.context import Customer
 from admin_app.errors import NotFound, NotSignedIn
 from admin_app.integrations.ports import ClerkPort
-from admin_app.services.users import customer_of
+from admin_app.services.people.users import customer_of
 from views.backdesk import backdesk
 
 _LONGEST_TOKEN = 20_000

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from admin_app.services.guest_sign_in import SignedIn
+from admin_app.services.guests.guest_sign_in import SignedIn
 from models import Guest, Meeting
 from views.public.shapes import LONGEST_NAME, LONGEST_ZONE, Address, Moment, Number, Text
 

@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx, Guest
 from admin_app.errors import NotFound
 from admin_app.integrations.guest_ports import WorkosPort
-from admin_app.services import guest_sign_in, meetings
+from admin_app.services.checkout import meetings
+from admin_app.services.guests import guest_sign_in
 from views.backdesk import backdesk, request_id
 from views.public import bodies
 from views.public.customers import bearer_token

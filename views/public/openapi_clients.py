@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from admin_app.services.gate import ACTIONS
+from admin_app.services.clients.gate import ACTIONS
 from views.public.client_shapes import ClientAnswer, GateAnswer, OnboardingReport
 from views.public.openapi_parts import answer, body, number_in_path, problems
 

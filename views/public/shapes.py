@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from admin_app.addresses import in_letters
 from admin_app.bounds import BIGGEST, is_reachable
-from admin_app.services.availability import Offer
+from admin_app.services.schedule.availability import Offer
 from models import Booking, Meeting, Practitioner, Profile, SessionType
 from views.public.bodies import plain_text
 

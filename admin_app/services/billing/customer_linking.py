@@ -4,13 +4,14 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, billing
-from admin_app.services.audit import Change
-from admin_app.services.billing import owners as billing_owners
+from admin_app.services import billing
 from admin_app.services.billing import planned
-from admin_app.services.event_handling import release_waiting
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from admin_app.services.records import client_key, customer_key
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.core.records import client_key, customer_key
+from admin_app.services.inbox.handling import release_waiting
+from admin_app.services.subscriptions import owners as billing_owners
 from models.billing import ClientCustomer
 from models.clients import Client
 

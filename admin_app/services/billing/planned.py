@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
-from admin_app.services.billing import owners
 from admin_app.services.billing.subscriptions import open_override, subscriptions_of, without, worked_out
-from admin_app.services.plans import PlanLine
-from admin_app.services.records import client_key, subscription_key
+from admin_app.services.core.plans import PlanLine
+from admin_app.services.core.records import client_key, subscription_key
+from admin_app.services.subscriptions import owners
 from models.billing import BillingOverride, ClientCustomer, Subscription
 from models.clients import Client
 

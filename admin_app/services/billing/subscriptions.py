@@ -20,12 +20,14 @@ from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import StripeCustomer, StripeSubscription
-from admin_app.services import audit, billing_history, billing_mapping
-from admin_app.services.audit import Change
-from admin_app.services.billing import owners as billing_owners
-from admin_app.services.billing.owners import Owners
-from admin_app.services.billing_history import Cause
-from admin_app.services.records import client_key, subscription_key
+from admin_app.services.billing import billing_history
+from admin_app.services.billing.billing_history import Cause
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.records import client_key, subscription_key
+from admin_app.services.subscriptions import billing_mapping
+from admin_app.services.subscriptions import owners as billing_owners
+from admin_app.services.subscriptions.owners import Owners
 from models.billing import BillingOverride, Subscription
 from models.clients import BillingStatus, Client
 

@@ -11,16 +11,15 @@ from typing import cast
 from sqlalchemy import select
 
 from admin_app.context import Ctx
-from admin_app.services import appointment_mails
-from admin_app.services.appointment_mails import Kind
 from admin_app.services.appointments import Appointment
-from admin_app.services.bookings import Step
-from admin_app.services.calendar_entries import SPOKEN
+from admin_app.services.bookings import Step, appointment_mails
+from admin_app.services.bookings.appointment_mails import Kind
 from admin_app.services.calendars import planned_calls
+from admin_app.services.calendars.calendar_entries import SPOKEN
+from admin_app.services.core.plans import PlanLine, PlannedCall, PlannedMail
+from admin_app.services.core.records import payment_key
 from admin_app.services.payments import held_money
 from admin_app.services.payments.held_money import HeldMoney
-from admin_app.services.plans import PlanLine, PlannedCall, PlannedMail
-from admin_app.services.records import payment_key
 from models.money import Payment, PaymentState
 
 CLOSES_PAGE = "checkout.expire"

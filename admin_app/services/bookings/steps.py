@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import appointments, audit, payments
+from admin_app.services import appointments, payments
 from admin_app.services.appointments import Appointment
-from admin_app.services.audit import Change
-from admin_app.services.event_handling import release_waiting_for
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.records import practitioner_key
+from admin_app.services.inbox.handling import release_waiting_for
 from admin_app.services.payments import held_money
-from admin_app.services.records import practitioner_key
 from models.scheduling import BookingSource, BookingStatus, CanceledBecause
 
 # Who said whether somebody came, where it was no calendar: that stays so.

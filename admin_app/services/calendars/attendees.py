@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from admin_app.context import Ctx
 from admin_app.integrations.calendar_ports import CalendarAttendee
-from admin_app.services import audit
-from admin_app.services.calendar_entries import SPOKEN, Entry
-from admin_app.services.records import booking_key, practitioner_key
+from admin_app.services.calendars.calendar_entries import SPOKEN, Entry
+from admin_app.services.core import audit
+from admin_app.services.core.records import booking_key, practitioner_key
 from models.scheduling import Booking, BookingAttendee, BookingSource
 
 

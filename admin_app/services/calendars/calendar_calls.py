@@ -6,9 +6,9 @@ from sqlalchemy import BigInteger, and_, case, cast, exists, func, or_, select, 
 
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import provider_calls
-from admin_app.services.calendar_entries import SPOKEN
-from admin_app.services.records import booking_key
+from admin_app.services.calendars.calendar_entries import SPOKEN
+from admin_app.services.core.records import booking_key
+from admin_app.services.inbox import provider_calls
 from models.money import CallState, ProviderCall
 from models.scheduling import Booking
 

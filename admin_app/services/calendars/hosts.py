@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, select
 from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations.calendar_ports import CalcomAccounts, CalendarHost
-from admin_app.services import calcom_mapping
-from admin_app.services.calendar_entries import Entry, Waits
+from admin_app.services.calendars import calcom_mapping
+from admin_app.services.calendars.calendar_entries import Entry, Waits
 from models.scheduling import Booking, BookingHost, BookingSource, Practitioner, SessionType
 
 HOST_UNKNOWN = "host_unknown"

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from admin_app.context import Ctx
-from admin_app.services import booking_links
-from admin_app.services.calendar_entries import SPOKEN
-from admin_app.services.calendar_sync import CANCEL, MOVE, OFF
-from admin_app.services.plans import PlannedCall
+from admin_app.services.calendars import booking_links
+from admin_app.services.calendars.calendar_entries import SPOKEN
+from admin_app.services.calendars.calendar_sync import CANCEL, MOVE, OFF
+from admin_app.services.core.plans import PlannedCall
 from models.scheduling import Booking, BookingSource, BookingStatus, Meeting
 
 _CALCOM, _CALENDLY = BookingSource.CALCOM, BookingSource.CALENDLY

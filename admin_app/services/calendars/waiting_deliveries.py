@@ -1,9 +1,9 @@
 """Deliveries that wait until practitioners and session types say what they are about."""
 
 from admin_app.context import Ctx
-from admin_app.services.calendar_entries import SPOKEN
 from admin_app.services.calendars import calendar_calls, hosts
-from admin_app.services.event_handling import release_waiting
+from admin_app.services.calendars.calendar_entries import SPOKEN
+from admin_app.services.inbox.handling import release_waiting
 
 WAITING_FOR_SCHEDULE = ("event_type_unknown", "practitioner_unknown", "session_type_unclear", hosts.HOST_UNKNOWN)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, select
 from sqlalchemy.orm import Session
 
-from admin_app.services.client_facts import GateFacts, NoSuchClient, facts_of
+from admin_app.services.clients.client_facts import GateFacts, NoSuchClient, facts_of
 from models import BillingStatus, Client, OnboardingState
 
 _CLIENT = (

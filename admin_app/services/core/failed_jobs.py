@@ -12,8 +12,8 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit
-from admin_app.services.plans import Plan, fingerprint, require_reason, require_same
+from admin_app.services.core import audit
+from admin_app.services.core.plans import Plan, fingerprint, require_reason, require_same
 
 # What these were about stands on a list of its own until it is done: the inbox, mails, exports.
 ON_OTHER_LISTS = ("process_event", "send_claim_mail", "send_appointment_mail", "send_switch_mail", "make_export")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from admin_app.services.time_zones import time_zones
+from admin_app.services.core.time_zones import time_zones
 
 BACK, AHEAD = timedelta(days=366), timedelta(days=3 * 366)
 # No offset is in force for a shorter time: the shortest are Morocco's, about a month each.

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import AnswerUnreadable
-from admin_app.services.provider_calls import Work
+from admin_app.services.inbox.provider_calls import Work
 from models.drift import DriftFinding, DriftRun, DriftState
 
 PROVIDERS: Mapping[str, str] = {"stripe": "Stripe", "whop": "Whop", "calendly": "Calendly", "calcom": "Cal.com"}

@@ -6,14 +6,16 @@ Where theirs is a membership's end, what becomes of the account is worked out wh
 from datetime import datetime
 
 from admin_app.context import Ctx
-from admin_app.services import appointments, audit, calendar_sync
+from admin_app.services import appointments
 from admin_app.services.appointments import Appointment
 from admin_app.services.billing import planned as billing_planned
 from admin_app.services.bookings import moving, step_plans
+from admin_app.services.calendars import calendar_sync
+from admin_app.services.core import audit
+from admin_app.services.core.plans import PlanLine, PlannedCall
 from admin_app.services.drift import PROVIDERS, RECORD
-from admin_app.services.payments import called_off
-from admin_app.services.payments.called_off import Planned
-from admin_app.services.plans import PlanLine, PlannedCall
+from admin_app.services.refunds import called_off
+from admin_app.services.refunds.called_off import Planned
 from models.billing import Subscription
 from models.drift import DriftFinding
 from models.scheduling import Booking, CanceledBecause

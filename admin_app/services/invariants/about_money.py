@@ -6,7 +6,7 @@ from itertools import islice
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin_app.services import month_lines, months
+from admin_app.services.finance import month_lines, months
 from admin_app.services.invariants.rule import COUNTED, Invariant, Moments, by_query
 from models.billing import MonthClosing
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.invariants.rule import Invariant, Moments, by_query
 
 

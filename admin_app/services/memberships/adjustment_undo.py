@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission, require
+from admin_app.services.core.plans import Plan
+from admin_app.services.core.records import profile_key
 from admin_app.services.memberships import adjustments, credits
 from admin_app.services.memberships.adjustments import Account, Step
 from admin_app.services.memberships.rows import hand_over
-from admin_app.services.plans import Plan
-from admin_app.services.records import profile_key
 from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, ProviderMembership
 from models.people import MembershipStatus, Profile
 

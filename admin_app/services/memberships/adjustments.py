@@ -11,14 +11,16 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, memberships, users
-from admin_app.services.audit import Change
+from admin_app.services import memberships
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.core.records import given_key, lock_names, membership_key, profile_key
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.meaning import PROFILE, Meaning, of_row, of_worklist
 from admin_app.services.memberships.rows import Holder, basis, held_by, put
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from admin_app.services.records import given_key, lock_names, membership_key, profile_key
-from admin_app.services.users import Owner
+from admin_app.services.people import users
+from admin_app.services.people.users import Owner
 from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, ProviderMembership
 from models.people import PendingProfile, Profile
 

@@ -14,16 +14,16 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.integrations import job_queue
 from admin_app.integrations.registry import Providers
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit
-from admin_app.services.event_handling import NotConfigured
+from admin_app.services.core import audit
+from admin_app.services.core.plans import Plan, fingerprint
+from admin_app.services.core.records import membership_key
+from admin_app.services.core.timeline_words import provider_name
+from admin_app.services.inbox.handling import NotConfigured
+from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.memberships import paid
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.paid import PaymentSnapshot
 from admin_app.services.memberships.rows import seller_of
-from admin_app.services.plans import Plan, fingerprint
-from admin_app.services.provider_calls import Work
-from admin_app.services.records import membership_key
-from admin_app.services.timeline_words import provider_name
 from models.memberships import MembershipPayment, ProviderMembership
 from models.people import PaymentProvider
 

@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, memberships
+from admin_app.services import memberships
+from admin_app.services.core import audit
+from admin_app.services.core.plans import Plan
+from admin_app.services.core.records import given_key
 from admin_app.services.memberships import adjustments, credits
 from admin_app.services.memberships.adjustments import Account, Step
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import Holder, hand_over, put
-from admin_app.services.plans import Plan
-from admin_app.services.records import given_key
 from models.memberships import AdjustmentKind, ProviderMembership
 from models.people import MembershipStatus, PendingProfile, Profile
 

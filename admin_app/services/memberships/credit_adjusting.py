@@ -11,10 +11,10 @@ from admin_app.context import Ctx
 from admin_app.errors import InvalidInput
 from admin_app.policies.permissions import Permission, require
 from admin_app.services import memberships
+from admin_app.services.core.plans import Plan
 from admin_app.services.memberships import adjustments, credits
 from admin_app.services.memberships.adjustments import Account, Step
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.plans import Plan
 from models.memberships import Adjustment, AdjustmentKind, ProviderMembership
 
 MOST = 100_000

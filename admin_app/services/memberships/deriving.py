@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import update
 
 from admin_app.context import Ctx
-from admin_app.services.audit import Change
+from admin_app.services.core.audit import Change
 from admin_app.services.memberships import extras
 from admin_app.services.memberships.order import serving
 from admin_app.services.memberships.rows import Holder, assign, held, key, plan_duration, put

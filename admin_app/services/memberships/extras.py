@@ -10,10 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.services import audit
+from admin_app.services.core import audit
+from admin_app.services.core.records import extra_key, membership_key, pending_key, profile_key
 from admin_app.services.memberships.order import serving
 from admin_app.services.memberships.rows import held
-from admin_app.services.records import extra_key, membership_key, pending_key, profile_key
 from models.memberships import ProviderMembership
 from models.people import ExtraPurchase, PendingProfile, Profile
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from admin_app.services.core.plans import PlanLine
+from admin_app.services.core.records import extra_key, given_key
 from admin_app.services.memberships import extras
-from admin_app.services.plans import PlanLine
-from admin_app.services.records import extra_key, given_key
 from models.memberships import ProviderMembership
 
 EXTRA, MEMBERSHIP, PROFILE = "extra_purchase", "membership", "profile"

@@ -10,8 +10,11 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import audit, memberships, users
-from admin_app.services.audit import Change
+from admin_app.services import memberships
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.core.records import lock_names, membership_key, pending_key, profile_key
 from admin_app.services.memberships import meaning, moved_credits
 from admin_app.services.memberships.credits import belong_to
 from admin_app.services.memberships.extras import name_of
@@ -19,9 +22,7 @@ from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.moved_credits import Along
 from admin_app.services.memberships.rows import Holder, basis, copied, hand_over
 from admin_app.services.memberships.rows import held_by as held_by_fields
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from admin_app.services.purchases import accounts
-from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
+from admin_app.services.people import accounts, users
 from models.memberships import ProviderMembership
 from models.people import PendingProfile, Profile
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from admin_app.context import Ctx
 from admin_app.integrations.ports import Interval, WhopEvent, WhopMembership
-from admin_app.services.audit import Change
+from admin_app.services.core.audit import Change
 from admin_app.services.memberships import credits
 from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import UNIT_OF, plan_duration, put

@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeInvoicePayment, StripePayment, StripeRefund
 from admin_app.integrations.ports import WhopPayment, WhopRefund
-from admin_app.services import audit, refund_states
-from admin_app.services.amounts import money_text
+from admin_app.services.core import audit
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.records import lock_names, membership_key, membership_payment_key
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import put
-from admin_app.services.payments import disputes
+from admin_app.services.payments import disputes, refund_states
+from admin_app.services.payments.refund_states import ToldRefund
 from admin_app.services.payments.refund_tills import FromWhop, to_minor
-from admin_app.services.records import lock_names, membership_key, membership_payment_key
-from admin_app.services.refund_states import ToldRefund
 from models.memberships import MembershipPayment, ProviderMembership
 
 WHOP_PAID = "paid"

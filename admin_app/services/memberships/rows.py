@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
-from admin_app.services import audit
-from admin_app.services.audit import Change
-from admin_app.services.records import pending_key, profile_key
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.records import pending_key, profile_key
 from models.memberships import IntervalUnit, ProviderMembership, Rhythm
 from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, PlanDuration, Profile
 

@@ -15,15 +15,7 @@ from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.importing import columns_written, digest
 from admin_app.services.move_in.mapping import LEAVE, ColumnMap, MoveMap, TableMap, Unit
 from admin_app.services.move_in.matching import matched
-from admin_app.services.move_in.staging import (
-    breaks_any,
-    moved_parents,
-    patiently,
-    prepare,
-    refusals,
-    run,
-    stage,
-)
+from admin_app.services.move_in.staging import breaks_any, moved_parents, patiently, prepare, refusals, run, stage
 
 SHOWN = 100
 STAGED, PREPARED = "compared_staged", "compared_rows"

@@ -7,6 +7,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from admin_app.errors import InvalidInput
+from admin_app.services.core.time_zones import time_zones
 from admin_app.services.move_in.catalog import OF, SYSTEMS
 from admin_app.services.move_in.mapping import (
     LEAVE,
@@ -20,7 +21,6 @@ from admin_app.services.move_in.mapping import (
     TableMap,
     Unit,
 )
-from admin_app.services.time_zones import time_zones
 
 MOST_MINUTES = 24 * 60
 HEAD = f"""How the earlier system's columns become ours. Made by `flask legacy plan`; edit it, and give it to

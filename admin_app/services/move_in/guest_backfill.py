@@ -18,13 +18,14 @@ from admin_app.addresses import is_one_of
 from admin_app.context import Ctx
 from admin_app.errors import DomainError, InvalidInput
 from admin_app.integrations.guest_ports import WorkosPort
-from admin_app.services import audit, guests
-from admin_app.services.audit import Change
+from admin_app.services import guests
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
 from admin_app.services.core.email_fields import clean_email
+from admin_app.services.core.records import meeting_key
 from admin_app.services.guests import Registered
+from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.move_in.guest_asking import Asking, Stopped
-from admin_app.services.provider_calls import Work
-from admin_app.services.records import meeting_key
 from models.scheduling import Guest, Meeting
 
 PAGE = 500

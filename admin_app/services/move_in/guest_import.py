@@ -16,12 +16,13 @@ from admin_app.addresses import is_one_of
 from admin_app.errors import Conflict, DomainError, NotSignedIn
 from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.integrations.ports import ClerkPort, ClerkUser
-from admin_app.services import claims, guests, users
+from admin_app.services import guests
 from admin_app.services.core.email_fields import clean_email
+from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.move_in.guest_asking import Asking, Stopped
 from admin_app.services.move_in.guest_backfill import Read
-from admin_app.services.provider_calls import Work
-from admin_app.services.purchases import account_deletion, person_addresses
+from admin_app.services.people import person_addresses, users
+from admin_app.services.purchases import account_deletion, claims
 from models.people import Profile
 from models.scheduling import Guest
 

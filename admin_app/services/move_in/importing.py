@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.integrations.earlier import Source, SourceTable
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.move_in import between, derived, sql
 from admin_app.services.move_in.catalog import Entity, Kind
 from admin_app.services.move_in.mapping import LEAVE, REFUSE, SENTENCES, MoveMap, Rule, TableMap, require_decided

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
 from admin_app.services.move_in.importing import kept
 from admin_app.services.move_in.staging import patiently

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.services import appointments
-from admin_app.services.amounts import money_text, summed
+from admin_app.services.core.amounts import money_text, summed
 from models.money import Dispute, Payment, Refund, RefundState
 from models.scheduling import Booking, BookingStatus, Meeting
 

@@ -5,8 +5,8 @@ from sqlalchemy.orm import Session, object_session
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
+from admin_app.services.core.records import membership_key, membership_payment_key, payment_key
 from admin_app.services.payments import appointment_payments
-from admin_app.services.records import membership_key, membership_payment_key, payment_key
 from models.memberships import MembershipPayment, ProviderMembership
 from models.money import Payment, Refund
 

@@ -9,9 +9,9 @@ from typing import Protocol
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations.money_ports import RefundsPort, RefundStatus
 from admin_app.integrations.ports import WhopPort, WhopRefund
-from admin_app.services.amounts import decimals
-from admin_app.services.event_handling import NotConfigured
-from admin_app.services.refund_states import ToldRefund
+from admin_app.services.core.amounts import decimals
+from admin_app.services.inbox.handling import NotConfigured
+from admin_app.services.payments.refund_states import ToldRefund
 
 
 class Till(Protocol):

@@ -13,14 +13,16 @@ from sqlalchemy.orm import Session
 from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import audit, holders, memberships, users
-from admin_app.services.audit import Change
+from admin_app.services import memberships
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.records import lock_names, membership_key, pending_key, profile_key
 from admin_app.services.memberships import CREDITS
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import hand_over
-from admin_app.services.purchases import person_addresses, waiting_again
-from admin_app.services.records import lock_names, membership_key, pending_key, profile_key
-from admin_app.services.users import Owner
+from admin_app.services.people import person_addresses, users
+from admin_app.services.people.users import Owner
+from admin_app.services.purchases import holders, waiting_again
 from models.inbox import WebhookEvent
 from models.memberships import ProviderMembership
 from models.people import ExtraPurchase, MembershipStatus, PendingProfile, PersonAddress, Profile, User

@@ -10,7 +10,7 @@ from admin_app.addresses import comparable
 from admin_app.errors import NotSignedIn, ProviderUnavailable
 from admin_app.integrations.ports import ClerkEmail, ClerkUser
 from admin_app.integrations.registry import Providers
-from admin_app.services.plans import PlannedCall
+from admin_app.services.core.plans import PlannedCall
 
 PROVIDER = "clerk"
 

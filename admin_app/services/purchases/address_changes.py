@@ -16,16 +16,17 @@ from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
-from admin_app.services import claims, legacy, memberships, users
+from admin_app.services import memberships
 from admin_app.services.core.email_fields import clean_email
+from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
+from admin_app.services.core.records import lock_names, profile_key
 from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.rows import Holder, basis
-from admin_app.services.plans import Plan, PlanLine, fingerprint, require_reason, require_same
-from admin_app.services.purchases import claim_plans, person_addresses
+from admin_app.services.people import person_addresses, users
+from admin_app.services.people.users import Owner
+from admin_app.services.purchases import claim_plans, claims, legacy
 from admin_app.services.purchases.address_actions import ACCOUNT_GONE, AddressAction, Change, Snapshot, calls
 from admin_app.services.purchases.address_sending import ask_for, is_open, subject_of
-from admin_app.services.records import lock_names, profile_key
-from admin_app.services.users import Owner
 from models.money import ProviderCall
 from models.people import LEGACY_PREFIX, PendingProfile, PersonAddress, Profile
 

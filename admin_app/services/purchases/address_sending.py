@@ -17,10 +17,13 @@ from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailabl
 from admin_app.integrations import job_queue
 from admin_app.integrations.ports import ClerkPort
 from admin_app.integrations.registry import Providers
-from admin_app.services import asked_calls, audit, clerk_events, provider_calls
-from admin_app.services.asked_calls import LATE_ENOUGH
-from admin_app.services.provider_calls import OPEN, Work
-from admin_app.services.purchases import account_deletion, person_addresses
+from admin_app.services.core import audit
+from admin_app.services.core.records import address_key, profile_key
+from admin_app.services.inbox import asked_calls, provider_calls
+from admin_app.services.inbox.asked_calls import LATE_ENOUGH
+from admin_app.services.inbox.provider_calls import OPEN, Work
+from admin_app.services.people import person_addresses
+from admin_app.services.purchases import account_deletion, clerk_events
 from admin_app.services.purchases.address_actions import (
     OPERATIONS,
     PROVIDER,
@@ -31,7 +34,6 @@ from admin_app.services.purchases.address_actions import (
     ask,
     following,
 )
-from admin_app.services.records import address_key, profile_key
 from models.audit import AuditEntry
 from models.money import CallState, ProviderCall
 

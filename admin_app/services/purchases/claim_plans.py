@@ -7,14 +7,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.services import merge_fields
+from admin_app.services.core.plans import Plan, PlanLine, fingerprint
+from admin_app.services.core.records import pending_key, profile_key
 from admin_app.services.memberships import extras, meaning
 from admin_app.services.memberships.meaning import Meaning
 from admin_app.services.memberships.rows import basis, held_by
-from admin_app.services.merge_fields import Sides
-from admin_app.services.plans import Plan, PlanLine, fingerprint
-from admin_app.services.records import pending_key, profile_key
-from admin_app.services.users import Owner
+from admin_app.services.people.users import Owner
+from admin_app.services.purchases import merge_fields
+from admin_app.services.purchases.merge_fields import Sides
 from models.merges import MergeKind
 from models.people import ExtraPurchase, PendingProfile, Profile
 

@@ -9,12 +9,14 @@ from sqlalchemy.dialects.postgresql import insert
 from admin_app.addresses import comparable
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
-from admin_app.services import audit, holders, legacy, memberships, owners
-from admin_app.services.audit import Change
+from admin_app.services import memberships
+from admin_app.services.core import audit
+from admin_app.services.core.audit import Change
+from admin_app.services.core.records import membership_key, pending_key
 from admin_app.services.memberships import Holder, credits, news
 from admin_app.services.memberships.news import PurchaseFacts
 from admin_app.services.memberships.rows import DELETED, by_id, hand_over, put
-from admin_app.services.records import membership_key, pending_key
+from admin_app.services.purchases import holders, legacy, owners
 from models.memberships import ProviderMembership
 from models.people import MembershipStatus, PendingProfile, Profile
 

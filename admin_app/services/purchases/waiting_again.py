@@ -7,8 +7,9 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
-from admin_app.services import memberships, outbox
-from admin_app.services.purchases import person_addresses
+from admin_app.services import memberships
+from admin_app.services.inbox import outbox
+from admin_app.services.people import person_addresses
 from models.inbox import SentEmail
 from models.merges import Merge
 from models.people import ExtraPurchase, PendingProfile, Profile

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import func, select
 
 from admin_app.db import Database
-from admin_app.services import credit_renewals, invariants
+from admin_app.services import invariants
 from admin_app.services.move_in.mapping import Rule
+from admin_app.services.purchases import credit_renewals
 from models import Booking, Client, Meeting, OnboardingState, PendingProfile, Practitioner, Profile, User
 from models.memberships import ProviderMembership
 from tests.migrations.earlier import (

@@ -7,9 +7,9 @@ from sqlalchemy import text
 
 from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.services import purchase_numbers
 from admin_app.services.core import zone_rules
-from admin_app.services.time_zones import time_zone
+from admin_app.services.core.time_zones import time_zone
+from admin_app.services.purchases import purchase_numbers
 from models import PendingProfile
 from tests.services import factories
 from tests.services.schedule import add_booking, add_meeting, add_practitioner, add_session_type

@@ -6,10 +6,11 @@ from typing import Any
 
 from admin_app.context import Ctx, Job
 from admin_app.db import Database
-from admin_app.services import claims, credit_renewals, purchases
+from admin_app.services import purchases
 from admin_app.services.invariants import about_people
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from admin_app.services.memberships import adjustment_undo, complimentary, credit_adjusting
+from admin_app.services.purchases import claims, credit_renewals
 from models import Adjustment, ExtraPurchase, Membership, PendingProfile, Profile, ProviderMembership
 from tests.services.factories import SUPPORT, WHOP, customer, facts, profile_of
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from admin_app.db import Database
-from admin_app.services import audit
+from admin_app.services.core import audit
+from admin_app.services.core.plans import Plan
 from admin_app.services.memberships import moving
-from admin_app.services.plans import Plan
 from models import AuditEntry, PendingProfile, Profile, ProviderMembership
 from tests.services.factories import OPERATOR, SUPPORT, profile_of
 from tests.services.memberships.by_hand import nothing_broken

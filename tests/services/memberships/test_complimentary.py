@@ -8,11 +8,13 @@ import pytest
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
-from admin_app.services import audit, claims, drift_subscriptions, purchases
-from admin_app.services import undo as claim_undo
-from admin_app.services.drift_whop import WhopSide
+from admin_app.services import purchases
+from admin_app.services.core import audit
+from admin_app.services.drift import drift_subscriptions
+from admin_app.services.drift.drift_whop import WhopSide
 from admin_app.services.memberships import complimentary, moving
-from admin_app.services.purchases import account_deletion
+from admin_app.services.purchases import account_deletion, claims
+from admin_app.services.purchases import undo as claim_undo
 from models import MembershipStatus, Merge, Profile, ProviderMembership
 from tests.services.factories import (
     AUDITOR,

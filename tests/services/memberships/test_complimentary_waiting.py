@@ -7,9 +7,9 @@ import pytest
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import InvalidInput
-from admin_app.services import audit, claims, pending_profiles
+from admin_app.services.core import audit
 from admin_app.services.memberships import complimentary
-from admin_app.services.purchases import account_deletion
+from admin_app.services.purchases import account_deletion, claims, pending_profiles
 from models import Adjustment, MembershipStatus, PendingProfile
 from tests.services.factories import NOON, SUPPORT, add_profile, add_user, buy, pending_of, waiting
 from tests.services.memberships import by_hand

@@ -6,7 +6,7 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import audit
+from admin_app.services.core import audit
 from admin_app.services.memberships import credit_adjusting
 from tests.services.factories import AUDITOR, NOON, SUPPORT, add_profile, add_user, profile_of
 from tests.services.memberships import by_hand

@@ -8,7 +8,8 @@ import pytest
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.integrations.ports import Interval
-from admin_app.services import claims, credit_renewals, purchases
+from admin_app.services import purchases
+from admin_app.services.purchases import claims, credit_renewals
 from models import CreditPeriod, Membership, Profile
 from tests.services.factories import NOON, WHOP, add_profile, buy, customer, facts, profile_of
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from admin_app.db import Database
-from admin_app.services import holders
+from admin_app.services.purchases import holders
 from models import PaymentProvider
 from tests.services.money import STRIPE
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from admin_app.db import Database
-from admin_app.services import claims, pending_profiles, purchases
-from admin_app.services.plans import Plan
+from admin_app.services import purchases
+from admin_app.services.core.plans import Plan
+from admin_app.services.purchases import claims, pending_profiles
 from models import ExtraPurchase, ProviderMembership
 from tests.services.factories import NOON, SUPPORT, WHOP, add_profile, buy, facts, profile_of
 

@@ -7,8 +7,10 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, PlanMoved
-from admin_app.services import audit, claims, purchases
+from admin_app.services import purchases
+from admin_app.services.core import audit
 from admin_app.services.memberships import complimentary, moving
+from admin_app.services.purchases import claims
 from models import ExtraPurchase, Membership, PendingProfile, Profile, ProviderMembership
 from tests.services.factories import (
     AUDITOR,

@@ -10,7 +10,8 @@ import pytest
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import purchases, reconcile
+from admin_app.services import purchases
+from admin_app.services.purchases import reconcile
 from models import CreditPeriod, EventState, MembershipStatus, ProviderMembership
 from tests.services.clients import DAY, NOW, subscription
 from tests.services.factories import LATER, NOON, WHOP, add_profile, buy, facts, profile_of, waiting

@@ -8,15 +8,15 @@ import pytest
 
 from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeSubscription
-from admin_app.services import billing, billing_asking, drift, drift_settling, drift_stripe, drift_whop, invariants
-from admin_app.services.billing import owners as billing_owners
-from admin_app.services.drift import Compared
-from admin_app.services.drift_resolving import ADOPT
-from admin_app.services.drift_subscriptions import SubscriptionThing
+from admin_app.services import billing, drift, invariants
+from admin_app.services.billing import billing_asking
+from admin_app.services.drift import Compared, drift_settling, drift_stripe, drift_whop
+from admin_app.services.drift.drift_resolving import ADOPT
+from admin_app.services.drift.drift_subscriptions import SubscriptionThing
 from admin_app.services.invariants import about_clients, about_people
-from admin_app.services.memberships import stripe_subscriptions
 from admin_app.services.memberships.rows import DELETED
-from admin_app.services.purchases import account_deletion
+from admin_app.services.purchases import account_deletion, stripe_subscriptions
+from admin_app.services.subscriptions import owners as billing_owners
 from models import (
     CreditPeriod,
     DriftFinding,

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from admin_app.db import Database
-from admin_app.services import claims, memberships, purchases, undo
-from admin_app.services.purchases import account_deletion
+from admin_app.services import memberships, purchases
+from admin_app.services.purchases import account_deletion, claims, undo
 from models import Profile, ProviderMembership
 from tests.services.factories import NOON, OPERATOR, SUPPORT, WHOP, add_profile, buy, customer, facts
 from tests.services.memberships import by_hand

@@ -9,9 +9,11 @@ import pytest
 from admin_app.context import PRO_PRODUCTS
 from admin_app.db import Database
 from admin_app.integrations.ports import WhopMembership
-from admin_app.services import audit, claims, credit_renewals, invariants, pending_profiles, purchases, reconcile
+from admin_app.services import invariants, purchases
+from admin_app.services.core import audit
 from admin_app.services.memberships.pro_rules import FREE
-from admin_app.services.reconcile import Outcome
+from admin_app.services.purchases import claims, credit_renewals, pending_profiles, reconcile
+from admin_app.services.purchases.reconcile import Outcome
 from models import (
     CreditPeriod,
     EventState,

@@ -7,8 +7,9 @@ from sqlalchemy import update
 
 from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.services import claims, credit_renewals, invariants, legacy, memberships, purchases
+from admin_app.services import invariants, memberships, purchases
 from admin_app.services.memberships.rows import by_id
+from admin_app.services.purchases import claims, credit_renewals, legacy
 from models import Membership, MembershipStatus, PaymentProvider, PendingProfile, Profile
 from tests.services.factories import NOON, OPERATOR, WHOP, add_profile, buy, customer, facts, profile_of
 

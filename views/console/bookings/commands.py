@@ -11,19 +11,13 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import InvalidInput
 from admin_app.policies.permissions import Permission
-from admin_app.services import (
-    appointment_mails,
-    appointments,
-    attendance,
-    cancellations,
-    refunds,
-    rescheduling,
-)
-from admin_app.services.amounts import major_units, minor_units, money_text
+from admin_app.services import appointments, refunds
 from admin_app.services.appointments import Appointment, Kind
-from admin_app.services.calendar_entries import SPOKEN
-from admin_app.services.plans import Plan
-from admin_app.services.refunds import Quote
+from admin_app.services.bookings import appointment_mails, attendance, rescheduling
+from admin_app.services.calendars.calendar_entries import SPOKEN
+from admin_app.services.core.amounts import major_units, minor_units, money_text
+from admin_app.services.core.plans import Plan
+from admin_app.services.refunds import Quote, cancellations
 from models import BookingSource, CanceledBecause
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command

@@ -6,9 +6,8 @@ from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
-from admin_app.services import timeline
-from admin_app.services.appointments import Kind
-from admin_app.services.timeline import Moment
+from admin_app.services.appointments import Kind, timeline
+from admin_app.services.appointments.timeline import Moment
 from views.backdesk import backdesk
 from views.console.bookings import people, state
 from views.console.columns import audited, machine_time, time_text

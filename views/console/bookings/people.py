@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from admin_app.services.amounts import money_text
 from admin_app.services.calendars import people
 from admin_app.services.calendars.people import Person
-from admin_app.services.timeline_words import provider_name
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.timeline_words import provider_name
 from views.console.bookings.state import Sentence
 from views.console.columns import time_text
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from admin_app.services.amounts import money_text
 from admin_app.services.bookings import BECAUSE
-from admin_app.services.time_zones import clock_text
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.time_zones import clock_text
 from models import BookingStatus, CanceledBecause
 from views.console.columns import age_text, time_text
 

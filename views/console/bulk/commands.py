@@ -11,10 +11,10 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import bulk_runs, bulk_undo
-from admin_app.services.flags import Wish
-from admin_app.services.plans import Plan
-from admin_app.services.switch_words import WORDS
+from admin_app.services.clients import bulk_runs, bulk_undo
+from admin_app.services.clients.flag_words import WORDS
+from admin_app.services.clients.flags import Wish
+from admin_app.services.core.plans import Plan
 from models import BulkRun, Switch
 from views.console import choosing
 from views.console.base import KEY, ConsoleView, command, console_unit_of_work

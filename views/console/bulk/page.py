@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import case, literal
 
-from admin_app.services.bulk_runs import Part
-from admin_app.services.flags import Wish
-from admin_app.services.switch_words import ON_EXPIRY, UNTIL_SWITCHED_BACK, WORDS
+from admin_app.services.clients.bulk_runs import Part
+from admin_app.services.clients.flag_words import ON_EXPIRY, UNTIL_SWITCHED_BACK, WORDS
+from admin_app.services.clients.flags import Wish
 from models import BulkOutcome, BulkRun, BulkState
 from models.flags import CLIENT_SWITCHES
 from views.console.columns import time_text

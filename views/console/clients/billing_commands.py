@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import billing_asking, billing_overrides, trials
-from admin_app.services.plans import Plan
+from admin_app.services.billing import billing_asking, billing_overrides, trials
+from admin_app.services.core.plans import Plan
 from models import BillingOverride, Client
 from views.console.base import KEY, ConsoleView, command, page
 from views.console.clients.billing_form import BillingForm

@@ -11,8 +11,9 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import billing, billing_mapping
-from admin_app.services.amounts import money_text
+from admin_app.services import billing
+from admin_app.services.core.amounts import money_text
+from admin_app.services.subscriptions import billing_mapping
 from models import BillingOverride, BillingStatus, Client, ClientCustomer, Subscription
 from views.console.columns import age_text, plain_text, record_address, time_text
 from views.console.viewer import Viewer

@@ -9,7 +9,7 @@ from admin_app.context import Ctx
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.billing import customer_linking
-from admin_app.services.plans import Plan
+from admin_app.services.core.plans import Plan
 from models import ClientCustomer
 from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address

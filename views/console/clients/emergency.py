@@ -9,10 +9,11 @@ from sqlalchemy import select
 
 from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission
-from admin_app.services import audit, emergency
-from admin_app.services.plans import Plan
-from admin_app.services.records import EVERYONE
-from admin_app.services.time_zones import time_zones
+from admin_app.services.clients import emergency
+from admin_app.services.core import audit
+from admin_app.services.core.plans import Plan
+from admin_app.services.core.records import EVERYONE
+from admin_app.services.core.time_zones import time_zones
 from models import FlagChange, Switch
 from views.console import local_moments
 from views.console.base import ConsoleView, command, page

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import gate
-from admin_app.services.gate import ACTIONS, Action, Block, GateFacts
+from admin_app.services.clients import gate
+from admin_app.services.clients.gate import ACTIONS, Action, Block, GateFacts
 from views.backdesk import backdesk
 from views.console.columns import record_address, time_text
 from views.console.viewer import Viewer

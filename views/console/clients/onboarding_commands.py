@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import onboarding
-from admin_app.services.plans import Plan
+from admin_app.services.clients import onboarding
+from admin_app.services.core.plans import Plan
 from models import Client
 from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import onboarding
+from admin_app.services.clients import onboarding
 from models import Client, OnboardingState
 from views.console.columns import record_address
 from views.console.viewer import Viewer

@@ -9,10 +9,10 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import flags
-from admin_app.services.flags import Wish
-from admin_app.services.plans import Plan
-from admin_app.services.switch_words import WORDS
+from admin_app.services.clients import flags
+from admin_app.services.clients.flag_words import WORDS
+from admin_app.services.clients.flags import Wish
+from admin_app.services.core.plans import Plan
 from models import Client, FlagChange, Switch
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from admin_app.errors import InvalidInput
-from admin_app.services.flags import Wish
+from admin_app.services.clients.flags import Wish
 from models import OnExpiry, Switch
 from views.console import local_moments
 from views.console.local_moments import LocalForm

@@ -10,9 +10,9 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import switch_clock
-from admin_app.services.flags import SwitchState
-from admin_app.services.switch_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS, end_words
+from admin_app.services.clients import flag_clock
+from admin_app.services.clients.flag_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS, end_words
+from admin_app.services.clients.flags import SwitchState
 from models import CLIENT_SWITCHES, Client, FlagChange, Switch
 from views.console.columns import record_address, time_text
 from views.console.viewer import Viewer
@@ -73,7 +73,7 @@ def _shown(client_id: int, state: SwitchState, now: datetime, zone: ZoneInfo) ->
         on=state.is_on,
         state=words.on if state.is_on else words.off,
         facts=_facts(state, zone),
-        waits=change is not None and switch_clock.waits_for_decision(change, now),
+        waits=change is not None and flag_clock.waits_for_decision(change, now),
         scheduled=[_scheduled(each, zone) for each in state.scheduled],
         turn_on=(again, f"{commands}/on"),
         turn_off=(words.turn_off, f"{commands}/off") if state.is_on else None,

@@ -8,12 +8,11 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission
-from admin_app.services import drift_resolving, drift_runs
-from admin_app.services.drift import PROVIDERS
-from admin_app.services.drift_resolving import NoSuchFinding
-from admin_app.services.drift_sides import sides
-from admin_app.services.field_labels import label_of
-from admin_app.services.plans import Plan
+from admin_app.services.core.field_labels import label_of
+from admin_app.services.core.plans import Plan
+from admin_app.services.drift import PROVIDERS, drift_resolving, drift_runs
+from admin_app.services.drift.drift_resolving import NoSuchFinding
+from admin_app.services.drift.drift_sides import sides
 from models import DriftFinding
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command

@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import finance, revenue_history
-from admin_app.services.amounts import decimals, money_text
-from admin_app.services.finance import Bucket, Sum
-from admin_app.services.revenue_history import History, Moved, RevenueMonth
-from admin_app.services.utc_months import following, month_text, month_words
+from admin_app.services import finance
+from admin_app.services.core.amounts import decimals, money_text
+from admin_app.services.core.utc_months import following, month_text, month_words
+from admin_app.services.finance import Bucket, Sum, revenue_history
+from admin_app.services.finance.revenue_history import History, Moved, RevenueMonth
 from models import BillingStatus, Movement, RefundState
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page

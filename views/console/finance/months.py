@@ -13,13 +13,14 @@ from admin_app.context import Ctx
 from admin_app.db_limits import Limits
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import audit, month_adjustments, months
-from admin_app.services.amounts import money_text
-from admin_app.services.month_lines import DISPUTE, KIND_WORDS, MONEY, PAYMENT, REFUND, REGAINED, Total
-from admin_app.services.months import MonthState
-from admin_app.services.records import month_key
-from admin_app.services.table_files import csv_bytes, xlsx_bytes
-from admin_app.services.utc_months import following, month_text, month_words, read_month
+from admin_app.services.core import audit
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.records import month_key
+from admin_app.services.core.table_files import csv_bytes, xlsx_bytes
+from admin_app.services.core.utc_months import following, month_text, month_words, read_month
+from admin_app.services.finance import month_adjustments, months
+from admin_app.services.finance.month_lines import DISPUTE, KIND_WORDS, MONEY, PAYMENT, REFUND, REGAINED, Total
+from admin_app.services.finance.months import MonthState
 from models import MonthClosing
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, command, console_unit_of_work, page

@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import InvalidInput
 from admin_app.policies.permissions import Permission
-from admin_app.services import guest_resolution
-from admin_app.services.guest_resolution import NoSuchMeeting, Person
-from admin_app.services.plans import Plan
+from admin_app.services.core.plans import Plan
+from admin_app.services.guests import guest_resolution
+from admin_app.services.guests.guest_resolution import NoSuchMeeting, Person
 from models import Meeting
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, command

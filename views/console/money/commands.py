@@ -11,11 +11,12 @@ from sqlalchemy import ColumnElement, select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import appointments, approvals, payments, refund_sending, refunds
+from admin_app.services import appointments, payments, refunds
 from admin_app.services.appointments import Appointment
-from admin_app.services.payments import keeping, refund_people, refund_sources, returned
-from admin_app.services.plans import Plan
-from admin_app.services.refund_states import amount_of
+from admin_app.services.core.plans import Plan
+from admin_app.services.payments import refund_sources
+from admin_app.services.payments.refund_states import amount_of
+from admin_app.services.refunds import approvals, keeping, refund_people, refund_sending, returned
 from models import BookingSource, BookingStatus, Payment, PaymentState, Refund
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page

@@ -10,8 +10,9 @@ from markupsafe import Markup
 from admin_app.context import Ctx, Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.policies.permissions import Permission
-from admin_app.services.memberships import asking, refunding
+from admin_app.services.memberships import asking
 from admin_app.services.payments.refund_sources import paid_for
+from admin_app.services.refunds import membership_refunds
 from models import MembershipPayment
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleView, command, page
@@ -36,15 +37,15 @@ class MembershipPaymentCommandsView(ConsoleView):
     @command(f"/{KEY}/refund")
     def refund(self, key: int) -> ResponseReturnValue:
         silent = _ask_now(key)
-        quoted = refunding.quote(read_session(), key)
+        quoted = membership_refunds.quote(read_session(), key)
         return refund_page(
             self,
             key,
             record_address("membership-payments", key),
             quoted,
             paid_for(read_session().get_one(MembershipPayment, key)),
-            plan_refund=refunding.plan_request,
-            ask=refunding.request,
+            plan_refund=membership_refunds.plan_request,
+            ask=membership_refunds.request,
             silent=silent,
         )
 
@@ -94,12 +95,12 @@ def _to_refund(
     kind: str, value: str, *, membership_id: int | None = None, user_id: str | None = None
 ) -> ResponseReturnValue:
     """To the only payment that it can be, or to the list of those it may be; where it can be none, with the reason."""
-    found = refunding.to_give_back(read_session(), membership_id=membership_id, user_id=user_id)
+    found = membership_refunds.to_give_back(read_session(), membership_id=membership_id, user_id=user_id)
     if len(found) == 1:
         return redirect(f"{record_address('membership-payments', found[0])}/refund")
     if found:
         return redirect(f"/admin/membership-payments/?{urlencode({kind: value, 'paid': 'yes'})}")
-    why, asked = refunding.why_nothing(read_session(), membership_id=membership_id, user_id=user_id)
+    why, asked = membership_refunds.why_nothing(read_session(), membership_id=membership_id, user_id=user_id)
     flash(_with_way_to_ask(why, asked, value), "warning")
     return redirect(f"/admin/membership-payments/?{urlencode({kind: value})}")
 

@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.approval_limits import Limit
 from admin_app.context import Ctx
-from admin_app.services.amounts import major_units, minor_units, money_text
-from admin_app.services.plans import Plan
-from admin_app.services.refund_states import amount_of
+from admin_app.services.core.amounts import major_units, minor_units, money_text
+from admin_app.services.core.plans import Plan
+from admin_app.services.payments.refund_states import amount_of
 from admin_app.services.refunds import Quote
 from models import Refund, RefundReason, RefundState
 from views.backdesk import backdesk

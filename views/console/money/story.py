@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from admin_app.services.amounts import money_text
-from admin_app.services.timeline_words import provider_name
+from admin_app.services.core.amounts import money_text
+from admin_app.services.core.timeline_words import provider_name
 from models import Approval, MembershipPayment, Refund, RefundOrigin, RefundReason, RefundState, StaffMember
 from views.console.columns import time_text
 

@@ -11,9 +11,9 @@ from sqlalchemy import Text, cast, literal, select
 from admin_app.context import Ctx
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import users
-from admin_app.services.memberships import unanswered
-from admin_app.services.plans import Plan
+from admin_app.services.attention import unanswered
+from admin_app.services.core.plans import Plan
+from admin_app.services.people import users
 from admin_app.services.purchases import address_actions, address_changes
 from admin_app.services.purchases.address_actions import OPERATIONS, AddressAction, Change, Snapshot
 from models import PersonAddress, Profile

@@ -12,11 +12,11 @@ from sqlalchemy import select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services.memberships import cancel_actions, canceling
-from admin_app.services.memberships.cancel_actions import CancelAction
+from admin_app.services.core.timeline_words import provider_name
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import seller_of
-from admin_app.services.timeline_words import provider_name
+from admin_app.services.purchases import cancel_actions, canceling
+from admin_app.services.purchases.cancel_actions import CancelAction
 from models import Membership, MembershipStatus, Profile, ProviderMembership, Rhythm
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, command, page

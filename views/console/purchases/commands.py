@@ -10,8 +10,9 @@ from sqlalchemy import select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import claim_mails, claims, inbox, pending_profiles, undo
-from admin_app.services.plans import Plan
+from admin_app.services import inbox
+from admin_app.services.core.plans import Plan
+from admin_app.services.purchases import claim_mails, claims, pending_profiles, undo
 from models import ExtraPurchase, Merge, PendingProfile, Profile
 from views.console.base import ConsoleView, command
 from views.console.columns import record_address

@@ -10,10 +10,10 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import users
+from admin_app.services.core.plans import Plan
 from admin_app.services.memberships import complimentary, credit_adjusting
 from admin_app.services.memberships.extras import name_of
-from admin_app.services.plans import Plan
+from admin_app.services.people import users
 from models import ProviderMembership
 from views.console import local_moments
 from views.console.base import KEY, ConsoleView, command

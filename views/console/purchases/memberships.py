@@ -12,9 +12,10 @@ from sqlalchemy import Text, case, cast, exists, func, literal, select
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services.memberships import moving, unanswered
-from admin_app.services.plans import Plan
-from admin_app.services.records import membership_key
+from admin_app.services.attention import unanswered
+from admin_app.services.core.plans import Plan
+from admin_app.services.core.records import membership_key
+from admin_app.services.memberships import moving
 from models import (
     Adjustment,
     AdjustmentKind,

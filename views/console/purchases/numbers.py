@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import purchase_numbers
-from admin_app.services.purchase_numbers import Bucket, Numbers
+from admin_app.services.purchases import purchase_numbers
+from admin_app.services.purchases.purchase_numbers import Bucket, Numbers
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page
 from views.console.charts import Bar, Chart, bar_chart

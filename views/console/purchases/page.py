@@ -9,8 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import audit, inbox, memberships, owners, people_search
-from admin_app.services.records import pending_key
+from admin_app.services import inbox, memberships
+from admin_app.services.core import audit
+from admin_app.services.core.records import pending_key
+from admin_app.services.people import people_search
+from admin_app.services.purchases import owners
 from models import ExtraPurchase, Merge, PendingProfile, Profile, SentEmail, WebhookEvent
 from views.console.columns import EMPTY, Cell, age_text, record_address, time_text
 from views.console.viewer import Viewer

@@ -5,8 +5,8 @@ from types import MappingProxyType
 from flask.typing import ResponseReturnValue
 
 from admin_app.policies.permissions import Permission
+from admin_app.services.core.timeline_words import provider_name
 from admin_app.services.memberships import sold
-from admin_app.services.timeline_words import provider_name
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page
 from views.reading import read_session

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import week_calendar, working_time
-from admin_app.services.time_zones import clock_text
-from admin_app.services.week_calendar import Entry
+from admin_app.services.core.time_zones import clock_text
+from admin_app.services.schedule import week_calendar, working_time
+from admin_app.services.schedule.week_calendar import Entry
 from models import Practitioner
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, page

@@ -10,9 +10,10 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import schedule, working_hours
-from admin_app.services.schedule_forms import NO
-from admin_app.services.time_zones import time_zones
+from admin_app.services import schedule
+from admin_app.services.core.time_zones import time_zones
+from admin_app.services.schedule import working_hours
+from admin_app.services.schedule.schedule_forms import NO
 from models import Practitioner, SessionType
 from views.console.base import KEY, ConsoleView, command
 from views.console.columns import record_address

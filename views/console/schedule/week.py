@@ -7,7 +7,7 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from admin_app.bounds import FIRST_YEAR, LAST_YEAR
-from admin_app.services.week_calendar import Entry
+from admin_app.services.schedule.week_calendar import Entry
 
 STEP = 5  # minutes per row of the grid; the style sheet has one class per row
 DAY_ROWS = 24 * 60 // STEP

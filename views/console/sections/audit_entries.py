@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import audit
+from admin_app.services.core import audit
 from models import AuditEntry
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column

@@ -3,7 +3,7 @@
 from typing import Any
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import bulk_runs
+from admin_app.services.clients import bulk_runs
 from models import BulkItem, BulkOutcome, BulkRun, BulkState, Client
 from views.console.base import ConsoleModelView, reads
 from views.console.bulk.page import WHAT, progress, wish_facts

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import drift_resolving
-from admin_app.services.drift import PROVIDERS
-from admin_app.services.field_labels import label_of
+from admin_app.services.core.field_labels import label_of
+from admin_app.services.drift import PROVIDERS, drift_resolving
 from admin_app.services.inbox import PARKED_SENTENCES
 from models import DriftFinding, DriftState, StaffMember
 from views.console.base import ConsoleModelView, reads

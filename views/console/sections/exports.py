@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from admin_app.db_limits import Limits
 from admin_app.errors import InvalidInput
 from admin_app.policies.permissions import Permission
-from admin_app.services import exports
-from admin_app.services.exports import ListTable, Wanted
-from admin_app.services.table_files import blocks
+from admin_app.services.core import exports
+from admin_app.services.core.exports import ListTable, Wanted
+from admin_app.services.core.table_files import blocks
 from models import Export, ExportFormat, ExportState, StaffMember
 from views.backdesk import backdesk
 from views.console.base import SECTIONS, ConsoleModelView, console_unit_of_work, page, reads

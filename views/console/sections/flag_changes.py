@@ -5,7 +5,7 @@ from dataclasses import replace
 from sqlalchemy import and_, case, func, or_
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.switch_words import ON_EXPIRY, WORDS
+from admin_app.services.clients.flag_words import ON_EXPIRY, WORDS
 from models import Client, FlagChange, OnExpiry, Switch
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column

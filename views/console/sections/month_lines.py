@@ -1,7 +1,7 @@
 """The lines of closed months, as they were kept."""
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.month_lines import KINDS
+from admin_app.services.finance.month_lines import KINDS
 from models import MonthClosing, MonthLine
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column

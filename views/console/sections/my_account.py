@@ -8,9 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.errors import DomainError, InvalidInput
 from admin_app.policies.permissions import Permission
-from admin_app.services import staff, staff_sessions
-from admin_app.services.staff_sessions import Limits
-from admin_app.services.time_zones import time_zones
+from admin_app.services import staff
+from admin_app.services.core.time_zones import time_zones
+from admin_app.services.staff import staff_sessions
+from admin_app.services.staff.staff_sessions import Limits
 from models import StaffSession
 from views.backdesk import backdesk
 from views.console.base import ConsoleView, command, console_unit_of_work, page

@@ -3,7 +3,7 @@
 from sqlalchemy import Text, case, func, literal_column
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.purchase_numbers import WAITS, waited
+from admin_app.services.purchases.purchase_numbers import WAITS, waited
 from models import MembershipStatus, PaymentProvider, PendingProfile, PlanDuration
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column

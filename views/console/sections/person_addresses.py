@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.memberships import unanswered
+from admin_app.services.attention import unanswered
 from models import PersonAddress
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column

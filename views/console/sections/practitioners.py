@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.working_hours import shown
+from admin_app.services.schedule.working_hours import shown
 from models import Practitioner
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column

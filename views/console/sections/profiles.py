@@ -8,7 +8,7 @@ from urllib.parse import quote
 from sqlalchemy import case, func
 
 from admin_app.policies.permissions import Permission
-from admin_app.services.memberships import unanswered
+from admin_app.services.attention import unanswered
 from models import LEGACY_PREFIX, Membership, MembershipStatus, PaymentProvider, PlanDuration, Profile
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column, record_address

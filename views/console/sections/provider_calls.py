@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import call_settling
+from admin_app.services.attention import call_settling
 from models import CallState, ProviderCall
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, reads
 from views.console.columns import Column, record_address

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import mail_states
+from admin_app.services.attention import mail_states
 from models import MailState, SentEmail
 from views.backdesk import backdesk
 from views.console.base import KEY, ConsoleModelView, ConsoleView, command, page

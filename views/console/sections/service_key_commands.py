@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services import service_keys
+from admin_app.services.staff import service_keys
 from models import Scope, ServiceKey
 from views.console import local_moments
 from views.console.base import KEY, ConsoleView, command

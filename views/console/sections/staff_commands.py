@@ -10,8 +10,9 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.policies.permissions import Permission
-from admin_app.services import staff, staff_plans, staff_sessions
-from admin_app.services.plans import Plan
+from admin_app.services import staff
+from admin_app.services.core.plans import Plan
+from admin_app.services.staff import staff_plans, staff_sessions
 from models import Role, StaffMember
 from views.console.base import ConsoleView, command, console_unit_of_work
 from views.console.columns import record_address

@@ -3,7 +3,7 @@
 from sqlalchemy import func, or_
 
 from admin_app.policies.permissions import Permission
-from admin_app.services import billing_mapping
+from admin_app.services.subscriptions import billing_mapping
 from models import Client, Subscription
 from views.console.base import ConsoleModelView, reads
 from views.console.columns import Column

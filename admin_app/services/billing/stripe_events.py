@@ -1,0 +1,122 @@
+"""What Stripe's deliveries ask for: the object is fetched as it is now, and taken in."""
+
+from typing import Any
+
+from admin_app.context import Ctx
+from admin_app.errors import AnswerUnreadable
+from admin_app.integrations import stripe
+from admin_app.integrations.money_ports import StripeEvent, StripePort
+from admin_app.integrations.registry import Providers
+from admin_app.services.billing import billing_asking, subscription_events
+from admin_app.services.billing.billing_asking import Answer
+from admin_app.services.billing.subscription_events import CustomerAnswer
+from admin_app.services.checkout import settlement
+from admin_app.services.checkout.settlement import Told
+from admin_app.services.inbox.handling import NotConfigured, Parked, Settled
+from admin_app.services.memberships import asking
+from models.inbox import WebhookEvent
+from models.people import PaymentProvider
+
+ABOUT_SESSIONS = frozenset(
+    {
+        "checkout.session.completed",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
+        "checkout.session.expired",
+    }
+)
+ABOUT_PAYMENTS = frozenset(
+    {
+        "payment_intent.payment_failed",
+        "charge.refunded",
+        "charge.refund.updated",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.funds_reinstated",
+    }
+)
+
+
+def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
+    """The session, payment, subscription or customer to be fetched, for an event tells what was and not what is."""
+    return _needed(ctx, stripe.parse_event(event.body))
+
+
+def fetch(providers: Providers, needed: str) -> Any:
+    """The payment with all that belongs to it, the subscription or the customer, as Stripe has it now."""
+    if providers.stripe is None:
+        raise NotConfigured("stripe")
+    try:
+        return _fetched(providers.stripe, needed)
+    except AnswerUnreadable:
+        return Unreadable()
+
+
+def _fetched(stripe: StripePort, needed: str) -> Any:
+    kind, _, identity = needed.partition(":")
+    if kind == "subscription":
+        return billing_asking.ask(stripe, identity)
+    if kind == "customer":
+        return subscription_events.fetch_customer(stripe, identity)
+    ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
+    return ask(stripe, identity)
+
+
+class Unreadable:
+    """The answer about one object that nobody can read: asking again does not help."""
+
+
+def apply(ctx: Ctx, event: WebhookEvent, found: Told | Answer | CustomerAnswer | Unreadable | None) -> Settled | Parked:
+    """Take in what Stripe says; what is about somebody else's payment is passed over."""
+    told = stripe.parse_event(event.body)
+    needed = _needed(ctx, told)
+    if needed is None:
+        return Settled.ignored("not about a payment or subscription that is followed here")
+    if isinstance(found, Unreadable):
+        return Parked("unreadable_at_stripe")
+    if needed.startswith("subscription:"):
+        return subscription_events.apply(ctx, event, told, found if isinstance(found, Answer) else None)
+    if needed.startswith("customer:"):
+        answer = found if isinstance(found, CustomerAnswer) else None
+        return subscription_events.apply_customer(ctx, event, answer)
+    if not isinstance(found, Told):
+        return Parked("stripe_not_asked")
+    if found.is_empty:
+        return Parked("unknown_at_stripe")
+    appointment = settlement.take_in(ctx, found)
+    if appointment is None:
+        asked = _of_memberships(ctx, found)
+        if asked:
+            return Settled.done(f"asks what was paid for {', '.join(asked)}")
+        if found.subject is not None and found.holds_money:
+            return Parked("payment_unknown")
+        return Settled.ignored("about a payment that was not asked for here")
+    outcome = f"{appointment.kind} {appointment.number} is {appointment.row.status.value}"
+    if appointment.kind == "booking":
+        return Settled.done(outcome, booking_id=appointment.number)
+    return Settled.done(outcome, meeting_id=appointment.number)
+
+
+def _of_memberships(ctx: Ctx, found: Told) -> list[str]:
+    """Memberships that a payment which is no appointment's may be for: all of its customer's, if it is not known."""
+    payment = found.payment
+    if payment is None or found.subject is not None:
+        return []
+    return asking.heard(ctx, PaymentProvider.STRIPE, payment=payment.id, customer=payment.customer_id)
+
+
+def _needed(ctx: Ctx, event: StripeEvent) -> str | None:
+    if subscription_id := subscription_events.subscription_of(event):
+        return f"subscription:{subscription_id}"
+    if customer_id := subscription_events.customer_of(ctx, event):
+        return f"customer:{customer_id}"
+    if event.type in ABOUT_SESSIONS and event.object_id:
+        return f"session:{event.object_id}"
+    if event.type in ABOUT_PAYMENTS and event.payment_intent_id:
+        return f"payment:{event.payment_intent_id}"
+    return None
