@@ -30,7 +30,7 @@ SIMULATOR_START_SECONDS = 10
 ARRIVAL_SECONDS = 10
 SHAPES = ("v1", "pinned", "v5", "v2")
 
-group = click.Group("demo", help="Fill an empty database with a believable business, and play its customers.")
+group = click.Group("demo")
 
 
 def _refusals_as_sentences(command: Callable[P, T]) -> Callable[P, T]:

@@ -1,7 +1,10 @@
 """Billing of clients: Stripe's subscriptions and customers as last fetched, and the status that follows from them.
 
-Owns `subscriptions` and `client_customers`, and derives the billing columns of `clients`. Others call what is exported
-here; `owners` says whose a subscription or customer is, `customer_linking` is finance's command that says so by hand.
+Owns `subscriptions`, `client_customers`, `billing_overrides` and `billing_changes`. It derives the billing columns of
+`clients`.
+Others call what is named here; `stripe_events` is the handler of the inbox, `billing_asking` asks because a person
+wants to know, `billing_history` tells the steps, `billing_overrides`, `trials`, `trial_sending` and
+`customer_linking` are commands, `planned` their plan.
 """
 
 from admin_app.services.billing.subscriptions import (

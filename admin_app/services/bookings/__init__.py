@@ -1,8 +1,10 @@
 """Bookings: the life of an appointment, a booking or a meeting, from the moment its time is taken.
 
-Owns what becomes of `bookings` and `meetings`: each step of their life (`steps`), and what a step means in the plan of
-the command that takes it (`step_plans`). The commands themselves are still beside this room: `cancellations`,
-`rescheduling`, `attendance`, `holds`. Others call the steps that are named here, with a locked appointment.
+Owns `bookings` and `meetings`: each step of their life, and what a step means in the plan of the command that takes
+it.
+Others call the steps that are named here, with a locked appointment; `step_plans` says what a step means, `holds`
+takes a time, `rescheduling` and `attendance` are commands, `appointment_mails` the mails, `booking_limits` slows down
+whoever holds one time after the other.
 """
 
 from admin_app.services.bookings.steps import (

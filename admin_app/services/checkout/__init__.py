@@ -1,4 +1,9 @@
-"""TODO."""
+"""Taking an appointment and paying for it: the time first, then Stripe's page, then what Stripe says.
+
+Owns no table.
+Others call what is named here; `website_bookings` and `meetings` are the two doors, `settlement` applies what Stripe
+says.
+"""
 
 from admin_app.services.checkout.checkout_pages import (
     SETTLED_BY_ASKING,

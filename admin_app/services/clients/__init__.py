@@ -1,7 +1,10 @@
-"""Clients: what the business's own programs are shown of one, and what is written about their flags.
+"""Clients: the flags that stop calls and AI, the gate that reads them, onboarding, and runs over many clients.
 
-Reads `clients` and `onboarding_states` as they are by the clock (`now`); composes the mail about the end of a flag
-(`switch_letters`). Flags, the gate, onboarding and bulk runs are still beside this room. Others call what is named.
+Owns `clients`, `onboarding_states`, `flag_changes`, `bulk_runs` and `bulk_items`. The billing columns are derived by
+`billing`.
+Others call what is named here; `gate` says whether something may be done, `flags` and `emergency` turn it off and on,
+`flag_clock`, `flag_periods`, `flag_words`, `flag_following` and `flag_mails` are what a flag is over time,
+`onboarding` the two steps, `bulk_runs`, `bulk_work` and `bulk_undo` the runs.
 """
 
 from admin_app.services.clients.now import ClientNow, read

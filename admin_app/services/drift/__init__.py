@@ -1,8 +1,9 @@
 """Drift: what we hold beside what a provider holds, and what people decide about the difference.
 
-Owns `drift_runs` and `drift_findings`: what a comparison says of one object and leaves behind (`findings`), and what
-the plan of a decision says (`plans`). The providers' sides, the runs and the decisions themselves are still beside this
-room: `drift_*`. Others call what is named here.
+Owns `drift_runs` and `drift_findings`.
+Others call what is named here; `drift_runs` is a comparison from start to end, `drift_sides` what can be compared
+with, `drift_resolving` and `drift_settling` what people decide and what is done about it, `drift_subscriptions` what
+is compared of a subscription.
 """
 
 from admin_app.services.drift.findings import (

@@ -1,4 +1,10 @@
-"""TODO."""
+"""What comes from providers and what goes to them: deliveries, mails and the journal of calls.
+
+Owns `webhook_events`, `sent_emails` and `provider_calls`. It knows no provider's events: `admin_app.jobs` names the
+handler of each to `handling`.
+Others call what is named here; `handling` is what a handler is and says, `provider_calls` notes a call before it is
+made, `asked_calls` are those that are never sent again blindly, `outbox` writes every mail.
+"""
 
 from admin_app.services.inbox.deliveries import (
     BY_INDEX,

@@ -1,7 +1,8 @@
 """What must always be true, one query each: after every command, every delivery in any order, and every fault.
 
-Owns `invariant_findings` and `invariant_checks`, in which the nightly look is kept, and changes nothing else. `flask
-verify` runs all; `broken` is for everybody else who wants to know, `standing` for whoever shows it.
+Owns `invariant_findings` and `invariant_checks`, in which the nightly look is kept, and changes nothing else.
+Others call what is named here: `flask verify` runs all, `broken` is for everybody else who wants to know, `standing`
+for whoever shows it.
 """
 
 from admin_app.services.invariants.checking import BY_NAME, INVARIANTS, ZONES_AGREE, broken, look

@@ -1,7 +1,9 @@
-"""Payments: what was paid, for appointments and memberships, and what a refund of it is of.
+"""Payments: what was paid and given back, for appointments and memberships, and what is disputed.
 
-Owns `payments` and `disputes`. `refund_sources` says what a refund is of, `refund_people` whom it is for, and
-`refund_tills` gives the money back at the provider that has it; the state machine of refunds is still beside this room.
+Owns `payments`, `disputes` and `refunds`. What money means for an appointment is decided in the rooms above.
+Others call what is named here, of `appointment_payments`; `held_money` is what an appointment still holds, `disputes`
+follows the bank, `refund_sources` says what a refund is of, `refund_states` is the state machine of a refund, and
+`refund_tills` gives the money back at the provider that has it.
 """
 
 from admin_app.services.payments.appointment_payments import (

@@ -1,9 +1,11 @@
-"""Purchases: what providers tell of a membership, and the people that it may belong to.
+"""Purchases: what providers sold, who holds it, and how it comes to the person whose it is.
 
-Owns `pending_profiles`, `person_addresses`, `claim_tokens` and the mark of a deleted account on `profiles`; the
-memberships themselves are the room `memberships`. `record`, `end` and `set_cancellation` bring a provider's news in.
-The modules of people: `identities` (who comes in), `person_addresses` (whose an address is), `accounts` (which account
-support means), `account_deletion` and `waiting_again`.
+Owns `profiles`, `pending_profiles`, `claim_tokens`, `extra_purchases`, `merges` and `credit_renewals`.
+Others call `record`, `end` and `set_cancellation` for a provider's news, and `holders` for who holds it. A provider's
+word comes by `whop_events`, `clerk_events`, `stripe_subscriptions` and `reconcile`; people act by `claims`,
+`claim_links`, `claim_mails`, `pending_profiles`, `owners`, `undo`, `legacy`, `canceling`, `address_changes` and
+`account_deletion`; `cancel_actions`, `cancel_sending`, `address_actions` and `address_sending` ask the provider;
+`credit_renewals` and `purchase_numbers` go by the calendar.
 """
 
 from admin_app.services.purchases.recording import Applied, PurchaseFacts, end, record, set_cancellation

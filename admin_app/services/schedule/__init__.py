@@ -1,4 +1,10 @@
-"""TODO."""
+"""Practitioners, session types and working hours: what is sold, by whom, and when.
+
+Owns `practitioners` and `session_types`.
+Others call the commands named here, by the forms of `schedule_forms`; `availability` says what is free,
+`working_hours` and `working_time` when somebody works, `calendly_mapping` what is what at Calendly, `week_calendar`
+what is in a week.
+"""
 
 from admin_app.services.schedule.schedule_changes import (
     StaleForm,

@@ -1,4 +1,9 @@
-"""TODO."""
+"""Staff and programs: who may come in, how they prove it, and what their role is.
+
+Owns `staff`, `staff_sessions`, `sign_in_brakes` and `service_keys`.
+Others call the commands named here; `staff_plans` shows them before they act. `staff_sessions` signs in and out,
+`service_keys` knows programs, `sign_in_limits` slows down whoever guesses.
+"""
 
 from admin_app.services.staff.staff_members import (
     LastAdmin,
