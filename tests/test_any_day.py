@@ -25,10 +25,10 @@ from admin_app.services.finance import months
 from admin_app.services.schedule import availability
 from models import CanceledBecause, SessionType
 from tests.days import DAYS, Day
+from tests.services.bookings.test_appointment_mails import prepare, remind
 from tests.services.diary import Clock, held, meeting, offered
 from tests.services.factories import OPERATOR, buy
-from tests.services.test_appointment_mails import prepare, remind
-from tests.services.test_months import FINANCE, closed
+from tests.services.finance.test_months import FINANCE, closed
 
 # Those whose clocks change, one with a long name, and one that is three quarters of an hour off.
 ZONES = ("UTC", "Europe/Oslo", "America/New_York", "America/Argentina/Buenos_Aires", "Pacific/Chatham")

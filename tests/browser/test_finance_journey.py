@@ -10,10 +10,10 @@ from admin_app.services.core.utc_months import begins, following, month_of, mont
 from models import BillingStatus, Payment
 from tests.browser.conftest import SCREENSHOTS, Site, sign_in, watch
 from tests.browser.keyboard import follow, tab_to
-from tests.services.clients import add_client, client_now, subscription
+from tests.services.client_rows import add_client, client_now, subscription
 from tests.services.factories import OPERATOR
+from tests.services.finance.test_months import add_paid
 from tests.services.money import STRIPE
-from tests.services.test_months import add_paid
 
 DAY = timedelta(days=1)
 NAME = "Studio Late"

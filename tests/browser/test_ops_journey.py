@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 from models import BillingStatus
 from tests.browser.conftest import SCREENSHOTS, Site, sign_in, watch
 from tests.browser.keyboard import follow, tab_to
-from tests.services import bulk
-from tests.services.switches import state_of
+from tests.services.clients import bulk
+from tests.services.clients.flags import state_of
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from admin_app.jobs import switches as switch_jobs
 from admin_app.services.clients.flags import Wish
 from models import Client, FlagChange, Switch
 from tests.house import House
-from tests.services import switches
+from tests.services.clients import flags
 from tests.services.diary import Clock
 
 NUMBERS = count(1)
@@ -28,7 +28,7 @@ class Clients:
         return self.house.db.unit_of_work(Job("tests"))
 
     def client(self, **values: Any) -> int:
-        return switches.add_client(self.house.db, f"Harbor Dental {next(NUMBERS)}", **values)
+        return flags.add_client(self.house.db, f"Harbor Dental {next(NUMBERS)}", **values)
 
     def local(self, moment: datetime) -> str:
         """As it is typed into a form by somebody in UTC."""
@@ -39,10 +39,10 @@ class Clients:
         return self.clock.now.replace(second=0) + timedelta(days=days)
 
     def on(self, client_id: int, **wish: Any) -> FlagChange:
-        return switches.turn(self.house.db, client_id, switches.on(**wish))
+        return flags.turn(self.house.db, client_id, flags.on(**wish))
 
     def turn(self, client_id: int, wish: Wish) -> FlagChange:
-        return switches.turn(self.house.db, client_id, wish)
+        return flags.turn(self.house.db, client_id, wish)
 
     def periods(self, client_id: int | None) -> list[FlagChange]:
         of_it = FlagChange.client_id.is_(None) if client_id is None else FlagChange.client_id == client_id

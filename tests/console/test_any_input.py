@@ -21,7 +21,7 @@ from tests.console.conftest import counted_queries
 from tests.console.rows import one_of_everything
 from tests.console.test_links import kind_of, links_of
 from tests.outside import FAR_DAYS, FAR_LOCAL_TIMES, FAR_NUMBERS
-from tests.services.switches import add_client
+from tests.services.clients.flags import add_client
 
 NASTY_TEXTS = ("\u202e", "\ud800".encode("utf-8", "surrogatepass"), "x" * 5000, "' OR 1=1 --", "%00", "{{ 7*7 }}")
 # One of a group, for the same form stands on many pages.

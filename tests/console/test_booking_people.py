@@ -5,7 +5,7 @@ from datetime import timedelta
 from admin_app.db import Database
 from models import BookingAttendee, BookingHost, Role
 from tests.console.conftest import SETUP
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 
 def test_people_and_what_they_paid_in_calendly(db: Database, client_for) -> None:

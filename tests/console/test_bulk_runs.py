@@ -12,8 +12,8 @@ from sqlalchemy import select
 from admin_app.db import Database
 from models import BillingStatus, BulkRun, BulkState, Role, Switch
 from tests.console.page_checks import CheckedClient
-from tests.services import bulk
-from tests.services.switches import state_of
+from tests.services.clients import bulk
+from tests.services.clients.flags import state_of
 
 ClientFor = Callable[[Role], CheckedClient]
 NEW = "/admin/bulk-runs/choose/pause-outbound"

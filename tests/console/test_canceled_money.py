@@ -11,9 +11,9 @@ from admin_app.services.payments import held_money
 from models import Booking, CanceledBecause, Payment, Refund, Role
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
+from tests.services.checkout.test_settlement import hear, paid, pay_page
 from tests.services.diary import Clock, held, offered, tomorrow
 from tests.services.factories import OPERATOR
-from tests.services.test_settlement import hear, paid, pay_page
 
 ClientFor = Callable[[Role], CheckedClient]
 

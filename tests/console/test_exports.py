@@ -23,7 +23,7 @@ from tests.console.conftest import SETUP, form_token
 from tests.console.page_checks import CheckedClient
 from tests.console.rows import one_of_everything
 from tests.console.test_lists import add_bookings
-from tests.services.test_table_files import read_csv, read_xlsx
+from tests.services.core.test_table_files import read_csv, read_xlsx
 from views.console import pages
 from views.console.listing import fetch_page, read_wish
 from views.console.pages import SECTIONS

@@ -15,9 +15,9 @@ from admin_app.services.core.utc_months import begins, following, month_of, mont
 from models import BillingStatus, Payment, RefundState, Role
 from tests.console.conftest import SETUP, counted_queries, form_token
 from tests.console.page_checks import CheckedClient
-from tests.services.billing import add_client, add_steps, add_subscription
+from tests.services.billing_rows import add_client, add_steps, add_subscription
+from tests.services.finance.test_months import add_paid, add_refund
 from tests.services.money import add_dispute
-from tests.services.test_months import add_paid, add_refund
 
 ClientFor = Callable[[Role], CheckedClient]
 NOW = datetime.now(UTC)

@@ -12,7 +12,7 @@ from admin_app.services import invariants
 from models import Practitioner, Role, WebhookEvent
 from tests.console.page_checks import CheckedClient
 from tests.services.factories import OPERATOR
-from tests.services.schedule import add_practitioner
+from tests.services.schedule_rows import add_practitioner
 
 ClientFor = Callable[[Role], CheckedClient]
 BREAK = "INSERT INTO webhook_events (provider, external_id, type, body, state) VALUES ('whop', 'm', 't', '', 'parked')"

@@ -14,16 +14,7 @@ from models import Approval, Dispute, Payment, Refund, RefundState, Role
 from tests.console.conftest import SETUP
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
-from tests.services.money import (
-    STRIPE,
-    add_paid,
-    add_payment,
-    dispute,
-    payment_now,
-    refund_at_stripe,
-    refund_now,
-    told,
-)
+from tests.services.money import STRIPE, add_paid, add_payment, dispute, payment_now, refund_at_stripe, refund_now, told
 
 ClientFor = Callable[[Role], CheckedClient]
 

@@ -16,10 +16,10 @@ from tests.console.client_scene import Clients
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, walk
 from tests.house import House, build, house, simulator
+from tests.services.billing.test_billing_overrides import override
+from tests.services.billing.test_trials import grant
 from tests.services.diary import Clock
 from tests.services.factories import OPERATOR
-from tests.services.test_billing_overrides import override
-from tests.services.test_trials import grant
 
 __all__ = ["house", "simulator"]
 

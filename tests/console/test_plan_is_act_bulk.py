@@ -21,12 +21,12 @@ from tests.console.conftest import _sign_in
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, calls, everything, mails, of_form, shown_on, walk
 from tests.house import House, build, house, simulator
-from tests.services import bulk
-from tests.services.billing import add_client, add_steps
+from tests.services.billing_rows import add_client, add_steps
+from tests.services.clients import bulk
+from tests.services.clients.flags import on
 from tests.services.diary import Clock
 from tests.services.factories import OPERATOR
-from tests.services.switches import on
-from tests.services.test_months import add_paid, add_refund
+from tests.services.finance.test_months import add_paid, add_refund
 
 __all__ = ["house", "simulator"]
 

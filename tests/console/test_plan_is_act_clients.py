@@ -13,8 +13,8 @@ from tests.console.client_scene import DAY, Clients
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, walk
 from tests.house import House, build, house, simulator
+from tests.services.clients.flags import OPS
 from tests.services.diary import Clock
-from tests.services.switches import OPS
 
 __all__ = ["house", "simulator"]
 

@@ -12,7 +12,7 @@ from models import Role
 from tests.console.conftest import counted_queries
 from tests.console.page_checks import CheckedClient
 from tests.console.test_stale_screens import differences_on, filled_in
-from tests.services.switches import add_client, at, boolean_of, changes, off, on, turn
+from tests.services.clients.flags import add_client, at, boolean_of, changes, off, on, turn
 
 ClientFor = Callable[[Role], CheckedClient]
 # In Amsterdam, where those who sign in here live, this is 13:00.

@@ -20,7 +20,7 @@ from models import (
 from tests.house import House
 from tests.services.factories import OPERATOR
 from tests.services.money import add_person
-from tests.services.schedule import add_practitioner, add_session_type
+from tests.services.schedule_rows import add_practitioner, add_session_type
 
 HOURS = count(1)
 ET = "https://api.calendly.com/event_types/ETD"

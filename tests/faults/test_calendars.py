@@ -25,7 +25,7 @@ from admin_app.simulator import control, control_calcom, control_calendly
 from models import Booking, BookingLink, BookingSource, BookingStatus, CallState, CanceledBecause, ProviderCall
 from tests.house import CALCOM_API_KEY, House
 from tests.services.factories import OPERATOR
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 NUMBERS = count(500_000)
 TIMES = count()

@@ -49,7 +49,7 @@ from tests.faults.odd_side import OddSide
 from tests.house import House
 from tests.services.factories import AUDITOR, OPERATOR
 from tests.services.money import add_person
-from tests.services.schedule import add_practitioner, add_session_type
+from tests.services.schedule_rows import add_practitioner, add_session_type
 
 __all__ = ["finance", "house", "simulator"]
 

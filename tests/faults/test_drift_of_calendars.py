@@ -27,7 +27,7 @@ from tests.faults.drifting import (
     write,
 )
 from tests.house import House
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 __all__ = ["finance", "house", "simulator"]
 

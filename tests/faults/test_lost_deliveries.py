@@ -34,7 +34,7 @@ from models import (
 from tests.house import House, build, simulated_providers
 from tests.services.diary import offered
 from tests.services.factories import OPERATOR, add_profile
-from tests.services.schedule import add_practitioner, add_session_type
+from tests.services.schedule_rows import add_practitioner, add_session_type
 from tests.simulator.conftest import Receiver, receiver
 
 __all__ = ["receiver"]

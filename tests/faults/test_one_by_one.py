@@ -19,7 +19,7 @@ from tests.jobs.running import RunningWorker, wait_until
 from tests.services.diary import Clock, held, meeting, offered, tomorrow
 from tests.services.factories import OPERATOR, add_user, buy
 from tests.services.memberships.by_hand import give
-from tests.services.test_credit_renewals import member
+from tests.services.purchases.test_credit_renewals import member
 
 
 @pytest.fixture

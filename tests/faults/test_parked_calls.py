@@ -43,13 +43,13 @@ from tests.faults.test_calendars import (
     sync,
 )
 from tests.house import House, build
-from tests.services.calendars import calcom_told
-from tests.services.clients import add_client
+from tests.services.calendar_answers import calcom_told
+from tests.services.client_rows import add_client
+from tests.services.clients.flags import on, turn
 from tests.services.diary import Clock, held, jobs, offered, tomorrow
 from tests.services.factories import AUDITOR, OPERATOR, SUPPORT
 from tests.services.money import add_paid, ask_back
-from tests.services.schedule import add_practitioner, add_session_type
-from tests.services.switches import on, turn
+from tests.services.schedule_rows import add_practitioner, add_session_type
 
 __all__ = ["booking", "event_type", "house"]
 

@@ -23,7 +23,7 @@ from tests.house import House
 from tests.jobs.running import RunningWorker, bench_of, wait_until, worker_process
 from tests.jobs.test_worker import ACTIVATED, PINNED
 from tests.services.factories import OPERATOR
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 OLD = "UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'"
 

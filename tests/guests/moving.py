@@ -13,7 +13,7 @@ from admin_app.simulator import control, control_workos
 from models import AuditEntry, Guest, Meeting, Organization, ProviderCall
 from tests.house import House
 from tests.services.factories import NOON
-from tests.services.schedule import add_meeting, add_practitioner
+from tests.services.schedule_rows import add_meeting, add_practitioner
 
 ACTOR = Job("flask guests backfill")
 LATER = timedelta(hours=1)

@@ -23,7 +23,7 @@ from tests.guests.moving import ACTOR, Died, a_run, backfill, counted, meeting, 
 from tests.guests.test_sign_in import code_for, seen, signed_in
 from tests.house import WORKOS_CLIENT, WORKOS_KEY, House, build
 from tests.programs import wait_for
-from tests.services.test_races import at_once
+from tests.services.purchases.test_claim_races import at_once
 
 ROOT = Path(__file__).parents[2]
 

@@ -23,7 +23,7 @@ from models import AuditEntry, CallState, Guest, PendingProfile, PersonAddress, 
 from tests.guests.moving import Died, nothing_twice
 from tests.house import House, build
 from tests.services.factories import OPERATOR, buy
-from tests.services.test_races import at_once
+from tests.services.purchases.test_claim_races import at_once
 
 ACTOR = Job("flask guests from-clerk")
 COLUMNS = (

@@ -16,7 +16,7 @@ from tests.guests.test_registration import counted
 from tests.house import House, build
 from tests.services import diary
 from tests.services.diary import Clock
-from tests.services.test_races import at_once
+from tests.services.purchases.test_claim_races import at_once
 
 _numbers = itertools.count(1)
 

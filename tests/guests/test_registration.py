@@ -19,7 +19,7 @@ from admin_app.simulator import control, control_workos
 from models import CallState, Guest, Organization, ProviderCall
 from tests.house import House, build
 from tests.services.factories import AUDITOR, SUPPORT
-from tests.services.test_races import at_once
+from tests.services.purchases.test_claim_races import at_once
 
 VISITOR = Visitor()
 _numbers = itertools.count(1)

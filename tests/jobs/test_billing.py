@@ -13,7 +13,7 @@ from admin_app.services.billing import billing_asking, trials
 from admin_app.simulator import control_stripe
 from models import AuditEntry, BillingStatus, CallState, EventState, ProviderCall, Role, WebhookEvent
 from tests.house import House
-from tests.services.clients import add_client, client_now, steps_of
+from tests.services.client_rows import add_client, client_now, steps_of
 
 FINANCE = Staff(3, "finance@demo.test", Role.FINANCE)
 S = BillingStatus

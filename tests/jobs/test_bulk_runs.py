@@ -15,8 +15,8 @@ from admin_app.services.clients import bulk_work
 from models import AuditEntry, BulkItem, BulkOutcome, BulkState, Client, FlagChange
 from tests.house import House
 from tests.jobs.running import RunningWorker, bench_of, execute, wait_until
-from tests.services import bulk
-from tests.services.switches import on
+from tests.services.clients import bulk
+from tests.services.clients.flags import on
 
 CLIENTS = 50  # two full transactions and a half one
 INSERT = "INSERT INTO flag_changes"

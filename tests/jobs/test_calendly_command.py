@@ -13,8 +13,8 @@ from admin_app.simulator import control, control_calendly
 from models import Booking, EventState, SessionType, WebhookEvent
 from tests.house import House, build
 from tests.jobs.test_commands import run
-from tests.services.calendars import calendly_told
-from tests.services.schedule import add_practitioner, add_session_type
+from tests.services.calendar_answers import calendly_told
+from tests.services.schedule_rows import add_practitioner, add_session_type
 
 API = "https://api.calendly.com/event_types"
 

@@ -12,7 +12,7 @@ from admin_app.services import inbox, invariants
 from admin_app.simulator import control_stripe
 from models import BillingStatus, Client, ClientCustomer, EventState, Subscription, WebhookEvent
 from tests.house import House
-from tests.services.clients import add_client, client_now
+from tests.services.client_rows import add_client, client_now
 from tests.services.factories import OPERATOR
 
 S = BillingStatus

@@ -18,7 +18,7 @@ from admin_app.services.invariants.rule import Moments, by_query
 from models import InvariantCheck, InvariantFinding, WebhookEvent
 from tests.house import House
 from tests.services.factories import OPERATOR
-from tests.services.schedule import add_practitioner
+from tests.services.schedule_rows import add_practitioner
 
 BREAK = "INSERT INTO webhook_events (provider, external_id, type, body, state) VALUES ('whop', 'm', 't', '', 'parked')"
 RULE = "parked-event-says-why"

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from models import FlagChange, SentEmail, Switch
 from tests.house import House
 from tests.jobs.running import RunningWorker, wait_until
-from tests.services.switches import PAUSE, add_client, boolean_of, changes, on, turn
+from tests.services.clients.flags import PAUSE, add_client, boolean_of, changes, on, turn
 
 AI = Switch.AI_DISABLED
 

@@ -46,7 +46,7 @@ _BY_FILE: dict[str, tuple[str, ...]] = {
     "tests/jobs/test_bulk_runs.py": ("test_a_long_run_is_a_chain_of_short_jobs_and_a_lost_one_is_found",),
     "tests/jobs/test_exports.py": ("test_a_file_is_whole_after_any_crash_and_belongs_to_who_asked",),
     "tests/jobs/test_switches.py": ("test_a_start_an_end_and_a_mail_come_at_their_moments",),
-    "tests/services/test_called_off.py": ("test_otherwise_it_waits_until_somebody_decides",),
+    "tests/services/refunds/test_called_off.py": ("test_otherwise_it_waits_until_somebody_decides",),
     "tests/faults/test_calendars.py": (
         "TestCalcom::test_it_moves_and_ends_with_the_booking",
         "TestCalcom::test_the_unsettled_are_queued_again",

@@ -7,7 +7,7 @@ from admin_app.jobs import billing, guests
 from tests.house import House, house, simulator
 from tests.plans.tasks import recurring
 from tests.services import diary
-from tests.services.switches import add_client
+from tests.services.clients.flags import add_client
 
 __all__ = ["house", "simulator"]
 

@@ -14,8 +14,8 @@ from models import (
     WebhookEvent,
 )
 from tests.house import House
-from tests.services.calendars import calcom_told
-from tests.services.schedule import add_practitioner, add_session_type
+from tests.services.calendar_answers import calcom_told
+from tests.services.schedule_rows import add_practitioner, add_session_type
 
 NUMBERS = count(930_000)
 TIMES = count()

@@ -26,17 +26,7 @@ from models import (
 from tests.house import House, build
 from tests.public.test_claims import SIGN_IN
 from tests.public.test_clerk_tells import told
-from tests.services.factories import (
-    LATER,
-    NOON,
-    OPERATOR,
-    SUPPORT,
-    WHOP,
-    buy,
-    customer,
-    facts,
-    waiting,
-)
+from tests.services.factories import LATER, NOON, OPERATOR, SUPPORT, WHOP, buy, customer, facts, waiting
 
 X, Y, Z = "x@example.com", "y@example.com", "z@example.com"
 

@@ -16,7 +16,7 @@ from tests.console.conftest import counted_queries
 from tests.house import House, build
 from tests.public.test_any_input import NASTY
 from tests.services.diary import ALWAYS
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 EVENT_TYPES = count(300_000)
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from admin_app.simulator import control, control_calcom, control_calendly
 from models import Booking, BookingSource, BookingStatus, CanceledBecause, EventState, WebhookEvent
 from tests.house import House, build
-from tests.services.calendars import end_of
+from tests.services.calendar_answers import end_of
 from tests.services.factories import OPERATOR
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 NUMBERS = count(700_000)
 TIMES = count()

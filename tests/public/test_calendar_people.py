@@ -30,9 +30,9 @@ from tests.public.calendar_people import (
     hosts,
     last_event,
 )
-from tests.services.calendars import calcom_told
+from tests.services.calendar_answers import calcom_told
 from tests.services.factories import OPERATOR
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 
 class TestSeats:

@@ -14,9 +14,9 @@ from admin_app.jobs import calendars, events
 from admin_app.simulator import control_calcom
 from models import Booking, BookingLink, BookingStatus, EventState, ProviderCall, WebhookEvent
 from tests.house import House, build
-from tests.services.calendar_stories import CALENDLY_STORIES
-from tests.services.calendars import EVENT_TYPE, Told, bookings_of, calendly_told, invitee_uri, receive
-from tests.services.schedule import add_booking, add_practitioner, add_session_type
+from tests.services.calendar_answers import EVENT_TYPE, Told, bookings_of, calendly_told, invitee_uri, receive
+from tests.services.calendars.calendar_stories import CALENDLY_STORIES
+from tests.services.schedule_rows import add_booking, add_practitioner, add_session_type
 
 ROUNDS = 4
 

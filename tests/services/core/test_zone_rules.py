@@ -12,7 +12,7 @@ from admin_app.services.core.time_zones import time_zone
 from admin_app.services.purchases import purchase_numbers
 from models import PendingProfile
 from tests.services import factories
-from tests.services.schedule import add_booking, add_meeting, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_meeting, add_practitioner, add_session_type
 
 NOW = datetime(2026, 10, 15, 12, tzinfo=UTC)
 VANCOUVER, OSLO = "America/Vancouver", "Europe/Oslo"

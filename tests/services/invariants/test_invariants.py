@@ -11,7 +11,7 @@ from admin_app.services import invariants
 from tests.house import House
 from tests.services import factories
 from tests.services.money import add_paid, add_payment
-from tests.services.schedule import add_booking, add_meeting, add_practitioner, add_session_type
+from tests.services.schedule_rows import add_booking, add_meeting, add_practitioner, add_session_type
 
 # By name: how it is broken. Rows are put in by hand, where the product would never put them; what the database itself
 # refuses is allowed for the test's transaction.

@@ -12,7 +12,7 @@ from models import Adjustment
 from tests.services.factories import NOON, SUPPORT, add_profile, add_user, buy, profile_of
 from tests.services.memberships.by_hand import credits, give, is_pro, nothing_broken, tick, told, within
 from tests.services.memberships.test_credits import granted
-from tests.services.test_races import at_once, planned, signing_in, telling
+from tests.services.purchases.test_claim_races import at_once, planned, signing_in, telling
 
 DAY = timedelta(days=1)
 CREDITS = (credit_adjusting.plan, credit_adjusting.adjust)

@@ -13,9 +13,9 @@ from admin_app.integrations.ports import WhopMembership
 from admin_app.services import purchases
 from admin_app.services.purchases import reconcile
 from models import CreditPeriod, EventState, MembershipStatus, ProviderMembership
-from tests.services.clients import DAY, NOW, subscription
+from tests.services.billing.test_subscription_events import apply, receive
+from tests.services.client_rows import DAY, NOW, subscription
 from tests.services.factories import LATER, NOON, WHOP, add_profile, buy, facts, profile_of, waiting
-from tests.services.test_subscription_events import apply, receive
 
 deliveries = count(1)
 ACTIVE, INACTIVE = MembershipStatus.ACTIVE, MembershipStatus.INACTIVE

@@ -32,10 +32,10 @@ from models import (
     WebhookEvent,
 )
 from tests.services import factories
-from tests.services.clients import DAY, NOW, add_client, subscription
+from tests.services.billing.test_subscription_events import apply, receive
+from tests.services.client_rows import DAY, NOW, add_client, subscription
 from tests.services.factories import OPERATOR, add_profile, facts, profile_of
 from tests.services.money import STRIPE
-from tests.services.test_subscription_events import apply, receive
 
 
 def paying(db: Database) -> None:
