@@ -19,7 +19,8 @@ from admin_app.jobs.app import bench_for
 from admin_app.jobs.bench import Bench
 from views import errors, middleware, public, request_log, security, static_files
 from views.backdesk import EXTENSION, Backdesk
-from views.console import pages, sign_in
+from views.console import pages
+from views.console.framework import sign_in
 from views.last_resort import LastResort
 
 ROOT = Path(__file__).resolve().parent.parent

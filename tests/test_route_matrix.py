@@ -20,8 +20,8 @@ from admin_app.services.staff import staff_sessions
 from admin_app.services.staff.staff_sessions import Limits, SignedIn
 from models import Role
 from tests.route_table import AREAS, CONSOLE, NOBODY, PARTS, PUBLIC, Row
-from views.console.base import ConsoleView
-from views.console.sign_in import COOKIE
+from views.console.framework.base import ConsoleView
+from views.console.framework.sign_in import COOKIE
 
 PASSWORD = "glass-kettle-orbit-29"
 LIMITS = Limits(idle=timedelta(hours=1), absolute=timedelta(hours=12))

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import psycopg
 
-from views.console.keyset import Cursor, pack
+from views.console.framework.keyset import Cursor, pack
 
 PAGE = 50
 DEEPEST_PAGE = 10_000

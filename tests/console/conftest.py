@@ -16,7 +16,7 @@ from admin_app.factory import create_app
 from admin_app.services import staff
 from models import Role
 from tests.console.page_checks import CheckedClient
-from views.console import estimates
+from views.console.framework import estimates
 
 # What differs is to be read in what it says when it fails.
 pytest.register_assert_rewrite("tests.console.plan_walk")

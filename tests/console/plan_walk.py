@@ -23,7 +23,7 @@ from tests.console.conftest import _sign_in
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 from tests.house import House
-from views.console import plan_pages
+from views.console.framework import plan_pages
 
 # Written with every change of a row, and promised by none: when it was, how often, and which mail is the latest.
 STAMPS = frozenset(

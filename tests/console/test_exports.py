@@ -25,10 +25,10 @@ from tests.console.rows import one_of_everything
 from tests.console.test_lists import add_bookings
 from tests.services.core.test_table_files import read_csv, read_xlsx
 from views.console import pages
-from views.console.listing import fetch_page, read_wish
+from views.console.bookings.bookings import BookingsView
+from views.console.framework.current_staff import Viewer, zone_of
+from views.console.framework.listing import fetch_page, read_wish
 from views.console.pages import SECTIONS
-from views.console.sections.bookings import BookingsView
-from views.console.viewer import Viewer, zone_of
 
 ClientFor = Callable[[Role], CheckedClient]
 LISTS = pages.lists()

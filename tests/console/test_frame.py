@@ -18,8 +18,8 @@ from admin_app.policies.permissions import Permission
 from models import PendingProfile, Role
 from tests.console.conftest import SETUP, form_token
 from tests.console.page_checks import CheckedClient
-from views.console.base import ConsoleModelView, ConsoleView, command, console_unit_of_work, page
-from views.console.navigation import GROUPS
+from views.console.framework.base import ConsoleModelView, ConsoleView, command, console_unit_of_work, page
+from views.console.framework.navigation import GROUPS
 from views.console.pages import SECTIONS
 from views.errors import render_error
 from views.reading import read_session

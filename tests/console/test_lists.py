@@ -21,15 +21,15 @@ from admin_app.db import Database
 from models import Booking, BookingStatus, Practitioner, Role, SessionType, User, WebhookEvent
 from tests.console.conftest import SETUP, counted_queries
 from tests.console.page_checks import CheckedClient
-from views.console import estimates, listing
-from views.console.columns import Column, time_text
-from views.console.keyset import BadCursor, Cursor, pack, unpack
-from views.console.list_specs import ListSpec, Sort
-from views.console.listing import Page, Wish, fetch_page, read_wish
+from views.console.bookings.bookings import BookingsView
+from views.console.framework import estimates, listing
+from views.console.framework.columns import Column, time_text
+from views.console.framework.current_staff import Viewer
+from views.console.framework.keyset import BadCursor, Cursor, pack, unpack
+from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.listing import Page, Wish, fetch_page, read_wish
+from views.console.framework.searching import escaped
 from views.console.pages import SECTIONS
-from views.console.searching import escaped
-from views.console.sections.bookings import BookingsView
-from views.console.viewer import Viewer
 
 ClientFor = Callable[[Role], CheckedClient]
 VIEWER = Viewer(Staff(1, "kim@example.com", Role.ADMIN), "Kim", ZoneInfo("Europe/Amsterdam"))

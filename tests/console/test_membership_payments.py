@@ -19,7 +19,7 @@ from tests.console.test_money import ClientFor
 from tests.house import House, build, simulator
 from tests.services.factories import OPERATOR
 from tests.services.memberships.paying import member, membership, payments
-from views.console import estimates
+from views.console.framework import estimates
 
 __all__ = ["simulator"]
 LIMIT = 4000

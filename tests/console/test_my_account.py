@@ -10,7 +10,7 @@ from admin_app.db import Database
 from admin_app.services import staff
 from models import AuditEntry, Role, StaffMember, StaffSession
 from tests.console.sign_in_steps import EMAIL, OPERATOR, PASSWORD, parsed, post, sign_in
-from views.console.browsers import browser_name
+from views.console.framework.user_agents import browser_name
 
 NEW_PASSWORD = "marble-quill-harbour-8"
 

@@ -12,9 +12,9 @@ from models import AuditEntry, Role, StaffMember, StaffSession
 from tests.console.conftest import SETUP, counted_queries
 from tests.console.page_checks import CheckedClient
 from tests.console.rows import one_of_everything
-from views.console.base import ConsoleModelView
+from views.console.clients.clients import PANELS
+from views.console.framework.base import ConsoleModelView
 from views.console.pages import SECTIONS
-from views.console.sections.clients import PANELS
 
 ClientFor = Callable[[Role], CheckedClient]
 BY_NAME: dict[str, type[ConsoleModelView]] = {view.listing.section: view for view in SECTIONS}

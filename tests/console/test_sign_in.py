@@ -18,7 +18,7 @@ from admin_app.factory import create_app
 from admin_app.services import staff
 from models import AuditEntry, Role, StaffMember, StaffSession
 from tests.console.sign_in_steps import EMAIL, OPERATOR, PASSWORD, form_token, parsed, post, sign_in
-from views.console.sign_in import COOKIE, safe_next
+from views.console.framework.sign_in import COOKIE, safe_next
 
 
 @pytest.fixture(autouse=True)

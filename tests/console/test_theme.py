@@ -56,7 +56,7 @@ def test_components_name_no_colour_of_their_own() -> None:
 
 def test_every_icon_that_a_page_shows_is_in_the_sprite() -> None:
     shown = {name for page in TEMPLATES for name in re.findall(r'icon\("([^"]+)"\)', page.read_text())}
-    navigation = (ROOT / "views/console/navigation.py").read_text()
+    navigation = (ROOT / "views/console/framework/navigation.py").read_text()
     shown |= set(re.findall(r'Item\("[^"]+", "[^"]+", "([^"]+)"', navigation))
     assert len(shown) > 20
     assert shown <= set(re.findall(r'<symbol id="([^"]+)"', SPRITE))

@@ -22,7 +22,7 @@ from tests.faults.database_house import (
     sign_in,
 )
 from tests.route_table import NOBODY, PARTS
-from views.console.sign_in import COOKIE
+from views.console.framework.sign_in import COOKIE
 
 NOWHERE = "postgresql://nobody:secret@127.0.0.1:1/none"
 NEEDLE = "needle7f3a"

@@ -24,7 +24,7 @@ from models import Booking, Practitioner, Role
 from tests.machines import OnDatabase, often
 from tests.services.diary import offered
 from tests.services.payments.stripe_twin import outcome
-from views.console import local_moments
+from views.console.framework import local_times
 from views.console.schedule import week as weeks
 
 OFTEN = often((14, 400), (14, 40))
@@ -46,7 +46,7 @@ HOURS = ("00:00-24:00", "20:00-04:00", "22:00-24:00", "08:00-12:00, 23:00-03:00"
 days = st.integers(-1, 2)
 clocks = st.integers(0, 47).map(lambda half: time(half // 2, half % 2 * 30))
 numbers = st.integers(0, 40)
-whichever = st.sampled_from(["", local_moments.FIRST, local_moments.SECOND])
+whichever = st.sampled_from(["", local_times.FIRST, local_times.SECOND])
 
 
 class Clocks(OnDatabase):
@@ -88,9 +88,7 @@ class Clocks(OnDatabase):
             is_offered = any(slot.starts_at == moment for slot in self.offered())
             assert (self.book(moment) == "done") is is_offered
 
-    @rule(
-        number=numbers, day=days, clock=clocks, which=st.sampled_from(["", local_moments.FIRST, local_moments.SECOND])
-    )
+    @rule(number=numbers, day=days, clock=clocks, which=st.sampled_from(["", local_times.FIRST, local_times.SECOND]))
     def move(self, number: int, day: int, clock: time, which: str) -> None:
         rows, moment = self.rows(), self.typed(day, clock, which)
         if not rows or moment is None:
@@ -155,14 +153,14 @@ class Clocks(OnDatabase):
             if (moment := wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC))
             and moment.astimezone(self.zone).replace(tzinfo=None) == wall
         }
-        text = wall.strftime(local_moments.FORM)
-        said = outcome(lambda: local_moments.moment(text, self.zone, "time", which))
+        text = wall.strftime(local_times.FORM)
+        said = outcome(lambda: local_times.moment(text, self.zone, "time", which))
         assert said == {0: "invalid_input", 1: "done", 2: "done" if which else "ambiguous_time"}[len(shown)]
         if said != "done":
             return None
-        found = local_moments.moment(text, self.zone, "time", which)
+        found = local_times.moment(text, self.zone, "time", which)
         assert found in shown
-        assert len(shown) == 1 or found == (max(shown) if which == local_moments.SECOND else min(shown))
+        assert len(shown) == 1 or found == (max(shown) if which == local_times.SECOND else min(shown))
         return found
 
     def book(self, starts_at: datetime) -> str:

@@ -20,11 +20,11 @@ from admin_app.services.core.plans import Plan
 from admin_app.services.refunds import Quote, cancellations
 from models import BookingSource, CanceledBecause
 from views.backdesk import backdesk
-from views.console.base import KEY, ConsoleView, command
 from views.console.bookings import free_times
-from views.console.columns import record_address, time_text
-from views.console.plan_pages import CommandPage, form_text, with_reason
-from views.console.viewer import viewer
+from views.console.framework.base import KEY, ConsoleView, command
+from views.console.framework.columns import record_address, time_text
+from views.console.framework.current_staff import viewer
+from views.console.framework.plan_pages import CommandPage, form_text, with_reason
 from views.reading import read_session
 
 COMMANDS = ("cancel", "reschedule", "complete", "no_show", "resend")

@@ -15,9 +15,9 @@ from admin_app.services.appointments import Appointment
 from admin_app.services.core.time_zones import clock_text
 from admin_app.services.schedule import availability
 from views.backdesk import backdesk
-from views.console import local_moments
-from views.console.columns import MONTHS
-from views.console.viewer import zone_of
+from views.console.framework import local_times
+from views.console.framework.columns import MONTHS
+from views.console.framework.current_staff import zone_of
 
 SHOWN_DAYS = 7
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -86,13 +86,13 @@ class Wish:
             problems["time"] = "Write the time like 14:30."
         if day is None or clock is None:
             raise InvalidInput(fields=problems)
-        return local_moments.moment(_wall(day, clock), self.zone, "time", self.which)
+        return local_times.moment(_wall(day, clock), self.zone, "time", self.which)
 
     @property
     def is_twice(self) -> bool:
         """Whether the clocks show the typed time twice on that day."""
         day, clock = _date(self.day), _clock(self.time)
-        return day is not None and clock is not None and local_moments.is_twice(_wall(day, clock), self.zone)
+        return day is not None and clock is not None and local_times.is_twice(_wall(day, clock), self.zone)
 
     @property
     def carried(self) -> dict[str, str]:
@@ -156,7 +156,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 
 
 def _wall(day: date, clock: time) -> str:
-    return datetime.combine(day, clock).strftime(local_moments.FORM)
+    return datetime.combine(day, clock).strftime(local_times.FORM)
 
 
 def _date(text: str) -> date | None:

@@ -8,9 +8,9 @@ from sqlalchemy import exists, select
 from admin_app.db import utc_now
 from admin_app.policies.permissions import Permission
 from models import BookingSource, BookingStatus, Payment, PaymentState
-from views.console.columns import Column
-from views.console.records import Command, Group
-from views.console.spans import Span
+from views.console.framework.columns import Column
+from views.console.framework.date_presets import Span
+from views.console.framework.records import Command, Group
 
 OPEN = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
 TOOK_PLACE = (BookingStatus.CONFIRMED, BookingStatus.NO_SHOW)

@@ -10,9 +10,9 @@ from admin_app.services.appointments import Kind, timeline
 from admin_app.services.appointments.timeline import Moment
 from views.backdesk import backdesk
 from views.console.bookings import people, state
-from views.console.columns import audited, machine_time, time_text
+from views.console.framework.columns import audited, machine_time, time_text
+from views.console.framework.current_staff import Viewer, zone_of
 from views.console.schedule import week
-from views.console.viewer import Viewer, zone_of
 
 SIGNS = {"act": "user", "mail": "mail", "event": "inbox", "call": "send"}
 MONEY_SIGNS = {"payment": "credit-card", "refund": "arrow-back-up"}

@@ -11,7 +11,7 @@ from admin_app.services.calendars.people import Person
 from admin_app.services.core.amounts import money_text
 from admin_app.services.core.timeline_words import provider_name
 from views.console.bookings.state import Sentence
-from views.console.columns import time_text
+from views.console.framework.columns import time_text
 
 
 def shown(

@@ -10,7 +10,7 @@ from admin_app.services.bookings import BECAUSE
 from admin_app.services.core.amounts import money_text
 from admin_app.services.core.time_zones import clock_text
 from models import BookingStatus, CanceledBecause
-from views.console.columns import age_text, time_text
+from views.console.framework.columns import age_text, time_text
 
 # What a refund's state means to somebody who is asked about it.
 REFUND_WORDS = {

@@ -15,10 +15,10 @@ from admin_app.services.core.plans import Plan
 from admin_app.services.core.records import EVERYONE
 from admin_app.services.core.time_zones import time_zones
 from models import FlagChange, Switch
-from views.console import local_moments
-from views.console.base import ConsoleView, command, page
-from views.console.plan_pages import CommandPage, form_text
-from views.console.viewer import viewer, zone_of
+from views.console.framework import local_times
+from views.console.framework.base import ConsoleView, command, page
+from views.console.framework.current_staff import viewer, zone_of
+from views.console.framework.plan_pages import CommandPage, form_text
 from views.reading import read_session
 
 ADDRESS = "/admin/emergency-stop/"
@@ -58,10 +58,10 @@ class EmergencyStopView(ConsoleView):
         def plan(ctx: Ctx) -> Plan | None:
             if typed is None:
                 return None
-            return emergency.plan_start(ctx, until=local_moments.moment(typed, zone, "until", which))
+            return emergency.plan_start(ctx, until=local_times.moment(typed, zone, "until", which))
 
         def act(ctx: Ctx) -> str:
-            until = local_moments.moment(typed or "", zone, "until", which)
+            until = local_times.moment(typed or "", zone, "until", which)
             emergency.start(ctx, reason=form_text("reason"), until=until, shown=form_text("fingerprint"))
             return "Everyone is stopped."
 
@@ -77,7 +77,7 @@ class EmergencyStopView(ConsoleView):
                 "until": typed or "",
                 "until_which": which,
                 "zone": zone.key,
-                "twice": local_moments.is_twice(typed or "", zone),
+                "twice": local_times.is_twice(typed or "", zone),
             },
         )
 

@@ -11,8 +11,8 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.clients import gate
 from admin_app.services.clients.gate import ACTIONS, Action, Block, GateFacts
 from views.backdesk import backdesk
-from views.console.columns import record_address, time_text
-from views.console.viewer import Viewer
+from views.console.framework.columns import record_address, time_text
+from views.console.framework.current_staff import Viewer
 
 WORDS: dict[Action, str] = {"outbound": "Outbound calls", "ai": "AI"}
 _OVERRIDE = ("Override billing", "billing/override", Permission.BILLING_OVERRIDE)

@@ -12,9 +12,9 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.clients import onboarding
 from admin_app.services.core.plans import Plan
 from models import Client
-from views.console.base import KEY, ConsoleView, command
-from views.console.columns import record_address
-from views.console.plan_pages import CommandPage, form_text
+from views.console.framework.base import KEY, ConsoleView, command
+from views.console.framework.columns import record_address
+from views.console.framework.plan_pages import CommandPage, form_text
 from views.reading import read_session
 
 

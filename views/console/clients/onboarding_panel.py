@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients import onboarding
 from models import Client, OnboardingState
-from views.console.columns import record_address
-from views.console.viewer import Viewer
+from views.console.framework.columns import record_address
+from views.console.framework.current_staff import Viewer
 
 _STEPS = select(Client, OnboardingState).outerjoin(OnboardingState, OnboardingState.client_id == Client.id)
 WORDS = {"forwarding_enabled": "Forwarding enabled", "test_call_detected": "Test call detected"}

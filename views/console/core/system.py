@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from admin_app.policies.permissions import Permission
 from admin_app.services.core import zone_rules
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, page
+from views.console.framework.base import ConsoleView, page
 from views.reading import read_session
 
 

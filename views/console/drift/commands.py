@@ -15,10 +15,10 @@ from admin_app.services.drift.drift_resolving import NoSuchFinding
 from admin_app.services.drift.drift_sides import sides
 from models import DriftFinding
 from views.backdesk import backdesk
-from views.console.base import KEY, ConsoleView, command
-from views.console.columns import record_address
-from views.console.plan_pages import CommandPage, form_text, with_reason
-from views.console.viewer import viewer
+from views.console.framework.base import KEY, ConsoleView, command
+from views.console.framework.columns import record_address
+from views.console.framework.current_staff import viewer
+from views.console.framework.plan_pages import CommandPage, form_text, with_reason
 from views.reading import read_session
 
 

@@ -20,10 +20,10 @@ from admin_app.services.finance import Bucket, Sum, revenue_history
 from admin_app.services.finance.revenue_history import History, Moved, RevenueMonth
 from models import BillingStatus, Movement, RefundState
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, page
-from views.console.charts import Bar, Chart, Part, StackedChart, bar_chart, stacked_chart
-from views.console.columns import age_text, record_address
-from views.console.viewer import viewer
+from views.console.framework.base import ConsoleView, page
+from views.console.framework.charts import Bar, Chart, Part, StackedChart, bar_chart, stacked_chart
+from views.console.framework.columns import age_text, record_address
+from views.console.framework.current_staff import viewer
 from views.reading import read_session
 
 STEPS = "/admin/billing-changes/"

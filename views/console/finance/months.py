@@ -23,10 +23,10 @@ from admin_app.services.finance.month_lines import DISPUTE, KIND_WORDS, MONEY, P
 from admin_app.services.finance.months import MonthState
 from models import MonthClosing
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, command, console_unit_of_work, page
-from views.console.columns import audited
-from views.console.plan_pages import CommandPage
-from views.console.viewer import viewer
+from views.console.framework.base import ConsoleView, command, console_unit_of_work, page
+from views.console.framework.columns import audited
+from views.console.framework.current_staff import viewer
+from views.console.framework.plan_pages import CommandPage
 from views.reading import read_session
 
 PAGE = 12

@@ -12,12 +12,12 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.core import failed_jobs
 from admin_app.services.core.failed_jobs import FailedJob
 from views.backdesk import backdesk
-from views.console.base import KEY, ConsoleView, command, page
-from views.console.columns import age_text, audited, machine_time
-from views.console.filters import whole_number
+from views.console.framework.base import KEY, ConsoleView, command, page
+from views.console.framework.columns import age_text, audited, machine_time
+from views.console.framework.current_staff import viewer
+from views.console.framework.filters import whole_number
+from views.console.framework.plan_pages import CommandPage, with_reason
 from views.console.inbox.failures import SETTLED
-from views.console.plan_pages import CommandPage, with_reason
-from views.console.viewer import viewer
 from views.reading import read_session
 
 ADDRESS = "/admin/failed-jobs/"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from admin_app.policies.permissions import Permission
-from views.console.records import Command
+from views.console.framework.records import Command
 
 SETTLED = "Mark as settled"
 

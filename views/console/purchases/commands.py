@@ -14,9 +14,9 @@ from admin_app.services import inbox
 from admin_app.services.core.plans import Plan
 from admin_app.services.purchases import claim_mails, claims, pending_profiles, undo
 from models import ExtraPurchase, Merge, PendingProfile, Profile
-from views.console.base import ConsoleView, command
-from views.console.columns import record_address
-from views.console.plan_pages import CommandPage, choices_of, form_text
+from views.console.framework.base import ConsoleView, command
+from views.console.framework.columns import record_address
+from views.console.framework.plan_pages import CommandPage, choices_of, form_text
 from views.reading import read_session
 
 # Larger numbers would not fit the column, and the database would refuse the query.

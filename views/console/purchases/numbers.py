@@ -10,10 +10,10 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.purchases import purchase_numbers
 from admin_app.services.purchases.purchase_numbers import Bucket, Numbers
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, page
-from views.console.charts import Bar, Chart, bar_chart
-from views.console.columns import age_text
-from views.console.viewer import viewer
+from views.console.framework.base import ConsoleView, page
+from views.console.framework.charts import Bar, Chart, bar_chart
+from views.console.framework.columns import age_text
+from views.console.framework.current_staff import viewer
 from views.reading import read_session
 
 ALL = "/admin/pending-profiles/"

@@ -15,8 +15,8 @@ from admin_app.services.core.records import pending_key
 from admin_app.services.people import people_search
 from admin_app.services.purchases import owners
 from models import ExtraPurchase, Merge, PendingProfile, Profile, SentEmail, WebhookEvent
-from views.console.columns import EMPTY, Cell, age_text, record_address, time_text
-from views.console.viewer import Viewer
+from views.console.framework.columns import EMPTY, Cell, age_text, record_address, time_text
+from views.console.framework.current_staff import Viewer
 
 MOST_ROWS = 25
 

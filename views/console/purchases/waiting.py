@@ -9,14 +9,14 @@ from sqlalchemy import case, func
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from models import PaymentProvider, PendingProfile, PlanDuration
-from views.console.base import ConsoleModelView, page
-from views.console.columns import Column
-from views.console.filters import Choice, Days, YesNo
-from views.console.list_specs import ListSpec, Sort
+from views.console.framework.base import ConsoleModelView, page
+from views.console.framework.columns import Column
+from views.console.framework.current_staff import viewer
+from views.console.framework.filters import Choice, Days, YesNo
+from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.searching import Search, part_of
 from views.console.purchases.page import purchase_page
-from views.console.searching import Search, part_of
-from views.console.sections.pending_profiles import WHOP_IDS
-from views.console.viewer import viewer
+from views.console.purchases.pending_profiles import WHOP_IDS
 from views.reading import read_session
 
 OWNER = case(

@@ -20,13 +20,13 @@ from admin_app.services.schedule import week_calendar, working_time
 from admin_app.services.schedule.week_calendar import Entry
 from models import Practitioner
 from views.backdesk import backdesk
-from views.console.base import ConsoleView, page
-from views.console.columns import MONTHS, record_address
-from views.console.filters import whole_number
+from views.console.framework.base import ConsoleView, page
+from views.console.framework.columns import MONTHS, record_address
+from views.console.framework.current_staff import viewer, zone_of
+from views.console.framework.filters import whole_number
 from views.console.schedule import week as weeks
-from views.console.schedule.practitioners import practitioner_choices
+from views.console.schedule.practitioner_choice import practitioner_choices
 from views.console.schedule.week import Block, state_of
-from views.console.viewer import viewer, zone_of
 from views.reading import read_session
 
 ADDRESS = "/admin/calendar/"

@@ -15,11 +15,11 @@ from admin_app.services.core.time_zones import time_zones
 from admin_app.services.schedule import working_hours
 from admin_app.services.schedule.schedule_forms import NO
 from models import Practitioner, SessionType
-from views.console.base import KEY, ConsoleView, command
-from views.console.columns import record_address
-from views.console.filters import whole_number
-from views.console.plan_pages import CommandPage, form_text
-from views.console.schedule.practitioners import practitioner_choices
+from views.console.framework.base import KEY, ConsoleView, command
+from views.console.framework.columns import record_address
+from views.console.framework.filters import whole_number
+from views.console.framework.plan_pages import CommandPage, form_text
+from views.console.schedule.practitioner_choice import practitioner_choices
 from views.reading import read_session
 
 COMMANDS = MappingProxyType(dict.fromkeys(("create", "edit", "activate", "deactivate"), Permission.SCHEDULE_MANAGE))

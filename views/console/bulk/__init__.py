@@ -1,1 +1,0 @@
-"""Runs over many clients: choosing, looking at the plan, watching, stopping, putting back."""

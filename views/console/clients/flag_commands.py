@@ -1,0 +1,121 @@
+"""Switching a client off and on, and taking back what is scheduled."""
+
+from types import MappingProxyType
+from typing import Any
+
+from flask import request
+from flask.typing import ResponseReturnValue
+
+from admin_app.context import Ctx
+from admin_app.errors import NotFound
+from admin_app.policies.permissions import Permission
+from admin_app.services.clients import flags
+from admin_app.services.clients.flag_words import WORDS
+from admin_app.services.clients.flags import Wish
+from admin_app.services.core.plans import Plan
+from models import Client, FlagChange, Switch
+from views.backdesk import backdesk
+from views.console.clients.flag_form import SwitchForm, shown
+from views.console.framework.base import KEY, ConsoleView, command
+from views.console.framework.columns import record_address
+from views.console.framework.current_staff import viewer
+from views.console.framework.plan_pages import CommandPage, form_text, with_reason
+from views.reading import read_session
+
+FLAG = "<any(outbound_paused,ai_disabled):flag>"
+
+
+class SwitchCommandsView(ConsoleView):
+    permissions = MappingProxyType(dict.fromkeys(("turn_on", "turn_off"), Permission.CLIENTS_SWITCH))
+
+    def __init__(self) -> None:
+        super().__init__(name="Switch commands", endpoint="switch-commands", url="/admin/clients")
+
+    @command(f"/{KEY}/switches/{FLAG}/on")
+    def turn_on(self, key: int, flag: str) -> ResponseReturnValue:
+        switch, name = Switch(flag), _name_of(key)
+        sent = SwitchForm.of(request.values, viewer().zone)
+
+        def plan(ctx: Ctx) -> Plan | None:
+            if not sent.is_sent:
+                return None
+            return _plan(ctx, key, sent.wish(switch, form_text("reason")))
+
+        def act(ctx: Ctx) -> str:
+            wish = sent.wish(switch, form_text("reason"))
+            period = flags.switch(ctx, client_id=key, wish=wish, shown=form_text("fingerprint"))
+            later = "It is scheduled." if period.since > ctx.now else f"{WORDS[switch].on}."
+            return f"{later} {name}’s page shows until when."
+
+        return self._page(
+            key,
+            plan=plan,
+            act=act,
+            button=WORDS[switch].turn_on,
+            title=WORDS[switch].turn_on,
+            subtitle=name,
+            template="console/clients/switch.html",
+            hidden=sent.carried,
+            more=shown(sent),
+        )
+
+    @command(f"/{KEY}/switches/{FLAG}/off")
+    def turn_off(self, key: int, flag: str) -> ResponseReturnValue:
+        switch = Switch(flag)
+
+        def wish() -> Wish:
+            return Wish(flag=switch, turns_on=False, reason=form_text("reason"))
+
+        def act(ctx: Ctx) -> str:
+            flags.switch(ctx, client_id=key, wish=wish(), shown=form_text("fingerprint"))
+            return f"{WORDS[switch].off} any more, as far as this switch goes."
+
+        return self._page(
+            key,
+            plan=lambda ctx: _plan(ctx, key, wish()),
+            act=act,
+            button=WORDS[switch].turn_off,
+            title=WORDS[switch].turn_off,
+            subtitle=_name_of(key),
+        )
+
+    def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
+        address = record_address("clients", key)
+        return CommandPage(view=self, cancel=address, done=address, **parts).respond()
+
+
+class FlagChangeCommandsView(ConsoleView):
+    permissions = MappingProxyType({"cancel": Permission.CLIENTS_SWITCH})
+
+    def __init__(self) -> None:
+        super().__init__(name="Commands on periods", endpoint="flag-change-commands", url="/admin/flag-changes")
+
+    @command(f"/{KEY}/cancel")
+    def cancel(self, key: int) -> ResponseReturnValue:
+        period = read_session().get(FlagChange, key)
+        if period is None or period.client_id is None or not period.value:
+            raise NotFound("There is no such period.")
+
+        address = record_address("clients", period.client_id)
+        return CommandPage(
+            view=self,
+            plan=lambda ctx: flags.plan_cancel(ctx, change_id=key),
+            act=with_reason(flags.cancel, "What was scheduled is canceled.", change_id=key),
+            button="Cancel what is scheduled",
+            title="Cancel what is scheduled",
+            subtitle=f"{_name_of(period.client_id)}: {WORDS[period.flag].name}",
+            cancel=address,
+            done=address,
+            danger=True,
+        ).respond()
+
+
+def _plan(ctx: Ctx, client_id: int, wish: Wish) -> Plan:
+    return flags.plan_switch(ctx, client_id=client_id, wish=wish, base_url=backdesk().settings.base_url)
+
+
+def _name_of(client_id: int) -> str:
+    client = read_session().get(Client, client_id)
+    if client is None:
+        raise NotFound("There is no such client.")
+    return client.name

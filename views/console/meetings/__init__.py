@@ -1,1 +1,0 @@
-"""What can be done about a meeting's guest."""

@@ -1,1 +1,0 @@
-"""Giving money back, and deciding about it."""

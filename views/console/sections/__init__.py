@@ -1,1 +1,0 @@
-"""The console's plain sections, one module each: a list and a page per record, read only."""
