@@ -1,1 +1,1 @@
-"""Bookings and meetings: the page of one with its story, and the commands on it."""
+"""Bookings and meetings: their lists, the page of one with its story, and the commands on it."""

@@ -1,1 +1,1 @@
-"""The page of a client, by its panels, and what is done on it."""
+"""Clients: their flags and the gate, onboarding, runs over many of them, and the emergency stop."""

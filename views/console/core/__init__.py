@@ -1,1 +1,1 @@
-"""What every room stands on, shown: whether the machinery around the product is as it must be."""
+"""Pages of nobody's and everybody's: the first page, the search, the audit, exports, and how the system is."""

@@ -1,0 +1,1 @@
+"""Comparisons with providers: runs, differences, and the decisions about them."""

@@ -1,1 +1,1 @@
-"""What finance opens every morning, and the months that it closes."""
+"""The books: the morning's numbers, and months that are closed."""

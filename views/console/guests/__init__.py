@@ -1,0 +1,1 @@
+"""Guests of meetings and their organizations."""

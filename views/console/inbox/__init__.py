@@ -1,1 +1,1 @@
-"""Pages about what comes in and what is done about it."""
+"""What providers told, what they were asked to do, the mails, and the jobs that failed."""

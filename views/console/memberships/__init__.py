@@ -1,0 +1,1 @@
+"""Memberships: their payments, moves and cancellations, what staff give by hand, and what makes somebody pro."""

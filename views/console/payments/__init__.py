@@ -1,0 +1,1 @@
+"""Payments for appointments, and their disputes."""

@@ -1,1 +1,1 @@
-"""Support's work: purchases that wait for their owner, from the list to the undone claim."""
+"""Purchases: profiles and waiting purchases, claims with evidence and undo, and the numbers behind them."""

@@ -1,1 +1,1 @@
-"""What is sold by time: the forms of practitioners and session types, and the week calendar."""
+"""Practitioners, session types and the week's calendar."""
