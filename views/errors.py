@@ -92,7 +92,7 @@ def render_error(status: int, code: str, sentence: str, *, fields: dict[str, str
     title = TITLES.get(status, "This did not work")
     reference = request_id() if status >= 500 else None
     page = render_template(
-        "console/error.html",
+        "console/framework/error.html",
         title=title,
         sentence=sentence,
         fields=fields or {},

@@ -19,7 +19,7 @@ from views.console.framework.current_staff import viewer
 from views.console.framework.plan_pages import CommandPage, form_text
 from views.reading import read_session
 
-FORM = "console/clients/billing_form.html"
+FORM = "console/billing/billing_form.html"
 
 
 class BillingCommandsView(ConsoleView):

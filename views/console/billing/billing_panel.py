@@ -63,7 +63,7 @@ class Line:
 
 
 def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> dict[str, Any]:
-    """What `console/clients/billing_panel.html` shows, by one query."""
+    """What `console/billing/billing_panel.html` shows, by one query."""
     rows = session.execute(_OF_CLIENT.where(Client.id == client_id)).all()
     if not rows:
         return {}

@@ -57,7 +57,7 @@ class CustomerCommandsView(ConsoleView):
             subtitle=row.stripe_customer_id,
             cancel=address,
             done=address,
-            template="console/clients/customer_form.html",
+            template="console/billing/customer_form.html",
             hidden={"client": typed or ""},
             more={"wanted": typed or ""},
         ).respond()

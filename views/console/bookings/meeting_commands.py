@@ -56,7 +56,7 @@ class MeetingGuestView(ConsoleView):
             act=act,
             button="Link the guest",
             title="Link the guest",
-            template="console/email_then_plan.html",
+            template="console/framework/email_then_plan.html",
             more={"email": typed, "label": "The guest's e-mail at WorkOS"},
             **page,
         ).respond()

@@ -86,7 +86,7 @@ class BulkRunCommandsView(ConsoleView):
             done="",
             title=f"{words} for {bulk_runs.clients(chosen.count)}",
             subtitle=f"{chosen.sentence} Nothing is switched yet: the next page shows who would change.",
-            template="console/bulk/choose.html",
+            template="console/clients/bulk_choose.html",
             hidden=selection.carried(args),
             more={"turns_on": turns_on, **flag_form.shown(sent)},
         ).respond()
@@ -106,7 +106,7 @@ class BulkRunCommandsView(ConsoleView):
             button=f"Switch {bulk_runs.clients(shown.size - shown.done)}",
             title=f"Start run {key}?",
             subtitle=bulk_runs.title_of(run),
-            template="console/bulk/start.html",
+            template="console/clients/bulk_start.html",
             more={
                 "asks_reason": False,
                 "progress": shown,

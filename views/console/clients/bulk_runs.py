@@ -31,7 +31,7 @@ def _command(label: str, word: str, when: Any, tone: str = "plain") -> Command:
 
 class BulkRunsView(ConsoleModelView):
     permissions = reads(Permission.CLIENTS_READ)
-    record_template = "console/bulk/run.html"
+    record_template = "console/clients/bulk_run.html"
     listing = ListSpec(
         section="bulk-runs",
         title="Bulk runs",

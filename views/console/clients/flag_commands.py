@@ -54,7 +54,7 @@ class SwitchCommandsView(ConsoleView):
             button=WORDS[switch].turn_on,
             title=WORDS[switch].turn_on,
             subtitle=name,
-            template="console/clients/switch.html",
+            template="console/clients/flag.html",
             hidden=sent.carried,
             more=shown(sent),
         )

@@ -89,7 +89,7 @@ class SwitchForm(LocalForm):
 
 
 def shown(sent: SwitchForm) -> dict[str, Any]:
-    """What `console/clients/switch_fields.html` shows."""
+    """What `console/clients/flag_fields.html` shows."""
     return {
         "wish": {"tell_before": "60", "on_expiry": OnExpiry.LIFT.value, **sent.typed},
         "zone": sent.zone.key,

@@ -46,7 +46,7 @@ class ShownSwitch:
 
 
 def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> dict[str, Any]:
-    """What `console/clients/switches_panel.html` shows, by one query."""
+    """What `console/clients/flags_panel.html` shows, by one query."""
     rows = session.execute(_OF_CLIENT.where(Client.id == client_id)).all()
     if not rows:
         return {"switches": [], "may": False}

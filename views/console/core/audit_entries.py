@@ -30,7 +30,7 @@ BY = Column(
 
 class AuditEntriesView(ConsoleModelView):
     permissions = reads(Permission.AUDIT_READ)
-    record_template = "console/audit_entry.html"
+    record_template = "console/core/audit_entry.html"
     listing = ListSpec(
         section="audit-entries",
         title="Audit",

@@ -46,7 +46,7 @@ EXPIRES = Column("Expires", Export.expires_at, "time")
 
 class ExportsView(ConsoleModelView):
     permissions = MappingProxyType({**reads(MAY), "make": MAY, "download": MAY})
-    record_template = "console/exports/export.html"
+    record_template = "console/core/export.html"
     listing = ListSpec(
         section="exports",
         title="Exports",

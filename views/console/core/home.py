@@ -75,7 +75,7 @@ class HomeView(ConsoleView):
         if person.may(Permission.CLIENTS_READ):
             tiles += _switch_tiles(worklists.switches_waiting(session, now))
         rendered: str = self.render(
-            "console/home.html",
+            "console/core/home.html",
             shortcuts=[("Finance", "/admin/finance/", "plain")] if person.may(Permission.MONTHS_CLOSE) else [],
             tiles=tiles,
             next_purchases=[(each, age_text(now - each.created_at)) for each in worklists.next_purchases(session)],

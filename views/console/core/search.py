@@ -36,7 +36,7 @@ class SearchView(ConsoleView):
     def index(self) -> ResponseReturnValue:
         typed = typed_text(request.args.get("q", ""))
         found = self._found(typed) if len(typed) >= SHORTEST else []
-        return self.render("console/search.html", typed=typed, found=found, shortest=SHORTEST)
+        return self.render("console/core/search.html", typed=typed, found=found, shortest=SHORTEST)
 
     def _found(self, typed: str) -> list[RelatedList]:
         person, session = viewer(), read_session()

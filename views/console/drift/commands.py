@@ -110,7 +110,7 @@ class DriftFindingCommandsView(ConsoleView):
             act=act,
             button="Give it to them",
             title="Give it to somebody",
-            template="console/email_then_plan.html",
+            template="console/framework/email_then_plan.html",
             more={"email": typed if typed is not None else viewer().staff.email, "label": "The colleague's e-mail"},
         )
 

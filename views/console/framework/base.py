@@ -123,7 +123,7 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
 
     listing: ClassVar[ListSpec]
     record: ClassVar[RecordSpec]
-    record_template: ClassVar[str] = "console/details.html"
+    record_template: ClassVar[str] = "console/framework/details.html"
 
     # Names without a function have no route: the frame's own writers, exports and look-ups do not exist.
     create_view = edit_view = delete_view = action_view = None
@@ -165,7 +165,9 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
         if "" in request.args.values():
             # A form sends its empty fields too; the address that people keep and share has none of them.
             return redirect(read_wish(self.listing, request.args, viewer()).url())
-        return self.render("console/list.html", **show_list(read_session(), self.listing, request.args, viewer()))
+        return self.render(
+            "console/framework/list.html", **show_list(read_session(), self.listing, request.args, viewer())
+        )
 
     @page("/<record_id>")
     def details_view(self, record_id: str) -> ResponseReturnValue:
@@ -193,7 +195,7 @@ def _refuse_unreadable() -> None:
 
 def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | ConsoleModelView]) -> None:
     """Mount the console at `/admin/`: Flask-Admin with our theme, no assets of its own and these views."""
-    theme = Theme(folder="console", base_template="console/shell.html")
+    theme = Theme(folder="console", base_template="console/framework/shell.html")
     admin = flask_admin.Admin(app, name="Backdesk", index_view=home, theme=theme)
     sections = app.extensions[SECTIONS] = {}
     for view in views:
@@ -220,7 +222,7 @@ def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | Consol
 
     @cache
     def sidebar(place: navigation.Navigation, is_page: bool) -> str:
-        drawn: str = app.jinja_env.get_template("console/sidebar.html").module.sidebar(  # type: ignore[attr-defined]
+        drawn: str = app.jinja_env.get_template("console/framework/sidebar.html").module.sidebar(  # type: ignore[attr-defined]
             place.groups, place.current, is_page
         )
         return drawn

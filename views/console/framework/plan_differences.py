@@ -50,7 +50,7 @@ def differences(kept: Iterable[str], plan: Plan, zone: ZoneInfo) -> list[Differe
 
 def with_differences(error: DomainError, found: Sequence[Difference]) -> Markup:
     """The refusal's sentence with what moved, as the pages show it."""
-    drawn: str = current_app.jinja_env.get_template("console/plan_difference.html").render(
+    drawn: str = current_app.jinja_env.get_template("console/framework/plan_difference.html").render(
         sentence=error.sentence, differences=found, moved=isinstance(error, PlanMoved)
     )
     return Markup(drawn)  # noqa: S704  drawn by a template that escapes

@@ -18,7 +18,7 @@ from views.console.framework.current_staff import viewer
 from views.console.framework.plan_differences import CARRIED, carried, differences, with_differences
 
 CHOICE_PREFIX = "choice_"
-CONFIRM = "console/confirm.html"
+CONFIRM = "console/framework/confirm.html"
 
 
 @dataclass(frozen=True, kw_only=True)

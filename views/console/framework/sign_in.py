@@ -166,7 +166,7 @@ def _page(wished: str, *, email: str = "", error: DomainError | None = None) -> 
         problems = {"email": error.sentence}
     # No page may hold what is no text, such as NUL.
     shown = "".join(character for character in email if character.isprintable())
-    page = render_template("console/sign_in.html", wished=wished, email=shown, problems=problems, error=error)
+    page = render_template("console/framework/sign_in.html", wished=wished, email=shown, problems=problems, error=error)
     response = make_response(page, error.status if error else 200)
     response.headers["Cache-Control"] = "no-store"
     return response

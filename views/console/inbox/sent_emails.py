@@ -50,7 +50,7 @@ class SentEmailsView(ConsoleModelView):
     permissions = MappingProxyType(
         dict.fromkeys(("index_view", "details_view", "html_view", "calendar_view"), Permission.MAILS_READ),
     )
-    record_template = "console/sent_email.html"
+    record_template = "console/inbox/sent_email.html"
     listing = ListSpec(
         section="sent-emails",
         title="Mails",

@@ -29,7 +29,7 @@ STATE = Column("State", WebhookEvent.state, "badge")
 
 class WebhookEventsView(ConsoleModelView):
     permissions = reads(Permission.INBOX_READ)
-    record_template = "console/webhook_event.html"
+    record_template = "console/inbox/webhook_event.html"
     listing = ListSpec(
         section="webhook-events",
         title="Provider events",

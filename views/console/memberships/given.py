@@ -23,7 +23,7 @@ from views.console.framework.local_times import LocalForm
 from views.console.framework.plan_pages import CommandPage, form_text
 from views.reading import read_session
 
-GIVE, CREDITS = "console/purchases/give.html", "console/purchases/credits.html"
+GIVE, CREDITS = "console/memberships/give.html", "console/memberships/credits.html"
 WAYS = [("", "Choose…"), ("add", "Add credits"), ("take", "Take credits"), ("renew", "Renew early")]
 UNTIL, EVER = "until", "ever"
 

@@ -314,7 +314,7 @@ class MembershipCommandsView(ConsoleView):
             act=act,
             button="Move the membership",
             title="Move to another account",
-            template="console/purchases/move.html",
+            template="console/memberships/move.html",
             hidden={"user_id": user_id},
             more={"user_id": user_id},
         ).respond()

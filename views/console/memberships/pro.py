@@ -24,7 +24,7 @@ class WhatMakesProView(ConsoleView):
         named = {"WHOP_PRO_PRODUCTS": settings.pro_products, "WHOP_PRO_PLANS": settings.pro_plans}
         found = sold.sold(read_session())
         shown: str = self.render(
-            "console/purchases/what_makes_pro.html",
+            "console/memberships/what_makes_pro.html",
             rows=[(provider_name(row.provider.value), row) for row in found],
             settings=[(name, ", ".join(sorted(ids))) for name, ids in named.items()],
             names_some=any(named.values()),

@@ -167,7 +167,7 @@ class AddressCommandsView(ConsoleView):
             subtitle=subtitle,
             plan=plan,
             act=act,
-            template="console/purchases/right_address.html",
+            template="console/people/right_address.html",
             hidden=wish,
             more={"wish": wish, "choices": VERIFIED},
             **parts,

@@ -120,7 +120,7 @@ class PurchaseCommandsView(ConsoleView):
             act=act,
             button="Correct the e-mail",
             title="Correct the e-mail",
-            template="console/email_then_plan.html",
+            template="console/framework/email_then_plan.html",
             more={"email": typed, "label": "The right e-mail"},
         )
         return page.respond()

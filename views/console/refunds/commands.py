@@ -167,7 +167,7 @@ class RefundCommandsView(ConsoleView):
             act=act,
             button="Put it right",
             title="Put a refund right that came back",
-            template="console/money/put_right.html",
+            template="console/refunds/put_right.html",
             hidden={"how": how},
             more={"how": how, "ways": list(PUT_RIGHT.items())},
         )
@@ -182,7 +182,7 @@ class RefundCommandsView(ConsoleView):
 
     def _deciding(self, key: int, **parts: Any) -> ResponseReturnValue:
         """The page of a decision, with the ways to what it is about."""
-        return self._page(key, template="console/money/decide.html", more={"about": _about(key)}, **parts)
+        return self._page(key, template="console/refunds/decide.html", more={"about": _about(key)}, **parts)
 
 
 def _asked_about(found: Appointment, *, ends: bool, tell: bool) -> dict[str, Any]:

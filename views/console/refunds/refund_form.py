@@ -93,7 +93,7 @@ def refund_page(
         subtitle=f"Payment {key}, for {about['what']} {about['number']}",
         cancel=address,
         done=address,
-        template="console/money/request.html",
+        template="console/refunds/request.html",
         hidden=hidden or {},
         more={
             "appointment": appointment,

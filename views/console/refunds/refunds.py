@@ -60,7 +60,7 @@ def _waits_for_another(values: Mapping[str, Any]) -> str | None:
 
 class RefundsView(ConsoleModelView):
     permissions = reads(Permission.PAYMENTS_READ)
-    record_template = "console/money/refund.html"
+    record_template = "console/refunds/refund.html"
     listing = ListSpec(
         section="refunds",
         title="Refunds",

@@ -40,7 +40,7 @@ class MyAccountView(ConsoleView):
         with console_unit_of_work() as ctx:
             limits = Limits.from_settings(backdesk().settings)
             rows = staff_sessions.list_open(ctx, staff_id=person.staff.id, limits=limits)
-        return self.render("console/my_account.html", sessions=[_shown(row, person) for row in rows])
+        return self.render("console/staff/my_account.html", sessions=[_shown(row, person) for row in rows])
 
     @page(f"/sessions/{SESSION}/end", methods=("POST",))
     def end_session(self, session_id: int) -> ResponseReturnValue:
@@ -59,11 +59,11 @@ class MyAccountView(ConsoleView):
     @command("/password")
     def password(self) -> ResponseReturnValue:
         if request.method != "POST":
-            return self.render("console/my_password.html", problems={}, error=None)
+            return self.render("console/staff/my_password.html", problems={}, error=None)
         try:
             _change_password()
         except DomainError as error:
-            return self.render("console/my_password.html", problems=error.fields, error=error), error.status
+            return self.render("console/staff/my_password.html", problems=error.fields, error=error), error.status
         flash("Your password is changed, and your other sessions are ended.", "success")
         return redirect(url_for(".index"), 303)
 
@@ -71,12 +71,12 @@ class MyAccountView(ConsoleView):
     def time_zone(self) -> ResponseReturnValue:
         zones = sorted(time_zones())
         if request.method != "POST":
-            return self.render("console/my_time_zone.html", zones=zones, problems={})
+            return self.render("console/staff/my_time_zone.html", zones=zones, problems={})
         try:
             with console_unit_of_work() as ctx:
                 member = staff.set_own_time_zone(ctx, time_zone=request.form.get("time_zone", ""))
         except InvalidInput as error:
-            return self.render("console/my_time_zone.html", zones=zones, problems=error.fields), error.status
+            return self.render("console/staff/my_time_zone.html", zones=zones, problems=error.fields), error.status
         flash(f"Times are shown in {member.time_zone} from now on.", "success")
         return redirect(url_for(".index"), 303)
 

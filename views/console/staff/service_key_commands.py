@@ -72,8 +72,8 @@ class ServiceKeyCommandsView(ConsoleView):
             done="/admin/service-keys/",
             title="Make a service key",
             subtitle="It is shown to you once, on the next page.",
-            template="console/service_keys/new.html",
-            hand_over="console/service_keys/key.html",
+            template="console/staff/new_service_key.html",
+            hand_over="console/staff/service_key.html",
             more={"scopes": SCOPES, "chosen": request.form.getlist("scopes"), "expiry": form},
         ).respond()
 
