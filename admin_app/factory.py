@@ -13,7 +13,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from admin_app import cli, error_reports, logs
 from admin_app.config import Settings
 from admin_app.db import Database
-from admin_app.integrations import deadline, registry
+from admin_app.integrations import registry
+from admin_app.integrations.http import deadline
 from admin_app.integrations.registry import Providers
 from admin_app.jobs.app import bench_for
 from admin_app.jobs.bench import Bench

@@ -21,7 +21,7 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.factory import create_app
 from admin_app.integrations import registry
-from admin_app.integrations.guard import Limits
+from admin_app.integrations.http.guard import Limits
 from admin_app.jobs import (
     billing,
     bulk_runs,
@@ -38,7 +38,8 @@ from admin_app.jobs import (
 )
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
-from admin_app.simulator import control, mail_server
+from admin_app.simulator import control
+from admin_app.simulator.mail import mail_server
 from admin_app.simulator.settings import SimulatorSettings
 from models import Base
 from tests.changes import CHANGES

@@ -11,11 +11,13 @@ from flask.cli import with_appcontext
 
 from admin_app.cli.operator import database, refusals_as_sentences, work
 from admin_app.errors import DomainError
-from admin_app.integrations import clerk, clerk_exports, workos_api
-from admin_app.integrations.guard import Limits
+from admin_app.integrations import clerk
+from admin_app.integrations.clerk import clerk_exports
 from admin_app.integrations.guest_ports import WorkosPort
-from admin_app.integrations.pace import Pace
+from admin_app.integrations.http.guard import Limits
+from admin_app.integrations.http.pace import Pace
 from admin_app.integrations.ports import ClerkPort
+from admin_app.integrations.workos import workos_api
 from admin_app.services.move_in import guest_backfill, guest_import, guest_organizations
 
 BACKFILL, FROM_CLERK = "flask guests backfill", "flask guests from-clerk"

@@ -7,7 +7,7 @@ from typing import Any
 
 from admin_app.demo.clock import Stage
 from admin_app.services.billing import billing_history
-from admin_app.simulator.stripe_price_records import INTERVALS
+from admin_app.simulator.stripe.stripe_price_records import INTERVALS
 from models import BillingStatus
 
 TRIAL = timedelta(days=14)

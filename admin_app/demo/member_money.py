@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Text, case, cast, func, insert, literal, select, update
 
 from admin_app.demo.clock import Stage
-from admin_app.simulator.whop_records import PLANS
+from admin_app.simulator.whop.whop_records import PLANS
 from models import PaymentProvider, Refund, RefundOrigin, RefundReason, RefundState
 from models.memberships import IntervalUnit, MembershipPayment, ProviderMembership
 

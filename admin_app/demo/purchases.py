@@ -8,7 +8,7 @@ from admin_app.demo.acts import Acts
 from admin_app.demo.clock import Stage
 from admin_app.demo.names import Invention, Person
 from admin_app.demo.whop import Delivered, bought, delivery
-from admin_app.simulator.whop_records import Membership
+from admin_app.simulator.whop.whop_records import Membership
 
 FORMS = ("v1", "v1", "v1", "pinned", "v2", "v5")
 MONTH = timedelta(days=30)

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from admin_app.demo import simulated_calendars, simulated_money
 from admin_app.services.memberships.rows import plan_duration
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import (
     LEGACY_PREFIX,
     Guest,

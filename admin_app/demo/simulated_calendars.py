@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from admin_app.simulator import control_calcom, control_calendly
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
 from models import Booking, BookingSource, BookingStatus, Practitioner, SessionType
 
 

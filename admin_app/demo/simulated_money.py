@@ -12,7 +12,7 @@ from admin_app.demo.lives import Price
 from admin_app.services.bookings.holds import HOLD_FOR
 from admin_app.services.drift import RECORD
 from admin_app.services.payments import subject_of
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import Booking, Client, DriftFinding, DriftState, Meeting, Payment, Refund, RefundState, SessionType
 from models.billing import Subscription
 from models.memberships import IntervalUnit, ProviderMembership

@@ -8,13 +8,7 @@ from typing import Literal
 from admin_app.demo.names import Invention
 from admin_app.errors import OutcomeUnknown, ProviderRefused
 from admin_app.integrations.calendar_ports import CalcomBooking, FreeTimes
-from admin_app.integrations.money_ports import (
-    CheckoutWish,
-    StripeDispute,
-    StripePayment,
-    StripeRefund,
-    StripeSession,
-)
+from admin_app.integrations.money_ports import CheckoutWish, StripeDispute, StripePayment, StripeRefund, StripeSession
 
 Answer = Literal["succeeded", "pending", "unknown"]
 Clock = Callable[[], datetime]

@@ -7,8 +7,8 @@ from typing import Any
 
 from admin_app.demo.names import Invention
 from admin_app.integrations import whop
-from admin_app.simulator import whop_events
-from admin_app.simulator.whop_records import Membership, Payment
+from admin_app.simulator.whop import whop_events
+from admin_app.simulator.whop.whop_records import Membership, Payment
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from admin_app.config import Settings
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
-from admin_app.integrations import deadline
-from admin_app.integrations.guard import WEB, Guard, Limits
+from admin_app.integrations.http import deadline
+from admin_app.integrations.http.guard import WEB, Guard, Limits
 from admin_app.integrations.ports import MailPort
 
 TOTAL_SECONDS = 30.0

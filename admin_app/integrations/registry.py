@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from admin_app.config import Settings
-from admin_app.integrations import calcom, calendly, clerk, mail, stripe, whop, workos_api
+from admin_app.integrations import calcom, calendly, clerk, mail, stripe, whop
 from admin_app.integrations.calendar_ports import CalcomAccounts, CalcomPort, CalendlyPort
-from admin_app.integrations.guard import WEB, Limits
 from admin_app.integrations.guest_ports import WorkosPort
+from admin_app.integrations.http.guard import WEB, Limits
 from admin_app.integrations.money_ports import StripePort
 from admin_app.integrations.ports import ClerkPort, MailPort, WhopPort
+from admin_app.integrations.workos import workos_api
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.db_limits import BoundedAsyncConnection, Limits
 from admin_app.integrations import registry
-from admin_app.integrations.guard import WORKER
+from admin_app.integrations.http.guard import WORKER
 from admin_app.integrations.job_order import SLOTS
 from admin_app.jobs import tasks
 from admin_app.jobs.bench import Bench

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from admin_app.context import Job
-from admin_app.integrations import deadline
+from admin_app.integrations.http import deadline
 from admin_app.integrations.money_ports import StripePort
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due

@@ -1,7 +1,7 @@
 """Tells Cal.com and Calendly what became of a booking here."""
 
 from admin_app.context import Job
-from admin_app.integrations import deadline
+from admin_app.integrations.http import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service
 from admin_app.services.calendars import calendar_calls, calendar_sync

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from admin_app.context import Ctx, Job
-from admin_app.integrations import deadline
+from admin_app.integrations.http import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service, until_none_is_due
 from admin_app.services import appointments, checkout

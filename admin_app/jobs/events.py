@@ -2,7 +2,7 @@
 
 from admin_app.context import Job
 from admin_app.errors import ProviderUnavailable
-from admin_app.integrations import deadline
+from admin_app.integrations.http import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import code_of
 from admin_app.services import inbox

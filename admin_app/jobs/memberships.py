@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from admin_app.context import Job
-from admin_app.integrations import deadline
+from admin_app.integrations.http import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import until_none_is_due
 from admin_app.services.inbox.provider_calls import Work

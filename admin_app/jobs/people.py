@@ -2,7 +2,7 @@
 
 from admin_app.context import Job
 from admin_app.errors import NotSignedIn
-from admin_app.integrations import deadline
+from admin_app.integrations.http import deadline
 from admin_app.integrations.ports import ClerkUser
 from admin_app.jobs.bench import Bench
 from admin_app.services.purchases import account_deletion, address_sending, clerk_events

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from admin_app.context import Job
-from admin_app.integrations import deadline
+from admin_app.integrations.http import deadline
 from admin_app.jobs.bench import Bench
 from admin_app.services.payments.refund_tills import Tills
 from admin_app.services.refunds import refund_sending

@@ -13,8 +13,8 @@ from types import FrameType
 from flask import Flask
 from werkzeug.serving import make_server
 
-from admin_app.simulator import mail_server
 from admin_app.simulator.app import close, create_app
+from admin_app.simulator.mail import mail_server
 from admin_app.simulator.settings import from_environment
 from admin_app.simulator.world import World
 

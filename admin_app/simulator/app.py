@@ -5,22 +5,18 @@ from pathlib import Path
 from flask import Flask, Response, redirect
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import (
-    calcom_api,
-    calendly_api,
-    clerk_api,
-    mail_pages,
-    panel,
-    site,
-    stripe_api,
-    stripe_pages,
-    whop_api,
-    workos_api,
-)
+from admin_app.simulator import panel, site
+from admin_app.simulator.calcom import calcom_api
+from admin_app.simulator.calendly import calendly_api
+from admin_app.simulator.clerk import clerk_api
 from admin_app.simulator.delivery import Deliveries
 from admin_app.simulator.faults import Faults
+from admin_app.simulator.mail import mail_pages
 from admin_app.simulator.settings import SimulatorSettings
 from admin_app.simulator.store import Store
+from admin_app.simulator.stripe import stripe_api, stripe_pages
+from admin_app.simulator.whop import whop_api
+from admin_app.simulator.workos import workos_api
 from admin_app.simulator.world import World
 
 _PARTS = (

@@ -6,21 +6,14 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from admin_app.simulator import (
-    calendar_home,
-    calendar_panel,
-    clerk_people,
-    clerk_tokens,
-    faults,
-    own_pages,
-    stripe_billing_panel,
-    stripe_panel,
-    whop_actions,
-    whop_events,
-    workos_panel,
-)
+from admin_app.simulator import faults, own_pages
+from admin_app.simulator.calendars import calendar_home, calendar_panel
+from admin_app.simulator.clerk import clerk_people, clerk_tokens
 from admin_app.simulator.store import Document
-from admin_app.simulator.whop_records import PLANS, Membership, Payment
+from admin_app.simulator.stripe import stripe_billing_panel, stripe_panel
+from admin_app.simulator.whop import whop_actions, whop_events
+from admin_app.simulator.whop.whop_records import PLANS, Membership, Payment
+from admin_app.simulator.workos import workos_panel
 from admin_app.simulator.world import Refused, World
 
 _SHOWN = 25

@@ -9,7 +9,8 @@ import httpx
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from admin_app.simulator import own_pages, stripe_records
+from admin_app.simulator import own_pages
+from admin_app.simulator.stripe import stripe_records
 from admin_app.simulator.world import Refused, World
 
 _TIMEOUT_SECONDS = 30

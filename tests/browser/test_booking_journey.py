@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.services import staff
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import Practitioner, Role, SessionType
 from tests.browser.conftest import PASSWORD, SCREENSHOTS, Site, sign_in, watch
 from tests.browser.keyboard import follow, tab_to

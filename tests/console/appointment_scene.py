@@ -11,7 +11,9 @@ from admin_app.context import Job, Staff
 from admin_app.db import Database
 from admin_app.services import appointments, checkout, refunds
 from admin_app.services.payments import held_money
-from admin_app.simulator import control_calcom, control_calendly, control_stripe
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
+from admin_app.simulator.stripe import control_stripe
 from models import Booking, BookingSource, BookingStatus, Payment, Refund, Role, StaffMember
 from tests.house import House
 from tests.services.diary import Clock, held, meeting, offered

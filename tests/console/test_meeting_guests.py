@@ -11,7 +11,8 @@ from admin_app.integrations import registry
 from admin_app.jobs import guests as guest_jobs
 from admin_app.jobs.bench import Bench
 from admin_app.services.core import audit
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import Meeting, Role
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.services.payments import held_money
-from admin_app.simulator import control_stripe, control_workos
+from admin_app.simulator.stripe import control_stripe
+from admin_app.simulator.workos import control_workos
 from models import Booking, BookingStatus, Refund, Role
 from tests.console.appointment_scene import LIMIT, NUMBERS, TIMES, Scene
 from tests.console.page_checks import CheckedClient

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from admin_app.jobs import billing as jobs
 from admin_app.services import billing
 from admin_app.services.clients import onboarding
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import BillingStatus, ClientCustomer, Role
 from tests.console.client_scene import Clients
 from tests.console.page_checks import CheckedClient

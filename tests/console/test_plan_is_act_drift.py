@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from admin_app.simulator import control_calcom, control_stripe
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.stripe import control_stripe
 from models import Booking, BookingStatus, DriftFinding, DriftRun, DriftState, Role, StaffMember, Subscription
 from tests.console.appointment_scene import LIMIT, NUMBERS, TIMES, Scene
 from tests.console.client_scene import Clients

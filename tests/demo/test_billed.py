@@ -80,7 +80,7 @@ def test_stripe_holds_the_same_subscriptions(
     demo: Database, own_simulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # At the simulator time brings renewals.
-    monkeypatch.setattr("admin_app.simulator.stripe_records.now", lambda: int(NOW.timestamp()))
+    monkeypatch.setattr("admin_app.simulator.stripe.stripe_records.now", lambda: int(NOW.timestamp()))
     with demo.read_only() as session:
         simulated_money.seed(session, own_simulator)
         stripe = registry.from_settings(settings_for(own_simulator)).stripe
@@ -128,7 +128,7 @@ def small_demo(template_database: str) -> Iterator[Database]:
 def test_a_comparison_finds_what_the_demo_says_and_nothing_else(
     small_demo: Database, own_simulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("admin_app.simulator.stripe_records.now", lambda: int(NOW.timestamp()))
+    monkeypatch.setattr("admin_app.simulator.stripe.stripe_records.now", lambda: int(NOW.timestamp()))
     with small_demo.read_only() as session:
         simulated.seed(session, own_simulator)
         before = open_findings(session)

@@ -16,7 +16,7 @@ from admin_app.integrations import registry
 from admin_app.services.drift import drift_runs
 from admin_app.services.drift.drift_whop import WhopSide
 from admin_app.services.schedule import calendly_mapping
-from admin_app.simulator import control_workos
+from admin_app.simulator.workos import control_workos
 from models import Guest, Practitioner, SessionType, User
 from tests.house import settings_for
 

@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from admin_app.context import Staff
 from admin_app.services import refunds
-from admin_app.simulator import control_calcom
+from admin_app.simulator.calcom import control_calcom
 from models import Payment, PaymentState, Practitioner, Refund, Role, SessionType, StaffMember
 from tests.faults.product import Product
 from tests.services.factories import OPERATOR

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TypeVar
 
 from admin_app.services import invariants
-from admin_app.simulator import control_calcom, control_stripe
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.stripe import control_stripe
 from tests.faults.product import Product
 from tests.faults.traffic import Ledger
 

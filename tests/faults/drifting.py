@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 from admin_app.context import Staff
 from admin_app.jobs import comparisons
 from admin_app.services.drift import drift_resolving
-from admin_app.simulator import control_calcom, control_calendly
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
 from models import (
     Booking,
     DriftFinding,

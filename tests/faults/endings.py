@@ -6,7 +6,10 @@ from typing import Any
 
 from psycopg.rows import tuple_row
 
-from admin_app.simulator import control, control_calcom, control_stripe, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.stripe import control_stripe
+from admin_app.simulator.workos import control_workos
 from tests.faults.stage import Stage
 
 _CODE = re.compile(r"\d{6}")

@@ -8,7 +8,9 @@ from admin_app.integrations import registry
 from admin_app.integrations.money_ports import CheckoutWish
 from admin_app.services import payments
 from admin_app.services.checkout import settlement
-from admin_app.simulator import control, control_calcom, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.stripe import control_stripe
 from models import Client, Membership, Profile, Role, StaffMember
 from tests.faults import whop
 from tests.faults.stage import Stage

@@ -11,17 +11,19 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderUnavailable
-from admin_app.integrations import calcom_api
-from admin_app.integrations.calcom_api import CalcomApi
-from admin_app.integrations.guard import Guard
-from admin_app.integrations.provider_http import ProviderHttp
-from admin_app.integrations.transport import Patience
+from admin_app.integrations.calcom import calcom_api
+from admin_app.integrations.calcom.calcom_api import CalcomApi
+from admin_app.integrations.http.guard import Guard
+from admin_app.integrations.http.provider_http import ProviderHttp
+from admin_app.integrations.http.transport import Patience
 from admin_app.jobs import calendars
 from admin_app.services import appointments, bookings
 from admin_app.services.calendars import calendar_sync
 from admin_app.services.calendars.calendar_sync import SomebodyIsAtIt
 from admin_app.services.core import audit
-from admin_app.simulator import control, control_calcom, control_calendly
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
 from models import Booking, BookingLink, BookingSource, BookingStatus, CallState, CanceledBecause, ProviderCall
 from tests.house import CALCOM_API_KEY, House
 from tests.services.factories import OPERATOR

@@ -15,7 +15,10 @@ from admin_app.services import appointments, bookings
 from admin_app.services.drift import Progress, drift_resolving, drift_runs
 from admin_app.services.drift.drift_runs import ComparisonRuns
 from admin_app.services.drift.drift_sides import sides
-from admin_app.simulator import control, control_calcom, control_calendly, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
+from admin_app.simulator.stripe import control_stripe
 from models import (
     AuditEntry,
     BookingStatus,

@@ -16,7 +16,10 @@ from sqlalchemy import select
 from admin_app.db import Database
 from admin_app.jobs import comparisons
 from admin_app.services.drift import PROVIDERS
-from admin_app.simulator import control, control_calcom, control_calendly, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
+from admin_app.simulator.stripe import control_stripe
 from models import (
     Base,
     Booking,

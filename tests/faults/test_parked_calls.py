@@ -17,7 +17,8 @@ from admin_app.services.calendars.calendar_sync import CANCEL, CREATE, LOOK, MOV
 from admin_app.services.inbox import provider_calls
 from admin_app.services.payments import refund_states
 from admin_app.services.refunds import refund_sending
-from admin_app.simulator import control, control_calcom
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
 from models import (
     BillingStatus,
     Booking,

@@ -15,22 +15,30 @@ from typing import Any
 import pytest
 
 from admin_app.errors import NotSignedIn, OutcomeUnknown, ProviderUnavailable
-from admin_app.integrations import calcom_api, calendly_api, clerk, stripe_api, workos_api
-from admin_app.integrations.calcom_api import CalcomApi
+from admin_app.integrations import clerk
+from admin_app.integrations.calcom import calcom_api
+from admin_app.integrations.calcom.calcom_api import CalcomApi
 from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
-from admin_app.integrations.calendly_api import CalendlyApi
+from admin_app.integrations.calendly import calendly_api
+from admin_app.integrations.calendly.calendly_api import CalendlyApi
 from admin_app.integrations.clerk import ClerkApi
-from admin_app.integrations.guard import Guard
 from admin_app.integrations.guest_ports import WorkosPort
+from admin_app.integrations.http.guard import Guard
+from admin_app.integrations.http.provider_http import ProviderHttp
+from admin_app.integrations.http.signed_tokens import JwksKeys, SignedTokens
+from admin_app.integrations.http.transport import Patience, Rules
 from admin_app.integrations.money_ports import CheckoutWish, StripePort
 from admin_app.integrations.ports import ClerkPort, WhopPort
-from admin_app.integrations.provider_http import ProviderHttp
-from admin_app.integrations.signed_tokens import JwksKeys, SignedTokens
-from admin_app.integrations.stripe_api import StripeApi
-from admin_app.integrations.transport import Patience, Rules
-from admin_app.integrations.whop_api import WhopApi
-from admin_app.integrations.workos_api import WorkosApi
-from admin_app.simulator import control, control_calcom, control_calendly, control_stripe, control_workos, faults
+from admin_app.integrations.stripe import stripe_api
+from admin_app.integrations.stripe.stripe_api import StripeApi
+from admin_app.integrations.whop.whop_api import WhopApi
+from admin_app.integrations.workos import workos_api
+from admin_app.integrations.workos.workos_api import WorkosApi
+from admin_app.simulator import control, faults
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
+from admin_app.simulator.stripe import control_stripe
+from admin_app.simulator.workos import control_workos
 from tests.house import settings_for
 
 SLOW = ("slow", "apply-then-drip")

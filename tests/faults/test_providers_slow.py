@@ -18,10 +18,11 @@ from sqlalchemy import select
 
 from admin_app.config import Settings
 from admin_app.db import Database, utc_now
-from admin_app.integrations.guard import WEB
+from admin_app.integrations.http.guard import WEB
 from admin_app.jobs import checkouts
 from admin_app.services import staff
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import Booking, BookingStatus, CallState, Payment, PaymentState, ProviderCall, Role, SessionType
 from tests.faults.pauses import Pauses
 from tests.house import House, build, free_port, settings_for

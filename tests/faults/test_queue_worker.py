@@ -16,7 +16,8 @@ from admin_app.jobs import sweeper
 from admin_app.jobs.manager import HeldJobs
 from admin_app.jobs.retry import TRIES
 from admin_app.services import appointments, bookings
-from admin_app.simulator import control, control_calcom
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
 from models import Booking, BookingStatus, EventState, PendingProfile, SentEmail, WebhookEvent
 from tests.faults.queued import add, backlog, by_queue, execute, run_apart, states, waiting
 from tests.house import House

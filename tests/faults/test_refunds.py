@@ -9,14 +9,15 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.errors import ProviderUnavailable
-from admin_app.integrations import stripe_api
+from admin_app.integrations.http.transport import Patience
 from admin_app.integrations.money_ports import CheckoutWish
-from admin_app.integrations.transport import Patience
+from admin_app.integrations.stripe import stripe_api
 from admin_app.jobs import refunds
 from admin_app.services import payments
 from admin_app.services.checkout import settlement
 from admin_app.services.payments import refund_states
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import CallState, Payment, ProviderCall, Refund, RefundState
 from tests import house as houses
 from tests.house import House
@@ -124,7 +125,7 @@ def test_no_answer_in_time_is_unknown_and_no_second_refund(
     house: House, payment: Payment, refund: Refund, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasty_rules = replace(stripe_api.RULES, writes=Patience(seconds=3, seconds_per_try=0.4))
-    monkeypatch.setattr("admin_app.integrations.stripe_api.RULES", hasty_rules)
+    monkeypatch.setattr("admin_app.integrations.stripe.stripe_api.RULES", hasty_rules)
     hasty = houses.build(house.simulator, house.db)
     control.fault(house.simulator, "stripe", "slow", times=SDK_TRIES, seconds=1)
     refunds.send(hasty.bench, refund.id)

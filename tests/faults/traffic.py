@@ -20,7 +20,8 @@ import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
 from admin_app.errors import PlanMoved
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from tests.faults import business, whop
 from tests.faults.product import Product
 from tests.integrations.signing import stripe_headers, whop_headers

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from admin_app.context import Job
 from admin_app.services.move_in.guest_asking import Asking
 from admin_app.services.move_in.guest_backfill import Run
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import AuditEntry, Guest, Meeting, Organization, ProviderCall
 from tests.house import House
 from tests.services.factories import NOON

@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.db import Database
-from admin_app.integrations.pace import Pace
+from admin_app.integrations.http.pace import Pace
 from admin_app.services.core import audit
 from admin_app.services.move_in import guest_backfill
 from admin_app.services.move_in.guest_asking import Asking, Stopped
 from admin_app.services.move_in.guest_backfill import Failure
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import CallState, Guest, ProviderCall
 from tests.guests.moving import ACTOR, Died, a_run, backfill, counted, meeting, meetings, nothing_twice, of, rows
 from tests.guests.test_sign_in import code_for, seen, signed_in
@@ -279,7 +280,7 @@ def test_calls_go_out_at_their_pace() -> None:
 
 def test_the_command_keeps_the_pace_for_every_call(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
-    monkeypatch.setattr("admin_app.integrations.pace.Pace.wait", lambda self: waited.append(self._gap))
+    monkeypatch.setattr("admin_app.integrations.http.pace.Pace.wait", lambda self: waited.append(self._gap))
     meetings(house, of("gusto@example.com"))
     house.app.test_cli_runner().invoke(args=["guests", "backfill", "--per-second", "5"])
     nothing_twice(house, 1)

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from admin_app.db import Database
 from admin_app.services.core import audit
 from admin_app.services.move_in import guest_backfill, guest_organizations
-from admin_app.simulator import control_workos
+from admin_app.simulator.workos import control_workos
 from models import Guest, Organization
 from models.move_in import MovedRow, MoveRun
 from tests.guests.moving import LATER, a_run, backfill, counted, meeting, meetings, nothing_twice, of, rows

@@ -14,11 +14,12 @@ from sqlalchemy import select
 
 from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.integrations import clerk_exports
+from admin_app.integrations.clerk import clerk_exports
 from admin_app.services.move_in import guest_import
 from admin_app.services.move_in.guest_asking import Asking
 from admin_app.services.purchases import account_deletion
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import AuditEntry, CallState, Guest, PendingProfile, PersonAddress, Profile, ProviderCall, User
 from tests.guests.moving import Died, nothing_twice
 from tests.house import House, build
@@ -96,7 +97,7 @@ def a_run(house: House, **changed: Any) -> guest_import.Run:
 
 
 def test_the_api_says_who_they_are(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("admin_app.integrations.clerk._PAGE", 2)
+    monkeypatch.setattr("admin_app.integrations.clerk.clerk_client._PAGE", 2)
     first, *others = people(house, 5)
     control.add_address(house.simulator, first["id"], "second@example.com")
     control.add_address(house.simulator, first["id"], "unproven@example.com", verified=False)

@@ -10,7 +10,9 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from admin_app.db import Database
-from admin_app.simulator import control, control_stripe, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
+from admin_app.simulator.workos import control_workos
 from models import BookingStatus, Guest, Meeting, Payment, Practitioner, SessionType
 from tests.guests.test_registration import counted
 from tests.house import House, build

@@ -11,11 +11,12 @@ from structlog.testing import capture_logs
 
 from admin_app.context import Guest as Visitor
 from admin_app.errors import Forbidden, GuestUserCreationError
-from admin_app.integrations.transport import Patience, Rules
+from admin_app.integrations.http.transport import Patience, Rules
 from admin_app.services import guests
 from admin_app.services.core import audit
 from admin_app.services.guests import Registered
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import CallState, Guest, Organization, ProviderCall
 from tests.house import House, build
 from tests.services.factories import AUDITOR, SUPPORT
@@ -213,7 +214,7 @@ def test_a_slow_workos_ends_in_an_unknown_call_that_is_asked_about(
     house: House, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_second = Patience(seconds=1, seconds_per_try=1)
-    monkeypatch.setattr("admin_app.integrations.workos_api.RULES", Rules(reads=a_second, writes=a_second))
+    monkeypatch.setattr("admin_app.integrations.workos.workos_api.RULES", Rules(reads=a_second, writes=a_second))
     impatient = build(house.simulator, house.db)
     control.fault(house.simulator, "workos", "slow", after=1, seconds=2)
     with pytest.raises(GuestUserCreationError):

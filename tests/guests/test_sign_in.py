@@ -10,7 +10,8 @@ from werkzeug.test import TestResponse
 
 from admin_app.db import Database
 from admin_app.jobs import guests as guest_jobs
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import Meeting
 from tests.guests.test_meetings import ask
 from tests.house import House, build

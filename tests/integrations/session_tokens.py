@@ -12,7 +12,7 @@ from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from admin_app.errors import NotSignedIn
-from admin_app.integrations.clerk_tokens import SessionTokens
+from admin_app.integrations.clerk.clerk_tokens import SessionTokens
 
 ISSUER = "https://demo.clerk.example"
 ORIGIN = "https://app.example.com"

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from admin_app.integrations import stripe_subscriptions
 from admin_app.integrations.money_ports import StripeSubscription
+from admin_app.integrations.stripe import stripe_subscriptions
 
 BARE = {"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active"}
 STARTS, ENDS = 1_795_000_000, 1_797_592_000

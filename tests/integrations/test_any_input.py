@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from admin_app.errors import BadSignature, MalformedEvent, NotSignedIn
-from admin_app.integrations import calcom, calendly, clerk, fields, stripe, whop
-from admin_app.integrations.clerk_tokens import SessionTokens
+from admin_app.integrations import calcom, calendly, clerk, stripe, whop
+from admin_app.integrations.clerk.clerk_tokens import SessionTokens
+from admin_app.integrations.http import fields
 from tests.integrations.signing import CALCOM_SECRET, CALENDLY_KEY, CLERK_SECRET, STRIPE_SECRET, WHOP_SECRET, events
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations.calcom_api import CalcomApi, reason_of
+from admin_app.integrations.calcom.calcom_api import CalcomApi, reason_of
 from admin_app.integrations.calendar_ports import Slot
-from admin_app.integrations.guard import Guard
-from admin_app.integrations.memory import Memory
-from admin_app.integrations.provider_http import ProviderHttp
+from admin_app.integrations.http.guard import Guard
+from admin_app.integrations.http.memory import Memory
+from admin_app.integrations.http.provider_http import ProviderHttp
 from tests.integrations.conftest import ScriptedProvider
 
 NINE = datetime(2027, 1, 12, 9, tzinfo=UTC)

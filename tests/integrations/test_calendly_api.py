@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations.calendly_api import CalendlyApi, reason_of
-from admin_app.integrations.guard import Guard
-from admin_app.integrations.provider_http import ProviderHttp
+from admin_app.integrations.calendly.calendly_api import CalendlyApi, reason_of
+from admin_app.integrations.http.guard import Guard
+from admin_app.integrations.http.provider_http import ProviderHttp
 from tests.integrations.conftest import ScriptedProvider
 
 API = "https://api.calendly.com"

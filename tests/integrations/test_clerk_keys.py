@@ -9,10 +9,10 @@ import pytest
 from joserfc.jwk import ECKey, RSAKey
 
 from admin_app.errors import NotSignedIn, ProviderUnavailable
-from admin_app.integrations import deadline
 from admin_app.integrations.clerk import session_tokens
-from admin_app.integrations.clerk_tokens import SessionTokens
-from admin_app.integrations.signed_tokens import JwksKeys
+from admin_app.integrations.clerk.clerk_tokens import SessionTokens
+from admin_app.integrations.http import deadline
+from admin_app.integrations.http.signed_tokens import JwksKeys
 from tests.integrations.conftest import ScriptedProvider
 from tests.integrations.session_tokens import ISSUER, KEY, OTHER_KEY, claims, refuse, signed
 

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 
 from admin_app.config import Settings
 from admin_app.integrations.clerk import session_tokens
-from admin_app.integrations.clerk_tokens import SessionTokens
+from admin_app.integrations.clerk.clerk_tokens import SessionTokens
 from admin_app.integrations.ports import ClerkSession
 from tests.integrations.session_tokens import ISSUER, KEY, ORIGIN, OTHER_KEY, PEM, FromNow, claims, part, refuse, signed
 from tests.integrations.signing import SHARED_CONTRACTS

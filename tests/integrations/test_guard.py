@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderUnavailable
-from admin_app.integrations import deadline, transport
-from admin_app.integrations.circuit import Circuit
-from admin_app.integrations.guard import Guard, Limits
+from admin_app.integrations.http import deadline, transport
+from admin_app.integrations.http.circuit import Circuit
+from admin_app.integrations.http.guard import Guard, Limits
+from admin_app.integrations.http.transport import Patience, Rules
 from admin_app.integrations.mail import SmtpMail
-from admin_app.integrations.transport import Patience, Rules
 from tests.integrations.slow_server import SlowServer, slow_server
 
 TWO = Limits(calls=2, seconds_for_room=0.05)

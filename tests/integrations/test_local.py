@@ -2,7 +2,8 @@
 
 import pytest
 
-from admin_app.integrations import clerk, local, whop
+from admin_app.integrations import clerk, whop
+from admin_app.integrations.http import local
 
 
 @pytest.mark.parametrize(

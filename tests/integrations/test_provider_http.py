@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations.circuit import LONGEST_REST_SECONDS, Circuit
-from admin_app.integrations.guard import Guard
-from admin_app.integrations.memory import Memory
-from admin_app.integrations.provider_http import ProviderHttp
-from admin_app.integrations.transport import Patience
+from admin_app.integrations.http.circuit import LONGEST_REST_SECONDS, Circuit
+from admin_app.integrations.http.guard import Guard
+from admin_app.integrations.http.memory import Memory
+from admin_app.integrations.http.provider_http import ProviderHttp
+from admin_app.integrations.http.transport import Patience
 from tests.integrations.conftest import ScriptedProvider
 
 HASTY = Patience(seconds=1, seconds_per_try=0.2)

@@ -7,8 +7,9 @@ import pytest
 
 from admin_app.config import Settings
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from admin_app.integrations import stripe, stripe_subscriptions
+from admin_app.integrations import stripe
 from admin_app.integrations.money_ports import StripeCustomer, StripePort
+from admin_app.integrations.stripe import stripe_subscriptions
 from tests.integrations.conftest import ScriptedProvider
 from tests.integrations.signing import OWN_EVENTS, events, shared_events
 from tests.integrations.stripe_objects import (

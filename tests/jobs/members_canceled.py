@@ -11,7 +11,8 @@ from admin_app.jobs import billing, memberships
 from admin_app.services.core.plans import Plan
 from admin_app.services.purchases import canceling, claims
 from admin_app.services.purchases.cancel_actions import CancelAction, Snapshot, ask_for_plan
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import (
     Membership,
     MembershipStatus,

@@ -10,7 +10,8 @@ from admin_app.errors import ProviderUnavailable
 from admin_app.jobs import checkouts, mails
 from admin_app.services import appointments, bookings, checkout, refunds
 from admin_app.services.checkout import checkout_pages
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import (
     Booking,
     BookingStatus,

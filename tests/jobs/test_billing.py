@@ -10,7 +10,7 @@ from admin_app.context import Staff
 from admin_app.jobs import billing as jobs
 from admin_app.services import billing
 from admin_app.services.billing import billing_asking, trials
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import AuditEntry, BillingStatus, CallState, EventState, ProviderCall, Role, WebhookEvent
 from tests.house import House
 from tests.services.client_rows import add_client, client_now, steps_of

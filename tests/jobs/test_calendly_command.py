@@ -9,7 +9,8 @@ from admin_app.db import Database
 from admin_app.integrations.calendar_ports import CalendlyEventType
 from admin_app.services.core import audit
 from admin_app.services.schedule import calendly_mapping
-from admin_app.simulator import control, control_calendly
+from admin_app.simulator import control
+from admin_app.simulator.calendly import control_calendly
 from models import Booking, EventState, SessionType, WebhookEvent
 from tests.house import House, build
 from tests.jobs.test_commands import run

@@ -13,7 +13,8 @@ from admin_app.jobs import checkouts, memberships
 from admin_app.services.attention import call_settling
 from admin_app.services.purchases import cancel_sending
 from admin_app.services.purchases.cancel_actions import CancelAction, ask_for_plan
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import (
     CallState,
     PaymentProvider,

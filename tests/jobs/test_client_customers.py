@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from admin_app.jobs import billing as jobs
 from admin_app.services import inbox, invariants
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import BillingStatus, Client, ClientCustomer, EventState, Subscription, WebhookEvent
 from tests.house import House
 from tests.services.client_rows import add_client, client_now

@@ -25,7 +25,8 @@ from admin_app.services.memberships import asking
 from admin_app.services.purchases.address_actions import AddressAction, Change
 from admin_app.services.purchases.cancel_actions import CancelAction
 from admin_app.services.refunds import approvals, membership_refunds
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import CallState, MembershipPayment, ProviderCall, Refund, RefundState
 from tests.house import House
 from tests.jobs.addresses_changed import Person, person

@@ -12,7 +12,8 @@ from admin_app.services.core import audit
 from admin_app.services.memberships import asking, paid
 from admin_app.services.memberships.paid import PaymentSnapshot
 from admin_app.services.payments.refund_tills import to_major, to_minor
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import EventState, MembershipPayment, PaymentProvider, Refund, RefundOrigin, RefundState, WebhookEvent
 from tests.house import House
 from tests.services.memberships.paying import (

@@ -11,7 +11,8 @@ from admin_app.jobs import refunds as jobs
 from admin_app.services import invariants
 from admin_app.services.memberships import asking
 from admin_app.services.refunds import approvals, membership_refunds, refund_sending
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import (
     Approval,
     CallState,

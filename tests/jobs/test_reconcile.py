@@ -16,7 +16,8 @@ from admin_app.jobs import memberships
 from admin_app.services.drift import Progress, drift_runs
 from admin_app.services.drift.drift_runs import ComparisonRuns
 from admin_app.services.drift.drift_whop import WhopSide
-from admin_app.simulator import control, whop_events, whop_records
+from admin_app.simulator import control
+from admin_app.simulator.whop import whop_events, whop_records
 from models import AuditEntry, Membership, PendingProfile, WebhookEvent
 from tests.house import House, Watch, build
 from tests.jobs.running import wait_until

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from admin_app.simulator import control_calcom, control_calendly
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
 from models import (
     Booking,
     BookingAttendee,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from admin_app.config import Settings
 from admin_app.db import Database
-from admin_app.simulator import control, control_calcom
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
 from models import Practitioner, SessionType
 from tests.console.conftest import counted_queries
 from tests.house import House, build

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.services import appointments, bookings
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import Booking, CanceledBecause, SessionType
 from tests.console.page_checks import check_page
 from tests.house import House

@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from admin_app.jobs import checkouts
 from admin_app.services.bookings import booking_limits
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from models import (
     Booking,
     BookingStatus,

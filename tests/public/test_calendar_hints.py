@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_app.simulator import control, control_calcom, control_calendly
+from admin_app.simulator import control
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
 from models import Booking, BookingSource, BookingStatus, CanceledBecause, EventState, WebhookEvent
 from tests.house import House, build
 from tests.services.calendar_answers import end_of

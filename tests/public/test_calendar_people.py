@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from admin_app.services import inbox, schedule
 from admin_app.services.bookings import attendance
-from admin_app.simulator import control_calcom, control_calendly
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
 from models import (
     BookingAttendee,
     BookingHost,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from admin_app.errors import DomainError
 from admin_app.jobs import calendars, events
-from admin_app.simulator import control_calcom
+from admin_app.simulator.calcom import control_calcom
 from models import Booking, BookingLink, BookingStatus, EventState, ProviderCall, WebhookEvent
 from tests.house import House, build
 from tests.services.calendar_answers import EVENT_TYPE, Told, bookings_of, calendly_told, invitee_uri, receive

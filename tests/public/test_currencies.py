@@ -3,7 +3,7 @@
 from admin_app.context import Staff
 from admin_app.services import refunds, schedule
 from admin_app.services.core.amounts import minor_units, money_text
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import Booking, Payment, Role
 from tests.house import House
 from tests.public.test_bookings import ALWAYS, book, the

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from admin_app.simulator import control, whop_events
-from admin_app.simulator.whop_records import Membership, Payment, started
+from admin_app.simulator import control
+from admin_app.simulator.whop import whop_events
+from admin_app.simulator.whop.whop_records import Membership, Payment, started
 from models import AuditEntry, EventState, MembershipStatus, PendingProfile, WebhookEvent
 from tests.house import House
 

@@ -11,7 +11,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from admin_app.services.staff import service_keys
-from admin_app.simulator import control, control_workos
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 from models import Client, Scope
 from tests.house import House
 from tests.public.test_bookings import ALWAYS

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from admin_app.services import inbox
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from models import (
     Booking,
     BookingStatus,

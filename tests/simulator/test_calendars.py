@@ -11,7 +11,8 @@ import pytest
 from admin_app.errors import ProviderRefused, ProviderUnavailable
 from admin_app.integrations import calcom, calendly
 from admin_app.integrations.calendar_ports import CalcomPort, CalendlyPort
-from admin_app.simulator import control_calcom, control_calendly
+from admin_app.simulator.calcom import control_calcom
+from admin_app.simulator.calendly import control_calendly
 from tests.integrations.signing import CALCOM_SECRET, CALENDLY_KEY
 from tests.simulator.test_contracts import SHARED_CONTRACTS, check
 

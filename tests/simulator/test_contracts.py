@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from tests.contracts import problems
 from tests.integrations.signing import SHARED_CONTRACTS
 from tests.simulator.test_stripe import wish

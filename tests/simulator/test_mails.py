@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from admin_app.integrations.mail import SmtpMail
-from admin_app.simulator import control, mail_server
+from admin_app.simulator import control
 from admin_app.simulator.app import close, create_app
+from admin_app.simulator.mail import mail_server
 from admin_app.simulator.settings import SimulatorSettings
 from admin_app.simulator.store import Store
 from tests.house import free_port, served

@@ -6,7 +6,7 @@ import html5lib
 import httpx
 import pytest
 
-from admin_app.simulator import control_stripe
+from admin_app.simulator.stripe import control_stripe
 from tests.simulator.test_stripe import wish
 
 SHOP = "http://127.0.0.1:8000/booking"

@@ -10,9 +10,10 @@ import pytest
 
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import stripe
-from admin_app.integrations.guard import Limits
+from admin_app.integrations.http.guard import Limits
 from admin_app.integrations.money_ports import CheckoutWish, StripePort, StripeSession
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from tests.integrations.signing import STRIPE_SECRET
 
 
@@ -364,7 +365,7 @@ class TestEvents:
 
     def test_a_session_whose_time_is_over_has_expired(self, simulator, port, monkeypatch, session):
         later = time.time() + 3600
-        monkeypatch.setattr("admin_app.simulator.stripe_records.now", lambda: int(later))
+        monkeypatch.setattr("admin_app.simulator.stripe.stripe_records.now", lambda: int(later))
         assert port.checkout(session.id).status == "expired"
         assert [event["type"] for event in control_stripe.events(simulator, session.id)] == ["checkout.session.expired"]
 

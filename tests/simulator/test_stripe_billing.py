@@ -11,7 +11,8 @@ import pytest
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import stripe
 from admin_app.integrations.money_ports import StripePort, StripeSubscription
-from admin_app.simulator import control, control_stripe
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
 from tests.integrations.signing import STRIPE_SECRET
 from tests.simulator.test_stripe import wish
 
@@ -199,7 +200,7 @@ class TestLife:
     def test_time_renews_it_and_ends_what_was_canceled(self, simulator, port, active, trialing, monkeypatch):
         control_stripe.cancel(simulator, active, deliver=False)
         later = time.time() + 40 * 86_400
-        monkeypatch.setattr("admin_app.simulator.stripe_records.now", lambda: int(later))
+        monkeypatch.setattr("admin_app.simulator.stripe.stripe_records.now", lambda: int(later))
         ended, renewed = now_of(port, active), now_of(port, trialing)
         assert (ended.status, ended.ended_at) == ("canceled", ended.cancel_at)
         assert renewed.status == "active"
@@ -287,7 +288,7 @@ class TestLists:
         then = int(time.time())
         made = []
         for number in range(3):
-            monkeypatch.setattr("admin_app.simulator.stripe_records.now", lambda now=then + number * 60: now)
+            monkeypatch.setattr("admin_app.simulator.stripe.stripe_records.now", lambda now=then + number * 60: now)
             open_till = datetime.fromtimestamp(then + 3_600, UTC)
             made.append(port.create_checkout(wish(expires_at=open_till), idempotency_key=f"k{number}").id)
             payment = control_stripe.pay(simulator, made[-1], deliver=False)["payment_intent"]

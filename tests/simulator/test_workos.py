@@ -6,8 +6,9 @@ import pytest
 
 from admin_app.errors import NotSignedIn, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations.registry import from_settings
-from admin_app.integrations.workos_api import SignsInOtherwise
-from admin_app.simulator import control, control_workos
+from admin_app.integrations.workos.workos_api import SignsInOtherwise
+from admin_app.simulator import control
+from admin_app.simulator.workos import control_workos
 
 EMAIL = "Gina.Guest@example.com"
 

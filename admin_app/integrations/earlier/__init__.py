@@ -5,13 +5,6 @@ PostgreSQL's COPY takes, so that one language, SQL on our side, converts and che
 """
 
 from admin_app.integrations.earlier.opening import open_source
-from admin_app.integrations.earlier.source import (
-    Family,
-    Source,
-    SourceColumn,
-    SourceFailed,
-    SourceRefused,
-    SourceTable,
-)
+from admin_app.integrations.earlier.source import Family, Source, SourceColumn, SourceFailed, SourceRefused, SourceTable
 
 __all__ = ["Family", "Source", "SourceColumn", "SourceFailed", "SourceRefused", "SourceTable", "open_source"]

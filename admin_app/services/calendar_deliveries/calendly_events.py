@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from admin_app.context import Ctx
-from admin_app.integrations import calendly, calendly_shapes
+from admin_app.integrations import calendly
 from admin_app.integrations.calendar_ports import CalendarAttendee, CalendlyEvent, CalendlyInvitee, CalendlyPort
+from admin_app.integrations.calendly import calendly_shapes
 from admin_app.integrations.registry import Providers
 from admin_app.services.calendar_deliveries import absences, calendar_bookings
 from admin_app.services.calendars import hosts

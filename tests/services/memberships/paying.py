@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from admin_app.simulator import control, control_stripe, whop_events, whop_records
+from admin_app.simulator import control
+from admin_app.simulator.stripe import control_stripe
+from admin_app.simulator.whop import whop_events, whop_records
 from models import MembershipPayment, ProviderMembership
 from tests.house import House
 from tests.services.factories import add_profile

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from admin_app import addresses
 from admin_app.db import Database
-from admin_app.integrations import fields
+from admin_app.integrations.http import fields
 from admin_app.services import purchases
 from admin_app.services.people import people_search
 from admin_app.services.purchases import Applied, claims, merge_fields

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.errors import DomainError, InvalidInput
-from admin_app.integrations import fields
 from admin_app.integrations.calendar_ports import Slot
+from admin_app.integrations.http import fields
 from admin_app.services.appointments import Appointment
 from admin_app.services.core.time_zones import clock_text
 from admin_app.services.schedule import availability

@@ -1,0 +1,1 @@
+"""WorkOS: guests as users with an organization of their own."""

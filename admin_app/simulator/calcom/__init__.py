@@ -1,0 +1,1 @@
+"""The simulated Cal.com: event types, bookings, its API, and its controls."""

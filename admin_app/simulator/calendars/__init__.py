@@ -1,0 +1,1 @@
+"""The pages on which both simulated calendars are played."""

@@ -1,0 +1,1 @@
+"""The simulated Calendly: event types, invitees, its API, and its controls."""

@@ -1,0 +1,1 @@
+"""The simulated Clerk: people, keys and tokens, and its API."""

@@ -1,0 +1,1 @@
+"""The simulated Stripe: payments, subscriptions, its API, its pay page, and its controls."""

@@ -1,0 +1,1 @@
+"""The simulated Whop: memberships and payments, its API, and what it tells."""

@@ -1,0 +1,1 @@
+"""The simulated WorkOS: users, organizations, codes, its API, and its controls."""
