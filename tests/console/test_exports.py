@@ -27,7 +27,7 @@ from tests.services.core.test_table_files import read_csv, read_xlsx
 from views.console import pages
 from views.console.bookings.bookings import BookingsView
 from views.console.framework.current_staff import Viewer, zone_of
-from views.console.framework.listing import fetch_page, read_wish
+from views.console.framework.listing import fetch_page, read_query
 from views.console.pages import SECTIONS
 
 ClientFor = Callable[[Role], CheckedClient]
@@ -77,7 +77,7 @@ def test_the_rows_are_those_of_the_list(db: Database, query: str) -> None:
         address: str | None = f"?{query}&size=25"
         while address:
             args = MultiDict(parse_qsl(urlsplit(address).query))
-            page = fetch_page(ctx.session, read_wish(spec, args, viewer), viewer)
+            page = fetch_page(ctx.session, read_query(spec, args, viewer), viewer)
             listed += [row[0].text for row in page.rows]
             address = page.next
         table = LISTS.table(ctx.session, wanted("bookings", query), person)

@@ -27,7 +27,7 @@ from views.console.framework.columns import Column, time_text
 from views.console.framework.current_staff import Viewer
 from views.console.framework.keyset import BadCursor, Cursor, pack, unpack
 from views.console.framework.list_specs import ListSpec, Sort
-from views.console.framework.listing import Page, Wish, fetch_page, read_wish
+from views.console.framework.listing import ListQuery, Page, fetch_page, read_query
 from views.console.framework.searching import escaped
 from views.console.pages import SECTIONS
 
@@ -78,11 +78,11 @@ def add_bookings(session: Session, count: int, *, email: str = "client.{}@exampl
     session.flush()
 
 
-def page_of(session: Session, spec: ListSpec, address: str) -> tuple[Wish, Page]:
+def page_of(session: Session, spec: ListSpec, address: str) -> tuple[ListQuery, Page]:
     query = address.partition("?")[2]
     args: MultiDict[str, str] = MultiDict(re.findall(r"([^&=]+)=([^&]*)", query))
-    wish = read_wish(spec, args, VIEWER)
-    return wish, fetch_page(session, wish, VIEWER)
+    query = read_query(spec, args, VIEWER)
+    return query, fetch_page(session, query, VIEWER)
 
 
 def walk(session: Session, spec: ListSpec, address: str, step: str) -> list[list[str]]:
@@ -90,7 +90,7 @@ def walk(session: Session, spec: ListSpec, address: str, step: str) -> list[list
     pages = []
     following: str | None = address
     while following is not None:
-        _wish, page = page_of(session, spec, following)
+        _list_query, page = page_of(session, spec, following)
         pages.append([row[0].text for row in page.rows])
         following = getattr(page, step)
         assert len(pages) < 50
@@ -116,11 +116,11 @@ def test_following_next_shows_every_row_once_and_previous_leads_back(session: Se
 
 def test_the_neighbours_of_a_page_are_linked_only_where_there_are_rows(session: Session) -> None:
     add_bookings(session, 60)
-    _wish, page = page_of(session, BOOKINGS, "?size=25")
+    _list_query, page = page_of(session, BOOKINGS, "?size=25")
     assert (page.first, page.previous) == (None, None)
     assert page.next
     assert page.last
-    _wish, last = page_of(session, BOOKINGS, page.last)
+    _list_query, last = page_of(session, BOOKINGS, page.last)
     assert (last.next, last.last) == (None, None)
     assert last.previous
     assert last.first == "/admin/bookings/?size=25"
@@ -187,14 +187,14 @@ def test_a_position_of_nowhere_is_the_first_page_and_says_so(client_for: ClientF
 
 def test_a_whole_address_finds_its_owner_whatever_the_case(session: Session) -> None:
     add_bookings(session, 30)
-    wish, page = page_of(session, BOOKINGS, "?q=CLIENT.7@Example.COM")
+    query, page = page_of(session, BOOKINGS, "?q=CLIENT.7@Example.COM")
     assert [row[0].text for row in page.rows] == ["Client 7"]
-    assert wish.notices == ()
+    assert query.notices == ()
 
 
 def test_an_address_that_nobody_has_is_looked_for_as_a_part(session: Session) -> None:
     add_bookings(session, 12, email="x{}.client@example.com")
-    _wish, page = page_of(session, BOOKINGS, "?q=1.client@example.com")
+    _list_query, page = page_of(session, BOOKINGS, "?q=1.client@example.com")
     assert {row[0].text for row in page.rows} == {"Client 1", "Client 11"}
 
 
@@ -214,32 +214,32 @@ def test_a_number_is_a_key(session: Session) -> None:
 
 
 def test_two_letters_are_too_few(session: Session) -> None:
-    wish, page = page_of(session, BOOKINGS, "?q=ab")
-    assert (wish.notices, page.rows) == ((listing.TOO_SHORT,), [])
+    query, page = page_of(session, BOOKINGS, "?q=ab")
+    assert (query.notices, page.rows) == ((listing.TOO_SHORT,), [])
 
 
 def test_filters_combine_and_days_are_days_of_the_viewer(session: Session) -> None:
     add_bookings(session, 60)
-    _wish, page = page_of(session, BOOKINGS, "?status=pending&status=canceled&size=100")
+    _list_query, page = page_of(session, BOOKINGS, "?status=pending&status=canceled&size=100")
     assert {row[5].text for row in page.rows} == {"pending", "canceled"}
-    _wish, day = page_of(session, BOOKINGS, "?starts_from=2026-01-05&starts_to=2026-01-05&size=100")
+    _list_query, day = page_of(session, BOOKINGS, "?starts_from=2026-01-05&starts_to=2026-01-05&size=100")
     # 9 to 23 o'clock in UTC begins at ten and ends at midnight in Amsterdam.
     assert next(row[2].text for row in day.rows) == "05 Jan 2026 23:00"
     assert [row[2].text for row in day.rows][-1] == "05 Jan 2026 10:00"
-    _wish, both = page_of(session, BOOKINGS, "?starts_to=2026-01-05&status=pending&size=100")
+    _list_query, both = page_of(session, BOOKINGS, "?starts_to=2026-01-05&status=pending&size=100")
     assert 0 < len(both.rows) < len(day.rows)
 
 
 def test_the_address_keeps_filter_sort_and_size_and_drops_the_position(session: Session) -> None:
     add_bookings(session, 60)
     address = "?status=pending&status=confirmed&sort=starts&size=25"
-    wish, page = page_of(session, BOOKINGS, address)
-    assert wish.url() == "/admin/bookings/?status=pending&status=confirmed&sort=starts&size=25"
+    query, page = page_of(session, BOOKINGS, address)
+    assert query.url() == "/admin/bookings/?status=pending&status=confirmed&sort=starts&size=25"
     assert page.next
-    assert page.next.startswith(f"{wish.url()}&after=")
+    assert page.next.startswith(f"{query.url()}&after=")
     follower, _page = page_of(session, BOOKINGS, page.next)
-    assert follower.url() == wish.url()
-    assert wish.without("status", "pending") == "/admin/bookings/?status=confirmed&sort=starts&size=25"
+    assert follower.url() == query.url()
+    assert query.without("status", "pending") == "/admin/bookings/?status=confirmed&sort=starts&size=25"
 
 
 # -- what is shown -----------------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def test_the_size_of_a_large_list_is_an_estimate_and_says_so(session: Session) -
     add_bookings(session, 120)
     # As if each row took as long to read as ten thousand do.
     session.execute(text("SET LOCAL cpu_tuple_cost = 100"))
-    _wish, page = page_of(session, BOOKINGS, "")
+    _list_query, page = page_of(session, BOOKINGS, "")
     assert re.fullmatch(r"about [\d,]+", page.total)
     assert estimates.rounded(1_234_567) == 1_200_000
     assert estimates.rounded(87) == 87
@@ -287,8 +287,8 @@ def test_the_size_of_a_large_list_is_an_estimate_and_says_so(session: Session) -
 # -- nothing scans -----------------------------------------------------------------------------------------------------
 
 
-def plan_of(session: Session, wish: Wish, mode: Any) -> str:
-    statement, parameters = listing.statement_of(wish, mode)
+def plan_of(session: Session, query: ListQuery, mode: Any) -> str:
+    statement, parameters = listing.statement_of(query, mode)
     session.execute(text("SET LOCAL enable_seqscan = off"))
     lines = session.execute(estimates.Explain(statement), parameters).scalar_one()
     return json.dumps(lines)
@@ -300,8 +300,8 @@ def test_every_order_is_read_from_an_index(view: Any, session: Session) -> None:
     session.execute(text("SET LOCAL enable_sort = off"))
     for name in spec.sorts:
         for sign in ("", "-"):
-            wish = read_wish(spec, MultiDict({"sort": f"{sign}{name}"}), VIEWER)
-            plan = plan_of(session, wish, None)
+            query = read_query(spec, MultiDict({"sort": f"{sign}{name}"}), VIEWER)
+            plan = plan_of(session, query, None)
             # The join's own order of fifty rows aside, nothing may be sorted as a whole.
             assert f'"Relation Name": "{spec.model.__tablename__}"' in plan
             assert '"Node Type": "Limit"' in plan
@@ -318,11 +318,11 @@ def test_every_search_uses_an_index(view: Any, session: Session) -> None:
     if spec.search is None or spec.section in SMALL:
         return
     for typed in ("ann.berg@example.com", "12345", "mem_12345", "berg"):
-        wish = read_wish(spec, MultiDict({"q": typed}), VIEWER)
+        query = read_query(spec, MultiDict({"q": typed}), VIEWER)
         for mode in spec.search.modes(typed):
             session.execute(text("SET LOCAL enable_indexscan = off"))
             session.execute(text("SET LOCAL enable_indexonlyscan = off"))
-            plan = plan_of(session, wish, mode)
+            plan = plan_of(session, query, mode)
             # With walking an index in order switched off, what is left must be a look-up by the words themselves.
             assert '"Node Type": "Seq Scan"' not in plan.split('"Alias": "practitioners_1"')[0], (typed, mode)
             assert "Bitmap Index Scan" in plan, (typed, mode, plan)
@@ -331,9 +331,9 @@ def test_every_search_uses_an_index(view: Any, session: Session) -> None:
 def test_a_membership_is_searched_by_an_index_that_begins_with_its_id(session: Session) -> None:
     """That of provider and id is no help to whoever types an id alone, on the PostgreSQL before 18."""
     spec = next(view.listing for view in SECTIONS if view.listing.section == "memberships")
-    wish = read_wish(spec, MultiDict({"q": "mem_12345"}), VIEWER)
+    query = read_query(spec, MultiDict({"q": "mem_12345"}), VIEWER)
     for mode in spec.search.modes("mem_12345") if spec.search else ():
-        assert "ix_memberships_external_id" in plan_of(session, wish, mode)
+        assert "ix_memberships_external_id" in plan_of(session, query, mode)
 
 
 def test_the_ignored_memberships_are_read_from_an_index_of_their_own(session: Session) -> None:
@@ -346,7 +346,7 @@ def test_the_ignored_memberships_are_read_from_an_index_of_their_own(session: Se
     )
     for statement in (many, few, "ANALYZE memberships"):
         session.execute(text(statement))
-    plan = plan_of(session, read_wish(spec, MultiDict({"ignored": "yes"}), VIEWER), None)
+    plan = plan_of(session, read_query(spec, MultiDict({"ignored": "yes"}), VIEWER), None)
     assert "ix_memberships_ignored" in plan
     assert '"Node Type": "Sort"' not in plan
 

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from admin_app.policies.permissions import Permission
 from admin_app.services.bookings import BECAUSE
 from models import Booking, BookingSource, BookingStatus, Payment, Practitioner, SessionType
-from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, holds_money, latest_payment
+from views.console.bookings.links import APPOINTMENT_DATES, commands_of, holds_money, latest_payment
 from views.console.bookings.page import appointment_page
 from views.console.framework.base import ConsoleModelView, page, reads
 from views.console.framework.columns import Column
@@ -49,7 +49,7 @@ class BookingsView(ConsoleModelView):
             "starts": Sort("Start", Booking.starts_at, descending=True),
             "id": Sort("Order of arrival", Booking.id, descending=True),
         },
-        spans=APPOINTMENT_SPANS,
+        date_presets=APPOINTMENT_DATES,
         filters=(
             Choice.of("status", "Status", Booking.status, BookingStatus),
             Days("starts", "Starts", Booking.starts_at),

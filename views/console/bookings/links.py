@@ -9,19 +9,19 @@ from admin_app.db import utc_now
 from admin_app.policies.permissions import Permission
 from models import BookingSource, BookingStatus, Payment, PaymentState
 from views.console.framework.columns import Column
-from views.console.framework.date_presets import Span
+from views.console.framework.date_presets import DatePreset
 from views.console.framework.records import Command, Group
 
 OPEN = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
 TOOK_PLACE = (BookingStatus.CONFIRMED, BookingStatus.NO_SHOW)
 NOT_CAME = (BookingStatus.CONFIRMED, BookingStatus.COMPLETED)
-APPOINTMENT_SPANS = (
-    Span("Today", "starts", 0, 0, "starts"),
-    Span("Next 7 days", "starts", 0, 6, "starts"),
-    Span("From today on", "starts", 0, None, "starts"),
-    Span("Past", "starts", None, -1, "-starts"),
+APPOINTMENT_DATES = (
+    DatePreset("Today", "starts", 0, 0, "starts"),
+    DatePreset("Next 7 days", "starts", 0, 6, "starts"),
+    DatePreset("From today on", "starts", 0, None, "starts"),
+    DatePreset("Past", "starts", None, -1, "-starts"),
     # Over, and nobody has said yet whether it took place.
-    Span("To settle", "starts", None, -1, "-starts", also=(("status", "confirmed"),)),
+    DatePreset("To settle", "starts", None, -1, "-starts", also=(("status", "confirmed"),)),
 )
 Values = Mapping[str, Any]
 

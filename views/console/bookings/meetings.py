@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from admin_app.policies.permissions import Permission
 from admin_app.services.bookings import BECAUSE
 from models import BookingStatus, Meeting, Payment, Practitioner, SessionType
-from views.console.bookings.links import APPOINTMENT_SPANS, commands_of, holds_money, latest_payment
+from views.console.bookings.links import APPOINTMENT_DATES, commands_of, holds_money, latest_payment
 from views.console.bookings.page import appointment_page
 from views.console.framework.base import ConsoleModelView, page, reads
 from views.console.framework.columns import Column
@@ -64,7 +64,7 @@ class MeetingsView(ConsoleModelView):
             "starts": Sort("Start", Meeting.starts_at, descending=True),
             "id": Sort("Order of arrival", Meeting.id, descending=True),
         },
-        spans=APPOINTMENT_SPANS,
+        date_presets=APPOINTMENT_DATES,
         filters=(
             Choice.of("status", "Status", Meeting.status, BookingStatus),
             Days("starts", "Starts", Meeting.starts_at),

@@ -67,7 +67,7 @@ class BulkRunCommandsView(ConsoleView):
         flag, turns_on = SWITCHES[word]
         words = WORDS[flag].turn_on if turns_on else WORDS[flag].turn_off
         args = selection.given(request.args, request.form)
-        chosen = selection.chosen(read_session(), ClientsView.listing, args, viewer())
+        chosen = selection.read_selection(read_session(), ClientsView.listing, args, viewer())
 
         sent = SwitchForm.of(request.form, viewer().zone)
 

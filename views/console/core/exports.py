@@ -26,7 +26,7 @@ from views.console.framework.current_staff import viewer
 from views.console.framework.exporting import ListTables, arguments_of
 from views.console.framework.filters import Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
-from views.console.framework.listing import read_wish
+from views.console.framework.listing import read_query
 from views.console.framework.records import Group, RecordSpec
 from views.reading import read_session
 
@@ -168,9 +168,9 @@ class ExportsView(ConsoleModelView):
             form = ExportFormat(request.form.get("format", ""))
         except ValueError:
             raise InvalidInput("Choose a format for the file: CSV or XLSX.") from None
-        wish = read_wish(self.neighbour(section).listing, request.args, person)
+        query = read_query(self.neighbour(section).listing, request.args, person)
         # What is not understood is refused when the table is made, so it must not be lost here.
-        given = tuple(request.args.items(multi=True)) if wish.notices else arguments_of(wish)
+        given = tuple(request.args.items(multi=True)) if query.notices else arguments_of(query)
         return Wanted(section, given, form, person.zone.key)
 
 

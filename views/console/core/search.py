@@ -10,7 +10,7 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.move_in.earlier_ids import records_called
 from views.console.framework.base import ConsoleView, page
 from views.console.framework.current_staff import viewer
-from views.console.framework.listing import read_wish
+from views.console.framework.listing import read_query
 from views.console.framework.records import RelatedList, first_rows
 from views.console.framework.searching import typed_text
 from views.reading import read_session
@@ -48,8 +48,8 @@ class SearchView(ConsoleView):
             section = self.neighbour(name)
             if not person.may(section.permissions["index_view"]):
                 continue
-            wish = read_wish(section.listing, MultiDict({"q": earlier.get(name, typed)}), person)
-            shown = first_rows(session, section.listing.title, wish, person)
+            query = read_query(section.listing, MultiDict({"q": earlier.get(name, typed)}), person)
+            shown = first_rows(session, section.listing.title, query, person)
             if shown.page.rows:
                 lists.append(shown)
         return lists

@@ -30,7 +30,7 @@ from views.console.framework import navigation
 from views.console.framework.columns import plain_text, time_text
 from views.console.framework.current_staff import Viewer, viewer, viewer_or_none
 from views.console.framework.list_specs import ListSpec
-from views.console.framework.listing import read_wish, show_list
+from views.console.framework.listing import read_query, show_list
 from views.console.framework.plan_headings import by_record, written
 from views.console.framework.records import RecordSpec, show_record
 from views.reading import close_read_session, read_session
@@ -164,7 +164,7 @@ class ConsoleModelView(Guarded, ModelView):  # type: ignore[misc]
     def index_view(self) -> ResponseReturnValue:
         if "" in request.args.values():
             # A form sends its empty fields too; the address that people keep and share has none of them.
-            return redirect(read_wish(self.listing, request.args, viewer()).url())
+            return redirect(read_query(self.listing, request.args, viewer()).url())
         return self.render(
             "console/framework/list.html", **show_list(read_session(), self.listing, request.args, viewer())
         )

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True)
-class Span:
+class DatePreset:
     """A shortcut to some days around today, in the viewer's zone: `first` and `last` count from it, None is open.
 
     `also` are other filters that it sets.
@@ -33,13 +33,13 @@ class Span:
 
 
 def shown(
-    spans: Iterable[Span], address: str, chosen: Mapping[str, Sequence[str]], zone: ZoneInfo
+    presets: Iterable[DatePreset], address: str, chosen: Mapping[str, Sequence[str]], zone: ZoneInfo
 ) -> list[tuple[str, str, bool]]:
     """Each shortcut with its address, and whether the list shows just that."""
     today = datetime.now(zone).date()
     narrowed = {name: values[0] for name, values in chosen.items() if len(values) == 1}
     links = []
-    for span in spans:
-        query = span.query(today)
-        links.append((span.label, f"{address}?{urlencode({**query, 'sort': span.sort})}", narrowed == query))
+    for preset in presets:
+        query = preset.query(today)
+        links.append((preset.label, f"{address}?{urlencode({**query, 'sort': preset.sort})}", narrowed == query))
     return links

@@ -26,7 +26,7 @@ from views.console.framework import estimates
 from views.console.framework.columns import Slots, audited, plain_text
 from views.console.framework.current_staff import Viewer, zone_of
 from views.console.framework.list_specs import ListSpec
-from views.console.framework.listing import Wish, chips, counted, found_by, read_wish, statement_of
+from views.console.framework.listing import ListQuery, active_filters, counted, found_by, read_query, statement_of
 
 EVERY_ROW = 2**31 - 2
 ROWS_AT_ONCE = 500
@@ -54,55 +54,55 @@ class ListTables:
         return self._section(section).permissions["index_view"]
 
     def table(self, session: Session, wanted: Wanted, reader: Staff) -> ListTable:
-        wish, viewer = self._wish(wanted, reader)
-        header, _ = fields_of(wish.spec, viewer.zone.key)
-        return ListTable(wish.spec.title, filter_words(wish), header, _rows(session, wish, viewer.zone))
+        query, viewer = self._list_query(wanted, reader)
+        header, _ = fields_of(query.spec, viewer.zone.key)
+        return ListTable(query.spec.title, filter_words(query), header, _rows(session, query, viewer.zone))
 
     def estimated_rows(self, session: Session, wanted: Wanted, reader: Staff) -> int:
-        wish, _ = self._wish(wanted, reader)
-        return estimates.expected_rows(session, *counted(wish, found_by(session, wish)))
+        query, _ = self._list_query(wanted, reader)
+        return estimates.expected_rows(session, *counted(query, found_by(session, query)))
 
     def _section(self, name: str) -> Section:
         if name not in self._sections:
             raise NotFound("There is no such list.")
         return self._sections[name]
 
-    def _wish(self, wanted: Wanted, reader: Staff) -> tuple[Wish, Viewer]:
+    def _list_query(self, wanted: Wanted, reader: Staff) -> tuple[ListQuery, Viewer]:
         section = self._section(wanted.section)
         viewer = Viewer(reader, reader.email, zone_of(wanted.time_zone))
         needed = section.permissions["index_view"]
         if not viewer.may(needed):
             raise Forbidden(REFUSALS.get(needed))
-        wish = read_wish(section.listing, MultiDict(wanted.arguments), viewer)
-        if wish.notices:
+        query = read_query(section.listing, MultiDict(wanted.arguments), viewer)
+        if query.notices:
             raise InvalidInput(NOT_THE_LIST)
-        return replace(wish, size=EVERY_ROW, backwards=False, cursor=None), viewer
+        return replace(query, size=EVERY_ROW, backwards=False, cursor=None), viewer
 
 
-def arguments_of(wish: Wish) -> tuple[tuple[str, str], ...]:
+def arguments_of(query: ListQuery) -> tuple[tuple[str, str], ...]:
     """What of the list's address narrows and sorts it; the position and the size of a page do not matter."""
-    return tuple(parse_qsl(urlsplit(wish.url(size=None)).query))
+    return tuple(parse_qsl(urlsplit(query.url(size=None)).query))
 
 
-def filter_words(wish: Wish) -> str:
+def filter_words(query: ListQuery) -> str:
     """What the list is narrowed to and how it is sorted, for people."""
-    words = [chip.text for chip in chips(wish)]
-    if wish.search:
-        words.append(f"search “{wish.search}”")
-    sort = wish.spec.sorts[wish.sort]
-    direction = "descending" if wish.descending else "ascending"
+    words = [active.text for active in active_filters(query)]
+    if query.search:
+        words.append(f"search “{query.search}”")
+    sort = query.spec.sorts[query.sort]
+    direction = "descending" if query.descending else "ascending"
     return f"{', '.join(words) or 'all'}; by {sort.label}, {direction}"
 
 
-def _rows(session: Session, wish: Wish, zone: ZoneInfo) -> Generator[Sequence[Value]]:
-    _, reads = fields_of(wish.spec, zone.key)
-    mode = found_by(session, wish)
-    if wish.search and mode is None:
+def _rows(session: Session, query: ListQuery, zone: ZoneInfo) -> Generator[Sequence[Value]]:
+    _, reads = fields_of(query.spec, zone.key)
+    mode = found_by(session, query)
+    if query.search and mode is None:
         return
     if mode == "part":
         # Finding one was limited in time, as on the page; reading all of them takes what it takes.
         session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
-    statement, parameters = statement_of(wish, mode)
+    statement, parameters = statement_of(query, mode)
     # By a cursor of the server: one reading of the database, of which only some rows are here at a time.
     options = {"yield_per": ROWS_AT_ONCE}
     with closing(session.connection().execute(statement, parameters, execution_options=options)) as found:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, inspect, select
 from admin_app.policies.permissions import Permission
 from views.console.framework.columns import Column, Slots, lay_out
 from views.console.framework.current_staff import Viewer
-from views.console.framework.date_presets import Span
+from views.console.framework.date_presets import DatePreset
 from views.console.framework.filters import Filter, whole_number
 from views.console.framework.searching import Search
 
@@ -34,7 +34,7 @@ class Sort:
 
 @dataclass(frozen=True)
 class BulkCommand:
-    """A command over many records: the page at `address` is given what was chosen, as `choosing` reads it."""
+    """A command over many records: the page at `address` is given what was chosen, as `selection` reads it."""
 
     label: str
     address: str
@@ -53,7 +53,7 @@ class ListSpec:
     sorts: Mapping[str, Sort]
     filters: tuple[Filter, ...] = ()
     search: Search | None = None
-    spans: tuple[Span, ...] = ()
+    date_presets: tuple[DatePreset, ...] = ()
     scope: ColumnElement[bool] | None = None
     lead: str = ""
     # Whose record it is, and what one must be allowed to see those of others.
@@ -84,7 +84,7 @@ class ListSpec:
 
     @cached_property
     def shown_filters(self) -> tuple[Filter, ...]:
-        return tuple(narrowing for narrowing in self.filters if narrowing.shape != "exactly")
+        return tuple(filter_ for filter_ in self.filters if filter_.shape != "exactly")
 
     @cached_property
     def plain_headers(self) -> tuple[Header, ...]:

@@ -50,7 +50,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wish:
+class ListQuery:
     """What the address asks for, every part of it checked."""
 
     spec: ListSpec
@@ -59,7 +59,7 @@ class Wish:
     descending: bool
     search: str
     parameters: Mapping[str, Any]
-    chosen: Mapping[str, tuple[str, ...]]
+    filtered_by: Mapping[str, tuple[str, ...]]
     backwards: bool = False
     cursor: Cursor | None = None
     notices: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Wish:
     def url(self, **changes: str | None) -> str:
         """This list in the same order with the same filters, at its beginning unless `changes` say otherwise."""
         usual = self.spec.sorts[self.sort].descending
-        pairs = self.narrowing
+        pairs = self.filter_arguments
         if (self.sort, self.descending) != (self.spec.usual_sort, usual):
             pairs.append(("sort", f"-{self.sort}" if self.descending else self.sort))
         if self.size != SIZE:
@@ -75,18 +75,18 @@ class Wish:
         return self._address([pair for pair in pairs if pair[0] not in changes] + _given(changes))
 
     @property
-    def narrowing(self) -> list[tuple[str, str]]:
+    def filter_arguments(self) -> list[tuple[str, str]]:
         """The arguments that say which records these are, whatever their order and page."""
         searched = [("q", self.search)] if self.search else []
-        return searched + [(name, value) for name, values in self.chosen.items() for value in values]
+        return searched + [(name, value) for name, values in self.filtered_by.items() for value in values]
 
     def without(self, name: str, value: str) -> str:
         """This list with one filter value taken off."""
         kept = {
             argument: tuple(word for word in words if (argument, word) != (name, value))
-            for argument, words in self.chosen.items()
+            for argument, words in self.filtered_by.items()
         }
-        return replace(self, chosen=kept).url()
+        return replace(self, filtered_by=kept).url()
 
     def _address(self, pairs: list[tuple[str, str]]) -> str:
         return f"{self.spec.address}?{urlencode(pairs)}" if pairs else self.spec.address
@@ -111,7 +111,7 @@ class Page:
 PICKING = Header("Choose", PICK)
 
 
-class Chip(NamedTuple):
+class ActiveFilter(NamedTuple):
     """One value that narrows the list, and the list without it."""
 
     text: str
@@ -119,7 +119,7 @@ class Chip(NamedTuple):
 
 
 @dataclass
-class Found:
+class FetchedRows:
     """Rows as they came, in the order of the page, and whether there are more on either side."""
 
     rows: list[Any] = field(default_factory=list)
@@ -129,41 +129,41 @@ class Found:
 
 def show_list(session: Session, spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> dict[str, Any]:
     """Everything that the list's template shows."""
-    wish = read_wish(spec, args, viewer)
+    query = read_query(spec, args, viewer)
     bulk = [command for command in spec.bulk if viewer.may(command.permission)]
-    page = fetch_page(session, wish, viewer, picking=bool(bulk))
+    page = fetch_page(session, query, viewer, picking=bool(bulk))
     return {
         "spec": spec,
-        "wish": wish,
+        "query": query,
         "page": page,
         "bulk": bulk,
-        "headers": [*([PICKING] if bulk else ()), *(_header(wish, column) for column in spec.columns)],
+        "headers": [*([PICKING] if bulk else ()), *(_header(query, column) for column in spec.columns)],
         "shown_filters": spec.shown_filters,
-        "spans": date_presets.shown(spec.spans, spec.address, wish.chosen, viewer.zone),
-        "chips": chips(wish),
-        "kept": _kept(wish),
-        "narrowed": bool(wish.chosen or wish.search),
-        "export": _export_address(wish) if viewer.may(Permission.EXPORTS_MAKE) and page.rows else None,
+        "date_presets": date_presets.shown(spec.date_presets, spec.address, query.filtered_by, viewer.zone),
+        "active_filters": active_filters(query),
+        "kept": _kept(query),
+        "is_filtered": bool(query.filtered_by or query.search),
+        "export": _export_address(query) if viewer.may(Permission.EXPORTS_MAKE) and page.rows else None,
         "zone": viewer.zone.key,
         "has_times": any(column.kind == "time" for column in spec.columns),
     }
 
 
-def read_wish(spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> Wish:
+def read_query(spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> ListQuery:
     """The address's arguments; what has no meaning is left out and said so."""
     notices: list[str] = []
     sort, descending = _read_sort(spec, args.get("sort", ""), notices)
     parameters: dict[str, Any] = {}
     chosen: dict[str, tuple[str, ...]] = {}
-    for narrowing in spec.filters:
+    for filter_ in spec.filters:
         try:
-            found = narrowing.read(args, viewer.zone)
+            found = filter_.read(args, viewer.zone)
         except NotUnderstood:
-            notices.append(f"The filter “{narrowing.label}” does not know that value, so it is not applied.")
+            notices.append(f"The filter “{filter_.label}” does not know that value, so it is not applied.")
             continue
         parameters |= found
         if found:
-            given = {name: tuple(value for value in args.getlist(name) if value) for name in narrowing.arguments}
+            given = {name: tuple(value for value in args.getlist(name) if value) for name in filter_.arguments}
             chosen |= {name: values for name, values in given.items() if values}
     if spec.is_narrowed_for(viewer):
         parameters[OWN] = viewer.staff.id
@@ -173,7 +173,7 @@ def read_wish(spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> Wish
         notices.append(TOO_SHORT)
     backwards, cursor = _read_position(spec, sort, args, notices)
     size = size if size in SIZES else SIZE
-    return Wish(spec, size, sort, descending, search, parameters, chosen, backwards, cursor, tuple(notices))
+    return ListQuery(spec, size, sort, descending, search, parameters, chosen, backwards, cursor, tuple(notices))
 
 
 def _read_sort(spec: ListSpec, given: str, notices: list[str]) -> tuple[str, bool]:
@@ -202,13 +202,15 @@ def _read_position(
     return False, None
 
 
-def fetch_page(session: Session, wish: Wish, viewer: Viewer, *, sized: bool = True, picking: bool = False) -> Page:
+def fetch_page(
+    session: Session, query: ListQuery, viewer: Viewer, *, sized: bool = True, picking: bool = False
+) -> Page:
     """One page: one query for its rows, and when `sized` at most one more for the size of the whole.
 
     With `picking` each row begins with the box that chooses it.
     """
-    mode, found = _search(session, wish)
-    slots = wish.spec.layout[0]
+    mode, found = _search(session, query)
+    slots = query.spec.layout[0]
     rows = [[slot.cell(row, viewer.zone) for slot in slots] for row in found.rows]
     if picking:
         rows = [
@@ -220,17 +222,17 @@ def fetch_page(session: Session, wish: Wish, viewer: Viewer, *, sized: bool = Tr
     first, last = found.rows[0], found.rows[-1]
     return Page(
         rows,
-        first=wish.url() if found.before else None,
-        previous=wish.url(before=_edge(wish, first)) if found.before else None,
-        next=wish.url(after=_edge(wish, last)) if found.after else None,
-        last=wish.url(last="1") if found.after else None,
-        total=_total(session, wish, mode, found) if sized else "",
+        first=query.url() if found.before else None,
+        previous=query.url(before=_edge(query, first)) if found.before else None,
+        next=query.url(after=_edge(query, last)) if found.after else None,
+        last=query.url(last="1") if found.after else None,
+        total=_total(session, query, mode, found) if sized else "",
     )
 
 
-def _search(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
+def _search(session: Session, query: ListQuery) -> tuple[Mode | None, FetchedRows]:
     try:
-        return _searched(session, wish)
+        return _searched(session, query)
     except OperationalError as error:
         # 57014: the statement ran into its time limit.
         if getattr(error.orig, "sqlstate", None) == "57014":
@@ -238,51 +240,51 @@ def _search(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
         raise
 
 
-def _searched(session: Session, wish: Wish) -> tuple[Mode | None, Found]:
-    search = wish.spec.search
-    if search is None or not wish.search:
-        return None, _rows(session, wish, None)
-    for mode in search.modes(wish.search):
+def _searched(session: Session, query: ListQuery) -> tuple[Mode | None, FetchedRows]:
+    search = query.spec.search
+    if search is None or not query.search:
+        return None, _rows(session, query, None)
+    for mode in search.modes(query.search):
         if mode == "part":  # the others are equality by an index
             session.execute(text(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'"))
-        found = _rows(session, wish, mode)
+        found = _rows(session, query, mode)
         if found.rows:
             return mode, found
-    return None, Found()
+    return None, FetchedRows()
 
 
-def found_by(session: Session, wish: Wish) -> Mode | None:
+def found_by(session: Session, query: ListQuery) -> Mode | None:
     """How the list's search finds what it finds; None without a search, or when it finds nothing."""
-    return _search(session, replace(wish, size=1))[0]
+    return _search(session, replace(query, size=1))[0]
 
 
-def _rows(session: Session, wish: Wish, mode: Mode | None) -> Found:
+def _rows(session: Session, query: ListQuery, mode: Mode | None) -> FetchedRows:
     # Plain rows by the session's connection: what the ORM does for entities costs a sixth of the query here.
-    rows = session.connection().execute(*statement_of(wish, mode)).all()
-    more = len(rows) > wish.size
-    if wish.backwards and not more and wish.cursor is not None:
+    rows = session.connection().execute(*statement_of(query, mode)).all()
+    more = len(rows) > query.size
+    if query.backwards and not more and query.cursor is not None:
         # The first page, reached from behind: shown whole and not only up to where one came from.
-        return _rows(session, replace(wish, backwards=False, cursor=None), mode)
-    kept = list(islice(rows, wish.size))
-    if wish.backwards:
-        return Found(kept[::-1], before=more, after=wish.cursor is not None)
-    return Found(kept, before=wish.cursor is not None, after=more)
+        return _rows(session, replace(query, backwards=False, cursor=None), mode)
+    kept = list(islice(rows, query.size))
+    if query.backwards:
+        return FetchedRows(kept[::-1], before=more, after=query.cursor is not None)
+    return FetchedRows(kept, before=query.cursor is not None, after=more)
 
 
-def statement_of(wish: Wish, mode: Mode | None) -> tuple[Select[Any], dict[str, Any]]:
+def statement_of(query: ListQuery, mode: Mode | None) -> tuple[Select[Any], dict[str, Any]]:
     """The statement of the list's rows from its position on, as many as its size and one more."""
-    cursor = wish.cursor
+    cursor = query.cursor
     begin: From = "start" if cursor is None else "null" if cursor.value is None else "value"
-    shape = Shape(wish.sort, wish.descending, wish.backwards, begin, frozenset(wish.parameters), mode)
-    parameters = {**parameters_of(wish, mode), "size": wish.size + 1}
+    shape = Shape(query.sort, query.descending, query.backwards, begin, frozenset(query.parameters), mode)
+    parameters = {**parameters_of(query, mode), "size": query.size + 1}
     if cursor is not None:
         parameters |= {"from_value": cursor.value, "from_key": cursor.key}
-    return _built(wish.spec, shape), parameters
+    return _built(query.spec, shape), parameters
 
 
-def parameters_of(wish: Wish, mode: Mode | None) -> dict[str, Any]:
-    search = wish.spec.search.parameters(mode, wish.search) if wish.spec.search and mode else {}
-    return {**wish.parameters, **search}
+def parameters_of(query: ListQuery, mode: Mode | None) -> dict[str, Any]:
+    search = query.spec.search.parameters(mode, query.search) if query.spec.search and mode else {}
+    return {**query.parameters, **search}
 
 
 @lru_cache(maxsize=1024)
@@ -300,8 +302,8 @@ def conditions_of(spec: ListSpec, active: frozenset[str], mode: Mode | None) -> 
             yield spec.scope
         if spec.own is not None and OWN in active:
             yield spec.own[0] == bindparam(OWN, type_=spec.own[0].type)
-        for narrowing in spec.filters:
-            yield from narrowing.conditions(active)
+        for filter_ in spec.filters:
+            yield from filter_.conditions(active)
         if spec.search and mode:
             yield spec.search.condition(mode)
 
@@ -313,54 +315,54 @@ def _counted(spec: ListSpec, active: frozenset[str], mode: Mode | None) -> Selec
     return select(func.now()).select_from(spec.model).where(*conditions_of(spec, active, mode))
 
 
-def counted(wish: Wish, mode: Mode | None) -> tuple[Select[Any], dict[str, Any]]:
+def counted(query: ListQuery, mode: Mode | None) -> tuple[Select[Any], dict[str, Any]]:
     """What the size of the whole list is told from, with its parameters."""
-    return _counted(wish.spec, frozenset(wish.parameters), mode), parameters_of(wish, mode)
+    return _counted(query.spec, frozenset(query.parameters), mode), parameters_of(query, mode)
 
 
-def _total(session: Session, wish: Wish, mode: Mode | None, found: Found) -> str:
+def _total(session: Session, query: ListQuery, mode: Mode | None, found: FetchedRows) -> str:
     shown = len(found.rows)
     if not found.before and not found.after:
         return estimates.exactly(shown)
-    statement, parameters = counted(wish, mode)
-    key = (wish.spec.section, mode, *((name, str(value)) for name, value in sorted(parameters.items())))
+    statement, parameters = counted(query, mode)
+    key = (query.spec.section, mode, *((name, str(value)) for name, value in sorted(parameters.items())))
     return estimates.size(session, key, statement, parameters, at_least=shown + 1)
 
 
-def _edge(wish: Wish, row: Any) -> str:
-    return pack(wish.sort, Cursor(row[-2], row[-1]))
+def _edge(query: ListQuery, row: Any) -> str:
+    return pack(query.sort, Cursor(row[-2], row[-1]))
 
 
-def chips(wish: Wish) -> list[Chip]:
+def active_filters(query: ListQuery) -> list[ActiveFilter]:
     return [
-        Chip(f"{narrowing.label}{narrowing.words_for(name, value)}", wish.without(name, value))
-        for narrowing in wish.spec.filters
-        for name in narrowing.arguments
-        for value in wish.chosen.get(name, ())
+        ActiveFilter(f"{filter_.label}{filter_.words_for(name, value)}", query.without(name, value))
+        for filter_ in query.spec.filters
+        for name in filter_.arguments
+        for value in query.filtered_by.get(name, ())
     ]
 
 
-def _export_address(wish: Wish) -> str:
+def _export_address(query: ListQuery) -> str:
     """Where these rows, in this order, are had as a file."""
-    return wish.url(size=None).replace(wish.spec.address, f"/admin/exports/of/{wish.spec.section}", 1)
+    return query.url(size=None).replace(query.spec.address, f"/admin/exports/of/{query.spec.section}", 1)
 
 
-def _kept(wish: Wish) -> list[tuple[str, str]]:
+def _kept(query: ListQuery) -> list[tuple[str, str]]:
     """What the search form carries along besides its own fields."""
-    own = {argument for narrowing in wish.spec.shown_filters for argument in narrowing.arguments}
-    pairs = [(name, value) for name, values in wish.chosen.items() for value in values if name not in own]
-    if (wish.sort, wish.descending) != (wish.spec.usual_sort, wish.spec.sorts[wish.sort].descending):
-        pairs.append(("sort", f"-{wish.sort}" if wish.descending else wish.sort))
-    return pairs if wish.size == SIZE else [*pairs, ("size", str(wish.size))]
+    own = {argument for filter_ in query.spec.shown_filters for argument in filter_.arguments}
+    pairs = [(name, value) for name, values in query.filtered_by.items() for value in values if name not in own]
+    if (query.sort, query.descending) != (query.spec.usual_sort, query.spec.sorts[query.sort].descending):
+        pairs.append(("sort", f"-{query.sort}" if query.descending else query.sort))
+    return pairs if query.size == SIZE else [*pairs, ("size", str(query.size))]
 
 
-def _header(wish: Wish, column: Column) -> Header:
+def _header(query: ListQuery, column: Column) -> Header:
     if column.sort is None:
         return Header(column.label, column.css)
-    current = column.sort == wish.sort
-    descending = not wish.descending if current else wish.spec.sorts[column.sort].descending
-    usual = wish.spec.usual_sort, wish.spec.sorts[wish.spec.usual_sort].descending
+    current = column.sort == query.sort
+    descending = not query.descending if current else query.spec.sorts[column.sort].descending
+    usual = query.spec.usual_sort, query.spec.sorts[query.spec.usual_sort].descending
     name = f"-{column.sort}" if descending else column.sort
-    href = wish.url(sort=None if (column.sort, descending) == usual else name)
-    direction = ("descending" if wish.descending else "ascending") if current else None
+    href = query.url(sort=None if (column.sort, descending) == usual else name)
+    direction = ("descending" if query.descending else "ascending") if current else None
     return Header(column.label, column.css, href, direction)

@@ -17,7 +17,7 @@ from views.console.framework.columns import Column, Slots, lay_out
 from views.console.framework.current_staff import Viewer
 from views.console.framework.keyset import joined
 from views.console.framework.list_specs import Header, ListSpec
-from views.console.framework.listing import OWN, Page, Wish, fetch_page, read_wish
+from views.console.framework.listing import OWN, ListQuery, Page, fetch_page, read_query
 
 RELATED_ROWS = 5
 HISTORY_ROWS = 20
@@ -163,15 +163,15 @@ def _related(session: Session, view: Section, values: Mapping[Related, Any], vie
         other = view.neighbour(related.section)
         if value is None or not viewer.may(other.permissions["index_view"]):
             continue
-        wish = read_wish(other.listing, MultiDict({related.argument: str(value)}), viewer)
-        shown.append(first_rows(session, related.title, wish, viewer))
+        query = read_query(other.listing, MultiDict({related.argument: str(value)}), viewer)
+        shown.append(first_rows(session, related.title, query, viewer))
     return shown
 
 
-def first_rows(session: Session, title: str, wish: Wish, viewer: Viewer) -> RelatedList:
+def first_rows(session: Session, title: str, query: ListQuery, viewer: Viewer) -> RelatedList:
     """The beginning of a list, to be shown on another page that leads to the whole."""
-    page = fetch_page(session, replace(wish, size=RELATED_ROWS), viewer, sized=False)
-    return RelatedList(title, wish.spec.plain_headers, page, wish.url())
+    page = fetch_page(session, replace(query, size=RELATED_ROWS), viewer, sized=False)
+    return RelatedList(title, query.spec.plain_headers, page, query.url())
 
 
 def _values(spec: RecordSpec, row: Any) -> Mapping[str, Any]:

@@ -11,7 +11,15 @@ from werkzeug.datastructures import MultiDict
 from admin_app.errors import InvalidInput
 from views.console.framework.current_staff import Viewer
 from views.console.framework.list_specs import ListSpec
-from views.console.framework.listing import PICK, Wish, chips, conditions_of, found_by, parameters_of, read_wish
+from views.console.framework.listing import (
+    PICK,
+    ListQuery,
+    active_filters,
+    conditions_of,
+    found_by,
+    parameters_of,
+    read_query,
+)
 
 MATCHING = "matching"
 CARRIED = "choice"
@@ -21,7 +29,7 @@ NOT_APPLIED = (
 
 
 @dataclass(frozen=True)
-class Chosen:
+class Selection:
     """The keys of the records as a statement, how many they are now, what they are in words, and the list again."""
 
     keys: Select[Any]
@@ -34,15 +42,18 @@ class Chosen:
         return f"{self.words[:1].upper()}{self.words[1:]}."
 
 
-def chosen(session: Session, spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> Chosen:
+def read_selection(session: Session, spec: ListSpec, args: MultiDict[str, str], viewer: Viewer) -> Selection:
     """Raises InvalidInput when nothing is chosen, and rather than choose more than was meant."""
-    wish = read_wish(spec, args, viewer)
-    if wish.notices:
+    query = read_query(spec, args, viewer)
+    if query.notices:
         raise InvalidInput(NOT_APPLIED, code="filter_not_applied")
     if args.get("of") == MATCHING:
-        keys = matching(session, wish)
-        narrowed = [*([f"search “{wish.search}”"] if wish.search else ()), *(chip.text for chip in chips(wish))]
-        words = f"every {spec.one} with {', '.join(narrowed)}" if narrowed else f"every {spec.one}"
+        keys = matching(session, query)
+        filters = [
+            *([f"search “{query.search}”"] if query.search else ()),
+            *(active.text for active in active_filters(query)),
+        ]
+        words = f"every {spec.one} with {', '.join(filters)}" if filters else f"every {spec.one}"
     else:
         picked = {spec.parse_key(text) for text in args.getlist(PICK)} - {None}
         keys = select(spec.key).where(spec.key.in_(sorted(picked)))
@@ -53,17 +64,17 @@ def chosen(session: Session, spec: ListSpec, args: MultiDict[str, str], viewer: 
             f"Choose one or more {spec.plural} first: tick their boxes in the list, or take all that match its filter.",
             code="nothing_chosen",
         )
-    return Chosen(keys, count, words, wish.url())
+    return Selection(keys, count, words, query.url())
 
 
-def matching(session: Session, wish: Wish) -> Select[Any]:
+def matching(session: Session, query: ListQuery) -> Select[Any]:
     """The keys of all records that this list would show, on all its pages."""
-    mode = found_by(session, replace(wish, backwards=False, cursor=None))
-    keys = select(wish.spec.key)
-    if wish.search and mode is None:
+    mode = found_by(session, replace(query, backwards=False, cursor=None))
+    keys = select(query.spec.key)
+    if query.search and mode is None:
         return keys.where(false())
-    conditions = conditions_of(wish.spec, frozenset(wish.parameters), mode)
-    return keys.where(*conditions).params(**parameters_of(wish, mode))
+    conditions = conditions_of(query.spec, frozenset(query.parameters), mode)
+    return keys.where(*conditions).params(**parameters_of(query, mode))
 
 
 def given(args: MultiDict[str, str], form: MultiDict[str, str]) -> MultiDict[str, str]:
