@@ -49,10 +49,8 @@ def read_selection(session: Session, spec: ListSpec, args: MultiDict[str, str], 
         raise InvalidInput(NOT_APPLIED, code="filter_not_applied")
     if args.get("of") == MATCHING:
         keys = matching(session, query)
-        filters = [
-            *([f"search “{query.search}”"] if query.search else ()),
-            *(active.text for active in active_filters(query)),
-        ]
+        searched = [f"search “{query.search}”"] if query.search else []
+        filters = [*searched, *(active.text for active in active_filters(query))]
         words = f"every {spec.one} with {', '.join(filters)}" if filters else f"every {spec.one}"
     else:
         picked = {spec.parse_key(text) for text in args.getlist(PICK)} - {None}
