@@ -107,7 +107,7 @@ class BulkOutcome(StrEnum):
 
 
 class BulkRun(Base):
-    """One switch turned for many clients; `wish` is what was asked for, in the words of `flags.Wish`."""
+    """One switch turned for many clients; `wish` is what was asked for, in the words of `flag_requests.FlagRequest`."""
 
     __tablename__ = "bulk_runs"
     __table_args__ = (Index("ix_bulk_runs_created_at", "created_at", "id"),)
@@ -150,7 +150,7 @@ class BulkItem(Base):
     )
     because: Mapped[str | None] = mapped_column(doc="a sentence, for what is excluded or not done")
     former: Mapped[dict[str, Any] | None] = mapped_column(
-        doc="what an undo puts back: the period that the run ended, in the words of `flags.Wish`; null: it was off"
+        doc="what an undo puts back: the period that the run ended, as a `FlagRequest`; null: it was off"
     )
     flag_change_id: Mapped[int | None] = mapped_column(ForeignKey("flag_changes.id", ondelete="SET NULL"))
     done_at: Mapped[datetime | None]

@@ -11,7 +11,7 @@ from admin_app.demo.purchases import Script
 from admin_app.services import billing
 from admin_app.services.billing import billing_overrides, trials
 from admin_app.services.clients import bulk_runs, bulk_work, emergency, flag_following, flags, onboarding
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.core import exports
 from admin_app.services.staff import service_keys
 from models import (
@@ -63,12 +63,12 @@ class ClientCases:
         self._switch(
             1.2,
             self._calm(BillingStatus.ACTIVE),
-            Wish(paused, True, "Asked for no calls until their new price list is in.", until=until_monday),
+            FlagRequest(paused, True, "Asked for no calls until their new price list is in.", until=until_monday),
         )
         self._switch(
             3.4,
             self._calm(BillingStatus.ACTIVE),
-            Wish(
+            FlagRequest(
                 paused,
                 True,
                 "Moving to a new office: the phones are off, they call us.",
@@ -81,7 +81,7 @@ class ClientCases:
         self._switch(
             13,
             self._calm(BillingStatus.ACTIVE),
-            Wish(
+            FlagRequest(
                 disabled,
                 True,
                 "The agent quoted wrong opening hours. Corrected texts are due.",
@@ -89,24 +89,26 @@ class ClientCases:
                 on_expiry=OnExpiry.STAY,
             ),
         )
-        self._switch(31, self._calm(BillingStatus.ACTIVE), Wish(disabled, True, "Their lawyer looks at recordings."))
+        self._switch(
+            31, self._calm(BillingStatus.ACTIVE), FlagRequest(disabled, True, "Their lawyer looks at recordings.")
+        )
         back = self._calm(BillingStatus.ACTIVE)
-        self._switch(9, back, Wish(paused, True, "A number was called twice a day. Looking into it."))
-        self._switch(4, back, Wish(paused, False, "The campaign was set up twice, one is deleted."))
+        self._switch(9, back, FlagRequest(paused, True, "A number was called twice a day. Looking into it."))
+        self._switch(4, back, FlagRequest(paused, False, "The campaign was set up twice, one is deleted."))
         over = self._calm(BillingStatus.ACTIVE)
         ended = self.stage.ago(days=18)
-        self._switch(25, over, Wish(paused, True, "On company holidays.", until=ended))
+        self._switch(25, over, FlagRequest(paused, True, "On company holidays.", until=ended))
         self.script.note(ended, lambda: self._follow(ended, select(FlagChange.id).where(FlagChange.client_id == over)))
 
-    def _switch(self, days: float, client_id: int | None, wish: Wish) -> None:
+    def _switch(self, days: float, client_id: int | None, asked: FlagRequest) -> None:
         moment = self.stage.ago(days=days)
         if client_id is None:
             return
 
         def act() -> None:
             ctx = self._ctx(moment, Role.OPS)
-            found = flags.state(self.session, [client_id], wish.flag, moment)[client_id]
-            flags.switch(ctx, client_id=client_id, wish=wish, shown=found.fingerprint)
+            found = flags.state(self.session, [client_id], asked.flag, moment)[client_id]
+            flags.switch(ctx, client_id=client_id, asked=asked, shown=found.fingerprint)
 
         self.script.note(moment, act)
 
@@ -128,12 +130,12 @@ class ClientCases:
     def _run(self) -> None:
         """One run over the clients of a place, which ended by the clock."""
         began, ended = self.stage.ago(days=6.2), self.stage.ago(days=4.2)
-        wish = Wish(Switch.OUTBOUND_PAUSED, True, "Street festival, nobody hears the phone.", until=ended)
+        asked = FlagRequest(Switch.OUTBOUND_PAUSED, True, "Street festival, nobody hears the phone.", until=ended)
 
         def run() -> None:
             ctx = self._ctx(began, Role.OPS)
             ids = select(Client.id).where(Client.name.startswith(f"{PLACE} "))
-            made = bulk_runs.choose(ctx, wish=wish, client_ids=ids, chosen_by=f"Everything that matches: {PLACE}")
+            made = bulk_runs.choose(ctx, asked=asked, client_ids=ids, chosen_by=f"Everything that matches: {PLACE}")
             go = self._ctx(began + timedelta(minutes=2), Role.OPS)
             bulk_runs.start(go, run_id=made.id, shown=bulk_runs.plan_start(go, run_id=made.id).fingerprint)
             moment = began + timedelta(minutes=2, seconds=4)

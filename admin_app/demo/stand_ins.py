@@ -8,7 +8,13 @@ from typing import Literal
 from admin_app.demo.names import Invention
 from admin_app.errors import OutcomeUnknown, ProviderRefused
 from admin_app.integrations.calendar_ports import CalcomBooking, FreeTimes
-from admin_app.integrations.money_ports import CheckoutWish, StripeDispute, StripePayment, StripeRefund, StripeSession
+from admin_app.integrations.money_ports import (
+    CheckoutRequest,
+    StripeDispute,
+    StripePayment,
+    StripeRefund,
+    StripeSession,
+)
 
 Answer = Literal["succeeded", "pending", "unknown"]
 Clock = Callable[[], datetime]
@@ -33,7 +39,7 @@ class Till:
 
     # -- what the product asks ---------------------------------------------------------------------------------
 
-    def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession:
+    def create_checkout(self, checkout: CheckoutRequest, *, idempotency_key: str) -> StripeSession:
         identity = f"cs_test_{self.invention.letters(24)}"
         made = StripeSession(
             id=identity,
@@ -41,10 +47,10 @@ class Till:
             status="open",
             payment_status="unpaid",
             payment_intent_id=None,
-            amount=wish.amount,
-            currency=wish.currency,
-            subject=wish.subject,
-            expires_at=wish.expires_at,
+            amount=checkout.amount,
+            currency=checkout.currency,
+            subject=checkout.subject,
+            expires_at=checkout.expires_at,
         )
         return self._keep(made)
 

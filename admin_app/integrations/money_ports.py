@@ -12,7 +12,7 @@ RefundStatus = Literal["pending", "requires_action", "succeeded", "failed", "can
 
 
 @dataclass(frozen=True)
-class CheckoutWish:
+class CheckoutRequest:
     """One thing to be paid. `subject` is put on the session and on the payment, so that every event names it."""
 
     subject: str  # booking:12 or meeting:3
@@ -188,7 +188,7 @@ class RefundsPort(Protocol):
 class PaymentsPort(RefundsPort, Protocol):
     """What single payments need of Stripe."""
 
-    def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession: ...
+    def create_checkout(self, checkout: CheckoutRequest, *, idempotency_key: str) -> StripeSession: ...
 
     def checkout(self, session_id: str) -> StripeSession | None:
         """The session as it is now; None when Stripe knows none by this id."""

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from admin_app.context import Job
 from admin_app.jobs import switches as switch_jobs
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from models import Client, FlagChange, Switch
 from tests.house import House
 from tests.services.clients import flags
@@ -38,11 +38,11 @@ class Clients:
         """A moment on the minute, as forms have them."""
         return self.clock.now.replace(second=0) + timedelta(days=days)
 
-    def on(self, client_id: int, **wish: Any) -> FlagChange:
-        return flags.turn(self.house.db, client_id, flags.on(**wish))
+    def on(self, client_id: int, **asked: Any) -> FlagChange:
+        return flags.turn(self.house.db, client_id, flags.on(**asked))
 
-    def turn(self, client_id: int, wish: Wish) -> FlagChange:
-        return flags.turn(self.house.db, client_id, wish)
+    def turn(self, client_id: int, asked: FlagRequest) -> FlagChange:
+        return flags.turn(self.house.db, client_id, asked)
 
     def periods(self, client_id: int | None) -> list[FlagChange]:
         of_it = FlagChange.client_id.is_(None) if client_id is None else FlagChange.client_id == client_id

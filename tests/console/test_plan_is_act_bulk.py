@@ -69,7 +69,7 @@ def _some_of_each(scene: Clients) -> list[int]:
 
 def _planned(scene: Clients, **wish: Any) -> BulkRun:
     _some_of_each(scene)
-    return bulk.choose(scene.house.db, _ops(scene), wish=on(**wish))
+    return bulk.choose(scene.house.db, _ops(scene), asked=on(**wish))
 
 
 def _run(run: BulkRun, what: str, **parts: Any) -> Case:

@@ -10,7 +10,7 @@ from admin_app.context import Ctx, Staff
 from admin_app.db import Database
 from admin_app.services import refunds
 from admin_app.services.clients import bulk_runs
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.purchases import claims
 from models import BulkRun, BulkState, Client, PendingProfile, Refund, Role, StaffMember, Switch
 
@@ -74,5 +74,5 @@ def _chosen(ctx: Ctx) -> int:
     found = ctx.session.scalar(select(BulkRun.id))
     if found is not None:
         return found
-    wish = Wish(flag=Switch.OUTBOUND_PAUSED, turns_on=True, reason="Holidays")
-    return bulk_runs.choose(ctx, wish=wish, client_ids=select(Client.id), chosen_by="every client").id
+    asked = FlagRequest(flag=Switch.OUTBOUND_PAUSED, turns_on=True, reason="Holidays")
+    return bulk_runs.choose(ctx, asked=asked, client_ids=select(Client.id), chosen_by="every client").id

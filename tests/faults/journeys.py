@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from admin_app.integrations import registry
-from admin_app.integrations.money_ports import CheckoutWish
+from admin_app.integrations.money_ports import CheckoutRequest
 from admin_app.services import payments
 from admin_app.services.checkout import settlement
 from admin_app.simulator import control
@@ -123,7 +123,7 @@ def _refund_prepared(stage: Stage) -> None:
     assert stripe is not None
     with stage.rows() as db:
         payment = add_payment(db, starts_at=tomorrow(datetime.now(UTC)))
-        wish = CheckoutWish(
+        wish = CheckoutRequest(
             subject=payments.subject_of(payment),
             title="Consultation",
             amount=payment.amount,

@@ -27,7 +27,7 @@ from admin_app.integrations.http.guard import Guard
 from admin_app.integrations.http.provider_http import ProviderHttp
 from admin_app.integrations.http.signed_tokens import JwksKeys, SignedTokens
 from admin_app.integrations.http.transport import Patience, Rules
-from admin_app.integrations.money_ports import CheckoutWish, StripePort
+from admin_app.integrations.money_ports import CheckoutRequest, StripePort
 from admin_app.integrations.ports import ClerkPort, WhopPort
 from admin_app.integrations.stripe import stripe_api
 from admin_app.integrations.stripe.stripe_api import StripeApi
@@ -118,10 +118,10 @@ def number() -> int:
     return next(NUMBERS)
 
 
-def a_wish() -> CheckoutWish:
+def a_wish() -> CheckoutRequest:
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=40)
     back = "https://shop.example/"
-    return CheckoutWish(f"booking:{number()}", "Session", 15_000, "EUR", "ada@example.com", back, back, ends)
+    return CheckoutRequest(f"booking:{number()}", "Session", 15_000, "EUR", "ada@example.com", back, back, ends)
 
 
 def a_session(simulator: str) -> str:

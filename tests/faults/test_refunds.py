@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations.http.transport import Patience
-from admin_app.integrations.money_ports import CheckoutWish
+from admin_app.integrations.money_ports import CheckoutRequest
 from admin_app.integrations.stripe import stripe_api
 from admin_app.jobs import refunds
 from admin_app.services import payments
@@ -40,7 +40,7 @@ def payment(house: House) -> Payment:
     payment = add_payment(house.db, starts_at=house.db.clock() + timedelta(days=1))
     stripe = house.bench.providers.stripe
     assert stripe is not None
-    wish = CheckoutWish(
+    wish = CheckoutRequest(
         subject=payments.subject_of(payment),
         title="Consultation",
         amount=payment.amount,

@@ -9,7 +9,7 @@ import pytest
 from admin_app.config import Settings
 from admin_app.errors import AnswerUnreadable, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import stripe
-from admin_app.integrations.money_ports import CheckoutWish, StripePort, StripeUnreadable
+from admin_app.integrations.money_ports import CheckoutRequest, StripePort, StripeUnreadable
 from tests.integrations.conftest import ScriptedProvider
 
 CHECKOUTS, REFUNDS = "/v1/checkout/sessions", "/v1/refunds"
@@ -44,7 +44,7 @@ PAYMENT = {
     "metadata": {},
 }
 PAYMENT_PATH = "/v1/payment_intents/pi_1?expand%5B0%5D=latest_charge.balance_transaction"
-WISH = CheckoutWish(
+WISH = CheckoutRequest(
     subject="booking:12",
     title="Session",
     amount=15_000,

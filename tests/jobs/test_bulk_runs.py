@@ -47,7 +47,7 @@ def end_of(house: House, run_id: int) -> dict[str, Any]:
 def started(house: House) -> int:
     ops = bulk.add_ops(house.db)
     bulk.add_clients(house.db, CLIENTS)
-    run = bulk.choose(house.db, ops, wish=on("Line is moved"))
+    run = bulk.choose(house.db, ops, asked=on("Line is moved"))
     bulk.start(house.db, ops, run.id)
     return run.id
 

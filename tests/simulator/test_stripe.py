@@ -11,13 +11,13 @@ import pytest
 from admin_app.errors import OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import stripe
 from admin_app.integrations.http.guard import Limits
-from admin_app.integrations.money_ports import CheckoutWish, StripePort, StripeSession
+from admin_app.integrations.money_ports import CheckoutRequest, StripePort, StripeSession
 from admin_app.simulator import control
 from admin_app.simulator.stripe import control_stripe
 from tests.integrations.signing import STRIPE_SECRET
 
 
-def wish(**changed: object) -> CheckoutWish:
+def wish(**changed: object) -> CheckoutRequest:
     given: dict[str, object] = {
         "subject": "booking:12",
         "title": "Deep session, 60 minutes",
@@ -28,7 +28,7 @@ def wish(**changed: object) -> CheckoutWish:
         "cancel_url": "http://127.0.0.1:8000/booking",
         "expires_at": datetime.now(UTC) + timedelta(minutes=31),
     }
-    return CheckoutWish(**(given | changed))
+    return CheckoutRequest(**(given | changed))
 
 
 @pytest.fixture

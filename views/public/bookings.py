@@ -6,7 +6,6 @@ from flask.typing import ResponseReturnValue
 from admin_app.bounds import BIGGEST
 from admin_app.context import Guest
 from admin_app.services.checkout import website_bookings
-from admin_app.services.checkout.website_bookings import Wish
 from views.backdesk import backdesk, request_id
 from views.public import bodies
 from views.public.shapes import BookingAnswer, BookingMade, BookingRequest, BookingShape
@@ -25,7 +24,7 @@ def book() -> ResponseReturnValue:
         lambda: house.db.unit_of_work(Guest(), request_id=reference),
         house.db.read_only,
         house.providers,
-        Wish(
+        website_bookings.BookingRequest(
             practitioner_id=wanted.practitioner_id,
             session_type_id=wanted.session_type_id,
             starts_at=wanted.starts_at,

@@ -44,7 +44,7 @@ def book() -> ResponseReturnValue:
         _work(),
         house.db.read_only,
         house.providers,
-        meetings.Wish(
+        meetings.MeetingRequest(
             practitioner_id=wanted.practitioner_id,
             session_type_id=wanted.session_type_id,
             starts_at=wanted.starts_at,

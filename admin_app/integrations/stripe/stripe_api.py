@@ -18,7 +18,7 @@ from admin_app.integrations.http import fields, transport
 from admin_app.integrations.http.guard import Guard
 from admin_app.integrations.http.transport import LOST, Patience, Rules
 from admin_app.integrations.money_ports import (
-    CheckoutWish,
+    CheckoutRequest,
     StripeCustomer,
     StripeDispute,
     StripeInvoicePayment,
@@ -67,8 +67,8 @@ class StripeApi:
             http_client=self._http,
         ).v1
 
-    def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession:
-        wanted = stripe_shapes.checkout_params(wish)
+    def create_checkout(self, checkout: CheckoutRequest, *, idempotency_key: str) -> StripeSession:
+        wanted = stripe_shapes.checkout_params(checkout)
         create = self._v1.checkout.sessions.create
         return self._write(
             lambda: create(params=wanted, options={"idempotency_key": idempotency_key}), stripe_shapes.session

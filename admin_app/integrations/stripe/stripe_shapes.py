@@ -8,7 +8,7 @@ from typing import Any, get_args
 from admin_app.integrations.http import fields
 from admin_app.integrations.money_ports import (
     OUR_MODE,
-    CheckoutWish,
+    CheckoutRequest,
     Paid,
     RefundStatus,
     SessionStatus,
@@ -25,31 +25,31 @@ _SUBJECT = re.compile(r"(?:booking|meeting):[1-9][0-9]{0,17}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
-def checkout_params(wish: CheckoutWish) -> Any:
+def checkout_params(checkout: CheckoutRequest) -> Any:
     """One payment. The session's metadata is not copied to the payment, whose events must name the subject too."""
-    metadata = {"subject": wish.subject}
-    kind, _, number = wish.subject.partition(":")
+    metadata = {"subject": checkout.subject}
+    kind, _, number = checkout.subject.partition(":")
     if kind == "booking":
         metadata["bookingId"] = number
     return {
         "mode": "payment",
-        "customer_email": wish.email,
-        "client_reference_id": wish.subject,
+        "customer_email": checkout.email,
+        "client_reference_id": checkout.subject,
         "line_items": [
             {
                 "quantity": 1,
                 "price_data": {
-                    "currency": wish.currency.lower(),
-                    "unit_amount": wish.amount,
-                    "product_data": {"name": wish.title},
+                    "currency": checkout.currency.lower(),
+                    "unit_amount": checkout.amount,
+                    "product_data": {"name": checkout.title},
                 },
             }
         ],
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},
-        "success_url": wish.success_url,
-        "cancel_url": wish.cancel_url,
-        "expires_at": int(wish.expires_at.timestamp()),
+        "success_url": checkout.success_url,
+        "cancel_url": checkout.cancel_url,
+        "expires_at": int(checkout.expires_at.timestamp()),
     }
 
 

@@ -166,5 +166,5 @@ def _client(ctx: Ctx, client_id: int) -> Client:
     return client
 
 
-def _fingerprint(client: Client, standing: BillingOverride | None, *wish: object) -> str:
-    return fingerprint(client.id, snapshot(client, FIELDS), standing, *wish)
+def _fingerprint(client: Client, standing: BillingOverride | None, *asked: object) -> str:
+    return fingerprint(client.id, snapshot(client, FIELDS), standing, *asked)

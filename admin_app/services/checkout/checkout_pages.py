@@ -12,7 +12,7 @@ from sqlalchemy import and_, or_, select
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
-from admin_app.integrations.money_ports import CheckoutWish, PaymentsPort, StripeSession
+from admin_app.integrations.money_ports import CheckoutRequest, PaymentsPort, StripeSession
 from admin_app.services import appointments, bookings, payments
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import holds
@@ -49,15 +49,15 @@ def start(work: Work, stripe: PaymentsPort | None, *, subject: str, return_url: 
         intended = _intended(ctx, subject, return_url)
     if intended is None:
         return None
-    payment, wish = intended
+    payment, checkout = intended
     if payment.checkout_url is not None:
         # Somebody may be paying on it: no trouble with another call may release what they hold.
         return payment.checkout_url
-    key = key_of(payment, wish.expires_at)
+    key = key_of(payment, checkout.expires_at)
     try:
         if stripe is None:
             raise ProviderUnavailable("stripe", "Payments are not configured here, so this cannot be booked yet.")
-        made = stripe.create_checkout(wish, idempotency_key=key)
+        made = stripe.create_checkout(checkout, idempotency_key=key)
         if made.url is None:
             raise OutcomeUnknown("stripe")
     except DomainError as error:
@@ -154,19 +154,19 @@ def settle(work: Work, stripe: PaymentsPort | None, *, call_id: int, return_url:
         _close_page(work, stripe, subject, key.removeprefix(_EXPIRES))
     if asked is None:
         return
-    payment_id, wish = asked
+    payment_id, checkout = asked
     try:
-        made = stripe.create_checkout(wish, idempotency_key=key)
+        made = stripe.create_checkout(checkout, idempotency_key=key)
     except ProviderRefused as refused:
         with work() as ctx:
-            _never_was(ctx, key, payment_id, wish.subject, refused.reason)
+            _never_was(ctx, key, payment_id, checkout.subject, refused.reason)
         return
     except OutcomeUnknown:
         return  # as unknown as before; asked again later
     with work() as ctx:
         took_place(ctx, key, payment_id, made)
-        holds.release(ctx, subject=wish.subject)
-        bookings.close_checkout(ctx, appointments.get(ctx.session, wish.subject))
+        holds.release(ctx, subject=checkout.subject)
+        bookings.close_checkout(ctx, appointments.get(ctx.session, checkout.subject))
 
 
 def _still_unanswered(ctx: Ctx, call_id: int) -> ProviderCall | None:
@@ -174,9 +174,9 @@ def _still_unanswered(ctx: Ctx, call_id: int) -> ProviderCall | None:
     return call if call is not None and call.state in provider_calls.OPEN else None
 
 
-def _as_it_left(ctx: Ctx, call: ProviderCall, return_url: str) -> tuple[int, CheckoutWish]:
+def _as_it_left(ctx: Ctx, call: ProviderCall, return_url: str) -> tuple[int, CheckoutRequest]:
     payment_id, expires_at = _parts_of(call.idempotency_key)
-    return payment_id, wish_for(appointments.get(ctx.session, call.subject), expires_at, return_url)
+    return payment_id, request_for(appointments.get(ctx.session, call.subject), expires_at, return_url)
 
 
 def _never_was(ctx: Ctx, key: str, payment_id: int, subject: str, reason: str) -> None:
@@ -196,12 +196,12 @@ def _parts_of(key: str) -> tuple[int, datetime]:
     return int(payment_id), datetime.fromtimestamp(int(expires_at), UTC)
 
 
-def wish_for(appointment: Appointment, expires_at: datetime, return_url: str) -> CheckoutWish:
+def request_for(appointment: Appointment, expires_at: datetime, return_url: str) -> CheckoutRequest:
     """What Stripe is asked for; the same each time for one hold, or its key would not fit."""
     if appointment.email is None:
         raise NotPayable
     back = f"{return_url}{'&' if '?' in return_url else '?'}"
-    return CheckoutWish(
+    return CheckoutRequest(
         subject=appointment.subject,
         title=appointment.title,
         amount=appointment.row.price_amount,
@@ -214,7 +214,7 @@ def wish_for(appointment: Appointment, expires_at: datetime, return_url: str) ->
     )
 
 
-def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, CheckoutWish] | None:
+def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, CheckoutRequest] | None:
     appointment = appointments.locked(ctx, subject)
     row = appointment.row
     until = row.hold_expires_at if row.status is BookingStatus.PENDING else None
@@ -223,12 +223,12 @@ def _intended(ctx: Ctx, subject: str, return_url: str) -> tuple[Payment, Checkou
     if payments.is_processing(ctx.session, subject):
         return None
     # Stripe keeps a page open for half an hour at least; where the hold ends before, a job closes it then.
-    wish = wish_for(appointment, max(until, row.created_at + holds.HOLD_FOR), return_url)
-    payment = payments.open_payment(ctx, subject, wish.amount, wish.currency)
+    checkout = request_for(appointment, max(until, row.created_at + holds.HOLD_FOR), return_url)
+    payment = payments.open_payment(ctx, subject, checkout.amount, checkout.currency)
     provider_calls.intend(
-        ctx, provider="stripe", operation=OPERATION, subject=subject, key=key_of(payment, wish.expires_at)
+        ctx, provider="stripe", operation=OPERATION, subject=subject, key=key_of(payment, checkout.expires_at)
     )
-    return payment, wish
+    return payment, checkout
 
 
 def _failed(ctx: Ctx, payment_id: int, subject: str, key: str, error: DomainError) -> str | None:

@@ -38,7 +38,7 @@ class NoFreeMeetings(InvalidInput):
 
 
 @dataclass(frozen=True)
-class Wish:
+class MeetingRequest:
     """What a guest asks for."""
 
     practitioner_id: int
@@ -68,7 +68,7 @@ def book(
     work: Work,
     read: Read,
     providers: Providers,
-    wish: Wish,
+    wanted: MeetingRequest,
     *,
     ip: str | None,
     return_url: str,
@@ -78,15 +78,15 @@ def book(
     Raises GuestUserCreationError, with nothing booked, when the guest cannot be registered.
     """
     with work() as ctx:
-        wish, is_made, now = *_checked(ctx, wish), ctx.now
+        wanted, is_made, now = *_checked(ctx, wanted), ctx.now
     if not is_made:
-        offered = _is_offered(read, providers, wish, now)
+        offered = _is_offered(read, providers, wanted, now)
         with work() as ctx:
-            _require_free(ctx, wish, offered)
+            _require_free(ctx, wanted, offered)
             booking_limits.slow_down(ctx, ip=ip)
-    guest = guests.register(work, providers.workos, email=wish.guest_email, name=wish.guest_name)
+    guest = guests.register(work, providers.workos, email=wanted.guest_email, name=wanted.guest_name)
     with work() as ctx:
-        meeting = _take(ctx, wish, guest)
+        meeting = _take(ctx, wanted, guest)
     if meeting.status is not BookingStatus.PENDING:
         return Booked(meeting, None)
     return Booked(
@@ -94,14 +94,14 @@ def book(
     )
 
 
-def _checked(ctx: Ctx, wish: Wish) -> tuple[Wish, bool]:
+def _checked(ctx: Ctx, wanted: MeetingRequest) -> tuple[MeetingRequest, bool]:
     """What can be refused is refused before anybody is registered or written to; and whether it is made already."""
     require(ctx, Permission.BOOKINGS_MAKE)
     clean = replace(
-        wish,
-        guest_name=holds.clean_name(wish.guest_name, field="guest_name"),
-        guest_email=clean_email(wish.guest_email, field="guest_email"),
-        time_zone=holds.known_zone(wish.time_zone),
+        wanted,
+        guest_name=holds.clean_name(wanted.guest_name, field="guest_name"),
+        guest_email=clean_email(wanted.guest_email, field="guest_email"),
+        time_zone=holds.known_zone(wanted.time_zone),
     )
     is_made = _made_before(ctx, clean, Meeting.guest_email == clean.guest_email) is not None
     if not is_made:  # what was made stays so, whatever is offered since
@@ -110,62 +110,62 @@ def _checked(ctx: Ctx, wish: Wish) -> tuple[Wish, bool]:
     return clean, is_made
 
 
-def _is_offered(read: Read, providers: Providers, wish: Wish, now: datetime) -> bool:
+def _is_offered(read: Read, providers: Providers, wanted: MeetingRequest, now: datetime) -> bool:
     return availability.offered(
         read,
         providers,
-        practitioner_id=wish.practitioner_id,
-        session_type_id=wish.session_type_id,
-        starts_at=wish.starts_at,
+        practitioner_id=wanted.practitioner_id,
+        session_type_id=wanted.session_type_id,
+        starts_at=wanted.starts_at,
         now=now,
-        lasts=LASTS if wish.session_type_id is None else None,
+        lasts=LASTS if wanted.session_type_id is None else None,
     )
 
 
-def _require_free(ctx: Ctx, wish: Wish, offered: bool) -> None:
+def _require_free(ctx: Ctx, wanted: MeetingRequest, offered: bool) -> None:
     """Refuse a time that is not free: it was offered to somebody else, or to nobody."""
-    ends_at = _terms(ctx.session, wish).ends_at
-    is_taken = appointments.taken(ctx.session, wish.practitioner_id, wish.starts_at, ends_at, now=ctx.now)
+    ends_at = _terms(ctx.session, wanted).ends_at
+    is_taken = appointments.taken(ctx.session, wanted.practitioner_id, wanted.starts_at, ends_at, now=ctx.now)
     if offered and not is_taken:
         return
-    if _made_before(ctx, wish, Meeting.guest_email == wish.guest_email) is not None:
+    if _made_before(ctx, wanted, Meeting.guest_email == wanted.guest_email) is not None:
         return  # by the same request, which came twice at once
     raise SlotTaken if is_taken else NotOffered(fields={"starts_at": NotOffered.sentence})
 
 
-def _terms(session: Session, wish: Wish) -> _Terms:
-    if wish.session_type_id is None:
-        practitioner = session.get(Practitioner, wish.practitioner_id)
+def _terms(session: Session, wanted: MeetingRequest) -> _Terms:
+    if wanted.session_type_id is None:
+        practitioner = session.get(Practitioner, wanted.practitioner_id)
         if practitioner is None or not practitioner.active:
             raise NoSuchPractitioner
         if not practitioner.free_meetings:
             raise NoFreeMeetings(fields={"session_type_id": NoFreeMeetings.sentence})
-        return _Terms(wish.starts_at + LASTS, 0, CURRENCY)
-    sold = holds.offer(session, practitioner_id=wish.practitioner_id, session_type_id=wish.session_type_id)
+        return _Terms(wanted.starts_at + LASTS, 0, CURRENCY)
+    sold = holds.offer(session, practitioner_id=wanted.practitioner_id, session_type_id=wanted.session_type_id)
     kind = sold.session_type
-    return _Terms(sold.ends_after(wish.starts_at), kind.price_amount, kind.price_currency)
+    return _Terms(sold.ends_after(wanted.starts_at), kind.price_amount, kind.price_currency)
 
 
-def _take(ctx: Ctx, wish: Wish, guest: Registered) -> Meeting:
+def _take(ctx: Ctx, wanted: MeetingRequest, guest: Registered) -> Meeting:
     """The meeting, confirmed or held for the time that paying takes."""
-    lock_names(ctx.session, practitioner_key(wish.practitioner_id))
-    if made := _made_before(ctx, wish, Meeting.guest_workos_user_id == guest.user_id):
+    lock_names(ctx.session, practitioner_key(wanted.practitioner_id))
+    if made := _made_before(ctx, wanted, Meeting.guest_workos_user_id == guest.user_id):
         return made
-    terms = _terms(ctx.session, wish)
-    holds.require_coming(ctx, wish.starts_at)
-    holds.take_time(ctx, practitioner_id=wish.practitioner_id, starts_at=wish.starts_at, ends_at=terms.ends_at)
+    terms = _terms(ctx.session, wanted)
+    holds.require_coming(ctx, wanted.starts_at)
+    holds.take_time(ctx, practitioner_id=wanted.practitioner_id, starts_at=wanted.starts_at, ends_at=terms.ends_at)
     meeting = Meeting(
-        practitioner_id=wish.practitioner_id,
-        session_type_id=wish.session_type_id,
-        guest_email=wish.guest_email,
-        guest_name=wish.guest_name,
-        guest_time_zone=wish.time_zone,
+        practitioner_id=wanted.practitioner_id,
+        session_type_id=wanted.session_type_id,
+        guest_email=wanted.guest_email,
+        guest_name=wanted.guest_name,
+        guest_time_zone=wanted.time_zone,
         guest_workos_user_id=guest.user_id,
         guest_org_id=guest.organization_id,
-        starts_at=wish.starts_at,
+        starts_at=wanted.starts_at,
         ends_at=terms.ends_at,
         status=BookingStatus.PENDING,
-        hold_expires_at=holds.held_until(ctx, wish.starts_at),
+        hold_expires_at=holds.held_until(ctx, wanted.starts_at),
         price_amount=terms.price_amount,
         price_currency=terms.price_currency,
         created_at=ctx.now,
@@ -178,7 +178,7 @@ def _take(ctx: Ctx, wish: Wish, guest: Registered) -> Meeting:
     return meeting
 
 
-def _made_before(ctx: Ctx, wish: Wish, guest: ColumnElement[bool]) -> Meeting | None:
+def _made_before(ctx: Ctx, wanted: MeetingRequest, guest: ColumnElement[bool]) -> Meeting | None:
     """The meeting that this very request has made already and that still stands."""
     stands = or_(
         Meeting.status == BookingStatus.CONFIRMED,
@@ -186,9 +186,9 @@ def _made_before(ctx: Ctx, wish: Wish, guest: ColumnElement[bool]) -> Meeting | 
     )
     return ctx.session.scalars(
         select(Meeting).where(
-            Meeting.practitioner_id == wish.practitioner_id,
-            Meeting.session_type_id.is_not_distinct_from(wish.session_type_id),
-            Meeting.starts_at == wish.starts_at,
+            Meeting.practitioner_id == wanted.practitioner_id,
+            Meeting.session_type_id.is_not_distinct_from(wanted.session_type_id),
+            Meeting.starts_at == wanted.starts_at,
             guest,
             stands,
         )

@@ -23,7 +23,7 @@ from models.scheduling import Booking, BookingStatus
 
 
 @dataclass(frozen=True)
-class Wish:
+class BookingRequest:
     """What a client asks for."""
 
     practitioner_id: int
@@ -42,34 +42,36 @@ class Booked:
     checkout_url: str | None
 
 
-def book(work: Work, read: Read, providers: Providers, wish: Wish, *, ip: str | None, return_url: str) -> Booked:
+def book(
+    work: Work, read: Read, providers: Providers, wanted: BookingRequest, *, ip: str | None, return_url: str
+) -> Booked:
     """Hold the time and have the page made on which it is paid; what costs nothing is confirmed at once.
 
     Raises SlotTaken when somebody has the time, and what Stripe's port raises, with nothing held.
     """
     with work() as ctx:
-        _require_offered(ctx, wish)
+        _require_offered(ctx, wanted)
         now = ctx.now
     offered = availability.offered(
         read,
         providers,
-        practitioner_id=wish.practitioner_id,
-        session_type_id=wish.session_type_id,
-        starts_at=wish.starts_at,
+        practitioner_id=wanted.practitioner_id,
+        session_type_id=wanted.session_type_id,
+        starts_at=wanted.starts_at,
         now=now,
     )
     with work() as ctx:
         if not offered:
-            raise _why_not(ctx, wish)
+            raise _why_not(ctx, wanted)
         booking_limits.slow_down(ctx, ip=ip)
         appointment = holds.hold(
             ctx,
-            practitioner_id=wish.practitioner_id,
-            session_type_id=wish.session_type_id,
-            starts_at=wish.starts_at,
-            client_name=wish.client_name,
-            client_email=wish.client_email,
-            client_time_zone=wish.time_zone,
+            practitioner_id=wanted.practitioner_id,
+            session_type_id=wanted.session_type_id,
+            starts_at=wanted.starts_at,
+            client_name=wanted.client_name,
+            client_email=wanted.client_email,
+            client_time_zone=wanted.time_zone,
         )
     if appointment.row.status is not BookingStatus.PENDING:
         return Booked(appointment, None)
@@ -96,16 +98,16 @@ def paid_by(session: Session, *, session_id: str) -> tuple[Appointment, Payment]
     return appointments.get(session, f"{kind}:{number}"), payment
 
 
-def _require_offered(ctx: Ctx, wish: Wish) -> None:
+def _require_offered(ctx: Ctx, wanted: BookingRequest) -> None:
     require(ctx, Permission.BOOKINGS_MAKE)
-    holds.offer(ctx.session, practitioner_id=wish.practitioner_id, session_type_id=wish.session_type_id)
-    holds.require_coming(ctx, wish.starts_at)
+    holds.offer(ctx.session, practitioner_id=wanted.practitioner_id, session_type_id=wanted.session_type_id)
+    holds.require_coming(ctx, wanted.starts_at)
 
 
-def _why_not(ctx: Ctx, wish: Wish) -> SlotTaken | NotOffered:
+def _why_not(ctx: Ctx, wanted: BookingRequest) -> SlotTaken | NotOffered:
     """A time that is not free was offered to somebody else, or to nobody."""
-    offer = holds.offer(ctx.session, practitioner_id=wish.practitioner_id, session_type_id=wish.session_type_id)
-    ends_at = offer.ends_after(wish.starts_at)
-    if appointments.taken(ctx.session, wish.practitioner_id, wish.starts_at, ends_at, now=ctx.now):
+    offer = holds.offer(ctx.session, practitioner_id=wanted.practitioner_id, session_type_id=wanted.session_type_id)
+    ends_at = offer.ends_after(wanted.starts_at)
+    if appointments.taken(ctx.session, wanted.practitioner_id, wanted.starts_at, ends_at, now=ctx.now):
         return SlotTaken()
     return NotOffered(fields={"starts_at": NotOffered.sentence})

@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import itemgetter
 
 from admin_app.services.clients import flag_clock
-from admin_app.services.clients.flags import SwitchState, Wish, effect_of
+from admin_app.services.clients.flags import FlagRequest, SwitchState, effect_of
 from admin_app.services.core.plans import fingerprint
 from models.clients import BillingStatus
 from models.flags import BulkOutcome, FlagChange, OnExpiry
@@ -23,22 +23,22 @@ MOVED = "Switched by somebody else, or by the clock, since the clients were chos
 Decision = tuple[BulkOutcome, str | None]
 
 
-def before(wish: Wish, state: SwitchState, billing: BillingStatus, now: datetime) -> Decision:
+def before(asked: FlagRequest, state: SwitchState, billing: BillingStatus, now: datetime) -> Decision:
     """Whether a client that was chosen waits for the run, is so already, or is left out."""
     if billing is BillingStatus.CANCELED:
         return BulkOutcome.EXCLUDED, CANCELED
-    if not wish.turns_on:
+    if not asked.turns_on:
         return (BulkOutcome.WAITING, None) if state.is_on else (BulkOutcome.ALREADY, OFF)
     if state.set_outside:
         return BulkOutcome.ALREADY, ON_AS_LONG
-    effect = effect_of(state, wish, now)
+    effect = effect_of(state, asked, now)
     if effect.already:
         return BulkOutcome.ALREADY, ON_LIKE_THIS
-    end = wish.until if wish.on_expiry is OnExpiry.LIFT else None
+    end = asked.until if asked.on_expiry is OnExpiry.LIFT else None
     outlasting = [each for each in (*effect.lifted, *effect.shortened) if _outlasts(each, end)]
     if not outlasting:
         return BulkOutcome.WAITING, None
-    covers = any(each.since <= wish.starts_at(now) for each in outlasting)
+    covers = any(each.since <= asked.starts_at(now) for each in outlasting)
     return (BulkOutcome.ALREADY, ON_AS_LONG) if covers else (BulkOutcome.EXCLUDED, CUTS_SHORT)
 
 

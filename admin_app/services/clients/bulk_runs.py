@@ -19,7 +19,7 @@ from admin_app.services.clients import bulk_rules, flags
 from admin_app.services.clients.flag_periods import BY_THE_CLOCK
 from admin_app.services.clients.flag_requests import checked
 from admin_app.services.clients.flag_words import WORDS
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.core import audit
 from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_same
 from admin_app.services.core.records import bulk_run_key
@@ -64,16 +64,19 @@ class Frozen:
     ended: Sequence[FlagChange] = ()
 
 
-def choose(ctx: Ctx, *, wish: Wish, client_ids: Select[Any], chosen_by: str) -> BulkRun:
+def choose(ctx: Ctx, *, asked: FlagRequest, client_ids: Select[Any], chosen_by: str) -> BulkRun:
     """Freeze the clients whose ids this statement finds, and what is to be done with them; nothing is switched yet."""
     require(ctx, Permission.CLIENTS_SWITCH)
-    wish = checked(wish, ctx.now)
-    run = begin(ctx, BulkRun(flag=wish.flag, turns_on=wish.turns_on, wish=wish.to_json(), chosen_by=chosen_by))
+    asked = checked(asked, ctx.now)
+    run = begin(
+        ctx,
+        BulkRun(flag=asked.flag, turns_on=asked.turns_on, wish=asked.to_json(), chosen_by=chosen_by),
+    )
     chosen = client_ids.subquery()
     found = select(literal(run.id), Client.id, literal("")).where(Client.id.in_(select(chosen))).order_by(Client.id)
     ctx.session.execute(insert(BulkItem).from_select(["run_id", "client_id", "seen"], found.limit(MOST_CLIENTS + 1)))
-    freeze(ctx, run, lambda frozen: bulk_rules.before(wish, frozen.state, frozen.billing, ctx.now))
-    note(ctx, run, "bulk.chosen", reason=wish.reason)
+    freeze(ctx, run, lambda frozen: bulk_rules.before(asked, frozen.state, frozen.billing, ctx.now))
+    note(ctx, run, "bulk.chosen", reason=asked.reason)
     return run
 
 
@@ -173,12 +176,12 @@ def _told(ctx: Ctx, run: BulkRun, waiting: int) -> list[str]:
     """The mails before the end of what the run turns on: each client has one of its own."""
     if run.undoes_id is not None:
         return ["Who was to be told before the end of what comes back is told, if that is still to come."]
-    wish = Wish.from_json(run.wish)
-    if wish.tell_email is None or wish.tell_at is None:
+    asked = FlagRequest.from_json(run.wish)
+    if asked.tell_email is None or asked.tell_at is None:
         return []
-    when = "at once, because that moment has passed" if wish.tell_at <= ctx.now else "before the end"
+    when = "at once, because that moment has passed" if asked.tell_at <= ctx.now else "before the end"
     many = "1 mail goes" if waiting == 1 else f"{waiting:,} mails go"
-    return [f"{many} to {wish.tell_email} {when}, one about each client that changes."]
+    return [f"{many} to {asked.tell_email} {when}, one about each client that changes."]
 
 
 def start(ctx: Ctx, *, run_id: int, shown: str) -> BulkRun:
@@ -313,9 +316,9 @@ def _somebody(ctx: Ctx) -> tuple[str, int]:
 
 
 def _outdated(ctx: Ctx, run: BulkRun) -> str | None:
-    """What of the wish cannot be meant any more, since it was chosen: each client would be refused for it."""
+    """What of the request cannot be meant any more, since it was chosen: each client would be refused for it."""
     try:
-        checked(Wish.from_json(run.wish), ctx.now)
+        checked(FlagRequest.from_json(run.wish), ctx.now)
     except InvalidInput as refused:
         return " ".join(refused.fields.values()) or refused.sentence
     return None

@@ -16,7 +16,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services.clients import bulk_runs, flags
 from admin_app.services.clients.bulk_rules import mark
 from admin_app.services.clients.bulk_runs import Frozen
-from admin_app.services.clients.flags import Effect, SwitchState, Wish
+from admin_app.services.clients.flags import Effect, FlagRequest, SwitchState
 from admin_app.services.core.plans import Plan, fingerprint, require_reason
 from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry
 
@@ -95,16 +95,16 @@ def _still_as_left(frozen: Frozen) -> tuple[BulkOutcome, str | None]:
 
 def former_of(state: SwitchState, effect: Effect) -> dict[str, Any] | None:
     """The periods that a change is about to end or shorten, as they are kept to be put back; None: it was off."""
-    periods = [_wish_of(each) for each in (*effect.lifted, *effect.shortened)]
+    periods = [_request_of(each) for each in (*effect.lifted, *effect.shortened)]
     if state.set_outside:
         # What is scheduled takes over from it, and must not be lost to it.
         until = state.scheduled[0].since if state.scheduled else None
-        periods.append(Wish(state.flag, turns_on=True, reason=OUTSIDE, until=until))
+        periods.append(FlagRequest(state.flag, turns_on=True, reason=OUTSIDE, until=until))
     return {"periods": [each.to_json() for each in periods]} if periods else None
 
 
-def _wish_of(period: FlagChange) -> Wish:
-    return Wish(
+def _request_of(period: FlagChange) -> FlagRequest:
+    return FlagRequest(
         flag=period.flag,
         turns_on=True,
         reason=period.reason,
@@ -121,10 +121,10 @@ def put_back(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState) -> Flag
     reason = run.wish["reason"]
     periods = list(_to_come(ctx, item.former or {}))
     last = None if run.turns_on else _take_off(ctx, item, state, reason, any(each.since is None for each in periods))
-    for wish in periods:
+    for asked in periods:
         now = flags.state(ctx.session, [item.client_id], run.flag, ctx.now)[item.client_id]
         try:
-            last = flags.switch(ctx, client_id=item.client_id, wish=wish, shown=now.fingerprint, bulk_run_id=run.id)
+            last = flags.switch(ctx, client_id=item.client_id, asked=asked, shown=now.fingerprint, bulk_run_id=run.id)
         except AlreadySo:
             continue
     if last is None:
@@ -139,21 +139,21 @@ def _take_off(ctx: Ctx, item: BulkItem, state: SwitchState, reason: str, replace
         return flags.cancel(ctx, change_id=scheduled.id, reason=reason, shown=fingerprint(scheduled))
     if replaced or not state.is_on:
         return None
-    off = Wish(state.flag, turns_on=False, reason=reason)
-    return flags.switch(ctx, client_id=item.client_id, wish=off, shown=state.fingerprint)
+    off = FlagRequest(state.flag, turns_on=False, reason=reason)
+    return flags.switch(ctx, client_id=item.client_id, asked=off, shown=state.fingerprint)
 
 
-def _to_come(ctx: Ctx, former: dict[str, Any]) -> Iterable[Wish]:
+def _to_come(ctx: Ctx, former: dict[str, Any]) -> Iterable[FlagRequest]:
     """What was arranged before and is not over by now, beginning at once where it had begun."""
     for kept in former.get("periods", ()):
-        wish = Wish.from_json(kept)
-        if wish.until is not None and wish.until <= ctx.now:
-            if wish.on_expiry is OnExpiry.LIFT:
+        asked = FlagRequest.from_json(kept)
+        if asked.until is not None and asked.until <= ctx.now:
+            if asked.on_expiry is OnExpiry.LIFT:
                 continue
             # It was past its end date and waited for a decision: it does so again, without a date.
-            wish = replace(wish, until=None, on_expiry=OnExpiry.LIFT, tell_email=None, tell_at=None)
-        if wish.since is not None and wish.since <= ctx.now:
-            wish = replace(wish, since=None)
-        if wish.tell_at is not None and wish.tell_at <= ctx.now:
-            wish = replace(wish, tell_email=None, tell_at=None)
-        yield wish
+            asked = replace(asked, until=None, on_expiry=OnExpiry.LIFT, tell_email=None, tell_at=None)
+        if asked.since is not None and asked.since <= ctx.now:
+            asked = replace(asked, since=None)
+        if asked.tell_at is not None and asked.tell_at <= ctx.now:
+            asked = replace(asked, tell_email=None, tell_at=None)
+        yield asked

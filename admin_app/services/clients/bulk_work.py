@@ -15,7 +15,7 @@ from admin_app.errors import AlreadySo, DomainError, PlanMoved
 from admin_app.policies.permissions import Permission, allows
 from admin_app.services.clients import bulk_runs, bulk_undo, flags
 from admin_app.services.clients.bulk_rules import MOVED, mark
-from admin_app.services.clients.flags import SwitchState, Wish
+from admin_app.services.clients.flags import FlagRequest, SwitchState
 from models.clients import Client
 from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange
 from models.staff import StaffMember
@@ -110,9 +110,9 @@ def _do_one(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState | None) -
 
 
 def _switch(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState) -> FlagChange:
-    wish = Wish.from_json(run.wish)
-    former = bulk_undo.former_of(state, flags.effect_of(state, wish, ctx.now))
-    change = flags.switch(ctx, client_id=item.client_id, wish=wish, shown=item.seen, bulk_run_id=run.id)
+    asked = FlagRequest.from_json(run.wish)
+    former = bulk_undo.former_of(state, flags.effect_of(state, asked, ctx.now))
+    change = flags.switch(ctx, client_id=item.client_id, asked=asked, shown=item.seen, bulk_run_id=run.id)
     item.former = former
     return change
 

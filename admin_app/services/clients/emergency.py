@@ -9,7 +9,7 @@ from admin_app.errors import AlreadySo, InvalidInput
 from admin_app.policies.permissions import Permission, require
 from admin_app.services.clients import flag_clock, flag_periods, flag_plans
 from admin_app.services.clients.flag_periods import Effect
-from admin_app.services.clients.flag_requests import Wish, checked
+from admin_app.services.clients.flag_requests import FlagRequest, checked
 from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
@@ -54,7 +54,7 @@ def plan_start(ctx: Ctx, *, until: datetime | None) -> Plan:
 def start(ctx: Ctx, *, reason: str, until: datetime | None, shown: str) -> FlagChange:
     """Stop everyone until then."""
     require(ctx, Permission.EMERGENCY_STOP)
-    wish = _checked(ctx, reason, until)
+    asked = _checked(ctx, reason, until)
     periods = locked_periods(ctx)
     current = _current(periods, ctx.now)
     require_same(shown, _fingerprint(current))
@@ -62,11 +62,11 @@ def start(ctx: Ctx, *, reason: str, until: datetime | None, shown: str) -> FlagC
         raise AlreadySo(ALREADY)
     note_ended(ctx, periods)
     room = Effect(lifted=(current,) if current else ())
-    changes = flag_periods.make_room(ctx, room, reason=wish.reason)
-    period = flag_periods.begin(ctx, None, wish)
+    changes = flag_periods.make_room(ctx, room, reason=asked.reason)
+    period = flag_periods.begin(ctx, None, asked)
     changes.insert(0, Change("emergency_stop", current is not None, True))
     changes.append(Change("until", current.until if current else None, until))
-    _note(ctx, period, "everyone.stopped", wish.reason, changes)
+    _note(ctx, period, "everyone.stopped", asked.reason, changes)
     return period
 
 
@@ -126,11 +126,11 @@ def _current(periods: list[FlagChange], now: datetime) -> FlagChange | None:
     return next((each for each in periods if not flag_clock.is_over(each, now)), None)
 
 
-def _checked(ctx: Ctx, reason: str, until: datetime | None, *, needs_reason: bool = True) -> Wish:
+def _checked(ctx: Ctx, reason: str, until: datetime | None, *, needs_reason: bool = True) -> FlagRequest:
     if until is None:
         raise InvalidInput(fields={"until": "Say until when everyone is stopped. It can be ended earlier."})
-    wish = Wish(flag=Switch.EMERGENCY_STOP, turns_on=True, reason=reason, until=until)
-    return checked(wish, ctx.now, needs_reason=needs_reason)
+    asked = FlagRequest(flag=Switch.EMERGENCY_STOP, turns_on=True, reason=reason, until=until)
+    return checked(asked, ctx.now, needs_reason=needs_reason)
 
 
 def _fingerprint(current: FlagChange | None) -> str:

@@ -53,7 +53,7 @@ def is_scheduled(period: Period, moment: datetime) -> bool:
 
 
 def waits_for_decision(period: Period, moment: datetime) -> bool:
-    """Past its end date and still on, because that was the wish."""
+    """Past its end date and still on, because that was the request."""
     return is_in_force(period, moment) and period.until is not None and period.until <= moment
 
 

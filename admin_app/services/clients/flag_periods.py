@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.integrations import job_queue
 from admin_app.services.clients import flag_clock
-from admin_app.services.clients.flag_requests import Wish
+from admin_app.services.clients.flag_requests import FlagRequest
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import fingerprint
 from admin_app.services.core.records import flag_change_key
@@ -63,7 +63,7 @@ class SwitchState:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a wish does to the open periods: `lifted` end with it, `shortened` end where the new one begins."""
+    """What a asked does to the open periods: `lifted` end with it, `shortened` end where the new one begins."""
 
     already: bool = False
     begins_at: datetime | None = None
@@ -88,13 +88,13 @@ def open_periods(
     return found
 
 
-def effect_of(state: SwitchState, wish: Wish, now: datetime) -> Effect:
-    """What a checked wish would do now."""
-    if not wish.turns_on:
+def effect_of(state: SwitchState, asked: FlagRequest, now: datetime) -> Effect:
+    """What a checked request would do now."""
+    if not asked.turns_on:
         return Effect(already=not state.is_on, lifted=(state.change,) if state.change else ())
-    begins = wish.starts_at(now)
-    touched = [each for each in (state.change, *state.scheduled) if each and _overlap(each, begins, wish)]
-    if len(touched) == 1 and _same(touched[0], wish, now):
+    begins = asked.starts_at(now)
+    touched = [each for each in (state.change, *state.scheduled) if each and _overlap(each, begins, asked)]
+    if len(touched) == 1 and _same(touched[0], asked, now):
         return Effect(already=True)
     earlier = [each for each in touched if each.since < begins and begins > now]
     return Effect(
@@ -104,16 +104,16 @@ def effect_of(state: SwitchState, wish: Wish, now: datetime) -> Effect:
     )
 
 
-def _overlap(period: FlagChange, begins: datetime, wish: Wish) -> bool:
+def _overlap(period: FlagChange, begins: datetime, asked: FlagRequest) -> bool:
     ends = flag_clock.ends_at(period)
-    new_end = wish.until if wish.on_expiry is OnExpiry.LIFT else None
+    new_end = asked.until if asked.on_expiry is OnExpiry.LIFT else None
     return (ends is None or ends > begins) and (new_end is None or period.since < new_end)
 
 
-def _same(period: FlagChange, wish: Wish, now: datetime) -> bool:
-    starts_alike = period.since <= now if wish.since is None else period.since == wish.since
-    telling = (period.tell_email, period.tell_at) == (wish.tell_email, wish.tell_at)
-    return starts_alike and telling and (period.until, period.on_expiry) == (wish.until, wish.on_expiry)
+def _same(period: FlagChange, asked: FlagRequest, now: datetime) -> bool:
+    starts_alike = period.since <= now if asked.since is None else period.since == asked.since
+    telling = (period.tell_email, period.tell_at) == (asked.tell_email, asked.tell_at)
+    return starts_alike and telling and (period.until, period.on_expiry) == (asked.until, asked.on_expiry)
 
 
 def note_ended(ctx: Ctx, over: Iterable[FlagChange]) -> None:
@@ -151,26 +151,26 @@ def shortened(period: FlagChange, effect: Effect) -> dict[str, Any]:
     return values
 
 
-def of_wish(ctx: Ctx, client_id: int | None, wish: Wish) -> FlagChange:
-    """The period that a checked wish asks for; not kept yet."""
+def of_request(ctx: Ctx, client_id: int | None, asked: FlagRequest) -> FlagChange:
+    """The period that a checked request asks for; not kept yet."""
     return FlagChange(
         client_id=client_id,
-        flag=wish.flag,
+        flag=asked.flag,
         value=True,
-        reason=wish.reason,
+        reason=asked.reason,
         by=ctx.actor.label,
-        since=wish.starts_at(ctx.now),
-        until=wish.until,
-        on_expiry=wish.on_expiry,
-        tell_email=wish.tell_email,
-        tell_at=wish.tell_at,
+        since=asked.starts_at(ctx.now),
+        until=asked.until,
+        on_expiry=asked.on_expiry,
+        tell_email=asked.tell_email,
+        tell_at=asked.tell_at,
         created_at=ctx.now,
     )
 
 
-def begin(ctx: Ctx, client_id: int | None, wish: Wish, *, bulk_run_id: int | None = None) -> FlagChange:
-    """Put in the period that a checked wish asks for, with the jobs at its start and at its end."""
-    period = of_wish(ctx, client_id, wish)
+def begin(ctx: Ctx, client_id: int | None, asked: FlagRequest, *, bulk_run_id: int | None = None) -> FlagChange:
+    """Put in the period that a checked request asks for, with the jobs at its start and at its end."""
+    period = of_request(ctx, client_id, asked)
     period.bulk_run_id = bulk_run_id
     ctx.session.add(period)
     ctx.session.flush()

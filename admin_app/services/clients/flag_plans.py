@@ -5,7 +5,7 @@ from typing import Any
 
 from admin_app.services.clients import flag_clock
 from admin_app.services.clients.flag_periods import Effect, SwitchState, shortened
-from admin_app.services.clients.flag_requests import Wish
+from admin_app.services.clients.flag_requests import FlagRequest
 from admin_app.services.clients.flag_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS, end_words
 from admin_app.services.core.plans import Plan, PlanLine
 from admin_app.services.core.records import client_key, flag_change_key
@@ -13,29 +13,29 @@ from models.clients import Client
 from models.flags import FlagChange, OnExpiry
 
 ADDS = ("flag_change",)
-WISH = "this command"
+ASKED_FOR = "this command"
 REPLACED = "the new period takes its place"
 SHORTENED = "it ends where the new period begins"
 
 
-def of_wish(client: Client, state: SwitchState, wish: Wish, effect: Effect, now: datetime) -> Plan:
-    """The plan of a checked wish."""
-    words = WORDS[wish.flag]
-    if not wish.turns_on:
+def of_request(client: Client, state: SwitchState, asked: FlagRequest, effect: Effect, now: datetime) -> Plan:
+    """The plan of a checked request."""
+    words = WORDS[asked.flag]
+    if not asked.turns_on:
         lines, said = _lines_off(client, state, now), _said_off(state)
-    elif wish.since is None:
-        lines, said = _lines_on(client, state, wish, effect, now), _said_on(state, wish, now)
+    elif asked.since is None:
+        lines, said = _lines_on(client, state, asked, effect, now), _said_on(state, asked, now)
     else:
-        lines, said = _lines_later(client, state, wish, effect), _said_later(state, wish, effect, now)
+        lines, said = _lines_later(client, state, asked, effect), _said_later(state, asked, effect, now)
     return Plan(
-        title=f"{words.turn_on if wish.turns_on else words.turn_off}: {client.name}",
-        outcome=words.on if wish.turns_on else words.off,
+        title=f"{words.turn_on if asked.turns_on else words.turn_off}: {client.name}",
+        outcome=words.on if asked.turns_on else words.off,
         lines=tuple(lines),
         consequences=tuple(said),
         fingerprint=state.fingerprint,
-        refusal=already(state, wish) if effect.already else None,
+        refusal=already(state, asked) if effect.already else None,
         # What another program set has no period that could end: one is kept that says who switched it off.
-        adds=ADDS if wish.turns_on or state.set_outside else (),
+        adds=ADDS if asked.turns_on or state.set_outside else (),
     )
 
 
@@ -49,8 +49,8 @@ def of_cancel(client: Client, period: FlagChange, fingerprint: str, refusal: str
         title=f"Cancel what is scheduled for {client.name}: {WORDS[period.flag].name}",
         outcome="canceled",
         lines=(
-            PlanLine(about, "next_since", period.since, None, WISH),
-            PlanLine(about, "next_until", period.until or UNTIL_SWITCHED_BACK, None, WISH),
+            PlanLine(about, "next_since", period.since, None, ASKED_FOR),
+            PlanLine(about, "next_until", period.until or UNTIL_SWITCHED_BACK, None, ASKED_FOR),
         ),
         consequences=(holds, f"It was scheduled by {period.by}: {period.reason}"),
         fingerprint=fingerprint,
@@ -58,12 +58,12 @@ def of_cancel(client: Client, period: FlagChange, fingerprint: str, refusal: str
     )
 
 
-def already(state: SwitchState, wish: Wish) -> str:
-    """That what is wished holds already, and since whom."""
-    words = WORDS[wish.flag]
-    if not wish.turns_on:
+def already(state: SwitchState, asked: FlagRequest) -> str:
+    """That what is asked for holds already, and since whom."""
+    words = WORDS[asked.flag]
+    if not asked.turns_on:
         return f"{words.off} already, so there is nothing to switch off."
-    if wish.since is not None:
+    if asked.since is not None:
         return "The same is scheduled already, so nothing was changed."
     by = f" by {state.change.by}" if state.change else ""
     return f"{words.on} already{by} with the same end, so nothing was changed."
@@ -80,24 +80,30 @@ def kept(period: FlagChange) -> dict[str, Any]:
     }
 
 
-def _lines_on(client: Client, state: SwitchState, wish: Wish, effect: Effect, now: datetime) -> list[PlanLine]:
+def _lines_on(client: Client, state: SwitchState, asked: FlagRequest, effect: Effect, now: datetime) -> list[PlanLine]:
     about, current = client_key(client.id), state.change
     lines = [
-        PlanLine(about, wish.flag.value, state.is_on, True, WISH),
-        PlanLine(about, "since", _since(state), now, WISH),
-        PlanLine(about, "until", _until(state), wish.until or UNTIL_SWITCHED_BACK, WISH),
-        PlanLine(about, "on_expiry", _at_end(current), end_words(wish.on_expiry, wish.until is not None), WISH),
-        PlanLine(about, "tell_email", current.tell_email if current else None, wish.tell_email, WISH),
-        PlanLine(about, "tell_at", current.tell_at if current else None, wish.tell_at, WISH),
+        PlanLine(about, asked.flag.value, state.is_on, True, ASKED_FOR),
+        PlanLine(about, "since", _since(state), now, ASKED_FOR),
+        PlanLine(about, "until", _until(state), asked.until or UNTIL_SWITCHED_BACK, ASKED_FOR),
+        PlanLine(
+            about,
+            "on_expiry",
+            _at_end(current),
+            end_words(asked.on_expiry, asked.until is not None),
+            ASKED_FOR,
+        ),
+        PlanLine(about, "tell_email", current.tell_email if current else None, asked.tell_email, ASKED_FOR),
+        PlanLine(about, "tell_at", current.tell_at if current else None, asked.tell_at, ASKED_FOR),
     ]
     canceled = [each for each in effect.lifted if each is not current]
     shown = [each for each in lines if each.now is not None or each.after is not None]
     return shown + ended(current, now, REPLACED) + _canceled(canceled)
 
 
-def _lines_later(client: Client, state: SwitchState, wish: Wish, effect: Effect) -> list[PlanLine]:
+def _lines_later(client: Client, state: SwitchState, asked: FlagRequest, effect: Effect) -> list[PlanLine]:
     about = client_key(client.id)
-    lines = [PlanLine(about, wish.flag.value, state.is_on, state.is_on, "nothing changes before it starts")]
+    lines = [PlanLine(about, asked.flag.value, state.is_on, state.is_on, "nothing changes before it starts")]
     for each in effect.shortened:
         key, after = flag_change_key(each.id), shortened(each, effect)
         at_end = end_words(after.pop("on_expiry"), has_end=True)
@@ -105,24 +111,24 @@ def _lines_later(client: Client, state: SwitchState, wish: Wish, effect: Effect)
         lines.append(PlanLine(key, "on_expiry", _at_end(each), at_end, SHORTENED))
         lines += [PlanLine(key, name, getattr(each, name), value, SHORTENED) for name, value in after.items()]
     lines += [
-        PlanLine(about, "next_since", None, wish.since, WISH),
-        PlanLine(about, "next_until", None, wish.until or UNTIL_SWITCHED_BACK, WISH),
-        PlanLine(about, "on_expiry", None, end_words(wish.on_expiry, wish.until is not None), WISH),
-        PlanLine(about, "tell_email", None, wish.tell_email, WISH),
-        PlanLine(about, "tell_at", None, wish.tell_at, WISH),
+        PlanLine(about, "next_since", None, asked.since, ASKED_FOR),
+        PlanLine(about, "next_until", None, asked.until or UNTIL_SWITCHED_BACK, ASKED_FOR),
+        PlanLine(about, "on_expiry", None, end_words(asked.on_expiry, asked.until is not None), ASKED_FOR),
+        PlanLine(about, "tell_email", None, asked.tell_email, ASKED_FOR),
+        PlanLine(about, "tell_at", None, asked.tell_at, ASKED_FOR),
     ]
     return [each for each in lines if each.now is not None or each.after is not None] + _canceled(effect.lifted)
 
 
 def _lines_off(client: Client, state: SwitchState, now: datetime) -> list[PlanLine]:
     about = client_key(client.id)
-    lines = [PlanLine(about, state.flag.value, state.is_on, False, WISH)]
+    lines = [PlanLine(about, state.flag.value, state.is_on, False, ASKED_FOR)]
     if state.is_on:
         lines += [
-            PlanLine(about, "since", _since(state), None, WISH),
-            PlanLine(about, "until", _until(state), None, WISH),
+            PlanLine(about, "since", _since(state), None, ASKED_FOR),
+            PlanLine(about, "until", _until(state), None, ASKED_FOR),
         ]
-    return lines + ended(state.change, now, WISH)
+    return lines + ended(state.change, now, ASKED_FOR)
 
 
 def ended(period: FlagChange | None, now: datetime, source: str) -> list[PlanLine]:
@@ -134,34 +140,34 @@ def _canceled(periods: Any) -> list[PlanLine]:
     return [PlanLine(flag_change_key(each.id), "next_since", each.since, None, REPLACED) for each in periods]
 
 
-def _said_on(state: SwitchState, wish: Wish, now: datetime) -> list[str]:
-    words = WORDS[wish.flag]
+def _said_on(state: SwitchState, asked: FlagRequest, now: datetime) -> list[str]:
+    words = WORDS[asked.flag]
     said = [f"{words.on} from now on."]
     if state.change is not None:
         said.append(f"It is on already, by {state.change.by}: {state.change.reason}. What is said here replaces that.")
     if state.set_outside:
         said.append(f"It is on already, {OUTSIDE}, without a reason. What is said here replaces that.")
-    return said + _said_of_end(wish, now)
+    return said + _said_of_end(asked, now)
 
 
-def _said_later(state: SwitchState, wish: Wish, effect: Effect, now: datetime) -> list[str]:
+def _said_later(state: SwitchState, asked: FlagRequest, effect: Effect, now: datetime) -> list[str]:
     said = ["Nothing changes before it starts."]
     if effect.shortened:
         said.append("What is on before then ends where this begins, and whoever was to be told of its end is not.")
     if state.set_outside:
         said.append(f"It is on now, {OUTSIDE}. This takes over when it starts, and with its end it goes off.")
-    return said + _said_of_end(wish, now)
+    return said + _said_of_end(asked, now)
 
 
-def _said_of_end(wish: Wish, now: datetime) -> list[str]:
-    if wish.until is None:
+def _said_of_end(asked: FlagRequest, now: datetime) -> list[str]:
+    if asked.until is None:
         return ["It stays on until somebody switches it back."]
     said = ["At the end date it goes off by itself, at that very moment."]
-    if wish.on_expiry is OnExpiry.STAY:
+    if asked.on_expiry is OnExpiry.STAY:
         said = ["At the end date it stays on and waits for a decision on the first page."]
-    if wish.tell_email and wish.tell_at:
-        when = "at once, because that moment has passed" if wish.tell_at <= now else "before that"
-        said.append(f"A mail goes to {wish.tell_email} {when}.")
+    if asked.tell_email and asked.tell_at:
+        when = "at once, because that moment has passed" if asked.tell_at <= now else "before that"
+        said.append(f"A mail goes to {asked.tell_email} {when}.")
     return said
 
 

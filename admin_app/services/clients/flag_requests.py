@@ -16,7 +16,7 @@ _MOMENTS = ("since", "until", "tell_at")
 
 
 @dataclass(frozen=True)
-class Wish:
+class FlagRequest:
     """Turn `flag` on, from `since` (None: at once) until `until` (None: until somebody switches it back), or off.
 
     `tell_email` is written to at `tell_at`, before it ends. Moments are aware.
@@ -43,7 +43,7 @@ class Wish:
         }
 
     @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> "Wish":
+    def from_json(cls, kept: dict[str, Any]) -> "FlagRequest":
         moments = {name: datetime.fromisoformat(kept[name]) if kept.get(name) else None for name in _MOMENTS}
         return cls(
             flag=Switch(kept["flag"]),
@@ -58,66 +58,66 @@ class Wish:
         return self.since if self.since is not None and self.since > now else now
 
 
-def checked(wish: Wish, now: datetime, *, needs_reason: bool = True) -> Wish:
-    """The wish as it is kept; refused with a sentence per field when it cannot be meant."""
+def checked(asked: FlagRequest, now: datetime, *, needs_reason: bool = True) -> FlagRequest:
+    """The asked as it is kept; refused with a sentence per field when it cannot be meant."""
     if needs_reason:
-        wish = replace(wish, reason=require_reason(wish.reason))
-    if any((moment := getattr(wish, name)) is not None and moment.tzinfo is None for name in _MOMENTS):
+        asked = replace(asked, reason=require_reason(asked.reason))
+    if any((moment := getattr(asked, name)) is not None and moment.tzinfo is None for name in _MOMENTS):
         raise InvalidInput("A time without its time zone was given. Name the zone.")
     # Python compares times of one zone by the clock on the wall, which shows some moments twice a year.
-    wish = replace(wish, **{name: moment.astimezone(UTC) for name in _MOMENTS if (moment := getattr(wish, name))})
-    if not wish.turns_on:
-        return _off(wish)
-    problems = _problems(wish, now)
+    asked = replace(asked, **{name: moment.astimezone(UTC) for name in _MOMENTS if (moment := getattr(asked, name))})
+    if not asked.turns_on:
+        return _off(asked)
+    problems = _problems(asked, now)
     if problems:
         raise InvalidInput(fields=problems)
-    starts = wish.starts_at(now)
+    starts = asked.starts_at(now)
     later = starts > now
     return replace(
-        wish,
+        asked,
         since=starts if later else None,
-        on_expiry=wish.on_expiry if wish.until else OnExpiry.LIFT,
-        tell_email=_address(wish.tell_email) if wish.tell_email else None,
+        on_expiry=asked.on_expiry if asked.until else OnExpiry.LIFT,
+        tell_email=_address(asked.tell_email) if asked.tell_email else None,
         # Nobody is told of the end of what has not begun.
-        tell_at=max(wish.tell_at, starts) if wish.tell_at and later else wish.tell_at,
+        tell_at=max(asked.tell_at, starts) if asked.tell_at and later else asked.tell_at,
     )
 
 
-def _off(wish: Wish) -> Wish:
-    if any(getattr(wish, name) is not None for name in _MOMENTS):
+def _off(asked: FlagRequest) -> FlagRequest:
+    if any(getattr(asked, name) is not None for name in _MOMENTS):
         raise InvalidInput("Switching off happens at once and has no dates. To end it later, give it an end date.")
-    return replace(wish, on_expiry=OnExpiry.LIFT, tell_email=None)
+    return replace(asked, on_expiry=OnExpiry.LIFT, tell_email=None)
 
 
-def _problems(wish: Wish, now: datetime) -> dict[str, str]:
+def _problems(asked: FlagRequest, now: datetime) -> dict[str, str]:
     problems = {}
-    starts = wish.starts_at(now)
-    if wish.since is not None and wish.since < now - MOST_LATE:
+    starts = asked.starts_at(now)
+    if asked.since is not None and asked.since < now - MOST_LATE:
         problems["since"] = "That start is long past. Let it start now, or choose a moment that is still to come."
-    if wish.until is not None and wish.until <= now:
+    if asked.until is not None and asked.until <= now:
         problems["until"] = "That end is past already. Choose a moment that is still to come."
-    elif wish.until is not None and wish.until <= starts:
+    elif asked.until is not None and asked.until <= starts:
         problems["until"] = "It would end before it starts. Choose a later end."
-    if wish.until is None and wish.on_expiry is OnExpiry.STAY:
+    if asked.until is None and asked.on_expiry is OnExpiry.STAY:
         problems["on_expiry"] = "Without an end date nothing happens at the end. Give an end date."
-    return problems | _problems_of_telling(wish, now)
+    return problems | _problems_of_telling(asked, now)
 
 
-def _problems_of_telling(wish: Wish, now: datetime) -> dict[str, str]:
-    if wish.tell_email is None and wish.tell_at is None:
+def _problems_of_telling(asked: FlagRequest, now: datetime) -> dict[str, str]:
+    if asked.tell_email is None and asked.tell_at is None:
         return {}
-    if wish.until is None:
+    if asked.until is None:
         return {"tell_email": "Without an end date nobody can be told before it ends. Give an end date."}
-    if wish.tell_email is None:
+    if asked.tell_email is None:
         return {"tell_email": "Say who is to be told: write an e-mail address."}
-    if wish.tell_at is None:
+    if asked.tell_at is None:
         return {"tell_at": "Say when they are to be told."}
     problems = {}
-    if _address(wish.tell_email) is None:
+    if _address(asked.tell_email) is None:
         problems["tell_email"] = "This is not an e-mail address. Write it like name@example.com."
-    if wish.tell_at >= wish.until:
+    if asked.tell_at >= asked.until:
         problems["tell_at"] = "They would be told after it ended. Choose an earlier moment."
-    elif wish.tell_at < now - MOST_LATE:
+    elif asked.tell_at < now - MOST_LATE:
         problems["tell_at"] = "That moment is long past. Choose one that is still to come."
     return problems
 

@@ -16,7 +16,7 @@ from admin_app.errors import AlreadySo, Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services.clients import flag_clock, flag_letters, flag_periods, flag_plans
 from admin_app.services.clients.flag_periods import Effect, SwitchState, effect_of
-from admin_app.services.clients.flag_requests import Wish, checked
+from admin_app.services.clients.flag_requests import FlagRequest, checked
 from admin_app.services.clients.flag_words import WORDS
 from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
@@ -25,7 +25,7 @@ from admin_app.services.core.records import client_key, flag_change_key
 from models.clients import Client
 from models.flags import CLIENT_SWITCHES, FlagChange, Switch
 
-__all__ = ["Effect", "SwitchState", "Wish", "effect_of"]
+__all__ = ["Effect", "FlagRequest", "SwitchState", "effect_of"]
 
 BEGUN = "It has begun already. Switch it off instead."
 GONE = "It was ended, canceled or replaced meanwhile."
@@ -38,41 +38,41 @@ def state(session: Session, client_ids: Collection[int], flag: Switch, now: date
     return {number: SwitchState.of(flag, number, on, periods.get(number, []), now) for number, on in kept}
 
 
-def plan_switch(ctx: Ctx, *, client_id: int, wish: Wish, base_url: str) -> Plan:
-    """What the wish would change; its reason is asked for when it is acted on. A wish that holds already is refused.
+def plan_switch(ctx: Ctx, *, client_id: int, asked: FlagRequest, base_url: str) -> Plan:
+    """What the request would change; its reason is asked for when it is acted on. What holds already is refused.
 
     `base_url` is where the console is, for the address in the mail that goes before the end.
     """
     require(ctx, Permission.CLIENTS_READ)
-    wish = checked(_of_a_client(wish), ctx.now, needs_reason=False)
+    asked = checked(_of_a_client(asked), ctx.now, needs_reason=False)
     client = ctx.session.get(Client, client_id, populate_existing=True)
     if client is None:
         raise NotFound("There is no such client.")
-    found = _state(ctx, client, wish.flag)
-    plan = flag_plans.of_wish(client, found, wish, effect_of(found, wish, ctx.now), ctx.now)
-    if not wish.turns_on:
+    found = _state(ctx, client, asked.flag)
+    plan = flag_plans.of_request(client, found, asked, effect_of(found, asked, ctx.now), ctx.now)
+    if not asked.turns_on:
         return plan
-    to_be = flag_periods.of_wish(ctx, client.id, wish)
+    to_be = flag_periods.of_request(ctx, client.id, asked)
     return replace(plan, mails=flag_letters.planned(ctx.session, client, to_be, base_url, ctx.now))
 
 
-def switch(ctx: Ctx, *, client_id: int, wish: Wish, shown: str, bulk_run_id: int | None = None) -> FlagChange:
+def switch(ctx: Ctx, *, client_id: int, asked: FlagRequest, shown: str, bulk_run_id: int | None = None) -> FlagChange:
     """Turn a switch of a client; returns the period that begins or ends, or the note when there was none to end.
 
     `shown` is the fingerprint of the switch as it was when it was decided on.
     """
     require(ctx, Permission.CLIENTS_SWITCH)
-    wish = checked(_of_a_client(wish), ctx.now)
+    asked = checked(_of_a_client(asked), ctx.now)
     client = locked(ctx, client_id)
-    found = _state(ctx, client, wish.flag)
+    found = _state(ctx, client, asked.flag)
     require_same(shown, found.fingerprint)
-    effect = effect_of(found, wish, ctx.now)
+    effect = effect_of(found, asked, ctx.now)
     if effect.already:
-        raise AlreadySo(flag_plans.already(found, wish))
+        raise AlreadySo(flag_plans.already(found, asked))
     note_ended(ctx, client, found)
-    if wish.turns_on:
-        return _turn_on(ctx, client, found, wish, effect, bulk_run_id)
-    return _turn_off(ctx, client, found, wish, bulk_run_id)
+    if asked.turns_on:
+        return _turn_on(ctx, client, found, asked, effect, bulk_run_id)
+    return _turn_off(ctx, client, found, asked, bulk_run_id)
 
 
 def plan_cancel(ctx: Ctx, *, change_id: int) -> Plan:
@@ -149,30 +149,30 @@ def note(
 
 
 def _turn_on(
-    ctx: Ctx, client: Client, found: SwitchState, wish: Wish, effect: Effect, bulk_run_id: int | None
+    ctx: Ctx, client: Client, found: SwitchState, asked: FlagRequest, effect: Effect, bulk_run_id: int | None
 ) -> FlagChange:
-    changes = flag_periods.make_room(ctx, effect, reason=wish.reason)
-    period = flag_periods.begin(ctx, client.id, wish, bulk_run_id=bulk_run_id)
+    changes = flag_periods.make_room(ctx, effect, reason=asked.reason)
+    period = flag_periods.begin(ctx, client.id, asked, bulk_run_id=bulk_run_id)
     later = flag_clock.is_scheduled(period, ctx.now)
-    changes.insert(0, keep_true(ctx, client, wish.flag, found.is_on if later else True))
+    changes.insert(0, keep_true(ctx, client, asked.flag, found.is_on if later else True))
     about = flag_change_key(period.id)
     changes += [Change(name, None, value, about) for name, value in flag_plans.kept(period).items()]
     event = "client.switch_scheduled" if later else "client.switched_on"
-    note(ctx, client, period, event, reason=wish.reason, changes=changes)
+    note(ctx, client, period, event, reason=asked.reason, changes=changes)
     return period
 
 
-def _turn_off(ctx: Ctx, client: Client, found: SwitchState, wish: Wish, bulk_run_id: int | None) -> FlagChange:
-    changes = [keep_true(ctx, client, wish.flag, False)]
+def _turn_off(ctx: Ctx, client: Client, found: SwitchState, asked: FlagRequest, bulk_run_id: int | None) -> FlagChange:
+    changes = [keep_true(ctx, client, asked.flag, False)]
     period = found.change
     if period is not None:
-        changes.append(flag_periods.lift(ctx, period, by=ctx.actor.label, reason=wish.reason))
+        changes.append(flag_periods.lift(ctx, period, by=ctx.actor.label, reason=asked.reason))
     else:
         period = FlagChange(
             client_id=client.id,
-            flag=wish.flag,
+            flag=asked.flag,
             value=False,
-            reason=wish.reason,
+            reason=asked.reason,
             by=ctx.actor.label,
             since=ctx.now,
             bulk_run_id=bulk_run_id,
@@ -180,7 +180,7 @@ def _turn_off(ctx: Ctx, client: Client, found: SwitchState, wish: Wish, bulk_run
         )
         ctx.session.add(period)
     ctx.session.flush()
-    note(ctx, client, period, "client.switched_off", reason=wish.reason, changes=changes)
+    note(ctx, client, period, "client.switched_off", reason=asked.reason, changes=changes)
     return period
 
 
@@ -189,10 +189,10 @@ def _state(ctx: Ctx, client: Client, flag: Switch) -> SwitchState:
     return SwitchState.of(flag, client.id, getattr(client, flag.value), periods, ctx.now)
 
 
-def _of_a_client(wish: Wish) -> Wish:
-    if wish.flag not in CLIENT_SWITCHES:
+def _of_a_client(asked: FlagRequest) -> FlagRequest:
+    if asked.flag not in CLIENT_SWITCHES:
         raise InvalidInput("This is no switch of a single client.")
-    return wish
+    return asked
 
 
 def _scheduled(ctx: Ctx, change_id: int) -> tuple[FlagChange, int]:

@@ -83,7 +83,7 @@ def _followed_its_person(session: Session, row: ProviderMembership, found: Adjus
 
 
 def _step(ctx: Ctx, found: Adjustment, account: Account) -> Step:
-    step = Step(account, f"Undo {WORDS[found.kind]}", wish=("undo", found.id), noted=False)
+    step = Step(account, f"Undo {WORDS[found.kind]}", asked=("undo", found.id), noted=False)
     if found.undone_at is not None:
         return replace(step, refusal=f"This was undone already by {found.undone_by}.")
     return _BY_KIND[found.kind](ctx, found, step)

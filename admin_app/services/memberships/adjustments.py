@@ -66,7 +66,7 @@ class Step:
 
     account: Account
     title: str
-    wish: tuple[object, ...] = ()
+    asked: tuple[object, ...] = ()
     row: ProviderMembership | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
     credits: Mapping[str, int] = field(default_factory=dict)
@@ -165,7 +165,7 @@ def _fingerprint(session: Session, step: Step) -> str:
     account = step.account
     mine = Adjustment.user_id == account.owner.user_id
     steps, undone = session.execute(select(func.count(), func.count(Adjustment.undone_at)).where(mine)).one()
-    return fingerprint(account.owner.user_id, account.holder, basis(account.rows), steps, undone, *step.wish)
+    return fingerprint(account.owner.user_id, account.holder, basis(account.rows), steps, undone, *step.asked)
 
 
 def allowed(ctx: Ctx, reason: str) -> str:

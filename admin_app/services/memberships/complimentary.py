@@ -152,7 +152,7 @@ def _to_give(ctx: Ctx, account: Account, until: datetime | None) -> Step:
     step = Step(
         account,
         f"Give {account.owner.email or account.owner.user_id} a complimentary membership",
-        wish=("give", until),
+        asked=("give", until),
         row=row,
         values={"next_credits_at": credits.following(row, now) if gives else row.next_credits_at},
         credits={"usage_credits": credits.CREDITS, "used_credits": 0} if gives else {},
@@ -177,7 +177,7 @@ def _to_change(ctx: Ctx, account: Account, row: ProviderMembership, until: datet
     return Step(
         account,
         f"Let {name_of(row)} run {_span(until)}",
-        wish=("change", row.id, until),
+        asked=("change", row.id, until),
         row=row,
         values={"period_end": until},
         consequences=(*_meaning(account, others, until), "It can be undone."),
@@ -190,7 +190,7 @@ def _to_end(ctx: Ctx, account: Account, row: ProviderMembership) -> Step:
     return Step(
         account,
         f"End {name_of(row)} now",
-        wish=("end", row.id),
+        asked=("end", row.id),
         row=row,
         values={"status": MembershipStatus.INACTIVE, "period_end": ctx.now},
         consequences=(

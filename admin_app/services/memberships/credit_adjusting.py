@@ -86,7 +86,7 @@ def _to_add(account: Account, number: int) -> Step:
     return Step(
         account,
         f"Add {number:,} credits for {_named(account)}",
-        wish=(Way.ADD.value, number),
+        asked=(Way.ADD.value, number),
         credits={"usage_credits": account.usage + number, "used_credits": account.used},
         consequences=(f"{account.left:,} are left now.", LAPSES, "It can be undone as far as they are not used."),
     )
@@ -100,14 +100,14 @@ def _to_take(account: Account, number: int) -> Step:
     return Step(
         account,
         f"Take {number:,} credits from {_named(account)}",
-        wish=(Way.TAKE.value, number),
+        asked=(Way.TAKE.value, number),
         credits={"usage_credits": account.usage - number, "used_credits": account.used},
         consequences=(f"{account.left:,} are left now.", "The next renewal gives all of a period’s credits again."),
     )
 
 
 def _to_renew(ctx: Ctx, account: Account) -> Step:
-    step = Step(account, f"Renew the credits of {_named(account)} early", wish=(Way.RENEW.value,))
+    step = Step(account, f"Renew the credits of {_named(account)} early", asked=(Way.RENEW.value,))
     row = memberships.serving(account.rows)
     refusal = _not_early(ctx, row)
     if row is None or row.next_credits_at is None or refusal is not None:
@@ -120,7 +120,7 @@ def _to_renew(ctx: Ctx, account: Account) -> Step:
         said.append("That period is not paid for yet: should the membership end before, the credits stay.")
     return replace(
         step,
-        wish=(*step.wish, name_of(row), row.next_credits_at),
+        asked=(*step.asked, name_of(row), row.next_credits_at),
         row=row,
         values={"next_credits_at": credits.following(row, row.next_credits_at)},
         credits=credits.with_next(row, account.left, account.rows),

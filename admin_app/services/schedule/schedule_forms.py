@@ -147,10 +147,10 @@ class _Reading:
             raise InvalidInput(fields=self._problems)
 
 
-def _line(text: str, wish: str, longest: int) -> str:
+def _line(text: str, ask: str, longest: int) -> str:
     plain = " ".join(text.split())
     if not plain or len(plain) > longest or any(unicodedata.category(sign) in {"Cc", "Cs"} for sign in plain):
-        raise Wrong(f"{wish}, in at most {longest} characters.")
+        raise Wrong(f"{ask}, in at most {longest} characters.")
     return plain
 
 

@@ -164,10 +164,12 @@ class Clocks(OnDatabase):
         return found
 
     def book(self, starts_at: datetime) -> str:
-        wish = website_bookings.Wish(self.practitioner_id, self.kind_id, starts_at, "Cleo", "cleo@example.com")
+        wanted = website_bookings.BookingRequest(
+            self.practitioner_id, self.kind_id, starts_at, "Cleo", "cleo@example.com"
+        )
         return outcome(
             lambda: website_bookings.book(
-                lambda: self.db.unit_of_work(VISITOR), self.db.read_only, NOBODY, wish, ip=None, return_url=""
+                lambda: self.db.unit_of_work(VISITOR), self.db.read_only, NOBODY, wanted, ip=None, return_url=""
             )
         )
 

@@ -9,7 +9,7 @@ import pytest
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderUnavailable
-from admin_app.integrations.money_ports import CheckoutWish, StripeSession
+from admin_app.integrations.money_ports import CheckoutRequest, StripeSession
 from admin_app.services import appointments, checkout
 from admin_app.services.bookings import appointment_mails, holds
 from admin_app.services.checkout.settlement import Told
@@ -40,7 +40,7 @@ class Till:
         self.answers, self.meanwhile, self.wishes = list(answers), [], []  # type: ignore[var-annotated]
         self.pages: dict[str, StripeSession] = {}
 
-    def create_checkout(self, wish: CheckoutWish, *, idempotency_key: str) -> StripeSession:
+    def create_checkout(self, wish: CheckoutRequest, *, idempotency_key: str) -> StripeSession:
         self.wishes.append(wish)
         answer = self.answers.pop(0) if self.answers else None
         if self.meanwhile:

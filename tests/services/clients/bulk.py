@@ -9,7 +9,7 @@ from admin_app.context import Staff
 from admin_app.db import Database
 from admin_app.services import staff
 from admin_app.services.clients import bulk_runs, bulk_undo, bulk_work
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from models import BulkItem, BulkOutcome, BulkRun, Client, Role
 from tests.services.clients.flags import on
 from tests.services.factories import OPERATOR
@@ -31,9 +31,9 @@ def add_clients(db: Database, count: int, **values: Any) -> list[int]:
         return list(ctx.session.scalars(insert(Client).returning(Client.id, sort_by_parameter_order=True), rows))
 
 
-def choose(db: Database, ops: Staff, client_ids: Select[Any] = EVERYONE, wish: Wish | None = None) -> BulkRun:
+def choose(db: Database, ops: Staff, client_ids: Select[Any] = EVERYONE, asked: FlagRequest | None = None) -> BulkRun:
     with db.unit_of_work(ops) as ctx:
-        return bulk_runs.choose(ctx, wish=wish or on(), client_ids=client_ids, chosen_by="every client")
+        return bulk_runs.choose(ctx, asked=asked or on(), client_ids=client_ids, chosen_by="every client")
 
 
 def start(db: Database, ops: Staff, run_id: int) -> None:
@@ -49,9 +49,9 @@ def work(db: Database, run_id: int, *, transactions: int = 10_000) -> None:
                 return
 
 
-def go(db: Database, ops: Staff, wish: Wish | None = None, client_ids: Select[Any] = EVERYONE) -> BulkRun:
+def go(db: Database, ops: Staff, asked: FlagRequest | None = None, client_ids: Select[Any] = EVERYONE) -> BulkRun:
     """Choose, start and do it all."""
-    run = choose(db, ops, client_ids, wish)
+    run = choose(db, ops, client_ids, asked)
     start(db, ops, run.id)
     work(db, run.id)
     return run_now(db, run.id)

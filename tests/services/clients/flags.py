@@ -9,7 +9,7 @@ from sqlalchemy import select
 from admin_app.context import Actor, Staff
 from admin_app.db import Database
 from admin_app.services.clients import flag_following, flags
-from admin_app.services.clients.flags import SwitchState, Wish
+from admin_app.services.clients.flags import FlagRequest, SwitchState
 from models import Client, FlagChange, Role, Switch
 from tests.services.factories import OPERATOR
 
@@ -33,20 +33,20 @@ def add_client(db: Database, name: str = "Harbor Dental", **values: Any) -> int:
         return client.id
 
 
-def on(reason: str = "They asked for it", flag: Switch = PAUSE, **values: Any) -> Wish:
-    return Wish(flag=flag, turns_on=True, reason=reason, **values)
+def on(reason: str = "They asked for it", flag: Switch = PAUSE, **values: Any) -> FlagRequest:
+    return FlagRequest(flag=flag, turns_on=True, reason=reason, **values)
 
 
-def off(reason: str = "Sorted out", flag: Switch = PAUSE) -> Wish:
-    return Wish(flag=flag, turns_on=False, reason=reason)
+def off(reason: str = "Sorted out", flag: Switch = PAUSE) -> FlagRequest:
+    return FlagRequest(flag=flag, turns_on=False, reason=reason)
 
 
-def turn(db: Database, client_id: int, wish: Wish, actor: Actor = OPS) -> FlagChange:
+def turn(db: Database, client_id: int, asked: FlagRequest, actor: Actor = OPS) -> FlagChange:
     """Look at the plan and act on it."""
     with db.unit_of_work(actor) as ctx:
-        shown = flags.plan_switch(ctx, client_id=client_id, wish=wish, base_url=BASE_URL).fingerprint
+        shown = flags.plan_switch(ctx, client_id=client_id, asked=asked, base_url=BASE_URL).fingerprint
     with db.unit_of_work(actor) as ctx:
-        return flags.switch(ctx, client_id=client_id, wish=wish, shown=shown)
+        return flags.switch(ctx, client_id=client_id, asked=asked, shown=shown)
 
 
 def state_of(db: Database, client_id: int, flag: Switch = PAUSE) -> SwitchState:

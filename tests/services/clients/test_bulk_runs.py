@@ -87,7 +87,7 @@ def test_who_comes_to_match_later_is_not_in_it(db: Database, ops: Staff) -> None
 
 
 @pytest.mark.parametrize(
-    ("before", "wish", "expected"),
+    ("before", "asked", "expected"),
     [
         (None, on(), ("waiting", None)),
         (None, off(), ("already", bulk_rules.OFF)),
@@ -107,13 +107,13 @@ def test_who_comes_to_match_later_is_not_in_it(db: Database, ops: Staff) -> None
     ],
 )
 def test_who_waits_who_is_so_already_and_who_is_left_out(
-    db: Database, ops: Staff, before: Any, wish: Any, expected: tuple[str, str | None]
+    db: Database, ops: Staff, before: Any, asked: Any, expected: tuple[str, str | None]
 ) -> None:
     values = {"outside": {"outbound_paused": True}, "canceled": {"billing_status": BillingStatus.CANCELED}}
     client = add_client(db, **values.get(before, {}) if isinstance(before, str) else {})
     if before and not isinstance(before, str):
         turn(db, client, before)
-    run = bulk.choose(db, ops, wish=wish)
+    run = bulk.choose(db, ops, asked=asked)
     assert outcomes(db, run.id)[client] == expected
     periods = [(each.since, each.until) for each in changes(db, client)]
     if expected[0] != "waiting":
@@ -135,7 +135,7 @@ def test_who_waits_who_is_so_already_and_who_is_left_out(
 def test_a_switch_that_moved_meanwhile_is_left_as_it_is(db: Database, ops: Staff) -> None:
     first, second, third = bulk.add_clients(db, 3)
     turn(db, third, on("Until noon", until=NOW + HOUR))
-    run = bulk.choose(db, ops, wish=on("All", until=NOW + DAY))
+    run = bulk.choose(db, ops, asked=on("All", until=NOW + DAY))
     turn(db, second, on("By hand"))
     bulk.start(at(db, NOW + 2 * HOUR), ops, run.id)
     bulk.work(db, run.id)
@@ -224,7 +224,7 @@ def test_what_a_run_may_not_do(db: Database, ops: Staff) -> None:
     with pytest.raises(InvalidInput):
         bulk.choose(db, ops, select(Client.id).where(Client.id < 0))
     with pytest.raises(InvalidInput):
-        bulk.choose(db, ops, wish=on(" "))
+        bulk.choose(db, ops, asked=on(" "))
     run = bulk.choose(db, ops)
     with pytest.raises(Conflict), db.unit_of_work(ops) as ctx:
         bulk_undo.undo(ctx, run_id=run.id, reason="x")
@@ -244,7 +244,7 @@ def test_what_a_run_may_not_do(db: Database, ops: Staff) -> None:
 
 def test_a_discarded_choice_is_gone_and_a_late_one_does_not_start(db: Database, ops: Staff) -> None:
     bulk.add_clients(db, 2)
-    run = bulk.choose(db, ops, wish=on(until=NOW + HOUR))
+    run = bulk.choose(db, ops, asked=on(until=NOW + HOUR))
     with pytest.raises(Conflict):
         bulk.start(at(db, NOW + 2 * HOUR), ops, run.id)
     with db.unit_of_work(ops) as ctx:
@@ -254,7 +254,7 @@ def test_a_discarded_choice_is_gone_and_a_late_one_does_not_start(db: Database, 
 
 def test_a_run_whose_dates_have_passed_does_not_start(db: Database, ops: Staff) -> None:
     bulk.add_clients(db, 2)
-    run = bulk.choose(db, ops, wish=on(since=NOW + HOUR, until=NOW + 240 * HOUR))
+    run = bulk.choose(db, ops, asked=on(since=NOW + HOUR, until=NOW + 240 * HOUR))
     with pytest.raises(Conflict) as refused:
         bulk.start(at(db, NOW + 48 * HOUR), ops, run.id)
     assert "long past" in refused.value.sentence

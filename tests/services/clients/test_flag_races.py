@@ -23,8 +23,8 @@ def test_of_those_who_switch_at_once_one_wins(real_db: Database) -> None:
     def switching(number: int):
         def run() -> None:
             with real_db.unit_of_work(OPS) as ctx:
-                wish = on(f"Reason {number}", until=NOW + (number + 1) * HOUR)
-                flags.switch(ctx, client_id=client, wish=wish, shown=shown)
+                asked = on(f"Reason {number}", until=NOW + (number + 1) * HOUR)
+                flags.switch(ctx, client_id=client, asked=asked, shown=shown)
 
         return run
 

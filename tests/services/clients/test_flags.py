@@ -11,7 +11,7 @@ from sqlalchemy import select, text, update
 from admin_app.db import Database
 from admin_app.errors import AlreadySo, Conflict, Forbidden, InvalidInput, PlanMoved
 from admin_app.services.clients import flag_clock, flags
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from models import AuditEntry, Client, OnExpiry, Switch
 from tests.services.clients.flags import (
     BASE_URL,
@@ -59,7 +59,7 @@ def test_on_and_off_with_reason_history_and_boolean(db):
 
 
 @pytest.mark.parametrize(
-    ("wish", "field"),
+    ("asked", "field"),
     [
         (on("  "), "reason"),
         (off(""), "reason"),
@@ -74,16 +74,16 @@ def test_on_and_off_with_reason_history_and_boolean(db):
         (on(until=NOW + HOUR, tell_email="nobody", tell_at=NOW), "tell_email"),
         (on(until=NOW + HOUR, tell_at=NOW), "tell_email"),
         (on(until=datetime(2030, 1, 1)), None),  # noqa: DTZ001
-        (Wish(PAUSE, turns_on=False, reason="x", until=NOW + HOUR), None),
-        (Wish(Switch.EMERGENCY_STOP, turns_on=True, reason="x"), None),
+        (FlagRequest(PAUSE, turns_on=False, reason="x", until=NOW + HOUR), None),
+        (FlagRequest(Switch.EMERGENCY_STOP, turns_on=True, reason="x"), None),
     ],
 )
-def test_what_cannot_be_meant_is_refused_and_changes_nothing(db, wish, field):
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(db, asked, field):
     client = add_client(at(db, NOW))
     with db.unit_of_work(OPERATOR) as ctx:
         seen = flags.state(ctx.session, [client], PAUSE, NOW)[client].fingerprint
     with pytest.raises(InvalidInput) as refused, db.unit_of_work(OPS) as ctx:
-        flags.switch(ctx, client_id=client, wish=wish, shown=seen)
+        flags.switch(ctx, client_id=client, asked=asked, shown=seen)
     assert field is None or field in refused.value.fields
     assert not boolean_of(db, client)
     assert changes(db, client) == []
@@ -164,12 +164,12 @@ def test_it_stays_on_where_that_was_wished(db):
     assert flag_clock.waits_for_decision(found.change, db.clock())
 
 
-def test_the_same_wish_again_is_already_so(db):
+def test_the_same_request_again_is_already_so(db):
     client = add_client(at(db, NOW))
-    wish = on(until=NOW + HOUR)
-    turn(db, client, wish)
+    asked = on(until=NOW + HOUR)
+    turn(db, client, asked)
     with db.unit_of_work(OPS) as ctx:
-        assert "already" in (flags.plan_switch(ctx, client_id=client, wish=wish, base_url=BASE_URL).refusal or "")
+        assert "already" in (flags.plan_switch(ctx, client_id=client, asked=asked, base_url=BASE_URL).refusal or "")
     with pytest.raises(AlreadySo):
         turn(db, client, on("Another reason", until=NOW + HOUR))
     with pytest.raises(AlreadySo):
@@ -240,17 +240,17 @@ def test_what_another_program_sets_counts_and_is_noted_when_it_is_turned_off(db)
 def test_a_stale_screen_is_refused_whoever_or_whatever_changed_it(db):
     client = add_client(at(db, NOW))
     with db.unit_of_work(OPS) as ctx:
-        shown = flags.plan_switch(ctx, client_id=client, wish=on(), base_url=BASE_URL).fingerprint
+        shown = flags.plan_switch(ctx, client_id=client, asked=on(), base_url=BASE_URL).fingerprint
     turn(db, client, on(until=NOW + HOUR))
     for moment in (NOW, NOW + 2 * HOUR):
         with pytest.raises(PlanMoved), at(db, moment).unit_of_work(OPS) as ctx:
-            flags.switch(ctx, client_id=client, wish=on(), shown=shown if moment == NOW else "older")
+            flags.switch(ctx, client_id=client, asked=on(), shown=shown if moment == NOW else "older")
 
 
-def test_a_wish_survives_being_kept():
-    wish = on(since=NOW, until=NOW + HOUR, on_expiry=OnExpiry.STAY, tell_email="a@example.com", tell_at=NOW)
-    assert Wish.from_json(wish.to_json()) == wish
-    assert Wish.from_json(off().to_json()) == off()
+def test_a_request_survives_being_kept():
+    asked = on(since=NOW, until=NOW + HOUR, on_expiry=OnExpiry.STAY, tell_email="a@example.com", tell_at=NOW)
+    assert FlagRequest.from_json(asked.to_json()) == asked
+    assert FlagRequest.from_json(off().to_json()) == off()
 
 
 _HOURS = st.integers(0, 12)
@@ -276,18 +276,18 @@ def test_after_every_step_the_boolean_is_what_the_clock_says(engine, steps):
             ends = OnExpiry.LIFT if lifts else OnExpiry.STAY
             since = now + ahead * HOUR
             until = since + length * HOUR if length else None
-            wish = {
+            asked = {
                 "on": on(until=now + length * HOUR if length else None, on_expiry=ends if length else OnExpiry.LIFT),
                 "later": on(since=since, until=until, on_expiry=ends if length else OnExpiry.LIFT),
                 "off": off(),
             }[what]
             try:
-                turn(db, client, wish)
+                turn(db, client, asked)
             except AlreadySo:
                 continue
             found = state_of(db, client)
             assert boolean_of(db, client) is found.is_on is flag_clock.is_on(False, changes(db, client), now)
-            if what != "off" and wish.starts_at(now) == now:
+            if what != "off" and asked.starts_at(now) == now:
                 assert found.is_on
             if what == "off":
                 assert not found.is_on

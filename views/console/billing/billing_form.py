@@ -32,7 +32,7 @@ class BillingForm(LocalForm):
     def shown(self, *, has_status: bool) -> dict[str, Any]:
         """What the page's template needs of it."""
         return {
-            "wish": self.typed,
+            "entered": self.typed,
             "zone": self.zone.key,
             "statuses": STATUSES if has_status else [],
             "is_twice": local_times.is_twice(self.typed.get("until", ""), self.zone),

@@ -81,7 +81,7 @@ class AppointmentCommandsView(ConsoleView):
             back = f" A refund of {money_text(amount, quoted.currency)} was asked for." if amount and quoted else ""
             return f"The {self.kind} is canceled.{back}"
 
-        wish = {name: request.values.get(name, "") for name in ("because", "refund", "amount", "tell")}
+        entered = {name: request.values.get(name, "") for name in ("because", "refund", "amount", "tell")}
         return self._page(
             found,
             plan=plan,
@@ -90,10 +90,10 @@ class AppointmentCommandsView(ConsoleView):
             title=f"Cancel the {self.kind}",
             danger=True,
             template="console/bookings/cancel.html",
-            hidden={name: value for name, value in wish.items() if value},
+            hidden={name: value for name, value in entered.items() if value},
             more={
                 "reasons": [("", "Choose…"), *((code.value, words) for code, words in WANTED_BY.items())],
-                "wish": wish | {"tell": "yes" if tell else "no", "refund": wish["refund"] or "none"},
+                "entered": entered | {"tell": "yes" if tell else "no", "refund": entered["refund"] or "none"},
                 "refundable": _refundable(quoted),
                 "email": found.email,
                 "source": SPOKEN.get(found.source, ""),
@@ -103,7 +103,7 @@ class AppointmentCommandsView(ConsoleView):
     @command(f"/{KEY}/reschedule")
     def reschedule(self, key: int) -> ResponseReturnValue:
         found = self._found(key)
-        offer = free_times.Wish.of(found, request.values, backdesk().db.clock())
+        offer = free_times.WantedTime.of(found, request.values, backdesk().db.clock())
         tell = request.values.get("tell", "yes") == "yes"
 
         def plan(ctx: Ctx) -> Plan | None:
@@ -131,7 +131,7 @@ class AppointmentCommandsView(ConsoleView):
             title=f"Reschedule the {self.kind}",
             template="console/bookings/reschedule.html",
             hidden=offer.carried | {"tell": "yes" if tell else "no"},
-            more={"offer": offer, "other_wish": _other_wish(found, offer.carried, tell)},
+            more={"offer": offer, "other_choice": _other_choice(found, offer.carried, tell)},
         ).respond()
 
     @command(f"/{KEY}/complete")
@@ -195,12 +195,12 @@ class MeetingCommandsView(AppointmentCommandsView):
     kind = "meeting"
 
 
-def _other_wish(found: Appointment, wish: Mapping[str, str], tell: bool) -> tuple[str, str] | None:
+def _other_choice(found: Appointment, entered: Mapping[str, str], tell: bool) -> tuple[str, str] | None:
     """The way to the same plan with the mail withheld, or sent after all."""
     if found.source is not BookingSource.WEBSITE or not found.email:
         return None
     words = "Write nothing: they know, or will be called" if tell else "Write to them after all"
-    return words, f"?{urlencode({**wish, 'tell': 'no' if tell else 'yes'})}"
+    return words, f"?{urlencode({**entered, 'tell': 'no' if tell else 'yes'})}"
 
 
 def _amount(quoted: Quote | None) -> int | None:

@@ -37,7 +37,7 @@ class Free:
 
 
 @dataclass(frozen=True)
-class Wish:
+class WantedTime:
     """What the address asks for: the days to look at, and the time that was chosen from them or typed."""
 
     practitioner_id: int
@@ -51,7 +51,7 @@ class Wish:
     now: datetime
 
     @classmethod
-    def of(cls, found: Appointment, values: Mapping[str, str], now: datetime) -> "Wish":
+    def of(cls, found: Appointment, values: Mapping[str, str], now: datetime) -> "WantedTime":
         zone = zone_of(found.practitioner.time_zone)
         today = now.astimezone(zone).date()
         own_day = found.row.starts_at.astimezone(zone).date()

@@ -13,11 +13,11 @@ from admin_app.errors import Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients import bulk_runs, bulk_undo
 from admin_app.services.clients.flag_words import WORDS
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.core.plans import Plan
 from models import BulkRun, Switch
 from views.console.clients import flag_form
-from views.console.clients.bulk_page import progress, wish_facts
+from views.console.clients.bulk_page import progress, request_facts
 from views.console.clients.clients import ClientsView
 from views.console.clients.flag_form import SwitchForm
 from views.console.framework import selection
@@ -73,8 +73,8 @@ class BulkRunCommandsView(ConsoleView):
 
         def makes(ctx: Ctx) -> BulkRun:
             reason = request.form.get("reason", "")
-            wish = sent.wish(flag, reason) if turns_on else Wish(flag, turns_on=False, reason=reason)
-            return bulk_runs.choose(ctx, wish=wish, client_ids=chosen.keys, chosen_by=chosen.words)
+            asked = sent.flag_request(flag, reason) if turns_on else FlagRequest(flag, turns_on=False, reason=reason)
+            return bulk_runs.choose(ctx, asked=asked, client_ids=chosen.keys, chosen_by=chosen.words)
 
         return MakingPage(
             view=self,
@@ -110,7 +110,7 @@ class BulkRunCommandsView(ConsoleView):
             more={
                 "asks_reason": False,
                 "progress": shown,
-                "facts_of_wish": wish_facts(run, viewer().zone),
+                "facts_of_request": request_facts(run, viewer().zone),
                 "discard": f"{record_address('bulk-runs', key)}/discard" if shown.planned else "",
             },
         )

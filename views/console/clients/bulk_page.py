@@ -1,4 +1,4 @@
-"""What the pages of a run show: the wish in words, how far it is, and its clients by outcome."""
+"""What the pages of a run show: the request in words, how far it is, and its clients by outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy import case, literal
 
 from admin_app.services.clients.bulk_runs import Part
 from admin_app.services.clients.flag_words import ON_EXPIRY, UNTIL_SWITCHED_BACK, WORDS
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from models import BulkOutcome, BulkRun, BulkState
 from models.flags import CLIENT_SWITCHES
 from views.console.framework.columns import time_text
@@ -82,27 +82,27 @@ def _shown(run: BulkRun, part: Part) -> PartShown:
     return PartShown(f"{part.count:,}", words, part.because or "", f"/admin/bulk-items/?{arguments}")
 
 
-def wish_facts(run: BulkRun, zone: ZoneInfo) -> list[tuple[str, str]]:
-    """The wish in words, with times in that zone."""
+def request_facts(run: BulkRun, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """The asked in words, with times in that zone."""
     facts = [("Chosen", run.chosen_by), ("By", run.by), ("Reason", run.wish["reason"])]
     if run.undoes_id is not None:
         return [("What", f"Puts back what run {run.undoes_id} changed"), *facts]
-    wish = Wish.from_json(run.wish)
+    asked = FlagRequest.from_json(run.wish)
     words = WORDS[run.flag]
     if not run.turns_on:
         return [("What", words.turn_off), *facts]
-    return [("What", words.turn_on), *_span(wish, zone), *facts]
+    return [("What", words.turn_on), *_span(asked, zone), *facts]
 
 
-def _span(wish: Wish, zone: ZoneInfo) -> list[tuple[str, Any]]:
+def _span(asked: FlagRequest, zone: ZoneInfo) -> list[tuple[str, Any]]:
     facts = [
-        ("From", _moment(wish.since, zone) if wish.since else "at once"),
-        ("Until", _moment(wish.until, zone) if wish.until else UNTIL_SWITCHED_BACK),
+        ("From", _moment(asked.since, zone) if asked.since else "at once"),
+        ("Until", _moment(asked.until, zone) if asked.until else UNTIL_SWITCHED_BACK),
     ]
-    if wish.until:
-        facts.append(("At the end date", ON_EXPIRY[wish.on_expiry]))
-    if wish.tell_email and wish.tell_at:
-        facts.append(("Told before it ends", f"{wish.tell_email} on {_moment(wish.tell_at, zone)}"))
+    if asked.until:
+        facts.append(("At the end date", ON_EXPIRY[asked.on_expiry]))
+    if asked.tell_email and asked.tell_at:
+        facts.append(("Told before it ends", f"{asked.tell_email} on {_moment(asked.tell_at, zone)}"))
     return facts
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients import bulk_runs
 from models import BulkItem, BulkOutcome, BulkRun, BulkState, Client
-from views.console.clients.bulk_page import WHAT, progress, wish_facts
+from views.console.clients.bulk_page import WHAT, progress, request_facts
 from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.current_staff import viewer
@@ -95,7 +95,7 @@ class BulkRunsView(ConsoleModelView):
 
     def more(self, record_id: str) -> dict[str, Any]:
         run, parts = bulk_runs.with_parts(read_session(), int(record_id))
-        return {"progress": progress(run, parts), "facts_of_wish": wish_facts(run, viewer().zone)}
+        return {"progress": progress(run, parts), "facts_of_request": request_facts(run, viewer().zone)}
 
 
 class BulkItemsView(ConsoleModelView):

@@ -11,7 +11,7 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients import flags
 from admin_app.services.clients.flag_words import WORDS
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.core.plans import Plan
 from models import Client, FlagChange, Switch
 from views.backdesk import backdesk
@@ -39,11 +39,11 @@ class SwitchCommandsView(ConsoleView):
         def plan(ctx: Ctx) -> Plan | None:
             if not sent.is_sent:
                 return None
-            return _plan(ctx, key, sent.wish(switch, form_text("reason")))
+            return _plan(ctx, key, sent.flag_request(switch, form_text("reason")))
 
         def act(ctx: Ctx) -> str:
-            wish = sent.wish(switch, form_text("reason"))
-            period = flags.switch(ctx, client_id=key, wish=wish, shown=form_text("fingerprint"))
+            asked = sent.flag_request(switch, form_text("reason"))
+            period = flags.switch(ctx, client_id=key, asked=asked, shown=form_text("fingerprint"))
             later = "It is scheduled." if period.since > ctx.now else f"{WORDS[switch].on}."
             return f"{later} {name}’s page shows until when."
 
@@ -63,16 +63,16 @@ class SwitchCommandsView(ConsoleView):
     def turn_off(self, key: int, flag: str) -> ResponseReturnValue:
         switch = Switch(flag)
 
-        def wish() -> Wish:
-            return Wish(flag=switch, turns_on=False, reason=form_text("reason"))
+        def flag_request() -> FlagRequest:
+            return FlagRequest(flag=switch, turns_on=False, reason=form_text("reason"))
 
         def act(ctx: Ctx) -> str:
-            flags.switch(ctx, client_id=key, wish=wish(), shown=form_text("fingerprint"))
+            flags.switch(ctx, client_id=key, asked=flag_request(), shown=form_text("fingerprint"))
             return f"{WORDS[switch].off} any more, as far as this switch goes."
 
         return self._page(
             key,
-            plan=lambda ctx: _plan(ctx, key, wish()),
+            plan=lambda ctx: _plan(ctx, key, flag_request()),
             act=act,
             button=WORDS[switch].turn_off,
             title=WORDS[switch].turn_off,
@@ -110,8 +110,8 @@ class FlagChangeCommandsView(ConsoleView):
         ).respond()
 
 
-def _plan(ctx: Ctx, client_id: int, wish: Wish) -> Plan:
-    return flags.plan_switch(ctx, client_id=client_id, wish=wish, base_url=backdesk().settings.base_url)
+def _plan(ctx: Ctx, client_id: int, asked: FlagRequest) -> Plan:
+    return flags.plan_switch(ctx, client_id=client_id, asked=asked, base_url=backdesk().settings.base_url)
 
 
 def _name_of(client_id: int) -> str:

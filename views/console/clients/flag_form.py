@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from admin_app.errors import InvalidInput
-from admin_app.services.clients.flags import Wish
+from admin_app.services.clients.flags import FlagRequest
 from models import OnExpiry, Switch
 from views.console.framework import local_times
 from views.console.framework.local_times import LocalForm
@@ -39,15 +39,15 @@ class SwitchForm(LocalForm):
     def shows_twice(self, field: str) -> bool:
         return local_times.is_twice(self.typed.get(field, ""), self.zone)
 
-    def wish(self, flag: Switch, reason: str) -> Wish:
-        """The wish; what is missing or cannot be read is refused, field by field."""
+    def flag_request(self, flag: Switch, reason: str) -> FlagRequest:
+        """The asked; what is missing or cannot be read is refused, field by field."""
         problems: dict[str, str] = {}
         since = self._since(problems)
         until, on_expiry = self._end(problems)
         tell_email, tell_at = self._telling(until, problems)
         if problems:
             raise InvalidInput(fields=problems)
-        return Wish(flag, True, reason, since, until, on_expiry, tell_email, tell_at)
+        return FlagRequest(flag, True, reason, since, until, on_expiry, tell_email, tell_at)
 
     def _since(self, problems: dict[str, str]) -> datetime | None:
         if self.typed.get("starts") not in STARTS:
@@ -91,7 +91,7 @@ class SwitchForm(LocalForm):
 def shown(sent: SwitchForm) -> dict[str, Any]:
     """What `console/clients/flag_fields.html` shows."""
     return {
-        "wish": {"tell_before": "60", "on_expiry": OnExpiry.LIFT.value, **sent.typed},
+        "entered": {"tell_before": "60", "on_expiry": OnExpiry.LIFT.value, **sent.typed},
         "zone": sent.zone.key,
         "starts": STARTS,
         "ends": ENDS,

@@ -50,7 +50,7 @@ class GivenForm(LocalForm):
     def shown(self) -> dict[str, Any]:
         """What the page's template needs of it."""
         is_twice = local_times.is_twice(self.typed.get("until", ""), self.zone)
-        return {"wish": self.typed, "zone": self.zone.key, "is_twice": is_twice}
+        return {"entered": self.typed, "zone": self.zone.key, "is_twice": is_twice}
 
 
 def _sent() -> GivenForm:
@@ -91,14 +91,14 @@ class AccountCommandsView(ConsoleView):
 
     @command("/<user_id>/credits")
     def credits(self, user_id: str) -> ResponseReturnValue:
-        wish = {name: request.values.get(name, "") for name in ("way", "amount")}
+        entered = {name: request.values.get(name, "") for name in ("way", "amount")}
 
         def plan(ctx: Ctx) -> Plan | None:
-            return credit_adjusting.plan(ctx, user_id=user_id, **wish) if "way" in request.values else None
+            return credit_adjusting.plan(ctx, user_id=user_id, **entered) if "way" in request.values else None
 
         def act(ctx: Ctx) -> str:
             credit_adjusting.adjust(
-                ctx, user_id=user_id, **wish, reason=form_text("reason"), shown=form_text("fingerprint")
+                ctx, user_id=user_id, **entered, reason=form_text("reason"), shown=form_text("fingerprint")
             )
             return "The credits are adjusted."
 
@@ -109,8 +109,8 @@ class AccountCommandsView(ConsoleView):
             button="Adjust the credits",
             title="Adjust credits",
             template=CREDITS,
-            hidden=wish,
-            more={"wish": wish, "ways": WAYS},
+            hidden=entered,
+            more={"entered": entered, "ways": WAYS},
         )
 
     def _page(self, user_id: str, **parts: Any) -> ResponseReturnValue:

@@ -136,18 +136,18 @@ class AddressCommandsView(ConsoleView):
     def _right_one(
         self, user_id: str, subtitle: str, address: str, *, wrong_id: int | None = None, **parts: Any
     ) -> ResponseReturnValue:
-        wish = {name: request.values.get(name, "").strip() for name in ("email", "verified")}
+        entered = {name: request.values.get(name, "").strip() for name in ("email", "verified")}
         snapshot = _snapshot(user_id) if "email" in request.values else None
 
         def change(ctx: Ctx, snapshot: Snapshot) -> Change:
-            if wish["verified"] not in ("yes", "no"):
+            if entered["verified"] not in ("yes", "no"):
                 raise InvalidInput(fields={"verified": "Choose whether you verified whose it is."})
             return address_changes.right_one(
                 ctx.session,
                 snapshot,
                 user_id=user_id,
-                email=wish["email"],
-                verified=wish["verified"] == "yes",
+                email=entered["email"],
+                verified=entered["verified"] == "yes",
                 wrong_id=wrong_id,
             )
 
@@ -168,8 +168,8 @@ class AddressCommandsView(ConsoleView):
             plan=plan,
             act=act,
             template="console/people/right_address.html",
-            hidden=wish,
-            more={"wish": wish, "choices": VERIFIED},
+            hidden=entered,
+            more={"entered": entered, "choices": VERIFIED},
             **parts,
         )
 

@@ -48,7 +48,7 @@ WORDS = {state: word for state, (word, _) in STATES.items()}
 
 
 @dataclass(frozen=True)
-class Wish:
+class CalendarQuery:
     """What the address asks for: whose week, which, in whose zone, and whether with what is not taken any more."""
 
     practitioner_id: int
@@ -57,13 +57,13 @@ class Wish:
     all_shown: bool = False
 
     def url(self, **changes: Any) -> str:
-        wish = Wish(**{**vars(self), **changes})
-        query = {"practitioner": wish.practitioner_id, "week": weeks.name_of(wish.monday)}
-        if wish.own_zone:
-            query["zone"] = "mine"
-        if wish.all_shown:
-            query["show"] = "all"
-        return f"{ADDRESS}?{urlencode(query)}"
+        query = CalendarQuery(**{**vars(self), **changes})
+        arguments = {"practitioner": query.practitioner_id, "week": weeks.name_of(query.monday)}
+        if query.own_zone:
+            arguments["zone"] = "mine"
+        if query.all_shown:
+            arguments["show"] = "all"
+        return f"{ADDRESS}?{urlencode(arguments)}"
 
 
 class WeekCalendarView(ConsoleView):
@@ -82,7 +82,7 @@ class WeekCalendarView(ConsoleView):
 
 
 def _practitioner(session: Session, wanted: str) -> Practitioner | None:
-    """The wanted one; without a wish the first by name who is in use."""
+    """The wanted one; when none is named the first by name who is in use."""
     if wanted:
         found = session.get(Practitioner, whole_number(wanted) or 0)
         if found is None:
@@ -99,33 +99,33 @@ def _shown(session: Session, practitioner: Practitioner) -> dict[str, Any]:
     zone = person.zone if own_zone else their_zone
     this_monday = _monday_before(now.astimezone(zone).date())
     monday = _wanted_week(request.args.get("week", ""))
-    wish = Wish(practitioner.id, monday or this_monday, own_zone, request.args.get("show") == "all")
-    start, end = (weeks.midnight(wish.monday + timedelta(days=days), zone) for days in (0, 7))
+    query = CalendarQuery(practitioner.id, monday or this_monday, own_zone, request.args.get("show") == "all")
+    start, end = (weeks.midnight(query.monday + timedelta(days=days), zone) for days in (0, 7))
     may_meet = person.may(Permission.MEETINGS_READ)
     found = week_calendar.entries(session, practitioner.id, start, end, now, meetings=may_meet)
     works = working_time.spans(practitioner.working_hours, their_zone, start, end)
-    kept = [entry for entry in found if wish.all_shown or entry.takes_time]
-    laid_out = weeks.lay_out(wish.monday, zone, kept, works, now)
+    kept = [entry for entry in found if query.all_shown or entry.takes_time]
+    laid_out = weeks.lay_out(query.monday, zone, kept, works, now)
     return {
         "practitioner": practitioner,
         "practitioner_href": record_address("practitioners", practitioner.id),
         "choices": practitioner_choices(session, str(practitioner.id)),
-        "wish": wish,
-        "week_name": weeks.name_of(wish.monday),
-        "span": _span(wish.monday),
+        "query": query,
+        "week_name": weeks.name_of(query.monday),
+        "span": _span(query.monday),
         "notice": UNKNOWN_WEEK if request.args.get("week") and monday is None else "",
         "zone": zone.key,
         "their_zone": their_zone.key,
-        "previous": wish.url(monday=wish.monday - timedelta(days=7)),
-        "next": wish.url(monday=wish.monday + timedelta(days=7)),
-        "this_week": wish.url(monday=this_monday) if wish.monday != this_monday else None,
-        "other_zone": wish.url(own_zone=not own_zone) if person.zone.key != their_zone.key else None,
+        "previous": query.url(monday=query.monday - timedelta(days=7)),
+        "next": query.url(monday=query.monday + timedelta(days=7)),
+        "this_week": query.url(monday=this_monday) if query.monday != this_monday else None,
+        "other_zone": query.url(own_zone=not own_zone) if person.zone.key != their_zone.key else None,
         "week": laid_out,
         "days": [_day(day, zone, now.astimezone(zone).date()) for day in laid_out.days],
         "summary": weeks.counted(kept, WORDS) or "Nothing is booked in this week",
         "hidden": sum(not entry.takes_time for entry in found),
-        "toggle": wish.url(all_shown=not wish.all_shown),
-        "legend": [(state, *STATES[state]) for state in STATES if wish.all_shown or state not in NOT_TAKEN],
+        "toggle": query.url(all_shown=not query.all_shown),
+        "legend": [(state, *STATES[state]) for state in STATES if query.all_shown or state not in NOT_TAKEN],
     }
 
 
