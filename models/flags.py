@@ -13,7 +13,7 @@ from models.clients import Client
 
 
 class Switch(StrEnum):
-    """The switches. The emergency stop has no client: it stops everyone."""
+    """The flags. The emergency stop has no client: it stops everyone."""
 
     OUTBOUND_PAUSED = "outbound_paused"
     AI_DISABLED = "ai_disabled"
@@ -25,19 +25,19 @@ CLIENT_SWITCHES = (Switch.OUTBOUND_PAUSED, Switch.AI_DISABLED)
 
 
 class OnExpiry(StrEnum):
-    """At `until` the switch goes off by itself, or it stays on and waits for somebody to decide."""
+    """At `until` the flag goes off by itself, or it stays on and waits for somebody to decide."""
 
     LIFT = "lift"
     STAY = "stay"
 
 
-# When a switch that is on ends by the clock alone; NULL: only somebody ends it.
+# When a flag that is on ends by the clock alone; NULL: only somebody ends it.
 PERIOD = "tstzrange(since, CASE WHEN on_expiry = 'lift' THEN until END)"
 OPEN = "lifted_at IS NULL AND value"
 
 
 class FlagChange(Base):
-    """A period in which a switch is on, from `since` until `until` or until somebody lifts it.
+    """A period in which a flag is on, from `since` until `until` or until somebody lifts it.
 
     It is in force by the clock: nothing has to run at its beginning or end. With `value` false it only notes that a
     switch was turned off that had been turned on elsewhere.
@@ -107,7 +107,7 @@ class BulkOutcome(StrEnum):
 
 
 class BulkRun(Base):
-    """One switch turned for many clients; `wish` is what was asked for, in the words of `flag_requests.FlagRequest`."""
+    """One flag turned for many clients; `wish` is what was asked for, in the words of `flag_requests.FlagRequest`."""
 
     __tablename__ = "bulk_runs"
     __table_args__ = (Index("ix_bulk_runs_created_at", "created_at", "id"),)
@@ -143,7 +143,7 @@ class BulkItem(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("bulk_runs.id", ondelete="CASCADE"))
     client_id: Mapped[int] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
     seen: Mapped[str] = mapped_column(
-        doc="fingerprint of the switch when the client was chosen; once it is changed, as the run left it"
+        doc="fingerprint of the flag when the client was chosen; once it is changed, as the run left it"
     )
     outcome: Mapped[BulkOutcome] = mapped_column(
         text_enum(BulkOutcome, "outcome"), server_default=BulkOutcome.WAITING.value

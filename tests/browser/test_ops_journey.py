@@ -61,7 +61,7 @@ def test_forty_are_paused_until_monday_and_put_back(page: Page, site: Site, clie
     page.get_by_role("link", name="40 changed").click()
     page.get_by_role("link", name="Client 0007", exact=True).click()
     expect(page.get_by_role("region", name="What is allowed now").get_by_text("outbound_paused")).to_be_visible()
-    switches = page.get_by_role("region", name="Switches")
+    switches = page.get_by_role("region", name="Flags")
     expect(switches.get_by_text("The phone company moves its lines")).to_be_visible()
     expect(switches.get_by_text(f"{until:%d %b %Y} 08:00").first).to_be_visible()
     page.screenshot(path=SCREENSHOTS / "bulk-client.png", full_page=True)

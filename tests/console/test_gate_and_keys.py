@@ -1,4 +1,4 @@
-"""The gate beside the switches, onboarding decided by hand, and service keys made in the console."""
+"""The gate beside the flags, onboarding decided by hand, and service keys made in the console."""
 
 import re
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_the_console_and_the_endpoint_say_the_same(app: Flask, db: Database, cli
     client_id = add(db)
     put(db, *_of(client_id))
     page = client_for(Role.OPS).get(f"/admin/clients/{client_id}").text
-    panel = page[page.index('id="gate-title"') : page.index('id="switches-title"')]
+    panel = page[page.index('id="gate-title"') : page.index('id="flags-title"')]
     halves = panel.split("<h3>")[1:]
     for action, half in zip(gate.ACTIONS, halves, strict=True):
         answer = app.test_client().get(f"/api/clients/{client_id}/gate?action={action}", headers={"X-API-Key": KEY})
@@ -91,7 +91,7 @@ def test_who_may_not_change_it_gets_no_link(db: Database, client_for: ClientFor)
     client_id = add(db)
     put(db, *_of(client_id))
     page = client_for(Role.AUDITOR).get(f"/admin/clients/{client_id}").text
-    panel = page[page.index('id="gate-title"') : page.index('id="switches-title"')]
+    panel = page[page.index('id="gate-title"') : page.index('id="flags-title"')]
     assert "Turn outbound calls on" in panel
     assert "href" not in panel
 

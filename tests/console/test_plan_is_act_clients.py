@@ -165,7 +165,7 @@ def scene(simulator: str, db: Any) -> Clients:
 
 
 def rules(scene: Clients) -> Rules:
-    """Where the lines about a switch lie: in its period that is in force, and in the one that is to come."""
+    """Where the lines about a flag lie: in its period that is in force, and in the one that is to come."""
 
     def period(key: str, *, to_come: bool = False) -> FlagChange | None:
         found = scene.periods(None if key == "all" else int(key))

@@ -142,7 +142,7 @@ def test_a_switch_past_its_end_date_is_work_on_the_first_page(
     client.post(f"/admin/clients/{client_id}/switches/outbound_paused/on", data=filled_in(page))
     assert "past its end date" not in client.get("/admin/").text
     at(db, NOON + timedelta(minutes=10))
-    assert "switch past its end date waits for a decision" in client.get("/admin/").text
+    assert "flag past its end date waits for a decision" in client.get("/admin/").text
     assert "waits for a decision" in client.get(f"/admin/clients/{client_id}").text
     turn(db, client_id, off())
     assert "past its end date" not in client.get("/admin/").text

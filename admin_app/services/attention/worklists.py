@@ -71,7 +71,7 @@ def differences_waiting(session: Session) -> tuple[int, datetime | None]:
 
 
 def switches_waiting(session: Session, now: datetime) -> int:
-    """How many switches are past their end date and still on, because that was the wish: somebody has to decide."""
+    """How many flags are past their end date and still on, because that was asked for: somebody has to decide."""
     found = select(func.count()).where(
         FlagChange.value,
         FlagChange.lifted_at.is_(None),

@@ -1,6 +1,6 @@
 """Which clients of a choice a run leaves alone, and why: pure, decided when they are chosen.
 
-A run never takes away what somebody else arranged: it makes a switch stay on longer, never shorter.
+A run never takes away what somebody else arranged: it makes a flag stay on longer, never shorter.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""Runs that turn one switch for many clients: who is chosen, frozen as they are, then go, stop or discard.
+"""Runs that turn one flag for many clients: who is chosen, frozen as they are, then go, stop or discard.
 
-A run does what its plan showed: clients that come to match the filter later are not in it, and one whose switch was
+A run does what its plan showed: clients that come to match the filter later are not in it, and one whose flag was
 turned meanwhile is left as it is (`bulk_work`). What a run changed can be put back once (`bulk_undo`).
 """
 
@@ -90,7 +90,7 @@ def begin(ctx: Ctx, run: BulkRun) -> BulkRun:
 
 
 def freeze(ctx: Ctx, run: BulkRun, decide: Callable[[Frozen], bulk_rules.Decision]) -> None:
-    """Keep of each client how its switch is now, and whether the run is going to touch it; a thousand at a time."""
+    """Keep of each client how its flag is now, and whether the run is going to touch it; a thousand at a time."""
     last = size = 0
     while rows := _next(ctx.session, run, last):
         ids = [item.client_id for item, _ in rows]
@@ -161,7 +161,7 @@ def plan_start(ctx: Ctx, *, run_id: int) -> Plan:
     if excluded := counted[BulkOutcome.EXCLUDED]:
         said.append(f"{clients(excluded)} {_is(excluded)} left out; the reasons stand below.")
     said += _told(ctx, run, waiting)
-    said.append("A client whose switch is turned by somebody else in the meantime is left as it is then.")
+    said.append("A client whose flag is turned by somebody else in the meantime is left as it is then.")
     return Plan(
         title=title_of(run),
         outcome="runs",

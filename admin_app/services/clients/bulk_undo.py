@@ -1,6 +1,6 @@
 """Putting back what a run changed: what it turned on goes off, what it ended or replaced comes back with its own end.
 
-Only clients whose switch is still as the run left it; what was decided about one since then stays. A run is undone
+Only clients whose flag is still as the run left it; what was decided about one since then stays. A run is undone
 once, and an undo is not undone: the clients can be chosen anew.
 """
 

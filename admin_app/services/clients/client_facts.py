@@ -37,7 +37,7 @@ class SwitchPeriod:
 
 @dataclass(frozen=True)
 class SwitchFacts:
-    """A switch: the boolean that other programs read and write, and the open periods."""
+    """A flag: the boolean that other programs read and write, and the open periods."""
 
     kept: bool
     periods: tuple[SwitchPeriod, ...] = ()

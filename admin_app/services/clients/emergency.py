@@ -1,4 +1,4 @@
-"""The emergency stop: one switch that stops everyone, with a reason and an end date."""
+"""The emergency stop: one flag that stops everyone, with a reason and an end date."""
 
 from datetime import datetime
 
@@ -29,8 +29,8 @@ def plan_start(ctx: Ctx, *, until: datetime | None) -> Plan:
     clients = ctx.session.scalar(select(func.count()).select_from(Client)) or 0
     said = [
         f"All clients are stopped at once, {clients:,} in number.",
-        "No outbound calls are made and the AI does not answer, whatever their own switches say.",
-        "Their own switches stay as they are and hold again afterwards.",
+        "No outbound calls are made and the AI does not answer, whatever their own flags say.",
+        "Their own flags stay as they are and hold again afterwards.",
         "The reason, your name and the end stand on every page of this console while it is on.",
         "At the end date it ends by itself, at that very moment. It can be ended earlier.",
     ]
@@ -75,7 +75,7 @@ def plan_end(ctx: Ctx) -> Plan:
     require(ctx, Permission.CLIENTS_READ)
     current = _current(_periods(ctx), ctx.now)
     lines = [PlanLine(EVERYONE, "emergency_stop", current is not None, False, "this command")]
-    said = ["Every client is served again as their own switches say."]
+    said = ["Every client is served again as their own flags say."]
     if current is not None:
         lines.append(PlanLine(EVERYONE, "until", current.until, None, "this command"))
         lines += flag_plans.ended(current, ctx.now, "this command")

@@ -1,4 +1,4 @@
-"""What a switch is at a moment, by the clock alone: no session, no job, no rounding.
+"""What a flag is at a moment, by the clock alone: no session, no job, no rounding.
 
 A period begins at `since` and, when it lifts by itself, is over at `until`: one microsecond before it is still on.
 """
@@ -63,7 +63,7 @@ def in_force(periods: Iterable[Row], moment: datetime) -> Row | None:
 
 
 def is_on(kept: bool, periods: Iterable[Period], moment: datetime) -> bool:
-    """Whether a switch is on at `moment`, from the boolean on `clients` and the open periods.
+    """Whether a flag is on at `moment`, from the boolean on `clients` and the open periods.
 
     A boolean that no period explains was set by another program and counts. One that an ended period explains is
     only not cleared yet, and does not.
@@ -75,7 +75,7 @@ def is_on(kept: bool, periods: Iterable[Period], moment: datetime) -> bool:
 
 
 def off_at(periods: Iterable[Period], moment: datetime) -> datetime | None:
-    """When a switch that is on at `moment` goes off by itself, periods that follow without a gap included."""
+    """When a flag that is on at `moment` goes off by itself, periods that follow without a gap included."""
     found = list(periods)
     period = in_force(found, moment)
     end: datetime | None = None

@@ -38,7 +38,7 @@ def due(session: Session, now: datetime, *, limit: int) -> list[int]:
 
 
 def follow(ctx: Ctx, *, change_id: int) -> None:
-    """Bring one client's switch, or the emergency stop, to what the clock says."""
+    """Bring one client's flag, or the emergency stop, to what the clock says."""
     require(ctx, Permission.CLIENTS_SWITCH)
     period = ctx.session.get(FlagChange, change_id)
     if period is None:

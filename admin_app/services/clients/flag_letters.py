@@ -1,4 +1,4 @@
-"""What the mail about the end of a switch says, for the job that sends it and for the plan that shows it before."""
+"""What the mail about the end of a flag says, for the job that sends it and for the plan that shows it before."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -46,7 +46,7 @@ def planned(
 
 
 def _in_zone_of(session: Session, by: str, moment: datetime | None) -> str:
-    """A moment as the one who set the switch reads clocks, with the zone named; in UTC where that is not known."""
+    """A moment as the one who set the flag reads clocks, with the zone named; in UTC where that is not known."""
     if moment is None:
         return ""
     named = session.scalar(select(StaffMember.time_zone).where(StaffMember.email == by))

@@ -1,4 +1,4 @@
-"""The mail that says that a switch goes off soon: to whom the one who turned it on named, once."""
+"""The mail that says that a flag goes off soon: to whom the one who turned it on named, once."""
 
 from sqlalchemy import exists, func, select
 
@@ -75,7 +75,7 @@ def mark_sent(ctx: Ctx, *, sent_email_id: int, change_id: int, kept: bool) -> No
     period = ctx.session.get(FlagChange, change_id)
     if period is None or period.client_id is None:
         raise NotFound("There is no such period.")
-    # First, like everyone who writes a period: a switch holds the client, writes periods, and waits for the audit.
+    # First, like everyone who writes a period: a flag holds the client, writes periods, and waits for the audit.
     client = flags.locked(ctx, period.client_id)
     mail = outbox.mark_sent(ctx, sent_email_id=sent_email_id, kept=kept)
     period.told_at = ctx.now

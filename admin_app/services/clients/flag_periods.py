@@ -1,6 +1,6 @@
-"""The rows behind the switches: which periods are open, what a new one does to them, and the jobs at their ends.
+"""The rows behind the flags: which periods are open, what a new one does to them, and the jobs at their ends.
 
-Callers hold the lock of the client, or of everyone: periods of one switch change one after another.
+Callers hold the lock of the client, or of everyone: periods of one flag change one after another.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -26,7 +26,7 @@ BY_A_LATER_CHANGE = "a later change"
 
 @dataclass(frozen=True)
 class SwitchState:
-    """One switch of one client at a moment: `change` is the period in force, `scheduled` those that are to come.
+    """One flag of one client at a moment: `change` is the period in force, `scheduled` those that are to come.
 
     `over` ended by the clock and was not noted yet. The fingerprint is of all of it.
     """

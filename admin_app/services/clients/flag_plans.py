@@ -1,4 +1,4 @@
-"""What turning a switch would change, shown before it is turned."""
+"""What turning a flag would change, shown before it is turned."""
 
 from datetime import datetime
 from typing import Any
@@ -172,7 +172,7 @@ def _said_of_end(asked: FlagRequest, now: datetime) -> list[str]:
 
 
 def _said_off(state: SwitchState) -> list[str]:
-    said = [f"{WORDS[state.flag].off} from now on, as far as this switch goes."]
+    said = [f"{WORDS[state.flag].off} from now on, as far as this flag goes."]
     if state.change is not None:
         said.append(f"It was switched on by {state.change.by}: {state.change.reason}")
         if state.change.tell_email and state.change.told_at is None:

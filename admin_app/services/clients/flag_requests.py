@@ -1,4 +1,4 @@
-"""What somebody asks of a switch, and whether that can be asked at all."""
+"""What somebody asks of a flag, and whether that can be asked at all."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta

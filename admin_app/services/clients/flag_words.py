@@ -1,4 +1,4 @@
-"""How the switches of a client are called, and what is said of them when they are on and off."""
+"""How the flags of a client are called, and what is said of them when they are on and off."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ OUTSIDE = "set outside Backdesk"
 
 @dataclass(frozen=True)
 class SwitchWords:
-    """`name` is the switch; `turn_on` and `turn_off` are the commands; `on` and `off` are what holds then."""
+    """`name` is the flag; `turn_on` and `turn_off` are the commands; `on` and `off` are what holds then."""
 
     name: str
     turn_on: str

@@ -32,7 +32,7 @@ GONE = "It was ended, canceled or replaced meanwhile."
 
 
 def state(session: Session, client_ids: Collection[int], flag: Switch, now: datetime) -> dict[int, SwitchState]:
-    """One switch of these clients at `now`, in two queries; who is no client is left out."""
+    """One flag of these clients at `now`, in two queries; who is no client is left out."""
     kept = session.execute(select(Client.id, getattr(Client, flag.value)).where(Client.id.in_(client_ids)))
     periods = flag_periods.open_periods(session, flag, client_ids)
     return {number: SwitchState.of(flag, number, on, periods.get(number, []), now) for number, on in kept}
@@ -57,9 +57,9 @@ def plan_switch(ctx: Ctx, *, client_id: int, asked: FlagRequest, base_url: str) 
 
 
 def switch(ctx: Ctx, *, client_id: int, asked: FlagRequest, shown: str, bulk_run_id: int | None = None) -> FlagChange:
-    """Turn a switch of a client; returns the period that begins or ends, or the note when there was none to end.
+    """Turn a flag of a client; returns the period that begins or ends, or the note when there was none to end.
 
-    `shown` is the fingerprint of the switch as it was when it was decided on.
+    `shown` is the fingerprint of the flag as it was when it was decided on.
     """
     require(ctx, Permission.CLIENTS_SWITCH)
     asked = checked(_of_a_client(asked), ctx.now)
@@ -104,7 +104,7 @@ def cancel(ctx: Ctx, *, change_id: int, reason: str, shown: str) -> FlagChange:
 
 
 def locked(ctx: Ctx, client_id: int) -> Client:
-    """The client, locked: their switches are turned one after another."""
+    """The client, locked: their flags are turned one after another."""
     client = ctx.session.get(Client, client_id, with_for_update=True, populate_existing=True)
     if client is None:
         raise NotFound("There is no such client.")
@@ -137,7 +137,7 @@ def note(
     reason: str | None = None,
     changes: Collection[Change] = (),
 ) -> None:
-    """Say in the audit what became of a client's switch."""
+    """Say in the audit what became of a client's flag."""
     audit.record(
         ctx,
         event,
@@ -191,7 +191,7 @@ def _state(ctx: Ctx, client: Client, flag: Switch) -> SwitchState:
 
 def _of_a_client(asked: FlagRequest) -> FlagRequest:
     if asked.flag not in CLIENT_SWITCHES:
-        raise InvalidInput("This is no switch of a single client.")
+        raise InvalidInput("This is no flag of a single client.")
     return asked
 
 

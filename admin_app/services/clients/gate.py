@@ -56,7 +56,7 @@ _SWITCHES = frozenset({"emergency_stop", "outbound_paused", "ai_disabled"})
 class Block:
     """One reason for a no. `until`: when it ends by the clock alone; None: only somebody ends it.
 
-    `because` and `by` are of the one who decided it. Outside callers are told the reason of a switch, nobody's name.
+    `because` and `by` are of the one who decided it. Outside callers are told the reason of a flag, nobody's name.
     """
 
     code: str

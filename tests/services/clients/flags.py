@@ -1,4 +1,4 @@
-"""Clients and their switches, for tests."""
+"""Clients and their flags, for tests."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -24,7 +24,7 @@ JUST_OVER = period(NOW - DAY, NOW)
 STAYS = period(NOW - DAY, NOW - HOUR, OnExpiry.STAY)
 AHEAD = period(NOW + TICK, NOW + DAY)
 
-# A switch, and whether it is on.
+# A flag, and whether it is on.
 CLIENT_SWITCH: list[tuple[SwitchFacts | None, bool | None]] = [
     (None, None),
     (SwitchFacts(False), False),

@@ -1,4 +1,4 @@
-"""Who is told before a switch goes off: once, in good time, and only if it still does."""
+"""Who is told before a flag goes off: once, in good time, and only if it still does."""
 
 from datetime import timedelta
 

@@ -24,7 +24,7 @@ class BillingChangesView(ConsoleModelView):
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="billing-changes",
-        title="Billing steps",
+        title="Billing history",
         one="step",
         many="steps",
         lead="Every change of a client's status or monthly amount. They are added and never changed.",

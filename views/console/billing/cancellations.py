@@ -44,5 +44,5 @@ class CancellationsView(ConsoleModelView):
             Group("Cancellation", (Column("Client", Client.name, link=("clients", Client.id)), EFFECTIVE, REQUESTED)),
             Group("Billing", (BILLING, MONTHLY)),
         ),
-        related=(Related("Billing steps", "billing-changes", "client", Client.id),),
+        related=(Related("Billing history", "billing-changes", "client", Client.id),),
     )

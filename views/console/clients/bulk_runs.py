@@ -102,7 +102,7 @@ class BulkItemsView(ConsoleModelView):
     permissions = reads(Permission.CLIENTS_READ)
     listing = ListSpec(
         section="bulk-items",
-        title="Clients in runs",
+        title="Bulk run results",
         one="client in a run",
         many="clients in runs",
         model=BulkItem,

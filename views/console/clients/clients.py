@@ -21,7 +21,7 @@ BILLING = Column("Billing", Client.billing_status, "badge")
 
 PANELS = {
     "gate_panel": gate_panel.panel,
-    "switches_panel": flags_panel.panel,
+    "flags_panel": flags_panel.panel,
     "onboarding_panel": onboarding_panel.panel,
     "billing_panel": billing_panel.panel,
 }
@@ -99,7 +99,7 @@ class ClientsView(ConsoleModelView):
         ),
         related=(
             Related("Onboarding", "onboarding-states", "client", Client.id),
-            Related("Periods of its switches", "flag-changes", "client", Client.id),
+            Related("Periods of its flags", "flag-changes", "client", Client.id),
         ),
         audited_as="client",
     )

@@ -85,7 +85,7 @@ class EmergencyStopView(ConsoleView):
     def end(self) -> ResponseReturnValue:
         def act(ctx: Ctx) -> str:
             emergency.end(ctx, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The emergency stop is ended. Every client is served again as their own switches say."
+            return "The emergency stop is ended. Every client is served again as their own flags say."
 
         return self._page(
             plan=emergency.plan_end,

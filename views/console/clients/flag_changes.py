@@ -1,4 +1,4 @@
-"""Every period in which a switch was on, is on or will be: who, why, from when until when."""
+"""Every period in which a flag was on, is on or will be: who, why, from when until when."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from views.console.framework.list_specs import ListSpec, Sort
 from views.console.framework.records import Command, Group, RecordSpec
 from views.console.framework.searching import Search
 
-SWITCH = Column("Switch", FlagChange.flag, text=lambda flag: WORDS[flag].name)
+SWITCH = Column("Flag", FlagChange.flag, text=lambda flag: WORDS[flag].name)
 # The way from the list to the period.
 PERIOD = replace(SWITCH, link=("flag-changes", FlagChange.id))
 CLIENT = Column("Client", Client.name, through=FlagChange.client_id, link=("clients", FlagChange.client_id))
@@ -54,7 +54,7 @@ class FlagChangesView(ConsoleModelView):
     permissions = reads(Permission.CLIENTS_READ)
     listing = ListSpec(
         section="flag-changes",
-        title="Switches",
+        title="Flags",
         one="period",
         model=FlagChange,
         columns=(
@@ -72,7 +72,7 @@ class FlagChangesView(ConsoleModelView):
             "id": Sort("Order of arrival", FlagChange.id, descending=True),
         },
         filters=(
-            Choice.of("flag", "Switch", FlagChange.flag, Switch),
+            Choice.of("flag", "Flag", FlagChange.flag, Switch),
             OneOf("state", "State", STATES),
             Days("since", "Since", FlagChange.since),
             Exactly("client", "Client", FlagChange.client_id),

@@ -68,7 +68,7 @@ class SwitchCommandsView(ConsoleView):
 
         def act(ctx: Ctx) -> str:
             flags.switch(ctx, client_id=key, asked=flag_request(), shown=form_text("fingerprint"))
-            return f"{WORDS[switch].off} any more, as far as this switch goes."
+            return f"{WORDS[switch].off} any more, as far as this flag goes."
 
         return self._page(
             key,

@@ -1,4 +1,4 @@
-"""The form of a switch: from when, until when, what happens then, and who is told before."""
+"""The form of a flag: from when, until when, what happens then, and who is told before."""
 
 from datetime import datetime, timedelta
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""The switches of a client: what is on, since when, until when, why, and what is scheduled."""
+"""The flags of a client: what is on, since when, until when, why, and what is scheduled."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Scheduled:
 
 @dataclass(frozen=True)
 class ShownSwitch:
-    """One switch as the panel shows it; `facts` are pairs, and the addresses are those of its commands."""
+    """One flag as the panel shows it; `facts` are pairs, and the addresses are those of its commands."""
 
     name: str
     on: bool

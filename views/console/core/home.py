@@ -30,7 +30,7 @@ ONE = {
     "calls at providers need attention": "call at a provider needs attention",
     "background jobs failed for good": "background job failed for good",
     "differences with providers": "difference with a provider",
-    "switches past their end date wait for a decision": "switch past its end date waits for a decision",
+    "flags past their end date wait for a decision": "flag past its end date waits for a decision",
     "refunds wait for a second person": "refund waits for a second person",
     "payments of canceled appointments wait for a decision": "payment of a canceled appointment waits for a decision",
     "subscriptions are past due": "subscription is past due",
@@ -162,7 +162,7 @@ def _difference_tiles(count: int, oldest: datetime | None, now: datetime) -> lis
 
 
 def _switch_tiles(past_their_end: int) -> list[Tile]:
-    label = "switches past their end date wait for a decision"
+    label = "flags past their end date wait for a decision"
     return [Tile(past_their_end, label, "/admin/flag-changes/?state=waiting", tone="bad")] if past_their_end else []
 
 

@@ -53,7 +53,7 @@ class DriftFindingsView(ConsoleModelView):
     permissions = reads(Permission.DRIFT_READ)
     listing = ListSpec(
         section="drift-findings",
-        title="Differences",
+        title="Drift",
         one="difference",
         model=DriftFinding,
         lead="Where Stripe, Whop, Calendly or Cal.com say something else than we do. What a comparison could take over "

@@ -20,7 +20,7 @@ class MonthLinesView(ConsoleModelView):
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="month-lines",
-        title="Kept lines",
+        title="Closed-month lines",
         one="line",
         many="lines",
         lead="What closed months are made of. Nobody can change a line.",

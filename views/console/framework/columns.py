@@ -50,7 +50,7 @@ AUDITED = {
     "dispute_won": ("disputes", "Dispute won back"),
     "drift_finding": ("drift-findings", "Difference"),
     "extra_purchase": ("extra-purchases", "Extra purchase"),
-    "flag_change": ("flag-changes", "Period of a switch"),
+    "flag_change": ("flag-changes", "Period of a flag"),
     "guest": ("guests", "Guest"),
     "meeting": ("meetings", "Meeting"),
     "membership": ("memberships", "Membership"),

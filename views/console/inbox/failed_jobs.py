@@ -49,7 +49,7 @@ WORDS = {
     "send_claim_mail": "Send a claim mail",
     "send_guest_code": "Send a sign-in code to a guest",
     "send_refund": "Send a refund to the provider",
-    "send_switch_mail": "Send a mail about a switch",
+    "send_switch_mail": "Send a mail about a flag",
     "settle_call": "Ask a provider what became of a call",
     "settle_finding": "Settle a difference with a provider",
     "sync_calendar": "Bring the calendars in line with a booking",
