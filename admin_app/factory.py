@@ -85,7 +85,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         WTF_CSRF_TIME_LIMIT=12 * 3600,
     )
     if hops := settings.trusted_proxies:
-        # Otherwise every caller has the proxy's address, and the sign-in brake stops all of them at once.
+        # Otherwise every caller has the proxy's address, and the sign-in rate limit stops all of them at once.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.wsgi_app = deadline.per_request(app.wsgi_app, settings.provider_seconds)  # type: ignore[assignment, method-assign]
     app.jinja_env.undefined = StrictUndefined

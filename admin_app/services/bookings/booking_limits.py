@@ -1,4 +1,4 @@
-"""The brake on bookings: whoever holds one time after the other without an account is slowed down.
+"""The rate limit on bookings: whoever holds one time after the other without an account is slowed down.
 
 What is refused for another reason is not counted, since its transaction ends with nothing kept.
 """
@@ -13,8 +13,8 @@ FREE = 30
 FORGIVES_ONE_EVERY = timedelta(minutes=2)
 
 
-def slow_down(ctx: Ctx, *, ip: str | None) -> None:
-    """Count one more booking of this network; refused while the brake is on."""
+def enforce(ctx: Ctx, *, ip: str | None) -> None:
+    """Count one more booking of this network; refused while the limit is reached."""
     network = sign_in_limits.of_caller(ip, "network that books")
     if network is None:
         return

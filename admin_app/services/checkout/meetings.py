@@ -83,7 +83,7 @@ def book(
         offered = _is_offered(read, providers, wanted, now)
         with work() as ctx:
             _require_free(ctx, wanted, offered)
-            booking_limits.slow_down(ctx, ip=ip)
+            booking_limits.enforce(ctx, ip=ip)
     guest = guests.register(work, providers.workos, email=wanted.guest_email, name=wanted.guest_name)
     with work() as ctx:
         meeting = _take(ctx, wanted, guest)

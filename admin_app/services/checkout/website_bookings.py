@@ -63,7 +63,7 @@ def book(
     with work() as ctx:
         if not offered:
             raise _why_not(ctx, wanted)
-        booking_limits.slow_down(ctx, ip=ip)
+        booking_limits.enforce(ctx, ip=ip)
         appointment = holds.hold(
             ctx,
             practitioner_id=wanted.practitioner_id,

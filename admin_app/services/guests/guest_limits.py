@@ -1,4 +1,4 @@
-"""The brake on guests' sign-in: on codes that are asked for, and on codes that are tried.
+"""The rate limits on guests' sign-in: on codes that are asked for, and on codes that are tried.
 
 By e-mail address, known or not, so that a refusal tells nothing; and by the network that the calls come from.
 """
@@ -16,8 +16,8 @@ FREE_OF_NETWORK = 60
 FORGIVES_ONE_EVERY = timedelta(minutes=2)
 
 
-def slow_down(ctx: Ctx, *, what: str, email: str, ip: str | None) -> None:
-    """Count one more try; refused while the brake is on."""
+def enforce(ctx: Ctx, *, what: str, email: str, ip: str | None) -> None:
+    """Count one more try; refused while the limit is reached."""
     rows = [(_address(what, email), FREE_OF_ADDRESS)]
     if network := sign_in_limits.of_caller(ip, f"guest network {what}"):
         rows.append((network, FREE_OF_NETWORK))

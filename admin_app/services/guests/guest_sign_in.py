@@ -36,7 +36,7 @@ class SignedIn:
 def ask_for_code(ctx: Ctx, *, email: str, ip: str | None) -> None:
     """Have a code mailed to a guest. The same happens for an address that is nobody's, so that no answer tells."""
     address = clean_email(email)
-    guest_limits.slow_down(ctx, what="code", email=address, ip=ip)
+    guest_limits.enforce(ctx, what="code", email=address, ip=ip)
     known = select(Guest.id).where(Guest.email == address, Guest.workos_user_id.is_not(None))
     job_queue.defer(ctx.session, "send_guest_code", guest_id=ctx.session.scalar(known) or NOBODY, asking=uuid4().hex)
 
@@ -59,7 +59,7 @@ def sign_in(work: Work, workos: WorkosPort, *, email: str, code: str, ip: str | 
     """The session that a code opens; raises NotSignedIn for a code that does not."""
     address = clean_email(email)
     with work() as ctx:
-        guest_limits.slow_down(ctx, what="session", email=address, ip=ip)
+        guest_limits.enforce(ctx, what="session", email=address, ip=ip)
     session = workos.authenticate(address, code)
     with work() as ctx:
         guest_limits.let_go(ctx, what="session", email=address)

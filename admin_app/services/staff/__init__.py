@@ -2,7 +2,7 @@
 
 Owns `staff`, `staff_sessions`, `sign_in_brakes` and `service_keys`.
 Others call the commands named here; `staff_plans` shows them before they act. `staff_sessions` signs in and out,
-`service_keys` knows programs, `sign_in_limits` slows down whoever guesses.
+`service_keys` knows programs, `sign_in_limits` limits how often somebody may guess.
 """
 
 from admin_app.services.staff.staff_members import (

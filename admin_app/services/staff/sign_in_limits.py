@@ -1,4 +1,4 @@
-"""The brake on guessing passwords: after a few failures a wait that doubles, kept in the database.
+"""The rate limit on guessing passwords: after a few failures a wait that doubles, kept in the database.
 
 An account counts its own failures. What belongs to no account, a network or an e-mail that is nobody's,
 counts in a row of its own by the same rule, so that a wait does not tell which addresses exist.
@@ -20,7 +20,7 @@ from admin_app.errors import TooManyAttempts
 from models import SignInBrake
 
 FREE_FAILURES = 4
-# A whole office may share an address: the brake on a network is against one password on many accounts.
+# A whole office may share an address: the limit of a network is against one password on many accounts.
 FREE_FAILURES_OF_A_NETWORK = 30
 # Without this the slips of many people would add up over the days until each further one stops all of them.
 NETWORK_FORGIVES_ONE_EVERY = timedelta(minutes=5)
@@ -31,19 +31,19 @@ FORGET_AFTER = timedelta(days=1)
 RELEASED: Mapping[str, int | None] = MappingProxyType({"failed_sign_ins": 0, "locked_until": None})
 
 
-class Braked(Protocol):
+class Limited(Protocol):
     """Whatever counts failures: a staff member or a row of its own."""
 
     failed_sign_ins: int
     locked_until: datetime | None
 
 
-def is_on(row: Braked | None, now: datetime) -> bool:
+def is_on(row: Limited | None, now: datetime) -> bool:
     return row is not None and row.locked_until is not None and row.locked_until > now
 
 
-def count_failure(row: Braked, now: datetime, *, free: int = FREE_FAILURES) -> bool:
-    """Count one more failure on a row that is locked; True when the brake goes on by it."""
+def count_failure(row: Limited, now: datetime, *, free: int = FREE_FAILURES) -> bool:
+    """Count one more failure on a row that is locked; True when the limit is reached by it."""
     row.failed_sign_ins += 1
     beyond = row.failed_sign_ins - free
     if beyond <= 0:
@@ -53,7 +53,7 @@ def count_failure(row: Braked, now: datetime, *, free: int = FREE_FAILURES) -> b
     return True
 
 
-def release(row: Braked) -> None:
+def release(row: Limited) -> None:
     for name, value in RELEASED.items():
         setattr(row, name, value)
 

@@ -53,7 +53,7 @@ class SignedIn:
 
 @dataclass(frozen=True)
 class SignInRefused:
-    """Returned, never raised: raising would roll back the counted failure and the brake with it."""
+    """Returned, never raised: raising would roll back the counted failure and the rate limit with it."""
 
     error: DomainError
 

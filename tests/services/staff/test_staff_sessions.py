@@ -1,4 +1,4 @@
-"""Signing in, being recognised, being braked, being ended from afar."""
+"""Signing in, being recognised, being rate limited, being ended from afar."""
 
 import threading
 from collections import Counter
