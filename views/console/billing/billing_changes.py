@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, LastBefore, UtcMonth
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 
 CLIENT = Column("Client", Client.name, through=BillingChange.client_id, link=("clients", BillingChange.client_id))
@@ -21,6 +22,7 @@ CAUSE = Column("Because of", BillingChange.cause, text=lambda cause: cause.repla
 
 
 class BillingChangesView(ConsoleModelView):
+    in_menu = Menu("Money", "Billing history", "activity", 290)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="billing-changes",

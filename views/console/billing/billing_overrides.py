@@ -8,6 +8,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly, OneOf
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -25,6 +26,7 @@ STATE = Column("State", case((IN_FORCE, "in force"), else_="over").label("state"
 
 
 class BillingOverridesView(ConsoleModelView):
+    in_menu = Menu("Money", "Billing overrides", "edit", 390)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="billing-overrides",

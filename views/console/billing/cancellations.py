@@ -9,6 +9,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 
 EFFECTIVE = Column("Takes effect", finance.cancellation_effective(), "time")
@@ -23,6 +24,7 @@ BILLING = Column("Billing", Client.billing_status, "badge")
 
 
 class CancellationsView(ConsoleModelView):
+    in_menu = Menu("Money", "Cancellations", "logout", 280)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="cancellations",

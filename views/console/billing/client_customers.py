@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly, OneOf
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -16,6 +17,7 @@ NAME = Column("Name at Stripe", ClientCustomer.name)
 
 
 class ClientCustomersView(ConsoleModelView):
+    in_menu = Menu("Money", "Stripe customers", "users", 380)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="client-customers",

@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -17,6 +18,7 @@ NEXT = Column("Next try", Subscription.next_payment_attempt, "time")
 
 
 class PastDueView(ConsoleModelView):
+    in_menu = Menu("Money", "Past due", "hourglass", 270)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="past-due",

@@ -9,6 +9,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, OneOf
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -29,6 +30,7 @@ CANCELS = or_(Subscription.cancel_at_period_end, func.coalesce(Subscription.canc
 
 
 class SubscriptionsView(ConsoleModelView):
+    in_menu = Menu("Money", "Subscriptions", "refresh", 370)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="subscriptions",

@@ -12,6 +12,7 @@ from views.console.framework.columns import Column
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import Choice, Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, show_record
 from views.console.framework.searching import Search, part_of
 from views.reading import read_session
@@ -29,6 +30,7 @@ PAID = Column("Payment", latest_payment(Payment.booking_id, Booking.id), "badge"
 
 
 class BookingsView(ConsoleModelView):
+    in_menu = Menu("Calendar", "Bookings", "calendar-event", 200)
     permissions = reads(Permission.BOOKINGS_READ)
     listing = ListSpec(
         section="bookings",

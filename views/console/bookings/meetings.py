@@ -15,6 +15,7 @@ from views.console.framework.columns import Column
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import Choice, Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related, show_record
 from views.console.framework.searching import Search, part_of
 from views.reading import read_session
@@ -44,6 +45,7 @@ def _is_unregistered(values: Mapping[str, Any]) -> bool:
 
 
 class MeetingsView(ConsoleModelView):
+    in_menu = Menu("Calendar", "Meetings", "video", 210)
     permissions = reads(Permission.MEETINGS_READ)
     listing = ListSpec(
         section="meetings",

@@ -11,6 +11,7 @@ from views.console.framework.columns import Column
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import Choice, Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.reading import read_session
 
@@ -30,6 +31,7 @@ def _command(label: str, word: str, when: Any, tone: str = "plain") -> Command:
 
 
 class BulkRunsView(ConsoleModelView):
+    in_menu = Menu("Customers", "Bulk runs", "users", 140)
     permissions = reads(Permission.CLIENTS_READ)
     record_template = "console/clients/bulk_run.html"
     listing = ListSpec(
@@ -99,6 +101,7 @@ class BulkRunsView(ConsoleModelView):
 
 
 class BulkItemsView(ConsoleModelView):
+    in_menu = Menu("Customers", "Bulk run results", "list-search", 150)
     permissions = reads(Permission.CLIENTS_READ)
     listing = ListSpec(
         section="bulk-items",

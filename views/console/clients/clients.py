@@ -12,6 +12,7 @@ from views.console.framework.columns import Column
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import Choice, Days, YesNo
 from views.console.framework.list_specs import BulkCommand, ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 from views.reading import read_session
@@ -28,6 +29,7 @@ PANELS = {
 
 
 class ClientsView(ConsoleModelView):
+    in_menu = Menu("Customers", "Clients", "building-store", 130)
     permissions = reads(Permission.CLIENTS_READ)
     record_template = "console/clients/client.html"
     listing = ListSpec(

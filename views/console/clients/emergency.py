@@ -18,6 +18,7 @@ from models import FlagChange, Switch
 from views.console.framework import local_times
 from views.console.framework.base import ConsoleView, command, page
 from views.console.framework.current_staff import viewer, zone_of
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_pages import CommandPage, form_text
 from views.reading import read_session
 
@@ -26,6 +27,7 @@ PERIODS_SHOWN = 50
 
 
 class EmergencyStopView(ConsoleView):
+    in_menu = Menu("Customers", "Emergency stop", "ban", 180)
     permissions = MappingProxyType(
         {
             "index": Permission.CLIENTS_READ,

@@ -11,6 +11,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, OneOf
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -51,6 +52,7 @@ STATE = Column(
 
 
 class FlagChangesView(ConsoleModelView):
+    in_menu = Menu("Customers", "Flags", "contrast-2", 170)
     permissions = reads(Permission.CLIENTS_READ)
     listing = ListSpec(
         section="flag-changes",

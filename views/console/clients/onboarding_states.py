@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -18,6 +19,7 @@ STEPS = (
 
 
 class OnboardingStatesView(ConsoleModelView):
+    in_menu = Menu("Customers", "Onboarding", "list-check", 160)
     permissions = reads(Permission.CLIENTS_READ)
     listing = ListSpec(
         section="onboarding-states",

@@ -11,6 +11,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, Holds
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 from views.reading import read_session
@@ -29,6 +30,7 @@ BY = Column(
 
 
 class AuditEntriesView(ConsoleModelView):
+    in_menu = Menu("Oversight", "Audit", "history", 470)
     permissions = reads(Permission.AUDIT_READ)
     record_template = "console/core/audit_entry.html"
     listing = ListSpec(

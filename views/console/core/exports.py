@@ -27,6 +27,7 @@ from views.console.framework.exporting import ListTables, arguments_of
 from views.console.framework.filters import Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
 from views.console.framework.listing import read_query
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 from views.reading import read_session
 
@@ -45,6 +46,7 @@ EXPIRES = Column("Expires", Export.expires_at, "time")
 
 
 class ExportsView(ConsoleModelView):
+    in_menu = Menu("Oversight", "Exports", "external-link", 480)
     permissions = MappingProxyType({**reads(MAY), "make": MAY, "download": MAY})
     record_template = "console/core/export.html"
     listing = ListSpec(

@@ -17,6 +17,7 @@ from views.backdesk import backdesk
 from views.console.framework.base import ConsoleView, page
 from views.console.framework.columns import age_text, audited, time_text
 from views.console.framework.current_staff import Viewer, viewer
+from views.console.framework.navigation import Menu
 from views.reading import read_session
 
 # How the label reads where there is one.
@@ -57,6 +58,7 @@ class Tile:
 
 
 class HomeView(ConsoleView):
+    in_menu = Menu("", "Home", "home", 10)
     permissions = MappingProxyType({"index": Permission.HOME_READ})
 
     def __init__(self) -> None:

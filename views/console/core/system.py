@@ -8,10 +8,12 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.core import zone_rules
 from views.backdesk import backdesk
 from views.console.framework.base import ConsoleView, page
+from views.console.framework.navigation import Menu
 from views.reading import read_session
 
 
 class SystemView(ConsoleView):
+    in_menu = Menu("Oversight", "System", "activity", 510)
     permissions = MappingProxyType({"index": Permission.INBOX_READ})
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -50,6 +51,7 @@ def _command(label: str, word: str, when: Any, tone: str = "plain") -> Command:
 
 
 class DriftFindingsView(ConsoleModelView):
+    in_menu = Menu("Traffic", "Drift", "arrows-sort", 430)
     permissions = reads(Permission.DRIFT_READ)
     listing = ListSpec(
         section="drift-findings",

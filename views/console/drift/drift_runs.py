@@ -12,6 +12,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.reading import read_session
 
@@ -34,6 +35,7 @@ ERROR = Column("Ended by", DriftRun.error_code, "badge")
 
 
 class DriftRunsView(ConsoleModelView):
+    in_menu = Menu("Traffic", "Comparisons", "refresh", 440)
     permissions = reads(Permission.DRIFT_READ)
     record_template = "console/drift/run.html"
     listing = ListSpec(

@@ -24,6 +24,7 @@ from views.console.framework.base import ConsoleView, page
 from views.console.framework.charts import Bar, Chart, Part, StackedChart, bar_chart, stacked_chart
 from views.console.framework.columns import age_text, record_address
 from views.console.framework.current_staff import viewer
+from views.console.framework.navigation import Menu
 from views.reading import read_session
 
 STEPS = "/admin/billing-changes/"
@@ -60,6 +61,7 @@ class Linked:
 
 
 class FinanceView(ConsoleView):
+    in_menu = Menu("Money", "Finance", "chart-bar", 260)
     permissions = MappingProxyType({"index": Permission.BILLING_READ})
 
     def __init__(self) -> None:

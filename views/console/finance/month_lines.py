@@ -7,6 +7,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 
 MONTH = Column("Month", MonthClosing.month, through=MonthLine.closing_id, text=lambda month: f"{month:%Y-%m}")
@@ -17,6 +18,7 @@ AMOUNT = Column("Amount", MonthLine.amount, "money", currency=MonthLine.currency
 
 
 class MonthLinesView(ConsoleModelView):
+    in_menu = Menu("Money", "Closed-month lines", "database", 310)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="month-lines",

@@ -26,6 +26,7 @@ from views.backdesk import backdesk
 from views.console.framework.base import ConsoleView, command, console_unit_of_work, page
 from views.console.framework.columns import audited
 from views.console.framework.current_staff import viewer
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_pages import CommandPage
 from views.reading import read_session
 
@@ -39,6 +40,7 @@ TYPES = {
 
 
 class MonthsView(ConsoleView):
+    in_menu = Menu("Money", "Months", "lock", 300)
     permissions = MappingProxyType(
         {
             "index": Permission.BILLING_READ,

@@ -4,7 +4,7 @@ Flask-Admin is the frame only. Its derived forms, inline edit, actions and expor
 as routes; what changes data is a hand-written page that shows a plan and calls one service.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from views.console.framework.columns import plain_text, time_text
 from views.console.framework.current_staff import Viewer, viewer, viewer_or_none
 from views.console.framework.list_specs import ListSpec
 from views.console.framework.listing import read_query, show_list
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_headings import by_record, written
 from views.console.framework.records import RecordSpec, show_record
 from views.reading import close_read_session, read_session
@@ -73,6 +74,8 @@ class Guarded:
     """Default deny: an endpoint without a permission is refused, whoever asks."""
 
     permissions: ClassVar[Mapping[str, Permission]] = NO_PERMISSIONS
+    # Its place in the menu; a page that is reached from others has none.
+    in_menu: ClassVar[Menu | None] = None
     _default_view: Any
 
     def is_accessible(self) -> bool:
@@ -193,7 +196,13 @@ def _refuse_unreadable() -> None:
         raise InvalidInput(UNREADABLE, code="unreadable_input")
 
 
-def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | ConsoleModelView]) -> None:
+def _menu(views: Iterable[ConsoleView | ConsoleModelView]) -> tuple[navigation.Group, ...]:
+    """Each page that has a place in it, under its own address, for whoever may read its first page."""
+    placed = ((view, view.in_menu) for view in views if view.in_menu)
+    return navigation.menu_of((menu, f"{view.url}/", next(iter(view.permissions.values()))) for view, menu in placed)
+
+
+def register(app: Flask, home: ConsoleView, views: Sequence[ConsoleView | ConsoleModelView]) -> None:
     """Mount the console at `/admin/`: Flask-Admin with our theme, no assets of its own and these views."""
     theme = Theme(folder="console", base_template="console/framework/shell.html")
     admin = flask_admin.Admin(app, name="Backdesk", index_view=home, theme=theme)
@@ -202,6 +211,7 @@ def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | Consol
         admin.add_view(view)
         if isinstance(view, ConsoleModelView):
             sections[view.listing.section] = view
+    menu = _menu([home, *views])
     app.teardown_request(close_read_session)
 
     app.jinja_env.filters["in_zone"] = time_text
@@ -216,7 +226,7 @@ def register(app: Flask, home: ConsoleView, views: Iterable[ConsoleView | Consol
     @app.context_processor
     def shell() -> dict[str, Any]:
         person: Viewer | None = g.get("viewer")
-        place = navigation.of(person, request.path)
+        place = navigation.of(menu, person, request.path)
         is_page = place.current is not None and place.current.href == request.path
         return {"viewer": person, "navigation": place, "sidebar": sidebar(place, is_page)}
 

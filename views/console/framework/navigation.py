@@ -1,5 +1,6 @@
 """The way through the console: groups by the work that is done there, and only what the role may read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -8,7 +9,17 @@ from admin_app.policies.permissions import Permission, allows
 from models.staff import Role
 from views.console.framework.current_staff import Viewer
 
-P = Permission
+GROUPS = ("", "Purchases", "Customers", "Calendar", "Money", "Traffic", "Oversight")
+
+
+@dataclass(frozen=True)
+class Menu:
+    """What a page says of its place in the menu: the group, the label, the icon; `place` orders the whole menu."""
+
+    group: str
+    label: str
+    icon: str
+    place: int
 
 
 @dataclass(frozen=True)
@@ -28,90 +39,13 @@ class Group:
     items: tuple[Item, ...]
 
 
-GROUPS: tuple[Group, ...] = (
-    Group("", (Item("Home", "/admin/", "home", P.HOME_READ),)),
-    Group(
-        "Purchases",
-        (
-            Item("Unclaimed", "/admin/purchases/", "hourglass", P.PURCHASES_READ),
-            Item("All purchases", "/admin/pending-profiles/", "receipt-2", P.PURCHASES_READ),
-            Item("Extra purchases", "/admin/extra-purchases/", "gift", P.PURCHASES_READ),
-            Item("Memberships", "/admin/memberships/", "id-badge-2", P.PURCHASES_READ),
-            Item("What makes pro", "/admin/what-makes-pro/", "list-check", P.PURCHASES_READ),
-            Item("Claims and merges", "/admin/merges/", "git-merge", P.PURCHASES_READ),
-            Item("Analytics", "/admin/purchase-numbers/", "chart-bar", P.PURCHASES_READ),
-        ),
-    ),
-    Group(
-        "Customers",
-        (
-            Item("Profiles", "/admin/profiles/", "id-badge-2", P.PROFILES_READ),
-            Item("Adjustments", "/admin/adjustments/", "edit", P.PROFILES_READ),
-            Item("Users", "/admin/users/", "users", P.USERS_READ),
-            Item("Addresses", "/admin/person-addresses/", "mail", P.USERS_READ),
-            Item("Clients", "/admin/clients/", "building-store", P.CLIENTS_READ),
-            Item("Bulk runs", "/admin/bulk-runs/", "users", P.CLIENTS_READ),
-            Item("Bulk run results", "/admin/bulk-items/", "list-search", P.CLIENTS_READ),
-            Item("Onboarding", "/admin/onboarding-states/", "list-check", P.CLIENTS_READ),
-            Item("Flags", "/admin/flag-changes/", "contrast-2", P.CLIENTS_READ),
-            Item("Emergency stop", "/admin/emergency-stop/", "ban", P.CLIENTS_READ),
-        ),
-    ),
-    Group(
-        "Calendar",
-        (
-            Item("Week", "/admin/calendar/", "calendar-time", P.BOOKINGS_READ),
-            Item("Bookings", "/admin/bookings/", "calendar-event", P.BOOKINGS_READ),
-            Item("Meetings", "/admin/meetings/", "video", P.MEETINGS_READ),
-            Item("Guests", "/admin/guests/", "user", P.MEETINGS_READ),
-            Item("Practitioners", "/admin/practitioners/", "stethoscope", P.BOOKINGS_READ),
-            Item("Session types", "/admin/session-types/", "clock", P.BOOKINGS_READ),
-            Item("Organizations", "/admin/organizations/", "building", P.MEETINGS_READ),
-        ),
-    ),
-    Group(
-        "Money",
-        (
-            Item("Finance", "/admin/finance/", "chart-bar", P.BILLING_READ),
-            Item("Past due", "/admin/past-due/", "hourglass", P.BILLING_READ),
-            Item("Cancellations", "/admin/cancellations/", "logout", P.BILLING_READ),
-            Item("Billing history", "/admin/billing-changes/", "activity", P.BILLING_READ),
-            Item("Months", "/admin/months/", "lock", P.BILLING_READ),
-            Item("Closed-month lines", "/admin/month-lines/", "database", P.BILLING_READ),
-            Item("Payments", "/admin/payments/", "credit-card", P.PAYMENTS_READ),
-            Item("Membership payments", "/admin/membership-payments/", "credit-card", P.PAYMENTS_READ),
-            Item("Refunds", "/admin/refunds/", "arrow-back-up", P.PAYMENTS_READ),
-            Item("Disputes", "/admin/disputes/", "alert-circle", P.PAYMENTS_READ),
-            Item("Approvals", "/admin/approvals/", "user-check", P.PAYMENTS_READ),
-            Item("Subscriptions", "/admin/subscriptions/", "refresh", P.BILLING_READ),
-            Item("Stripe customers", "/admin/client-customers/", "users", P.BILLING_READ),
-            Item("Billing overrides", "/admin/billing-overrides/", "edit", P.BILLING_READ),
-            Item("Credit renewals", "/admin/credit-renewals/", "gift", P.BILLING_READ),
-            Item("Provider calls", "/admin/provider-calls/", "send", P.PAYMENTS_READ),
-        ),
-    ),
-    Group(
-        "Traffic",
-        (
-            Item("Provider events", "/admin/webhook-events/", "inbox", P.INBOX_READ),
-            Item("Drift", "/admin/drift-findings/", "arrows-sort", P.DRIFT_READ),
-            Item("Comparisons", "/admin/drift-runs/", "refresh", P.DRIFT_READ),
-            Item("Mails", "/admin/sent-emails/", "mail", P.MAILS_READ),
-            Item("Failed jobs", "/admin/failed-jobs/", "refresh", P.INBOX_READ),
-        ),
-    ),
-    Group(
-        "Oversight",
-        (
-            Item("Audit", "/admin/audit-entries/", "history", P.AUDIT_READ),
-            Item("Exports", "/admin/exports/", "external-link", P.EXPORTS_MAKE),
-            Item("Staff", "/admin/staff/", "shield-check", P.STAFF_READ),
-            Item("Staff sessions", "/admin/staff-sessions/", "key", P.STAFF_READ),
-            Item("System", "/admin/system/", "activity", P.INBOX_READ),
-            Item("Service keys", "/admin/service-keys/", "lock", P.SERVICE_KEYS_READ),
-        ),
-    ),
-)
+def menu_of(pages: Iterable[tuple[Menu, str, Permission]]) -> tuple[Group, ...]:
+    """The whole menu, from what each page says of its place, its address and the permission to read it."""
+    in_order = sorted(pages, key=lambda page: page[0].place)
+    return tuple(
+        Group(name, tuple(Item(menu.label, href, menu.icon, may) for menu, href, may in in_order if menu.group == name))
+        for name in GROUPS
+    )
 
 
 @dataclass(frozen=True)
@@ -123,16 +57,16 @@ class Navigation:
 
 
 @cache
-def for_role(role: Role) -> tuple[Group, ...]:
+def for_role(menu: tuple[Group, ...], role: Role) -> tuple[Group, ...]:
     """The groups with only the items that the role may read."""
     someone = Staff(0, "", role)
-    kept = ((group, tuple(item for item in group.items if allows(someone, item.permission))) for group in GROUPS)
+    kept = ((group, tuple(item for item in group.items if allows(someone, item.permission))) for group in menu)
     return tuple(Group(group.label, items) for group, items in kept if items)
 
 
-def of(viewer: Viewer | None, path: str) -> Navigation:
+def of(menu: tuple[Group, ...], viewer: Viewer | None, path: str) -> Navigation:
     """What the person sees beside the page under this path."""
     if viewer is None:
         return Navigation((), None)
-    groups = for_role(viewer.staff.role)
+    groups = for_role(menu, viewer.staff.role)
     return Navigation(groups, next((item for group in groups for item in group.items if item.holds(path)), None))

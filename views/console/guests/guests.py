@@ -8,6 +8,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly, OneOf
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 
@@ -17,6 +18,7 @@ CODE_SENT = Column("Latest code sent", Guest.code_sent_at, "time")
 
 
 class GuestsView(ConsoleModelView):
+    in_menu = Menu("Calendar", "Guests", "user", 220)
     permissions = reads(Permission.MEETINGS_READ)
     listing = ListSpec(
         section="guests",

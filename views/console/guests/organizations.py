@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -13,6 +14,7 @@ KIND = Column("Kind", Organization.kind, "badge")
 
 
 class OrganizationsView(ConsoleModelView):
+    in_menu = Menu("Calendar", "Organizations", "building", 250)
     permissions = reads(Permission.MEETINGS_READ)
     listing = ListSpec(
         section="organizations",

@@ -16,6 +16,7 @@ from views.console.framework.base import KEY, ConsoleView, command, page
 from views.console.framework.columns import age_text, audited, machine_time
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import whole_number
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_pages import CommandPage, with_reason
 from views.console.inbox.failures import SETTLED
 from views.reading import read_session
@@ -114,6 +115,7 @@ def _named(name: str, value: Any) -> tuple[str, str]:
 
 
 class FailedJobsView(ConsoleView):
+    in_menu = Menu("Traffic", "Failed jobs", "refresh", 460)
     permissions = MappingProxyType(
         {"index": Permission.INBOX_READ} | dict.fromkeys(("retry", "settle"), Permission.FAILURES_SETTLE)
     )

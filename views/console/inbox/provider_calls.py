@@ -17,6 +17,7 @@ from views.console.framework.base import KEY, ConsoleModelView, ConsoleView, com
 from views.console.framework.columns import Column, record_address
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_pages import CommandPage, with_reason
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
@@ -49,6 +50,7 @@ def _may_be_retried(values: Mapping[str, Any]) -> bool:
 
 
 class ProviderCallsView(ConsoleModelView):
+    in_menu = Menu("Money", "Provider calls", "send", 410)
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
         section="provider-calls",

@@ -17,6 +17,7 @@ from views.console.framework.base import KEY, ConsoleModelView, ConsoleView, com
 from views.console.framework.columns import Column, named_records, record_address
 from views.console.framework.filters import Choice, Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_pages import CommandPage, with_reason
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
@@ -47,6 +48,7 @@ def _attention(values: Mapping[str, Any]) -> str | None:
 
 
 class SentEmailsView(ConsoleModelView):
+    in_menu = Menu("Traffic", "Mails", "mail", 450)
     permissions = MappingProxyType(
         dict.fromkeys(("index_view", "details_view", "html_view", "calendar_view"), Permission.MAILS_READ),
     )

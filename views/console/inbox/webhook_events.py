@@ -13,6 +13,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column, named_records
 from views.console.framework.filters import Choice, Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 from views.reading import read_session
@@ -28,6 +29,7 @@ STATE = Column("State", WebhookEvent.state, "badge")
 
 
 class WebhookEventsView(ConsoleModelView):
+    in_menu = Menu("Traffic", "Provider events", "inbox", 420)
     permissions = reads(Permission.INBOX_READ)
     record_template = "console/inbox/webhook_event.html"
     listing = ListSpec(

@@ -15,6 +15,7 @@ from views.console.framework.base import KEY, ConsoleModelView, ConsoleView, com
 from views.console.framework.columns import Column, record_address
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_pages import CommandPage, with_reason
 from views.console.framework.records import Command, Group, RecordSpec
 from views.console.framework.searching import Search
@@ -37,6 +38,7 @@ def _can_be_undone(values: Mapping[str, Any]) -> bool:
 
 
 class AdjustmentsView(ConsoleModelView):
+    in_menu = Menu("Customers", "Adjustments", "edit", 100)
     permissions = reads(Permission.PROFILES_READ)
     listing = ListSpec(
         section="adjustments",

@@ -10,6 +10,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -37,6 +38,7 @@ class OfAccount(Exactly):
 
 
 class MembershipPaymentsView(ConsoleModelView):
+    in_menu = Menu("Money", "Membership payments", "credit-card", 330)
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
         section="membership-payments",

@@ -31,6 +31,7 @@ from views.console.framework.base import ConsoleModelView, ConsoleView, command,
 from views.console.framework.columns import Column, record_address
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.plan_pages import CommandPage, form_text
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
@@ -124,6 +125,7 @@ def _attention(values: Mapping[str, Any]) -> str | None:
 
 
 class MembershipsView(ConsoleModelView):
+    in_menu = Menu("Purchases", "Memberships", "id-badge-2", 50)
     permissions = reads(Permission.PURCHASES_READ)
     listing = ListSpec(
         section="memberships",

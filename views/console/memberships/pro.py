@@ -9,10 +9,12 @@ from admin_app.services.core.timeline_words import provider_name
 from admin_app.services.memberships import sold
 from views.backdesk import backdesk
 from views.console.framework.base import ConsoleView, page
+from views.console.framework.navigation import Menu
 from views.reading import read_session
 
 
 class WhatMakesProView(ConsoleView):
+    in_menu = Menu("Purchases", "What makes pro", "list-check", 60)
     permissions = MappingProxyType({"index": Permission.PURCHASES_READ})
 
     def __init__(self) -> None:

@@ -12,6 +12,7 @@ from views.console.framework.columns import Column, time_text
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import Days, Exactly, OneOf, UtcMonth
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -35,6 +36,7 @@ def _attention(values: Mapping[str, Any]) -> str | None:
 
 
 class DisputesView(ConsoleModelView):
+    in_menu = Menu("Money", "Disputes", "alert-circle", 350)
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
         section="disputes",

@@ -9,6 +9,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, OneOf, UtcMonth
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -29,6 +30,7 @@ SUBJECT = func.coalesce(_key("booking", Payment.booking_id), _key("meeting", Pay
 
 
 class PaymentsView(ConsoleModelView):
+    in_menu = Menu("Money", "Payments", "credit-card", 320)
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
         section="payments",

@@ -10,6 +10,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.console.framework.searching import Search
 from views.console.people import address_commands
@@ -30,6 +31,7 @@ def _attention(values: Mapping[str, Any]) -> str | None:
 
 
 class PersonAddressesView(ConsoleModelView):
+    in_menu = Menu("Customers", "Addresses", "mail", 120)
     permissions = reads(Permission.USERS_READ)
     listing = ListSpec(
         section="person-addresses",

@@ -6,11 +6,13 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 
 
 class UsersView(ConsoleModelView):
+    in_menu = Menu("Customers", "Users", "users", 110)
     permissions = reads(Permission.USERS_READ)
     listing = ListSpec(
         section="users",

@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -21,6 +22,7 @@ FACTS = (
 
 
 class CreditRenewalsView(ConsoleModelView):
+    in_menu = Menu("Money", "Credit renewals", "gift", 400)
     permissions = reads(Permission.BILLING_READ)
     listing = ListSpec(
         section="credit-renewals",

@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -19,6 +20,7 @@ PURCHASE = Column(
 
 
 class ExtraPurchasesView(ConsoleModelView):
+    in_menu = Menu("Purchases", "Extra purchases", "gift", 40)
     permissions = reads(Permission.PURCHASES_READ)
     listing = ListSpec(
         section="extra-purchases",

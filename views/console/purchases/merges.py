@@ -8,6 +8,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -23,6 +24,7 @@ PURCHASE = Column(
 
 
 class MergesView(ConsoleModelView):
+    in_menu = Menu("Purchases", "Claims and merges", "git-merge", 70)
     permissions = reads(Permission.PURCHASES_READ)
     listing = ListSpec(
         section="merges",

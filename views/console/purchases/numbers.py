@@ -14,6 +14,7 @@ from views.console.framework.base import ConsoleView, page
 from views.console.framework.charts import Bar, Chart, bar_chart
 from views.console.framework.columns import age_text
 from views.console.framework.current_staff import viewer
+from views.console.framework.navigation import Menu
 from views.reading import read_session
 
 ALL = "/admin/pending-profiles/"
@@ -21,6 +22,7 @@ UNCLAIMED = "/admin/purchases/"
 
 
 class PurchaseNumbersView(ConsoleView):
+    in_menu = Menu("Purchases", "Analytics", "chart-bar", 80)
     permissions = MappingProxyType({"index": Permission.PURCHASES_READ})
 
     def __init__(self) -> None:

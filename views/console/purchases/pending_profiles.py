@@ -9,6 +9,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, OneOf, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 
@@ -28,6 +29,7 @@ WHOP_IDS = literal_column(
 
 
 class PendingProfilesView(ConsoleModelView):
+    in_menu = Menu("Purchases", "All purchases", "receipt-2", 30)
     permissions = reads(Permission.PURCHASES_READ)
     listing = ListSpec(
         section="pending-profiles",

@@ -14,6 +14,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column, record_address
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 from views.console.memberships.canceling import OF_PROFILE
@@ -56,6 +57,7 @@ WAITS_UNDER = case((Profile.account_deleted_at.is_not(None), Profile.email)).lab
 
 
 class ProfilesView(ConsoleModelView):
+    in_menu = Menu("Customers", "Profiles", "id-badge-2", 90)
     permissions = reads(Permission.PROFILES_READ)
     listing = ListSpec(
         section="profiles",

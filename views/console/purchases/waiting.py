@@ -14,6 +14,7 @@ from views.console.framework.columns import Column
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import Choice, Days, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.searching import Search, part_of
 from views.console.purchases.page import purchase_page
 from views.console.purchases.pending_profiles import WHOP_IDS
@@ -27,6 +28,7 @@ OWNER = case(
 
 
 class UnclaimedPurchasesView(ConsoleModelView):
+    in_menu = Menu("Purchases", "Unclaimed", "hourglass", 20)
     permissions = MappingProxyType(
         dict.fromkeys(("index_view", "details_view"), Permission.PURCHASES_READ),
     )

@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec, Related
 from views.console.framework.searching import Search
 
@@ -23,6 +24,7 @@ DECISION = Column("Decision", Approval.decision, "badge")
 
 
 class ApprovalsView(ConsoleModelView):
+    in_menu = Menu("Money", "Approvals", "user-check", 360)
     permissions = reads(Permission.PAYMENTS_READ)
     listing = ListSpec(
         section="approvals",

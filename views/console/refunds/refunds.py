@@ -13,6 +13,7 @@ from views.console.framework.columns import Column
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import Choice, Days, Exactly, OneOf, UtcMonth
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 from views.console.refunds.story import refund_story
@@ -59,6 +60,7 @@ def _waits_for_another(values: Mapping[str, Any]) -> str | None:
 
 
 class RefundsView(ConsoleModelView):
+    in_menu = Menu("Money", "Refunds", "arrow-back-up", 340)
     permissions = reads(Permission.PAYMENTS_READ)
     record_template = "console/refunds/refund.html"
     listing = ListSpec(

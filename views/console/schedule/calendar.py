@@ -24,6 +24,7 @@ from views.console.framework.base import ConsoleView, page
 from views.console.framework.columns import MONTHS, record_address
 from views.console.framework.current_staff import viewer, zone_of
 from views.console.framework.filters import whole_number
+from views.console.framework.navigation import Menu
 from views.console.schedule import week as weeks
 from views.console.schedule.practitioner_choice import practitioner_choices
 from views.console.schedule.week import Block, state_of
@@ -67,6 +68,7 @@ class CalendarQuery:
 
 
 class WeekCalendarView(ConsoleView):
+    in_menu = Menu("Calendar", "Week", "calendar-time", 190)
     permissions = MappingProxyType({"index": Permission.BOOKINGS_READ})
 
     def __init__(self) -> None:

@@ -10,6 +10,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 
@@ -19,6 +20,7 @@ def _command(label: str, address: Callable[[int], str], **more: Any) -> Command:
 
 
 class PractitionersView(ConsoleModelView):
+    in_menu = Menu("Calendar", "Practitioners", "stethoscope", 230)
     permissions = reads(Permission.BOOKINGS_READ)
     listing = ListSpec(
         section="practitioners",

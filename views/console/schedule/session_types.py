@@ -8,6 +8,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 
@@ -35,6 +36,7 @@ def _command(label: str, word: str, **more: Any) -> Command:
 
 
 class SessionTypesView(ConsoleModelView):
+    in_menu = Menu("Calendar", "Session types", "clock", 240)
     permissions = reads(Permission.BOOKINGS_READ)
     listing = ListSpec(
         section="session-types",

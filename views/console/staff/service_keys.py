@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -14,6 +15,7 @@ HINT = Column("Begins with", ServiceKey.hint, "code")
 
 
 class ServiceKeysView(ConsoleModelView):
+    in_menu = Menu("Oversight", "Service keys", "lock", 520)
     permissions = reads(Permission.SERVICE_KEYS_READ)
     listing = ListSpec(
         section="service-keys",

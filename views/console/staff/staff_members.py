@@ -10,6 +10,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search, part_of
 
@@ -27,6 +28,7 @@ def _waits(values: Mapping[str, Any]) -> bool:
 
 
 class StaffMembersView(ConsoleModelView):
+    in_menu = Menu("Oversight", "Staff", "shield-check", 490)
     permissions = reads(Permission.STAFF_READ)
     listing = ListSpec(
         section="staff",

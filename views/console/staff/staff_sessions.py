@@ -6,6 +6,7 @@ from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
+from views.console.framework.navigation import Menu
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 
@@ -19,6 +20,7 @@ TIMES = (
 
 
 class StaffSessionsView(ConsoleModelView):
+    in_menu = Menu("Oversight", "Staff sessions", "key", 500)
     permissions = reads(Permission.STAFF_READ)
     listing = ListSpec(
         section="staff-sessions",
