@@ -21,7 +21,7 @@ from admin_app.services.core import exports
 from admin_app.services.core.exports import ListTable, Wanted
 from admin_app.services.core.table_files import Value
 from models import AuditEntry, Export, ExportChunk, ExportFormat, ExportState, Role, StaffMember
-from tests.console.test_lists import add_bookings
+from tests.console.framework.test_lists import add_bookings
 from views.console import pages
 
 ROWS = 60

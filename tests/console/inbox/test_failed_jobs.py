@@ -12,7 +12,7 @@ from admin_app.db import Database
 from admin_app.integrations import job_queue
 from admin_app.jobs.app import bench_for, build
 from models import Role
-from tests.console.test_stale_screens import filled_in
+from tests.console.framework.test_stale_screens import filled_in
 from views.console.framework.columns import AUDITED
 from views.console.inbox.failed_jobs import RECORDS, WORDS
 

@@ -9,7 +9,7 @@ import pytest
 from admin_app.db import Database
 from admin_app.services.purchases import account_deletion
 from models import Adjustment, Membership, MembershipStatus, Profile, ProviderMembership, Role
-from tests.console.test_purchases import hidden, post
+from tests.console.purchases.test_purchases import hidden, post
 from tests.services.factories import OPERATOR, add_profile, buy, profile_of
 
 

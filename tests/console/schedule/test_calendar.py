@@ -21,7 +21,7 @@ from views.console.schedule.calendar import STATES
 ClientFor = Callable[[Role], CheckedClient]
 MONDAY = date(2026, 11, 23)
 OSLO = ZoneInfo("Europe/Oslo")
-STYLES = Path(__file__).resolve().parents[2] / "static/console/calendar.css"
+STYLES = Path(__file__).resolve().parents[3] / "static/console/calendar.css"
 
 
 def at(day: int, hour: int, minute: int = 0, zone: ZoneInfo = OSLO) -> datetime:

@@ -10,8 +10,8 @@ from bs4 import BeautifulSoup
 from admin_app.db import Database
 from models import Role
 from tests.console.conftest import counted_queries
+from tests.console.framework.test_stale_screens import differences_on, filled_in
 from tests.console.page_checks import CheckedClient
-from tests.console.test_stale_screens import differences_on, filled_in
 from tests.services.clients.flags import add_client, at, boolean_of, changes, off, on, turn
 
 ClientFor = Callable[[Role], CheckedClient]

@@ -14,7 +14,7 @@ from admin_app.jobs.bench import Bench
 from admin_app.services.purchases import claims
 from admin_app.simulator import control
 from models import CallState, ProviderCall, ProviderMembership, Role
-from tests.console.test_purchases import hidden, post
+from tests.console.purchases.test_purchases import hidden, post
 from tests.house import settings_for, simulator
 from tests.services.factories import OPERATOR, add_profile, customer
 

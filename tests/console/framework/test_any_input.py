@@ -18,8 +18,8 @@ from admin_app.context import Job
 from admin_app.db import Database
 from models import Role
 from tests.console.conftest import counted_queries
+from tests.console.framework.test_links import kind_of, links_of
 from tests.console.rows import one_of_everything
-from tests.console.test_links import kind_of, links_of
 from tests.outside import FAR_DAYS, FAR_LOCAL_TIMES, FAR_NUMBERS
 from tests.services.clients.flags import add_client
 

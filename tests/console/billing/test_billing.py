@@ -11,8 +11,8 @@ from admin_app.db import Database
 from admin_app.integrations.money_ports import StripeCustomer
 from admin_app.services import billing
 from models import BillingOverride, BillingStatus, ClientCustomer, Role
+from tests.console.framework.test_stale_screens import differences_on, filled_in
 from tests.console.page_checks import CheckedClient
-from tests.console.test_stale_screens import differences_on, filled_in
 from tests.services.client_rows import add_client, client_now, subscription
 from tests.services.money import STRIPE
 

@@ -20,9 +20,9 @@ from admin_app.services.core import exports
 from admin_app.services.core.exports import Wanted
 from models import AuditEntry, Export, ExportChunk, ExportFormat, ExportState, Refund, Role, StaffMember
 from tests.console.conftest import SETUP, form_token
+from tests.console.framework.test_lists import add_bookings
 from tests.console.page_checks import CheckedClient
 from tests.console.rows import one_of_everything
-from tests.console.test_lists import add_bookings
 from tests.services.core.test_table_files import read_csv, read_xlsx
 from views.console import pages
 from views.console.bookings.bookings import BookingsView

@@ -13,7 +13,7 @@ from admin_app.jobs import people
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import control
 from models import CallState, PersonAddress, ProviderCall, Role
-from tests.console.test_purchases import post
+from tests.console.purchases.test_purchases import post
 from tests.house import settings_for, simulator
 from tests.services.factories import OPERATOR, buy
 

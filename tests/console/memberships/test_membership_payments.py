@@ -15,7 +15,7 @@ from admin_app.simulator import control
 from models import MembershipPayment, ProviderMembership, Refund, RefundState, Role
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
-from tests.console.test_money import ClientFor
+from tests.console.refunds.test_money import ClientFor
 from tests.house import House, build, simulator
 from tests.services.factories import OPERATOR
 from tests.services.memberships.paying import member, membership, payments

@@ -8,7 +8,7 @@ import pytest
 from views.console import pages
 from views.console.core.home import HomeView
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 TOKENS = (ROOT / "static/console/tokens.css").read_text()
 CSS = (ROOT / "static/console/console.css").read_text()
 CALENDAR = (ROOT / "static/console/calendar.css").read_text()
