@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from admin_app.errors import DomainError
 
-MIGRATIONS = Path(__file__).resolve().parents[4] / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
 BASE = "base"
 
 

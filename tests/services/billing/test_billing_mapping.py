@@ -12,7 +12,7 @@ from tests.contracts import document
 from tests.integrations.signing import SHARED_CONTRACTS
 from tests.services.client_rows import DAY, NOW, subscription
 
-TABLE = Path(__file__).parents[2] / "docs" / "billing.md"
+TABLE = Path(__file__).parents[3] / "docs" / "billing.md"
 
 
 @pytest.mark.skipif(not SHARED_CONTRACTS.exists(), reason="the collected documents are not here")
