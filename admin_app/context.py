@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from models.service_keys import Scope
-from models.staff import Role
+from models.staff import Role, Scope
 
 
 @dataclass(frozen=True)

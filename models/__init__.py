@@ -1,78 +1,57 @@
 """Every table of the product; importing this package fills `Base.metadata`."""
 
-from models.audit import AuditEntry
 from models.base import Base
-from models.billing import (
-    BillingChange,
-    BillingOverride,
-    ClientCustomer,
-    CreditRenewal,
-    MonthClosing,
-    MonthLine,
-    MovedLine,
-    Movement,
-    Subscription,
+from models.billing import BillingChange, BillingOverride, ClientCustomer, Movement, Subscription
+from models.bookings import Booking, BookingSource, BookingStatus, CanceledBecause, Meeting
+from models.calendars import BookingAttendee, BookingHost, BookingLink
+from models.clients import (
+    CLIENT_SWITCHES,
+    BillingStatus,
+    BulkItem,
+    BulkOutcome,
+    BulkRun,
+    BulkState,
+    Client,
+    FlagChange,
+    OnboardingState,
+    OnExpiry,
+    Switch,
 )
-from models.clients import BillingStatus, Client, OnboardingState
+from models.core import AuditEntry, Export, ExportChunk, ExportFormat, ExportState
 from models.drift import DriftFinding, DriftRun, DriftState
-from models.exports import Export, ExportChunk, ExportFormat, ExportState
-from models.flags import CLIENT_SWITCHES, BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry, Switch
-from models.inbox import EventState, MailState, SentEmail, WebhookEvent
+from models.finance import MonthClosing, MonthLine, MovedLine
+from models.guests import Guest, Organization, OrganizationKind
+from models.inbox import CallState, EventState, MailState, ProviderCall, SentEmail, WebhookEvent
 from models.invariants import InvariantCheck, InvariantFinding
 from models.memberships import (
     Adjustment,
     AdjustmentKind,
     CreditPeriod,
     IntervalUnit,
+    Membership,
     MembershipPayment,
+    MembershipStatus,
+    PaymentProvider,
+    PlanDuration,
     ProviderMembership,
     Rhythm,
 )
-from models.merges import Merge, MergeKind
-from models.money import (
-    RESERVING,
-    Approval,
-    CallState,
-    Dispute,
-    Payment,
-    PaymentState,
-    ProviderCall,
-    Refund,
-    RefundOrigin,
-    RefundReason,
-    RefundState,
-)
 from models.move_in import MovedRow, MoveRun
-from models.people import (
+from models.payments import RESERVING, Dispute, Payment, PaymentState, Refund, RefundOrigin, RefundReason, RefundState
+from models.people import PersonAddress, User
+from models.purchases import (
     LEGACY_PREFIX,
     ClaimToken,
+    CreditRenewal,
     ExtraPurchase,
-    Membership,
-    MembershipStatus,
-    PaymentProvider,
+    Merge,
+    MergeKind,
     PendingProfile,
-    PersonAddress,
-    PlanDuration,
     Profile,
-    User,
 )
-from models.scheduling import (
-    Booking,
-    BookingAttendee,
-    BookingHost,
-    BookingLink,
-    BookingSource,
-    BookingStatus,
-    CanceledBecause,
-    Guest,
-    Meeting,
-    Organization,
-    OrganizationKind,
-    Practitioner,
-    SessionType,
-)
-from models.service_keys import Scope, ServiceKey
-from models.staff import Role, SignInBrake, StaffMember, StaffSession
+from models.refunds import Approval
+from models.schedule import Practitioner, SessionType
+from models.staff import Role, Scope, ServiceKey, SignInBrake, StaffMember, StaffSession
 
 __all__ = [
     "CLIENT_SWITCHES",

@@ -1,13 +1,12 @@
-"""How clients pay: their subscriptions as Stripe has them, what finance decided, and the months that were closed."""
+"""Clients' subscriptions and customers at Stripe, and what is in force because of them."""
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, Count, CreatedAt, Flag, Money, MoneyFromZero, OptionalEmail, Version, text_enum
+from models.base import Base, BigId, CreatedAt, Flag, MoneyFromZero, OptionalEmail, Version, text_enum
 from models.clients import BillingStatus, Client, billing_status
 
 
@@ -167,71 +166,3 @@ class BillingChange(Base):
     cause: Mapped[str] = mapped_column(doc="stripe, override, override_ended, trial, comparison")
 
     client: Mapped[Client] = relationship(lazy="raise")
-
-
-class CreditRenewal(Base):
-    """Renewals as they were kept before credits belonged to periods of memberships (`credit_periods`): history."""
-
-    __tablename__ = "credit_renewals"
-    __table_args__ = (
-        UniqueConstraint("user_id", "due_at"),
-        Index("ix_credit_renewals_renewed_at", "renewed_at", "id"),
-    )
-
-    id: Mapped[BigId]
-    user_id: Mapped[str]
-    due_at: Mapped[datetime]
-    renewed_at: Mapped[datetime]
-    credits: Mapped[int]
-    used_before: Mapped[int] = mapped_column(doc="what had been used of the earlier ones")
-
-
-class MonthClosing(Base):
-    """A month, in UTC, whose lines are kept as they were when it was closed; with its digest it is sealed."""
-
-    __tablename__ = "month_closings"
-
-    id: Mapped[BigId]
-    month: Mapped[date] = mapped_column(unique=True, doc="its first day")
-    closed_at: Mapped[datetime]
-    closed_by: Mapped[str]
-    note: Mapped[str | None]
-    lines: Mapped[Count]
-    totals: Mapped[dict[str, Any]]
-    digest: Mapped[str] = mapped_column(doc="SHA-256 over the lines in order")
-
-
-class MonthLine(Base):
-    """One line of a closed month: a payment, a refund, a lost dispute, a step in recurring revenue.
-
-    Append-only, which the database sees to; in the order of `id` they are the month as it was closed.
-    """
-
-    __tablename__ = "month_lines"
-    __table_args__ = (
-        UniqueConstraint("closing_id", "line_key"),
-        Index("ix_month_lines_closing_id", "closing_id", "id"),
-    )
-
-    id: Mapped[BigId]
-    closing_id: Mapped[int] = mapped_column(ForeignKey("month_closings.id", ondelete="CASCADE"))
-    line_key: Mapped[str] = mapped_column(doc="the record it comes from: payment:12")
-    kind: Mapped[str]
-    at: Mapped[datetime]
-    currency: Mapped[str]
-    amount: Mapped[Money] = mapped_column(doc="minor units, negative for what went away")
-    about: Mapped[str]
-
-
-class MovedLine(Base):
-    """A line of a month that was over when its record came, changed or went: it may differ from what a closing kept.
-
-    The database notes it with the change itself, whoever makes it; closing a month begins anew.
-    """
-
-    __tablename__ = "moved_lines"
-    __table_args__ = (UniqueConstraint("month", "line_key"),)
-
-    id: Mapped[BigId]
-    month: Mapped[date] = mapped_column(doc="its first day")
-    line_key: Mapped[str] = mapped_column(doc="the record: payment:12")

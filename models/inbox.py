@@ -1,4 +1,4 @@
-"""What came in from providers and what went out by mail."""
+"""What providers told, what they were asked to do, and the mails."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,7 +6,16 @@ from enum import StrEnum
 from sqlalchemy import ForeignKey, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, BigId, Count, CreatedAt, Email, OptionalEmail, Version, text_enum
+from models.base import (
+    Base,
+    BigId,
+    Count,
+    CreatedAt,
+    Email,
+    OptionalEmail,
+    Version,
+    text_enum,
+)
 
 
 class EventState(StrEnum):
@@ -116,3 +125,46 @@ class SentEmail(Base):
     created_at: Mapped[CreatedAt]
     handed_over_at: Mapped[datetime | None] = mapped_column(doc="when the last try to hand it over began")
     sent_at: Mapped[datetime | None]
+
+
+class CallState(StrEnum):
+    """`intended` is written before the call leaves; `unknown`: it left, and no answer came."""
+
+    INTENDED = "intended"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class ProviderCall(Base):
+    """A call that changes something at a provider: noted before it leaves, answered afterwards, or unknown."""
+
+    __tablename__ = "provider_calls"
+    __table_args__ = (
+        Index("ix_provider_calls_created_at", "created_at", "id"),
+        Index("ix_provider_calls_state", "state", "created_at", "id"),
+        Index("ix_provider_calls_state_id", "state", "id"),
+        Index("ix_provider_calls_subject", "subject", "id"),
+        Index(
+            "ix_provider_calls_attention_since",
+            "attention_since",
+            "id",
+            postgresql_where=text("attention_since IS NOT NULL"),
+        ),
+        Index("ix_provider_calls_next_try_at", "next_try_at", "id", postgresql_where=text("next_try_at IS NOT NULL")),
+    )
+
+    id: Mapped[BigId]
+    provider: Mapped[str]
+    operation: Mapped[str] = mapped_column(doc="checkout.create, refund.create, booking.create, user.create, …")
+    idempotency_key: Mapped[str] = mapped_column(unique=True)
+    subject: Mapped[str] = mapped_column(doc="the record it is about, as the audit names it: booking:12")
+    state: Mapped[CallState] = mapped_column(text_enum(CallState, "state"), server_default=CallState.INTENDED.value)
+    external_id: Mapped[str | None] = mapped_column(doc="the provider's id of what came to be")
+    error_code: Mapped[str | None]
+    attempts: Mapped[Count]
+    attempts_ended: Mapped[Count] = mapped_column(doc="of a checkout: fewer than attempts while one is under way")
+    created_at: Mapped[CreatedAt]
+    finished_at: Mapped[datetime | None]
+    next_try_at: Mapped[datetime | None] = mapped_column(doc="when it is tried or asked about again by itself")
+    attention_since: Mapped[datetime | None] = mapped_column(doc="since when it waits for a person; null: it does not")

@@ -1,4 +1,4 @@
-"""Memberships: what a provider sold or staff gave, a row each, who holds it, and the credits of each of its periods."""
+"""Memberships that providers sold or staff gave, their payments, and the credits of their periods."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +17,28 @@ from models.base import (
     Version,
     text_enum,
 )
-from models.people import MembershipStatus, PaymentProvider
+
+
+class Membership(StrEnum):
+    FREE = "free"
+    PRO = "pro"
+
+
+class PaymentProvider(StrEnum):
+    WHOP = "whop"
+    STRIPE = "stripe"
+
+
+class PlanDuration(StrEnum):
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+
+
+class MembershipStatus(StrEnum):
+    """`inactive`: the provider ended the membership; nothing is deleted."""
+
+    ACTIVE = "active"
+    INACTIVE = "inactive"
 
 
 class Rhythm(StrEnum):

@@ -1,9 +1,10 @@
-"""The people of the business who work in the console, and their server-side sessions."""
+"""Staff, their sessions, and the keys of programs."""
 
 from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, LargeBinary
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, BigId, Count, CreatedAt, Email, Version, text_enum
@@ -65,3 +66,31 @@ class SignInBrake(Base):
     failed_sign_ins: Mapped[Count]
     locked_until: Mapped[datetime | None]
     last_failed_at: Mapped[CreatedAt] = mapped_column(index=True)
+
+
+class Scope(StrEnum):
+    """What a key may be used for."""
+
+    CLIENTS_READ = "clients:read"
+    GATE_ASK = "gate:ask"
+    ONBOARDING_REPORT = "onboarding:report"
+
+
+class ServiceKey(Base):
+    """One program's key. Only its SHA-256 is kept; `hint` is its beginning, by which people tell keys apart."""
+
+    __tablename__ = "service_keys"
+    __table_args__ = (Index("ix_service_keys_created_at", "created_at", "id"),)
+
+    id: Mapped[BigId]
+    name: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
+    created_by: Mapped[str]
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None]
+    version: Mapped[Version]

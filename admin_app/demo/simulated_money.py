@@ -15,8 +15,8 @@ from admin_app.services.payments import subject_of
 from admin_app.simulator.stripe import control_stripe
 from models import Booking, Client, DriftFinding, DriftState, Meeting, Payment, Refund, RefundState, SessionType
 from models.billing import Subscription
-from models.memberships import IntervalUnit, ProviderMembership
-from models.people import MembershipStatus, PaymentProvider, Profile
+from models.memberships import IntervalUnit, MembershipStatus, PaymentProvider, ProviderMembership
+from models.purchases import Profile
 
 # What Stripe calls the states in which it has a refund.
 STATUS = {RefundState.SENT: "pending", RefundState.SUCCEEDED: "succeeded", RefundState.FAILED: "failed"}

@@ -4,8 +4,7 @@ from enum import StrEnum
 
 from admin_app.context import Actor, Ctx, Customer, Guest, Job, Provider, Service, Staff
 from admin_app.errors import Forbidden, NotSignedIn
-from models.service_keys import Scope
-from models.staff import Role
+from models.staff import Role, Scope
 
 
 class ScopeMissing(Forbidden):

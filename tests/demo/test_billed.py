@@ -32,7 +32,8 @@ from models import (
     OnboardingState,
     ServiceKey,
 )
-from models.billing import BillingChange, BillingOverride, MonthClosing, Movement, Subscription
+from models.billing import BillingChange, BillingOverride, Movement, Subscription
+from models.finance import MonthClosing
 from models.memberships import ProviderMembership
 from tests.demo.conftest import NOW, filled, migrated_database
 from tests.house import settings_for

@@ -32,7 +32,7 @@ from models import (
     Role,
     Subscription,
 )
-from models.scheduling import CanceledBecause
+from models.bookings import CanceledBecause
 from tests.faults.drifting import (
     ET,
     a_time,

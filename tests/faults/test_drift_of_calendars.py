@@ -12,7 +12,7 @@ from models import (
     DriftFinding,
     DriftState,
 )
-from models.scheduling import CanceledBecause
+from models.bookings import CanceledBecause
 from tests.faults.drifting import (
     ET,
     a_time,

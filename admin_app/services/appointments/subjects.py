@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.services.core.records import booking_key, lock_names, meeting_key, practitioner_key
-from models.scheduling import Booking, BookingSource, BookingStatus, Meeting, Practitioner, SessionType
+from models.bookings import Booking, BookingSource, BookingStatus, Meeting
+from models.schedule import Practitioner, SessionType
 
 Kind = Literal["booking", "meeting"]
 Span = tuple[datetime, datetime]

@@ -17,8 +17,8 @@ from admin_app.services.core.plans import Plan, PlanLine, PlannedCall, fingerpri
 from admin_app.services.core.timeline_words import provider_name, why
 from admin_app.services.inbox.provider_calls import OPEN
 from admin_app.services.purchases import address_actions, address_sending, cancel_actions, cancel_sending
-from models.money import CallState, ProviderCall
-from models.scheduling import Booking
+from models.bookings import Booking
+from models.inbox import CallState, ProviderCall
 
 NOTHING_OPEN = "It needs no attention any more: it succeeded, is tried again by itself, or was settled."
 ONLY_SETTLED = "It cannot be tried again from here. Look at the record that it is about."

@@ -16,7 +16,7 @@ from admin_app.services.core.plans import Plan, PlanLine, PlannedMail, fingerpri
 from admin_app.services.inbox import outbox
 from admin_app.services.purchases import claim_mails
 from models.inbox import MailState, SentEmail
-from models.people import PendingProfile
+from models.purchases import PendingProfile
 
 # A mail waits for its job alone; by then the job is lost, or far behind and queued once more beside itself.
 WAITED = timedelta(minutes=10)

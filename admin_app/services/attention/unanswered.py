@@ -9,7 +9,7 @@ from admin_app.services.attention.call_settling import what_happened
 from admin_app.services.core.timeline_words import ASKED_WORDS, provider_name
 from admin_app.services.inbox.asked_calls import is_open
 from admin_app.services.purchases.cancel_actions import OPERATIONS
-from models.money import CallState, ProviderCall
+from models.inbox import CallState, ProviderCall
 
 
 def of(subject: ColumnElement[str], operations: Sequence[str] = OPERATIONS) -> ScalarSelect[Any]:

@@ -11,13 +11,14 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from admin_app.services.core import audit
 from admin_app.services.core.audit import HistoryItem
 from admin_app.services.payments.disputes import UNANSWERED
-from models.audit import AuditEntry
 from models.billing import Subscription
+from models.clients import FlagChange, OnExpiry
+from models.core import AuditEntry
 from models.drift import DriftFinding, DriftState
-from models.flags import FlagChange, OnExpiry
-from models.inbox import EventState, MailState, SentEmail, WebhookEvent
-from models.money import Approval, Dispute, Payment, ProviderCall, Refund, RefundOrigin, RefundState
-from models.people import ExtraPurchase, PendingProfile
+from models.inbox import EventState, MailState, ProviderCall, SentEmail, WebhookEvent
+from models.payments import Dispute, Payment, Refund, RefundOrigin, RefundState
+from models.purchases import ExtraPurchase, PendingProfile
+from models.refunds import Approval
 
 LATE_PAYMENTS_SHOWN = timedelta(days=7)
 

@@ -15,7 +15,7 @@ from admin_app.services.checkout.settlement import Told
 from admin_app.services.inbox.handling import NotConfigured, Parked, Settled
 from admin_app.services.memberships import asking
 from models.inbox import WebhookEvent
-from models.people import PaymentProvider
+from models.memberships import PaymentProvider
 
 ABOUT_SESSIONS = frozenset(
     {

@@ -17,8 +17,8 @@ from admin_app.services.purchases import stripe_subscriptions as stripe_membersh
 from admin_app.services.subscriptions import billing_mapping
 from admin_app.services.subscriptions import owners as billing_owners
 from models.inbox import EventState, WebhookEvent
-from models.memberships import ProviderMembership
-from models.people import PaymentProvider, PendingProfile, Profile
+from models.memberships import PaymentProvider, ProviderMembership
+from models.purchases import PendingProfile, Profile
 
 # Every kind of them is a hint, those that Stripe adds later too.
 ABOUT_SUBSCRIPTIONS = ("customer.subscription.", "customer.discount.", "invoice.", "checkout.session.")

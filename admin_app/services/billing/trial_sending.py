@@ -8,7 +8,7 @@ from admin_app.services import billing
 from admin_app.services.billing import billing_asking
 from admin_app.services.inbox import provider_calls
 from admin_app.services.inbox.provider_calls import Work
-from models.money import CallState
+from models.inbox import CallState
 
 NOT_TRIALING = "not_trialing"
 

@@ -32,7 +32,7 @@ from admin_app.services.inbox import provider_calls
 from admin_app.services.subscriptions import billing_mapping
 from models.billing import Subscription
 from models.clients import BillingStatus, Client
-from models.money import CallState, ProviderCall
+from models.inbox import CallState, ProviderCall
 
 OPERATION = "subscription.extend_trial"
 FIELDS = ("billing_status", "trial_used_at", "trial_ends_at", "trial_granted_until")

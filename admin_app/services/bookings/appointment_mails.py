@@ -31,8 +31,8 @@ from admin_app.services.inbox import outbox
 from admin_app.services.inbox.outbox import MailUnderWay, OutgoingMail
 from admin_app.services.payments import held_money
 from admin_app.services.payments.held_money import HeldMoney
+from models.bookings import Booking, BookingSource, BookingStatus, CanceledBecause, Meeting
 from models.inbox import MailState, SentEmail
-from models.scheduling import Booking, BookingSource, BookingStatus, CanceledBecause, Meeting
 
 Row = TypeVar("Row", Booking, Meeting)
 Kind = Literal["confirmation", "rescheduled", "cancellation", "reminder"]

@@ -9,7 +9,7 @@ from admin_app.services import appointments, bookings
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import step_plans
 from admin_app.services.core.plans import Plan, fingerprint, require_reason, require_same
-from models.scheduling import BookingStatus
+from models.bookings import BookingStatus
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from admin_app.services.core import audit
 from admin_app.services.core.email_fields import clean_email
 from admin_app.services.core.records import lock_names, practitioner_key
 from admin_app.services.core.time_zones import time_zone
-from models.scheduling import Booking, BookingStatus, CanceledBecause, Meeting, Practitioner, SessionType
+from models.bookings import Booking, BookingStatus, CanceledBecause, Meeting
+from models.schedule import Practitioner, SessionType
 
 # Stripe lets a checkout stay open for half an hour at least; the minute is for the way there. No hold runs beyond the
 # time that it is for.

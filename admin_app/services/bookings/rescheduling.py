@@ -10,7 +10,7 @@ from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import holds, step_plans
 from admin_app.services.calendars.calendar_entries import SPOKEN
 from admin_app.services.core.plans import Plan, fingerprint, require_reason, require_same
-from models.scheduling import BookingSource, BookingStatus
+from models.bookings import BookingSource, BookingStatus
 
 REFUSED = {
     BookingStatus.PENDING: "It is not paid yet, and the page on which it is paid names this time. Wait, or cancel it.",

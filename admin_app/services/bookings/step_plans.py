@@ -20,7 +20,7 @@ from admin_app.services.core.plans import PlanLine, PlannedCall, PlannedMail
 from admin_app.services.core.records import payment_key
 from admin_app.services.payments import held_money
 from admin_app.services.payments.held_money import HeldMoney
-from models.money import Payment, PaymentState
+from models.payments import Payment, PaymentState
 
 CLOSES_PAGE = "checkout.expire"
 

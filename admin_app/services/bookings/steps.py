@@ -17,7 +17,7 @@ from admin_app.services.core.audit import Change
 from admin_app.services.core.records import practitioner_key
 from admin_app.services.inbox.handling import release_waiting_for
 from admin_app.services.payments import held_money
-from models.scheduling import BookingSource, BookingStatus, CanceledBecause
+from models.bookings import BookingSource, BookingStatus, CanceledBecause
 
 # Who said whether somebody came, where it was no calendar: that stays so.
 STAFF = "staff"

@@ -9,7 +9,7 @@ from admin_app.services.appointments import Appointment
 from admin_app.services.calendars import attendees
 from admin_app.services.core.records import booking_key
 from admin_app.services.inbox.handling import Settled
-from models.scheduling import Booking, BookingSource, BookingStatus
+from models.bookings import Booking, BookingSource, BookingStatus
 
 _MAY_BE_ABSENT = (BookingStatus.CONFIRMED, BookingStatus.COMPLETED)
 

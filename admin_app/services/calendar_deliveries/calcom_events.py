@@ -29,8 +29,9 @@ from admin_app.services.calendars import hosts
 from admin_app.services.calendars.calendar_entries import Entry, Waits, asked, question
 from admin_app.services.core.time_zones import time_zones
 from admin_app.services.inbox.handling import Parked, Settled
+from models.bookings import Booking, BookingSource, CanceledBecause
 from models.inbox import WebhookEvent
-from models.scheduling import Booking, BookingSource, CanceledBecause, Practitioner, SessionType
+from models.schedule import Practitioner, SessionType
 
 MOST_MOVES = 20
 _SOURCE = BookingSource.CALCOM

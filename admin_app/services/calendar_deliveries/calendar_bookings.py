@@ -29,9 +29,10 @@ from admin_app.services.core.records import booking_key, lock_names, practitione
 from admin_app.services.inbox.handling import Parked, Settled, release_waiting
 from admin_app.services.payments import held_money
 from admin_app.services.refunds import called_off
-from models.inbox import EventState
-from models.money import CallState, ProviderCall
-from models.scheduling import Booking, BookingLink, BookingSource, BookingStatus, CanceledBecause, SessionType
+from models.bookings import Booking, BookingSource, BookingStatus, CanceledBecause
+from models.calendars import BookingLink
+from models.inbox import CallState, EventState, ProviderCall
+from models.schedule import SessionType
 
 RESCHEDULE_UNSEEN, TIME_TAKEN = "reschedule_unseen", "time_taken"
 # What ends with time given up in a calendar, where a call of ours may have been refused because of it.

@@ -21,8 +21,10 @@ from admin_app.services.calendars import hosts
 from admin_app.services.calendars.calendar_entries import Entry, Waits, asked, question
 from admin_app.services.core.time_zones import time_zones
 from admin_app.services.inbox.handling import Parked, Settled
+from models.bookings import Booking, BookingSource, CanceledBecause
+from models.calendars import BookingLink
 from models.inbox import WebhookEvent
-from models.scheduling import Booking, BookingLink, BookingSource, CanceledBecause, SessionType
+from models.schedule import SessionType
 
 MOST_MOVES = 20
 _BECAUSE = {"host": CanceledBecause.BY_PRACTITIONER, "invitee": CanceledBecause.BY_CLIENT}

@@ -13,7 +13,8 @@ from admin_app.integrations.calendar_ports import CalendarAttendee
 from admin_app.services.calendars.calendar_entries import SPOKEN, Entry
 from admin_app.services.core import audit
 from admin_app.services.core.records import booking_key, practitioner_key
-from models.scheduling import Booking, BookingAttendee, BookingSource
+from models.bookings import Booking, BookingSource
+from models.calendars import BookingAttendee
 
 
 def present(ctx: Ctx, booking: Booking, source: BookingSource) -> Sequence[BookingAttendee]:

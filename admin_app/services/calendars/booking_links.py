@@ -18,8 +18,9 @@ from admin_app.services.calendars.calendar_entries import SPOKEN, Entry, Waits
 from admin_app.services.core import audit
 from admin_app.services.core.records import booking_key, practitioner_key
 from admin_app.services.inbox.handling import release_waiting_for
+from models.bookings import Booking, BookingSource, BookingStatus
+from models.calendars import BookingAttendee, BookingHost, BookingLink
 from models.inbox import SentEmail, WebhookEvent
-from models.scheduling import Booking, BookingAttendee, BookingHost, BookingLink, BookingSource, BookingStatus
 
 _PLACE = ("starts_at", "ends_at")
 _WHO = ("client_name", "client_email", "client_time_zone")

@@ -9,8 +9,8 @@ from admin_app.integrations import job_queue
 from admin_app.services.calendars.calendar_entries import SPOKEN
 from admin_app.services.core.records import booking_key
 from admin_app.services.inbox import provider_calls
-from models.money import CallState, ProviderCall
-from models.scheduling import Booking
+from models.bookings import Booking
+from models.inbox import CallState, ProviderCall
 
 # Longer than any call takes: until then somebody waits for the answer to an intent.
 ANSWERED_WITHIN = timedelta(minutes=2)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from admin_app.integrations.calendar_ports import CalendarAttendee, CalendarHost
-from models.scheduling import BookingSource, BookingStatus, CanceledBecause
+from models.bookings import BookingSource, BookingStatus, CanceledBecause
 
 SPOKEN: Mapping[BookingSource, str] = {BookingSource.CALENDLY: "Calendly", BookingSource.CALCOM: "Cal.com"}
 

@@ -28,8 +28,8 @@ from admin_app.services.core import audit
 from admin_app.services.core.records import booking_key, lock_names, practitioner_key
 from admin_app.services.inbox import provider_calls
 from admin_app.services.inbox.provider_calls import Work
-from models.money import CallState, ProviderCall
-from models.scheduling import Booking, BookingSource, BookingStatus
+from models.bookings import Booking, BookingSource, BookingStatus
+from models.inbox import CallState, ProviderCall
 
 CREATE, MOVE, CANCEL = "booking.create", "booking.move", "booking.cancel"
 # Asking what is there. It is noted when it fails, because a change that is wanted may hang on it.

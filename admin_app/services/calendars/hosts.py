@@ -13,7 +13,9 @@ from admin_app.context import Ctx
 from admin_app.integrations.calendar_ports import CalcomAccounts, CalendarHost
 from admin_app.services.calendars import calcom_mapping
 from admin_app.services.calendars.calendar_entries import Entry, Waits
-from models.scheduling import Booking, BookingHost, BookingSource, Practitioner, SessionType
+from models.bookings import Booking, BookingSource
+from models.calendars import BookingHost
+from models.schedule import Practitioner, SessionType
 
 HOST_UNKNOWN = "host_unknown"
 

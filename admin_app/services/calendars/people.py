@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import literal_column, null, select, union_all
 from sqlalchemy.orm import Session
 
-from models.scheduling import BookingAttendee, BookingHost, Practitioner
+from models.calendars import BookingAttendee, BookingHost
+from models.schedule import Practitioner
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from admin_app.services.calendars import booking_links
 from admin_app.services.calendars.calendar_entries import SPOKEN
 from admin_app.services.calendars.calendar_sync import CANCEL, MOVE, OFF
 from admin_app.services.core.plans import PlannedCall
-from models.scheduling import Booking, BookingSource, BookingStatus, Meeting
+from models.bookings import Booking, BookingSource, BookingStatus, Meeting
 
 _CALCOM, _CALENDLY = BookingSource.CALCOM, BookingSource.CALENDLY
 

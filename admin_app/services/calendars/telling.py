@@ -4,7 +4,7 @@ from admin_app.context import Ctx
 from admin_app.integrations import job_queue
 from admin_app.services import appointments
 from admin_app.services.appointments import Appointment
-from models.scheduling import BookingSource
+from models.bookings import BookingSource
 
 
 def tell_instead(ctx: Ctx, appointment: Appointment, kind: str) -> None:

@@ -20,8 +20,9 @@ from admin_app.services.checkout import settlement
 from admin_app.services.checkout.settlement import Told
 from admin_app.services.inbox import provider_calls
 from admin_app.services.inbox.provider_calls import Work
-from models.money import CallState, Payment, PaymentState, ProviderCall
-from models.scheduling import BookingStatus
+from models.bookings import BookingStatus
+from models.inbox import CallState, ProviderCall
+from models.payments import Payment, PaymentState
 
 OPERATION, EXPIRE = "checkout.create", "checkout.expire"
 # Calls without an answer that a job settles, each by asking Stripe under its own key.

@@ -20,7 +20,8 @@ from admin_app.services.guests import Registered
 from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.schedule import availability
 from admin_app.services.schedule.availability import Read
-from models.scheduling import BookingStatus, Meeting, Practitioner
+from models.bookings import BookingStatus, Meeting
+from models.schedule import Practitioner
 
 # Of a meeting that is no session type.
 LASTS = timedelta(minutes=30)

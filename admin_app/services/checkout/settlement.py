@@ -19,8 +19,8 @@ from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import UNPAID_ENDS, holds
 from admin_app.services.payments import held_money, refund_states
 from admin_app.services.refunds import refund_endings
-from models.money import Payment, PaymentState, Refund, RefundReason, RefundState
-from models.scheduling import Booking, BookingStatus, CanceledBecause
+from models.bookings import Booking, BookingStatus, CanceledBecause
+from models.payments import Payment, PaymentState, Refund, RefundReason, RefundState
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from admin_app.services.checkout import checkout_pages
 from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.schedule import availability
 from admin_app.services.schedule.availability import Read
-from models.money import Payment
-from models.scheduling import Booking, BookingStatus
+from models.bookings import Booking, BookingStatus
+from models.payments import Payment
 
 
 @dataclass(frozen=True)

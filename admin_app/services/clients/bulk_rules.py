@@ -10,8 +10,7 @@ from operator import itemgetter
 from admin_app.services.clients import flag_clock
 from admin_app.services.clients.flags import FlagRequest, SwitchState, effect_of
 from admin_app.services.core.plans import fingerprint
-from models.clients import BillingStatus
-from models.flags import BulkOutcome, FlagChange, OnExpiry
+from models.clients import BillingStatus, BulkOutcome, FlagChange, OnExpiry
 
 CANCELED = "Canceled: nothing is done for this client anyway"
 CUTS_SHORT = "Something is scheduled that this would cut short: decide about it on the client's page"

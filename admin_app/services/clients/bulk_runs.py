@@ -23,8 +23,7 @@ from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.core import audit
 from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_same
 from admin_app.services.core.records import bulk_run_key
-from models.clients import BillingStatus, Client
-from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry
+from models.clients import BillingStatus, BulkItem, BulkOutcome, BulkRun, BulkState, Client, FlagChange, OnExpiry
 
 MOST_CLIENTS = 100_000
 GONE = "There is no such run. It may have been discarded."

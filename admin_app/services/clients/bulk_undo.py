@@ -18,7 +18,7 @@ from admin_app.services.clients.bulk_rules import mark
 from admin_app.services.clients.bulk_runs import Frozen
 from admin_app.services.clients.flags import Effect, FlagRequest, SwitchState
 from admin_app.services.core.plans import Plan, fingerprint, require_reason
-from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry
+from models.clients import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry
 
 SWITCHED_SINCE = "Switched again since that run, or ended by the clock: it stays as it is now"
 OUTSIDE = "It was on before, set outside Backdesk"

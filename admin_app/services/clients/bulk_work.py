@@ -16,8 +16,7 @@ from admin_app.policies.permissions import Permission, allows
 from admin_app.services.clients import bulk_runs, bulk_undo, flags
 from admin_app.services.clients.bulk_rules import MOVED, mark
 from admin_app.services.clients.flags import FlagRequest, SwitchState
-from models.clients import Client
-from models.flags import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange
+from models.clients import BulkItem, BulkOutcome, BulkRun, BulkState, Client, FlagChange
 from models.staff import StaffMember
 
 # The audit takes one command after another: what a transaction of the run does, all others wait for.

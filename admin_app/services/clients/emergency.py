@@ -14,8 +14,7 @@ from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.core.records import EVERYONE, flag_change_key, lock_names
-from models.clients import Client
-from models.flags import FlagChange, Switch
+from models.clients import Client, FlagChange, Switch
 
 NOT_ON = "There is no emergency stop in force, so there is nothing to end."
 ALREADY = "Everyone is stopped already until that moment."

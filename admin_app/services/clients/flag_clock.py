@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from models.flags import OnExpiry
+from models.clients import OnExpiry
 
 
 class Period(Protocol):

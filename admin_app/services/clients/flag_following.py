@@ -13,8 +13,7 @@ from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission, require
 from admin_app.services.clients import emergency, flag_periods, flags
 from admin_app.services.clients.flag_periods import SwitchState
-from models.clients import Client
-from models.flags import FlagChange, OnExpiry, Switch
+from models.clients import Client, FlagChange, OnExpiry, Switch
 
 _OPEN = and_(FlagChange.lifted_at.is_(None), FlagChange.value)
 

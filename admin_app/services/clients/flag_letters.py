@@ -10,8 +10,7 @@ from admin_app.services.clients.flag_words import ON_EXPIRY, WORDS
 from admin_app.services.core.plans import REASON_TO_COME, PlannedMail
 from admin_app.services.core.time_zones import clock_text, time_zones
 from admin_app.services.inbox import outbox
-from models.clients import Client
-from models.flags import FlagChange
+from models.clients import Client, FlagChange
 from models.staff import StaffMember
 
 TEMPLATE = "switch_ending"

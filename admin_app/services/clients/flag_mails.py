@@ -13,8 +13,7 @@ from admin_app.services.core.plans import PlannedMail
 from admin_app.services.core.records import client_key, flag_change_key, lock_names
 from admin_app.services.inbox import outbox
 from admin_app.services.inbox.outbox import OutgoingMail
-from models.clients import Client
-from models.flags import FlagChange
+from models.clients import Client, FlagChange
 from models.inbox import MailState, SentEmail
 
 

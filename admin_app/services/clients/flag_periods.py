@@ -18,7 +18,7 @@ from admin_app.services.clients.flag_requests import FlagRequest
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import fingerprint
 from admin_app.services.core.records import flag_change_key
-from models.flags import FlagChange, OnExpiry, Switch
+from models.clients import FlagChange, OnExpiry, Switch
 
 BY_THE_CLOCK = "clock"
 BY_A_LATER_CHANGE = "a later change"

@@ -9,8 +9,7 @@ from admin_app.services.clients.flag_requests import FlagRequest
 from admin_app.services.clients.flag_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS, end_words
 from admin_app.services.core.plans import Plan, PlanLine
 from admin_app.services.core.records import client_key, flag_change_key
-from models.clients import Client
-from models.flags import FlagChange, OnExpiry
+from models.clients import Client, FlagChange, OnExpiry
 
 ADDS = ("flag_change",)
 ASKED_FOR = "this command"

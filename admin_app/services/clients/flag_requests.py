@@ -8,7 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from admin_app.errors import InvalidInput
 from admin_app.services.core.plans import require_reason
-from models.flags import OnExpiry, Switch
+from models.clients import OnExpiry, Switch
 
 # A run over many clients comes to some of them after the moment that was asked for: it begins at once, then.
 MOST_LATE = timedelta(days=1)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.flags import OnExpiry, Switch
+from models.clients import OnExpiry, Switch
 
 UNTIL_SWITCHED_BACK = "until somebody switches it back"
 OUTSIDE = "set outside Backdesk"

@@ -22,8 +22,7 @@ from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.core.records import client_key, flag_change_key
-from models.clients import Client
-from models.flags import CLIENT_SWITCHES, FlagChange, Switch
+from models.clients import CLIENT_SWITCHES, Client, FlagChange, Switch
 
 __all__ = ["Effect", "FlagRequest", "SwitchState", "effect_of"]
 

@@ -19,7 +19,7 @@ from sqlalchemy.sql import cast
 from admin_app.context import Ctx
 from admin_app.services.core.audit_events import EVENTS
 from admin_app.services.core.field_labels import label_of
-from models.audit import AuditEntry
+from models.core import AuditEntry
 
 CHAIN_LOCK = 0x6261636B  # one number known to all processes; the chain has one end, so appends take turns
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d")

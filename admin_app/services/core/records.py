@@ -5,7 +5,7 @@ from datetime import date
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.people import PendingProfile, Profile
+from models.purchases import PendingProfile, Profile
 
 
 def pending_key(pending: PendingProfile | int) -> str:

@@ -12,7 +12,7 @@ from admin_app.services.calendar_deliveries import calcom_events
 from admin_app.services.drift import Ours, Taken, Thing, Values, drift_calendars
 from admin_app.services.inbox.handling import Parked
 from admin_app.services.inbox.provider_calls import Work
-from models.scheduling import BookingSource, BookingStatus
+from models.bookings import BookingSource, BookingStatus
 
 _SOURCE = BookingSource.CALCOM
 

@@ -11,7 +11,9 @@ from admin_app.integrations.calendar_ports import CalcomAccounts
 from admin_app.services.calendars.booking_links import current_column, current_id, known_as
 from admin_app.services.core.records import booking_key
 from admin_app.services.drift import Ours, Values, text_of
-from models.scheduling import Booking, BookingHost, BookingSource, BookingStatus, Practitioner
+from models.bookings import Booking, BookingSource, BookingStatus
+from models.calendars import BookingHost
+from models.schedule import Practitioner
 
 # Before our number, where a calendar has none of its own for a booking.
 UNMADE = "booking:"

@@ -15,7 +15,7 @@ from admin_app.services.core.amounts import money_text, summed
 from admin_app.services.core.records import payment_key
 from admin_app.services.drift import Ours, Taken, Values
 from admin_app.services.payments import disputes
-from models.money import Dispute, Payment, PaymentState, Refund, RefundState
+from models.payments import Dispute, Payment, PaymentState, Refund, RefundState
 
 # What Stripe's own list of refunds counts as given back or on its way.
 _GIVEN = (RefundState.SENT, RefundState.SUCCEEDED)

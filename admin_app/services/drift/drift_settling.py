@@ -21,10 +21,9 @@ from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.memberships.rows import UNIT_OF, put
 from admin_app.services.purchases import PurchaseFacts, holders
 from admin_app.services.refunds import called_off
+from models.bookings import CanceledBecause
 from models.drift import DriftFinding, DriftState
-from models.memberships import Rhythm
-from models.people import PaymentProvider
-from models.scheduling import CanceledBecause
+from models.memberships import PaymentProvider, Rhythm
 
 _OUTCOMES = {DriftState.ADOPTED: "theirs was taken over", DriftState.PUSHED: "ours was pushed"}
 

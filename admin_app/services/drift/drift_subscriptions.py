@@ -21,8 +21,7 @@ from admin_app.services.purchases import stripe_subscriptions as stripe_membersh
 from admin_app.services.subscriptions import billing_mapping
 from models.billing import Subscription
 from models.clients import Client
-from models.memberships import ProviderMembership
-from models.people import MembershipStatus, PaymentProvider
+from models.memberships import MembershipStatus, PaymentProvider, ProviderMembership
 
 _AMOUNTS = ("monthly_amount", "amount_due")
 _COMPARED = tuple(name for name in billing.FETCHED if name != "currency")

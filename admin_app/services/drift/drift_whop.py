@@ -15,8 +15,7 @@ from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.memberships.rows import plan_duration
 from admin_app.services.purchases import holders, reconcile
 from admin_app.services.purchases.reconcile import Outcome
-from models.memberships import ProviderMembership
-from models.people import MembershipStatus, PaymentProvider
+from models.memberships import MembershipStatus, PaymentProvider, ProviderMembership
 
 # Came and went before anybody here knew, or deleted by staff: not held, and rightly so.
 _LEFT_OUT = (Outcome.ENDED_UNSEEN, Outcome.DELETED_BY_STAFF, Outcome.IGNORED)

@@ -17,8 +17,8 @@ from admin_app.services.drift import PROVIDERS, RECORD
 from admin_app.services.refunds import called_off
 from admin_app.services.refunds.called_off import Planned
 from models.billing import Subscription
+from models.bookings import Booking, CanceledBecause
 from models.drift import DriftFinding
-from models.scheduling import Booking, CanceledBecause
 
 CALENDARS = ("calendly", "calcom")
 CANCELS = "cancel_at_period_end"

@@ -18,7 +18,7 @@ from admin_app.services.core.amounts import summed
 from admin_app.services.payments.disputes import UNANSWERED
 from models.billing import Subscription
 from models.clients import BillingStatus, Client
-from models.money import Dispute, Refund, RefundState
+from models.payments import Dispute, Refund, RefundState
 
 TRIAL_DAYS = 14
 REFUND_DAYS = 90

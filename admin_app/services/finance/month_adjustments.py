@@ -15,7 +15,7 @@ from admin_app.services.core.amounts import summed
 from admin_app.services.core.utc_months import begins, ends
 from admin_app.services.finance import month_lines
 from admin_app.services.finance.month_lines import Total
-from models.billing import MonthClosing, MonthLine, MovedLine
+from models.finance import MonthClosing, MonthLine, MovedLine
 
 
 @dataclass(frozen=True)

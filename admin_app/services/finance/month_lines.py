@@ -27,8 +27,9 @@ from sqlalchemy.orm import Session
 
 from admin_app.services.core.amounts import summed
 from admin_app.services.core.utc_months import month_of
-from models.billing import BillingChange, MonthLine, Movement
-from models.money import Dispute, Payment, PaymentState, Refund, RefundState
+from models.billing import BillingChange, Movement
+from models.finance import MonthLine
+from models.payments import Dispute, Payment, PaymentState, Refund, RefundState
 
 PAYMENT, REFUND, DISPUTE, REGAINED = "payment", "refund", "dispute_lost", "dispute_won"
 MONEY = (PAYMENT, REFUND, DISPUTE, REGAINED)

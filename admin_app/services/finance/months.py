@@ -24,8 +24,8 @@ from admin_app.services.finance import month_lines
 from admin_app.services.finance.month_adjustments import adjustment_counts
 from admin_app.services.finance.month_lines import KIND_WORDS, Total
 from admin_app.services.payments import disputes
-from models.billing import MonthClosing, MonthLine, MovedLine
-from models.money import Dispute, Payment, PaymentState, Refund, RefundState
+from models.finance import MonthClosing, MonthLine, MovedLine
+from models.payments import Dispute, Payment, PaymentState, Refund, RefundState
 
 CLOSING_LOCK = "months:closing"
 MOVING_REFUNDS = (RefundState.AWAITING_APPROVAL, RefundState.REQUESTED, RefundState.SENT, RefundState.UNKNOWN)

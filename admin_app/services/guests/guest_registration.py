@@ -24,8 +24,8 @@ from admin_app.services.core import audit
 from admin_app.services.core.records import guest_key, lock_names
 from admin_app.services.inbox import provider_calls
 from admin_app.services.inbox.provider_calls import Work
-from models.money import CallState, ProviderCall
-from models.scheduling import Guest, Organization, OrganizationKind
+from models.guests import Guest, Organization, OrganizationKind
+from models.inbox import CallState, ProviderCall
 
 PROVIDER = "workos"
 Outcome = Literal["found", "created"]

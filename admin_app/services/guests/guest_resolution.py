@@ -15,7 +15,7 @@ from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_r
 from admin_app.services.core.records import meeting_key
 from admin_app.services.guests import guest_registration
 from admin_app.services.inbox.provider_calls import Work
-from models.scheduling import Meeting
+from models.bookings import Meeting
 
 IDS = ("guest_workos_user_id", "guest_org_id")
 

@@ -15,7 +15,9 @@ from admin_app.integrations.guest_ports import GuestSession, WorkosPort
 from admin_app.services.core.email_fields import clean_email
 from admin_app.services.guests import guest_limits, guest_registration
 from admin_app.services.inbox.provider_calls import Work
-from models.scheduling import Guest, Meeting, Practitioner, SessionType
+from models.bookings import Meeting
+from models.guests import Guest
+from models.schedule import Practitioner, SessionType
 
 # What a guest is shown at once; nobody has nearly as many.
 MOST_MEETINGS = 500

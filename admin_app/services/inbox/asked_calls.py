@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 
 from admin_app.context import Ctx
 from admin_app.services.inbox.provider_calls import FIRST_WAIT, OPEN
-from models.money import CallState, ProviderCall
+from models.inbox import CallState, ProviderCall
 
 # A call that has not shown there by then never arrived.
 LATE_ENOUGH = FIRST_WAIT

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from admin_app.context import Ctx
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
-from models.money import CallState, ProviderCall
+from models.inbox import CallState, ProviderCall
 
 Work = Callable[[], AbstractContextManager[Ctx]]
 Answer = TypeVar("Answer")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.services.finance import month_lines, months
 from admin_app.services.invariants.rule import COUNTED, Invariant, Moments, by_query
-from models.billing import MonthClosing
+from models.finance import MonthClosing
 
 
 def _months_that_differ(session: Session) -> Iterator[str]:

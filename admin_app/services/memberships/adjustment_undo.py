@@ -14,8 +14,8 @@ from admin_app.services.core.records import profile_key
 from admin_app.services.memberships import adjustments, credits
 from admin_app.services.memberships.adjustments import Account, Step
 from admin_app.services.memberships.rows import hand_over
-from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, ProviderMembership
-from models.people import MembershipStatus, Profile
+from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, MembershipStatus, ProviderMembership
+from models.purchases import Profile
 
 TAKEN_BACK = "given by mistake and taken back"
 RENEWED = "The credits were renewed since: there is nothing left to undo."

@@ -22,7 +22,7 @@ from admin_app.services.memberships.rows import Holder, basis, held_by, put
 from admin_app.services.people import users
 from admin_app.services.people.users import Owner
 from models.memberships import Adjustment, AdjustmentKind, CreditPeriod, ProviderMembership
-from models.people import PendingProfile, Profile
+from models.purchases import PendingProfile, Profile
 
 NOBODYS = "Nobody holds this membership."
 MOVED_ON = "Somebody else got this membership just now. Look at the plan again."

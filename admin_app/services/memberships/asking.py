@@ -24,8 +24,7 @@ from admin_app.services.memberships import paid
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.paid import PaymentSnapshot
 from admin_app.services.memberships.rows import seller_of
-from models.memberships import MembershipPayment, ProviderMembership
-from models.people import PaymentProvider
+from models.memberships import MembershipPayment, PaymentProvider, ProviderMembership
 
 Port = TypeVar("Port")
 NAMELESS = "The provider’s id of this membership is not known, so nobody can be asked what was paid for it."

@@ -22,8 +22,8 @@ from admin_app.services.memberships import adjustments, credits
 from admin_app.services.memberships.adjustments import Account, Step
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import Holder, hand_over, put
-from models.memberships import AdjustmentKind, ProviderMembership
-from models.people import MembershipStatus, PendingProfile, Profile
+from models.memberships import AdjustmentKind, MembershipStatus, ProviderMembership
+from models.purchases import PendingProfile, Profile
 
 GONE = "There is no such membership."
 SOLD = "This membership was sold by a provider: it ends there."

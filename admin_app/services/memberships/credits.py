@@ -22,7 +22,7 @@ from admin_app.errors import Conflict
 from admin_app.services.memberships.order import rank
 from admin_app.services.memberships.rows import Holder
 from models.memberships import CreditPeriod, ProviderMembership
-from models.people import Profile
+from models.purchases import Profile
 
 CREDITS = 1000
 CREDIT_PERIOD = timedelta(days=28)

@@ -10,8 +10,8 @@ from admin_app.services.core.audit import Change
 from admin_app.services.memberships import extras
 from admin_app.services.memberships.order import serving
 from admin_app.services.memberships.rows import Holder, assign, held, key, plan_duration, put
-from models.memberships import ProviderMembership
-from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, Profile
+from models.memberships import Membership, MembershipStatus, PaymentProvider, ProviderMembership
+from models.purchases import PendingProfile, Profile
 
 LINKED = (
     *("membership", "status", "payment_provider", "whop_user_id", "whop_membership_id", "stripe_customer_id"),

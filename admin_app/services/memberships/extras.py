@@ -15,7 +15,7 @@ from admin_app.services.core.records import extra_key, membership_key, pending_k
 from admin_app.services.memberships.order import serving
 from admin_app.services.memberships.rows import held
 from models.memberships import ProviderMembership
-from models.people import ExtraPurchase, PendingProfile, Profile
+from models.purchases import ExtraPurchase, PendingProfile, Profile
 
 ENDED = "the provider ended it"
 NOT_BESIDE = "it is not held beside another any more"

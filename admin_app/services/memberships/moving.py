@@ -24,7 +24,7 @@ from admin_app.services.memberships.rows import Holder, basis, copied, hand_over
 from admin_app.services.memberships.rows import held_by as held_by_fields
 from admin_app.services.people import accounts, users
 from models.memberships import ProviderMembership
-from models.people import PendingProfile, Profile
+from models.purchases import PendingProfile, Profile
 
 SHOWN = ("membership", "whop_membership_id", "stripe_subscription_id", "billing_cycle_end", "next_credit_renewal")
 LINES = (*SHOWN, *(name for name in memberships.LINKED if name not in SHOWN))

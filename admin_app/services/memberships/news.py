@@ -10,8 +10,7 @@ from admin_app.services.core.audit import Change
 from admin_app.services.memberships import credits
 from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import UNIT_OF, plan_duration, put
-from models.memberships import IntervalUnit, ProviderMembership, Rhythm
-from models.people import MembershipStatus, PaymentProvider, PlanDuration
+from models.memberships import IntervalUnit, MembershipStatus, PaymentProvider, PlanDuration, ProviderMembership, Rhythm
 
 MONTHLY_CYCLE = timedelta(days=30)
 GUESSED_WITHIN = timedelta(days=1)

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from models.memberships import ProviderMembership, Rhythm
-from models.people import PaymentProvider
+from models.memberships import PaymentProvider, ProviderMembership, Rhythm
 
 ENDLESS = (Rhythm.ONE_TIME, Rhythm.LIFETIME)
 _NEVER, _FOR_EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

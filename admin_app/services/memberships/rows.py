@@ -11,8 +11,16 @@ from admin_app.errors import NotFound
 from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.records import pending_key, profile_key
-from models.memberships import IntervalUnit, ProviderMembership, Rhythm
-from models.people import Membership, MembershipStatus, PaymentProvider, PendingProfile, PlanDuration, Profile
+from models.memberships import (
+    IntervalUnit,
+    Membership,
+    MembershipStatus,
+    PaymentProvider,
+    PlanDuration,
+    ProviderMembership,
+    Rhythm,
+)
+from models.purchases import PendingProfile, Profile
 
 Holder = Profile | PendingProfile
 # Why a membership is ignored: staff deleted the purchase that held it. It comes back when it is paid again.

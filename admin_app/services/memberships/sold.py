@@ -7,8 +7,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.services.memberships import pro_rules
 from admin_app.services.memberships.pro_rules import FREE, OTHER, ProRules
-from models.memberships import ProviderMembership
-from models.people import MembershipStatus, PaymentProvider
+from models.memberships import MembershipStatus, PaymentProvider, ProviderMembership
 
 MOST = 500
 

@@ -12,7 +12,7 @@ from admin_app.context import Ctx
 from admin_app.services import memberships
 from models.memberships import ProviderMembership
 from models.move_in import MovedRow
-from models.people import PendingProfile, Profile
+from models.purchases import PendingProfile, Profile
 
 AT_ONCE = 500
 

@@ -26,7 +26,8 @@ from admin_app.services.core.records import meeting_key
 from admin_app.services.guests import Registered
 from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.move_in.guest_asking import Asking, Stopped
-from models.scheduling import Guest, Meeting
+from models.bookings import Meeting
+from models.guests import Guest
 
 PAGE = 500
 AT_ONCE = 100

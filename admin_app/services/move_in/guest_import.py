@@ -23,8 +23,8 @@ from admin_app.services.move_in.guest_asking import Asking, Stopped
 from admin_app.services.move_in.guest_backfill import Read
 from admin_app.services.people import person_addresses, users
 from admin_app.services.purchases import account_deletion, claims
-from models.people import Profile
-from models.scheduling import Guest
+from models.guests import Guest
+from models.purchases import Profile
 
 ANOTHERS = "Another account has this person's primary address by now."
 

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from admin_app.bounds import BIGGEST
 from admin_app.services.move_in.guest_backfill import AT_ONCE, Run, note
+from models.bookings import Meeting
+from models.guests import Guest, Organization
 from models.move_in import MovedRow
-from models.scheduling import Guest, Meeting, Organization
 
 EVENT = "guest.organization_known"
 UNKNOWN = "Nobody knows the organization that this meeting names, by an id of an earlier system. Bring it over first."

@@ -17,7 +17,7 @@ from admin_app.integrations.money_ports import StripePayment, StripeSession
 from admin_app.services.core import audit
 from admin_app.services.core.records import booking_key, dispute_key, lock_names, meeting_key, payment_key
 from admin_app.services.payments import disputes
-from models.money import Dispute, Payment, PaymentState
+from models.payments import Dispute, Payment, PaymentState
 
 # How far along each state is; a payment only moves on. An expired or failed checkout may turn out to be paid after all.
 ORDER = {

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeDispute
 from admin_app.services.payments import held_money
-from models.money import Dispute, Payment
+from models.payments import Dispute, Payment
 
 LOST, WON = "lost", "won"
 # In these nobody does anything any more, unless it is appealed.

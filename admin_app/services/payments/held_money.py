@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.services import appointments
 from admin_app.services.core.amounts import money_text, summed
-from models.money import Dispute, Payment, Refund, RefundState
-from models.scheduling import Booking, BookingStatus, Meeting
+from models.bookings import Booking, BookingStatus, Meeting
+from models.payments import Dispute, Payment, Refund, RefundState
 
 # On their way for certain: what waits for a second person may still be declined.
 GOING_BACK = (RefundState.REQUESTED, RefundState.SENT, RefundState.SUCCEEDED, RefundState.UNKNOWN)

@@ -8,7 +8,7 @@ from admin_app.errors import NotFound
 from admin_app.services.core.records import membership_key, membership_payment_key, payment_key
 from admin_app.services.payments import appointment_payments
 from models.memberships import MembershipPayment, ProviderMembership
-from models.money import Payment, Refund
+from models.payments import Payment, Refund
 
 Paid = Payment | MembershipPayment
 

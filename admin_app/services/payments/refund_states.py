@@ -22,18 +22,10 @@ from admin_app.services.core.timeline_words import provider_name
 from admin_app.services.inbox import provider_calls
 from admin_app.services.payments import held_money, refund_sources
 from admin_app.services.payments.refund_sources import Paid
+from models.inbox import CallState, ProviderCall
 from models.memberships import MembershipPayment
-from models.money import (
-    RESERVING,
-    Approval,
-    CallState,
-    Payment,
-    ProviderCall,
-    Refund,
-    RefundOrigin,
-    RefundReason,
-    RefundState,
-)
+from models.payments import RESERVING, Payment, Refund, RefundOrigin, RefundReason, RefundState
+from models.refunds import Approval
 
 STATE_BY_STATUS: dict[RefundStatus, RefundState] = {
     "pending": RefundState.SENT,

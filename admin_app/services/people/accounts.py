@@ -7,7 +7,8 @@ from admin_app.addresses import is_one_of
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.services.people import person_addresses, users
 from admin_app.services.people.users import Owner
-from models.people import LEGACY_PREFIX, Profile, User
+from models.people import User
+from models.purchases import LEGACY_PREFIX, Profile
 
 NOBODY = "No account has this e-mail address. Search for the person by name, or write the account's id."
 SEVERAL = "More than one account has this e-mail address. Write the id of the one you mean, as on its profile."

@@ -5,7 +5,8 @@ from sqlalchemy.orm import Session
 
 from admin_app.addresses import is_one_of, spellings
 from admin_app.services.people.users import Owner
-from models.people import LEGACY_PREFIX, Profile, User
+from models.people import User
+from models.purchases import LEGACY_PREFIX, Profile
 
 SHORTEST = 3
 MOST = 20

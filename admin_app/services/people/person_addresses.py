@@ -18,7 +18,8 @@ from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.records import address_key, profile_key
 from admin_app.services.people.users import verified_emails
-from models.people import LEGACY_PREFIX, PersonAddress, Profile, User
+from models.people import PersonAddress, User
+from models.purchases import LEGACY_PREFIX, Profile
 
 _IS_VERIFIED: ColumnElement[bool] = PersonAddress.given_up_at.is_(None)
 # More accounts than this never show one address, unless somebody makes them on purpose.

@@ -15,7 +15,9 @@ from admin_app.integrations.ports import ClerkUser
 from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.records import profile_key
-from models.people import LEGACY_PREFIX, Membership, MembershipStatus, Profile, User
+from models.memberships import Membership, MembershipStatus
+from models.people import User
+from models.purchases import LEGACY_PREFIX, Profile
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from admin_app.services.people import person_addresses, users
 from admin_app.services.people.users import Owner
 from admin_app.services.purchases import holders, waiting_again
 from models.inbox import WebhookEvent
-from models.memberships import ProviderMembership
-from models.people import ExtraPurchase, MembershipStatus, PendingProfile, PersonAddress, Profile, User
+from models.memberships import MembershipStatus, ProviderMembership
+from models.people import PersonAddress, User
+from models.purchases import ExtraPurchase, PendingProfile, Profile
 
 BECAUSE = "The account was deleted at the sign-in provider."
 DELETED = "user.deleted"

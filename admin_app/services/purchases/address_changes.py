@@ -27,8 +27,9 @@ from admin_app.services.people.users import Owner
 from admin_app.services.purchases import claim_plans, claims, legacy
 from admin_app.services.purchases.address_actions import ACCOUNT_GONE, AddressAction, Change, Snapshot, calls
 from admin_app.services.purchases.address_sending import ask_for, is_open, subject_of
-from models.money import ProviderCall
-from models.people import LEGACY_PREFIX, PendingProfile, PersonAddress, Profile
+from models.inbox import ProviderCall
+from models.people import PersonAddress
+from models.purchases import LEGACY_PREFIX, PendingProfile, Profile
 
 GONE = "This address is not here any more."
 TITLES: Mapping[AddressAction, str] = MappingProxyType(

@@ -34,8 +34,8 @@ from admin_app.services.purchases.address_actions import (
     ask,
     following,
 )
-from models.audit import AuditEntry
-from models.money import CallState, ProviderCall
+from models.core import AuditEntry
+from models.inbox import CallState, ProviderCall
 
 ASKED = "person.address_change_asked"
 NOT_DONE = "not_done"

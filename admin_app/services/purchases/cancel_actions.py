@@ -15,8 +15,7 @@ from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import seller_of
 from admin_app.services.purchases.stripe_subscriptions import LIVE, ends_with_period
 from admin_app.services.subscriptions import billing_mapping
-from models.memberships import ProviderMembership
-from models.people import PaymentProvider
+from models.memberships import PaymentProvider, ProviderMembership
 
 # Whop's words for what gives no access and may still come to something.
 _NOT_BEGUN = frozenset({"unresolved", "drafted"})

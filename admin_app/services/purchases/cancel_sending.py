@@ -23,9 +23,8 @@ from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import seller_of
 from admin_app.services.purchases import reconcile, stripe_subscriptions
 from admin_app.services.purchases.cancel_actions import OPERATIONS, CancelAction, Snapshot, ask
-from models.memberships import ProviderMembership
-from models.money import CallState, ProviderCall
-from models.people import PaymentProvider
+from models.inbox import CallState, ProviderCall
+from models.memberships import PaymentProvider, ProviderMembership
 
 NOT_THERE, NOT_DONE, OVER_THERE = "not_there", "not_done", "over_there"
 

@@ -28,9 +28,9 @@ from admin_app.services.memberships.rows import Holder, basis, copied, seller_of
 from admin_app.services.purchases import holders
 from admin_app.services.purchases.cancel_actions import WORDS, CancelAction, Snapshot
 from admin_app.services.purchases.cancel_sending import is_open, queue, subject_of
-from models.memberships import ProviderMembership
-from models.money import ProviderCall
-from models.people import MembershipStatus, PendingProfile, Profile
+from models.inbox import ProviderCall
+from models.memberships import MembershipStatus, ProviderMembership
+from models.purchases import PendingProfile, Profile
 
 GONE = "This membership is not here any more."
 SHOWN = ("membership", "status", "cancel_at_period_end", "billing_cycle_end", "next_credit_renewal")

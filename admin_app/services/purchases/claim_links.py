@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from admin_app.addresses import comparable, is_one_of
 from admin_app.errors import InvalidToken
-from models.people import ClaimToken, Membership, PendingProfile
+from models.memberships import Membership
+from models.purchases import ClaimToken, PendingProfile
 
 # Of one purchase; whoever had so many links sent since has a newer one.
 MOST_KEPT = 50

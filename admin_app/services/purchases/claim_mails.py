@@ -21,7 +21,7 @@ from admin_app.services.inbox.outbox import OutgoingMail
 from admin_app.services.purchases import claim_links
 from admin_app.services.purchases.pending_profiles import unclaimed
 from models.inbox import MailState, SentEmail
-from models.people import PendingProfile
+from models.purchases import PendingProfile
 
 VALID_FOR = timedelta(days=14)
 BLOTTED = "[link in the mail only]"

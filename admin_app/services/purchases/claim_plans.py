@@ -15,8 +15,7 @@ from admin_app.services.memberships.rows import basis, held_by
 from admin_app.services.people.users import Owner
 from admin_app.services.purchases import merge_fields
 from admin_app.services.purchases.merge_fields import Sides
-from models.merges import MergeKind
-from models.people import ExtraPurchase, PendingProfile, Profile
+from models.purchases import ExtraPurchase, MergeKind, PendingProfile, Profile
 
 SOURCE = "this claim"
 

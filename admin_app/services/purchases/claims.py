@@ -29,9 +29,8 @@ from admin_app.services.people.users import Owner
 from admin_app.services.purchases import claim_links, claim_plans, holders, identities, legacy, merge_fields
 from admin_app.services.purchases.holders import assign
 from admin_app.services.purchases.merge_fields import CARRIED, COPIED, Sides
-from models.memberships import ProviderMembership
-from models.merges import Merge, MergeKind
-from models.people import ExtraPurchase, Membership, PendingProfile, Profile
+from models.memberships import Membership, ProviderMembership
+from models.purchases import ExtraPurchase, Merge, MergeKind, PendingProfile, Profile
 
 JOURNALED = COPIED + CARRIED
 

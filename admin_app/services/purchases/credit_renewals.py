@@ -17,8 +17,8 @@ from admin_app.services.core import audit
 from admin_app.services.core.records import profile_key
 from admin_app.services.memberships import CREDITS, credits
 from admin_app.services.purchases import legacy
-from models.memberships import ProviderMembership
-from models.people import Membership, MembershipStatus, Profile
+from models.memberships import Membership, MembershipStatus, ProviderMembership
+from models.purchases import Profile
 
 
 def due(session: Session, now: datetime, *, limit: int) -> Sequence[str]:

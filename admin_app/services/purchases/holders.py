@@ -17,8 +17,8 @@ from admin_app.services.core.records import lock_names
 from admin_app.services.memberships.rows import Holder, as_in_columns, assign, by_id, key, of
 from admin_app.services.people import person_addresses
 from admin_app.services.purchases import legacy, waiting_again
-from models.memberships import ProviderMembership
-from models.people import PaymentProvider, PendingProfile, Profile
+from models.memberships import PaymentProvider, ProviderMembership
+from models.purchases import PendingProfile, Profile
 
 __all__ = [
     "Holder",

@@ -15,7 +15,7 @@ from admin_app.services.people import person_addresses, users
 from admin_app.services.people.users import Owner
 from admin_app.services.purchases import account_deletion, legacy
 from admin_app.services.purchases.holders import assign
-from models.people import PendingProfile, Profile
+from models.purchases import PendingProfile, Profile
 
 
 def come_in(

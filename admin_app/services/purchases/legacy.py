@@ -20,8 +20,8 @@ from admin_app.services.memberships.rows import hand_over
 from admin_app.services.people import person_addresses
 from admin_app.services.purchases import waiting_again
 from admin_app.services.purchases.merge_fields import CARRIED, COPIED
-from models.memberships import ProviderMembership
-from models.people import LEGACY_PREFIX, PaymentProvider, PendingProfile, Profile
+from models.memberships import PaymentProvider, ProviderMembership
+from models.purchases import LEGACY_PREFIX, PendingProfile, Profile
 
 MOVED_FIELDS = (*COPIED, *CARRIED, "created_at")
 

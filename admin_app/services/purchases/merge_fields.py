@@ -20,7 +20,7 @@ from admin_app.services.memberships.credits import next_when_kept_back
 from admin_app.services.memberships.rows import copied
 from admin_app.services.people.users import Owner
 from models.memberships import ProviderMembership
-from models.people import PendingProfile, Profile
+from models.purchases import PendingProfile, Profile
 
 COPIED = (
     "email",

@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 from admin_app.addresses import comparable, is_one_of
 from admin_app.context import Ctx
 from admin_app.services.people.address_likeness import bare_local, compare, meant_provider
-from models.people import LEGACY_PREFIX, Membership, PendingProfile, Profile, User
-from models.scheduling import Booking, Meeting
+from models.bookings import Booking, Meeting
+from models.memberships import Membership
+from models.people import User
+from models.purchases import LEGACY_PREFIX, PendingProfile, Profile
 
 MADE_WITHIN = timedelta(minutes=15)
 LEAST_SIMILARITY, MOST_SIMILARITY = 0.45, 0.6

@@ -21,8 +21,8 @@ from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import DELETED, hand_over, held_by
 from admin_app.services.purchases import owners
 from admin_app.services.purchases.holders import assign
-from models.memberships import ProviderMembership
-from models.people import ExtraPurchase, MembershipStatus, PendingProfile, Profile
+from models.memberships import MembershipStatus, ProviderMembership
+from models.purchases import ExtraPurchase, PendingProfile, Profile
 
 WAITING_FIELDS = ("email", "membership", "payment_provider", "whop_membership_id", "plan_duration", "usage_credits")
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ARRAY, DateTime, Interval, SQLColumnExpression, cast, func, literal, select, type_coerce
 from sqlalchemy.orm import Session
 
-from models.people import PendingProfile
+from models.purchases import PendingProfile
 
 WEEKS = 12
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

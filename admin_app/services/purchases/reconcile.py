@@ -14,8 +14,7 @@ from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import DELETED, put
 from admin_app.services.purchases import Applied, PurchaseFacts, holders
 from models.inbox import EventState
-from models.memberships import ProviderMembership
-from models.people import MembershipStatus
+from models.memberships import MembershipStatus, ProviderMembership
 
 DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 

@@ -17,8 +17,8 @@ from admin_app.services.memberships import Holder, credits, news
 from admin_app.services.memberships.news import PurchaseFacts
 from admin_app.services.memberships.rows import DELETED, by_id, hand_over, put
 from admin_app.services.purchases import holders, legacy, owners
-from models.memberships import ProviderMembership
-from models.people import MembershipStatus, PendingProfile, Profile
+from models.memberships import MembershipStatus, ProviderMembership
+from models.purchases import PendingProfile, Profile
 
 __all__ = ["Applied", "PurchaseFacts", "end", "record", "set_cancellation"]
 

@@ -13,8 +13,8 @@ from admin_app.services.memberships.rows import Holder, by_id, hand_over
 from admin_app.services.purchases import PurchaseFacts, holders, legacy
 from admin_app.services.subscriptions import billing_mapping
 from admin_app.services.subscriptions import owners as billing_owners
-from models.memberships import ProviderMembership
-from models.people import MembershipStatus, PaymentProvider, Profile
+from models.memberships import MembershipStatus, PaymentProvider, ProviderMembership
+from models.purchases import Profile
 
 LIVE = billing_mapping.SERVES_MEMBERS
 

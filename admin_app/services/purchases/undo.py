@@ -24,9 +24,8 @@ from admin_app.services.purchases import merge_fields
 from admin_app.services.purchases.claims import JOURNALED
 from admin_app.services.purchases.holders import assign
 from admin_app.services.purchases.merge_fields import CARRIED
-from models.memberships import ProviderMembership
-from models.merges import Merge, MergeKind
-from models.people import ExtraPurchase, Membership, PendingProfile, Profile
+from models.memberships import Membership, ProviderMembership
+from models.purchases import ExtraPurchase, Merge, MergeKind, PendingProfile, Profile
 
 AGAIN = "waiting again"
 PERSON_IDS = ("whop_user_id", "stripe_customer_id")

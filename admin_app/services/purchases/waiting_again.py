@@ -11,8 +11,7 @@ from admin_app.services import memberships
 from admin_app.services.inbox import outbox
 from admin_app.services.people import person_addresses
 from models.inbox import SentEmail
-from models.merges import Merge
-from models.people import ExtraPurchase, PendingProfile, Profile
+from models.purchases import ExtraPurchase, Merge, PendingProfile, Profile
 
 
 def claimant(session: Session, pending: PendingProfile, owner: str | None) -> str | None:

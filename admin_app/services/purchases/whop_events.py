@@ -11,7 +11,7 @@ from admin_app.services.inbox.handling import NotConfigured, Parked, Settled, re
 from admin_app.services.memberships import asking, pro_rules
 from admin_app.services.purchases import Applied, PurchaseFacts, holders
 from models.inbox import EventState, WebhookEvent
-from models.people import PaymentProvider
+from models.memberships import PaymentProvider
 
 # The first needs the purchase, the second its buyer's address: both are there once the membership is held.
 RELEASED_WHEN_KNOWN = ("membership_unknown", "email_missing")

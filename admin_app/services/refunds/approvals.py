@@ -17,7 +17,8 @@ from admin_app.services.payments.refund_states import amount_of, records_of, ref
 from admin_app.services.refunds import membership_refunds, refund_endings, refund_people, refund_requests
 from admin_app.services.refunds.refund_requests import Quote
 from models.memberships import MembershipPayment
-from models.money import RESERVING, Approval, Refund, RefundState
+from models.payments import RESERVING, Refund, RefundState
+from models.refunds import Approval
 
 OWN = "You asked for this refund yourself, so somebody else decides about it."
 DECIDED = "Nobody has to decide about this refund any more."

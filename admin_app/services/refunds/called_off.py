@@ -15,8 +15,8 @@ from admin_app.services.core.plans import PlanLine, PlannedCall, PlannedMail
 from admin_app.services.payments import held_money
 from admin_app.services.refunds import keeping, refund_requests
 from admin_app.services.refunds.refund_requests import Quote
-from models.money import Payment, RefundReason
-from models.scheduling import BookingStatus, CanceledBecause
+from models.bookings import BookingStatus, CanceledBecause
+from models.payments import Payment, RefundReason
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from admin_app.services.payments import held_money
 from admin_app.services.payments.held_money import HeldMoney
 from admin_app.services.refunds import keeping, refund_requests
 from admin_app.services.refunds.refund_requests import Quote
-from models.money import Payment, PaymentState, RefundReason
-from models.scheduling import BookingStatus, CanceledBecause
+from models.bookings import BookingStatus, CanceledBecause
+from models.payments import Payment, PaymentState, RefundReason
 
 # Who wanted it, as staff may say it; the other reasons are the product's own.
 CHOICES = (CanceledBecause.BY_CLIENT, CanceledBecause.BY_PRACTITIONER, CanceledBecause.BY_STAFF)

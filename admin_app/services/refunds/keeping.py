@@ -13,7 +13,7 @@ from admin_app.services.core.amounts import money_text
 from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.core.records import payment_key, refund_key
 from admin_app.services.payments import appointment_payments, held_money, refund_states
-from models.money import Payment, Refund
+from models.payments import Payment, Refund
 
 NOTHING_OWED = "nothing_owed"
 DECIDED = "Nothing of it waits for a decision: its appointment is not canceled, or it was decided."

@@ -16,9 +16,9 @@ from admin_app.services.core.plans import Plan, fingerprint, require_same
 from admin_app.services.payments import refund_sources
 from admin_app.services.refunds import refund_people, refund_requests
 from admin_app.services.refunds.refund_requests import Quote
-from models.memberships import MembershipPayment, ProviderMembership
-from models.money import Refund
-from models.people import PaymentProvider, Profile
+from models.memberships import MembershipPayment, PaymentProvider, ProviderMembership
+from models.payments import Refund
+from models.purchases import Profile
 
 NOBODY_SOLD = "No provider sold what is held here, so nothing was paid that could be given back."
 NOT_ASKED = "Nothing is known here of a payment: the provider was not asked yet what was paid."

@@ -16,8 +16,8 @@ from admin_app.services.bookings import Step, step_plans
 from admin_app.services.bookings.step_plans import Meaning
 from admin_app.services.payments import appointment_payments, held_money
 from admin_app.services.payments.held_money import HeldMoney
-from models.money import RESERVING, Payment, Refund
-from models.scheduling import BookingStatus
+from models.bookings import BookingStatus
+from models.payments import RESERVING, Payment, Refund
 
 WHEN = "once Stripe has made the refund"
 STAYS = "The appointment stays as it is."

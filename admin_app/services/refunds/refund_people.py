@@ -9,10 +9,10 @@ from admin_app.services.core.timeline_words import provider_name
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.payments import appointment_payments, refund_sources
 from admin_app.services.payments.refund_sources import Paid
+from models.bookings import Booking, Meeting
 from models.memberships import MembershipPayment, ProviderMembership
-from models.money import Payment
-from models.people import PendingProfile, Profile
-from models.scheduling import Booking, Meeting
+from models.payments import Payment
+from models.purchases import PendingProfile, Profile
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from admin_app.services.payments.refund_states import amount_of, records_of, ref
 from admin_app.services.refunds import refund_endings
 from admin_app.services.refunds.refund_endings import Decided
 from models.memberships import MembershipPayment
-from models.money import RESERVING, Approval, Payment, Refund, RefundOrigin, RefundReason, RefundState
+from models.payments import RESERVING, Payment, Refund, RefundOrigin, RefundReason, RefundState
+from models.refunds import Approval
 
 # Said by staff; the others are the product's own.
 REASONS = tuple(reason for reason in RefundReason if reason is not RefundReason.SLOT_LOST)

@@ -29,8 +29,9 @@ from admin_app.services.payments.refund_sources import Paid
 from admin_app.services.payments.refund_states import ToldRefund, amount_of, key_in_sql, records_of, sending_key
 from admin_app.services.payments.refund_tills import Till, Tills, till_for
 from admin_app.services.refunds import refund_requests, returned
+from models.inbox import CallState, ProviderCall
 from models.memberships import MembershipPayment
-from models.money import CallState, ProviderCall, Refund, RefundState
+from models.payments import Refund, RefundState
 
 # A call that has not shown there by then never arrived; and it is short enough for the key to be remembered there.
 LATE_ENOUGH = timedelta(minutes=2)

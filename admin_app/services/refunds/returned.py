@@ -25,7 +25,7 @@ from admin_app.services.refunds import keeping, refund_endings, refund_people, r
 from admin_app.services.refunds.refund_endings import Decided
 from admin_app.services.refunds.refund_requests import Quote
 from models.memberships import MembershipPayment
-from models.money import Payment, Refund, RefundState
+from models.payments import Payment, Refund, RefundState
 
 
 class How(StrEnum):

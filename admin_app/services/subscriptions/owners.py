@@ -17,8 +17,8 @@ from admin_app.integrations.money_ports import StripeCustomer, StripeSubscriptio
 from admin_app.services.subscriptions import billing_mapping
 from models.billing import ClientCustomer, Subscription
 from models.clients import Client
-from models.memberships import ProviderMembership
-from models.people import LEGACY_PREFIX, PaymentProvider, Profile
+from models.memberships import PaymentProvider, ProviderMembership
+from models.purchases import LEGACY_PREFIX, Profile
 
 
 @dataclass(frozen=True)

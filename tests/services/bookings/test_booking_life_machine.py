@@ -27,7 +27,7 @@ from admin_app.services.invariants import about_bookings, about_money
 from admin_app.services.invariants.rule import PATIENCE, Moments
 from admin_app.services.refunds import approvals, cancellations, keeping, refund_sending, returned
 from models import BookingStatus, Dispute, Refund, RefundState
-from models.money import RESERVING
+from models.payments import RESERVING
 from tests.machines import often
 from tests.services import money
 from tests.services.bookings.booking_life import CAPTURED, HOUR, LIMIT, OURS, SLOTS, BookingLife

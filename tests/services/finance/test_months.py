@@ -28,7 +28,7 @@ from models import (
     RefundState,
     Role,
 )
-from models.money import RefundReason
+from models.payments import RefundReason
 from tests.services.billing_rows import add_client, add_steps
 from tests.services.factories import OPERATOR, SUPPORT
 from tests.services.money import add_booking, add_dispute

@@ -12,7 +12,7 @@ from admin_app.services.clients.bulk_runs import Part
 from admin_app.services.clients.flag_words import ON_EXPIRY, UNTIL_SWITCHED_BACK, WORDS
 from admin_app.services.clients.flags import FlagRequest
 from models import BulkOutcome, BulkRun, BulkState
-from models.flags import CLIENT_SWITCHES
+from models.clients import CLIENT_SWITCHES
 from views.console.framework.columns import time_text
 
 # The order of a run, and what is said of clients with each outcome.

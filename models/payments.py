@@ -1,4 +1,4 @@
-"""What was paid for a booking or meeting, what of it went back, and every call that may have moved something."""
+"""What was paid for appointments, disputed, and given back."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, BigId, Count, CreatedAt, Money, MoneyFromZero, OptionalMoney, Version, text_enum
+from models.base import Base, BigId, CreatedAt, Money, MoneyFromZero, OptionalMoney, Version, text_enum
 
 
 class PaymentState(StrEnum):
@@ -60,15 +60,6 @@ class RefundOrigin(StrEnum):
     STAFF = "staff"
     BACKDESK = "backdesk"
     PROVIDER = "provider"
-
-
-class CallState(StrEnum):
-    """`intended` is written before the call leaves; `unknown`: it left, and no answer came."""
-
-    INTENDED = "intended"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
 
 
 class Payment(Base):
@@ -230,61 +221,3 @@ class Refund(Base):
     def provider_refund_id(self) -> str | None:
         """The provider's id of it, whichever provider that is."""
         return self.stripe_refund_id or self.whop_refund_id
-
-
-class Approval(Base):
-    """A large refund's wait for a second person, who cannot be the one who asked."""
-
-    __tablename__ = "approvals"
-    __table_args__ = (
-        CheckConstraint("decided_by_id <> requested_by_id", name="two_people"),
-        CheckConstraint("(decided_at IS NULL) = (decision IS NULL)", name="decided_somehow"),
-        CheckConstraint("decision IN ('approved', 'declined')", name="decision"),
-        Index("ix_approvals_requested_by_id", "requested_by_id"),
-        Index("ix_approvals_decided_by_id", "decided_by_id"),
-        Index("ix_approvals_open", "requested_at", "id", postgresql_where=text("decided_at IS NULL")),
-        Index("ix_approvals_requested_at", "requested_at", "id"),
-    )
-
-    id: Mapped[BigId]
-    refund_id: Mapped[int] = mapped_column(ForeignKey("refunds.id"), unique=True)
-    requested_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
-    requested_at: Mapped[CreatedAt]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
-    decided_at: Mapped[datetime | None]
-    decision: Mapped[str | None]
-    reason: Mapped[str | None] = mapped_column(doc="of the one who decided")
-
-
-class ProviderCall(Base):
-    """A call that changes something at a provider: noted before it leaves, answered afterwards, or unknown."""
-
-    __tablename__ = "provider_calls"
-    __table_args__ = (
-        Index("ix_provider_calls_created_at", "created_at", "id"),
-        Index("ix_provider_calls_state", "state", "created_at", "id"),
-        Index("ix_provider_calls_state_id", "state", "id"),
-        Index("ix_provider_calls_subject", "subject", "id"),
-        Index(
-            "ix_provider_calls_attention_since",
-            "attention_since",
-            "id",
-            postgresql_where=text("attention_since IS NOT NULL"),
-        ),
-        Index("ix_provider_calls_next_try_at", "next_try_at", "id", postgresql_where=text("next_try_at IS NOT NULL")),
-    )
-
-    id: Mapped[BigId]
-    provider: Mapped[str]
-    operation: Mapped[str] = mapped_column(doc="checkout.create, refund.create, booking.create, user.create, …")
-    idempotency_key: Mapped[str] = mapped_column(unique=True)
-    subject: Mapped[str] = mapped_column(doc="the record it is about, as the audit names it: booking:12")
-    state: Mapped[CallState] = mapped_column(text_enum(CallState, "state"), server_default=CallState.INTENDED.value)
-    external_id: Mapped[str | None] = mapped_column(doc="the provider's id of what came to be")
-    error_code: Mapped[str | None]
-    attempts: Mapped[Count]
-    attempts_ended: Mapped[Count] = mapped_column(doc="of a checkout: fewer than attempts while one is under way")
-    created_at: Mapped[CreatedAt]
-    finished_at: Mapped[datetime | None]
-    next_try_at: Mapped[datetime | None] = mapped_column(doc="when it is tried or asked about again by itself")
-    attention_since: Mapped[datetime | None] = mapped_column(doc="since when it waits for a person; null: it does not")
