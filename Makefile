@@ -2,7 +2,7 @@
 # Paths are relative and programs run as modules, so that the folder may have any name and may be moved.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak days migrate routes screenshots setup setup-dev chromium mariadb
+.PHONY: help run test check format hooks bench soak days migrate routes screenshots setup setup-dev chromium mariadb
 
 PY := .venv/bin/python
 
@@ -16,17 +16,24 @@ SETUP = for p in .venv/bin/python python3 python3.14 python3.13 python3.12 pytho
 	exit 1
 
 help: ## show this list
-	@echo "make run          start everything on http://127.0.0.1:8000 (PORT=8010 make run for another port,"
-	@echo "                  YES=1 make run to migrate a database of yours that is not empty without being asked)"
-	@echo "make test         every check and every test, browser included"
-	@echo "make check        format, lint, types, import rule, templates"
-	@echo "make format       let the tools put the format right"
-	@echo "make bench        fill a large database and compare the console's, the intake's and the worker's speed"
-	@echo "make soak         traffic and faults of every kind, for MINUTES=10; says whether anything was lost"
-	@echo "make days         the tests that depend on the day, on 24 other days (DAYS=2028-02-29 for one, FILES=tests for all)"
-	@echo "make migrate      bring the database of DATABASE_URL up to date"
-	@echo "make routes       every address with its methods"
-	@echo "make screenshots  draw the README's pictures anew"
+	@echo "How do I see it?"
+	@echo "  make run          start everything on http://127.0.0.1:8000 (PORT=8010 make run for another port,"
+	@echo "                    YES=1 make run to migrate a database of yours that is not empty without being asked)"
+	@echo "Is it right?"
+	@echo "  make test         every check and every test, browser included"
+	@echo "Where is what?"
+	@echo "  docs/architecture.md, one page; CONTRIBUTING.md, how to add something"
+	@echo "  make routes       every address with its methods"
+	@echo "While I change it:"
+	@echo "  make check        format, lint, types, import rule, templates"
+	@echo "  make format       let the tools put the format right"
+	@echo "  make hooks        have every commit checked: what make check does, on what changed"
+	@echo "  make migrate      bring the database of DATABASE_URL up to date"
+	@echo "  make screenshots  draw the README's pictures anew"
+	@echo "How does it bear up?"
+	@echo "  make soak         traffic and faults of every kind, for MINUTES=10; says whether anything was lost"
+	@echo "  make bench        fill a large database and compare the console's, the intake's and the worker's speed"
+	@echo "  make days         the tests that depend on the day, on 24 other days (DAYS=2028-02-29 for one, FILES=tests for all)"
 
 setup:
 	@$(call SETUP,requirements.txt)
@@ -50,6 +57,9 @@ check: setup-dev
 format: setup-dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+hooks: setup-dev
+	@git config core.hooksPath .githooks && echo "Commits are checked from now on, by .githooks/pre-commit."
 
 bench: setup-dev
 	@$(PY) -m tests.bench.run
