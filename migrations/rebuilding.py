@@ -1,0 +1,255 @@
+"""A table is built anew beside the traffic, with a constraint that PostgreSQL can only add under a lock.
+
+A copy of the table, empty at first, has the constraint from the beginning. A trigger keeps the copy alike for what is
+written meanwhile, batches bring what was there, and at the end one change of the catalogue puts the copy in the table's
+place. Nobody waits for more than a batch, however large the table is. What cannot be carried over to another table is
+looked for first (`stands_against`). The disk needs room for the table a second time.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from migrations import ops
+from migrations.running import insist, run_once
+
+BATCH = 2000
+# For how long others may wait at once. With the tenth of a second for which they may queue behind a lock that is waited
+# for, less than half a second.
+SHORT = 0.35
+# Where the copy grows, and where the table goes that it replaces: names of tables and indexes stay what they are.
+ANEW, BEFORE = "backdesk_anew", "backdesk_before"
+MIRROR = "backdesk_mirror"
+# Whatever depends on the table and is not a part of it that is made again below.
+HANGING = """
+SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d
+  JOIN pg_class t ON t.oid = to_regclass(:table)
+  LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+  LEFT JOIN pg_trigger g ON d.classid = 'pg_trigger'::regclass AND g.oid = d.objid
+  LEFT JOIN pg_class o ON d.classid = 'pg_class'::regclass AND o.oid = d.objid
+  LEFT JOIN pg_type y ON d.classid = 'pg_type'::regclass AND y.oid = d.objid
+ WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid)
+        OR (d.refclassid = 'pg_type'::regclass AND d.refobjid = t.reltype))
+   AND d.classid <> 'pg_attrdef'::regclass
+   AND c.conrelid IS DISTINCT FROM t.oid AND NOT coalesce(g.tgisinternal OR g.tgname::text = ANY (:mirrors), false)
+   AND (o.oid IS NULL OR o.relkind NOT IN ('i', 't', 'S'))
+   AND coalesce(y.typrelid, 0) <> t.oid AND coalesce(y.typelem, 0) <> t.reltype
+"""
+ITS_WAYS = """
+SELECT CASE WHEN t.relrowsecurity THEN 'its row security' WHEN t.relreplident <> 'd' THEN 'its replica identity'
+            WHEN t.relpersistence <> 'p' THEN 'that it is unlogged' WHEN t.reltablespace <> 0 THEN 'its tablespace'
+            WHEN t.relkind <> 'r' OR t.relispartition OR t.relhassubclass OR EXISTS (
+                SELECT FROM pg_inherits WHERE inhrelid = t.oid) THEN 'its partitions or heirs'
+            WHEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = t.oid AND contype = 'c' AND NOT convalidated)
+            THEN 'a check that is not validated'
+            WHEN EXISTS (SELECT FROM pg_publication WHERE puballtables) THEN 'a publication of all tables'
+            WHEN NOT has_database_privilege(current_database(), 'CREATE') THEN 'that we may make no schema here' END
+  FROM pg_class t WHERE t.oid = to_regclass(:table)
+"""
+KEY = """
+SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+ WHERE i.indrelid = to_regclass(:table) AND i.indisprimary
+"""
+COLUMNS = """
+SELECT quote_ident(attname) AS name FROM pg_attribute
+ WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
+"""
+# Foreign keys come last, when the rows are there; checks come with the columns.
+CONSTRAINTS = """
+SELECT quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition, contype = 'f' AS foreign_key
+  FROM pg_constraint WHERE conrelid = to_regclass(:table) AND contype IN ('p', 'u', 'x', 'f') ORDER BY contype, conname
+"""
+INDEXES = """
+SELECT pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
+ WHERE i.indrelid = to_regclass(:table) AND i.indisvalid
+   AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.conrelid = i.indrelid)
+"""
+SEQUENCES = """
+SELECT quote_ident(s.relname) AS name, quote_ident(a.attname) AS column, a.attidentity <> '' AS own
+  FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass(:table)
+   AND d.deptype IN ('a', 'i')
+"""
+GRANTS = """
+SELECT format('GRANT %s%s ON {copy} TO %s%s', g.privilege_type,
+              CASE WHEN a.attname IS NOT NULL THEN format(' (%I)', a.attname) ELSE '' END,
+              CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END,
+              CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) AS statement
+  FROM (SELECT NULL::name AS attname, relacl AS acl, relowner AS owner FROM pg_class WHERE oid = to_regclass(:table)
+        UNION ALL SELECT a.attname, a.attacl, c.relowner FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                   WHERE a.attrelid = to_regclass(:table) AND NOT a.attisdropped) a
+ CROSS JOIN aclexplode(a.acl) g WHERE g.grantee <> a.owner
+"""
+DEFAULT_GRANTS = """
+SELECT DISTINCT CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END AS grantee
+  FROM pg_class c CROSS JOIN aclexplode(c.relacl) g WHERE c.oid = to_regclass(:table) AND g.grantee <> c.relowner
+"""
+ITSELF = """
+SELECT quote_ident(pg_get_userbyid(relowner)) AS owner, array_to_string(reloptions, ', ') AS options,
+       quote_literal(obj_description(oid, 'pg_class')) AS remark FROM pg_class WHERE oid = to_regclass(:table)
+"""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The table with its key and the columns that are written."""
+
+    table: str
+    key: str
+    columns: Sequence[str]
+
+    @property
+    def copy(self) -> str:
+        return f"{ANEW}.{self.table}"
+
+
+def stands_against(table: str) -> list[str]:
+    """What would be lost, or left with the earlier table, when another comes in its place."""
+    asked = f"public.{table}"
+    ways = [row[0] for row in ops.rows(ITS_WAYS, table=asked) if row[0]]
+    hanging = [str(row[0]) for row in ops.rows(HANGING, table=asked, mirrors=[MIRROR, f"{MIRROR}_all"])]
+    keyless = [] if len(ops.rows(KEY, table=asked)) == 1 else ["a key that is not of one column"]
+    return [*ways, *hanging, *keyless]
+
+
+def clear(table: str) -> None:
+    """Take away what a run that was cut off left."""
+    if ops.offline() or not ops.found("SELECT FROM pg_namespace WHERE nspname IN (:a, :b)", a=ANEW, b=BEFORE):
+        return
+    ops.execute(f"DROP TRIGGER IF EXISTS {MIRROR} ON public.{table}")
+    ops.execute(f"DROP TRIGGER IF EXISTS {MIRROR}_all ON public.{table}")
+    ops.execute(f"DROP FUNCTION IF EXISTS {ANEW}.{MIRROR}()")
+    for schema in (ANEW, BEFORE):
+        ops.execute(f"DROP TABLE IF EXISTS {schema}.{table}; DROP SCHEMA IF EXISTS {schema}")
+
+
+def with_constraint(table: str, name: str, definition: str) -> None:
+    """Bring the table to this constraint. Rows that break it, there or written meanwhile, end in PostgreSQL's error."""
+    asked = f"public.{table}"
+    (key,) = ops.rows(KEY, table=asked)
+    copied = Copied(table, ops.quoted(key.name), [row.name for row in ops.rows(COLUMNS, table=asked)])
+    clear(table)
+    try:
+        _make(copied, f"CONSTRAINT {name} {definition}")
+        ops.execute(_mirror(copied))
+        _fill(copied)
+        _settle(copied)
+        ops.execute("; ".join(_exchange(copied)))
+    finally:
+        clear(table)
+
+
+def _make(copied: Copied, constraint: str) -> None:
+    table, copy = f"public.{copied.table}", copied.copy
+    ops.execute(f"CREATE SCHEMA IF NOT EXISTS {ANEW}; CREATE SCHEMA IF NOT EXISTS {BEFORE}")
+    ops.execute(
+        f"CREATE TABLE {copy} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
+        f"INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS, {constraint})"
+    )
+    for each in ops.rows(CONSTRAINTS, table=table):
+        if not each.foreign_key:
+            ops.execute(f"ALTER TABLE {copy} ADD CONSTRAINT {each.name} {each.definition}")
+    for each in ops.rows(INDEXES, table=table):
+        head, _, rest = each.definition.partition(" USING ")
+        ops.execute(f"{head.partition(' ON ')[0]} ON {copy} USING {rest}")
+    _grants(copied)
+
+
+def _grants(copied: Copied) -> None:
+    table, copy = f"public.{copied.table}", copied.copy
+    for each in ops.rows(DEFAULT_GRANTS, table=copy):
+        ops.execute(f"REVOKE ALL ON {copy} FROM {each.grantee}")
+    for each in ops.rows(GRANTS.replace("{copy}", copy), table=table):
+        ops.execute(each.statement)
+    ((owner, options, remark),) = ops.rows(ITSELF, table=table)
+    if options:
+        ops.execute(f"ALTER TABLE {copy} SET ({options})")
+    if remark:
+        ops.execute(f"COMMENT ON TABLE {copy} IS {remark}")
+    if owner != ops.rows("SELECT quote_ident(current_user)")[0][0]:
+        ops.execute(f"ALTER TABLE {copy} OWNER TO {owner}")
+
+
+def _mirror(copied: Copied) -> str:
+    """Run as the migrator, so that whoever writes the table needs no right on the copy. A row that was there before
+    and is not copied yet comes with its first change; the batches leave it as it is then."""
+    key, names = copied.key, ", ".join(copied.columns)
+    new = ", ".join(f"NEW.{name}" for name in copied.columns)
+    same = ", ".join(f"{name} = EXCLUDED.{name}" for name in copied.columns if name != key)
+    table, called = f"public.{copied.table}", f"{ANEW}.{MIRROR}()"
+    return (
+        f"CREATE FUNCTION {called} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
+        f"SET search_path = pg_catalog, public, pg_temp AS $$\n"
+        f"BEGIN\n"
+        f"    IF TG_OP = 'TRUNCATE' THEN\n        TRUNCATE {copied.copy};\n        RETURN NULL;\n    END IF;\n"
+        f"    IF TG_OP = 'DELETE' THEN\n        DELETE FROM {copied.copy} WHERE {key} = OLD.{key};\n"
+        f"        RETURN NULL;\n    END IF;\n"
+        f"    IF TG_OP = 'UPDATE' THEN\n        IF NEW.{key} <> OLD.{key} THEN\n"
+        f"            DELETE FROM {copied.copy} WHERE {key} = OLD.{key};\n        END IF;\n    END IF;\n"
+        f"    INSERT INTO {copied.copy} ({names}) OVERRIDING SYSTEM VALUE VALUES ({new})\n"
+        f"        ON CONFLICT ({key}) DO UPDATE SET {same};\n"
+        f"    RETURN NULL;\nEND $$; "
+        f"CREATE TRIGGER {MIRROR} AFTER INSERT OR UPDATE OR DELETE ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION {called}; "
+        f"CREATE TRIGGER {MIRROR}_all AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {called}; "
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {MIRROR}, ENABLE ALWAYS TRIGGER {MIRROR}_all"
+    )
+
+
+def _fill(copied: Copied) -> None:
+    """Shared row locks, so that a row is copied as it is and not as it was: who deletes it meanwhile waits for the
+    batch and then finds the copied row, too."""
+    key, names, after = copied.key, ", ".join(copied.columns), "true"
+    while True:
+        batch = f"SELECT {key} FROM public.{copied.table} WHERE {after} ORDER BY {key} LIMIT {BATCH}"
+        found = ops.rows(f"SELECT quote_literal({key}) FROM ({batch}) AS batch ORDER BY {key} DESC LIMIT 1")
+        if not found:
+            return
+        last = found[0][0]
+        ops.execute(
+            f"INSERT INTO {copied.copy} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM public.{copied.table} "
+            f"WHERE {after} AND {key} <= {last} ORDER BY {key} FOR SHARE ON CONFLICT ({key}) DO NOTHING"
+        )
+        after = f"{key} > {last}"
+
+
+def _settle(copied: Copied) -> None:
+    """What the copy lacks: foreign keys, statistics, and that every snapshot knows its rows. Whoever began to read
+    before the rows were copied would find the table empty; an index that is built concurrently waits for those."""
+    copy = copied.copy
+    with ops.unhurried():
+        ops.execute(f"ANALYZE {copy}")
+        for each in ops.rows(CONSTRAINTS, table=f"public.{copied.table}"):
+            if each.foreign_key:
+                definition = each.definition.removesuffix(" NOT VALID")
+                ops.execute(f"ALTER TABLE {copy} ADD CONSTRAINT {each.name} {definition} NOT VALID")
+                if definition == each.definition:
+                    ops.execute(f"ALTER TABLE {copy} VALIDATE CONSTRAINT {each.name}")
+
+    def wait() -> None:
+        run_once(f"DROP INDEX IF EXISTS {ANEW}.{MIRROR}_seen")
+        run_once(f"CREATE INDEX CONCURRENTLY {MIRROR}_seen ON {copy} ({copied.key}) WHERE false")
+
+    with ops.unhurried(lock_timeout="30s"):
+        insist(wait)
+    ops.execute(f"DROP INDEX {ANEW}.{MIRROR}_seen")
+
+
+def _exchange(copied: Copied) -> Iterator[str]:
+    """One transaction that only changes the catalogue. Numbers go on where they were."""
+    table = f"public.{copied.table}"
+    yield f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
+    yield f"DROP TRIGGER {MIRROR} ON {table}; DROP TRIGGER {MIRROR}_all ON {table}"
+    sequences = ops.rows(SEQUENCES, table=table)
+    ours = {row.column: row.name for row in ops.rows(SEQUENCES, table=copied.copy)}
+    for each in sequences:
+        if not each.own:
+            yield f"ALTER SEQUENCE public.{each.name} OWNED BY NONE"
+    yield f"ALTER TABLE {table} SET SCHEMA {BEFORE}; ALTER TABLE {copied.copy} SET SCHEMA public"
+    for each in sequences:
+        if not each.own:
+            yield f"ALTER SEQUENCE public.{each.name} OWNED BY {table}.{each.column}"
+            continue
+        if ours[each.column] != each.name:
+            yield f"ALTER SEQUENCE public.{ours[each.column]} RENAME TO {each.name}"
+        yield f"SELECT setval('public.{each.name}', last_value, is_called) FROM {BEFORE}.{each.name}"
