@@ -128,7 +128,7 @@ class Traffic:
 
 
 @contextmanager
-def running(url: str, size: Size, report: Report, per_second: int = PER_SECOND) -> Iterator[Traffic]:
+def under_traffic(url: str, size: Size, report: Report, per_second: int = PER_SECOND) -> Iterator[Traffic]:
     """Ends the process whatever happens in the block."""
     traffic = Traffic(url, size, report, per_second)
     traffic.start()

@@ -16,17 +16,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from alembic import command
+from alembic.runtime.migration import RevisionStep
 from alembic.util import CommandError
 
 from admin_app.launcher.postgres import Server
-from admin_app.services.core.migrating import revisions
+from admin_app.services.core.migrating import running
 from tests.bench import page, place
 from tests.bench.migration_rates import FILLED
-from tests.bench.migration_traffic import Record, Report, Size, Traffic, running
+from tests.bench.migration_traffic import Record, Report, Size, under_traffic
 from tests.conftest_postgres import POSTGRES_15
 from tests.migrations.journey import REVISIONS, Journey
 
@@ -60,28 +60,35 @@ class Measured:
         return not self.refused and not self.record.failed and self.record.longest * 1000 <= MOST_MS
 
 
-class GivingWay(logging.Handler):
-    """Counts how often the runner let go of a lock that it could not have."""
+class Heard(logging.Handler):
+    """When each revision began, and how often the runner let go of a lock that it could not have."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__(logging.INFO)
-        self.times = 0
+        self.tell = tell
+        # The look that comes before the first one is a part of the run.
+        self.begun, self.gave_way = [("before them", time.monotonic())], [0]
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.times += "giving way" in str(record.msg)
+        step = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        if isinstance(step, RevisionStep):
+            self.tell(f"{self.begun[-1][0]}: {time.monotonic() - self.begun[-1][1]:.1f} s")
+            self.begun.append((step.revision.revision, time.monotonic()))
+            self.gave_way.append(0)
+        else:
+            self.gave_way[-1] += "giving way" in str(record.msg)
 
 
 @contextmanager
-def counting() -> Iterator[GivingWay]:
-    log, counted = logging.getLogger("migrations"), GivingWay()
-    before = log.level
-    log.addHandler(counted)
-    log.setLevel(logging.INFO)
+def heard(tell: Callable[[str], None]) -> Iterator[Heard]:
+    logs, listener = [logging.getLogger(name) for name in ("migrations", "alembic.runtime.migration")], Heard(tell)
+    for log in logs:
+        log.addHandler(listener)
     try:
-        yield counted
+        yield listener
     finally:
-        log.removeHandler(counted)
-        log.setLevel(before)
+        for log in logs:
+            log.removeHandler(listener)
 
 
 def fill(journey: Journey, rows: int) -> Size:
@@ -97,22 +104,18 @@ def every_revision(
     url: str, size: Size, report: Report, tell: Callable[[str], None], *, control: float = CONTROL_SECONDS
 ) -> tuple[list[Record], list[Measured]]:
     """The controls, before and after, without a migration; and each revision, in order, up to one that is refused."""
-    marks: list[tuple[str, float, float, int, str | None]] = []
-    with counting() as gave_way, running(url, size, report) as traffic:
+    with under_traffic(url, size, report) as traffic:
         quiet = [_quiet(control)]
-        for revision in REVISIONS:
-            before, begun = gave_way.times, time.monotonic()
-            refused = _to(url, revision)
-            marks.append((revision, begun, time.monotonic(), gave_way.times - before, refused))
-            tell(f"{revision}  {marks[-1][2] - begun:.1f} s, gave way {marks[-1][3]} times {refused or ''}")
-            if refused:
-                break
+        with heard(tell) as run:
+            refused = _migrate(url)
+        ends = [moment for _, moment in run.begun[1:]] + [time.monotonic()]
         quiet.append(_quiet(control))
-        record = _record(traffic)
-    return [record.between(*each) for each in quiet], [
-        Measured(revision, ended - begun, record.between(begun, ended), times, refused)
-        for revision, begun, ended, times, refused in marks
+        record = traffic.stop()
+    measured = [
+        Measured(revision, end - begun, record.between(begun, end), gave_way)
+        for (revision, begun), end, gave_way in zip(run.begun, ends, run.gave_way, strict=True)
     ]
+    return [record.between(*each) for each in quiet], [*measured[:-1], replace(measured[-1], refused=refused)]
 
 
 def _quiet(seconds: float) -> tuple[float, float]:
@@ -121,14 +124,10 @@ def _quiet(seconds: float) -> tuple[float, float]:
     return begun, time.monotonic()
 
 
-def _record(traffic: Traffic) -> Record:
-    return traffic.stop()
-
-
-def _to(url: str, revision: str) -> str | None:
-    """The sentence with which it was refused, if it was."""
+def _migrate(url: str) -> str | None:
+    """The sentence with which the run was refused, if it was."""
     try:
-        command.upgrade(revisions.configuration(url), revision)
+        running.upgrade(url, count=len(REVISIONS), tell=lambda line: None)
     except CommandError as refused:
         return str(refused)
     return None
@@ -186,7 +185,7 @@ def main() -> None:
         print(f"failed: {each.kind}: {each.failed}")
     if not asked.dry:
         page.write(HEADING, lines)
-    sys.exit(0 if len(measured) == len(REVISIONS) and all(each.holds for each in measured) else 1)
+    sys.exit(0 if all(each.holds for each in measured) else 1)
 
 
 if __name__ == "__main__":
