@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from migrations import ops
+from migrations.refusing import quoted
 from migrations.running import insist, run_once
 
 BATCH = 2000
@@ -127,7 +128,7 @@ def with_constraint(table: str, name: str, definition: str) -> None:
     """Bring the table to this constraint. Rows that break it, there or written meanwhile, end in PostgreSQL's error."""
     asked = f"public.{table}"
     (key,) = ops.rows(KEY, table=asked)
-    copied = Copied(table, ops.quoted(key.name), [row.name for row in ops.rows(COLUMNS, table=asked)])
+    copied = Copied(table, quoted(key.name), [row.name for row in ops.rows(COLUMNS, table=asked)])
     clear(table)
     try:
         _make(copied, f"CONSTRAINT {name} {definition}")

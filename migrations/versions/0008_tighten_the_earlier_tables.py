@@ -97,14 +97,12 @@ FOREIGN_KEYS = (
     ("meetings", "practitioner_id", "practitioners"),
 )
 # A purchase that still waits in a `temp_` row keeps what the claim would give it: pro, and 1000 credits.
-WAITING_PURCHASES = """
-UPDATE profiles SET usage_credits = coalesce(usage_credits, 1000), membership = coalesce(membership, 'pro')
- WHERE user_id LIKE 'temp\\_%' AND (usage_credits IS NULL OR membership IS NULL)
-"""
+KEPT = "usage_credits = coalesce(usage_credits, 1000), membership = coalesce(membership, 'pro')"
+WAITING_PURCHASES = "user_id LIKE 'temp\\_%' AND (usage_credits IS NULL OR membership IS NULL)"
 
 
 def upgrade() -> None:
-    ops.execute(WAITING_PURCHASES)
+    ops.update("profiles", KEPT, WAITING_PURCHASES)
     for type_name, tables in (("varchar", TEXTS), ("timestamptz", TIMES)):
         for table, names in tables.items():
             for name in sorted(names if ops.rehearsed() else names & ops.columns_of(table).keys()):

@@ -67,6 +67,10 @@ def test_rows_that_are_written(journey: Journey) -> None:
     assert re.search(r"writes to bookings, about \d rows", part(said, "0050"))
     assert "writes to profiles, how many of its rows is seen when it is time" in part(said, "0005")
     assert re.search(r"bookings 3 written anew in batches", part(said, "0037"))
+    assert "fills memberships from profiles, at most 2 rows" in part(said, "0036")
+    assert re.search(r"memberships 2 written", part(said, "0036"))
+    assert re.search(r"person_addresses \d written", part(said, "0039"))
+    assert re.search(r"booking_attendees 1 written.*booking_hosts 1 written", part(said, "0049"))
 
 
 def test_what_is_done_already_is_no_work(journey: Journey) -> None:

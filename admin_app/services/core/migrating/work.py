@@ -8,7 +8,7 @@ from itertools import combinations
 
 from admin_app.services.core.migrating.catalogue import Catalogue
 from migrations import ops
-from migrations.needs import Column, Columns, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
+from migrations.needs import Column, Columns, Filled, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
 ALIKE = {frozenset(pair) for pair in combinations(("text", "citext", "character varying"), 2)}
 """Stored alike, so that a change between them writes no row."""
@@ -38,6 +38,8 @@ PER_STATEMENT = 0.003
 BATCHED = re.compile(r"\bLIMIT \d+")
 Explain = Callable[[str], int | None]
 """How many rows PostgreSQL expects a statement to write; None for one about what is still to come."""
+Matching = Callable[[str, str], int]
+"""How many rows of a table a condition holds for; none where it speaks of what is still to come."""
 INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+) ON (\w+) USING (\w+)")
 VALIDATED = re.compile(r"ALTER TABLE (\w+) VALIDATE CONSTRAINT (\w+)")
 EXCLUDED = re.compile(r"ALTER TABLE (\w+)\s.*ADD CONSTRAINT (\w+) EXCLUDE", re.DOTALL)
@@ -72,10 +74,11 @@ class Work:
 class Forecast:
     """Goes through the revisions in their order: what one makes is there for the next."""
 
-    def __init__(self, there: Catalogue, counts: dict[str, int], explain: Explain) -> None:
+    def __init__(self, there: Catalogue, counts: dict[str, int], explain: Explain, matching: Matching) -> None:
         self.there = there
         self.counts = counts
         self.explain = explain
+        self.matching = matching
         self.made: dict[str, set[str]] = {}
 
     def of(self, noted: Iterable[Need]) -> Work:
@@ -118,6 +121,8 @@ class Forecast:
             yield from self._labels(need)
         elif isinstance(need, Refused):
             self._rows(work, need.table, Kind.READ)
+        elif isinstance(need, Filled):
+            yield from self._filled(work, need)
         elif isinstance(need, Looks):
             for table in need.tables:
                 self._rows(work, table, Kind.READ)
@@ -177,6 +182,15 @@ class Forecast:
                 yield f"drops {table}.{column}"
         if not DEFINED.search(sql):
             yield from self._written(work, sql)
+
+    def _filled(self, work: Work, need: Filled) -> Iterator[str]:
+        count = self.matching(need.table, need.rows) if need.table in self.there.tables else 0
+        if count:
+            table = WRITTEN.findall(need.sql)[0]
+            work.rows[table, Kind.WRITTEN] = work.rows.get((table, Kind.WRITTEN), 0) + count
+            work.times[table, Kind.WRITTEN] = 1
+            work.statements += self.counts.get(need.table, 0) // ops.BATCH
+            yield f"fills {table} from {need.table}, at most {count:,} rows"
 
     def _written(self, work: Work, sql: str) -> Iterator[str]:
         tables = dict.fromkeys(WRITTEN.findall(sql))
