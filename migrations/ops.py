@@ -5,14 +5,15 @@ than one statement. How a downgrade keeps data is in migrations/retired.py.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from migrations import casts, definitions
+from migrations import casts, definitions, rebuilding
 from migrations.enums import create_enum as create_enum
 from migrations.enums import labels_of
 from migrations.needs import Column as Column
 from migrations.needs import Columns, Required, Retyped, Table
-from migrations.refusing import quoted
+from migrations.refusing import is_key, quoted
 from migrations.refusing import refuse_rows as refuse_rows
 from migrations.refusing import refuse_when as refuse_when
 from migrations.running import MigrationRefused as MigrationRefused
@@ -131,17 +132,36 @@ def convert(table: str, column: Column) -> None:
         return
     using = f"{column.name}::{column.type}"
     if there is not None:
-        cast = cast_of(column.name, there.type, column.type)
-        if cast.changed:
-            refuse_rows(cast.changed, table, cannot_become(table, column, there.type, cast))
-        using = cast.using
+        using = _cast(table, column, there.type)
     change = f"ALTER COLUMN {column.name}"
     steps = [f"{change} TYPE {column.type} USING {using}"]
     if there is not None and there.default is not None:
         steps.insert(0, f"{change} DROP DEFAULT")
     if column.default is not None:
         steps.append(f"{change} SET DEFAULT {column.default}")
-    execute(f"ALTER TABLE {table} {', '.join(steps)}")
+    if there is not None and _apart(table, column, there.type, using):
+        written = partial(cast_of, source=there.type, target=column.type)
+        rebuilding.with_type(table, column.name, ", ".join(steps), lambda value: written(value).using)
+    else:
+        execute(f"ALTER TABLE {table} {', '.join(steps)}")
+
+
+def _cast(table: str, column: Column, source: str) -> str:
+    """How to write it; rows whose value it would change are refused."""
+    cast = cast_of(column.name, source, column.type)
+    if cast.changed:
+        refuse_rows(cast.changed, table, cannot_become(table, column, source, cast))
+    return cast.using
+
+
+def _apart(table: str, column: Column, source: str, using: str) -> bool:
+    """Whether rows are written anew, so many that others would wait, and another table can take this one's place."""
+    return (
+        casts.rewrites(source, spelled(column.type), using)
+        and not is_key(table, column.name)
+        and rebuilding.is_large(table)
+        and not rebuilding.stands_against(table)
+    )
 
 
 def cast_of(column: str, source: str, target: str, labels: Sequence[str] | None = None) -> casts.Cast:

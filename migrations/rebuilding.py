@@ -1,22 +1,23 @@
-"""A table is built anew beside the traffic, with a constraint that PostgreSQL can only add under a lock.
+"""A table is built anew beside the traffic, with what PostgreSQL can only do under a lock that lasts.
 
-A copy of the table, empty at first, has the constraint from the beginning. A trigger keeps the copy alike for what is
+That is a constraint that it cannot add without proving it, or a type for which each row is written anew. A copy of the
+table, empty at first, has it from the beginning. A trigger keeps the copy alike for what is
 written meanwhile, batches bring what was there, and at the end one change of the catalogue puts the copy in the table's
 place. Nobody waits for more than a batch, however large the table is. What cannot be carried over to another table is
 looked for first (`stands_against`). The disk needs room for the table a second time.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from migrations import ops
-from migrations.refusing import quoted
-from migrations.running import insist, run_once
+from migrations.refusing import key_of, quoted
+from migrations.running import execute, found, insist, offline, rows, run_once, unhurried
 
 BATCH = 2000
 # For how long others may wait at once. With the tenth of a second for which they may queue behind a lock that is waited
 # for, less than half a second.
 SHORT = 0.35
+MANY = 10_000
 # Where the copy grows, and where the table goes that it replaces: names of tables and indexes stay what they are.
 ANEW, BEFORE = "backdesk_anew", "backdesk_before"
 MIRROR = "backdesk_mirror"
@@ -45,10 +46,6 @@ SELECT CASE WHEN t.relrowsecurity THEN 'its row security' WHEN t.relreplident <>
             WHEN EXISTS (SELECT FROM pg_publication WHERE puballtables) THEN 'a publication of all tables'
             WHEN NOT has_database_privilege(current_database(), 'CREATE') THEN 'that we may make no schema here' END
   FROM pg_class t WHERE t.oid = to_regclass(:table)
-"""
-KEY = """
-SELECT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
- WHERE i.indrelid = to_regclass(:table) AND i.indisprimary
 """
 COLUMNS = """
 SELECT quote_ident(attname) AS name FROM pg_attribute
@@ -91,91 +88,115 @@ SELECT quote_ident(pg_get_userbyid(relowner)) AS owner, array_to_string(reloptio
 """
 
 
+Written = Callable[[str], str]
+"""The expression of a column's new value, from that of the earlier one."""
+
+
 @dataclass(frozen=True)
 class Copied:
-    """The table with its key and the columns that are written."""
+    """The table with its key and the columns that are written, some of them as another value."""
 
     table: str
     key: str
     columns: Sequence[str]
+    written: Mapping[str, Written] = field(default_factory=dict)
 
     @property
     def copy(self) -> str:
         return f"{ANEW}.{self.table}"
 
+    def values(self, of: str = "") -> str:
+        """Of the earlier row, as the copy has them."""
+        return ", ".join(self.written.get(name, str)(f"{of}{name}") for name in self.columns)
+
+
+def is_large(table: str) -> bool:
+    """Whether others would feel it when each row is written anew under a lock."""
+    return found(f"SELECT FROM {table} OFFSET {MANY} LIMIT 1")
+
 
 def stands_against(table: str) -> list[str]:
     """What would be lost, or left with the earlier table, when another comes in its place."""
     asked = f"public.{table}"
-    ways = [row[0] for row in ops.rows(ITS_WAYS, table=asked) if row[0]]
-    hanging = [str(row[0]) for row in ops.rows(HANGING, table=asked, mirrors=[MIRROR, f"{MIRROR}_all"])]
-    keyless = [] if len(ops.rows(KEY, table=asked)) == 1 else ["a key that is not of one column"]
+    ways = [row[0] for row in rows(ITS_WAYS, table=asked) if row[0]]
+    hanging = [str(row[0]) for row in rows(HANGING, table=asked, mirrors=[MIRROR, f"{MIRROR}_all"])]
+    keyless = [] if len(key_of(table)) == 1 else ["a key that is not of one column"]
     return [*ways, *hanging, *keyless]
 
 
 def clear(table: str) -> None:
     """Take away what a run that was cut off left."""
-    if ops.offline() or not ops.found("SELECT FROM pg_namespace WHERE nspname IN (:a, :b)", a=ANEW, b=BEFORE):
+    if offline() or not found("SELECT FROM pg_namespace WHERE nspname IN (:a, :b)", a=ANEW, b=BEFORE):
         return
-    ops.execute(f"DROP TRIGGER IF EXISTS {MIRROR} ON public.{table}")
-    ops.execute(f"DROP TRIGGER IF EXISTS {MIRROR}_all ON public.{table}")
-    ops.execute(f"DROP FUNCTION IF EXISTS {ANEW}.{MIRROR}()")
+    execute(f"DROP TRIGGER IF EXISTS {MIRROR} ON public.{table}")
+    execute(f"DROP TRIGGER IF EXISTS {MIRROR}_all ON public.{table}")
+    execute(f"DROP FUNCTION IF EXISTS {ANEW}.{MIRROR}()")
     for schema in (ANEW, BEFORE):
-        ops.execute(f"DROP TABLE IF EXISTS {schema}.{table}; DROP SCHEMA IF EXISTS {schema}")
+        execute(f"DROP TABLE IF EXISTS {schema}.{table}; DROP SCHEMA IF EXISTS {schema}")
 
 
 def with_constraint(table: str, name: str, definition: str) -> None:
     """Bring the table to this constraint. Rows that break it, there or written meanwhile, end in PostgreSQL's error."""
-    asked = f"public.{table}"
-    (key,) = ops.rows(KEY, table=asked)
-    copied = Copied(table, quoted(key.name), [row.name for row in ops.rows(COLUMNS, table=asked)])
+    _rebuild(table, f", CONSTRAINT {name} {definition}", None, {})
+
+
+def with_type(table: str, column: str, change: str, written: Written) -> None:
+    """Bring a column, which is not the key, to another type, by the action `change` of ALTER TABLE."""
+    _rebuild(table, "", change, {column: written})
+
+
+def _rebuild(table: str, constraint: str, change: str | None, written: Mapping[str, Written]) -> None:
+    (key,) = key_of(table)
+    columns = [row.name for row in rows(COLUMNS, table=f"public.{table}")]
+    copied = Copied(table, quoted(key), columns, written)
     clear(table)
     try:
-        _make(copied, f"CONSTRAINT {name} {definition}")
-        ops.execute(_mirror(copied))
+        _make(copied, constraint)
+        if change:
+            execute(f"ALTER TABLE {copied.copy} {change}")
+        execute(_mirror(copied))
         _fill(copied)
         _settle(copied)
-        ops.execute("; ".join(_exchange(copied)))
+        execute("; ".join(_exchange(copied)))
     finally:
         clear(table)
 
 
 def _make(copied: Copied, constraint: str) -> None:
     table, copy = f"public.{copied.table}", copied.copy
-    ops.execute(f"CREATE SCHEMA IF NOT EXISTS {ANEW}; CREATE SCHEMA IF NOT EXISTS {BEFORE}")
-    ops.execute(
+    execute(f"CREATE SCHEMA IF NOT EXISTS {ANEW}; CREATE SCHEMA IF NOT EXISTS {BEFORE}")
+    execute(
         f"CREATE TABLE {copy} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
-        f"INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS, {constraint})"
+        f"INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS{constraint})"
     )
-    for each in ops.rows(CONSTRAINTS, table=table):
+    for each in rows(CONSTRAINTS, table=table):
         if not each.foreign_key:
-            ops.execute(f"ALTER TABLE {copy} ADD CONSTRAINT {each.name} {each.definition}")
-    for each in ops.rows(INDEXES, table=table):
+            execute(f"ALTER TABLE {copy} ADD CONSTRAINT {each.name} {each.definition}")
+    for each in rows(INDEXES, table=table):
         head, _, rest = each.definition.partition(" USING ")
-        ops.execute(f"{head.partition(' ON ')[0]} ON {copy} USING {rest}")
+        execute(f"{head.partition(' ON ')[0]} ON {copy} USING {rest}")
     _grants(copied)
 
 
 def _grants(copied: Copied) -> None:
     table, copy = f"public.{copied.table}", copied.copy
-    for each in ops.rows(DEFAULT_GRANTS, table=copy):
-        ops.execute(f"REVOKE ALL ON {copy} FROM {each.grantee}")
-    for each in ops.rows(GRANTS.replace("{copy}", copy), table=table):
-        ops.execute(each.statement)
-    ((owner, options, remark),) = ops.rows(ITSELF, table=table)
+    for each in rows(DEFAULT_GRANTS, table=copy):
+        execute(f"REVOKE ALL ON {copy} FROM {each.grantee}")
+    for each in rows(GRANTS.replace("{copy}", copy), table=table):
+        execute(each.statement)
+    ((owner, options, remark),) = rows(ITSELF, table=table)
     if options:
-        ops.execute(f"ALTER TABLE {copy} SET ({options})")
+        execute(f"ALTER TABLE {copy} SET ({options})")
     if remark:
-        ops.execute(f"COMMENT ON TABLE {copy} IS {remark}")
-    if owner != ops.rows("SELECT quote_ident(current_user)")[0][0]:
-        ops.execute(f"ALTER TABLE {copy} OWNER TO {owner}")
+        execute(f"COMMENT ON TABLE {copy} IS {remark}")
+    if owner != rows("SELECT quote_ident(current_user)")[0][0]:
+        execute(f"ALTER TABLE {copy} OWNER TO {owner}")
 
 
 def _mirror(copied: Copied) -> str:
     """Run as the migrator, so that whoever writes the table needs no right on the copy. A row that was there before
     and is not copied yet comes with its first change; the batches leave it as it is then."""
     key, names = copied.key, ", ".join(copied.columns)
-    new = ", ".join(f"NEW.{name}" for name in copied.columns)
     same = ", ".join(f"{name} = EXCLUDED.{name}" for name in copied.columns if name != key)
     table, called = f"public.{copied.table}", f"{ANEW}.{MIRROR}()"
     return (
@@ -187,7 +208,7 @@ def _mirror(copied: Copied) -> str:
         f"        RETURN NULL;\n    END IF;\n"
         f"    IF TG_OP = 'UPDATE' THEN\n        IF NEW.{key} <> OLD.{key} THEN\n"
         f"            DELETE FROM {copied.copy} WHERE {key} = OLD.{key};\n        END IF;\n    END IF;\n"
-        f"    INSERT INTO {copied.copy} ({names}) OVERRIDING SYSTEM VALUE VALUES ({new})\n"
+        f"    INSERT INTO {copied.copy} ({names}) OVERRIDING SYSTEM VALUE VALUES ({copied.values('NEW.')})\n"
         f"        ON CONFLICT ({key}) DO UPDATE SET {same};\n"
         f"    RETURN NULL;\nEND $$; "
         f"CREATE TRIGGER {MIRROR} AFTER INSERT OR UPDATE OR DELETE ON {table} "
@@ -203,12 +224,13 @@ def _fill(copied: Copied) -> None:
     key, names, after = copied.key, ", ".join(copied.columns), "true"
     while True:
         batch = f"SELECT {key} FROM public.{copied.table} WHERE {after} ORDER BY {key} LIMIT {BATCH}"
-        found = ops.rows(f"SELECT quote_literal({key}) FROM ({batch}) AS batch ORDER BY {key} DESC LIMIT 1")
-        if not found:
+        batch_end = rows(f"SELECT quote_literal({key}) FROM ({batch}) AS batch ORDER BY {key} DESC LIMIT 1")
+        if not batch_end:
             return
-        last = found[0][0]
-        ops.execute(
-            f"INSERT INTO {copied.copy} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM public.{copied.table} "
+        last = batch_end[0][0]
+        execute(
+            f"INSERT INTO {copied.copy} ({names}) OVERRIDING SYSTEM VALUE "
+            f"SELECT {copied.values()} FROM public.{copied.table} "
             f"WHERE {after} AND {key} <= {last} ORDER BY {key} FOR SHARE ON CONFLICT ({key}) DO NOTHING"
         )
         after = f"{key} > {last}"
@@ -218,22 +240,22 @@ def _settle(copied: Copied) -> None:
     """What the copy lacks: foreign keys, statistics, and that every snapshot knows its rows. Whoever began to read
     before the rows were copied would find the table empty; an index that is built concurrently waits for those."""
     copy = copied.copy
-    with ops.unhurried():
-        ops.execute(f"ANALYZE {copy}")
-        for each in ops.rows(CONSTRAINTS, table=f"public.{copied.table}"):
+    with unhurried():
+        execute(f"ANALYZE {copy}")
+        for each in rows(CONSTRAINTS, table=f"public.{copied.table}"):
             if each.foreign_key:
                 definition = each.definition.removesuffix(" NOT VALID")
-                ops.execute(f"ALTER TABLE {copy} ADD CONSTRAINT {each.name} {definition} NOT VALID")
+                execute(f"ALTER TABLE {copy} ADD CONSTRAINT {each.name} {definition} NOT VALID")
                 if definition == each.definition:
-                    ops.execute(f"ALTER TABLE {copy} VALIDATE CONSTRAINT {each.name}")
+                    execute(f"ALTER TABLE {copy} VALIDATE CONSTRAINT {each.name}")
 
     def wait() -> None:
         run_once(f"DROP INDEX IF EXISTS {ANEW}.{MIRROR}_seen")
         run_once(f"CREATE INDEX CONCURRENTLY {MIRROR}_seen ON {copy} ({copied.key}) WHERE false")
 
-    with ops.unhurried(lock_timeout="30s"):
+    with unhurried(lock_timeout="30s"):
         insist(wait)
-    ops.execute(f"DROP INDEX {ANEW}.{MIRROR}_seen")
+    execute(f"DROP INDEX {ANEW}.{MIRROR}_seen")
 
 
 def _exchange(copied: Copied) -> Iterator[str]:
@@ -241,8 +263,8 @@ def _exchange(copied: Copied) -> Iterator[str]:
     table = f"public.{copied.table}"
     yield f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
     yield f"DROP TRIGGER {MIRROR} ON {table}; DROP TRIGGER {MIRROR}_all ON {table}"
-    sequences = ops.rows(SEQUENCES, table=table)
-    ours = {row.column: row.name for row in ops.rows(SEQUENCES, table=copied.copy)}
+    sequences = rows(SEQUENCES, table=table)
+    ours = {row.column: row.name for row in rows(SEQUENCES, table=copied.copy)}
     for each in sequences:
         if not each.own:
             yield f"ALTER SEQUENCE public.{each.name} OWNED BY NONE"

@@ -123,3 +123,21 @@ def test_missing_rights_are_a_sentence(migrated: Journey) -> None:
         migrated.rows("SELECT FROM clients")
     for command in ("plan", "verify"):
         assert "lacks a right: permission denied for table clients" in refusal(migrate(migrated, command))
+
+
+def test_what_would_make_others_wait_is_copied_beside_them(journey: Journey) -> None:
+    of_earlier_days(journey, "CREATE TYPE states AS ENUM ('active', 'inactive'); ANALYZE")
+    few = planned(journey)
+    assert re.search(r"bookings 3 indexed", part(few, "0011"))
+    journey.run(
+        """INSERT INTO profiles (user_id, email)
+            SELECT 'user_' || n, n || '@example.org' FROM generate_series(1, 11000) n;
+        ALTER TABLE profiles ALTER status DROP DEFAULT, ALTER status TYPE states USING status::states;
+        INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, status)
+        SELECT 1, 1, 'a', 'a@example.org', slot, slot + interval '30 min', 'confirmed' FROM generate_series(1, 9000) n,
+            LATERAL (SELECT timestamptz '2030-01-01+00' + n * interval '1 hour' AS slot) s; ANALYZE"""
+    )
+    many = planned(journey)
+    assert "turns profiles.status from states into varchar(32)" in part(many, "0008")
+    assert re.search(r"profiles 11,006 copied beside the traffic", part(many, "0008"))
+    assert re.search(r"bookings 9,003 copied beside the traffic", part(many, "0011"))

@@ -1,4 +1,5 @@
-"""Revision 0011 where many bookings are held: the table is built anew beside the traffic, and nothing of it is lost."""
+"""A table is built anew beside the traffic, and nothing of it is lost: by 0011 where many bookings are held, and where
+a column gets a type for which each row is written anew."""
 
 import threading
 import time
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 from alembic.util import CommandError
 
-from migrations import rebuilding, running
+from migrations import ops, rebuilding, running
 from tests.migrations.journey import Journey, first_difference
 from tests.migrations.test_rules import MANY_HELD
 
@@ -61,7 +62,7 @@ def many_held(journey: Journey) -> None:
 @contextmanager
 def between_batches(monkeypatch: pytest.MonkeyPatch, number: int, action: Any) -> Iterator[None]:
     """Do this when that many batches are copied."""
-    execute, batches = rebuilding.ops.execute, [0]
+    execute, batches = rebuilding.execute, [0]
 
     def counted(sql: str) -> None:
         execute(sql)
@@ -71,7 +72,7 @@ def between_batches(monkeypatch: pytest.MonkeyPatch, number: int, action: Any) -
                 action()
 
     with monkeypatch.context() as patched:
-        patched.setattr(rebuilding.ops, "execute", counted)
+        patched.setattr(rebuilding, "execute", counted)
         yield
     assert batches[0] >= number
 
@@ -175,7 +176,7 @@ def test_a_run_that_was_killed_is_done_anew(journey: Journey, monkeypatch: pytes
 def test_an_overlap_written_meanwhile_leaves_nothing_behind(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
     many_held(journey)
     before = journey.schema()
-    look = rebuilding.ops.refuse_when
+    look = ops.refuse_when
     written: list[str] = []
 
     def overtaken(question: Any, *tables: str) -> None:
@@ -184,7 +185,7 @@ def test_an_overlap_written_meanwhile_leaves_nothing_behind(journey: Journey, mo
             written.append(BOOKED.format(name="overlaps", at="2020-01-01 00:10+00"))
             journey.run(written[0])
 
-    monkeypatch.setattr(rebuilding.ops, "refuse_when", overtaken)
+    monkeypatch.setattr(ops, "refuse_when", overtaken)
     with pytest.raises(CommandError, match=r"bookings overlap: \d+ and 6001"):
         journey.up("0011")
     assert written
@@ -202,3 +203,55 @@ def test_a_table_that_others_hang_on_is_a_choice(journey: Journey) -> None:
     assert first_difference(before, journey.schema()) == []
     journey.run("DROP VIEW diary")
     journey.up("0011")
+
+
+OTHER_TYPES = """
+CREATE TYPE states AS ENUM ('pending', 'confirmed', 'canceled', 'completed', 'no_show', 'refunded');
+CREATE SEQUENCE numbers OWNED BY bookings.id;
+ALTER TABLE bookings ALTER id DROP IDENTITY, ALTER id SET DEFAULT nextval('numbers'), ALTER status DROP DEFAULT,
+    ALTER status TYPE states USING status::states, ALTER status SET DEFAULT 'pending',
+    ALTER calcom_booking_uid TYPE uuid USING calcom_booking_uid::uuid, ALTER price_amount TYPE bigint;
+CREATE INDEX by_status ON bookings (status, starts_at);
+SELECT setval('numbers', max(id)) FROM bookings;
+UPDATE bookings SET status = 'completed', calcom_booking_uid = md5(id::text)::uuid WHERE id % 2 = 0
+"""
+SAME = "md5(string_agg(to_jsonb(b)::text, ',' ORDER BY id))"
+
+
+def test_other_types_are_written_beside_the_traffic(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    journey.up("0001")
+    journey.run(HELD)
+    journey.run(OTHER_TYPES)
+    journey.up("0007")
+    monkeypatch.setattr(rebuilding, "MANY", 10_000)
+    rows = journey.value("SELECT count(*) FROM bookings")
+    before = journey.value(OF_TABLE)
+    journey.up("0008")
+    assert journey.value(OF_TABLE) == before
+    under_a_lock, same = journey.schema(), journey.value(f"SELECT {SAME} FROM bookings b")
+    journey.down("0007")
+    journey.run(
+        "ALTER TABLE bookings ALTER status DROP DEFAULT, ALTER status TYPE states USING status::states,"
+        "ALTER status SET DEFAULT 'pending', ALTER calcom_booking_uid TYPE uuid USING calcom_booking_uid::uuid,"
+        "ALTER price_amount TYPE bigint"
+    )
+    monkeypatch.setattr(rebuilding, "MANY", 100)
+
+    def write() -> None:
+        journey.run(
+            "UPDATE bookings SET status = 'confirmed', calcom_booking_uid = NULL WHERE id IN (2, 5900);"
+            "UPDATE bookings SET status = 'completed', calcom_booking_uid = md5(id::text)::uuid WHERE id IN (2, 5900);"
+            "INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at)"
+            " VALUES (1, 1, 'meanwhile', 'm@example.org', '2041-01-01+00', '2041-01-02+00')"
+        )
+
+    with between_batches(monkeypatch, 3, write):
+        journey.up("0008")
+    assert journey.value(OF_TABLE) != before
+    assert journey.value(f"SELECT {SAME} FROM bookings b WHERE client_name <> 'meanwhile'") == same
+    assert first_difference(under_a_lock, journey.schema()) == []
+    assert journey.rows("SELECT id, status FROM bookings WHERE client_name = 'meanwhile'") == [
+        {"id": rows + 1, "status": "pending"}
+    ]
+    assert journey.value("SELECT pg_get_serial_sequence('bookings', 'id')") == "public.numbers"
+    assert journey.rows(OURS) == []
