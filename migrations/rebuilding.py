@@ -32,7 +32,8 @@ SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depen
  WHERE ((d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid)
         OR (d.refclassid = 'pg_type'::regclass AND d.refobjid = t.reltype))
    AND d.classid <> 'pg_attrdef'::regclass
-   AND c.conrelid IS DISTINCT FROM t.oid AND NOT coalesce(g.tgisinternal OR g.tgname::text = ANY (:mirrors), false)
+   AND c.conrelid IS DISTINCT FROM t.oid AND NOT coalesce(c.contype = 'f' AND c.confrelid = t.oid, false)
+   AND NOT coalesce(g.tgisinternal OR g.tgname::text = ANY (:mirrors), false)
    AND (o.oid IS NULL OR o.relkind NOT IN ('i', 't', 'S'))
    AND coalesce(y.typrelid, 0) <> t.oid AND coalesce(y.typelem, 0) <> t.reltype
 """
@@ -43,6 +44,9 @@ SELECT CASE WHEN t.relrowsecurity THEN 'its row security' WHEN t.relreplident <>
                 SELECT FROM pg_inherits WHERE inhrelid = t.oid) THEN 'its partitions or heirs'
             WHEN EXISTS (SELECT FROM pg_constraint WHERE conrelid = t.oid AND contype = 'c' AND NOT convalidated)
             THEN 'a check that is not validated'
+            WHEN EXISTS (SELECT FROM pg_constraint f JOIN pg_class o ON o.oid = f.conrelid WHERE f.confrelid = t.oid
+                AND f.contype = 'f' AND (f.conrelid = t.oid OR o.relkind <> 'r'))
+            THEN 'a foreign key of its own, or of a table with partitions'
             WHEN EXISTS (SELECT FROM pg_publication WHERE puballtables) THEN 'a publication of all tables'
             WHEN NOT has_database_privilege(current_database(), 'CREATE') THEN 'that we may make no schema here' END
   FROM pg_class t WHERE t.oid = to_regclass(:table)
@@ -67,6 +71,12 @@ SELECT quote_ident(s.relname) AS name, quote_ident(a.attname) AS column, a.attid
   JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
  WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = to_regclass(:table)
    AND d.deptype IN ('a', 'i')
+"""
+# Foreign keys of others to this table.
+POINTING = """
+SELECT conrelid::regclass::text AS table, quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition,
+       convalidated AS valid
+  FROM pg_constraint WHERE confrelid = to_regclass(:table) AND contype = 'f' ORDER BY 1, 2
 """
 GRANTS = """
 SELECT format('GRANT %s%s ON {copy} TO %s%s', g.privilege_type,
@@ -131,6 +141,10 @@ def clear(table: str) -> None:
     execute(f"DROP TRIGGER IF EXISTS {MIRROR} ON public.{table}")
     execute(f"DROP TRIGGER IF EXISTS {MIRROR}_all ON public.{table}")
     execute(f"DROP FUNCTION IF EXISTS {ANEW}.{MIRROR}()")
+    for each in rows(POINTING, table=f"public.{table}"):
+        if not each.valid:
+            with unhurried():
+                execute(f"ALTER TABLE {each.table} VALIDATE CONSTRAINT {each.name}")
     for schema in (ANEW, BEFORE):
         execute(f"DROP TABLE IF EXISTS {schema}.{table}; DROP SCHEMA IF EXISTS {schema}")
 
@@ -157,7 +171,8 @@ def _rebuild(table: str, constraint: str, change: str | None, written: Mapping[s
         execute(_mirror(copied))
         _fill(copied)
         _settle(copied)
-        execute("; ".join(_exchange(copied)))
+        with unhurried(lock_timeout="150ms", statement_timeout="10s"):
+            execute("; ".join(_exchange(copied)))
     finally:
         clear(table)
 
@@ -259,9 +274,14 @@ def _settle(copied: Copied) -> None:
 
 
 def _exchange(copied: Copied) -> Iterator[str]:
-    """One transaction that only changes the catalogue. Numbers go on where they were."""
+    """One transaction that only changes the catalogue. Numbers go on where they were; foreign keys of others bind what
+    is written from then on, and are proved again afterwards, by `clear`."""
     table = f"public.{copied.table}"
-    yield f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"
+    pointing = rows(POINTING, table=table)
+    locked = dict.fromkeys([*(each.table for each in pointing), table])
+    yield f"LOCK TABLE {', '.join(locked)} IN ACCESS EXCLUSIVE MODE"
+    for each in pointing:
+        yield f"ALTER TABLE {each.table} DROP CONSTRAINT {each.name}"
     yield f"DROP TRIGGER {MIRROR} ON {table}; DROP TRIGGER {MIRROR}_all ON {table}"
     sequences = rows(SEQUENCES, table=table)
     ours = {row.column: row.name for row in rows(SEQUENCES, table=copied.copy)}
@@ -276,3 +296,6 @@ def _exchange(copied: Copied) -> Iterator[str]:
         if ours[each.column] != each.name:
             yield f"ALTER SEQUENCE public.{ours[each.column]} RENAME TO {each.name}"
         yield f"SELECT setval('public.{each.name}', last_value, is_called) FROM {BEFORE}.{each.name}"
+    for each in pointing:
+        definition = each.definition.removesuffix(" NOT VALID")
+        yield f"ALTER TABLE {each.table} ADD CONSTRAINT {each.name} {definition} NOT VALID"

@@ -25,6 +25,8 @@ COMMENT ON COLUMN bookings.client_name IS 'as they said it';
 GRANT SELECT ON bookings TO PUBLIC;
 GRANT UPDATE (client_name) ON bookings TO PUBLIC;
 DELETE FROM bookings WHERE id IN (7, 6000);
+CREATE TABLE notes (id bigint PRIMARY KEY, booking_id bigint NOT NULL REFERENCES bookings (id) ON DELETE CASCADE);
+INSERT INTO notes SELECT id, id FROM bookings WHERE id < 100;
 """
 OTHER_WAYS = """
 SELECT obj_description(c.oid, 'pg_class') AS remark, c.reloptions, c.relacl::text AS rights, c.relkind::text,
@@ -92,6 +94,10 @@ def test_it_is_the_same_table_with_the_constraint(journey: Journey, monkeypatch:
     assert {k: v for k, v in now.items() if k not in {"indexes", "constraints"}} == {
         k: v for k, v in ways.items() if k not in {"indexes", "constraints"}
     }
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        journey.run("INSERT INTO notes VALUES (7, 7)")
+    journey.run("DELETE FROM bookings WHERE id = 8")
+    assert journey.value("SELECT count(*) FROM notes") == 97
     journey.run(BOOKED.format(name="next", at="2040-01-01 09:00+00"))
     assert journey.value("SELECT max(id) FROM bookings") == last + 1
     with pytest.raises(psycopg.errors.ExclusionViolation, match=NAMED):
