@@ -34,6 +34,16 @@ HEADING = "## Every revision under traffic"
 ROWS = 1_000_000
 MOST_MS = 500
 CONTROL_SECONDS = 24.0
+INTRO = """
+The tables of earlier days, brought to the newest revision in one run (`make bench-migrations`), while 50 requests a
+second select, list by time, insert and update bookings, clients and profiles, and a report reads bookings in a
+transaction that keeps its snapshot for 10 s and comes again a second later. *longest wait*: of a request, from the
+moment it was due to its answer; those of the controls came while no migration ran, and say what the machine adds.
+*of it for a lock*: the longest that was seen in `pg_locks`, looked at every 20 ms. *gave way*: how often the runner
+let go of a lock after 0.3 s and tried again. A revision's seconds are mostly those for which it waits for the
+report. *before them*: the look at every rule, before the first revision. At most 500 ms, and no failed request. The
+server waits for its disk.
+""".strip()
 # A fifth is held, as where nobody ever completes a booking; a tenth of the profiles are purchases that wait.
 HELD = "CASE WHEN n > {rows} * 0.8 THEN 'confirmed' ELSE 'completed' END"
 WAITING = """
@@ -175,6 +185,8 @@ def main() -> None:
         quiet, measured = every_revision(url, size, Report(), lambda line: print(line, flush=True))
         journey.close()
     lines = [
+        *INTRO.splitlines(),
+        "",
         f"{asked.rows:,} bookings of which a fifth is held, {size.clients:,} clients, profiles and users each, on "
         f"PostgreSQL {version}. {page.when()}.",
         "",
