@@ -1,6 +1,6 @@
 """Rows that are written for those of another table, some thousand at a time, in the order of its key.
 
-Each batch is a transaction of its own: whoever needs one of its rows waits for that batch and no longer.
+Each batch is a transaction of its own, and locks no row that was there before.
 """
 
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from migrations.needs import Filled
 from migrations.running import noted
 
 BATCH = "{batch}"
+# New rows alone are written, which nobody waits for.
+SIZE = 5000
 
 
 def fill(statement: str, table: str, key: str, *, rows: str, called: str) -> None:
@@ -26,7 +28,7 @@ def fill(statement: str, table: str, key: str, *, rows: str, called: str) -> Non
 def _batches(table: str, key: str, named: str) -> Iterator[str]:
     after = "true"
     while True:
-        beyond = f"SELECT {key} FROM {table} WHERE {after} ORDER BY {key} LIMIT {ops.BATCH}"
+        beyond = f"SELECT {key} FROM {table} WHERE {after} ORDER BY {key} LIMIT {SIZE}"
         found = ops.rows(f"SELECT {key} FROM ({beyond}) AS batch ORDER BY {key} DESC LIMIT 1".replace(":", r"\:"))
         if not found:
             return

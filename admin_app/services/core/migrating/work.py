@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from admin_app.services.core.migrating.catalogue import Catalogue
-from migrations import ops, rebuilding
+from migrations import batches, ops, rebuilding
 from migrations.needs import Column, Columns, Filled, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
 ALIKE = {frozenset(pair) for pair in combinations(("text", "citext", "character varying"), 2)}
@@ -33,7 +33,7 @@ PER_SECOND = {
     Kind.WRITTEN: 40_000,
     Kind.RETYPED: 10_000,
     Kind.REWRITTEN: 55_000,
-    Kind.COPIED: 30_000,
+    Kind.COPIED: 25_000,
 }
 """Rows each second on two processors and PostgreSQL 15 and 18; see docs/benchmarks.md, "Rates of a migration"."""
 PER_STATEMENT = 0.003
@@ -196,12 +196,15 @@ class Forecast:
         return Kind.INDEXED if seconds <= rebuilding.SHORT else Kind.COPIED
 
     def _filled(self, work: Work, need: Filled) -> Iterator[str]:
-        count = self.matching(need.table, need.rows) if need.table in self.there.tables else 0
+        if need.table not in self.there.tables:
+            return
+        # Each batch is asked for before it is filled.
+        work.statements += 2 * (self.counts[need.table] // batches.SIZE)
+        count = self.matching(need.table, need.rows)
         if count:
             table = WRITTEN.findall(need.sql)[0]
             work.rows[table, Kind.WRITTEN] = work.rows.get((table, Kind.WRITTEN), 0) + count
             work.times[table, Kind.WRITTEN] = 1
-            work.statements += self.counts.get(need.table, 0) // ops.BATCH
             yield f"fills {table} from {need.table}, at most {count:,} rows"
 
     def _written(self, work: Work, sql: str) -> Iterator[str]:
