@@ -202,6 +202,8 @@ def _grants(copied: Copied) -> None:
     ((owner, options, remark),) = rows(ITSELF, table=table)
     if options:
         execute(f"ALTER TABLE {copy} SET ({options})")
+    # It would hold the copy at the moment in which that is exchanged.
+    execute(f"ALTER TABLE {copy} SET (autovacuum_enabled = false)")
     if remark:
         execute(f"COMMENT ON TABLE {copy} IS {remark}")
     if owner != rows("SELECT quote_ident(current_user)")[0][0]:
@@ -278,8 +280,12 @@ def _exchange(copied: Copied) -> Iterator[str]:
     is written from then on, and are proved again afterwards, by `clear`."""
     table = f"public.{copied.table}"
     pointing = rows(POINTING, table=table)
-    locked = dict.fromkeys([*(each.table for each in pointing), table])
+    locked = dict.fromkeys([*(each.table for each in pointing), copied.copy, table])
     yield f"LOCK TABLE {', '.join(locked)} IN ACCESS EXCLUSIVE MODE"
+    yield f"ALTER TABLE {copied.copy} RESET (autovacuum_enabled)"
+    ((_, options, _),) = rows(ITSELF, table=table)
+    if options:
+        yield f"ALTER TABLE {copied.copy} SET ({options})"
     for each in pointing:
         yield f"ALTER TABLE {each.table} DROP CONSTRAINT {each.name}"
     yield f"DROP TRIGGER {MIRROR} ON {table}; DROP TRIGGER {MIRROR}_all ON {table}"
