@@ -2,7 +2,7 @@
 # Paths are relative and programs run as modules, so that the folder may have any name and may be moved.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format hooks bench soak days migrate routes screenshots setup setup-dev chromium mariadb
+.PHONY: help run test check format hooks bench bench-migrations soak days migrate routes screenshots setup setup-dev chromium mariadb
 
 PY := .venv/bin/python
 
@@ -33,6 +33,7 @@ help: ## show this list
 	@echo "How does it bear up?"
 	@echo "  make soak         traffic and faults of every kind, for MINUTES=10; says whether anything was lost"
 	@echo "  make bench        fill a large database and compare the console's, the intake's and the worker's speed"
+	@echo "  make bench-migrations  every revision on a million bookings under traffic: who waits, and for how long"
 	@echo "  make days         the tests that depend on the day, on 24 other days (DAYS=2028-02-29 for one, FILES=tests for all)"
 
 setup:
@@ -68,6 +69,9 @@ bench: setup-dev
 	@$(PY) -m tests.bench.backlog
 	@$(PY) -m tests.bench.appointments
 	@$(PY) -m tests.bench.moving_in
+
+bench-migrations: setup-dev
+	@$(PY) -m tests.bench.migrations
 
 soak: setup-dev
 	@$(PY) -m tests.faults.soak

@@ -60,6 +60,14 @@ def another_kind(source: str, target: str) -> bool:
     return kinds[0] != kinds[1] and not any({*kinds} <= kind for kind in (TEXTS, {*INTEGERS, *FRACTIONS}))
 
 
+def rewrites(source: str, target: str, using: str) -> bool:
+    """Whether PostgreSQL writes each row anew for this cast, in a session in UTC."""
+    kinds, lengths = (base(source), base(target)), (length(source), length(target))
+    if {*kinds} <= {"text", "character varying", "citext"}:
+        return lengths[1] is not None and (lengths[0] is None or lengths[0] > lengths[1])
+    return kinds != (NAIVE, "timestamp with time zone") or "(" in using
+
+
 def cast(column: str, source: str, target: str, *, zone: str, labels: Sequence[str] | None = None) -> Cast:
     """From one type to another, both as format_type spells them; `labels` those of the target when it is an enum,
     `zone` that of the database."""

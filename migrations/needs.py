@@ -94,7 +94,16 @@ class Statement:
     sql: str
 
 
-Need = Table | Columns | Retyped | Required | Labels | Refused | Looks | Statement
+@dataclass(frozen=True)
+class Filled:
+    """The statement, which is noted beside this, writes a row for each of the table for which the condition holds."""
+
+    table: str
+    rows: str
+    sql: str
+
+
+Need = Table | Columns | Retyped | Required | Labels | Refused | Looks | Statement | Filled
 
 
 def listed(reasons: Sequence[str]) -> str:

@@ -33,10 +33,16 @@ def bring_back(table: str, revision: str, *, key: str = "id") -> None:
     kept = f"{table}_{revision}"
     if ops.has_table(kept, "retired"):
         names = [name for name in ops.columns_of(kept, "retired") if name != key]
-        ops.execute(
-            f"UPDATE {table} SET {', '.join(f'{name} = kept.{name}' for name in names)} "
-            f"FROM retired.{kept} kept WHERE kept.{key} = {table}.{key}; DROP TABLE retired.{kept}"
+        # What is back is kept no more, so that a run that was cut off brings nothing back twice.
+        batch = (
+            f"WITH back AS (DELETE FROM retired.{kept} WHERE ctid = ANY (ARRAY("
+            f"SELECT ctid FROM retired.{kept} LIMIT {ops.BATCH})) RETURNING *) "
+            f"UPDATE {table} SET {', '.join(f'{name} = back.{name}' for name in names)} "
+            f"FROM back WHERE back.{key} = {table}.{key}"
         )
+        while ops.found(f"SELECT FROM retired.{kept} LIMIT 1"):
+            ops.execute(batch)
+        ops.execute(f"DROP TABLE retired.{kept}")
 
 
 def retire_columns(table: str, revision: str, names: Sequence[str], *, key: str = "id") -> None:

@@ -20,8 +20,10 @@ from migrations.needs import Need, Statement
 log = logging.getLogger("migrations")
 Result = TypeVar("Result")
 
-TRIES = 60
-LONGEST_PAUSE = 3.0
+# A report that begins again the moment it ends leaves no room but what somebody queues for: waiting a third of the time
+# meets its end within a minute, and others wait no longer than the lock_timeout each time.
+TRIES = 300
+LONGEST_PAUSE = 0.7
 STAYED_LOCKED = (
     "Others held a lock on a table that must change, at every try for minutes. What is done so far is kept: "
     "end the long transaction (pg_stat_activity shows it) and run the same command again."

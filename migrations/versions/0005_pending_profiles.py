@@ -16,6 +16,8 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+BATCH = 500
+
 FACTS = (
     "whop_user_id, whop_membership_id, plan_duration, billing_cycle_start, billing_cycle_end, next_credit_renewal, "
     "usage_credits, used_credits"
@@ -33,11 +35,10 @@ UNDATED = """
 SELECT user_id FROM profiles WHERE user_id LIKE 'temp\\_%' AND btrim(email) <> ''
    AND coalesce(created_at, billing_cycle_start, updated_at) IS NULL ORDER BY 1
 """
-MOVE = f"""
-WITH newest AS (
+NEWEST = """
     SELECT DISTINCT ON (lower(btrim(email))) user_id
       FROM profiles
-     WHERE user_id LIKE 'temp\\_%'
+     WHERE user_id LIKE 'temp\\_%' AND {which}
        AND btrim(email) <> ''
        AND stripe_customer_id IS NULL AND stripe_subscription_id IS NULL
        AND coalesce(membership, 'pro') IN ('free', 'pro')
@@ -45,7 +46,13 @@ WITH newest AS (
        AND coalesce(plan_duration, 'yearly') IN ('monthly', 'yearly')
        AND coalesce(status, 'active') IN ('active', 'inactive')
      ORDER BY lower(btrim(email)), created_at DESC NULLS LAST, user_id DESC
-), held AS (
+"""
+IN_ORDER = f"""
+SELECT user_id FROM ({NEWEST.format(which="true")}) newest JOIN profiles p USING (user_id)
+ ORDER BY p.created_at DESC NULLS LAST, p.user_id DESC
+"""
+MOVE = f"""
+WITH newest AS ({NEWEST}), held AS (
     -- A claim by earlier code that is under way is waited for, then the row as it left it counts.
     SELECT p.* FROM profiles p JOIN newest USING (user_id)
      ORDER BY p.created_at DESC NULLS LAST, p.user_id DESC
@@ -125,7 +132,18 @@ def upgrade() -> None:
         undated = [row[0] for row in ops.rows(UNDATED)]
         if undated:
             running.log.warning("  nothing says when these were made, they get this moment: %s", ", ".join(undated))
-        ops.execute(MOVE)
+        move()
+
+
+def move() -> None:
+    """The newest first, and so many at a time: whoever uses one of them waits until its batch is there."""
+    if ops.offline():
+        ops.execute(MOVE.format(which="true"))
+        return
+    waiting = [row[0] for row in ops.rows(IN_ORDER)]
+    for first in range(0, len(waiting), BATCH):
+        named = ", ".join("'" + user_id.replace("'", "''") + "'" for user_id in waiting[first : first + BATCH])
+        ops.execute(MOVE.replace("{which}", f"user_id IN ({named})"))
 
 
 def downgrade() -> None:

@@ -1,10 +1,10 @@
 """What was only a habit becomes a rule: required values with defaults, known values, our names for constraints.
 
 Locks: per table, ACCESS EXCLUSIVE for changes of the catalogue. Missing values are filled in batches, and each rule
-is validated beside the traffic. Two things would cost more on a large table that grew differently, and are
-left as they are or said by the time limit: integer keys stay integers; status kept as unlimited text is rewritten.
-Earlier code may go on leaving these columns out; writing NULL into them
-explicitly is refused from here on.
+is validated beside the traffic. Where a large table grew differently, integer keys stay integers, and a type for
+which each row is written anew comes with a copy of the table (migrations/rebuilding.py). Where that cannot be, the
+rows are written under the lock, and the time limit ends what lasts. Earlier code may go on leaving these columns out;
+writing NULL into them explicitly is refused from here on.
 """
 
 from migrations import ops
@@ -97,14 +97,12 @@ FOREIGN_KEYS = (
     ("meetings", "practitioner_id", "practitioners"),
 )
 # A purchase that still waits in a `temp_` row keeps what the claim would give it: pro, and 1000 credits.
-WAITING_PURCHASES = """
-UPDATE profiles SET usage_credits = coalesce(usage_credits, 1000), membership = coalesce(membership, 'pro')
- WHERE user_id LIKE 'temp\\_%' AND (usage_credits IS NULL OR membership IS NULL)
-"""
+KEPT = "usage_credits = coalesce(usage_credits, 1000), membership = coalesce(membership, 'pro')"
+WAITING_PURCHASES = "user_id LIKE 'temp\\_%' AND (usage_credits IS NULL OR membership IS NULL)"
 
 
 def upgrade() -> None:
-    ops.execute(WAITING_PURCHASES)
+    ops.update("profiles", KEPT, WAITING_PURCHASES)
     for type_name, tables in (("varchar", TEXTS), ("timestamptz", TIMES)):
         for table, names in tables.items():
             for name in sorted(names if ops.rehearsed() else names & ops.columns_of(table).keys()):

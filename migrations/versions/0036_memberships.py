@@ -7,7 +7,7 @@ purchases are read in batches and not locked; run again it adds what is missing.
 Locks: SHARE ROW EXCLUSIVE on profiles and pending_profiles for the moments in which the foreign keys are noted.
 """
 
-from migrations import ops, retired
+from migrations import batches, ops, retired
 from migrations.ops import Column
 
 revision = "0036"
@@ -37,6 +37,8 @@ INDEXES = {
 }
 # Each event of a Stripe subscription looks for the account that names it.
 OF_STRIPE = "ix_profiles_stripe_subscription_id"
+NAMED, BY_WHOP = r"user_id NOT LIKE 'temp\_%'", "whop_membership_id IS NOT NULL"
+BY_STRIPE = "stripe_subscription_id IS NOT NULL"
 IS_ACCOUNT = "h.user_id NOT LIKE 'temp\\_%'"
 INTO = """
 INSERT INTO memberships (provider, external_id, rhythm, interval_unit, interval_count, status, period_start, period_end,
@@ -63,10 +65,10 @@ COLUMNS = """
 OF_PROFILES = f"""{INTO}
 SELECT {COLUMNS}, NULL, NULL, h.user_id, NULL, h.provider_event_at, h.created_at, h.updated_at
   FROM profiles h {COUNTS}
- WHERE {IS_ACCOUNT} AND (h.membership = 'pro' OR e.external_id IS NOT NULL) AND (%s)
+ WHERE {IS_ACCOUNT} AND (h.membership = 'pro' OR e.external_id IS NOT NULL) AND ({{batch}})
    AND NOT EXISTS (SELECT FROM memberships m WHERE m.profile_user_id = h.user_id)
    AND NOT EXISTS (SELECT FROM profiles o WHERE o.whop_membership_id = e.external_id AND c.provider = 'whop'
-       AND o.user_id NOT LIKE 'temp\\_%%' AND (o.updated_at, o.user_id) > (h.updated_at, h.user_id))
+       AND o.user_id NOT LIKE 'temp\\_%' AND (o.updated_at, o.user_id) > (h.updated_at, h.user_id))
  ORDER BY h.user_id
     ON CONFLICT DO NOTHING
 """
@@ -74,7 +76,7 @@ OF_PURCHASES = f"""{INTO}
 SELECT {COLUMNS}, CASE WHEN h.legacy_user_id IS NULL THEN h.email END, h.name, NULL, h.id, h.provider_event_at,
     h.created_at, h.updated_at
   FROM pending_profiles h {COUNTS}
- WHERE NOT h.claimed AND (h.membership = 'pro' OR e.external_id IS NOT NULL) AND (%s)
+ WHERE NOT h.claimed AND (h.membership = 'pro' OR e.external_id IS NOT NULL) AND ({{batch}})
    AND NOT EXISTS (SELECT FROM memberships m WHERE m.pending_profile_id = h.id)
  ORDER BY h.id
     ON CONFLICT DO NOTHING
@@ -89,7 +91,7 @@ OF_LONG_AGO = COLUMNS.replace(
 OF_CLAIMS = f"""{INTO}
 SELECT {OF_LONG_AGO}, h.email, h.name, a.user_id, NULL, h.provider_event_at, h.created_at, h.updated_at
   FROM pending_profiles h {COUNTS} JOIN profiles a ON a.user_id = h.claimed_by_user_id
- WHERE h.claimed AND e.external_id IS NOT NULL AND (%s)
+ WHERE h.claimed AND e.external_id IS NOT NULL AND ({{batch}})
  ORDER BY h.id
     ON CONFLICT DO NOTHING
 """
@@ -130,11 +132,11 @@ INSERT INTO memberships
     (provider, external_id, status, provider_customer_id, profile_user_id, created_at, updated_at)
 SELECT 'stripe', h.stripe_subscription_id, 'inactive', h.stripe_customer_id, h.user_id, h.created_at, h.updated_at
   FROM profiles h WHERE {IS_ACCOUNT} AND h.stripe_subscription_id IS NOT NULL AND h.whop_membership_id IS NOT NULL
-   AND coalesce(h.payment_provider, 'whop') = 'whop' AND (%s)
+   AND coalesce(h.payment_provider, 'whop') = 'whop' AND ({{batch}})
 UNION ALL
 SELECT 'whop', h.whop_membership_id, 'inactive', NULL, h.user_id, h.created_at, h.updated_at
   FROM profiles h WHERE {IS_ACCOUNT} AND h.stripe_subscription_id IS NOT NULL AND h.whop_membership_id IS NOT NULL
-   AND h.payment_provider = 'stripe' AND (%s)
+   AND h.payment_provider = 'stripe' AND ({{batch}})
     ON CONFLICT DO NOTHING
 """
 # Earlier code wrote the columns after the rows were there: while this revision was taken back.
@@ -145,20 +147,20 @@ UPDATE memberships m SET status = CASE WHEN h.membership = 'pro' AND h.status = 
     provider_event_at = h.provider_event_at, updated_at = h.updated_at
   FROM profiles h WHERE {IS_ACCOUNT} AND m.profile_user_id = h.user_id AND m.provider = 'whop'
    AND m.external_id = h.whop_membership_id AND coalesce(h.payment_provider, 'whop') = 'whop'
-   AND h.updated_at > m.updated_at AND (m.provider_event_at IS DISTINCT FROM h.provider_event_at) AND (%s)
+   AND h.updated_at > m.updated_at AND (m.provider_event_at IS DISTINCT FROM h.provider_event_at) AND ({{batch}})
 """
 # Claimed by the columns alone, while this revision was taken back.
 CLAIMED = """
 UPDATE memberships m SET profile_user_id = h.claimed_by_user_id, pending_profile_id = NULL
   FROM pending_profiles h JOIN profiles a ON a.user_id = h.claimed_by_user_id
- WHERE m.pending_profile_id = h.id AND h.claimed AND (%s)
+ WHERE m.pending_profile_id = h.id AND h.claimed AND ({batch})
 """
 # Given by periods of an account so far: they are the periods of what it held.
 PERIODS = """
 INSERT INTO credit_periods (membership_id, user_id, starts_at, credits, used_before, granted_at)
 SELECT DISTINCT ON (h.user_id, h.due_at) m.id, h.user_id, h.due_at, h.credits, h.used_before, h.renewed_at
   FROM credit_renewals h JOIN memberships m ON m.profile_user_id = h.user_id
- WHERE (%s)
+ WHERE ({batch})
  ORDER BY h.user_id, h.due_at, m.status, m.id
     ON CONFLICT DO NOTHING
 """
@@ -279,47 +281,29 @@ def _credit_periods() -> None:
 
 
 def _fill() -> None:
-    _in_batches("pending_profiles", "id", CLAIMED)
-    _in_batches("profiles", "user_id", CAUGHT_UP)
-    _in_batches("profiles", "user_id", OF_PROFILES)
-    _in_batches("pending_profiles", "id", OF_PURCHASES)
+    _of_purchases(CLAIMED, "false")
+    _of_profiles(CAUGHT_UP, "false")
+    _of_profiles(OF_PROFILES, f"{NAMED} AND (membership = 'pro' OR {BY_WHOP} OR {BY_STRIPE})")
+    _of_purchases(OF_PURCHASES, f"NOT claimed AND (membership = 'pro' OR {BY_WHOP})")
     with ops.unhurried():
         for statement in (ON_THE_LIST, DECIDED, PUT_ASIDE):
             ops.execute(statement)
-    _in_batches("pending_profiles", "id", OF_CLAIMS)
-    _in_batches("profiles", "user_id", OTHERS)
+    _of_purchases(OF_CLAIMS, f"claimed AND {BY_WHOP}")
+    _of_profiles(OTHERS, f"{NAMED} AND {BY_WHOP} AND {BY_STRIPE}")
     with ops.unhurried():
         ops.execute(DELETED)
-    _in_batches("credit_renewals", "id", PERIODS)
+    batches.fill(PERIODS, "credit_renewals", "id", rows="true", called="h")
     with ops.unhurried():
         for statement in (ASKED_AGAIN, LISTED, NOT_SO):
             ops.execute(statement)
 
 
-def _in_batches(table: str, key: str, statement: str) -> None:
-    """Run the statement over the rows of a table, so many at a time, in the order of their key."""
-    if ops.offline():
-        ops.execute(_over("true", statement))
-        return
-    after = None
-    while True:
-        beyond = "" if after is None else f"WHERE {key} > {_quoted(after)} "
-        (last,) = ops.rows(
-            f"SELECT max({key}) FROM (SELECT {key} FROM {table} {beyond}ORDER BY {key} LIMIT {ops.BATCH}) AS batch"
-        )
-        if last[0] is None:
-            return
-        within = f"h.{key} <= {_quoted(last[0])}" + ("" if after is None else f" AND h.{key} > {_quoted(after)}")
-        ops.execute(_over(within, statement))
-        after = last[0]
+def _of_profiles(statement: str, rows: str) -> None:
+    batches.fill(statement, "profiles", "user_id", rows=rows, called="h")
 
 
-def _over(condition: str, statement: str) -> str:
-    return statement.replace("(%s)", f"({condition})").replace("%%", "%")
-
-
-def _quoted(value: object) -> str:
-    return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+def _of_purchases(statement: str, rows: str) -> None:
+    batches.fill(statement, "pending_profiles", "id", rows=rows, called="h")
 
 
 def downgrade() -> None:

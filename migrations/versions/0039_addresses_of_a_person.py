@@ -7,7 +7,7 @@ Locks: ACCESS EXCLUSIVE on users and profiles for the moments in which columns w
 EXCLUSIVE on pending_profiles for the moment in which the foreign key is noted. Rows are filled in batches.
 """
 
-from migrations import ops, retired
+from migrations import batches, ops, retired
 from migrations.ops import Column
 
 revision = "0039"
@@ -43,6 +43,10 @@ AND NOT EXISTS (SELECT FROM person_addresses a WHERE a.email = source.email)
 ORDER BY source.email, source.membership DESC, source.updated_at DESC
 ON CONFLICT DO NOTHING
 """
+NO_USER_HAS_IT = (
+    "email IS NOT NULL AND NOT starts_with(user_id, 'temp_') "
+    "AND NOT EXISTS (SELECT FROM users u WHERE u.email = profiles.email)"
+)
 TOKENS = """
 INSERT INTO claim_tokens (digest, pending_profile_id, sent_at, expires_at)
 SELECT source.token, source.id, source.updated_at, source.token_expires_at
@@ -82,8 +86,8 @@ def person_addresses() -> None:
     ops.create_index(
         "ix_person_addresses_given_up", "person_addresses", "verified_at, id", where="given_up_at IS NOT NULL"
     )
-    in_batches(OF_USERS, "users", "id")
-    in_batches(OF_PROFILES, "profiles", "user_id")
+    batches.fill(OF_USERS, "users", "id", rows="email IS NOT NULL", called="source")
+    batches.fill(OF_PROFILES, "profiles", "user_id", rows=NO_USER_HAS_IT, called="source")
 
 
 def claim_tokens() -> None:
@@ -98,22 +102,7 @@ def claim_tokens() -> None:
     ops.add_unique("claim_tokens", "digest")
     ops.add_foreign_key("claim_tokens", "pending_profile_id", "pending_profiles", on_delete="CASCADE")
     ops.create_index("ix_claim_tokens_pending_profile_id", "claim_tokens", "pending_profile_id, id")
-    in_batches(TOKENS, "pending_profiles", "id")
-
-
-def in_batches(fill: str, table: str, key: str) -> None:
-    """Run the statement for some thousand rows of the table after the other, in the order of its key."""
-    if ops.offline():
-        ops.execute(fill.format(batch="true"))
-        return
-    next_key = f"SELECT max({key}) FROM (SELECT {key} FROM {table} {{where}} ORDER BY {key} LIMIT {ops.BATCH}) AS batch"
-    ((last,),) = ops.rows(next_key.format(where=""))
-    after = "true"
-    while last is not None:
-        literal = str(last) if isinstance(last, int) else "'" + last.replace("'", "''") + "'"
-        ops.execute(fill.format(batch=f"{after} AND source.{key} <= {literal}"))
-        after = f"source.{key} > {literal}"
-        ((last,),) = ops.rows(next_key.format(where=f"WHERE {key} > :last"), last=last)
+    batches.fill(TOKENS, "pending_profiles", "id", rows="token IS NOT NULL", called="source")
 
 
 def downgrade() -> None:

@@ -7,7 +7,7 @@ Locks: ACCESS EXCLUSIVE on booking_links for the moment in which columns without
 EXCLUSIVE on bookings and practitioners for the moments in which foreign keys are noted. Rows are filled in batches.
 """
 
-from migrations import ops, retired
+from migrations import batches, ops, retired
 from migrations.ops import Column
 
 revision = "0049"
@@ -95,26 +95,11 @@ def hosts() -> None:
 
 
 def fill() -> None:
-    """Some thousand bookings after the other, in the order of their numbers."""
-    if ops.offline():
-        _fill("true")
-        return
-    after = 0
-    while True:
-        ((last,),) = ops.rows(
-            f"SELECT max(id) FROM (SELECT id FROM bookings WHERE id > :after ORDER BY id LIMIT {ops.BATCH}) AS batch",
-            after=after,
-        )
-        if last is None:
-            return
-        _fill(f"b.id > {after} AND b.id <= {last}")
-        after = last
-
-
-def _fill(batch: str) -> None:
     for provider, (column, identity) in KNOWN.items():
-        ops.execute(ATTENDEES.format(provider=provider, column=column, identity=identity, batch=batch))
-        ops.execute(HOSTS.format(provider=provider, column=column, batch=batch))
+        known = {"rows": f"{column} IS NOT NULL", "called": "b"}
+        of = {"provider": provider, "column": column, "batch": batches.BATCH}
+        batches.fill(ATTENDEES.format(identity=identity, **of), "bookings", "id", **known)
+        batches.fill(HOSTS.format(**of), "bookings", "id", **known)
 
 
 def downgrade() -> None:

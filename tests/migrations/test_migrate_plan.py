@@ -67,6 +67,10 @@ def test_rows_that_are_written(journey: Journey) -> None:
     assert re.search(r"writes to bookings, about \d rows", part(said, "0050"))
     assert "writes to profiles, how many of its rows is seen when it is time" in part(said, "0005")
     assert re.search(r"bookings 3 written anew in batches", part(said, "0037"))
+    assert "fills memberships from profiles, at most 2 rows" in part(said, "0036")
+    assert re.search(r"memberships 2 written", part(said, "0036"))
+    assert re.search(r"person_addresses \d written", part(said, "0039"))
+    assert re.search(r"booking_attendees 1 written.*booking_hosts 1 written", part(said, "0049"))
 
 
 def test_what_is_done_already_is_no_work(journey: Journey) -> None:
@@ -119,3 +123,21 @@ def test_missing_rights_are_a_sentence(migrated: Journey) -> None:
         migrated.rows("SELECT FROM clients")
     for command in ("plan", "verify"):
         assert "lacks a right: permission denied for table clients" in refusal(migrate(migrated, command))
+
+
+def test_what_would_make_others_wait_is_copied_beside_them(journey: Journey) -> None:
+    of_earlier_days(journey, "CREATE TYPE states AS ENUM ('active', 'inactive'); ANALYZE")
+    few = planned(journey)
+    assert re.search(r"bookings 3 indexed", part(few, "0011"))
+    journey.run(
+        """INSERT INTO profiles (user_id, email)
+            SELECT 'user_' || n, n || '@example.org' FROM generate_series(1, 11000) n;
+        ALTER TABLE profiles ALTER status DROP DEFAULT, ALTER status TYPE states USING status::states;
+        INSERT INTO bookings (practitioner_id, session_type_id, client_name, client_email, starts_at, ends_at, status)
+        SELECT 1, 1, 'a', 'a@example.org', slot, slot + interval '30 min', 'confirmed' FROM generate_series(1, 9000) n,
+            LATERAL (SELECT timestamptz '2030-01-01+00' + n * interval '1 hour' AS slot) s; ANALYZE"""
+    )
+    many = planned(journey)
+    assert "turns profiles.status from states into varchar(32)" in part(many, "0008")
+    assert re.search(r"profiles 11,006 copied beside the traffic", part(many, "0008"))
+    assert re.search(r"bookings 9,003 copied beside the traffic", part(many, "0011"))

@@ -21,6 +21,7 @@ from migrations.running import log as remarks_log
 COUNTED_EXACTLY = 100_000
 READ_ONLY = "25006"
 _MAY_WRITE = text("SELECT set_config('default_transaction_read_only', :read_only, false)")
+_UP_TO = f"SELECT count(*) FROM (SELECT {{}} LIMIT {COUNTED_EXACTLY}) AS first_rows"  # noqa: S608  ours
 _RELTUPLES = text("SELECT coalesce(reltuples, 0) FROM pg_class WHERE oid = to_regclass(:name)")
 
 
@@ -55,7 +56,9 @@ def plan(connection: Connection) -> Plan:
     there = catalogue.read(connection)
     counts = {name: rows(connection, name) for name in there.tables}
     scripts = revisions.to_come(where.revision)
-    forecast = Forecast(there, counts, lambda sql: _explained(connection, sql))
+    forecast = Forecast(
+        there, counts, lambda sql: _explained(connection, sql), lambda *asked: _matching(connection, *asked)
+    )
     steps = tuple(_step(script, forecast.of(needs(script, up=True))) for script in scripts)
     refused, remarks = asked(connection, scripts, up=True)
     return Plan(where, counts, steps, refused, remarks)
@@ -72,6 +75,19 @@ def _explained(connection: Connection, sql: str) -> int | None:
     written = told[0]["Plan"]
     sources = written.get("Plans", [])
     return int(sources[0]["Plan Rows"]) if written["Node Type"] == "ModifyTable" and sources else None
+
+
+def _matching(connection: Connection, table: str, condition: str) -> int:
+    """Counted as `rows` counts; none where the condition speaks of columns still to come."""
+    where = f"FROM public.{table} WHERE {condition}".replace("%", "%%")
+    try:
+        exact = connection.exec_driver_sql(_UP_TO.format(where)).scalar_one()
+        if exact < COUNTED_EXACTLY:
+            return int(exact)
+        (told,) = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) SELECT {where}").one()
+    except DBAPIError:
+        return 0
+    return max(COUNTED_EXACTLY, int(told[0]["Plan"]["Plan Rows"]))
 
 
 def needs(script: Script, *, up: bool) -> list[Need]:
@@ -134,8 +150,7 @@ def _heard() -> Iterator[list[str]]:
 def rows(connection: Connection, table: str) -> int:
     """How many rows: exactly below COUNTED_EXACTLY, beyond that as PostgreSQL last estimated."""
     name = connection.dialect.identifier_preparer.quote(table)
-    counted = f"SELECT count(*) FROM (SELECT FROM public.{name} LIMIT {COUNTED_EXACTLY}) AS first_rows"  # noqa: S608  quoted
-    exact = connection.execute(text(counted)).scalar_one()
+    exact = connection.execute(text(_UP_TO.format(f"FROM public.{name}"))).scalar_one()
     if exact < COUNTED_EXACTLY:
         return int(exact)
     estimated = connection.scalar(_RELTUPLES, {"name": f"public.{name}"})

@@ -7,8 +7,8 @@ from enum import StrEnum
 from itertools import combinations
 
 from admin_app.services.migrating.catalogue import Catalogue
-from migrations import ops
-from migrations.needs import Column, Columns, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
+from migrations import batches, ops, rebuilding
+from migrations.needs import Column, Columns, Filled, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
 ALIKE = {frozenset(pair) for pair in combinations(("text", "citext", "character varying"), 2)}
 """Stored alike, so that a change between them writes no row."""
@@ -23,6 +23,7 @@ class Kind(StrEnum):
     WRITTEN = "written"
     RETYPED = "written anew in batches"
     REWRITTEN = "written anew under a lock"
+    COPIED = "copied beside the traffic"
 
 
 PER_SECOND = {
@@ -32,15 +33,20 @@ PER_SECOND = {
     Kind.WRITTEN: 40_000,
     Kind.RETYPED: 10_000,
     Kind.REWRITTEN: 55_000,
+    Kind.COPIED: 25_000,
 }
 """Rows each second on two processors and PostgreSQL 15 and 18; see docs/benchmarks.md, "Rates of a migration"."""
 PER_STATEMENT = 0.003
+PER_EXCLUDED = 0.000_06
+"""Seconds for which a row is compared with its neighbours, where no two may overlap."""
 BATCHED = re.compile(r"\bLIMIT \d+")
 Explain = Callable[[str], int | None]
 """How many rows PostgreSQL expects a statement to write; None for one about what is still to come."""
+Matching = Callable[[str, str], int]
+"""How many rows of a table a condition holds for; none where it speaks of what is still to come."""
 INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+) ON (\w+) USING (\w+)")
 VALIDATED = re.compile(r"ALTER TABLE (\w+) VALIDATE CONSTRAINT (\w+)")
-EXCLUDED = re.compile(r"ALTER TABLE (\w+)\s.*ADD CONSTRAINT (\w+) EXCLUDE", re.DOTALL)
+EXCLUDED = re.compile(r"ALTER TABLE (\w+)\s.*ADD CONSTRAINT (\w+) EXCLUDE .* WHERE \((.*)\)", re.DOTALL)
 WRITTEN = re.compile(r"\b(?:UPDATE|INSERT INTO|DELETE FROM)\s+(?:public\.)?(\w+)")
 SOURCE = re.compile(r"\b(?:FROM|JOIN)\s+(?:public\.)?(\w+)")
 DEFINED = re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|TRIGGER|POLICY)|DO \$")
@@ -72,10 +78,11 @@ class Work:
 class Forecast:
     """Goes through the revisions in their order: what one makes is there for the next."""
 
-    def __init__(self, there: Catalogue, counts: dict[str, int], explain: Explain) -> None:
+    def __init__(self, there: Catalogue, counts: dict[str, int], explain: Explain, matching: Matching) -> None:
         self.there = there
         self.counts = counts
         self.explain = explain
+        self.matching = matching
         self.made: dict[str, set[str]] = {}
 
     def of(self, noted: Iterable[Need]) -> Work:
@@ -118,6 +125,8 @@ class Forecast:
             yield from self._labels(need)
         elif isinstance(need, Refused):
             self._rows(work, need.table, Kind.READ)
+        elif isinstance(need, Filled):
+            yield from self._filled(work, need)
         elif isinstance(need, Looks):
             for table in need.tables:
                 self._rows(work, table, Kind.READ)
@@ -139,6 +148,8 @@ class Forecast:
         wanted = ops.spelled(column.type)
         if found is None or found.type == wanted:
             return
+        if slow is Kind.REWRITTEN and self.counts.get(table, 0) > rebuilding.MANY:
+            slow = Kind.COPIED
         self._rows(work, table, Kind.READ if frozenset({found.type, wanted}) in ALIKE else slow)
         yield f"turns {table}.{column.name} from {found.type} into {column.type}"
 
@@ -168,15 +179,33 @@ class Forecast:
             if (table, name) not in known:
                 self._rows(work, table, Kind.READ)
                 yield f"proves {name} on {table}"
-        for table, name in EXCLUDED.findall(sql):
+        for table, name, condition in EXCLUDED.findall(sql):
             if name not in self.there.indexes:
-                self._rows(work, table, Kind.INDEXED)
+                self._rows(work, table, self._excluded(table, condition))
                 yield f"builds {name} on {table}"
         for table, column in DROPPED.findall(sql):
             if self._has(table, column):
                 yield f"drops {table}.{column}"
         if not DEFINED.search(sql):
             yield from self._written(work, sql)
+
+    def _excluded(self, table: str, condition: str) -> Kind:
+        """As revision 0011 chooses, which measures it."""
+        compared = self.matching(table, condition) if table in self.there.tables else 0
+        seconds = self.counts.get(table, 0) / PER_SECOND[Kind.READ] + compared * PER_EXCLUDED
+        return Kind.INDEXED if seconds <= rebuilding.SHORT else Kind.COPIED
+
+    def _filled(self, work: Work, need: Filled) -> Iterator[str]:
+        if need.table not in self.there.tables:
+            return
+        # Each batch is asked for before it is filled.
+        work.statements += 2 * (self.counts[need.table] // batches.SIZE)
+        count = self.matching(need.table, need.rows)
+        if count:
+            table = WRITTEN.findall(need.sql)[0]
+            work.rows[table, Kind.WRITTEN] = work.rows.get((table, Kind.WRITTEN), 0) + count
+            work.times[table, Kind.WRITTEN] = 1
+            yield f"fills {table} from {need.table}, at most {count:,} rows"
 
     def _written(self, work: Work, sql: str) -> Iterator[str]:
         tables = dict.fromkeys(WRITTEN.findall(sql))
