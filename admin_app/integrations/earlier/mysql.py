@@ -29,8 +29,16 @@ SELECT t.table_name, c.column_name, c.column_type, c.is_nullable = 'YES', c.colu
  WHERE t.table_schema = database() AND t.table_type = 'BASE TABLE' ORDER BY t.table_name, c.ordinal_position
 """
 # A TIMESTAMP is told in the session's zone; PIPES_AS_CONCAT and the like must not change what our statements mean.
-SESSION = "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', transaction_read_only = 1"
-SESSION_MARIADB = "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', tx_read_only = 1"
+# A table is read by one statement, which may wait for whoever takes its rows, and takes its time.
+PATIENTLY = "net_write_timeout = 3600"
+SESSION = (
+    "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', transaction_read_only = 1, "
+    f"max_execution_time = 0, {PATIENTLY}"
+)
+SESSION_MARIADB = (
+    "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', tx_read_only = 1, "
+    f"max_statement_time = 0, {PATIENTLY}"
+)
 # What means something in COPY's text form, as SQL says it under NO_BACKSLASH_ESCAPES, and how it is written there.
 SPECIAL = (("'\\'", r"'\\'"), ("CHAR(9)", r"'\t'"), ("CHAR(10)", r"'\n'"), ("CHAR(13)", r"'\r'"))
 # PostgreSQL keeps no character zero; this is read in its place, and looked for.

@@ -9,8 +9,8 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.services import audit
 from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
-from admin_app.services.move_in.importing import kept
 from admin_app.services.move_in.staging import patiently
+from admin_app.services.move_in.writing import kept
 
 # What an import makes itself beside the records: it goes with them.
 ITS_OWN = frozenset(
