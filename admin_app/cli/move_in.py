@@ -165,6 +165,8 @@ def bring_over(address: str, file: Path, batch: int, proves: bool) -> None:
             last[step.table] = step.counts
             rate = sum(counts.read for counts in last.values()) / max(0.1, time.monotonic() - began)
             click.echo(f"{step.table}: {step.counts.read:,} read, {rate:,.0f} a second", err=True)
+            if step.is_read and not step.done:
+                click.echo(f"{step.table}: all of it is read, and is now written at once", err=True)
         _show_counts(last)
         if proves:
             _prove(source, read, None)

@@ -9,18 +9,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import psycopg
+
 from admin_app.context import Ctx
+from admin_app.errors import Conflict
 from admin_app.integrations.earlier import Source
 from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.indexes import locked_to_set_aside, may_be_set_aside
-from admin_app.services.move_in.mapping import MoveMap, TableMap
-from admin_app.services.move_in.staging import moved_parents, number, patiently, prepared, run
+from admin_app.services.move_in.mapping import REFUSE, MoveMap, TableMap
+from admin_app.services.move_in.staging import breaks_any, moved_parents, number, patiently, prepared, run
 from admin_app.services.move_in.writing import Batch, Counts, refuse, write_with_care
 from models.move_in import MoveRun
 
 # For fewer rows it brings nothing.
 LEAST = 50_000
 KNOWN = "SELECT count(*) FROM (SELECT FROM moved_rows WHERE system = {} AND table_name = {} LIMIT 1) m"
+
+
+class OthersInTheWay(Conflict):
+    code = "others_in_the_way"
+    sentence = (
+        "Somebody began to change the product's data while rows were being written, so nothing of this table was. "
+        "What was read is kept: run the import again."
+    )
 
 
 def table_of(system: str, to: str) -> str:
@@ -47,8 +58,8 @@ def add(batch: Batch, *, staged: str) -> None:
     """Prepare the staged rows; refuses them as a batch that is written does."""
     rows = prepared(batch.mapping, batch.mapped, staged=staged, parents=moved_parents(batch.mapping), first=True)
     table = table_of(batch.mapping.system, batch.mapped.to)
-    broken = f"WITH these AS (INSERT INTO {table} {rows} RETURNING broken) SELECT count(broken) FROM these"
-    if number(batch.ctx, broken):
+    refused = f"count(*) FILTER (WHERE {breaks_any(batch.mapping, REFUSE)})"
+    if number(batch.ctx, f"WITH these AS (INSERT INTO {table} {rows} RETURNING broken) SELECT {refused} FROM these"):
         refuse(replace(batch, prepared=table))
 
 
@@ -68,7 +79,10 @@ def write(batch: Batch, counts: Counts) -> None:
     if apart and number(ctx, f"SELECT (pg_relation_size('moved_rows') <= pg_relation_size({sql.value(table)}))::int"):
         apart.append("moved_rows")
     between.mark_pending_past(ctx, mapping, mapped, table)
-    write_with_care(replace(batch, prepared=table, first=True), counts, apart=apart)
+    try:
+        write_with_care(replace(batch, prepared=table, first=True), counts, apart=apart)
+    except psycopg.errors.LockNotAvailable as held:
+        raise OthersInTheWay from held
     run(ctx, f"DROP TABLE {table}")
     # Every later batch looks rows up in it, by plans that must not wait for the server's own round.
     run(ctx, "ANALYZE moved_rows")

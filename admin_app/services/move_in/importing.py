@@ -47,11 +47,12 @@ class ImportRuns(Conflict):
 
 @dataclass(frozen=True)
 class Step:
-    """After each batch: which of our tables, and its counts up to now."""
+    """After each batch: which of our tables, and its counts up to now. `is_read`: all that is left is to write it."""
 
     table: str
     counts: Counts
     done: bool
+    is_read: bool = False
 
 
 def start(ctx: Ctx, *, source: Source, mapping: MoveMap, file: str) -> int:
@@ -161,7 +162,7 @@ class _Table:
         elif not progress.done:
             self._next(batch, progress)
         progress.put(row, self.mapped.to)
-        return Step(self.mapped.to, progress.counts, progress.done)
+        return Step(self.mapped.to, progress.counts, progress.done, progress.is_read)
 
     def _next(self, batch: Batch, progress: Progress) -> None:
         """Bring over, or gather, the rows that follow."""

@@ -155,6 +155,14 @@ def test_another_mapping_begins_again(bookings: Move) -> None:
     assert not lies_gathered(bookings.db)
 
 
+def test_taken_back_nothing_lies_gathered(bookings: Move) -> None:
+    stopped_while_gathered(bookings)
+    with bookings.work() as ctx:
+        undoing.take_back(ctx, system="bookings")
+    assert not lies_gathered(bookings.db)
+    assert bookings.bring_over()["bookings"].new == ROWS + 4
+
+
 def test_rows_that_stand_in_each_others_way_are_refused_and_forgotten(mariadb_url: str, real_db: Database) -> None:
     move = _system(mariadb_url, real_db, ugly={"overlaps", "same_external_ids"})
     before = definitions(real_db)
