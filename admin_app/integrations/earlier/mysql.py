@@ -41,6 +41,7 @@ SESSION_MARIADB = (
 )
 # What means something in COPY's text form, as SQL says it under NO_BACKSLASH_ESCAPES, and how it is written there.
 SPECIAL = (("'\\'", r"'\\'"), ("CHAR(9)", r"'\t'"), ("CHAR(10)", r"'\n'"), ("CHAR(13)", r"'\r'"))
+PLAIN = ("int", "bigint", "smallint", "tinyint", "mediumint", "decimal", "date", "timestamp")
 # PostgreSQL keeps no character zero; this is read in its place, and looked for.
 ZERO_SHOWN = "␀"
 ACCESS_DENIED = frozenset({1044, 1045, 1142, 1143, 1698})
@@ -143,11 +144,16 @@ def _as_text(table: SourceTable, name: str) -> str:
         told = f"CAST({_quoted(name)} + 0 AS CHAR CHARACTER SET utf8mb4)"
     elif kind.startswith(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")):
         told = f"HEX({_quoted(name)})"
-    elif not kind.startswith(("int", "bigint", "smallint", "tinyint", "mediumint", "decimal", "date", "timestamp")):
+    elif not kind.startswith(PLAIN) and not _has_plain_labels(kind):
         told = f"REPLACE({told}, CHAR(0), '{ZERO_SHOWN}')"
         for special, escaped in SPECIAL:
             told = f"REPLACE({told}, {special}, {escaped})"
     return rf"COALESCE({told}, '\N')"
+
+
+def _has_plain_labels(kind: str) -> bool:
+    """Whether a column can only say labels in which nothing has to be escaped."""
+    return kind.startswith("enum(") and not any(sign in kind for sign in "\\\t\n\r\0")
 
 
 def _labels(kind: str) -> tuple[str, ...]:
