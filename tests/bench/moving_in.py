@@ -49,11 +49,11 @@ Where the database's processor time goes for a million bookings from MariaDB, me
 | comparing, by two connections: looking up and converting again | 5.3 |
 | comparing: both sides' records and hashes | 2.4 |
 
-Processor time of all programs together, servers and index workers included, which neighbours on the machine disturb less
-than the clock: pgloader 14.1 s, and 30.0 s with the same indexes and constraint; ours 62.4 s, 2.08 times that, of which
-3.7 s are the start of the command. By the clock ours suffers more from a busy machine: while it writes, one connection
-works at a time. Twice pgloader's 14.1 s for the rows alone would leave 12 s, beside those indexes and the constraint, for
-reading everything twice, converting it twice, and writing it with what became of it; that takes 46 s.
+Processor time of all programs together, servers and index workers included, which neighbours on the machine disturb
+less than the clock: pgloader 14.1 s, and 30.0 s with the same indexes and constraint; ours 62.4 s, 2.08 times that, of
+which 3.7 s are the start of the command. By the clock ours suffers more from a busy machine: while it writes, one
+connection works at a time. Twice pgloader's 14.1 s for the rows alone would leave 12 s, beside those indexes and the
+constraint, for reading everything twice, converting it twice, and writing it with what became of it; that takes 46 s.
 """
 LOAD = """
 LOAD DATABASE FROM {source} INTO {target}
