@@ -29,10 +29,19 @@ SELECT t.table_name, c.column_name, c.column_type, c.is_nullable = 'YES', c.colu
  WHERE t.table_schema = database() AND t.table_type = 'BASE TABLE' ORDER BY t.table_name, c.ordinal_position
 """
 # A TIMESTAMP is told in the session's zone; PIPES_AS_CONCAT and the like must not change what our statements mean.
-SESSION = "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', transaction_read_only = 1"
-SESSION_MARIADB = "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', tx_read_only = 1"
+# A table is read by one statement, which may wait for whoever takes its rows, and takes its time.
+PATIENTLY = "net_write_timeout = 3600"
+SESSION = (
+    "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', transaction_read_only = 1, "
+    f"max_execution_time = 0, {PATIENTLY}"
+)
+SESSION_MARIADB = (
+    "SET SESSION time_zone = '+00:00', sql_mode = 'NO_BACKSLASH_ESCAPES', tx_read_only = 1, "
+    f"max_statement_time = 0, {PATIENTLY}"
+)
 # What means something in COPY's text form, as SQL says it under NO_BACKSLASH_ESCAPES, and how it is written there.
 SPECIAL = (("'\\'", r"'\\'"), ("CHAR(9)", r"'\t'"), ("CHAR(10)", r"'\n'"), ("CHAR(13)", r"'\r'"))
+PLAIN = ("int", "bigint", "smallint", "tinyint", "mediumint", "decimal", "date", "timestamp")
 # PostgreSQL keeps no character zero; this is read in its place, and looked for.
 ZERO_SHOWN = "␀"
 ACCESS_DENIED = frozenset({1044, 1045, 1142, 1143, 1698})
@@ -135,11 +144,16 @@ def _as_text(table: SourceTable, name: str) -> str:
         told = f"CAST({_quoted(name)} + 0 AS CHAR CHARACTER SET utf8mb4)"
     elif kind.startswith(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")):
         told = f"HEX({_quoted(name)})"
-    elif not kind.startswith(("int", "bigint", "smallint", "tinyint", "mediumint", "decimal", "date", "timestamp")):
+    elif not kind.startswith(PLAIN) and not _has_plain_labels(kind):
         told = f"REPLACE({told}, CHAR(0), '{ZERO_SHOWN}')"
         for special, escaped in SPECIAL:
             told = f"REPLACE({told}, {special}, {escaped})"
     return rf"COALESCE({told}, '\N')"
+
+
+def _has_plain_labels(kind: str) -> bool:
+    """Whether a column can only say labels in which nothing has to be escaped."""
+    return kind.startswith("enum(") and not any(sign in kind for sign in "\\\t\n\r\0")
 
 
 def _labels(kind: str) -> tuple[str, ...]:

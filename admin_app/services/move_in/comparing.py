@@ -5,20 +5,20 @@ row, so that what differs is named.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from admin_app.context import Ctx
 from admin_app.integrations.earlier import Source, SourceTable
-from admin_app.services.move_in import between, sql
+from admin_app.services.move_in import sql
 from admin_app.services.move_in.catalog import Kind
-from admin_app.services.move_in.importing import columns_written, digest
-from admin_app.services.move_in.mapping import LEAVE, ColumnMap, MoveMap, TableMap, Unit
+from admin_app.services.move_in.mapping import ColumnMap, MoveMap, TableMap, Unit
 from admin_app.services.move_in.matching import matched
-from admin_app.services.move_in.staging import breaks_any, moved_parents, patiently, prepare, refusals, run, stage
+from admin_app.services.move_in.reading import Reading
+from admin_app.services.move_in.side_by_side import SHOWN, Found, Looking, Work
+from admin_app.services.move_in.staging import columns_read, number, patiently, run, stage
 
-SHOWN = 100
-STAGED, PREPARED = "compared_staged", "compared_rows"
+KEYS = "compared_keys"
 
 
 @dataclass(frozen=True)
@@ -58,85 +58,55 @@ class Compared:
         return not named and all(line.agrees for line in self.lines) and self.checksum_theirs == self.checksum_ours
 
 
-def compare(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Compared]:
-    """Every table of the mapping; nothing is kept."""
+def compare(ctx: Ctx, *, source: Source, mapping: MoveMap, helper: Work | None = None) -> Iterator[Compared]:
+    """Every table of the mapping; nothing is kept. `helper` opens another connection, which takes half of the work."""
     tables = {table.name: table for table in source.tables()}
     mapping = matched(mapping, list(tables.values()))
     patiently(ctx.session)
     for mapped in mapping.tables:
-        stage(ctx, source, tables[mapped.name], mapped, into=STAGED)
-        with refusals(mapped):
-            prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
-            between.mark_pending_past(ctx, mapping, mapped, PREPARED)
-        yield _compared(ctx, source, mapping, mapped, tables[mapped.name])
+        with Reading(source, tables[mapped.name], columns_read(mapped)) as reading:
+            found = Looking(mapping, mapped, reading).by(ctx, helper)
+        yield _compared(ctx, source, mapping, mapped, tables[mapped.name], found)
 
 
-def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable) -> Compared:
-    key = sql.name(mapped.entity.key.ours)
-    kind = "text" if mapped.entity.key.kind is Kind.OWN_KEY else "bigint"
-    run(
-        ctx,
-        "DROP TABLE IF EXISTS pg_temp.compared_both; CREATE TEMP TABLE compared_both ON COMMIT DROP AS "
-        f"SELECT p.source_key, p.is_known, {_left(mapping, mapped)} AS is_left, "
-        f"{_moved_on(mapped, key)} AS is_moved_on, {digest(columns_written(mapped), 'p')} AS theirs, "
-        f"CASE WHEN o.{key} IS NOT NULL THEN {digest(columns_written(mapped), 'o')} END AS ours "
-        f"FROM {PREPARED} p LEFT JOIN {mapped.to} o ON o.{key} = CASE WHEN p.is_known THEN p.record::{kind} END",
-    )
-    checksum = "md5(coalesce(string_agg({side}::text, '' ORDER BY source_key), ''))"
-    (theirs, ours, left, moved_on) = run(
-        ctx,
-        f"SELECT {checksum.format(side='theirs')}, {checksum.format(side='ours')}, "
-        "(SELECT count(*) FROM compared_both WHERE is_left), "
-        "(SELECT count(*) FROM compared_both WHERE is_moved_on) "
-        "FROM compared_both WHERE NOT is_left AND NOT is_moved_on",
-    ).fetchone()
+def _compared(
+    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, found: Found
+) -> Compared:
     return Compared(
         mapped.name,
         mapped.to,
-        tuple(_lines(ctx, source, mapping, mapped, table, left, moved_on)),
-        _keys(ctx, "NOT is_left AND NOT is_moved_on AND is_known AND theirs IS DISTINCT FROM ours"),
-        _keys(ctx, "NOT is_left AND NOT is_known"),
-        _gone(ctx, mapping, mapped),
-        left,
-        moved_on,
-        theirs,
-        ours,
+        tuple(_lines(ctx, source, mapping, mapped, table, found.left, found.moved_on)),
+        tuple(found.differing),
+        tuple(found.not_here),
+        _gone(ctx, source, mapping, mapped, table, found.known),
+        found.left,
+        found.moved_on,
+        _checksum(found.theirs),
+        _checksum(found.ours),
     )
 
 
-def _left(mapping: MoveMap, mapped: TableMap) -> str:
-    """Left behind by decision, or by a rule between rows when it was brought over."""
-    decided = f"p.broken IS NOT NULL AND {breaks_any(mapping, LEAVE).replace('unnest(broken)', 'unnest(p.broken)')}"
-    return (
-        f"(({decided}) OR EXISTS (SELECT FROM moved_rows m WHERE m.source_key = p.source_key "
-        f"AND m.left_because IS NOT NULL AND m.system = {sql.value(mapping.system)} "
-        f"AND m.table_name = {sql.value(mapped.to)}))"
+def _checksum(bits: int) -> str:
+    return f"{bits & (2**64 - 1):016x}"
+
+
+def _gone(
+    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, known: int
+) -> tuple[str, ...]:
+    """Keys of what was brought over and is not there; they are read once more only where any are missing."""
+    brought = (
+        f"FROM moved_rows m WHERE m.system = {sql.value(mapping.system)} AND m.table_name = {sql.value(mapped.to)} "
+        "AND m.record IS NOT NULL"
     )
-
-
-def _moved_on(mapped: TableMap, key: str) -> str:
-    """A `temp_` row that has become a purchase that waits, or joined one."""
-    if mapped.to != "profiles":
-        return "false"
-    adopted = (
-        "SELECT FROM audit_entries a WHERE a.event = 'purchase.legacy_adopted' "
-        "AND a.facts ->> 'legacy_user_id' = p.source_key"
-    )
-    return f"(p.is_known AND o.{key} IS NULL AND starts_with(p.source_key, 'temp_') AND EXISTS ({adopted}))"
-
-
-def _keys(ctx: Ctx, which: str) -> tuple[str, ...]:
-    found = run(ctx, f"SELECT source_key FROM compared_both WHERE {which} ORDER BY source_key LIMIT {SHOWN}")
-    return tuple(str(key) for (key,) in found)
-
-
-def _gone(ctx: Ctx, mapping: MoveMap, mapped: TableMap) -> tuple[str, ...]:
+    if number(ctx, f"SELECT count(*) {brought}") == known:
+        return ()
+    only = replace(mapped, columns=())
+    with Reading(source, table, columns_read(only)) as reading:
+        stage(ctx, reading, only, into=KEYS)
     found = run(
         ctx,
-        f"SELECT m.source_key FROM moved_rows m WHERE m.system = {sql.value(mapping.system)} "
-        f"AND m.table_name = {sql.value(mapped.to)} AND m.record IS NOT NULL "
-        "AND NOT EXISTS (SELECT FROM compared_both b WHERE b.source_key = m.source_key) "
-        f"ORDER BY m.source_key LIMIT {SHOWN}",
+        f"SELECT m.source_key {brought} AND NOT EXISTS "
+        f"(SELECT FROM {KEYS} s WHERE s.{sql.name(mapped.key)} = m.source_key) ORDER BY m.source_key LIMIT {SHOWN}",
     )
     return tuple(str(key) for (key,) in found)
 

@@ -18,13 +18,14 @@ from admin_app.services.move_in.catalog import Field, Kind
 from admin_app.services.move_in.mapping import UNDECIDED, ZERO_SHOWN, ColumnMap, MoveMap, Rule, TableMap, Unit
 from models import Base
 
+WHOLE_KEY = "^[0-9]+$"
 WHOLE = r"^-?[0-9]+(\.0+)?$"
 NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 DAY = r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
 ZEROS = r"^(0000-|[0-9]{4}-00|[0-9]{4}-[0-9]{2}-00)"
 TRUE, FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 NO_TIME = "'1970-01-01 00:00:00+00'::timestamptz"
-MOST_WHOLE = 2**31 - 1
+MOST_WHOLE, MOST_KEY = 2**31 - 1, 2**63 - 1
 POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 # While a zone is undecided its times are looked at as if they were in UTC; no import gets so far.
 AS_UTC = frozenset({"UTC", UNDECIDED})
@@ -85,8 +86,8 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
         case Kind.EMAIL:
             return f"nullif(btrim({told}), '')::citext"
         case Kind.WHOLE:
-            fits = f"{told}::numeric BETWEEN {-MOST_WHOLE} AND {MOST_WHOLE}"
-            whole = f"CASE WHEN {fits} THEN {told}::numeric::bigint END"
+            fits = f"{_whole(column, told)} BETWEEN {-MOST_WHOLE} AND {MOST_WHOLE}"
+            whole = f"CASE WHEN {fits} THEN {_whole(column, told)}::bigint END"
             return f"CASE WHEN {told} ~ '{WHOLE}' THEN {whole} END" if _is_free(column) else whole
         case Kind.FLAG:
             word = f"lower({told})"
@@ -96,8 +97,9 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
             return _moment(table, ours, column)
         case Kind.MONEY:
             amount = _minor(mapping, table, column, told)
-            fits = f"abs({amount}) <= {MOST_BY_CARD}"
-            return f"CASE WHEN {told} ~ '{NUMBER}' THEN CASE WHEN {fits} THEN round({amount})::bigint END END"
+            rounded = f"round({amount})::bigint" if _is_free(column) else f"({amount})::bigint"
+            fits = f"CASE WHEN {amount} BETWEEN -{MOST_BY_CARD} AND {MOST_BY_CARD} THEN {rounded} END"
+            return f"CASE WHEN {told} ~ '{NUMBER}' THEN {fits} END" if _is_free(column) else fits
         case Kind.LABEL:
             return _as_memberships_say(table, ours, _label(ours, column, told))
         case Kind.REFERENCE:
@@ -149,8 +151,8 @@ def _breaks(mapping: MoveMap, table: TableMap, ours: Field, column: ColumnMap, t
     # Words that have a usual value (a zone, a step, a role) get it; that a flag, label, number or time lacks is told.
     if needed and ours.kind is not Kind.REFERENCE and (ours.required or ours.kind is not Kind.TEXT):
         empty = f"coalesce({told}, '') = ''" if ours.required else f"{told} IS NULL"
-        zeros = f" OR {told} ~ '{ZEROS}'" if ours.required and ours.kind is Kind.MOMENT else ""
-        yield Rule.MISSING, empty + zeros
+        zeros = _has_zeros(ours, column, told) if ours.required and ours.kind is Kind.MOMENT else None
+        yield Rule.MISSING, f"{empty} OR {zeros}" if zeros else empty
     match ours.kind:
         case Kind.IDENTITY | Kind.WHOLE:
             yield from _number_breaks(ours, column, told)
@@ -183,25 +185,40 @@ def _is_free(column: ColumnMap) -> bool:
     return not column.type.startswith(INTEGERS)
 
 
+def _whole(column: ColumnMap, told: str) -> str:
+    """SQL of a whole number as what it surely fits in; the larger kind costs several times as much."""
+    fits = not _is_free(column) and "unsigned" not in column.type
+    return f"{told}::bigint" if fits else f"{told}::numeric"
+
+
+def is_own_number(column: ColumnMap | None, told: str) -> str:
+    """SQL that is true of a key that is a whole number and may be kept."""
+    if column is None or _is_free(column):
+        return f"{told} ~ '{WHOLE_KEY}'"
+    return f"NOT starts_with({told}, '-')"
+
+
 # -- numbers and money ------------------------------------------------------------------------------------------------
 
 
 def _number_breaks(ours: Field, column: ColumnMap, told: str) -> Iterator[tuple[Rule, str]]:
     if ours.kind is Kind.IDENTITY:
         # A whole number is kept; what is none gets a number of ours, so only the size can be wrong.
-        yield Rule.OUT_OF_RANGE, f"{told} ~ '^-?[0-9]+$' AND {told}::numeric NOT BETWEEN 1 AND 9223372036854775807"
+        if _is_free(column):
+            yield Rule.OUT_OF_RANGE, f"{told} ~ '^-?[0-9]+$' AND {told}::numeric NOT BETWEEN 1 AND {MOST_KEY}"
+        else:
+            yield Rule.OUT_OF_RANGE, f"{_whole(column, told)} NOT BETWEEN 1 AND {MOST_KEY}"
         return
     if _is_free(column):
         yield Rule.NOT_A_NUMBER, f"{told} !~ '{WHOLE}'"
     least = 1 if ours.ours == "minutes" else 0
-    fits = f"{told}::numeric BETWEEN {least} AND {MOST_WHOLE}"
+    fits = f"{_whole(column, told)} BETWEEN {least} AND {MOST_WHOLE}"
     yield Rule.OUT_OF_RANGE, f"CASE WHEN {told} ~ '{WHOLE}' THEN NOT {fits} END" if _is_free(column) else f"NOT {fits}"
 
 
 def _minor(mapping: MoveMap, table: TableMap, column: ColumnMap, told: str) -> str:
-    if column.unit is Unit.MINOR:
-        return f"{told}::numeric"
-    return f"({told}::numeric * {_factor(mapping, table)})"
+    number = _whole(column, told)
+    return number if column.unit is Unit.MINOR else f"({number} * {_factor(mapping, table)})"
 
 
 def _factor(mapping: MoveMap, table: TableMap) -> str:
@@ -227,7 +244,8 @@ def _money_breaks(mapping: MoveMap, table: TableMap, column: ColumnMap, told: st
     amount = _minor(mapping, table, column, told)
     if _is_free(column):
         yield Rule.CHANGES_VALUE, f"CASE WHEN {told} ~ '{NUMBER}' THEN {amount} <> round({amount}) END"
-    yield Rule.OUT_OF_RANGE, f"CASE WHEN {told} ~ '{NUMBER}' THEN {amount} NOT BETWEEN 0 AND {MOST_BY_CARD} END"
+    outside = f"{amount} NOT BETWEEN 0 AND {MOST_BY_CARD}"
+    yield Rule.OUT_OF_RANGE, f"CASE WHEN {told} ~ '{NUMBER}' THEN {outside} END" if _is_free(column) else outside
 
 
 # -- labels -----------------------------------------------------------------------------------------------------------
@@ -294,11 +312,12 @@ def _is_day(column: ColumnMap, told: str) -> str:
     return f"({told} ~ '{DAY}' AND (substr({told}, 6, 5) <> '02-29' OR {leap}))"
 
 
-def _has_zeros(column: ColumnMap, told: str) -> str | None:
+def _has_zeros(ours: Field, column: ColumnMap, told: str) -> str | None:
     if column.type.startswith("timestamp with"):
         return None
     if column.type.startswith(("datetime", "timestamp", "date")):
-        return HAS_ZEROS.format(told=told)
+        # Such a time was read as none.
+        return f"(s.{sql.name(wall_time(ours.ours))} IS NULL AND {HAS_ZEROS.format(told=told)})"
     return f"{told} ~ '{ZEROS}'"
 
 
@@ -323,11 +342,12 @@ def _instant(table: TableMap, ours: Field, column: ColumnMap) -> str:
 
 def _moment_breaks(ours: Field, column: ColumnMap, told: str) -> Iterator[tuple[Rule, str]]:
     wall = f"s.{sql.name(wall_time(ours.ours))}"
-    zeros = _has_zeros(column, told)
+    zeros = _has_zeros(ours, column, told)
     if zeros is not None:
         yield Rule.ZERO_DATE, zeros
-    year = f"extract(year FROM {wall}) NOT BETWEEN {FIRST_YEAR} AND {LAST_YEAR}"
+    kind = "timestamp" if column.zone else "timestamptz"
+    first, after = f"{kind} '{FIRST_YEAR}-01-01 00:00:00'", f"{kind} '{LAST_YEAR + 1}-01-01 00:00:00'"
     no_day = f"{told} IS NOT NULL" + (f" AND NOT {zeros}" if zeros else "")
-    yield Rule.NOT_A_TIME, f"CASE WHEN {wall} IS NULL THEN {no_day} ELSE {year} END"
+    yield Rule.NOT_A_TIME, f"CASE WHEN {wall} IS NULL THEN {no_day} ELSE {wall} < {first} OR {wall} >= {after} END"
     if column.zone not in {None, *AS_UTC} and not ours.after:
         yield Rule.CLOCK_CHANGE, local_times.is_unsure(wall, str(column.zone))

@@ -4,10 +4,9 @@ What did not change since the last time is left alone; what changed there is bro
 changed it here meanwhile, which is told. Stopped anywhere, the next run goes on behind the last batch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass, field
 
 import psycopg
 from sqlalchemy import select, text
@@ -17,29 +16,27 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, InvalidInput
 from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services.core import audit
-from admin_app.services.move_in import between, derived, sql
-from admin_app.services.move_in.catalog import Entity, Kind
-from admin_app.services.move_in.mapping import LEAVE, REFUSE, SENTENCES, MoveMap, Rule, TableMap, require_decided
+from admin_app.services.move_in import between, derived, gathering, sql
+from admin_app.services.move_in.catalog import Kind
+from admin_app.services.move_in.mapping import MoveMap, TableMap, require_decided
 from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.reading import Reading
 from admin_app.services.move_in.staging import (
-    BY_RULES,
-    breaks_any,
-    by_rules,
-    driver,
+    columns_read,
     last_key,
     moved_parents,
+    number,
     patiently,
     prepare,
     refusals,
     run,
     stage,
 )
-from models import Base
+from admin_app.services.move_in.writing import Batch, Counts, write_with_care
 from models.move_in import MoveRun
 
 BATCH = 20_000
 STAGED, PREPARED = "staged_rows", "prepared_rows"
-SHOWN = 10
 Work = Callable[[], AbstractContextManager[Ctx]]
 
 
@@ -48,26 +45,14 @@ class ImportRuns(Conflict):
     sentence = "Another import of this system is running. Wait until it has ended."
 
 
-@dataclass
-class Counts:
-    """What an import did with the rows of one table so far."""
-
-    read: int = 0
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    left: int = 0
-    gone: int = 0
-    conflicts: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class Step:
-    """After each batch: which of our tables, and its counts up to now."""
+    """After each batch: which of our tables, and its counts up to now. `is_read`: all that is left is to write it."""
 
     table: str
     counts: Counts
     done: bool
+    is_read: bool = False
 
 
 def start(ctx: Ctx, *, source: Source, mapping: MoveMap, file: str) -> int:
@@ -76,6 +61,7 @@ def start(ctx: Ctx, *, source: Source, mapping: MoveMap, file: str) -> int:
     going = ctx.session.scalar(select(MoveRun).where(MoveRun.system == mapping.system, MoveRun.finished_at.is_(None)))
     if going is not None and (going.mapping, going.source) != (file, source.where):
         # What it did it did by another mapping, and a run has one: everything is looked at again, by this one.
+        gathering.forget(ctx, _locked(ctx, going.id))
         going.finished_at = ctx.now
         ctx.session.flush()
         going = None
@@ -91,12 +77,9 @@ def bring_over(work: Work, *, source: Source, mapping: MoveMap, run_id: int, bat
     tables = {table.name: table for table in source.tables()}
     mapping = matched(mapping, list(tables.values()))
     for mapped in mapping.tables:
-        done = False
-        while not done:
-            with work() as ctx:
-                step = _batch(ctx, source, mapping, mapped, tables[mapped.name], run_id, batch)
-            done = step.done
-            yield step
+        bringing = _Table(source, mapping, mapped, tables[mapped.name], run_id, batch)
+        with closing(bringing):
+            yield from bringing.steps(work)
         with work() as ctx:
             patiently(ctx.session)
             _locked(ctx, run_id)
@@ -117,27 +100,114 @@ def _give_memberships(work: Work, run_id: int) -> None:
         after = holders[-1]
 
 
-def _batch(
-    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, run_id: int, batch: int
-) -> Step:
-    row = _locked(ctx, run_id)
-    before = dict(row.progress.get(mapped.to) or {})
-    if before.get("done"):
-        return Step(mapped.to, Counts(**before["counts"]), True)
-    counts = Counts(**before.get("counts", {}))
-    number = stage(ctx, source, table, mapped, into=STAGED, after=before.get("after"), limit=batch)
-    counts.read += number
-    if number:
-        with refusals(mapped):
-            prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
-            between.mark_pending_past(ctx, mapping, mapped, PREPARED)
-            _write_with_care(ctx, mapping, mapped, run_id, counts)
-    done = number < batch
-    if done:
-        counts.gone = _gone(ctx, source, mapping, mapped, table, counts)
-    after = last_key(ctx, mapped, STAGED) or before.get("after")
-    row.progress = row.progress | {mapped.to: {"after": after, "done": done, "counts": counts.__dict__}}
-    return Step(mapped.to, counts, done)
+@dataclass
+class Progress:
+    """How far a table got. `gathers`: its rows are gathered and written at once; `is_read`: all of them lie there."""
+
+    after: str | None = None
+    done: bool = False
+    counts: Counts = field(default_factory=Counts)
+    gathers: bool | None = None
+    is_read: bool = False
+
+    @classmethod
+    def of(cls, row: MoveRun, to: str) -> "Progress":
+        said = dict(row.progress.get(to) or {})
+        return cls(**(said | {"counts": Counts(**said.get("counts", {}))}))
+
+    def put(self, row: MoveRun, to: str) -> None:
+        row.progress = row.progress | {to: asdict(self)}
+
+
+@dataclass
+class _Table:
+    """One table on its way, batch by batch, with what is read ahead of it meanwhile."""
+
+    source: Source
+    mapping: MoveMap
+    mapped: TableMap
+    table: SourceTable
+    run_id: int
+    size: int
+    reading: Reading | None = None
+
+    def steps(self, work: Work) -> Iterator[Step]:
+        done = False
+        while not done:
+            try:
+                with work() as ctx:
+                    step = self._batch(ctx)
+            except InvalidInput:
+                with work() as ctx:
+                    gathering.forget(ctx, _locked(ctx, self.run_id))
+                raise
+            done = step.done
+            yield step
+
+    def close(self) -> None:
+        if self.reading is not None:
+            self.reading.close()
+            self.reading = None
+
+    def _batch(self, ctx: Ctx) -> Step:
+        row = _locked(ctx, self.run_id)
+        # Stopped in the middle it goes on behind the last batch that is there, so none has to wait for the disk.
+        run(ctx, "SET LOCAL synchronous_commit = off")
+        progress = Progress.of(row, self.mapped.to)
+        batch = Batch(ctx, self.mapping, self.mapped, self.run_id, PREPARED)
+        if progress.gathers is None and not progress.done:
+            progress.gathers = gathering.is_worth_it(ctx, self.source, self.mapping, self.mapped)
+        if progress.is_read and not progress.done:
+            progress = self._write_gathered(batch, progress)
+        elif not progress.done:
+            self._next(batch, progress)
+        progress.put(row, self.mapped.to)
+        return Step(self.mapped.to, progress.counts, progress.done, progress.is_read)
+
+    def _next(self, batch: Batch, progress: Progress) -> None:
+        """Bring over, or gather, the rows that follow."""
+        ctx, is_new = batch.ctx, progress.after is None
+        rows = stage(ctx, self._reading_on(progress.after), self.mapped, into=STAGED, limit=self.size)
+        progress.counts.read += rows
+        with refusals(self.mapped):
+            if progress.gathers:
+                if is_new:
+                    gathering.begin(ctx, self.mapping, self.mapped, staged=STAGED)
+                gathering.add(batch, staged=STAGED)
+            elif rows:
+                _prepare(batch)
+                write_with_care(batch, progress.counts)
+        progress.after = last_key(ctx, self.mapped, STAGED) or progress.after
+        if rows < self.size:
+            self.close()
+            progress.is_read = True
+            progress.done = not progress.gathers
+            if progress.done:
+                progress.counts.gone = _gone(batch, progress.counts)
+        elif self.reading is not None:
+            self.reading.after = progress.after
+
+    def _write_gathered(self, batch: Batch, progress: Progress) -> Progress:
+        if not gathering.is_whole(batch.ctx, self.mapping, self.mapped, progress.counts):
+            return Progress()
+        with refusals(self.mapped):
+            gathering.write(batch, progress.counts)
+        progress.done = True
+        return progress
+
+    def _reading_on(self, after: str | None) -> Reading:
+        """What is read ahead, as long as nobody else brought over a batch of it meanwhile."""
+        if self.reading is not None and self.reading.after != after:
+            self.close()
+        if self.reading is None:
+            self.reading = Reading(self.source, self.table, columns_read(self.mapped), after=after)
+        return self.reading
+
+
+def _prepare(batch: Batch) -> None:
+    ctx, mapping, mapped = batch.ctx, batch.mapping, batch.mapped
+    prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
+    between.mark_pending_past(ctx, mapping, mapped, PREPARED)
 
 
 def _locked(ctx: Ctx, run_id: int) -> MoveRun:
@@ -150,154 +220,12 @@ def _locked(ctx: Ctx, run_id: int) -> MoveRun:
         raise
 
 
-def _write_with_care(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, counts: Counts) -> None:
-    """Write at once; only where the database refuses a row is it looked at what stands between rows."""
-    _refuse(ctx, mapping, mapped)
-    was = counts.__dict__ | {"conflicts": list(counts.conflicts)}
-    try:
-        with _savepoint(ctx):
-            _write(ctx, mapping, mapped, run_id, counts)
-    except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
-        counts.__dict__.update(was)
-        between.mark_twice(ctx, mapping, mapped, PREPARED)
-        between.mark_overlaps(ctx, mapping, mapped, PREPARED)
-        _refuse(ctx, mapping, mapped)
-        _write(ctx, mapping, mapped, run_id, counts)
-
-
-@contextmanager
-def _savepoint(ctx: Ctx) -> Iterator[None]:
-    with driver(ctx.session).transaction():
-        yield
-
-
-def _refuse(ctx: Ctx, mapping: MoveMap, mapped: TableMap) -> None:
-    """Stop with the rows that break a rule about which nothing else was decided."""
-    found = run(
-        ctx,
-        f"SELECT b, count(*), (array_agg(source_key))[1:{SHOWN}] FROM {PREPARED}, unnest(broken) b "
-        f"WHERE {breaks_any(mapping, REFUSE)} AND told IS DISTINCT FROM told_before GROUP BY b ORDER BY b",
-    ).fetchall()
-    refusing = [(Rule(said.partition(":")[0]), said.partition(":")[2], number, keys) for said, number, keys in found]
-    sentences = [
-        f"{mapped.name}, our {ours}: {SENTENCES[rule]} ({rule.value}), {number} rows, for example {', '.join(keys)}"
-        for rule, ours, number, keys in refusing
-        if mapping.decided(rule) == REFUSE
-    ]
-    if sentences:
-        raise InvalidInput(
-            "Rows stand in the way. Put them right there, or decide about them in the mapping:\n  "
-            + "\n  ".join(sentences)
-        )
-
-
-def _write(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, counts: Counts) -> None:
-    left = breaks_any(mapping, LEAVE)
-    changed = f"told IS DISTINCT FROM told_before AND NOT {left}"
-    counts.unchanged += _number(ctx, f"SELECT count(*) FROM {PREPARED} WHERE told = told_before")
-    counts.new += _insert(ctx, mapped, f"NOT is_known AND {changed}")
-    counts.conflicts += _conflicts(ctx, mapped, changed)
-    counts.changed += _update(ctx, mapped, changed)
-    counts.left += _number(ctx, f"SELECT count(*) FROM {PREPARED} WHERE {left}")
-    _remember(ctx, mapping, mapped, run_id, left)
-
-
-def columns_written(mapped: TableMap) -> list[str]:
-    """Our columns that an import writes, but the key."""
-    kinds = {Kind.IDENTITY, Kind.OWN_KEY}
-    return [each.ours for each in mapped.fields() if each.kind not in kinds] + list(by_rules(mapped))
-
-
-def kept(entity: Entity, alias: str) -> str:
-    """SQL of what tells whether a record is still as it was left, whichever of its columns were brought over."""
-    kinds = {Kind.IDENTITY, Kind.OWN_KEY}
-    ours = [each.ours for each in entity.fields if each.kind not in kinds]
-    return digest([*ours, *BY_RULES.get(entity.table, ())], alias)
-
-
-def digest(columns: Sequence[str], alias: str) -> str:
-    """SQL of one value for all of these columns together."""
-    return f"md5(ROW({', '.join(f'{alias}.{sql.name(name)}' for name in columns)})::text)::uuid"
-
-
-def _key(mapped: TableMap) -> str:
-    kind = "text" if mapped.entity.key.kind is Kind.OWN_KEY else "bigint"
-    return f"record::{kind}"
-
-
-def _insert(ctx: Ctx, mapped: TableMap, which: str) -> int:
-    listed = ", ".join(sql.name(name) for name in columns_written(mapped))
-    key = sql.name(mapped.entity.key.ours)
-    return int(
-        run(
-            ctx,
-            f"INSERT INTO {mapped.to} ({key}, {listed}) OVERRIDING SYSTEM VALUE "
-            f"SELECT {_key(mapped)}, {listed} FROM {PREPARED} WHERE {which}",
-        ).rowcount
-    )
-
-
-def _conflicts(ctx: Ctx, mapped: TableMap, changed: str) -> list[str]:
-    """Records that were changed, or went, here as well since: ours stay as they are, and it is told every time."""
-    key = sql.name(mapped.entity.key.ours)
-    still = f"SELECT FROM {mapped.to} o WHERE o.{key} = p.{_key(mapped)} AND {kept(mapped.entity, 'o')} = p.kept_before"
-    found = run(
-        ctx,
-        f"UPDATE {PREPARED} p SET is_conflict = true WHERE p.is_known AND {changed} AND NOT EXISTS ({still}) "
-        "RETURNING p.record",
-    ).fetchall()
-    return sorted(str(record) for (record,) in found)
-
-
-def _update(ctx: Ctx, mapped: TableMap, changed: str) -> int:
-    columns = columns_written(mapped)
-    sets = [f"{sql.name(name)} = p.{sql.name(name)}" for name in columns]
-    if "version" in _columns_of(mapped):
-        sets.append("version = o.version + 1")
-    key = sql.name(mapped.entity.key.ours)
-    return int(
-        run(
-            ctx,
-            f"UPDATE {mapped.to} o SET {', '.join(sets)} FROM {PREPARED} p WHERE o.{key} = p.{_key(mapped)} "
-            f"AND p.is_known AND NOT p.is_conflict AND {changed}",
-        ).rowcount
-    )
-
-
-def _columns_of(mapped: TableMap) -> Any:
-    return Base.metadata.tables[mapped.to].c
-
-
-def _remember(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, left: str) -> None:
-    """What became of each row. Where both sides changed, what was kept stays, so that it is told again; so does the
-    record of a row that was brought over and is left behind by now.
-    """
-    key = sql.name(mapped.entity.key.ours)
-    named = f"{sql.value(mapping.system)}, {sql.value(mapped.name)}, {sql.value(mapped.to)}"
-    run(
-        ctx,
-        "INSERT INTO moved_rows "
-        "(source_key, system, source_table, table_name, record, told, kept, left_because, run_id) "
-        f"SELECT source_key, {named}, CASE WHEN NOT {left} THEN record END, told, "
-        f"CASE WHEN NOT {left} THEN {kept(mapped.entity, 'o')} END, "
-        f"CASE WHEN {left} THEN array_to_string(broken, ' ') END, {run_id:d} FROM {PREPARED} p "
-        f"LEFT JOIN {mapped.to} o ON o.{key} = CASE WHEN NOT {left} THEN {_key(mapped)} END "
-        f"WHERE told IS DISTINCT FROM told_before AND NOT is_conflict AND NOT (is_known AND {left}) "
-        "ON CONFLICT (source_key, table_name, system) DO UPDATE SET record = excluded.record, told = excluded.told, "
-        "kept = excluded.kept, left_because = excluded.left_because, run_id = excluded.run_id",
-    )
-
-
-def _number(ctx: Ctx, statement: str) -> int:
-    return int(run(ctx, statement).fetchone()[0])
-
-
-def _gone(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, counts: Counts) -> int:
+def _gone(batch: Batch, counts: Counts) -> int:
     """How many rows that were brought over are not there any more; their records stay, and `verify` names them."""
-    known = _number(
-        ctx,
-        f"SELECT count(*) FROM moved_rows WHERE system = {sql.value(mapping.system)} "
-        f"AND table_name = {sql.value(mapped.to)}",
+    known = number(
+        batch.ctx,
+        f"SELECT count(*) FROM moved_rows WHERE system = {sql.value(batch.mapping.system)} "
+        f"AND table_name = {sql.value(batch.mapped.to)}",
     )
     return max(0, known - counts.read)
 

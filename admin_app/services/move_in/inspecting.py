@@ -11,6 +11,7 @@ from admin_app.integrations.earlier import Source
 from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.mapping import UNDECIDED, MoveMap, Rule, TableMap
 from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.reading import Reading
 from admin_app.services.move_in.staging import columns_read, patiently, prepare, refusals, run, stage
 
 SHOWN_VALUES = 5
@@ -49,7 +50,8 @@ def look(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Inspected]:
     parents: dict[str, str] = {}
     for mapped in mapping.tables:
         staged, prepared = f"staged_{mapped.to}", f"prepared_{mapped.to}"
-        rows = stage(ctx, source, tables[mapped.name], mapped, into=staged)
+        with Reading(source, tables[mapped.name], columns_read(mapped)) as reading:
+            rows = stage(ctx, reading, mapped, into=staged)
         with refusals(mapped):
             prepare(ctx, mapping, mapped, staged=staged, into=prepared, parents=parents)
             between.mark_pending_past(ctx, mapping, mapped, prepared)

@@ -17,3 +17,15 @@ def value(text: str | int | None) -> str:
 
 def values(texts: Iterable[str | int]) -> str:
     return ", ".join(value(text) for text in texts)
+
+
+def row_hash(told: Iterable[str], seed: int = 0) -> str:
+    """64 bits of all of these values together and of which are NULL. PostgreSQL keeps what it answers the same from
+    version to version, because partitions by hash stand on it; of text made of the row it takes a third of the time.
+    """
+    return f"hash_record_extended(ROW({', '.join(told)}), {seed})"
+
+
+def as_uuid(bits: str) -> str:
+    """64 bits where a column is twice as wide."""
+    return f"lpad(to_hex({bits}), 32, '0')::uuid"

@@ -15,15 +15,13 @@ from sqlalchemy.orm import Session
 from admin_app.context import Ctx
 from admin_app.db_limits import BoundedConnection
 from admin_app.errors import InvalidInput
-from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services.move_in import converting, sql
 from admin_app.services.move_in.catalog import Field, Kind
 from admin_app.services.move_in.mapping import MoveMap, Rule, TableMap
+from admin_app.services.move_in.reading import ALL, Reading
 
-ALL = 2**62
 # Of each of our tables, what a decision about a rule writes beside what a source has.
 BY_RULES = {"bookings": ("canceled_because",), "meetings": ("canceled_because",)}
-WHOLE_KEY = "^[0-9]+$"
 # Names that no source's column has.
 DIGEST = '"digest of this row"'
 
@@ -37,6 +35,10 @@ def driver(session: Session) -> psycopg.Connection[Any]:
 def run(ctx: Ctx, statement: str) -> Any:
     """Run SQL as it is, without parameters; returns the cursor."""
     return driver(ctx.session).execute(statement.encode())
+
+
+def number(ctx: Ctx, statement: str) -> int:
+    return int(run(ctx, statement).fetchone()[0])
 
 
 def patiently(session: Session) -> None:
@@ -60,16 +62,12 @@ def refusals(mapped: TableMap) -> Iterator[None]:
         ) from refused
 
 
-def stage(
-    ctx: Ctx, source: Source, table: SourceTable, mapped: TableMap, *, into: str, after: str | None = None,
-    limit: int = ALL,
-) -> int:  # fmt: skip
-    """Bring rows of the source into a table of text columns, the key first; how many there were."""
-    columns = columns_read(mapped)
-    listed = ", ".join(f"{sql.name(name)} text" for name in columns)
+def stage(ctx: Ctx, reading: Reading, mapped: TableMap, *, into: str, limit: int = ALL) -> int:
+    """Bring the next rows of a source into a table of text columns, the key first; how many there were."""
+    listed = ", ".join(f"{sql.name(name)} text" for name in columns_read(mapped))
     run(ctx, f"DROP TABLE IF EXISTS pg_temp.{into}; CREATE TEMP TABLE {into} ({listed}) ON COMMIT DROP")
     with driver(ctx.session).cursor().copy(f"COPY {into} FROM STDIN".encode()) as copy:
-        return source.copy(table, columns, copy.write, after=after, limit=limit)
+        return reading.take(limit, copy.write)
 
 
 def columns_read(mapped: TableMap) -> list[str]:
@@ -84,33 +82,49 @@ def last_key(ctx: Ctx, mapped: TableMap, into: str) -> str | None:
 
 
 def prepare(
-    ctx: Ctx,
-    mapping: MoveMap,
-    mapped: TableMap,
-    *,
-    staged: str,
-    into: str,
-    parents: Mapping[str, str],
-    only: str = "true",
-) -> None:
-    """Make `prepared` of a stage. `parents`: of each of our tables SQL of its records by source key."""
-    ours = "".join(f", {expression} AS {sql.name(name)}" for name, expression in converting.parts(mapping, mapped))
-    joins = "".join(_join(mapped, each, parents) for each in _references(mapped))
+    ctx: Ctx, mapping: MoveMap, mapped: TableMap, *, staged: str, into: str, parents: Mapping[str, str],
+    told: bool = True,
+) -> None:  # fmt: skip
+    """Make `prepared` of a stage. `parents`: of each of our tables SQL of its records by source key; `told`: with the
+    digest of what the source says.
+    """
     run(
         ctx,
         f"DROP TABLE IF EXISTS pg_temp.{into}; CREATE TEMP TABLE {into} ON COMMIT DROP AS "
-        f"SELECT s.{sql.name(mapped.key)} AS source_key, s.{DIGEST} AS told, {_broken(mapping, mapped)} AS broken, "
-        f"coalesce(k.record, {_record(mapped)}) AS record, k.record IS NOT NULL AS is_known, "
-        "false AS is_conflict, CASE WHEN k.record IS NOT NULL THEN k.told END AS told_before, "
-        f"k.kept AS kept_before{ours}{_written_by_rules(mapped)} "
-        f"FROM {_read_once(mapping, mapped, staged)} s {_known(mapping, mapped)}{joins} WHERE {only}",
+        f"{prepared(mapping, mapped, staged=staged, parents=parents, told=told)}",
     )
+
+
+def prepared(
+    mapping: MoveMap, mapped: TableMap, *, staged: str, parents: Mapping[str, str], first: bool = False,
+    told: bool = True,
+) -> str:  # fmt: skip
+    """SQL of the rows of `prepared`; `first`: nothing is known of any of them."""
+    ours = "".join(f", {expression} AS {sql.name(name)}" for name, expression in converting.parts(mapping, mapped))
+    joins = "".join(_join(mapped, each, parents) for each in _references(mapped))
+    was = _NOTHING_KNOWN if first else _KNOWN
+    digest = f"s.{DIGEST}" if told else "NULL::uuid"
+    record = _record(mapped) if first else f"coalesce(k.record, {_record(mapped)})"
+    return (
+        f"SELECT s.{sql.name(mapped.key)} AS source_key, {digest} AS told, {_broken(mapping, mapped)} AS broken, "
+        f"{record} AS record, false AS is_conflict, {was}{ours}{_written_by_rules(mapped)} "
+        f"FROM {_read_once(mapping, mapped, staged)} s {'' if first else _known(mapping, mapped)}{joins}"
+    )
+
+
+# What became of a row before.
+_KNOWN = (
+    "k.record IS NOT NULL AS is_known, k.left_because IS NOT NULL AS was_left, "
+    "CASE WHEN k.record IS NOT NULL THEN k.told END AS told_before, k.kept AS kept_before"
+)
+_NOTHING_KNOWN = "false AS is_known, false AS was_left, NULL::uuid AS told_before, NULL::uuid AS kept_before"
 
 
 def _told(mapping: MoveMap, mapped: TableMap) -> str:
     """What the source says, and how it is read: where the mapping changed, every row did."""
-    read = hashlib.sha256(repr((mapped, mapping.currency, sorted(mapping.decisions.items()))).encode()).hexdigest()[:16]
-    return f"md5({sql.value(read)} || s::text)::uuid"
+    read = hashlib.sha256(repr((mapped, mapping.currency, sorted(mapping.decisions.items()))).encode()).digest()
+    told = (f"s.{sql.name(name)}" for name in columns_read(mapped))
+    return sql.as_uuid(sql.row_hash(told, int.from_bytes(read[:7])))
 
 
 def _read_once(mapping: MoveMap, mapped: TableMap, staged: str) -> str:
@@ -125,7 +139,8 @@ def _record(mapped: TableMap) -> str:
     if mapped.entity.key.kind is Kind.OWN_KEY:
         return told
     sequence = f"pg_get_serial_sequence({sql.value(mapped.to)}, 'id')"
-    return f"CASE WHEN {told} ~ '{WHOLE_KEY}' THEN {told} ELSE nextval({sequence})::text END"
+    column = next((each for each in mapped.columns if each.name == mapped.key), None)
+    return f"CASE WHEN {converting.is_own_number(column, told)} THEN {told} ELSE nextval({sequence})::text END"
 
 
 def _written_by_rules(mapped: TableMap) -> str:
@@ -138,9 +153,10 @@ def by_rules(mapped: TableMap) -> tuple[str, ...]:
 
 
 def _known(mapping: MoveMap, mapped: TableMap) -> str:
+    """Each looked up by its key: a server that has not counted `moved_rows` yet would read all of it every time."""
     return (
-        f"LEFT JOIN moved_rows k ON k.source_key = s.{sql.name(mapped.key)} AND k.system = {sql.value(mapping.system)} "
-        f"AND k.table_name = {sql.value(mapped.to)}"
+        f"LEFT JOIN LATERAL (SELECT * FROM moved_rows m WHERE m.source_key = s.{sql.name(mapped.key)} "
+        f"AND m.system = {sql.value(mapping.system)} AND m.table_name = {sql.value(mapped.to)} OFFSET 0) k ON true"
     )
 
 
@@ -185,9 +201,10 @@ def moved_parents(mapping: MoveMap) -> dict[str, str]:
     }
 
 
-def breaks_any(mapping: MoveMap, decision: str) -> str:
+def breaks_any(mapping: MoveMap, decision: str, broken: str = "broken") -> str:
     """SQL that is true of a row of `prepared` that breaks a rule about which this was decided."""
     rules = [rule.value for rule in Rule if mapping.decided(rule) == decision]
     if not rules:
         return "false"
-    return f"EXISTS (SELECT FROM unnest(broken) b WHERE split_part(b, ':', 1) IN ({sql.values(rules)}))"
+    any_of = f"EXISTS (SELECT FROM unnest({broken}) b WHERE split_part(b, ':', 1) IN ({sql.values(rules)}))"
+    return f"({broken} IS NOT NULL AND {any_of})"

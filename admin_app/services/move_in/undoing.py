@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.services.core import audit
+from admin_app.services.move_in import gathering
 from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
-from admin_app.services.move_in.importing import kept
 from admin_app.services.move_in.staging import patiently
+from admin_app.services.move_in.writing import kept
+from models.move_in import MoveRun
 
 # What an import makes itself beside the records: it goes with them.
 ITS_OWN = frozenset(
@@ -94,6 +96,9 @@ def take_back(ctx: Ctx, *, system: str) -> int:
     if built_on(ctx.session, system=system):
         raise BuiltOn
     number = 0
+    unfinished = select(MoveRun).where(MoveRun.system == system, MoveRun.finished_at.is_(None))
+    for going in ctx.session.scalars(unfinished):
+        gathering.forget(ctx, going)
     for entity in reversed(ENTITIES):
         which = {"system": system, "table": entity.table}
         cast = "" if entity.key.kind is Kind.OWN_KEY else "::bigint"
@@ -102,6 +107,7 @@ def take_back(ctx: Ctx, *, system: str) -> int:
             ctx.session.execute(text(f"DELETE FROM {table} WHERE {column} IN {ids}"), which)
         done = ctx.session.execute(text(f"DELETE FROM {entity.table} WHERE {entity.key.ours} IN {ids}"), which)
         number += done.rowcount  # type: ignore[attr-defined]
+    ctx.session.flush()
     ctx.session.execute(text("DELETE FROM moved_rows WHERE system = :system"), {"system": system})
     ctx.session.execute(text("DELETE FROM move_runs WHERE system = :system"), {"system": system})
     audit.record(ctx, "legacy.undone", records=[f"legacy:{system}"], facts={"system": system, "rows": number})

@@ -11,7 +11,7 @@ from typing import Any
 from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.integrations.earlier import open_source
-from admin_app.services.move_in import comparing, files, importing, inspecting, making
+from admin_app.services.move_in import comparing, files, importing, inspecting, making, writing
 from admin_app.services.move_in.mapping import UNDECIDED, ColumnMap, MoveMap, Rule, TableMap, Unit, undecided
 
 Edit = Callable[[MoveMap], MoveMap]
@@ -65,7 +65,7 @@ class Move:
     def open_points(self) -> list[str]:
         return undecided(self._mapping())
 
-    def bring_over(self, *, batch: int = 1000) -> dict[str, importing.Counts]:
+    def bring_over(self, *, batch: int = 1000) -> dict[str, writing.Counts]:
         mapping = self._mapping()
         with closing(open_source(self.address)) as source:
             with self.work() as ctx:
