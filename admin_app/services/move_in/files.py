@@ -9,6 +9,7 @@ from tomlkit.exceptions import TOMLKitError
 from admin_app.errors import InvalidInput
 from admin_app.services.move_in.catalog import OF, SYSTEMS
 from admin_app.services.move_in.mapping import (
+    BETWEEN_ROWS,
     LEAVE,
     REFUSE,
     REPAIRS,
@@ -54,7 +55,8 @@ def _decisions(mapping: MoveMap) -> Any:
     part = tomlkit.table()
     for rule in Rule:
         others = "".join(f", {name} ({what})" for name, what in REPAIRS.get(rule, {}).items())
-        meant = f"{SENTENCES[rule]}. May be: {REFUSE}, {LEAVE} (behind){others}"
+        behind = "behind, all but one" if rule in BETWEEN_ROWS else "behind"
+        meant = f"{SENTENCES[rule]}. May be: {REFUSE}, {LEAVE} ({behind}){others}"
         part.add(rule.value, tomlkit.item(mapping.decided(rule)).comment(meant))
     return part
 

@@ -44,6 +44,15 @@ class Rule(StrEnum):
     CLAIMED_BY_NOBODY = "claimed_by_nobody"
 
 
+class Notice(StrEnum):
+    """What is told about rows that come over all the same: nothing is to be decided about it."""
+
+    AT_ONCE = "at_once"
+    CLAIMED_BY_GONE = "claimed_by_gone"
+    TEMP_WITHOUT_EMAIL = "temp_without_email"
+    TEMP_ALREADY_PENDING = "temp_already_pending"
+
+
 REFUSE, LEAVE = "refuse", "leave"
 SENTENCES: Mapping[Rule, str] = {
     Rule.MISSING: "nothing is there, where a value is needed",
@@ -64,6 +73,16 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.PENDING_PAST: "it is pending, and its time is long past",
     Rule.CLAIMED_BY_NOBODY: "it says that it was claimed, and not by whom; or by whom, and not that it was",
 }
+NOTICES: Mapping[Notice, str] = {
+    Notice.AT_ONCE: "the host has another meeting at this time",
+    Notice.CLAIMED_BY_GONE: "the account that claimed it is gone, so nobody has it; it stays claimed",
+    Notice.TEMP_WITHOUT_EMAIL: "a purchase of before there were pending ones that names no e-mail: "
+    "`flask legacy move` leaves it where it is",
+    Notice.TEMP_ALREADY_PENDING: "a purchase of before there were pending ones, and one waits already under its "
+    "address or membership: `flask legacy move` puts them together where it can",
+}
+# Of several rows that break such a rule together one comes over, also where the others are left.
+BETWEEN_ROWS = frozenset({Rule.TWICE, Rule.OVERLAP})
 # What can be decided beside refusing the import and leaving the row behind, and what that does.
 # What a source that can hold a character zero is read with in its place.
 ZERO_SHOWN = "␀"
