@@ -70,7 +70,14 @@ def inspect(address: str, system: str | None, file: Path | None, keys: Path | No
 
 
 def _counted(source: Source, plan: MoveMap) -> list[tuple[str, str, str]]:
-    return [(table.name, table.to, f"{source.count(table.name):,}") for table in plan.tables]
+    return [
+        (
+            f"{table.name} with {table.join.table}" if table.join else table.name,
+            table.to,
+            f"{source.count(table.name):,}",
+        )
+        for table in plan.tables
+    ]
 
 
 def _show_unread(plan: MoveMap) -> None:

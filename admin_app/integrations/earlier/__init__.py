@@ -10,8 +10,22 @@ from admin_app.integrations.earlier.source import (
     Source,
     SourceColumn,
     SourceFailed,
+    SourceJoin,
     SourceRefused,
     SourceTable,
+    joined,
+    rows_of,
 )
 
-__all__ = ["Family", "Source", "SourceColumn", "SourceFailed", "SourceRefused", "SourceTable", "open_source"]
+__all__ = [
+    "Family",
+    "Source",
+    "SourceColumn",
+    "SourceFailed",
+    "SourceJoin",
+    "SourceRefused",
+    "SourceTable",
+    "joined",
+    "open_source",
+    "rows_of",
+]

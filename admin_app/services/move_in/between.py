@@ -59,8 +59,7 @@ def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
 
 def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
     """A held or confirmed booking that takes time which another one before it has."""
-    needed = {"practitioner_id", "starts_at", "ends_at", "status"}
-    if mapped.to != "bookings" or not needed <= {each.ours for each in mapped.fields()}:
+    if mapped.to != "bookings" or not _says_when(mapped):
         return
     held = (
         f"SELECT ctid AS at, practitioner_id, starts_at, ends_at, max(ends_at) OVER (PARTITION BY practitioner_id "
@@ -89,7 +88,7 @@ def note_the_others(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> 
             _note(ctx, into, Rule.TWICE, each.ours, f"{is_same} AND NOT {breaks_any(mapping, LEAVE)}")
     if mapped.to == "bookings":
         _note(ctx, into, Rule.OVERLAP, "starts_at", _at_once(mapping, mapped, into))
-    if mapped.to == "meetings":
+    if mapped.to == "meetings" and _says_when(mapped):
         there = (
             "EXISTS (SELECT FROM meetings o WHERE o.practitioner_id = p.practitioner_id "
             f"AND o.status IN {HELD} AND p.status IN {HELD} AND p.ends_at > p.starts_at "
@@ -125,9 +124,13 @@ def _fills(mapping: MoveMap, to: str, ours: str) -> bool:
     return table is not None and table.filling(ours) is not None
 
 
+def _says_when(mapped: TableMap) -> bool:
+    return {"practitioner_id", "starts_at", "ends_at", "status"} <= {each.ours for each in mapped.fields()}
+
+
 def _at_once(mapping: MoveMap, mapped: TableMap, into: str) -> str:
     """SQL that is true of a row `p` whose time another row of the same practitioner has as well; linear in the rows."""
-    if not {"practitioner_id", "starts_at", "ends_at", "status"} <= {each.ours for each in mapped.fields()}:
+    if not _says_when(mapped):
         return "false"
     whatever = replace(mapping, decisions={**mapping.decisions, Rule.OVERLAP: REFUSE})
     by_time = "OVER (PARTITION BY practitioner_id ORDER BY starts_at, ctid"

@@ -14,7 +14,7 @@ from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.importing import columns_written, digest
 from admin_app.services.move_in.mapping import LEAVE, ColumnMap, MoveMap, TableMap, Unit
-from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.matching import as_read, matched
 from admin_app.services.move_in.staging import (
     breaks_any,
     moved_parents,
@@ -72,11 +72,11 @@ def compare(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Compared]
     mapping = matched(mapping, list(tables.values()))
     patiently(ctx.session)
     for mapped in mapping.tables:
-        stage(ctx, source, tables[mapped.name], mapped, into=STAGED)
+        stage(ctx, source, as_read(mapped, tables), mapped, into=STAGED)
         with refusals(mapped):
             prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
             between.mark_pending_past(ctx, mapping, mapped, PREPARED)
-        yield _compared(ctx, source, mapping, mapped, tables[mapped.name])
+        yield _compared(ctx, source, mapping, mapped, as_read(mapped, tables))
 
 
 def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable) -> Compared:

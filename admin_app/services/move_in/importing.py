@@ -20,7 +20,7 @@ from admin_app.services import audit
 from admin_app.services.move_in import between, derived, sql
 from admin_app.services.move_in.catalog import Entity, Kind
 from admin_app.services.move_in.mapping import LEAVE, REFUSE, SENTENCES, MoveMap, Rule, TableMap, require_decided
-from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.matching import as_read, matched
 from admin_app.services.move_in.staging import (
     BY_RULES,
     breaks_any,
@@ -94,7 +94,7 @@ def bring_over(work: Work, *, source: Source, mapping: MoveMap, run_id: int, bat
         done = False
         while not done:
             with work() as ctx:
-                step = _batch(ctx, source, mapping, mapped, tables[mapped.name], run_id, batch)
+                step = _batch(ctx, source, mapping, mapped, as_read(mapped, tables), run_id, batch)
             done = step.done
             yield step
         with work() as ctx:
@@ -321,6 +321,6 @@ def _set_sequence(ctx: Ctx, table: str) -> None:
     ctx.session.execute(
         text(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest("
-            f"(SELECT max(id) FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id')) - 1))"
+            f"(SELECT max(id) + 1 FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id'))), false)"
         )
     )

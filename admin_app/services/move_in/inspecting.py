@@ -11,7 +11,7 @@ from admin_app.integrations.earlier import Source
 from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.catalog import OF
 from admin_app.services.move_in.mapping import LEAVE, UNDECIDED, MoveMap, Notice, Rule, TableMap
-from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.matching import as_read, matched
 from admin_app.services.move_in.staging import (
     breaks_any,
     columns_read,
@@ -64,7 +64,7 @@ def look(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Inspected]:
     rows: dict[str, int] = {}
     for mapped in mapping.tables:
         staged, prepared = f"staged_{mapped.to}", f"prepared_{mapped.to}"
-        rows[mapped.to] = stage(ctx, source, tables[mapped.name], mapped, into=staged)
+        rows[mapped.to] = stage(ctx, source, as_read(mapped, tables), mapped, into=staged)
         with refusals(mapped):
             prepare(ctx, mapping, mapped, staged=staged, into=prepared, parents=parents)
             between.mark_pending_past(ctx, mapping, mapped, prepared)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from admin_app.errors import InvalidInput
+from admin_app.integrations.earlier import rows_of
 from admin_app.services.move_in.catalog import OF, Entity, Field
 
 UNDECIDED = "?"
@@ -42,6 +43,8 @@ class Rule(StrEnum):
     OVERLAP = "overlap"
     PENDING_PAST = "pending_past"
     CLAIMED_BY_NOBODY = "claimed_by_nobody"
+    NO_PARTNER = "no_partner"
+    SEVERAL_PARTNERS = "several_partners"
 
 
 class Notice(StrEnum):
@@ -72,6 +75,8 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.OVERLAP: "it is held or confirmed, and overlaps another of the same practitioner",
     Rule.PENDING_PAST: "it is pending, and its time is long past",
     Rule.CLAIMED_BY_NOBODY: "it says that it was claimed, and not by whom; or by whom, and not that it was",
+    Rule.NO_PARTNER: "the row of the joined table, which says this of it, is not there",
+    Rule.SEVERAL_PARTNERS: "several rows of the joined table say this of it",
 }
 NOTICES: Mapping[Notice, str] = {
     Notice.AT_ONCE: "the host has another meeting at this time",
@@ -93,6 +98,8 @@ REPAIRS: Mapping[Rule, Mapping[str, str]] = {
     Rule.EMPTY_LABEL: {"empty": "the usual value of our column"},
     Rule.NOT_TEXT: {"shown": f"the sign {ZERO_SHOWN} in its place"},
     Rule.CLOCK_CHANGE: {"standard": "as in standard time: of two the later; one that does not exist an hour later"},
+    Rule.NO_PARTNER: {"without": "without what that row would say"},
+    Rule.SEVERAL_PARTNERS: {"first": "what the first of them says, by its key"},
     Rule.PENDING_PAST: {"cancel": "canceled, because it was never paid", "keep": "as it is"},
 }
 
@@ -119,6 +126,26 @@ class ColumnMap:
 
 
 @dataclass(frozen=True)
+class JoinMap:
+    """A further table of a source that says more of each row: the row's column `on` says what stands in its `to`.
+
+    Its columns are called `table.column`.
+    """
+
+    table: str
+    on: str
+    to: str
+
+    @property
+    def counted(self) -> str:
+        """How many of its rows a row names, as it is read beside the columns."""
+        return rows_of(self.table)
+
+    def has(self, column: str) -> bool:
+        return column.startswith(f"{self.table}.")
+
+
+@dataclass(frozen=True)
 class TableMap:
     """One of our tables, and which of a source's its rows come from. `values` fill what the source does not have.
 
@@ -130,6 +157,7 @@ class TableMap:
     key: str
     columns: tuple[ColumnMap, ...]
     values: Mapping[str, str] = field(default_factory=dict)
+    join: JoinMap | None = None
 
     @property
     def entity(self) -> Entity:
@@ -142,6 +170,10 @@ class TableMap:
 
     def filling(self, ours: str) -> ColumnMap | None:
         return next((column for column in self.columns if column.to == ours), None)
+
+    def parts_of(self, ours: str) -> tuple[ColumnMap, ...]:
+        """The columns that one of ours is put together of; most often one."""
+        return tuple(column for column in self.columns if column.to == ours)
 
     def fields(self) -> list[Field]:
         """Our columns that get something, in our order."""

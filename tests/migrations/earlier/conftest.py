@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -34,7 +35,24 @@ def mariadb_url(mariadb: servers.MariaDB) -> Iterator[str]:
 
 @pytest.fixture(params=SERVERS)
 def earlier_postgres(request: Any) -> Iterator[str]:
-    """The address of an empty database, on each PostgreSQL that this machine has.
+    """The address of an empty database, on each PostgreSQL that this machine has."""
+    with _on_postgres(request) as address:
+        yield address
+
+
+@pytest.fixture(params=[*SERVERS, "mariadb"])
+def earlier_server(request: Any) -> Iterator[str]:
+    """The address of an empty database, on each kind of server that an earlier system runs on."""
+    if request.param == "mariadb":
+        yield request.getfixturevalue("mariadb_url")
+        return
+    with _on_postgres(request) as address:
+        yield address
+
+
+@contextmanager
+def _on_postgres(request: Any) -> Iterator[str]:
+    """An empty database.
 
     Its zone is that of an office, not UTC: what a time without a zone means must not depend on who asks.
     """
