@@ -12,7 +12,7 @@ from admin_app.context import Ctx
 from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.catalog import Kind
-from admin_app.services.move_in.importing import columns_written, digest
+from admin_app.services.move_in.importing import columns_written, digest, digest_of, written
 from admin_app.services.move_in.mapping import LEAVE, ColumnMap, MoveMap, TableMap, Unit
 from admin_app.services.move_in.matching import as_read, matched
 from admin_app.services.move_in.staging import (
@@ -82,16 +82,17 @@ def compare(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Compared]
 def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable) -> Compared:
     key = sql.name(mapped.entity.key.ours)
     kind = "text" if mapped.entity.key.kind is Kind.OWN_KEY else "bigint"
+    theirs = digest_of(written(mapped, name) for name in columns_written(mapped))
     run(
         ctx,
         "DROP TABLE IF EXISTS pg_temp.compared_both; CREATE TEMP TABLE compared_both ON COMMIT DROP AS "
         f"SELECT p.source_key, p.is_known, {_left(mapping, mapped)} AS is_left, "
-        f"{_moved_on(mapped, key)} AS is_moved_on, {digest(columns_written(mapped), 'p')} AS theirs, "
+        f"{_moved_on(mapped, key)} AS is_moved_on, {theirs} AS theirs, "
         f"CASE WHEN o.{key} IS NOT NULL THEN {digest(columns_written(mapped), 'o')} END AS ours "
         f"FROM {PREPARED} p LEFT JOIN {mapped.to} o ON o.{key} = CASE WHEN p.is_known THEN p.record::{kind} END",
     )
     checksum = "md5(coalesce(string_agg({side}::text, '' ORDER BY source_key), ''))"
-    (theirs, ours, left, moved_on) = run(
+    (checksum_theirs, checksum_ours, left, moved_on) = run(
         ctx,
         f"SELECT {checksum.format(side='theirs')}, {checksum.format(side='ours')}, "
         "(SELECT count(*) FROM compared_both WHERE is_left), "
@@ -107,8 +108,8 @@ def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, tabl
         _gone(ctx, mapping, mapped),
         left,
         moved_on,
-        theirs,
-        ours,
+        checksum_theirs,
+        checksum_ours,
     )
 
 

@@ -4,7 +4,7 @@ What did not change since the last time is left alone; what changed there is bro
 changed it here meanwhile, which is told. Stopped anywhere, the next run goes on behind the last batch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +40,8 @@ from models.move_in import MoveRun
 BATCH = 20_000
 STAGED, PREPARED = "staged_rows", "prepared_rows"
 SHOWN = 10
+WORKOS_IDS = ("guest_workos_user_id", "guest_org_id")
+SAME_GUEST = "p.guest_email IS NOT DISTINCT FROM o.guest_email"
 Work = Callable[[], AbstractContextManager[Ctx]]
 
 
@@ -217,7 +219,27 @@ def kept(entity: Entity, alias: str) -> str:
 
 def digest(columns: Sequence[str], alias: str) -> str:
     """SQL of one value for all of these columns together."""
-    return f"md5(ROW({', '.join(f'{alias}.{sql.name(name)}' for name in columns)})::text)::uuid"
+    return digest_of(f"{alias}.{sql.name(name)}" for name in columns)
+
+
+def digest_of(values: Iterable[str]) -> str:
+    return f"md5(ROW({', '.join(values)})::text)::uuid"
+
+
+def written(mapped: TableMap, ours: str) -> str:
+    """SQL of what an import writes onto a record `o` that is here, by what a row says (`p`).
+
+    The ids of WorkOS that a meeting got here stay while it is the same guest's and the source does not know them.
+    """
+    mine, theirs = f"o.{sql.name(ours)}", f"p.{sql.name(ours)}"
+    unknown = {
+        "guest_workos_user_id": f"{mine} <> '' AND coalesce({theirs}, '') = ''",
+        "guest_org_id": f"starts_with({mine}, 'org_') AND NOT starts_with(coalesce({theirs}, ''), 'org_')",
+    }
+    if mapped.to != "meetings" or ours not in unknown:
+        return theirs
+    is_same = SAME_GUEST if mapped.filling("guest_email") else "true"
+    return f"CASE WHEN {unknown[ours]} AND {is_same} THEN {mine} ELSE {theirs} END"
 
 
 def _key(mapped: TableMap) -> str:
@@ -251,7 +273,10 @@ def _conflicts(ctx: Ctx, mapped: TableMap, changed: str) -> list[str]:
 
 def _update(ctx: Ctx, mapped: TableMap, changed: str) -> int:
     columns = columns_written(mapped)
-    sets = [f"{sql.name(name)} = p.{sql.name(name)}" for name in columns]
+    sets = [f"{sql.name(name)} = {written(mapped, name)}" for name in columns]
+    if mapped.to == "meetings" and mapped.filling("guest_email"):
+        # What only we know is of the guest whom the meeting had.
+        sets += [f"{name} = CASE WHEN {SAME_GUEST} THEN o.{name} END" for name in WORKOS_IDS if name not in columns]
     if "version" in _columns_of(mapped):
         sets.append("version = o.version + 1")
     key = sql.name(mapped.entity.key.ours)
