@@ -16,6 +16,7 @@ from admin_app.services.move_in.staging import breaks_any, run
 from models.people import LEGACY_PREFIX
 
 HELD = "('pending', 'confirmed')"
+HAS_TIMES = frozenset({"bookings", "meetings"})
 LONG_PAST = "1 day"
 
 
@@ -58,8 +59,8 @@ def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
 
 
 def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
-    """A held or confirmed booking that takes time which another one before it has."""
-    if mapped.to != "bookings" or not _says_when(mapped):
+    """A held or confirmed booking or meeting that takes time which another one before it has."""
+    if mapped.to not in HAS_TIMES or not _says_when(mapped):
         return
     held = (
         f"SELECT ctid AS at, practitioner_id, starts_at, ends_at, max(ends_at) OVER (PARTITION BY practitioner_id "
@@ -69,7 +70,7 @@ def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> No
     )
     run(ctx, f"ANALYZE {into}")
     there = (
-        f"EXISTS (SELECT FROM bookings o WHERE o.practitioner_id = p.practitioner_id AND o.status IN {HELD} "
+        f"EXISTS (SELECT FROM {mapped.to} o WHERE o.practitioner_id = p.practitioner_id AND o.status IN {HELD} "
         "AND tstzrange(o.starts_at, o.ends_at) && tstzrange(p.starts_at, p.ends_at) "
         "AND o.id::text IS DISTINCT FROM p.record)"
     )
@@ -86,16 +87,8 @@ def note_the_others(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> 
             own, mark = sql.name(each.ours), sql.value(f"{Rule.TWICE}:{each.ours}")
             is_same = f"p.{own} IN (SELECT {own} FROM {into} WHERE {mark} = ANY (broken))"
             _note(ctx, into, Rule.TWICE, each.ours, f"{is_same} AND NOT {breaks_any(mapping, LEAVE)}")
-    if mapped.to == "bookings":
-        _note(ctx, into, Rule.OVERLAP, "starts_at", _at_once(mapping, mapped, into))
-    if mapped.to == "meetings" and _says_when(mapped):
-        there = (
-            "EXISTS (SELECT FROM meetings o WHERE o.practitioner_id = p.practitioner_id "
-            f"AND o.status IN {HELD} AND p.status IN {HELD} AND p.ends_at > p.starts_at "
-            "AND tstzrange(o.starts_at, o.ends_at) && tstzrange(p.starts_at, p.ends_at) "
-            "AND o.id::text IS DISTINCT FROM p.record)"
-        )
-        _note(ctx, into, Notice.AT_ONCE, "starts_at", f"({_at_once(mapping, mapped, into)} OR {there})")
+    if mapped.to in HAS_TIMES:
+        _note(ctx, into, Rule.OVERLAP, "starts_at", _overlaps(mapping, mapped, into))
 
 
 def note_purchases(ctx: Ctx, mapping: MoveMap, prepared: Mapping[str, str]) -> None:
@@ -128,7 +121,7 @@ def _says_when(mapped: TableMap) -> bool:
     return {"practitioner_id", "starts_at", "ends_at", "status"} <= {each.ours for each in mapped.fields()}
 
 
-def _at_once(mapping: MoveMap, mapped: TableMap, into: str) -> str:
+def _overlaps(mapping: MoveMap, mapped: TableMap, into: str) -> str:
     """SQL that is true of a row `p` whose time another row of the same practitioner has as well; linear in the rows."""
     if not _says_when(mapped):
         return "false"

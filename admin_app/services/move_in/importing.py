@@ -133,6 +133,9 @@ def _batch(
         with refusals(mapped):
             prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
             between.mark_pending_past(ctx, mapping, mapped, PREPARED)
+            if mapped.to == "meetings":
+                # Here the database refuses no overlap by itself.
+                between.mark_overlaps(ctx, mapping, mapped, PREPARED)
             _write_with_care(ctx, mapping, mapped, run_id, counts)
     done = number < batch
     if done:

@@ -108,13 +108,11 @@ def keys(ctx: Ctx, one: InTheWay, *, to: str) -> Iterator[tuple[str, str]]:
 
     Those that break it together lie side by side.
     """
-    side_by_side = {
-        Rule.TWICE: f"{sql.name(one.ours)}, ",
-        Rule.OVERLAP: "practitioner_id, starts_at, ",
-        Notice.AT_ONCE: "practitioner_id, starts_at, ",
-    }.get(one.rule, "")
-    if one.rule is Rule.TWICE and one.ours == OF[to].key.ours:
-        side_by_side = ""
+    side_by_side = ""
+    if one.rule is Rule.TWICE and one.ours != OF[to].key.ours:
+        side_by_side = f"{sql.name(one.ours)}, "
+    elif one.rule is Rule.OVERLAP:
+        side_by_side = "practitioner_id, starts_at, "
     statement = (
         f"SELECT source_key FROM prepared_{to} WHERE {sql.value(one.place)} = ANY ({EITHER}) "
         f"ORDER BY {side_by_side}length(source_key), source_key"

@@ -50,7 +50,6 @@ class Rule(StrEnum):
 class Notice(StrEnum):
     """What is told about rows that come over all the same: nothing is to be decided about it."""
 
-    AT_ONCE = "at_once"
     CLAIMED_BY_GONE = "claimed_by_gone"
     TEMP_WITHOUT_EMAIL = "temp_without_email"
     TEMP_ALREADY_PENDING = "temp_already_pending"
@@ -79,7 +78,6 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.SEVERAL_PARTNERS: "several rows of the joined table say this of it",
 }
 NOTICES: Mapping[Notice, str] = {
-    Notice.AT_ONCE: "the host has another meeting at this time",
     Notice.CLAIMED_BY_GONE: "the account that claimed it is gone, so nobody has it; it stays claimed",
     Notice.TEMP_WITHOUT_EMAIL: "a purchase of before there were pending ones that names no e-mail: "
     "`flask legacy move` leaves it where it is",

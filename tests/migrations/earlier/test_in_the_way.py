@@ -123,9 +123,9 @@ def test_meetings(earlier_postgres: str, real_db: Database) -> None:
     move, found = looked(real_db, made)
     assert found["meetings.guest_org_id orphan"] == 2
     assert found["meetings.practitioner_id orphan"] == 2
-    assert found["meetings.starts_at at_once"] == 2
+    assert found["meetings.starts_at overlap"] == 2
     assert found["meetings.status pending_past"] == 2
-    assert sorted(move.keys()["meetings.starts_at at_once"]) == sorted(str(spot.key) for spot in made.ugly["overlaps"])
+    assert sorted(move.keys()["meetings.starts_at overlap"]) == sorted(str(spot.key) for spot in made.ugly["overlaps"])
     comes_over(move, Meeting, made.counts["meetings"])
 
 
@@ -149,7 +149,7 @@ def test_what_is_only_to_be_known_stands_in_nobodys_way(earlier_postgres: str, r
     move = Move(real_db, made.address)
     move.decide()
     found = move.inspect()
-    assert {place.split()[1] for place in found} == {notice.value for notice in Notice} - {Notice.AT_ONCE.value}
+    assert {place.split()[1] for place in found} == {notice.value for notice in Notice}
     counts = move.bring_over()
     assert counts["pending_profiles"].new == made.counts["pending_profiles"]
     assert all(one.agrees for one in move.compare().values())
