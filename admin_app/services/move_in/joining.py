@@ -22,6 +22,8 @@ class Pair:
     first: tuple[str, ...] = ()
 
 
+# What a person's row says of a booking; that they are active, or their currency, says nothing of it.
+OF_A_PERSON = {"bookings": frozenset({"client_name", "client_email"})}
 PEOPLE = ("user", "users", "account", "accounts")
 PAIRS: Sequence[Pair] = (
     Pair("practitioners", ("userid", "accountid"), PEOPLE),
@@ -62,7 +64,12 @@ def _joined(pair: Pair, first: SourceTable, tables: Sequence[SourceTable]) -> So
 def _says_more(entity: Entity, first: SourceTable, other: SourceTable) -> bool:
     """Whether the other table has anything of ours that the first has not."""
     known, more = (_said(entity, table) for table in (first, other))
-    return bool(more - known - {entity.key.ours})
+    return any(may_say(entity, ours) for ours in more - known)
+
+
+def may_say(entity: Entity, ours: str) -> bool:
+    """Whether a joined table may fill this column."""
+    return ours != entity.key.ours and ours in OF_A_PERSON.get(entity.table, {ours})
 
 
 def _said(entity: Entity, table: SourceTable) -> set[str]:

@@ -17,7 +17,7 @@ from admin_app.services.move_in.catalog import (
     System,
     bare,
 )
-from admin_app.services.move_in.joining import with_partners
+from admin_app.services.move_in.joining import may_say, with_partners
 from admin_app.services.move_in.mapping import (
     REFUSE,
     UNDECIDED,
@@ -152,7 +152,7 @@ def _table(source: Source, entity: Entity, table: SourceTable) -> TableMap:
     columns = []
     for column in table.columns:
         found = _best(entity, table, column)
-        left = _only_joins(table, column, found, taken)
+        left = _only_joins(entity, table, column, found, taken)
         if left is None and found is not None and found.ours not in taken:
             taken.add(found.ours)
             columns.append(_column(source, found, column))
@@ -166,7 +166,9 @@ def _table(source: Source, entity: Entity, table: SourceTable) -> TableMap:
     return TableMap(table.name, entity.table, table.key[0] if table.key else "", tuple(columns), join=join)
 
 
-def _only_joins(table: SourceTable, column: SourceColumn, found: Field | None, taken: set[str]) -> str | None:
+def _only_joins(
+    entity: Entity, table: SourceTable, column: SourceColumn, found: Field | None, taken: set[str]
+) -> str | None:
     """Why a column is left behind that only holds two tables together, or that both tables have."""
     if table.join is None:
         return None
@@ -175,9 +177,11 @@ def _only_joins(table: SourceTable, column: SourceColumn, found: Field | None, t
         return f"says which row of {other} it is"
     if found is not None and found.kind is Kind.IDENTITY and column.name not in table.key:
         return f"a row of {table.name} is known by its {table.key[0]}"
-    if found is not None and found.ours in taken and column.name != _plain(table, column.name):
+    if found is None or column.name == _plain(table, column.name):
+        return None
+    if found.ours in taken:
         return f"{table.name} says it itself"
-    return None
+    return None if may_say(entity, found.ours) else f"it is about the row of {other}"
 
 
 def _part_of_name(entity: Entity, table: SourceTable, column: ColumnMap, taken: set[str]) -> ColumnMap:

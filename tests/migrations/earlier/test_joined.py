@@ -194,6 +194,28 @@ def test_times_that_stand_in_the_events(events: tuple[str, Callable[..., None]],
     is_taken_back(move, "meetings")
 
 
+def test_what_a_person_says_of_themselves_is_not_taken_for_the_bookings(
+    earlier_postgres: str, real_db: Database
+) -> None:
+    """Neither their currency nor their state; and where a booking says who comes, nothing is joined for them."""
+    sessions_prisma.make(earlier_postgres, rows=20, ugly=False, people="related")
+    on_postgres(
+        earlier_postgres,
+        'ALTER TABLE "User" ADD COLUMN currency text, ADD COLUMN status text',
+        'ALTER TABLE "Booking" DROP COLUMN status, DROP COLUMN currency',
+    )
+    move = Move(real_db, earlier_postgres)
+    booked = move.plan().table("bookings")
+    assert booked is not None
+    told = {column.name: (column.to, column.left) for column in booked.columns}
+    assert told["User.currency"] == told["User.status"] == (None, "it is about the row of User")
+    assert told["User.name"] == ("client_name", None)
+    on_postgres(earlier_postgres, 'ALTER TABLE "Booking" ADD COLUMN "clientName" text, ADD COLUMN "clientEmail" text')
+    booked = Move(real_db, earlier_postgres).plan().table("bookings")
+    assert booked is not None
+    assert booked.join is None
+
+
 def test_rows_without_a_partner_and_with_several_are_told(
     events: tuple[str, Callable[..., None]], real_db: Database
 ) -> None:
