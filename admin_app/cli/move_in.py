@@ -14,7 +14,7 @@ from admin_app.cli.operator import database, refusals_as_sentences, work
 from admin_app.context import Job
 from admin_app.integrations.earlier import Source, open_source
 from admin_app.services.move_in import comparing, files, importing, indexes, inspecting, making, mapping, undoing
-from admin_app.services.move_in.mapping import SENTENCES, MoveMap
+from admin_app.services.move_in.mapping import NOTICES, SENTENCES, MoveMap, Notice
 from admin_app.services.move_in.matching import matched
 from admin_app.services.move_in.side_by_side import SHOWN
 from admin_app.services.move_in.writing import Counts
@@ -60,9 +60,7 @@ def inspect(address: str, system: str | None, file: Path | None, keys: Path | No
             writer = _keys_file(keys)
             for one in inspecting.look(ctx, source=source, mapping=plan):
                 for found in one.found:
-                    decided = plan.decided(found.rule)
-                    count += decided == mapping.REFUSE
-                    _show(found, decided)
+                    count += _show(found, plan)
                     writer((one.table, *row) for row in inspecting.keys(ctx, found, to=one.to))
         open_points = mapping.undecided(plan)
         for point in open_points:
@@ -75,7 +73,14 @@ def inspect(address: str, system: str | None, file: Path | None, keys: Path | No
 
 
 def _counted(source: Source, plan: MoveMap) -> list[tuple[str, str, str]]:
-    return [(table.name, table.to, f"{source.count(table.name):,}") for table in plan.tables]
+    return [
+        (
+            f"{table.name} with {table.join.table}" if table.join else table.name,
+            table.to,
+            f"{source.count(table.name):,}",
+        )
+        for table in plan.tables
+    ]
 
 
 def _show_unread(plan: MoveMap) -> None:
@@ -90,11 +95,17 @@ def _show_unread(plan: MoveMap) -> None:
         click.echo(f"  the table {name}: {'not decided' if why == mapping.UNDECIDED else why}")
 
 
-def _show(found: inspecting.InTheWay, decided: str) -> None:
-    word = found.rule.value if decided == mapping.REFUSE else f"{found.rule.value}, decided: {decided}"
-    click.echo(f"{found.rows:>9,}  {found.table}, our {found.ours}: {SENTENCES[found.rule]} ({word})")
+def _show(found: inspecting.InTheWay, plan: MoveMap) -> bool:
+    """One thing that was found; whether it stands in the way."""
+    if isinstance(found.rule, Notice):
+        decided, sentence, word = "", NOTICES[found.rule], f"{found.rule.value}, comes over as it is"
+    else:
+        decided, sentence, word = plan.decided(found.rule), SENTENCES[found.rule], found.rule.value
+        word += "" if decided == mapping.REFUSE else f", decided: {decided}"
+    click.echo(f"{found.rows:>9,}  {found.table}, our {found.ours}: {sentence} ({word})")
     if found.values:
         click.echo(f"{'':>9}  for example: {', '.join(found.values)}")
+    return decided == mapping.REFUSE
 
 
 def _keys_file(path: Path | None) -> Callable[[Iterator[tuple[str, ...]]], None]:

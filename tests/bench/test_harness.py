@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import backlog, deliveries, fill, gate, intake, page, report, rows, run, verdict
+from tests.bench import backlog, deliveries, fill, gate, intake, moving_steps, page, report, rows, run, verdict
 from tests.bench.measure import Place, Series, measure
 from tests.bench.serve import CONTENDERS
+from tests.migrations.earlier.made import Made
 
 BOOKINGS = 6000
 EMAIL = re.compile(rb"[a-z]+\.[a-z]+\d+@[a-z.]*example\.[a-z]+")
@@ -117,6 +118,17 @@ def test_the_intakes_section_says_what_was_missed_and_replaces_the_earlier_one()
 
 def series(bookings: int, scenario: str, contender: str, seconds: float) -> Series:
     return Series(bookings, scenario, contender, [seconds] * 3, 1, {1})
+
+
+def test_a_runbook_gets_its_seconds_in_place_of_the_earlier_ones() -> None:
+    text = "# Moving\n\n## How long each step takes\n\nOld.\n\n## More\n\nKept.\n"
+    made = Made("clients", "", "UTC", {"clients": 5}, {}, {}, {})
+    section = list(moving_steps.lines(made, [moving_steps.Step("import, nothing changed", 1.25, 90.4)]))
+    for _ in range(2):
+        text = moving_steps.put(text, section)
+    assert text.count("| `flask legacy import` (nothing changed) | 1.2 | 90 |") == 1
+    assert "Old." not in text
+    assert text.endswith("\n\n## More\n\nKept.\n")
 
 
 def test_a_missed_bar_is_said() -> None:

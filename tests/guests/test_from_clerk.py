@@ -1,8 +1,10 @@
 """`flask guests from-clerk`: Clerk's people become guests at WorkOS, and their verified addresses are kept."""
 
+import codecs
 import csv
 import itertools
 import json
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,6 +185,35 @@ def test_json_of_clerks_command_line(tmp_path: Path) -> None:
     first, second = clerk_exports.read(file, exported_at=datetime(2026, 11, 30, tzinfo=UTC))
     assert [(each.address, each.verified, each.primary) for each in first.emails] == [("max@example.com", True, True)]
     assert (first.banned, second.banned) == (False, True)
+
+
+def test_a_file_that_is_cut_off_changes_nothing(house: House, tmp_path: Path) -> None:
+    whole = json.dumps(people(house, 3))
+    path = tmp_path / "export.json"
+    path.write_text(whole[: len(whole) - 20])
+    answer = from_clerk(house, "--file", str(path))
+    assert (answer.exit_code, "neither JSON nor CSV" in answer.output) == (1, True)
+    nothing_twice(house, 0)
+
+
+@pytest.mark.parametrize("begins", ["[", codecs.BOM_UTF8.decode() + '{"total_count": 1, "data": ['])
+def test_a_large_file_needs_no_more_memory_than_a_person(tmp_path: Path, begins: str) -> None:
+    many, path = 30_000, tmp_path / "export.json"
+    flat = {"primary_email_address": "max@example.com", "verified_email_addresses": ["max@example.com"]}
+    with path.open("w", encoding="utf-8") as file:
+        file.write(begins)
+        file.writelines(
+            f"{',' if n else ''}{json.dumps({'id': f'user_{n}', 'note': 'x' * 500} | flat)}" for n in range(many)
+        )
+        file.write("]" if begins == "[" else "]}")
+    tracemalloc.start()
+    try:
+        read = sum(1 for _ in clerk_exports.read(path, exported_at=datetime(2026, 11, 30, tzinfo=UTC)))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert read == many
+    assert most < path.stat().st_size / 10
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,17 @@ A file is as old as it is: each person is as of their last change where it says 
 holds password digests; nothing here reads them.
 """
 
+import codecs
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import ijson
 
 from admin_app.errors import InvalidInput
 from admin_app.integrations.clerk.clerk_client import read_user
@@ -20,30 +23,46 @@ from admin_app.integrations.ports import ClerkEmail, ClerkUser
 
 # What the dashboard's export, https://clerk.com/docs/guides/development/migrating/export-from-clerk, has in any case.
 NEEDED = ("id", "primary_email_address", "verified_email_addresses")
+# By what a file begins with: where in it the list of people is.
+_LISTS = {b"[": "", b"{": "data"}
 _BETWEEN = re.compile(r"[|,;\s]+")
 
 
 def read(path: Path, *, exported_at: datetime | None = None) -> Iterator[ClerkUser]:
     """The people of a file, with `updated_at` as what is said of them was true; InvalidInput for what is none.
 
-    A CSV does not say when it was made, so whoever has it must. Of JSON all is read into memory, of CSV a line.
+    A CSV does not say when it was made, so whoever has it must. One person at a time is in memory.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            is_json = file.read(100).lstrip().startswith(("[", "{"))
-            file.seek(0)
-            if is_json:
-                yield from _from_json(json.load(file), exported_at)
-            else:
+    try:
+        with path.open("rb") as raw:
+            begins = raw.read(100).removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+        if begins in _LISTS:
+            yield from _from_json(path, _LISTS[begins], exported_at)
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as file:
                 yield from _from_csv(csv.DictReader(file, restval=""), exported_at)
-        except (UnicodeDecodeError, ValueError, RecursionError, csv.Error):
-            raise InvalidInput("This file is neither JSON nor CSV as Clerk exports them.") from None
+    except (ijson.JSONError, ValueError, csv.Error):
+        raise InvalidInput("This file is neither JSON nor CSV as Clerk exports them.") from None
 
 
-def _from_json(whole: Any, exported_at: datetime | None) -> Iterator[ClerkUser]:
-    listed = whole.get("data") if isinstance(whole, dict) else whole
-    if not isinstance(listed, list):
-        raise InvalidInput("This JSON holds no list of people.")
+@contextmanager
+def _events(path: Path) -> Iterator[Any]:
+    with path.open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+            file.seek(0)
+        yield ijson.parse(file, use_float=True)
+
+
+def _from_json(path: Path, listed: str, exported_at: datetime | None) -> Iterator[ClerkUser]:
+    with _events(path) as events:
+        # To its end before anybody is taken from it: a file that is cut off changes nothing.
+        if not sum(event == "start_array" and place == listed for place, event, _ in events):
+            raise InvalidInput("This JSON holds no list of people.")
+    with _events(path) as events:
+        yield from _people(ijson.items(events, f"{listed}.item" if listed else "item"), exported_at)
+
+
+def _people(listed: Iterator[Any], exported_at: datetime | None) -> Iterator[ClerkUser]:
     for item in map(fields.mapping, listed):
         person = read_user(item) if "email_addresses" in item else _flat(item)
         if person is not None:

@@ -5,6 +5,27 @@ PostgreSQL's COPY takes, so that one language, SQL on our side, converts and che
 """
 
 from admin_app.integrations.earlier.opening import open_source
-from admin_app.integrations.earlier.source import Family, Source, SourceColumn, SourceFailed, SourceRefused, SourceTable
+from admin_app.integrations.earlier.source import (
+    Family,
+    Source,
+    SourceColumn,
+    SourceFailed,
+    SourceJoin,
+    SourceRefused,
+    SourceTable,
+    joined,
+    rows_of,
+)
 
-__all__ = ["Family", "Source", "SourceColumn", "SourceFailed", "SourceRefused", "SourceTable", "open_source"]
+__all__ = [
+    "Family",
+    "Source",
+    "SourceColumn",
+    "SourceFailed",
+    "SourceJoin",
+    "SourceRefused",
+    "SourceTable",
+    "joined",
+    "open_source",
+    "rows_of",
+]

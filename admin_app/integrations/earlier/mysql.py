@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote
 import pymysql
 from pymysql.cursors import SSCursor
 
+from admin_app.integrations.earlier import joins
 from admin_app.integrations.earlier.source import (
     Family,
     SourceColumn,
@@ -97,9 +98,9 @@ class MySqlSource:
     ) -> int:
         # The server puts a row together as one line: taking columns apart one by one in Python costs twice the time.
         line = f"CONCAT_WS(CHAR(9), {', '.join(_as_text(table, name) for name in columns)})"
-        key = _quoted(columns[0])
+        key = _column(table, columns[0])
         begin = f"WHERE {key} > %s" if after is not None else ""
-        statement = f"SELECT {line} FROM {_quoted(table.name)} {begin} ORDER BY {key} LIMIT {limit:d}"
+        statement = f"SELECT {line} FROM {_reading(table)} {begin} ORDER BY {key} LIMIT {limit:d}"
         number = 0
         with _failures(), self._connection.cursor(SSCursor) as cursor:
             cursor.execute(statement, [] if after is None else [after])
@@ -110,12 +111,12 @@ class MySqlSource:
 
     def totals(self, table: SourceTable, *, sums: Sequence[str], spans: Sequence[str]) -> Totals:
         asked = ["count(*)"]
-        asked += [f"CAST(SUM({_quoted(name)}) AS CHAR)" for name in sums]
+        asked += [f"CAST(SUM({_column(table, name)}) AS CHAR)" for name in sums]
         for name in spans:
             # A zero date is no moment; it would be the first of all.
-            told = f"NULLIF(CAST({_quoted(name)} AS CHAR), '0000-00-00 00:00:00')"
+            told = f"NULLIF(CAST({_column(table, name)} AS CHAR), '0000-00-00 00:00:00')"
             asked += [f"CAST({end}({told}) AS CHAR)" for end in ("MIN", "MAX")]
-        ((rows, *rest),) = self._ask(f"SELECT {', '.join(asked)} FROM {_quoted(table.name)}")
+        ((rows, *rest),) = self._ask(f"SELECT {', '.join(asked)} FROM {_reading(table)}")
         ends: Iterator[str | None] = iter(rest[len(sums) :])
         return Totals(
             int(rows), dict(zip(sums, rest, strict=False)), {name: (next(ends), next(ends)) for name in spans}
@@ -135,15 +136,24 @@ def _quoted(name: str) -> str:
     return f"`{name.replace('`', '``').replace('%', '%%')}`"
 
 
+def _column(table: SourceTable, name: str) -> str:
+    return joins.column(table, name, quoted=_quoted)
+
+
+def _reading(table: SourceTable) -> str:
+    return joins.reading(table, named=_quoted, quoted=_quoted)
+
+
 def _as_text(table: SourceTable, name: str) -> str:
     """A value as COPY reads it: what it means specially is escaped, and NULL is told apart from an empty text."""
     column = table.column(name)
     kind = column.type if column else ""
-    told = f"CAST({_quoted(name)} AS CHAR CHARACTER SET utf8mb4)"
+    read = _column(table, name)
+    told = f"CAST({read} AS CHAR CHARACTER SET utf8mb4)"
     if kind.startswith("bit"):
-        told = f"CAST({_quoted(name)} + 0 AS CHAR CHARACTER SET utf8mb4)"
+        told = f"CAST({read} + 0 AS CHAR CHARACTER SET utf8mb4)"
     elif kind.startswith(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")):
-        told = f"HEX({_quoted(name)})"
+        told = f"HEX({read})"
     elif not kind.startswith(PLAIN) and not _has_plain_labels(kind):
         told = f"REPLACE({told}, CHAR(0), '{ZERO_SHOWN}')"
         for special, escaped in SPECIAL:

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote
 import psycopg
 from psycopg import sql
 
+from admin_app.integrations.earlier import joins
 from admin_app.integrations.earlier.source import (
     Family,
     SourceColumn,
@@ -96,11 +97,11 @@ class PostgresSource:
         key = table.column(columns[0])
         begin = ""
         if after is not None:
-            begin = f"WHERE {_quoted(columns[0])} > {_literal(after)}::{key.type if key else 'text'}"
-        listed = ", ".join(_quoted(name) for name in columns)
+            begin = f"WHERE {_column(table, columns[0])} > {_literal(after)}::{key.type if key else 'text'}"
+        listed = ", ".join(_column(table, name) for name in columns)
         statement = (
-            f"COPY (SELECT {listed} FROM {self._named(table.name)} {begin} "
-            f"ORDER BY {_quoted(columns[0])} LIMIT {limit:d}) TO STDOUT"
+            f"COPY (SELECT {listed} FROM {self._reading(table)} {begin} "
+            f"ORDER BY {_column(table, columns[0])} LIMIT {limit:d}) TO STDOUT"
         )
         with _failures(), self._connection.cursor() as cursor:
             with cursor.copy(statement.encode()) as lines:
@@ -109,11 +110,11 @@ class PostgresSource:
             return max(0, cursor.rowcount)
 
     def totals(self, table: SourceTable, *, sums: Sequence[str], spans: Sequence[str]) -> Totals:
-        asked = ["count(*)", *(f"sum({_quoted(name)}::numeric)::text" for name in sums)]
+        asked = ["count(*)", *(f"sum({_column(table, name)}::numeric)::text" for name in sums)]
         for name in spans:
-            asked += [f"{end}({_quoted(name)})::text" for end in ("min", "max")]
+            asked += [f"{end}({_column(table, name)})::text" for end in ("min", "max")]
         with _failures():
-            found = self._connection.execute(f"SELECT {', '.join(asked)} FROM {self._named(table.name)}".encode())
+            found = self._connection.execute(f"SELECT {', '.join(asked)} FROM {self._reading(table)}".encode())
             rows, *rest = found.fetchone() or (0,)
         ends: Iterator[str | None] = iter(rest[len(sums) :])
         told = {name: (next(ends), next(ends)) for name in spans}
@@ -125,9 +126,16 @@ class PostgresSource:
     def _named(self, table: str) -> str:
         return sql.Identifier(self._schema, table).as_string()
 
+    def _reading(self, table: SourceTable) -> str:
+        return joins.reading(table, named=self._named, quoted=_quoted, casts=True)
+
 
 def _quoted(name: str) -> str:
     return sql.Identifier(name).as_string()
+
+
+def _column(table: SourceTable, name: str) -> str:
+    return joins.column(table, name, quoted=_quoted)
 
 
 def _literal(text: str) -> str:

@@ -1,7 +1,7 @@
 """What a source is: its tables with their columns, and their rows as lines for COPY, in the order of the key."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -52,15 +52,39 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table: `key` are the columns of its primary key, `rows` the server's own estimate of how many there are."""
+    """A table: `key` are the columns of its primary key, `rows` the server's own estimate of how many there are.
+
+    With a `join` the columns of the further table are among its columns, as `table.column`.
+    """
 
     name: str
     columns: tuple[SourceColumn, ...]
     key: tuple[str, ...]
     rows: int
+    join: "SourceJoin | None" = None
 
     def column(self, name: str) -> SourceColumn | None:
         return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True)
+class SourceJoin:
+    """A further table that says more of each row: the row's column `on` says what stands in its column `to`."""
+
+    table: SourceTable
+    on: str
+    to: str
+
+
+def joined(table: SourceTable, other: SourceTable, *, on: str, to: str) -> SourceTable:
+    """The table with another one joined to it. Its rows stay what they are, however many of the other they name."""
+    theirs = tuple(replace(column, name=f"{other.name}.{column.name}", nullable=True) for column in other.columns)
+    return replace(table, columns=(*table.columns, *theirs), join=SourceJoin(other, on, to))
+
+
+def rows_of(name: str) -> str:
+    """What is read as a column of its own: how many rows of the joined table a row names."""
+    return f"rows of {name}"
 
 
 @dataclass(frozen=True)

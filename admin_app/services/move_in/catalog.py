@@ -99,7 +99,8 @@ SAME_LABEL: Mapping[str, str] = {
     "annual": "yearly",
 }
 PRACTITIONER = Field(
-    "practitioner_id", Kind.REFERENCE, ("therapistid", "providerid", "hostid", "coachid"), required=True,
+    "practitioner_id", Kind.REFERENCE,
+    ("therapistid", "providerid", "hostid", "coachid", "builderid", "workosuserid"), required=True,
     of="practitioners",
 )  # fmt: skip
 STARTS = ("starttime", "start", "startdate", "scheduledat", "startdatetime", "bookingtime", "appointmenttime")
@@ -110,7 +111,7 @@ TIMES = (
     ),
 )  # fmt: skip
 PRICE = (
-    Field("price_amount", Kind.MONEY, ("price", "amount", "pricecents", "amountcents", "priceminor")),
+    Field("price_amount", Kind.MONEY, ("price", "amount", "pricecents", "amountcents", "priceminor", "stripeamount")),
     Field("price_currency", Kind.TEXT, ("currency",)),
 )
 MEMBERSHIP = (
@@ -128,6 +129,10 @@ MEMBERSHIP = (
     Field("used_credits", Kind.WHOLE),
     Field("status", Kind.LABEL, labels=("active", "inactive")),
 )
+
+# Names of people, which a source may have in parts; these are such parts.
+PUT_TOGETHER = frozenset({"name", "client_name", "guest_name"})
+NAME_PARTS = frozenset({"firstname", "givenname", "lastname", "familyname", "surname"})
 
 ENTITIES: Sequence[Entity] = (
     Entity("users", ("user",), (
@@ -187,7 +192,10 @@ ENTITIES: Sequence[Entity] = (
         CREATED,
         UPDATED,
     )),
-    Entity("practitioners", ("practitioner", "therapists", "therapist", "hosts", "host"), (
+    Entity("practitioners", (
+        *("practitioner", "therapists", "therapist", "hosts", "host"),
+        *("builderprofile", "builderprofiles", "practitionerprofile", "practitionerprofiles"),
+    ), (
         ID,
         Field("name", Kind.TEXT, ("fullname", "displayname"), required=True),
         Field("email", Kind.EMAIL, required=True, unique=True),
@@ -241,7 +249,7 @@ ENTITIES: Sequence[Entity] = (
         Field("guest_workos_user_id", Kind.TEXT, ("guestuserid",)),
         Field("guest_org_id", Kind.ORGANIZATION, ("guestorganizationid",), of="organizations"),
         *TIMES,
-        Field("status", Kind.LABEL, labels=STATUSES),
+        Field("status", Kind.LABEL, ("paymentstatus", "stripepaymentstatus"), labels=STATUSES),
         *PRICE,
         CREATED,
         UPDATED,

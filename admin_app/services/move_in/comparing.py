@@ -13,7 +13,7 @@ from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services.move_in import sql
 from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.mapping import ColumnMap, MoveMap, TableMap, Unit
-from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.matching import as_read, matched
 from admin_app.services.move_in.reading import Reading
 from admin_app.services.move_in.side_by_side import SHOWN, Found, Looking, Work
 from admin_app.services.move_in.staging import columns_read, number, patiently, run, stage
@@ -64,9 +64,9 @@ def compare(ctx: Ctx, *, source: Source, mapping: MoveMap, helper: Work | None =
     mapping = matched(mapping, list(tables.values()))
     patiently(ctx.session)
     for mapped in mapping.tables:
-        with Reading(source, tables[mapped.name], columns_read(mapped)) as reading:
+        with Reading(source, as_read(mapped, tables), columns_read(mapped)) as reading:
             found = Looking(mapping, mapped, reading).by(ctx, helper)
-        yield _compared(ctx, source, mapping, mapped, tables[mapped.name], found)
+        yield _compared(ctx, source, mapping, mapped, as_read(mapped, tables), found)
 
 
 def _compared(

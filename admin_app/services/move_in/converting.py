@@ -15,7 +15,7 @@ from admin_app.currencies import CURRENCIES, MOST_BY_CARD, currency_of
 from admin_app.services.core import local_times
 from admin_app.services.move_in import sql
 from admin_app.services.move_in.catalog import Field, Kind
-from admin_app.services.move_in.mapping import UNDECIDED, ZERO_SHOWN, ColumnMap, MoveMap, Rule, TableMap, Unit
+from admin_app.services.move_in.mapping import UNDECIDED, ZERO_SHOWN, ColumnMap, JoinMap, MoveMap, Rule, TableMap, Unit
 from models import Base
 
 WHOLE_KEY = "^[0-9]+$"
@@ -81,7 +81,7 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
     column = table.filling(ours.ours)
     if column is None:
         return _constant(ours, table.values[ours.ours])
-    told = f"s.{sql.name(column.name)}"
+    told = _told(table, column)
     match ours.kind:
         case Kind.EMAIL:
             return f"nullif(btrim({told}), '')::citext"
@@ -124,9 +124,11 @@ def checks(mapping: MoveMap, table: TableMap) -> Iterator[Check]:
         column = table.filling(ours.ours)
         if column is None:
             continue
-        told = f"s.{sql.name(column.name)}"
+        told = _told(table, column)
         for rule, breaks in _breaks(mapping, table, ours, column, told):
-            yield Check(rule, ours.ours, breaks, told)
+            yield Check(rule, ours.ours, _where_it_is_said(mapping, table, column, breaks), told)
+    if table.join is not None:
+        yield from _partner_checks(table, table.join)
     claimed, claimant = table.filling("claimed"), table.filling("claimed_by_user_id")
     if claimed is not None and claimant is not None:
         is_claimed = value(mapping, table, table.entity.field("claimed"))
@@ -137,6 +139,27 @@ def checks(mapping: MoveMap, table: TableMap) -> Iterator[Check]:
     if ends is not None and starts is not None:
         told = f"s.{sql.name(ends.name)}"
         yield Check(Rule.ENDS_BEFORE_START, "ends_at", _ends_before_start(mapping, table, ends, starts), told)
+
+
+def _told(table: TableMap, column: ColumnMap) -> str:
+    """What a source says, a name perhaps in several columns."""
+    parts = [f"s.{sql.name(part.name)}" for part in table.parts_of(column.to or "")]
+    return parts[0] if len(parts) == 1 else f"nullif(btrim(concat_ws(' ', {', '.join(parts)})), '')"
+
+
+def _where_it_is_said(mapping: MoveMap, table: TableMap, column: ColumnMap, breaks: str) -> str:
+    """What a joined row that is not there does not say is told as that, and once."""
+    if table.join is None or not table.join.has(column.name) or mapping.decided(Rule.NO_PARTNER) == "without":
+        return breaks
+    return f"s.{sql.name(table.join.counted)} <> '0' AND ({breaks})"
+
+
+def _partner_checks(table: TableMap, join: JoinMap) -> Iterator[Check]:
+    """Rules about the row of a joined table, told at the first of our columns that it fills."""
+    told = f"s.{sql.name(join.counted)}"
+    for ours in [column.to for column in table.read if join.has(column.name) and column.to][:1]:
+        yield Check(Rule.NO_PARTNER, ours, f"{told} = '0'", told)
+        yield Check(Rule.SEVERAL_PARTNERS, ours, f"{told} NOT IN ('0', '1')", told)
 
 
 def _ends_before_start(mapping: MoveMap, table: TableMap, ends: ColumnMap, starts: ColumnMap) -> str:

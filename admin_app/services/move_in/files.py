@@ -8,14 +8,16 @@ from tomlkit.exceptions import TOMLKitError
 
 from admin_app.errors import InvalidInput
 from admin_app.services.core.time_zones import time_zones
-from admin_app.services.move_in.catalog import OF, SYSTEMS
+from admin_app.services.move_in.catalog import OF, PUT_TOGETHER, SYSTEMS
 from admin_app.services.move_in.mapping import (
+    BETWEEN_ROWS,
     LEAVE,
     REFUSE,
     REPAIRS,
     SENTENCES,
     UNDECIDED,
     ColumnMap,
+    JoinMap,
     MoveMap,
     Rule,
     TableMap,
@@ -30,7 +32,9 @@ A column: to = "our column", or left = "why it is left behind". A time without a
 Money: unit = "minor" (cents) or "major" (90.50). Labels: {{ theirs = "ours" }}, or "" for none of ours: then the
 decision about unknown_label counts. A column may go to several of
 ours: [{{ to = "starts_at" }}, {{ to = "ends_at", plus = 60 }}], where plus is minutes.
-values: what our columns get that the source does not have. A table of the source may fill several of ours."""
+values: what our columns get that the source does not have. A table of the source may fill several of ours.
+join: where another table says more of each row, as {{ table = "User", on = "userId", to = "id" }}: the row's userId
+says which User it is, by its id. Its columns are called "User.name" and so on. Several columns may go to one name."""
 
 
 def written(mapping: MoveMap, *, where: str) -> str:
@@ -54,7 +58,8 @@ def _decisions(mapping: MoveMap) -> Any:
     part = tomlkit.table()
     for rule in Rule:
         others = "".join(f", {name} ({what})" for name, what in REPAIRS.get(rule, {}).items())
-        meant = f"{SENTENCES[rule]}. May be: {REFUSE}, {LEAVE} (behind){others}"
+        behind = "behind, all but one" if rule in BETWEEN_ROWS else "behind"
+        meant = f"{SENTENCES[rule]}. May be: {REFUSE}, {LEAVE} ({behind}){others}"
         part.add(rule.value, tomlkit.item(mapping.decided(rule)).comment(meant))
     return part
 
@@ -71,6 +76,11 @@ def _table(table: TableMap) -> Any:
     part = tomlkit.table()
     part.add("from", table.name)
     part.add("key", table.key)
+    if table.join is not None:
+        joined = tomlkit.inline_table()
+        for name, said in (("table", table.join.table), ("on", table.join.on), ("to", table.join.to)):
+            joined.add(name, said)
+        part.add("join", joined)
     values = tomlkit.inline_table()
     for name, given in table.values.items():
         values.add(name, given)
@@ -136,7 +146,7 @@ def _read_table(to: str, part: Any) -> TableMap:
     for name, said in _part(part, "columns").items():
         for each in said if isinstance(said, list) else [said]:
             columns.append(_read_column(f"{to}.columns.{name}", name, each, known))
-    targets = [column.to for column in columns if column.to]
+    targets = [column.to for column in columns if column.to and column.to not in PUT_TOGETHER]
     twice = sorted({target for target in targets if targets.count(target) > 1})
     if twice:
         raise InvalidInput(f"In tables.{to} several columns go to our {', '.join(twice)}.")
@@ -144,7 +154,15 @@ def _read_table(to: str, part: Any) -> TableMap:
     if unknown := sorted(values.keys() - known):
         raise InvalidInput(f"tables.{to} gives values for {', '.join(unknown)}, which is none of our columns.")
     where = f"tables.{to}"
-    return TableMap(_text(part, "from", where), to, _text(part, "key", where), tuple(columns), values)
+    join = _read_join(part, where)
+    return TableMap(_text(part, "from", where), to, _text(part, "key", where), tuple(columns), values, join)
+
+
+def _read_join(part: Any, where: str) -> JoinMap | None:
+    if "join" not in part:
+        return None
+    said, there = _part(part, "join"), f"{where}.join"
+    return JoinMap(_text(said, "table", there), _text(said, "on", there), _text(said, "to", there))
 
 
 def _read_column(where: str, name: str, said: Any, known: set[str]) -> ColumnMap:

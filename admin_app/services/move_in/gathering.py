@@ -79,6 +79,7 @@ def write(batch: Batch, counts: Counts) -> None:
     if apart and number(ctx, f"SELECT (pg_relation_size('moved_rows') <= pg_relation_size({sql.value(table)}))::int"):
         apart.append("moved_rows")
     between.mark_pending_past(ctx, mapping, mapped, table)
+    between.mark_unrefused(ctx, mapping, mapped, table)
     try:
         write_with_care(replace(batch, prepared=table, first=True), counts, apart=apart)
     except psycopg.errors.LockNotAvailable as held:

@@ -25,6 +25,7 @@ from admin_app.services.core.email_fields import clean_email
 from admin_app.services.core.records import meeting_key
 from admin_app.services.guests import Registered
 from admin_app.services.inbox.provider_calls import Work
+from admin_app.services.move_in import filled
 from admin_app.services.move_in.guest_asking import Asking, Stopped
 from models.bookings import Meeting
 from models.guests import Guest
@@ -179,25 +180,31 @@ def fill(work: Work, which: ColumnElement[bool], registered: Registered, email: 
         with work() as ctx:
             query = select(Meeting).where(which).order_by(Meeting.id).limit(AT_ONCE).with_for_update()
             meetings = ctx.session.scalars(query).all()
+            untouched = filled.as_left(ctx.session, [meeting.id for meeting in meetings])
             for meeting in meetings:
                 told = {"guest_workos_user_id": registered.user_id}
                 if registered.organization_id and not meeting.guest_org_id:
                     told["guest_org_id"] = registered.organization_id
-                note(ctx, meeting, told, event="guest.resolved", email=email)
+                note(ctx, meeting, told, event="guest.resolved", stays=meeting.id in untouched, email=email)
+            filled.leave(ctx.session, untouched)
         total += len(meetings)
         if len(meetings) < AT_ONCE:
             return total
 
 
-def note(ctx: Ctx, meeting: Meeting, told: dict[str, str], *, event: str, **facts: str) -> None:
-    """Write these onto a locked meeting, and what they were before into its history."""
+def note(ctx: Ctx, meeting: Meeting, told: dict[str, str], *, event: str, stays: bool, **facts: str) -> None:
+    """Write these onto a locked meeting, and what they were before into its history.
+
+    `stays`: an earlier system's, which nobody changed here: it still says when it was changed there.
+    """
     changes = [
         Change(name, getattr(meeting, name), value) for name, value in told.items() if getattr(meeting, name) != value
     ]
     for change in changes:
         setattr(meeting, change.field, change.after)
     meeting.version += 1
-    meeting.updated_at = ctx.now
+    if not stays:
+        meeting.updated_at = ctx.now
     named = {"what": "meeting", "number": meeting.id}
     audit.record(ctx, event, records=[meeting_key(meeting.id)], changes=changes, facts=named | facts)
 

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, and_, exists, not_, select
 from sqlalchemy.orm import Session
 
 from admin_app.bounds import BIGGEST
+from admin_app.services.move_in import filled
 from admin_app.services.move_in.guest_backfill import AT_ONCE, Run, note
 from models.bookings import Meeting
 from models.guests import Guest, Organization
@@ -85,9 +86,12 @@ def _write(run: Run, which: ColumnElement[bool], organization_of: Callable[[Sess
         with run.work() as ctx:
             query = select(Meeting).where(which).order_by(Meeting.id).limit(AT_ONCE).with_for_update(of=Meeting)
             meetings = ctx.session.scalars(query).all()
+            untouched = filled.as_left(ctx.session, [meeting.id for meeting in meetings])
             for meeting in meetings:
                 if organization_id := organization_of(ctx.session, meeting):
-                    note(ctx, meeting, {"guest_org_id": organization_id}, event=EVENT)
+                    told = {"guest_org_id": organization_id}
+                    note(ctx, meeting, told, event=EVENT, stays=meeting.id in untouched)
+            filled.leave(ctx.session, untouched)
         total += len(meetings)
         if len(meetings) < AT_ONCE:
             return total

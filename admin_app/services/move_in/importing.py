@@ -19,7 +19,7 @@ from admin_app.services.core import audit
 from admin_app.services.move_in import between, derived, gathering, sql
 from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.mapping import MoveMap, TableMap, require_decided
-from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.matching import as_read, matched
 from admin_app.services.move_in.reading import Reading
 from admin_app.services.move_in.staging import (
     columns_read,
@@ -77,7 +77,7 @@ def bring_over(work: Work, *, source: Source, mapping: MoveMap, run_id: int, bat
     tables = {table.name: table for table in source.tables()}
     mapping = matched(mapping, list(tables.values()))
     for mapped in mapping.tables:
-        bringing = _Table(source, mapping, mapped, tables[mapped.name], run_id, batch)
+        bringing = _Table(source, mapping, mapped, as_read(mapped, tables), run_id, batch)
         with closing(bringing):
             yield from bringing.steps(work)
         with work() as ctx:
@@ -208,6 +208,7 @@ def _prepare(batch: Batch) -> None:
     ctx, mapping, mapped = batch.ctx, batch.mapping, batch.mapped
     prepare(ctx, mapping, mapped, staged=STAGED, into=PREPARED, parents=moved_parents(mapping))
     between.mark_pending_past(ctx, mapping, mapped, PREPARED)
+    between.mark_unrefused(ctx, mapping, mapped, PREPARED)
 
 
 def _locked(ctx: Ctx, run_id: int) -> MoveRun:
@@ -249,6 +250,6 @@ def _set_sequence(ctx: Ctx, table: str) -> None:
     ctx.session.execute(
         text(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest("
-            f"(SELECT max(id) FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id')) - 1))"
+            f"(SELECT max(id) + 1 FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id'))), false)"
         )
     )

@@ -9,21 +9,35 @@ from dataclasses import dataclass
 from admin_app.context import Ctx
 from admin_app.integrations.earlier import Source
 from admin_app.services.move_in import between, sql
-from admin_app.services.move_in.mapping import UNDECIDED, MoveMap, Rule, TableMap
-from admin_app.services.move_in.matching import matched
+from admin_app.services.move_in.catalog import OF
+from admin_app.services.move_in.mapping import LEAVE, UNDECIDED, MoveMap, Notice, Rule, TableMap
+from admin_app.services.move_in.matching import as_read, matched
 from admin_app.services.move_in.reading import Reading
-from admin_app.services.move_in.staging import columns_read, patiently, prepare, refusals, run, stage
+from admin_app.services.move_in.staging import (
+    breaks_any,
+    columns_read,
+    patiently,
+    prepare,
+    refusals,
+    run,
+    stage,
+)
 
 SHOWN_VALUES = 5
+# What a row breaks itself, and what it has in common with others.
+EITHER = "broken || beside"
 
 
 @dataclass(frozen=True)
 class InTheWay:
-    """A rule that rows break: `values` are some of what they say, the most frequent first."""
+    """A rule that rows break, or what else is to be known of them; of rows that break it together, all.
+
+    `values` are some of what they say, the most frequent first.
+    """
 
     table: str
     ours: str
-    rule: Rule
+    rule: Rule | Notice
     rows: int
     values: tuple[str, ...]
 
@@ -48,27 +62,34 @@ def look(ctx: Ctx, *, source: Source, mapping: MoveMap) -> Iterator[Inspected]:
     mapping = matched(mapping, list(tables.values()))
     patiently(ctx.session)
     parents: dict[str, str] = {}
+    rows: dict[str, int] = {}
     for mapped in mapping.tables:
         staged, prepared = f"staged_{mapped.to}", f"prepared_{mapped.to}"
-        with Reading(source, tables[mapped.name], columns_read(mapped)) as reading:
-            rows = stage(ctx, reading, mapped, into=staged)
+        with Reading(source, as_read(mapped, tables), columns_read(mapped)) as reading:
+            rows[mapped.to] = stage(ctx, reading, mapped, into=staged)
         with refusals(mapped):
             prepare(ctx, mapping, mapped, staged=staged, into=prepared, parents=parents)
             between.mark_pending_past(ctx, mapping, mapped, prepared)
             between.mark_twice(ctx, mapping, mapped, prepared)
             between.mark_overlaps(ctx, mapping, mapped, prepared)
-        # A whole number stands for itself, so that what refers to it can be looked at before anything is brought over.
-        parents[mapped.to] = f"(SELECT source_key, record FROM {prepared})"
+            between.note_the_others(ctx, mapping, mapped, prepared)
+        # A whole number stands for itself, so that what refers to it can be looked at before anything is brought over;
+        # what is left behind, as decided, leaves what refers to it without it.
+        parents[mapped.to] = f"(SELECT source_key, record FROM {prepared} WHERE NOT {breaks_any(mapping, LEAVE)})"
         if mapped.to == "organizations":
             parents["organizations by id"] = f"(SELECT record AS id, workos_id FROM {prepared})"
-        yield Inspected(mapped.name, mapped.to, rows, tuple(_found(ctx, mapped, staged, prepared)))
+    between.note_purchases(ctx, mapping, {table.to: f"prepared_{table.to}" for table in mapping.tables})
+    for mapped in mapping.tables:
+        found = tuple(_found(ctx, mapped, f"staged_{mapped.to}", f"prepared_{mapped.to}"))
+        yield Inspected(mapped.name, mapped.to, rows[mapped.to], found)
 
 
 def _found(ctx: Ctx, mapped: TableMap, staged: str, prepared: str) -> Iterator[InTheWay]:
-    counted = run(ctx, f"SELECT b, count(*) FROM {prepared}, unnest(broken) b GROUP BY b ORDER BY b").fetchall()
-    for said, number in counted:
+    each = f"SELECT b, count(*) FROM {prepared}, unnest({EITHER}) b GROUP BY b ORDER BY b"
+    for said, number in run(ctx, each).fetchall():
         rule, _, ours = said.partition(":")
-        yield InTheWay(mapped.name, ours, Rule(rule), number, _values(ctx, mapped, staged, prepared, said))
+        what = Rule(rule) if rule in list(Rule) else Notice(rule)
+        yield InTheWay(mapped.name, ours, what, number, _values(ctx, mapped, staged, prepared, said))
 
 
 def _values(ctx: Ctx, mapped: TableMap, staged: str, prepared: str, place: str) -> tuple[str, ...]:
@@ -79,14 +100,25 @@ def _values(ctx: Ctx, mapped: TableMap, staged: str, prepared: str, place: str) 
     found = run(
         ctx,
         f"SELECT coalesce(s.{told}, '(nothing)') FROM {staged} s JOIN {prepared} p ON p.source_key = s.{key} "
-        f"WHERE {sql.value(place)} = ANY (p.broken) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {SHOWN_VALUES}",
+        f"WHERE {sql.value(place)} = ANY ({EITHER}) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {SHOWN_VALUES}",
     ).fetchall()
     return tuple(str(value) for (value,) in found)
 
 
 def keys(ctx: Ctx, one: InTheWay, *, to: str) -> Iterator[tuple[str, str]]:
-    """All rows that break the rule, as their key and what they say; after `look`, in the same transaction."""
-    statement = f"SELECT source_key FROM prepared_{to} WHERE {sql.value(one.place)} = ANY (broken) ORDER BY ctid"
+    """All rows that break the rule, as their key and what they say; after `look`, in the same transaction.
+
+    Those that break it together lie side by side.
+    """
+    side_by_side = ""
+    if one.rule is Rule.TWICE and one.ours != OF[to].key.ours:
+        side_by_side = f"{sql.name(one.ours)}, "
+    elif one.rule is Rule.OVERLAP:
+        side_by_side = "practitioner_id, starts_at, "
+    statement = (
+        f"SELECT source_key FROM prepared_{to} WHERE {sql.value(one.place)} = ANY ({EITHER}) "
+        f"ORDER BY {side_by_side}length(source_key), source_key"
+    )
     for (key,) in run(ctx, statement):
         yield str(key), one.place
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from admin_app.errors import InvalidInput
+from admin_app.integrations.earlier import rows_of
 from admin_app.services.move_in.catalog import OF, Entity, Field
 
 UNDECIDED = "?"
@@ -42,6 +43,16 @@ class Rule(StrEnum):
     OVERLAP = "overlap"
     PENDING_PAST = "pending_past"
     CLAIMED_BY_NOBODY = "claimed_by_nobody"
+    NO_PARTNER = "no_partner"
+    SEVERAL_PARTNERS = "several_partners"
+
+
+class Notice(StrEnum):
+    """What is told about rows that come over all the same: nothing is to be decided about it."""
+
+    CLAIMED_BY_GONE = "claimed_by_gone"
+    TEMP_WITHOUT_EMAIL = "temp_without_email"
+    TEMP_ALREADY_PENDING = "temp_already_pending"
 
 
 REFUSE, LEAVE = "refuse", "leave"
@@ -63,7 +74,18 @@ SENTENCES: Mapping[Rule, str] = {
     Rule.OVERLAP: "it is held or confirmed, and overlaps another of the same practitioner",
     Rule.PENDING_PAST: "it is pending, and its time is long past",
     Rule.CLAIMED_BY_NOBODY: "it says that it was claimed, and not by whom; or by whom, and not that it was",
+    Rule.NO_PARTNER: "the row of the joined table, which says this of it, is not there",
+    Rule.SEVERAL_PARTNERS: "several rows of the joined table say this of it",
 }
+NOTICES: Mapping[Notice, str] = {
+    Notice.CLAIMED_BY_GONE: "the account that claimed it is gone, so nobody has it; it stays claimed",
+    Notice.TEMP_WITHOUT_EMAIL: "a purchase of before there were pending ones that names no e-mail: "
+    "`flask legacy move` leaves it where it is",
+    Notice.TEMP_ALREADY_PENDING: "a purchase of before there were pending ones, and one waits already under its "
+    "address or membership: `flask legacy move` puts them together where it can",
+}
+# Of several rows that break such a rule together one comes over, also where the others are left.
+BETWEEN_ROWS = frozenset({Rule.TWICE, Rule.OVERLAP})
 # What can be decided beside refusing the import and leaving the row behind, and what that does.
 # What a source that can hold a character zero is read with in its place.
 ZERO_SHOWN = "␀"
@@ -74,6 +96,8 @@ REPAIRS: Mapping[Rule, Mapping[str, str]] = {
     Rule.EMPTY_LABEL: {"empty": "the usual value of our column"},
     Rule.NOT_TEXT: {"shown": f"the sign {ZERO_SHOWN} in its place"},
     Rule.CLOCK_CHANGE: {"standard": "as in standard time: of two the later; one that does not exist an hour later"},
+    Rule.NO_PARTNER: {"without": "without what that row would say"},
+    Rule.SEVERAL_PARTNERS: {"first": "what the first of them says, by its key"},
     Rule.PENDING_PAST: {"cancel": "canceled, because it was never paid", "keep": "as it is"},
 }
 
@@ -100,6 +124,26 @@ class ColumnMap:
 
 
 @dataclass(frozen=True)
+class JoinMap:
+    """A further table of a source that says more of each row: the row's column `on` says what stands in its `to`.
+
+    Its columns are called `table.column`.
+    """
+
+    table: str
+    on: str
+    to: str
+
+    @property
+    def counted(self) -> str:
+        """How many of its rows a row names, as it is read beside the columns."""
+        return rows_of(self.table)
+
+    def has(self, column: str) -> bool:
+        return column.startswith(f"{self.table}.")
+
+
+@dataclass(frozen=True)
 class TableMap:
     """One of our tables, and which of a source's its rows come from. `values` fill what the source does not have.
 
@@ -111,6 +155,7 @@ class TableMap:
     key: str
     columns: tuple[ColumnMap, ...]
     values: Mapping[str, str] = field(default_factory=dict)
+    join: JoinMap | None = None
 
     @property
     def entity(self) -> Entity:
@@ -123,6 +168,10 @@ class TableMap:
 
     def filling(self, ours: str) -> ColumnMap | None:
         return next((column for column in self.columns if column.to == ours), None)
+
+    def parts_of(self, ours: str) -> tuple[ColumnMap, ...]:
+        """The columns that one of ours is put together of; most often one."""
+        return tuple(column for column in self.columns if column.to == ours)
 
     def fields(self) -> list[Field]:
         """Our columns that get something, in our order."""

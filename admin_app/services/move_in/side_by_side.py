@@ -12,7 +12,7 @@ from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.mapping import LEAVE, MoveMap, TableMap
 from admin_app.services.move_in.reading import Reading
 from admin_app.services.move_in.staging import breaks_any, moved_parents, patiently, prepare, refusals, run, stage
-from admin_app.services.move_in.writing import as_told, columns_written
+from admin_app.services.move_in.writing import as_told, as_written, columns_written
 
 SHOWN = 100
 BATCH = 20_000
@@ -101,7 +101,8 @@ def _both(mapping: MoveMap, mapped: TableMap) -> str:
     left = f"(was_left OR {breaks_any(mapping, LEAVE, 'p.broken')})"
     rows = (
         f"SELECT p.source_key, p.is_known, {left} AS is_left, {_moved_on(mapped, key)} AS is_moved_on, "
-        f"{_row(mapped, 'p')} AS theirs, CASE WHEN o.{key} IS NOT NULL THEN {_row(mapped, 'o')} END AS ours "
+        f"{_row(as_written(mapped))} AS theirs, CASE WHEN o.{key} IS NOT NULL "
+        f"THEN {_row(as_told(mapped.to, columns_written(mapped), 'o'))} END AS ours "
         f"FROM {PREPARED} p LEFT JOIN LATERAL (SELECT * FROM {mapped.to} x "
         f"WHERE x.{key} = CASE WHEN p.is_known THEN p.record::{kind} END OFFSET 0) o ON true"
     )
@@ -116,9 +117,9 @@ def _both(mapping: MoveMap, mapped: TableMap) -> str:
     )
 
 
-def _row(mapped: TableMap, alias: str) -> str:
+def _row(columns: Sequence[str]) -> str:
     """SQL of the whole row with its key, as a number."""
-    return sql.row_hash(["p.source_key", *as_told(mapped.to, columns_written(mapped), alias)])
+    return sql.row_hash(["p.source_key", *columns])
 
 
 def _moved_on(mapped: TableMap, key: str) -> str:

@@ -54,7 +54,7 @@ def refusals(mapped: TableMap) -> Iterator[None]:
     """What the database refuses although no rule knew it, as a sentence that quotes no row."""
     try:
         yield
-    except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as refused:
+    except (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycopg.errors.CardinalityViolation) as refused:
         what = refused.diag.constraint_name or refused.diag.column_name or refused.sqlstate
         raise InvalidInput(
             f"Of {mapped.name} our database refuses a row ({what}), and nothing of its batch was brought over. "
@@ -71,8 +71,9 @@ def stage(ctx: Ctx, reading: Reading, mapped: TableMap, *, into: str, limit: int
 
 
 def columns_read(mapped: TableMap) -> list[str]:
-    """The key, and every column that goes anywhere."""
-    return list(dict.fromkeys([mapped.key, *(column.name for column in mapped.read)]))
+    """The key, every column that goes anywhere, and how many rows of a joined table there are."""
+    counted = [mapped.join.counted] if mapped.join else []
+    return list(dict.fromkeys([mapped.key, *(column.name for column in mapped.read), *counted]))
 
 
 def last_key(ctx: Ctx, mapped: TableMap, into: str) -> str | None:

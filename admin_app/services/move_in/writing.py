@@ -21,6 +21,8 @@ from admin_app.services.move_in.staging import BY_RULES, breaks_any, by_rules, d
 from models import Base
 
 SHOWN = 10
+WORKOS_IDS = ("guest_workos_user_id", "guest_org_id")
+SAME_GUEST = "p.guest_email IS NOT DISTINCT FROM o.guest_email"
 
 
 @dataclass
@@ -130,6 +132,28 @@ def as_told(table: str, columns: Sequence[str], alias: str) -> list[str]:
     return [f"{alias}.{sql.name(name)}{'::text' if isinstance(known[name].type, CITEXT) else ''}" for name in columns]
 
 
+def written(mapped: TableMap, ours: str) -> str:
+    """SQL of what an import writes onto a record `o` that is here, by what a row says (`p`).
+
+    The ids of WorkOS that a meeting got here stay while it is the same guest's and the source does not know them.
+    """
+    mine, theirs = f"o.{sql.name(ours)}", f"p.{sql.name(ours)}"
+    unknown = {
+        "guest_workos_user_id": f"{mine} <> '' AND coalesce({theirs}, '') = ''",
+        "guest_org_id": f"starts_with({mine}, 'org_') AND NOT starts_with(coalesce({theirs}, ''), 'org_')",
+    }
+    if mapped.to != "meetings" or ours not in unknown:
+        return theirs
+    is_same = SAME_GUEST if mapped.filling("guest_email") else "true"
+    return f"CASE WHEN {unknown[ours]} AND {is_same} THEN {mine} ELSE {theirs} END"
+
+
+def as_written(mapped: TableMap) -> list[str]:
+    """SQL of the columns as an import leaves them on a record `o`; as `as_told` says what is there."""
+    told = zip(columns_written(mapped), as_told(mapped.to, columns_written(mapped), "p"), strict=True)
+    return [written(mapped, name) if mapped.to == "meetings" and name in WORKOS_IDS else each for name, each in told]
+
+
 def _key(mapped: TableMap) -> str:
     kind = "text" if mapped.entity.key.kind is Kind.OWN_KEY else "bigint"
     return f"record::{kind}"
@@ -163,7 +187,11 @@ def _conflicts(batch: Batch, changed: str) -> list[str]:
 
 def _update(batch: Batch, changed: str) -> int:
     mapped = batch.mapped
-    sets = [f"{sql.name(name)} = p.{sql.name(name)}" for name in columns_written(mapped)]
+    columns = columns_written(mapped)
+    sets = [f"{sql.name(name)} = {written(mapped, name)}" for name in columns]
+    if mapped.to == "meetings" and mapped.filling("guest_email"):
+        # What only we know is of the guest whom the meeting had.
+        sets += [f"{name} = CASE WHEN {SAME_GUEST} THEN o.{name} END" for name in WORKOS_IDS if name not in columns]
     if "version" in _columns_of(mapped):
         sets.append("version = o.version + 1")
     key = sql.name(mapped.entity.key.ours)

@@ -62,6 +62,16 @@ class Move:
             looked = list(inspecting.look(ctx, source=source, mapping=self._mapping()))
         return {f"{one.to}.{found.ours} {found.rule.value}": found.rows for one in looked for found in one.found}
 
+    def keys(self) -> dict[str, list[str]]:
+        """`table.column rule` with the keys that `flask legacy inspect --keys` writes."""
+        with closing(open_source(self.address)) as source, self.work() as ctx:
+            looked = list(inspecting.look(ctx, source=source, mapping=self._mapping()))
+            return {
+                f"{one.to}.{found.ours} {found.rule.value}": [key for key, _ in inspecting.keys(ctx, found, to=one.to)]
+                for one in looked
+                for found in one.found
+            }
+
     def open_points(self) -> list[str]:
         return undecided(self._mapping())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import func, select
 
 from admin_app.db import Database
 from admin_app.errors import InvalidInput
-from admin_app.services.move_in.mapping import LEAVE, Rule, Unit
+from admin_app.services.move_in.mapping import LEAVE, Notice, Rule, Unit
 from models import Booking, Client, Meeting, PendingProfile
 from tests.migrations.earlier import (
     bookings_mysql,
@@ -18,7 +19,7 @@ from tests.migrations.earlier import (
     memberships_drizzle,
     sessions_prisma,
 )
-from tests.migrations.earlier.made import Made
+from tests.migrations.earlier.made import Made, mysql
 from tests.migrations.earlier.moves import Move
 
 ROWS = 120
@@ -72,7 +73,7 @@ def test_bookings_from_mysql(mariadb_url: str, real_db: Database) -> None:
     made = bookings_mysql.make(mariadb_url, rows=ROWS, money="major")
     move, found = looked(real_db, made, minutes=60)
     assert found == {
-        "practitioners.email twice": 1,
+        "practitioners.email twice": 2,
         "bookings.id out_of_range": 1,
         "bookings.practitioner_id orphan": 2,
         "bookings.session_type_id orphan": 2,
@@ -84,13 +85,21 @@ def test_bookings_from_mysql(mariadb_url: str, real_db: Database) -> None:
         "bookings.created_at zero_date": 2,
         "bookings.created_at missing": 2,
         "bookings.starts_at clock_change": 2,
-        "bookings.starts_at overlap": 2,
+        "bookings.starts_at overlap": 3,
         "bookings.ends_at ends_before_start": 1,
         "bookings.status empty_label": 2,
         "bookings.status pending_past": 3,
         "bookings.price_amount out_of_range": 1,
-        "bookings.stripe_payment_intent_id twice": 1,
+        "bookings.stripe_payment_intent_id twice": 2,
     }
+    named = move.keys()
+    for place, kind in (
+        ("practitioners.email twice", "emails_by_case"),
+        ("bookings.starts_at overlap", "overlaps"),
+        ("bookings.stripe_payment_intent_id twice", "same_external_ids"),
+        ("bookings.status pending_past", "past_pending"),
+    ):
+        assert sorted(named[place]) == sorted(str(spot.key) for spot in made.ugly[kind]), place
     comes_over(move, Booking, made.counts["bookings"])
 
 
@@ -114,13 +123,67 @@ def test_meetings(earlier_postgres: str, real_db: Database) -> None:
     move, found = looked(real_db, made)
     assert found["meetings.guest_org_id orphan"] == 2
     assert found["meetings.practitioner_id orphan"] == 2
+    assert found["meetings.starts_at overlap"] == 2
+    assert found["meetings.status pending_past"] == 2
+    assert sorted(move.keys()["meetings.starts_at overlap"]) == sorted(str(spot.key) for spot in made.ugly["overlaps"])
     comes_over(move, Meeting, made.counts["meetings"])
 
 
 def test_memberships(earlier_postgres: str, real_db: Database) -> None:
     made = memberships_drizzle.make(earlier_postgres, rows=ROWS)
     move, found = looked(real_db, made)
-    assert found["pending_profiles.email twice"] == 1
-    assert found["pending_profiles.whop_membership_id twice"] == 1
     assert found["pending_profiles.claimed_by_user_id claimed_by_nobody"] == 1
+    named = move.keys()
+    assert named["pending_profiles.email twice"] == ["pend_case1", "pend_case2"]
+    assert named["pending_profiles.whop_membership_id twice"] == ["pend_twice1", "pend_twice2"]
+    assert named["pending_profiles.claimed_by_user_id claimed_by_gone"] == ["pend_gone"]
+    assert named["profiles.email temp_without_email"] == ["temp_nobody"]
+    assert named["profiles.email temp_already_pending"] == ["temp_again"]
     comes_over(move, PendingProfile, made.counts["pending_profiles"])
+
+
+def test_what_is_only_to_be_known_stands_in_nobodys_way(earlier_postgres: str, real_db: Database) -> None:
+    """Accounts and purchases that come over as they are; told before, and after they are here."""
+    kinds = {"orphans", "temp_without_email", "temp_already_pending"}
+    made = memberships_drizzle.make(earlier_postgres, rows=ROWS, ugly=kinds)
+    move = Move(real_db, made.address)
+    move.decide()
+    found = move.inspect()
+    assert {place.split()[1] for place in found} == {notice.value for notice in Notice}
+    counts = move.bring_over()
+    assert counts["pending_profiles"].new == made.counts["pending_profiles"]
+    assert all(one.agrees for one in move.compare().values())
+    assert move.inspect() == found
+
+
+def test_what_is_left_behind_leaves_others_without_it(mariadb_url: str, real_db: Database) -> None:
+    """A practitioner that is left behind: that the bookings will have none is told before anything is brought over."""
+    made = bookings_mysql.make(mariadb_url, rows=ROWS, ugly={"emails_by_case"})
+    first, second = (spot.key for spot in made.ugly["emails_by_case"])
+    with mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE bookings SET practitionerId = %s WHERE id = 1", [second])
+        cursor.execute("UPDATE bookings SET practitionerId = %s WHERE id = 2", [first])
+    move = Move(real_db, made.address)
+    move.decide(zone=made.zone, decisions={Rule.TWICE: LEAVE})
+    assert move.inspect()["bookings.practitioner_id orphan"] == 1
+    assert move.keys()["bookings.practitioner_id orphan"] == ["1"]
+
+
+def test_what_no_rule_knew_is_a_sentence_that_quotes_nobody(earlier_postgres: str, real_db: Database) -> None:
+    """By whom a purchase was claimed is not brought over: what our database asks for then is none of the rules."""
+    made = memberships_drizzle.make(earlier_postgres, rows=ROWS, ugly=False)
+    move = Move(real_db, made.address)
+    mapping = move.decide()
+    accounts, pending = mapping.tables
+    columns = [replace(each, to=None, left="not asked") if each.name == "claimed_by_user_id" else each
+               for each in pending.columns]  # fmt: skip
+    move.mapping = replace(mapping, tables=(accounts, replace(pending, columns=tuple(columns))))
+    with pytest.raises(InvalidInput) as refused:
+        move.bring_over()
+    assert refused.value.sentence == (
+        "Of pending_profiles our database refuses a row (ck_pending_profiles_claimed_by_someone), and nothing of its "
+        "batch was brought over. No rule of the mapping is about that: leave the column behind, or put the row right "
+        "there."
+    )
+    with real_db.read_only() as session:
+        assert session.scalar(select(func.count()).select_from(PendingProfile)) == 0
