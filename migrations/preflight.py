@@ -47,6 +47,7 @@ class Rehearsal:
 
     noted: Sequence[Need]
     first: bool
+    up: bool
     ours: dependants.Ours
     retyped: frozenset[tuple[str, str]]
 
@@ -58,6 +59,7 @@ def rehearse(steps: Sequence[Any], revisions: Iterable[Any]) -> Rehearsal:
     return Rehearsal(
         noted,
         first=any(step.is_upgrade and step.revision.revision == FIRST for step in steps),
+        up=any(step.is_upgrade for step in steps),
         ours=dependants.made_by(need.sql for need in of_ours if isinstance(need, Statement)),
         retyped=retyped_in(of_ours),
     )
@@ -88,7 +90,7 @@ def retyped_in(noted: Iterable[Need]) -> frozenset[tuple[str, str]]:
 
 class Look:
     def __init__(self, rehearsal: Rehearsal) -> None:
-        self.noted, self.first = rehearsal.noted, rehearsal.first
+        self.noted, self.first, self.up = rehearsal.noted, rehearsal.first, rehearsal.up
         self.ours, self.retyped = rehearsal.ours, rehearsal.retyped
         self.is_another_system = False
         self.remarks: list[str] = []
@@ -129,6 +131,9 @@ class Look:
                 if table:
                     table.wanted |= {column.name: column for column in need.columns}
         if not self.first:
+            for sentence in other_names.left_beside() if self.up else ():
+                self.is_another_system = True
+                yield sentence
             return
         ours = [need.name for need in self.noted if isinstance(need, Table)]
         for sentence in other_names.tables(ours):

@@ -84,3 +84,25 @@ def test_an_earlier_system_is_refused_with_everything_that_is_in_the_way(
     for reason in reasons:
         assert reason in told
     assert "`flask legacy inspect`" in told
+
+
+@pytest.mark.parametrize("name", ["clients-by-model", "sessions"])
+def test_a_system_that_an_earlier_release_passed_by_is_not_passed_by_again(journey: Journey, name: str) -> None:
+    """It made an empty product beside the tables, and ended well."""
+    make, shape, reasons = REASONS[name]
+    journey.up("0030")
+    make(journey.url, rows=60, ugly=False, **shape)
+    told = refused(journey)
+    for reason in reasons:
+        assert reason.split(" means ")[0] in told
+    assert "which is empty: give Backdesk a database of its own" in told
+    journey.down("0029")
+
+
+def test_tables_of_an_earlier_system_that_was_brought_over_are_in_nobodys_way(journey: Journey) -> None:
+    journey.up("0030")
+    clients_prisma.make(journey.url, rows=60, ugly=False, tables="default", ids="int")
+    for table in ("clients", "onboarding_states"):
+        column, value = ("name", "'Ada'") if table == "clients" else ("client_id", "(SELECT min(id) FROM clients)")
+        journey.run(f"INSERT INTO {table} ({column}) VALUES ({value})")
+    journey.up()
