@@ -1,5 +1,6 @@
 """The earlier systems as they really are: none is migrated in its place, and none is passed by."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -106,3 +107,16 @@ def test_tables_of_an_earlier_system_that_was_brought_over_are_in_nobodys_way(jo
         column, value = ("name", "'Ada'") if table == "clients" else ("client_id", "(SELECT min(id) FROM clients)")
         journey.run(f"INSERT INTO {table} ({column}) VALUES ({value})")
     journey.up()
+
+
+def test_a_system_whose_migration_was_begun_is_not_finished_beside_its_own_columns(journey: Journey) -> None:
+    """`alembic upgrade 0001` asks for no more than 0001 needs; a paused client is not un-paused by the next."""
+    clients_prisma.make(journey.url, rows=60, ugly=False, ids="int")
+    told = refused(journey, "0001")
+    for table, theirs, ours in re.findall(r'The column (\w+)\.("\w+") means what Backdesk keeps in \w+\.(\w+)', told):
+        journey.run(f"ALTER TABLE {table} RENAME {theirs} TO {ours}")
+    journey.run('ALTER TABLE onboarding_states RENAME "clientId" TO customer_id')
+    journey.up("0001")
+    told = refused(journey)
+    assert 'The column clients."outboundPaused" means what Backdesk keeps in clients.outbound_paused.' in told
+    assert "customer_id means" not in told
