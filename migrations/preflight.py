@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from migrations import casts, dependants, enums, needs, ops, other_names, refusing, rights, running
+from migrations import casts, dependants, enums, found_before, needs, ops, other_names, refusing, rights, running
 from migrations.needs import Column, Columns, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
 log = running.log
@@ -310,9 +310,10 @@ class Look:
     def _statement(self, sql: str) -> Iterator[str]:
         for table, actions in TAKEN_AWAY.findall(sql):
             self._know(table)
+            stays = found_before.columns(table)
             for column in DROPPED.findall(actions) if table in self.tables else ():
                 hanging = dependants.of_dropped(table, column, self.ours)
-                if hanging:
+                if hanging and column not in stays:
                     yield (
                         f"{table}.{column} goes, and this depends on it: {'; '.join(hanging)}. Remove it and run again."
                     )
