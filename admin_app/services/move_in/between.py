@@ -8,6 +8,7 @@ from admin_app.services.move_in import sql
 from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.mapping import LEAVE, MoveMap, Rule, TableMap
 from admin_app.services.move_in.staging import breaks_any, run
+from models import Base
 
 HELD = "('pending', 'confirmed')"
 LONG_PAST = "1 day"
@@ -33,6 +34,7 @@ def mark_pending_past(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -
 def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
     """What another row before it has, or a record of ours that is not its own."""
     entity = mapped.entity
+    changes_hands = _changes_hands(mapping, mapped, into)
     run(ctx, f"ANALYZE {into}")
     for each in mapped.fields():
         if each.kind in {Kind.IDENTITY, Kind.OWN_KEY}:
@@ -40,7 +42,9 @@ def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
             own = "record"
         elif each.unique:
             own = sql.name(each.ours)
-            taken = f"o.{own} = p.{own} AND o.{sql.name(entity.key.ours)}::text IS DISTINCT FROM p.record"
+            taken = (
+                f"o.{own} = p.{own} AND o.{sql.name(entity.key.ours)}::text IS DISTINCT FROM p.record {changes_hands}"
+            )
         else:
             continue
         earlier = (
@@ -66,11 +70,41 @@ def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> No
     there = (
         f"EXISTS (SELECT FROM bookings o WHERE o.practitioner_id = p.practitioner_id AND o.status IN {HELD} "
         "AND tstzrange(o.starts_at, o.ends_at) && tstzrange(p.starts_at, p.ends_at) "
-        "AND o.id::text IS DISTINCT FROM p.record)"
+        f"AND o.id::text IS DISTINCT FROM p.record {_changes_hands(mapping, mapped, into)})"
     )
     before = f"p.ctid IN (SELECT at FROM ({held}) held WHERE starts_at < busy_until)"
     usable = f"p.status IN {HELD} AND p.ends_at > p.starts_at"
     _mark(ctx, into, Rule.OVERLAP, "starts_at", f"{usable} AND ({before} OR {there})")
+
+
+def rewritten(mapping: MoveMap, row: str) -> str:
+    """SQL that is true of a row of `prepared` whose record will be what the source says now."""
+    return (
+        f"{row}.is_known AND NOT {row}.is_conflict AND {row}.told IS DISTINCT FROM {row}.told_before "
+        f"AND NOT {breaks_any(mapping, LEAVE).replace('unnest(broken)', f'unnest({row}.broken)')}"
+    )
+
+
+def _changes_hands(mapping: MoveMap, mapped: TableMap, into: str) -> str:
+    """What a record has as long as its own row, which is written with these, has not taken it away counts not."""
+    key = f"o.{sql.name(mapped.entity.key.ours)}::text"
+    return f"AND NOT EXISTS (SELECT FROM {into} x WHERE x.record = {key} AND {rewritten(mapping, 'x')})"
+
+
+def make_room(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
+    """Records that are about to be rewritten give up what may be there only once, and their time, so that it can
+    change hands among them and to new ones: a slot that was given up, an e-mail that went from one to the other.
+    """
+    key, columns = sql.name(mapped.entity.key.ours), Base.metadata.tables[mapped.to].c
+    sets = []
+    for each in mapped.fields():
+        if each.unique and each.kind is not Kind.REFERENCE:
+            sets.append(f"{each.ours} = " + ("NULL" if columns[each.ours].nullable else f"'in motion ' || o.{key}"))
+    if mapped.to == "bookings" and mapped.filling("status"):
+        sets.append("status = 'canceled'")
+    if sets:
+        which = f"o.{key}::text = p.record AND {rewritten(mapping, 'p')}"
+        run(ctx, f"UPDATE {mapped.to} o SET {', '.join(sets)} FROM {into} p WHERE {which}")
 
 
 def _mark(ctx: Ctx, into: str, rule: Rule, ours: str, breaks: str) -> None:

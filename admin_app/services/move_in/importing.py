@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from admin_app.context import Ctx
@@ -45,7 +45,12 @@ Work = Callable[[], AbstractContextManager[Ctx]]
 
 class ImportRuns(Conflict):
     code = "import_runs"
-    sentence = "Another import of this system is running. Wait until it has ended."
+    sentence = "Another import of this system is running, or it is being taken back. Wait until that has ended."
+
+
+class TakenBack(Conflict):
+    code = "import_taken_back"
+    sentence = "What was brought over has been taken back meanwhile. Run the import again to begin anew."
 
 
 @dataclass
@@ -141,13 +146,24 @@ def _batch(
 
 
 def _locked(ctx: Ctx, run_id: int) -> MoveRun:
-    """The run, so that two imports of one system never do the same batch."""
+    """The run, so that two imports of one system never do the same batch, and none is taken back meanwhile."""
     try:
-        return ctx.session.get_one(MoveRun, run_id, with_for_update={"nowait": True}, populate_existing=True)
+        row = ctx.session.get(MoveRun, run_id, with_for_update={"nowait": True}, populate_existing=True)
     except DBAPIError as busy:
         if isinstance(busy.orig, psycopg.errors.LockNotAvailable):
             raise ImportRuns from busy
         raise
+    if row is None:
+        raise TakenBack
+    hold(ctx, row.system)
+    return row
+
+
+def hold(ctx: Ctx, system: str, *, alone: bool = False) -> None:
+    """Until the transaction ends: batches of a system beside each other, or its taking back alone."""
+    take = func.pg_try_advisory_xact_lock if alone else func.pg_try_advisory_xact_lock_shared
+    if not ctx.session.scalar(select(take(func.hashtext(f"flask legacy {system}")))):
+        raise ImportRuns
 
 
 def _write_with_care(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, counts: Counts) -> None:
@@ -156,13 +172,16 @@ def _write_with_care(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, 
     was = counts.__dict__ | {"conflicts": list(counts.conflicts)}
     try:
         with _savepoint(ctx):
-            _write(ctx, mapping, mapped, run_id, counts)
+            _write(ctx, mapping, mapped, run_id, counts, _conflicts(ctx, mapped, _changed(mapping)))
     except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
         counts.__dict__.update(was)
+        _conflicts(ctx, mapped, _changed(mapping))
         between.mark_twice(ctx, mapping, mapped, PREPARED)
         between.mark_overlaps(ctx, mapping, mapped, PREPARED)
         _refuse(ctx, mapping, mapped)
-        _write(ctx, mapping, mapped, run_id, counts)
+        conflicts = _conflicts(ctx, mapped, _changed(mapping))
+        between.make_room(ctx, mapping, mapped, PREPARED)
+        _write(ctx, mapping, mapped, run_id, counts, conflicts)
 
 
 @contextmanager
@@ -191,12 +210,15 @@ def _refuse(ctx: Ctx, mapping: MoveMap, mapped: TableMap) -> None:
         )
 
 
-def _write(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, counts: Counts) -> None:
-    left = breaks_any(mapping, LEAVE)
-    changed = f"told IS DISTINCT FROM told_before AND NOT {left}"
+def _changed(mapping: MoveMap) -> str:
+    return f"told IS DISTINCT FROM told_before AND NOT {breaks_any(mapping, LEAVE)}"
+
+
+def _write(ctx: Ctx, mapping: MoveMap, mapped: TableMap, run_id: int, counts: Counts, conflicts: Sequence[str]) -> None:
+    left, changed = breaks_any(mapping, LEAVE), _changed(mapping)
     counts.unchanged += _number(ctx, f"SELECT count(*) FROM {PREPARED} WHERE told = told_before")
     counts.new += _insert(ctx, mapped, f"NOT is_known AND {changed}")
-    counts.conflicts += _conflicts(ctx, mapped, changed)
+    counts.conflicts += conflicts
     counts.changed += _update(ctx, mapped, changed)
     counts.left += _number(ctx, f"SELECT count(*) FROM {PREPARED} WHERE {left}")
     _remember(ctx, mapping, mapped, run_id, left)

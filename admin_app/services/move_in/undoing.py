@@ -9,7 +9,7 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, NotFound
 from admin_app.services import audit
 from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
-from admin_app.services.move_in.importing import kept
+from admin_app.services.move_in.importing import hold, kept
 from admin_app.services.move_in.staging import patiently
 
 # What an import makes itself beside the records: it goes with them.
@@ -91,6 +91,7 @@ def _changed(session: Session, system: str, tables: Sequence[str]) -> Iterator[s
 
 def take_back(ctx: Ctx, *, system: str) -> int:
     """Remove every record that the imports made, children first; raises BuiltOn when something stands on one."""
+    hold(ctx, system, alone=True)
     if built_on(ctx.session, system=system):
         raise BuiltOn
     number = 0

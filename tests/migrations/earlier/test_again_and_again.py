@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from admin_app.db import Database
-from admin_app.errors import InvalidInput
+from admin_app.errors import InvalidInput, NotFound
 from admin_app.integrations.earlier import SourceRefused, open_source
 from admin_app.services.move_in import files, importing, undoing
 from admin_app.services.move_in.mapping import Rule
@@ -260,3 +260,65 @@ def test_the_commands_from_the_first_look_to_the_proof(mariadb_url: str, real_db
     assert "Nothing was built on them" in done(command(real_db, "undo", "--system", "bookings"))
     assert "were taken back" in done(command(real_db, "undo", "--system", "bookings", "--yes"))
     assert count(real_db, Practitioner) == 0
+
+
+def test_what_may_be_there_once_changes_hands_between_two_imports(mariadb_url: str, real_db: Database) -> None:
+    """An e-mail goes from one to the other, a slot is given up and booked anew, two appointments are swapped."""
+    bookings_mysql.make(mariadb_url, rows=200, ugly=False)
+    move = Move(real_db, mariadb_url)
+    move.plan()
+    move.decide(zone="Europe/Berlin")
+    move.bring_over()
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        for statement in (
+            "UPDATE practitioners SET email = CASE id WHEN 3 THEN 'ben@clinic.example' ELSE 'ada@clinic.example' END "
+            "WHERE id IN (3, 5)",
+            "INSERT INTO bookings (practitionerId, clientName, clientEmail, clientPhone, startTime, endTime, status, "
+            "amount) SELECT practitionerId, 'In their place', 'x@y.example', '1', startTime, endTime, status, 100 "
+            "FROM bookings WHERE id = 1",
+            "UPDATE bookings SET status = 'canceled' WHERE id = 1 AND status = 'confirmed'",
+            "UPDATE bookings SET practitionerId = 7, status = 'confirmed', startTime = IF(id = 2, '2027-01-04 09:00', "
+            "'2027-01-04 10:00'), endTime = startTime + INTERVAL 50 MINUTE WHERE id IN (2, 3)",
+        ):
+            cursor.execute(statement)
+    assert move.bring_over()["bookings"].new == 1
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE bookings SET startTime = IF(id = 3, '2027-01-04 09:00', '2027-01-04 10:00'), "
+            "endTime = startTime + INTERVAL 50 MINUTE, "
+            "stripePaymentIntentId = IF(id = 3, 'pi_2', 'pi_3') WHERE id IN (2, 3)"
+        )
+    assert move.bring_over()["bookings"].changed == 2
+    assert all(one.agrees for one in move.compare().values())
+    with move.work() as ctx:
+        # Somebody is to keep what the source gives away: that is no change of hands.
+        ctx.session.get_one(Practitioner, 3).name = "Changed here"
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE practitioners SET email = concat('was.', email) WHERE id = 3")
+        cursor.execute("UPDATE practitioners SET email = 'ben@clinic.example' WHERE id = 7")
+    with pytest.raises(InvalidInput) as refused:
+        move.bring_over()
+    assert "another record has the same" in refused.value.sentence
+
+
+def test_an_import_and_its_taking_back_do_not_meet(clients: Move) -> None:
+    with closing(open_source(clients.address)) as source:
+        mapping = clients.decide()
+        with clients.work() as ctx:
+            run_id = importing.start(ctx, source=source, mapping=mapping, file="again")
+        steps = importing.bring_over(clients.work, source=source, mapping=mapping, run_id=run_id, batch=100)
+        next(steps)
+        with clients.work() as ctx:
+            importing._locked(ctx, run_id)  # a batch is being written
+            with clients.work() as other, pytest.raises(importing.ImportRuns):
+                undoing.take_back(other, system="clients")
+        with clients.work() as ctx:
+            undoing.take_back(ctx, system="clients")
+            with clients.work() as other, pytest.raises(importing.ImportRuns):
+                undoing.take_back(other, system="clients")
+        with pytest.raises(importing.TakenBack):
+            list(steps)
+    with clients.work() as ctx, pytest.raises(NotFound):
+        undoing.take_back(ctx, system="clients")
+    assert count(clients.db, Client) == 0
+    assert clients.bring_over()["clients"].new > ROWS
