@@ -22,13 +22,17 @@ def mark_pending_past(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -
     if mapping.decided(Rule.EMPTY_LABEL) != "empty":
         # What the source does not say is told as such, and not as what it would be by itself.
         past += f" AND NOT coalesce(broken, '{{}}') && ARRAY[{sql.value(f'{Rule.EMPTY_LABEL}:status')}]"
+    # What was brought over before its time was over, and has not changed there since, is no matter of the import's.
+    is_news = "p.told IS DISTINCT FROM p.told_before"
     match mapping.decided(Rule.PENDING_PAST):
         case "cancel":
-            run(ctx, f"UPDATE {into} SET status = 'canceled', canceled_because = 'never_paid' WHERE {past}")
+            was = f"SELECT FROM {mapped.to} o WHERE o.id = CASE WHEN p.is_known THEN p.record::bigint END"
+            which = f"{past} AND ({is_news} OR EXISTS ({was} AND o.canceled_because = 'never_paid'))"
+            run(ctx, f"UPDATE {into} p SET status = 'canceled', canceled_because = 'never_paid' WHERE {which}")
         case "keep":
             return
         case _:
-            _mark(ctx, into, Rule.PENDING_PAST, "status", past)
+            _mark(ctx, into, Rule.PENDING_PAST, "status", f"{past} AND {is_news}")
 
 
 def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:

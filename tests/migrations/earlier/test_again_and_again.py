@@ -23,6 +23,7 @@ from admin_app.services.move_in.mapping import Rule
 from models import Booking, Client, MovedRow, MoveRun, OnboardingState, PersonAddress, Practitioner
 from tests.migrations.earlier import bookings_mysql, clients_prisma, made, memberships_drizzle
 from tests.migrations.earlier.moves import COMMAND, Move
+from tests.services.diary import Clock
 
 ROWS = 200
 ROOT = Path(__file__).resolve().parents[3]
@@ -322,3 +323,24 @@ def test_an_import_and_its_taking_back_do_not_meet(clients: Move) -> None:
         undoing.take_back(ctx, system="clients")
     assert count(clients.db, Client) == 0
     assert clients.bring_over()["clients"].new > ROWS
+
+
+@pytest.mark.parametrize("decided", ["cancel", "leave", "refuse"])
+def test_what_was_pending_when_it_came_over_may_become_past(mariadb_url: str, real_db: Database, decided: str) -> None:
+    bookings_mysql.make(mariadb_url, rows=20, ugly=False)
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO bookings (practitionerId, clientName, clientEmail, clientPhone, startTime, endTime, status, "
+            "amount) VALUES (3, 'Undecided', 'x@y.example', '1', now() + INTERVAL 1 DAY, now() + INTERVAL 25 HOUR, "
+            "'pending', 100)"
+        )
+    clock = Clock(real_db)
+    move = Move(real_db, mariadb_url)
+    move.plan()
+    move.decide(decisions={Rule.PENDING_PAST: decided})
+    move.bring_over()
+    clock.forward(days=8)
+    assert move.inspect() == {}
+    counts = move.bring_over()["bookings"]
+    assert (counts.unchanged, counts.left) == (counts.read, 0)
+    assert all(one.agrees for one in move.compare().values())
