@@ -214,12 +214,17 @@ def test_the_source_cannot_be_written(earlier_postgres: str, mariadb_url: str) -
         ("oracle://db/x", "begins with postgresql:// or mysql://"),
         ("mysql://127.0.0.1", "names no database"),
         ("mysql://127.0.0.1/x?ssl_magic=1", "mean nothing here"),
+        ("mysql://me:top/secret@127.0.0.1/x", "its user or password holds one"),
+        ("postgresql://me:top[secret@127.0.0.1/x", "its user or password holds one"),
+        ("postgresql://me:top#secret@127.0.0.1/x", "its user or password holds one"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_in_a_sentence(address: str, said: str) -> None:
     with pytest.raises(SourceRefused) as refused:
         open_source(address)
     assert said in refused.value.sentence
+    assert "secret" not in refused.value.sentence
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 def command(db: Database, *arguments: str) -> subprocess.Popen[str]:
