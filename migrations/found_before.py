@@ -2,7 +2,8 @@
 
 What is noted before the first change stays with Alembic's own table, as its comment: which of our tables were there,
 and their columns, those included that only later revisions would have added. A downgrade leaves those in their place,
-at base with their types, defaults and requirements too (migrations/retired.py); what Backdesk added goes to `retired` as everything else does, and tables that it made go there whole.
+at base with their types, defaults and requirements too (migrations/retired.py); what Backdesk added goes to `retired`
+as everything else does, and tables that it made go there whole.
 """
 
 import json

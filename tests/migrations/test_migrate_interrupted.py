@@ -63,7 +63,8 @@ def test_killed_while_a_column_became_required(journey: Journey) -> None:
     """What 0008 leaves then is its own, and keeps no later revision from another type for the column."""
     journey.up("0007")
     journey.run(
-        "ALTER TABLE meetings ADD CONSTRAINT ck_meetings_price_amount_required CHECK (price_amount IS NOT NULL) NOT VALID"
+        "ALTER TABLE meetings ADD CONSTRAINT ck_meetings_price_amount_required "
+        "CHECK (price_amount IS NOT NULL) NOT VALID"
     )
     journey.up()
     assert migrate(journey, "verify", "--problems").exit_code == 0
