@@ -343,6 +343,6 @@ def _set_sequence(ctx: Ctx, table: str) -> None:
     ctx.session.execute(
         text(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest("
-            f"(SELECT max(id) FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id')) - 1))"
+            f"(SELECT max(id) + 1 FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id'))), false)"
         )
     )

@@ -107,7 +107,9 @@ def _table(source: Source, entity: Entity, table: SourceTable) -> TableMap:
     starts = next((column for column in columns if column.to == "starts_at"), None)
     if starts is not None and "ends_at" not in taken:
         columns.append(replace(starts, to="ends_at", plus=None))
-    return TableMap(table.name, entity.table, table.key[0] if table.key else "", tuple(columns))
+    # By a part of a key rows are not told apart: which column does is for the mover to say.
+    key = table.key[0] if len(table.key) == 1 else ""
+    return TableMap(table.name, entity.table, key, tuple(columns))
 
 
 def _best(entity: Entity, table: SourceTable, column: SourceColumn) -> Field | None:

@@ -11,15 +11,19 @@ from admin_app.services.move_in.mapping import ColumnMap, MoveMap, TableMap
 def matched(mapping: MoveMap, tables: Sequence[SourceTable]) -> MoveMap:
     """The mapping with the source's own types. Columns that came since stand there undecided.
 
-    Raises InvalidInput when the source lacks a table or column that the mapping reads.
+    Raises InvalidInput when the source lacks a table or column that the mapping reads, or a table has no key.
     """
     there = {table.name: table for table in tables}
     lacking = [table.name for table in mapping.tables if table.name not in there]
     for table in mapping.tables:
         known = {column.name for column in there[table.name].columns} if table.name in there else set()
         lacking += [f"{table.name}.{column.name}" for column in table.read if known and column.name not in known]
-        if known and table.key not in known:
-            lacking.append(f"{table.name}.{table.key or '(a key)'}")
+        if known and table.key and table.key not in known:
+            lacking.append(f"{table.name}.{table.key}")
+    if keyless := [table.name for table in mapping.tables if table.name in there and not table.key]:
+        raise InvalidInput(
+            f"No one column is the key of {', '.join(keyless)}: say in `key` which one has another value in each row."
+        )
     if lacking:
         raise InvalidInput(f"The mapping reads what the earlier system does not have: {', '.join(lacking)}.")
     matching = (_matched(table, there[table.name], mapping.currency) for table in mapping.tables)

@@ -52,6 +52,11 @@ def refusals(mapped: TableMap) -> Iterator[None]:
     """What the database refuses although no rule knew it, as a sentence that quotes no row."""
     try:
         yield
+    except psycopg.errors.CardinalityViolation as twice:
+        raise InvalidInput(
+            f"Several rows of {mapped.name} have the same {mapped.key}, which the mapping calls its key. Say in `key` "
+            "which column has another value in each row."
+        ) from twice
     except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as refused:
         what = refused.diag.constraint_name or refused.diag.column_name or refused.sqlstate
         raise InvalidInput(

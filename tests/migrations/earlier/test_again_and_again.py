@@ -349,3 +349,37 @@ def test_what_was_pending_when_it_came_over_may_become_past(mariadb_url: str, re
     counts = move.bring_over()["bookings"]
     assert (counts.unchanged, counts.left) == (counts.read, 0)
     assert all(one.agrees for one in move.compare().values())
+
+
+def test_tables_without_rows_are_brought_over(earlier_postgres: str, real_db: Database) -> None:
+    clients_prisma.make(earlier_postgres, rows=0, ugly=False)
+    move = Move(real_db, earlier_postgres)
+    there(move, "DELETE FROM onboarding_states", "DELETE FROM clients")
+    move.plan()
+    move.decide()
+    assert move.bring_over()["clients"].read == 0
+    there(move, "INSERT INTO clients (id, name, \"updatedAt\") VALUES ('c1', 'First', now())")
+    assert move.bring_over()["clients"].new == 1
+    with real_db.read_only() as session:
+        assert session.scalar(select(func.count()).where(MoveRun.finished_at.is_(None))) == 0
+
+
+def test_what_tells_rows_apart_is_one_column(earlier_postgres: str, real_db: Database) -> None:
+    clients_prisma.make(earlier_postgres, rows=4, ugly=False)
+    move = Move(real_db, earlier_postgres)
+    there(
+        move,
+        "ALTER TABLE onboarding_states DROP CONSTRAINT onboarding_states_pkey, "
+        'ADD CONSTRAINT onboarding_states_pkey PRIMARY KEY ("clientId", id)',
+    )
+    move.plan()
+    mapping = move.decide()
+    with pytest.raises(InvalidInput) as refused:
+        move.bring_over()
+    assert "No one column is the key of onboarding_states" in refused.value.sentence
+    states = [replace(each, key="currentStep") if each.to == "onboarding_states" else each for each in mapping.tables]
+    move.mapping = replace(mapping, tables=tuple(states))
+    with pytest.raises(InvalidInput) as refused:
+        move.bring_over()
+    assert "have the same currentStep" in refused.value.sentence
+    assert count(real_db, OnboardingState) == 0
