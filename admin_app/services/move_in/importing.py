@@ -40,6 +40,8 @@ from models.move_in import MoveRun
 BATCH = 20_000
 STAGED, PREPARED = "staged_rows", "prepared_rows"
 SHOWN = 10
+# How many records the earlier system may still make, by numbers of its own, before it is cut off.
+ROOM, GREATEST = 100_000, 2**63 - 1
 Work = Callable[[], AbstractContextManager[Ctx]]
 
 
@@ -339,10 +341,16 @@ def _finish(ctx: Ctx, mapping: MoveMap, run_id: int) -> None:
 
 
 def _set_sequence(ctx: Ctx, table: str) -> None:
-    """Numbers that the product gives next lie behind those that were brought over."""
+    """Numbers that the product gives next lie behind those that were brought over, and leave room for those to come:
+    until the cut-over records are made on both sides.
+    """
     ctx.session.execute(
         text(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest("
-            f"(SELECT max(id) + 1 FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id'))), false)"
-        )
+            f"(SELECT max(id) + 1 FROM {table} WHERE id < {GREATEST}), "
+            "(SELECT max(record::bigint) FROM moved_rows WHERE table_name = :table AND record = source_key "
+            f"AND length(record) < {len(str(GREATEST))}) + {ROOM}, "
+            f"nextval(pg_get_serial_sequence('{table}', 'id'))), false)"
+        ),
+        {"table": table},
     )

@@ -7,6 +7,7 @@ from admin_app.errors import NotFound
 from admin_app.integrations.earlier import Family, Source, SourceColumn, SourceTable
 from admin_app.services.move_in.catalog import OF, SAME_LABEL, SYSTEMS, Entity, Field, Kind, System, bare
 from admin_app.services.move_in.mapping import REFUSE, UNDECIDED, ColumnMap, MoveMap, Rule, TableMap, Unit
+from models import Base, MovedRow
 
 # Kept by the tools that earlier systems were built with, and nobody's data.
 TOOLS_OWN = frozenset({"prismamigrations", "drizzlemigrations", "schemamigrations", "knexmigrations"})
@@ -24,6 +25,7 @@ class Recognised:
 
 def recognise(tables: Sequence[SourceTable]) -> list[Recognised]:
     """The earlier systems that these tables are; a table belongs to the first that has it."""
+    tables = theirs(tables)
     named = {entity.table: found for entity in OF.values() if (found := _called(entity, tables))}
     there = []
     for system in SYSTEMS:
@@ -35,6 +37,12 @@ def recognise(tables: Sequence[SourceTable]) -> list[Recognised]:
     return there
 
 
+def theirs(tables: Sequence[SourceTable]) -> Sequence[SourceTable]:
+    """Where a source is Backdesk's own schema, the tables beside its own."""
+    is_ours = any(table.name == MovedRow.__tablename__ for table in tables)
+    return [table for table in tables if table.name not in Base.metadata.tables] if is_ours else tables
+
+
 def require_recognised(tables: Sequence[SourceTable], name: str | None) -> Recognised:
     """The one system, or the named one of several; raises NotFound with what is there instead."""
     found = recognise(tables)
@@ -42,7 +50,7 @@ def require_recognised(tables: Sequence[SourceTable], name: str | None) -> Recog
     if len(chosen) == 1:
         return chosen[0]
     if not found:
-        seen = ", ".join(table.name for table in tables) or "no table at all"
+        seen = ", ".join(table.name for table in theirs(tables)) or "no table at all"
         raise NotFound(f"None of the earlier systems is there. What is there: {seen}.")
     names = ", ".join(one.system.name for one in found)
     raise NotFound(f"There are these earlier systems: {names}. Say which one by --system.")
@@ -52,6 +60,7 @@ def make(source: Source, recognised: Recognised, tables: Sequence[SourceTable]) 
     """Every column of every table: where it goes, or that it has to be decided."""
     mine = [_table(source, OF[ours], table) for ours, table in recognised.tables.items()]
     mine = _with_what_is_booked(mine)
+    tables = theirs(tables)
     ours = {table.name for table in recognised.tables.values()}
     others = {table.name: UNDECIDED for table in tables if table.name not in ours and bare(table.name) not in TOOLS_OWN}
     for other in recognise(tables):

@@ -383,3 +383,34 @@ def test_what_tells_rows_apart_is_one_column(earlier_postgres: str, real_db: Dat
         move.bring_over()
     assert "have the same currentStep" in refused.value.sentence
     assert count(real_db, OnboardingState) == 0
+
+
+def test_until_the_cut_over_records_are_made_on_both_sides(earlier_postgres: str, real_db: Database) -> None:
+    clients_prisma.make(earlier_postgres, rows=20, ugly=False, ids="int")
+    move = Move(real_db, earlier_postgres)
+    move.plan()
+    move.decide()
+    move.bring_over()
+    with move.work() as ctx:
+        here = Client(name="Made here")
+        ctx.session.add(here)
+        ctx.session.flush()
+        number = here.id
+    there(move, "INSERT INTO clients (name, \"updatedAt\") SELECT 'Made there', now() FROM generate_series(1, 3)")
+    counts = move.bring_over()["clients"]
+    assert (counts.new, counts.changed) == (3, 0)
+    move.bring_over()
+    with move.work() as ctx:
+        again = Client(name="Made here, too")
+        ctx.session.add(again)
+        ctx.session.flush()
+        assert number < again.id < number + 1000
+
+
+def test_the_products_own_tables_are_no_earlier_system(real_db: Database) -> None:
+    address = real_db.engine.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with pytest.raises(NotFound) as refused:
+        Move(real_db, address).plan()
+    assert "None of the earlier systems is there" in refused.value.sentence
+    clients_prisma.make(address, rows=5, ugly=False, tables="default")
+    assert {table.name for table in Move(real_db, address).plan().tables} == {"Client", "OnboardingState"}
