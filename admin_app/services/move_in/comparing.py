@@ -21,6 +21,7 @@ from admin_app.services.move_in.staging import (
     patiently,
     prepare,
     refusals,
+    repairs_any,
     run,
     stage,
 )
@@ -91,17 +92,18 @@ def _compared(ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, tabl
         f"FROM {PREPARED} p LEFT JOIN {mapped.to} o ON o.{key} = CASE WHEN p.is_known THEN p.record::{kind} END",
     )
     checksum = "md5(coalesce(string_agg({side}::text, '' ORDER BY source_key), ''))"
-    (theirs, ours, left, moved_on) = run(
+    (theirs, ours, left, moved_on, repaired) = run(
         ctx,
         f"SELECT {checksum.format(side='theirs')}, {checksum.format(side='ours')}, "
         "(SELECT count(*) FROM compared_both WHERE is_left), "
-        "(SELECT count(*) FROM compared_both WHERE is_moved_on) "
+        "(SELECT count(*) FROM compared_both WHERE is_moved_on), "
+        f"(SELECT count(*) FROM {PREPARED} WHERE {repairs_any(mapping)}) "
         "FROM compared_both WHERE NOT is_left AND NOT is_moved_on",
     ).fetchone()
     return Compared(
         mapped.name,
         mapped.to,
-        tuple(_lines(ctx, source, mapping, mapped, table, left, moved_on)),
+        tuple(_lines(ctx, source, mapping, mapped, table, left, moved_on, repaired)),
         _keys(ctx, "NOT is_left AND NOT is_moved_on AND is_known AND theirs IS DISTINCT FROM ours"),
         _keys(ctx, "NOT is_left AND NOT is_known"),
         _gone(ctx, mapping, mapped),
@@ -150,8 +152,9 @@ def _gone(ctx: Ctx, mapping: MoveMap, mapped: TableMap) -> tuple[str, ...]:
 
 
 def _lines(
-    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, left: int, moved_on: int
-) -> Iterator[Line]:
+    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, left: int, moved_on: int,
+    repaired: int,
+) -> Iterator[Line]:  # fmt: skip
     summed = {each.ours: column for each in mapped.fields() if (column := _summed(mapped, each.ours, each.kind))}
     timed = {
         each.ours: column
@@ -162,10 +165,11 @@ def _lines(
         table, sums=[column.name for column in summed.values()], spans=[column.name for column in timed.values()]
     )
     mine = _mine(ctx, mapping, mapped, list(summed), list(timed))
-    apart = [f"{number} {what}" for number, what in ((left, "left behind"), (moved_on, "moved on")) if number]
+    counted = ((left, "left behind"), (moved_on, "moved on"), (repaired, "repaired as decided"))
+    apart = [f"{number} {what}" for number, what in counted if number]
     yield Line(", ".join(["rows", *apart]), str(totals.rows - left - moved_on), str(mine["rows"]))
     if apart:
-        return  # they are in the source's sums
+        return  # the source's sums are of them as they are there
     for ours, column in summed.items():
         yield Line(f"sum of {ours}", _plain(totals.sums[column.name], column), str(mine[f"sum_{ours}"]))
     for ours, column in timed.items():

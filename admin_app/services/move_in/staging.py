@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from admin_app.errors import InvalidInput
 from admin_app.integrations.earlier import Source, SourceTable
 from admin_app.services.move_in import converting, sql
 from admin_app.services.move_in.catalog import Field, Kind
-from admin_app.services.move_in.mapping import MoveMap, Rule, TableMap
+from admin_app.services.move_in.mapping import REPAIRS, MoveMap, Rule, TableMap
 
 ALL = 2**62
 # Of each of our tables, what a decision about a rule writes beside what a source has.
@@ -192,7 +192,16 @@ def moved_parents(mapping: MoveMap) -> dict[str, str]:
 
 def breaks_any(mapping: MoveMap, decision: str) -> str:
     """SQL that is true of a row of `prepared` that breaks a rule about which this was decided."""
-    rules = [rule.value for rule in Rule if mapping.decided(rule) == decision]
+    return _breaks([rule for rule in Rule if mapping.decided(rule) == decision])
+
+
+def repairs_any(mapping: MoveMap) -> str:
+    """SQL that is true of a row of `prepared` that is brought over as something else than the source says."""
+    return _breaks([rule for rule in Rule if mapping.decided(rule) in REPAIRS.get(rule, {})])
+
+
+def _breaks(rules: Sequence[Rule]) -> str:
     if not rules:
         return "false"
-    return f"EXISTS (SELECT FROM unnest(broken) b WHERE split_part(b, ':', 1) IN ({sql.values(rules)}))"
+    named = sql.values(rule.value for rule in rules)
+    return f"EXISTS (SELECT FROM unnest(broken) b WHERE split_part(b, ':', 1) IN ({named}))"

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from admin_app.db import Database
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.services.move_in.mapping import Rule
-from models import Client, MoveRun, OnboardingState, Practitioner
+from models import Booking, Client, MoveRun, OnboardingState, Practitioner
 from tests.migrations.earlier import bookings_mysql, clients_prisma, made
 from tests.migrations.earlier.moves import Move
 from tests.migrations.earlier.test_again_and_again import count, there
@@ -140,3 +140,40 @@ def test_the_products_own_tables_are_no_earlier_system(real_db: Database) -> Non
     assert "None of the earlier systems is there" in refused.value.sentence
     clients_prisma.make(address, rows=5, ugly=False, tables="default")
     assert {table.name for table in Move(real_db, address).plan().tables} == {"Client", "OnboardingState"}
+
+
+def test_a_zone_that_there_is_not_is_told(mariadb_url: str, real_db: Database) -> None:
+    bookings_mysql.make(mariadb_url, rows=20, ugly=False)
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE practitioners ADD timeZone varchar(50) NOT NULL DEFAULT ''")
+        cursor.execute("UPDATE practitioners SET timeZone = IF(id = 3, 'GMT+25', 'Europe/Oslo') WHERE id IN (3, 5)")
+    move = Move(real_db, mariadb_url)
+    move.plan()
+    move.decide(zone="Europe/Berlin")
+    assert move.inspect() == {"practitioners.time_zone unknown_label": 1}
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE practitioners SET timeZone = 'Europe/Berlin' WHERE id = 3")
+    move.bring_over()
+    with real_db.read_only() as session:
+        zones = session.scalars(select(Practitioner.time_zone).order_by(Practitioner.id)).all()
+    assert zones == ["Europe/Berlin", "Europe/Oslo", "UTC"]
+
+
+def test_what_was_repaired_as_decided_is_no_difference(mariadb_url: str, real_db: Database) -> None:
+    bookings_mysql.make(mariadb_url, rows=20, ugly={"missing_created_at"}, money="major")
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE bookings MODIFY amount decimal(10,3) NOT NULL")
+        cursor.execute("UPDATE bookings SET amount = 90.505 WHERE id = 1")
+    move = Move(real_db, mariadb_url)
+    move.plan()
+    repairs = {Rule.MISSING: "usual", Rule.CHANGES_VALUE: "round"}
+    move.decide(zone="Europe/Berlin", decisions=repairs)
+    move.bring_over()
+    compared = move.compare()
+    assert "repaired as decided" in compared["bookings"].lines[0].what
+    assert all(one.agrees for one in compared.values()), compared
+    with real_db.read_only() as session:
+        assert session.get_one(Booking, 1).price_amount == 9051
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE bookings SET clientName = 'Other' WHERE id = 1")
+    assert move.compare()["bookings"].differing == ("1",)
