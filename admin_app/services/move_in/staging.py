@@ -130,7 +130,8 @@ def _record(mapped: TableMap) -> str:
     if mapped.entity.key.kind is Kind.OWN_KEY:
         return told
     sequence = f"pg_get_serial_sequence({sql.value(mapped.to)}, 'id')"
-    return f"CASE WHEN {told} ~ '{WHOLE_KEY}' THEN {told} ELSE nextval({sequence})::text END"
+    # As we write it: 007 is 7.
+    return f"CASE WHEN {told} ~ '{WHOLE_KEY}' THEN {told}::numeric::text ELSE nextval({sequence})::text END"
 
 
 def _written_by_rules(mapped: TableMap) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from admin_app.db import Database
 from admin_app.errors import InvalidInput, NotFound
+from admin_app.services.move_in import undoing
 from admin_app.services.move_in.mapping import Rule
 from models import Booking, Client, MoveRun, OnboardingState, Practitioner
 from tests.migrations.earlier import bookings_mysql, clients_prisma, made
@@ -177,3 +178,18 @@ def test_what_was_repaired_as_decided_is_no_difference(mariadb_url: str, real_db
     with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
         cursor.execute("UPDATE bookings SET clientName = 'Other' WHERE id = 1")
     assert move.compare()["bookings"].differing == ("1",)
+
+
+def test_a_number_with_zeros_before_it_is_that_number(mariadb_url: str, real_db: Database) -> None:
+    """MySQL's ZEROFILL is told with them."""
+    bookings_mysql.make(mariadb_url, rows=20, ugly=False)
+    with made.mysql(mariadb_url) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE bookings MODIFY id int(7) unsigned zerofill NOT NULL AUTO_INCREMENT")
+    move = Move(real_db, mariadb_url)
+    move.plan()
+    move.decide(zone="Europe/Berlin")
+    move.bring_over()
+    assert all(one.agrees for one in move.compare().values())
+    assert move.bring_over()["bookings"].new == 0
+    with move.work() as ctx:
+        assert undoing.take_back(ctx, system="bookings") > 0
