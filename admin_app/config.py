@@ -4,13 +4,13 @@ A secret that is missing or empty closes its endpoint: nothing has a default tha
 """
 
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from admin_app.approval_limits import ApprovalLimits
-from admin_app.database_url import for_sqlalchemy
+from admin_app.database_url import for_sqlalchemy, of_postgresql
 
 
 class WebServerSettings(BaseSettings):
@@ -179,7 +179,7 @@ class Settings(WebServerSettings):
     @field_validator("database_url", mode="after")
     @classmethod
     def _usable_address(cls, value: str) -> str:
-        for_sqlalchemy(value)
+        of_postgresql(value)
         return value
 
     @field_validator("clerk_authorized_parties", mode="before")
@@ -238,3 +238,16 @@ class Settings(WebServerSettings):
 
 def _listed(ids: str) -> frozenset[str]:
     return frozenset(one.strip() for one in ids.split(",") if one.strip())
+
+
+def in_sentences(wrong: ValidationError) -> str:
+    """What is wrong with the settings, by their names in the environment; no value is quoted."""
+    return "The settings cannot be used.\n" + "\n".join(f"- {_sentence(each)}" for each in wrong.errors())
+
+
+def _sentence(error: Any) -> str:
+    name = "_".join(str(part) for part in error["loc"]).upper()
+    if error["type"] == "missing":
+        return f"{name} is not set. It is needed in any case, also by a command for another environment."
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return said if said.startswith(name) or not name else f"{name}: {said}"

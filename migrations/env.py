@@ -12,7 +12,7 @@ from alembic.runtime.migration import RevisionStep
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, pool, text
 
-from admin_app.database_url import for_sqlalchemy  # and zones come from the application's table
+from admin_app.database_url import of_postgresql  # and zones come from the application's table
 from migrations import preflight, trouble
 from models import Base
 
@@ -30,10 +30,8 @@ SET timezone = 'UTC';
 def database_url() -> str:
     """From the caller's configuration, else from the environment; with the driver named."""
     url = str(context.config.attributes.get("database_url") or os.environ.get("DATABASE_URL", ""))
-    if not url:
-        raise CommandError("DATABASE_URL is not set. Give the address of the PostgreSQL database to migrate.")
     try:
-        return for_sqlalchemy(url)
+        return of_postgresql(url)
     except ValueError as reason:
         raise CommandError(str(reason)) from None
 

@@ -1,18 +1,16 @@
 """The tables of the earlier system as revision 0001 found them, so that the way back ends where it began.
 
 What is noted before the first change stays with Alembic's own table, as its comment: which of our tables were there,
-and their columns. A downgrade to base leaves those in their place, with their types, defaults and requirements; what
-Backdesk added goes to `retired` as everything else does, and tables that it made go there whole.
+and their columns, those included that only later revisions would have added. A downgrade leaves those in their place,
+at base with their types, defaults and requirements too (migrations/retired.py); what Backdesk added goes to `retired`
+as everything else does, and tables that it made go there whole.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
-from migrations import ops, refusing, retired, running
-from migrations.needs import Column
+from migrations import ops, running
 
 BEGINS = "Backdesk found: "
 NOTED = "SELECT obj_description(to_regclass('public.alembic_version'), 'pg_class')"
@@ -36,21 +34,14 @@ def recall() -> Mapping[str, Columns] | None:
     return found
 
 
+def columns(table: str) -> Columns:
+    """The columns of a table that were there before us; none where the table was not."""
+    return (recall() or {}).get(table, {})
+
+
 def forget() -> None:
     if not running.offline():
         running.execute("COMMENT ON TABLE public.alembic_version IS NULL")
-
-
-def give_back(table: str, columns: Columns, *, key: str) -> None:
-    """The table as it was found; what cannot be so again without a loss stays as it is, and that is said."""
-    retired.retire_columns(table, "0001", [name for name in ops.columns_of(table) if name not in columns], key=key)
-    for name, there in ops.columns_of(table).items():
-        was = columns[name]
-        try:
-            _as_it_was(table, name, there, was)
-        except (DBAPIError, running.MigrationRefused) as problem:
-            reason = str(getattr(problem, "orig", problem)).partition("\n")[0]
-            running.log.warning("  %s.%s stays %s and was %s: %s", table, name, there.type, was["type"], reason)
 
 
 def _columns(table: str) -> dict[str, dict[str, Any]]:
@@ -58,16 +49,3 @@ def _columns(table: str) -> dict[str, dict[str, Any]]:
         name: {"type": each.type, "default": each.default, "required": each.required}
         for name, each in ops.columns_of(table).items()
     }
-
-
-def _as_it_was(table: str, name: str, there: Any, was: Mapping[str, Any]) -> None:
-    if there.generated:
-        return
-    if there.type != was["type"]:
-        ops.convert(table, Column(name, was["type"], was["default"]))
-    elif there.default != was["default"]:
-        ops.set_default(table, name, was["default"])
-    if was["required"] and not there.required:
-        ops.set_required(table, name)
-    elif there.required and not was["required"] and not refusing.is_key(table, name):
-        running.execute(f"ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL")

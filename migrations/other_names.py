@@ -53,6 +53,34 @@ def tables(ours: Iterable[str]) -> Iterator[str]:
             yield f"The table {place} means what Backdesk keeps in public.{wanted[of_table(row.name)]}."
 
 
+def left_beside() -> Iterator[str]:
+    """A sentence per table whose rows an earlier release passed by: it made an empty one of ours beside it.
+
+    Once the tool is there that brings them over, they may stand where they stand.
+    """
+    wanted = {of_table(name): name for name in OF_EARLIER_SYSTEMS}
+    if _is_there("moved_rows"):
+        return
+    for row in running.rows(TABLES):
+        place, ours = f"{quoted(row.schema)}.{quoted(row.name)}", wanted.get(of_table(row.name))
+        if ours is None or row.kind not in {"r", "p"} or (row.schema, row.name) == ("public", ours):
+            continue
+        if _is_there(ours) and not _is_filled(f"public.{ours}") and _is_filled(place):
+            yield (
+                f"The table {place} has rows and means what Backdesk keeps in public.{ours}, which is empty: give "
+                "Backdesk a database of its own, or move that table to a schema outside the search path."
+            )
+
+
+def _is_there(table: str) -> bool:
+    return running.found("SELECT WHERE to_regclass(:name) IS NOT NULL", name=f"public.{table}")
+
+
+def _is_filled(place: str) -> bool:
+    is_readable = running.found("SELECT WHERE has_table_privilege(:place, 'SELECT')", place=place)
+    return is_readable and running.found(f"SELECT FROM {place} LIMIT 1")
+
+
 def columns(table: str, there: Iterable[str], wanted: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Pairs: a column that is there, and the one of ours that it means."""
     by_meaning: Mapping[str, str] = {meaning(name): name for name in wanted}

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, pool, text
 
-from admin_app.database_url import for_sqlalchemy
+from admin_app.database_url import of_postgresql
 from migrations import preflight, trouble
 
 ASKS = 3
@@ -42,7 +42,7 @@ def main() -> int:
     logging.basicConfig(stream=sys.stdout, format="%(message)s")
     try:
         engine = create_engine(
-            for_sqlalchemy(os.environ.get("DATABASE_URL", "")), poolclass=pool.NullPool, isolation_level="AUTOCOMMIT"
+            of_postgresql(os.environ.get("DATABASE_URL", "")), poolclass=pool.NullPool, isolation_level="AUTOCOMMIT"
         )
         with trouble.in_sentences(engine.url), engine.connect() as connection:
             return show(connection)

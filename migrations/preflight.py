@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from migrations import casts, dependants, enums, needs, ops, other_names, refusing, rights, running
+from migrations import casts, dependants, enums, found_before, needs, ops, other_names, refusing, rights, running
 from migrations.needs import Column, Columns, Labels, Looks, Need, Refused, Required, Retyped, Statement, Table
 
 log = running.log
@@ -47,8 +47,11 @@ class Rehearsal:
 
     noted: Sequence[Need]
     first: bool
+    up: bool
     ours: dependants.Ours
     retyped: frozenset[tuple[str, str]]
+    # Every column that some revision makes, so that none of them is taken for an earlier system's.
+    named: frozenset[tuple[str, str]]
 
 
 def rehearse(steps: Sequence[Any], revisions: Iterable[Any]) -> Rehearsal:
@@ -58,8 +61,10 @@ def rehearse(steps: Sequence[Any], revisions: Iterable[Any]) -> Rehearsal:
     return Rehearsal(
         noted,
         first=any(step.is_upgrade and step.revision.revision == FIRST for step in steps),
+        up=any(step.is_upgrade for step in steps),
         ours=dependants.made_by(need.sql for need in of_ours if isinstance(need, Statement)),
         retyped=retyped_in(of_ours),
+        named=named_in(of_ours),
     )
 
 
@@ -86,10 +91,16 @@ def retyped_in(noted: Iterable[Need]) -> frozenset[tuple[str, str]]:
     return frozenset(whole) | {(need.table, need.column.name) for need in noted if isinstance(need, Retyped)}
 
 
+def named_in(noted: Iterable[Need]) -> frozenset[tuple[str, str]]:
+    tables = [(need.name, need.columns) for need in noted if isinstance(need, Table)]
+    added = [(need.table, need.columns) for need in noted if isinstance(need, Columns)]
+    return frozenset((table, column.name) for table, columns in [*tables, *added] for column in columns)
+
+
 class Look:
     def __init__(self, rehearsal: Rehearsal) -> None:
-        self.noted, self.first = rehearsal.noted, rehearsal.first
-        self.ours, self.retyped = rehearsal.ours, rehearsal.retyped
+        self.noted, self.first, self.up = rehearsal.noted, rehearsal.first, rehearsal.up
+        self.ours, self.retyped, self.named = rehearsal.ours, rehearsal.retyped, rehearsal.named
         self.is_another_system = False
         self.remarks: list[str] = []
         self.tables: dict[str, Existing] = {}
@@ -128,15 +139,17 @@ class Look:
                 table = self.tables.get(need.name if isinstance(need, Table) else need.table)
                 if table:
                     table.wanted |= {column.name: column for column in need.columns}
-        if not self.first:
+        if not self.up:
             return
         ours = [need.name for need in self.noted if isinstance(need, Table)]
-        for sentence in other_names.tables(ours):
+        for sentence in other_names.tables(ours) if self.first else other_names.left_beside():
             self.is_another_system = True
             yield sentence
         for table in self.tables.values():
             for other, name in other_names.columns(table.name, table.columns, table.wanted):
-                yield from self._other_column(table, other, name)
+                # A run that began further on meets columns of ours that revisions before it have made.
+                if self.first or (name not in table.columns and (table.name, other) not in self.named):
+                    yield from self._other_column(table, other, name)
 
     def _other_column(self, table: Existing, other: str, name: str) -> Iterator[str]:
         place = f"The column {table.name}.{refusing.quoted(other)} means what Backdesk keeps in {table.name}.{name}"
@@ -297,9 +310,10 @@ class Look:
     def _statement(self, sql: str) -> Iterator[str]:
         for table, actions in TAKEN_AWAY.findall(sql):
             self._know(table)
+            stays = found_before.columns(table)
             for column in DROPPED.findall(actions) if table in self.tables else ():
                 hanging = dependants.of_dropped(table, column, self.ours)
-                if hanging:
+                if hanging and column not in stays:
                     yield (
                         f"{table}.{column} goes, and this depends on it: {'; '.join(hanging)}. Remove it and run again."
                     )

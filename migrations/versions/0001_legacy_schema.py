@@ -141,7 +141,7 @@ def downgrade() -> None:
     found = found_before.recall() or {}
     for table in TABLES:
         if table in found:
-            found_before.give_back(table, found[table], key=key_of(table))
+            retired.give_back(table, found[table], key=key_of(table))
         else:
             retired.retire_table(table)
     found_before.forget()

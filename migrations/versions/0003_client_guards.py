@@ -7,7 +7,7 @@ Locks: clients and onboarding_states, ACCESS EXCLUSIVE, changes of the catalogue
 the moment in which the foreign key is noted. Filling, index and validation run beside the traffic.
 """
 
-from migrations import ops, retired
+from migrations import found_before, ops, retired
 from migrations.ops import Column
 
 revision = "0003"
@@ -62,8 +62,9 @@ def downgrade() -> None:
         ops.execute(
             "DROP TRIGGER IF EXISTS onboarding_states_same_client ON onboarding_states;"
             "DROP FUNCTION IF EXISTS onboarding_states_same_client();"
-            "ALTER TABLE onboarding_states DROP COLUMN IF EXISTS client_id"
         )
+        if "client_id" not in found_before.columns("onboarding_states"):
+            ops.execute("ALTER TABLE onboarding_states DROP COLUMN IF EXISTS client_id")
     else:
         ops.execute("ALTER TABLE onboarding_states RENAME COLUMN client_id TO customer_id")
     retired.retire_columns("clients", revision, [column.name for column in GUARDS])

@@ -70,3 +70,38 @@ def test_a_dependant_is_told_before_a_downgrade_begins(journey: Journey) -> None
     assert journey.value("SELECT version_num FROM alembic_version") == REVISIONS[-1]
     journey.run("DROP VIEW held; DROP VIEW mails")
     journey.down("base")
+
+
+BEGUN = """
+CREATE TYPE "BillingStatus" AS ENUM ('none', 'trial', 'active', 'canceled', 'past_due');
+CREATE TABLE practitioners (id serial PRIMARY KEY, name text NOT NULL, email text NOT NULL);
+CREATE TABLE clients (id serial PRIMARY KEY, name text NOT NULL, outbound_paused boolean NOT NULL DEFAULT false,
+    billing_status "BillingStatus" NOT NULL DEFAULT 'none', stripe_customer_id text, trial_used_at timestamp(3));
+CREATE TABLE onboarding_states (id serial PRIMARY KEY, client_id int UNIQUE REFERENCES clients);
+CREATE TABLE meetings (id serial PRIMARY KEY, practitioner_id int NOT NULL, starts_at timestamp(3) NOT NULL,
+    ends_at timestamp(3) NOT NULL, guest_email text, guest_org_id text);
+CREATE VIEW paused AS SELECT id FROM clients WHERE outbound_paused;
+INSERT INTO clients (name, outbound_paused, billing_status, stripe_customer_id)
+    VALUES ('Harbour Dental', true, 'trial', 'cus_1'), ('Oak & Sons', false, 'none', NULL);
+INSERT INTO onboarding_states (client_id) VALUES (1), (2);
+INSERT INTO practitioners (name, email) VALUES ('Ada', 'ada@clinic.example');
+INSERT INTO meetings (practitioner_id, starts_at, ends_at, guest_email)
+    VALUES (1, '2026-01-01 09:00', '2026-01-01 10:00', 'nora@example.org')
+"""
+
+
+def test_columns_that_later_revisions_would_have_added_stay_as_well(journey: Journey) -> None:
+    """The earlier system had gone some of the way itself: clients could be paused, meetings knew their guest."""
+    journey.run(BEGUN)
+    schema, data = journey.schema(), journey.data()
+    for lowest in ("0001", "base"):
+        journey.up()
+        journey.down(lowest)
+    left = journey.schema()
+    assert {row for row in left["columns"] if row[0] != "alembic_version"} ^ schema["columns"] == set()
+    assert first_difference(data, journey.data()) == []
+    assert ("clients", "UNIQUE (stripe_customer_id)", True) not in left["constraints"]
+    journey.run("INSERT INTO clients (name, outbound_paused) VALUES ('New', true)")
+    journey.up()
+    assert journey.value("SELECT string_agg(outbound_paused::text, ' ' ORDER BY id) FROM clients") == "true false true"
+    assert journey.value("SELECT billing_status FROM clients WHERE id = 1") == "trial"

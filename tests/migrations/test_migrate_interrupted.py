@@ -57,3 +57,14 @@ def test_killed_half_way_and_run_again(journey: Journey) -> None:
     result = migrate(journey, "apply", "--env", "dev", "--yes", "--despite-others")
     assert result.exit_code == 0, result.output
     assert migrate(journey, "verify", "--problems").exit_code == 0
+
+
+def test_killed_while_a_column_became_required(journey: Journey) -> None:
+    """What 0008 leaves then is its own, and keeps no later revision from another type for the column."""
+    journey.up("0007")
+    journey.run(
+        "ALTER TABLE meetings ADD CONSTRAINT ck_meetings_price_amount_required "
+        "CHECK (price_amount IS NOT NULL) NOT VALID"
+    )
+    journey.up()
+    assert migrate(journey, "verify", "--problems").exit_code == 0

@@ -1,5 +1,6 @@
 """The earlier systems as they really are: none is migrated in its place, and none is passed by."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -84,3 +85,38 @@ def test_an_earlier_system_is_refused_with_everything_that_is_in_the_way(
     for reason in reasons:
         assert reason in told
     assert "`flask legacy inspect`" in told
+
+
+@pytest.mark.parametrize("name", ["clients-by-model", "sessions"])
+def test_a_system_that_an_earlier_release_passed_by_is_not_passed_by_again(journey: Journey, name: str) -> None:
+    """It made an empty product beside the tables, and ended well."""
+    make, shape, reasons = REASONS[name]
+    journey.up("0030")
+    make(journey.url, rows=60, ugly=False, **shape)
+    told = refused(journey)
+    for reason in reasons:
+        assert reason.split(" means ")[0] in told
+    assert "which is empty: give Backdesk a database of its own" in told
+    journey.down("0029")
+
+
+def test_tables_of_an_earlier_system_that_was_brought_over_are_in_nobodys_way(journey: Journey) -> None:
+    journey.up("0030")
+    clients_prisma.make(journey.url, rows=60, ugly=False, tables="default", ids="int")
+    for table in ("clients", "onboarding_states"):
+        column, value = ("name", "'Ada'") if table == "clients" else ("client_id", "(SELECT min(id) FROM clients)")
+        journey.run(f"INSERT INTO {table} ({column}) VALUES ({value})")
+    journey.up()
+
+
+def test_a_system_whose_migration_was_begun_is_not_finished_beside_its_own_columns(journey: Journey) -> None:
+    """`alembic upgrade 0001` asks for no more than 0001 needs; a paused client is not un-paused by the next."""
+    clients_prisma.make(journey.url, rows=60, ugly=False, ids="int")
+    told = refused(journey, "0001")
+    for table, theirs, ours in re.findall(r'The column (\w+)\.("\w+") means what Backdesk keeps in \w+\.(\w+)', told):
+        journey.run(f"ALTER TABLE {table} RENAME {theirs} TO {ours}")
+    journey.run('ALTER TABLE onboarding_states RENAME "clientId" TO customer_id')
+    journey.up("0001")
+    told = refused(journey)
+    assert 'The column clients."outboundPaused" means what Backdesk keeps in clients.outbound_paused.' in told
+    assert "customer_id means" not in told

@@ -13,6 +13,7 @@ from admin_app.services.move_in import sql
 from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.mapping import LEAVE, REFUSE, MoveMap, Notice, Rule, TableMap
 from admin_app.services.move_in.staging import breaks_any, run
+from models import Base
 from models.purchases import LEGACY_PREFIX
 
 HELD = "('pending', 'confirmed')"
@@ -20,26 +21,34 @@ HAS_TIMES = frozenset({"bookings", "meetings"})
 LONG_PAST = "1 day"
 
 
-def mark_pending_past(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
-    """What is still pending although its time is over; canceled at once where that is decided."""
+def mark_pending_past(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str, *, told: bool = True) -> None:
+    """What is still pending although its time is over; canceled at once where that is decided.
+
+    `told`: the rows have the digest of what the source says now; without it what was brought over counts as the same.
+    """
     if not {"status", "ends_at"} <= {each.ours for each in mapped.fields()}:
         return
     past = f"status = 'pending' AND ends_at < {sql.value(ctx.now.isoformat())}::timestamptz - interval '{LONG_PAST}'"
     if mapping.decided(Rule.EMPTY_LABEL) != "empty":
         # What the source does not say is told as such, and not as what it would be by itself.
         past += f" AND NOT coalesce(broken, '{{}}') && ARRAY[{sql.value(f'{Rule.EMPTY_LABEL}:status')}]"
+    # What was brought over before its time was over, and has not changed there since, is no matter of the import's.
+    is_news = "p.told IS DISTINCT FROM p.told_before" if told else "NOT p.is_known"
     match mapping.decided(Rule.PENDING_PAST):
         case "cancel":
-            run(ctx, f"UPDATE {into} SET status = 'canceled', canceled_because = 'never_paid' WHERE {past}")
+            was = f"SELECT FROM {mapped.to} o WHERE o.id = CASE WHEN p.is_known THEN p.record::bigint END"
+            which = f"{past} AND ({is_news} OR EXISTS ({was} AND o.canceled_because = 'never_paid'))"
+            run(ctx, f"UPDATE {into} p SET status = 'canceled', canceled_because = 'never_paid' WHERE {which}")
         case "keep":
             return
         case _:
-            _mark(ctx, into, Rule.PENDING_PAST, "status", past)
+            _mark(ctx, into, Rule.PENDING_PAST, "status", f"{past} AND {is_news}")
 
 
 def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
     """What another row before it has, or a record of ours that is not its own."""
     entity = mapped.entity
+    changes_hands = _changes_hands(mapping, mapped, into)
     run(ctx, f"ANALYZE {into}")
     for each in mapped.fields():
         if each.kind in {Kind.IDENTITY, Kind.OWN_KEY}:
@@ -47,7 +56,9 @@ def mark_twice(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
             own = "record"
         elif each.unique:
             own = sql.name(each.ours)
-            taken = f"o.{own} = p.{own} AND o.{sql.name(entity.key.ours)}::text IS DISTINCT FROM p.record"
+            taken = (
+                f"o.{own} = p.{own} AND o.{sql.name(entity.key.ours)}::text IS DISTINCT FROM p.record {changes_hands}"
+            )
         else:
             continue
         earlier = (
@@ -72,7 +83,7 @@ def mark_overlaps(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> No
     there = (
         f"EXISTS (SELECT FROM {mapped.to} o WHERE o.practitioner_id = p.practitioner_id AND o.status IN {HELD} "
         "AND tstzrange(o.starts_at, o.ends_at) && tstzrange(p.starts_at, p.ends_at) "
-        "AND o.id::text IS DISTINCT FROM p.record)"
+        f"AND o.id::text IS DISTINCT FROM p.record {_changes_hands(mapping, mapped, into)})"
     )
     before = f"p.ctid IN (SELECT at FROM ({held}) held WHERE starts_at < busy_until)"
     usable = f"p.status IN {HELD} AND p.ends_at > p.starts_at"
@@ -149,6 +160,36 @@ def _note(ctx: Ctx, into: str, what: Rule | Notice, ours: str, of: str) -> None:
         f"UPDATE {into} p SET beside = array_append(beside, {mark}) "
         f"WHERE {of} AND NOT coalesce({mark} = ANY (broken), false)",
     )
+
+
+def rewritten(mapping: MoveMap, row: str) -> str:
+    """SQL that is true of a row of `prepared` whose record will be what the source says now."""
+    return (
+        f"{row}.is_known AND NOT {row}.is_conflict AND {row}.told IS DISTINCT FROM {row}.told_before "
+        f"AND NOT {breaks_any(mapping, LEAVE, f'{row}.broken')}"
+    )
+
+
+def _changes_hands(mapping: MoveMap, mapped: TableMap, into: str) -> str:
+    """What a record has as long as its own row, which is written with these, has not taken it away counts not."""
+    key = f"o.{sql.name(mapped.entity.key.ours)}::text"
+    return f"AND NOT EXISTS (SELECT FROM {into} x WHERE x.record = {key} AND {rewritten(mapping, 'x')})"
+
+
+def make_room(ctx: Ctx, mapping: MoveMap, mapped: TableMap, into: str) -> None:
+    """Records that are about to be rewritten give up what may be there only once, and their time, so that it can
+    change hands among them and to new ones: a slot that was given up, an e-mail that went from one to the other.
+    """
+    key, columns = sql.name(mapped.entity.key.ours), Base.metadata.tables[mapped.to].c
+    sets = []
+    for each in mapped.fields():
+        if each.unique and each.kind is not Kind.REFERENCE:
+            sets.append(f"{each.ours} = " + ("NULL" if columns[each.ours].nullable else f"'in motion ' || o.{key}"))
+    if mapped.to == "bookings" and mapped.filling("status"):
+        sets.append("status = 'canceled'")
+    if sets:
+        which = f"o.{key}::text = p.record AND {rewritten(mapping, 'p')}"
+        run(ctx, f"UPDATE {mapped.to} o SET {', '.join(sets)} FROM {into} p WHERE {which}")
 
 
 def _mark(ctx: Ctx, into: str, rule: Rule, ours: str, breaks: str) -> None:

@@ -75,7 +75,7 @@ def _compared(
     return Compared(
         mapped.name,
         mapped.to,
-        tuple(_lines(ctx, source, mapping, mapped, table, found.left, found.moved_on)),
+        tuple(_lines(ctx, source, mapping, mapped, table, found)),
         tuple(found.differing),
         tuple(found.not_here),
         _gone(ctx, source, mapping, mapped, table, found.known),
@@ -112,7 +112,7 @@ def _gone(
 
 
 def _lines(
-    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, left: int, moved_on: int
+    ctx: Ctx, source: Source, mapping: MoveMap, mapped: TableMap, table: SourceTable, found: Found
 ) -> Iterator[Line]:
     summed = {each.ours: column for each in mapped.fields() if (column := _summed(mapped, each.ours, each.kind))}
     timed = {
@@ -124,10 +124,11 @@ def _lines(
         table, sums=[column.name for column in summed.values()], spans=[column.name for column in timed.values()]
     )
     mine = _mine(ctx, mapping, mapped, list(summed), list(timed))
-    apart = [f"{number} {what}" for number, what in ((left, "left behind"), (moved_on, "moved on")) if number]
-    yield Line(", ".join(["rows", *apart]), str(totals.rows - left - moved_on), str(mine["rows"]))
+    counted = ((found.left, "left behind"), (found.moved_on, "moved on"), (found.repaired, "repaired as decided"))
+    apart = [f"{number} {what}" for number, what in counted if number]
+    yield Line(", ".join(["rows", *apart]), str(totals.rows - found.left - found.moved_on), str(mine["rows"]))
     if apart:
-        return  # they are in the source's sums
+        return  # the source's sums are of them as they are there
     for ours, column in summed.items():
         yield Line(f"sum of {ours}", _plain(totals.sums[column.name], column), str(mine[f"sum_{ours}"]))
     for ours, column in timed.items():

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.currencies import CURRENCIES, MOST_BY_CARD, currency_of
 from admin_app.services.core import local_times
+from admin_app.services.core.time_zones import time_zones
 from admin_app.services.move_in import sql
 from admin_app.services.move_in.catalog import Field, Kind
 from admin_app.services.move_in.mapping import UNDECIDED, ZERO_SHOWN, ColumnMap, JoinMap, MoveMap, Rule, TableMap, Unit
@@ -112,8 +113,8 @@ def value(mapping: MoveMap, table: TableMap, ours: Field) -> str:
             return f"encode(sha256(convert_to({told}, 'UTF8')), 'hex')"
         case _ if ours.ours == "price_currency":
             return f"lower({told})"
-        case _ if ours.unique:
-            # Many empty ones are no ids, and may not be the same.
+        case _ if ours.unique or ours.ours == "time_zone":
+            # Many empty ones are no ids, and may not be the same; no zone is the usual one.
             return f"nullif({told}, '')"
     return told
 
@@ -190,6 +191,9 @@ def _breaks(mapping: MoveMap, table: TableMap, ours: Field, column: ColumnMap, t
         case Kind.TEXT | Kind.EMAIL:
             if not column.type.startswith(("character", "text", "citext", "uuid")):
                 yield Rule.NOT_TEXT, f"position({sql.value(ZERO_SHOWN)} IN {told}) > 0"
+            if ours.ours == "time_zone":
+                # Hours are worked out by it, and no page could be shown of a practitioner whose zone there is not.
+                yield Rule.UNKNOWN_LABEL, f"{told} <> '' AND {told} NOT IN ({sql.values(sorted(time_zones()))})"
         case Kind.REFERENCE:
             yield Rule.ORPHAN, f"r_{ours.ours}.record IS NULL"
         case Kind.ORGANIZATION if mapping.table(ours.of):

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field
 
 import psycopg
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from admin_app.context import Ctx
@@ -37,12 +37,19 @@ from models.move_in import MoveRun
 
 BATCH = 20_000
 STAGED, PREPARED = "staged_rows", "prepared_rows"
+# How many records the earlier system may still make, by numbers of its own, before it is cut off.
+ROOM, GREATEST = 100_000, 2**63 - 1
 Work = Callable[[], AbstractContextManager[Ctx]]
 
 
 class ImportRuns(Conflict):
     code = "import_runs"
-    sentence = "Another import of this system is running. Wait until it has ended."
+    sentence = "Another import of this system is running, or it is being taken back. Wait until that has ended."
+
+
+class TakenBack(Conflict):
+    code = "import_taken_back"
+    sentence = "What was brought over has been taken back meanwhile. Run the import again to begin anew."
 
 
 @dataclass(frozen=True)
@@ -212,13 +219,24 @@ def _prepare(batch: Batch) -> None:
 
 
 def _locked(ctx: Ctx, run_id: int) -> MoveRun:
-    """The run, so that two imports of one system never do the same batch."""
+    """The run, so that two imports of one system never do the same batch, and none is taken back meanwhile."""
     try:
-        return ctx.session.get_one(MoveRun, run_id, with_for_update={"nowait": True}, populate_existing=True)
+        row = ctx.session.get(MoveRun, run_id, with_for_update={"nowait": True}, populate_existing=True)
     except DBAPIError as busy:
         if isinstance(busy.orig, psycopg.errors.LockNotAvailable):
             raise ImportRuns from busy
         raise
+    if row is None:
+        raise TakenBack
+    hold(ctx, row.system)
+    return row
+
+
+def hold(ctx: Ctx, system: str, *, alone: bool = False) -> None:
+    """Until the transaction ends: batches of a system beside each other, or its taking back alone."""
+    take = func.pg_try_advisory_xact_lock if alone else func.pg_try_advisory_xact_lock_shared
+    if not ctx.session.scalar(select(take(func.hashtext(f"flask legacy {system}")))):
+        raise ImportRuns
 
 
 def _gone(batch: Batch, counts: Counts) -> int:
@@ -246,10 +264,16 @@ def _finish(ctx: Ctx, mapping: MoveMap, run_id: int) -> None:
 
 
 def _set_sequence(ctx: Ctx, table: str) -> None:
-    """Numbers that the product gives next lie behind those that were brought over."""
+    """Numbers that the product gives next lie behind those that were brought over, and leave room for those to come:
+    until the cut-over records are made on both sides.
+    """
     ctx.session.execute(
         text(
             f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest("
-            f"(SELECT max(id) + 1 FROM {table}), nextval(pg_get_serial_sequence('{table}', 'id'))), false)"
-        )
+            f"(SELECT max(id) + 1 FROM {table} WHERE id < {GREATEST}), "
+            "(SELECT max(record::bigint) FROM moved_rows WHERE table_name = :table AND record = source_key "
+            f"AND length(record) < {len(str(GREATEST))}) + {ROOM}, "
+            f"nextval(pg_get_serial_sequence('{table}', 'id'))), false)"
+        ),
+        {"table": table},
     )

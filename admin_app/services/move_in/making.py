@@ -28,6 +28,7 @@ from admin_app.services.move_in.mapping import (
     TableMap,
     Unit,
 )
+from models import Base, MovedRow
 
 # Kept by the tools that earlier systems were built with, and nobody's data.
 TOOLS_OWN = frozenset({"prismamigrations", "drizzlemigrations", "schemamigrations", "knexmigrations"})
@@ -45,6 +46,7 @@ class Recognised:
 
 def recognise(tables: Sequence[SourceTable]) -> list[Recognised]:
     """The earlier systems that these tables are; a table belongs to the first that has it."""
+    tables = not_ours(tables)
     named = {entity.table: found for entity in OF.values() if (found := _called(entity, tables))}
     named = with_partners(named, tables)
     there = []
@@ -57,6 +59,12 @@ def recognise(tables: Sequence[SourceTable]) -> list[Recognised]:
     return there
 
 
+def not_ours(tables: Sequence[SourceTable]) -> Sequence[SourceTable]:
+    """Where a source is Backdesk's own schema, the tables beside its own."""
+    is_ours = any(table.name == MovedRow.__tablename__ for table in tables)
+    return [table for table in tables if table.name not in Base.metadata.tables] if is_ours else tables
+
+
 def require_recognised(tables: Sequence[SourceTable], name: str | None) -> Recognised:
     """The one system, or the named one of several; raises NotFound with what is there instead."""
     found = recognise(tables)
@@ -64,7 +72,7 @@ def require_recognised(tables: Sequence[SourceTable], name: str | None) -> Recog
     if len(chosen) == 1:
         return chosen[0]
     if not found:
-        seen = ", ".join(table.name for table in tables) or "no table at all"
+        seen = ", ".join(table.name for table in not_ours(tables)) or "no table at all"
         raise NotFound(f"None of the earlier systems is there. What is there: {seen}.")
     names = ", ".join(one.system.name for one in found)
     raise NotFound(f"There are these earlier systems: {names}. Say which one by --system.")
@@ -74,6 +82,7 @@ def make(source: Source, recognised: Recognised, tables: Sequence[SourceTable]) 
     """Every column of every table: where it goes, or that it has to be decided."""
     mine = [_table(source, OF[ours], table) for ours, table in recognised.tables.items()]
     mine = _with_what_is_booked(_decided_once(mine))
+    tables = not_ours(tables)
     ours = {name for table in recognised.tables.values() for name in _names(table)}
     others = {table.name: UNDECIDED for table in tables if table.name not in ours and bare(table.name) not in TOOLS_OWN}
     for other in recognise(tables):
@@ -163,7 +172,9 @@ def _table(source: Source, entity: Entity, table: SourceTable) -> TableMap:
     if starts is not None and "ends_at" not in taken:
         columns.append(replace(starts, to="ends_at", plus=None))
     join = JoinMap(table.join.table.name, table.join.on, table.join.to) if table.join else None
-    return TableMap(table.name, entity.table, table.key[0] if table.key else "", tuple(columns), join=join)
+    # By a part of a key rows are not told apart: which column does is for the mover to say.
+    key = table.key[0] if len(table.key) == 1 else ""
+    return TableMap(table.name, entity.table, key, tuple(columns), join=join)
 
 
 def _only_joins(

@@ -32,7 +32,7 @@ def _lacking_join(table: TableMap, there: Mapping[str, SourceTable]) -> Iterator
 def matched(mapping: MoveMap, tables: Sequence[SourceTable]) -> MoveMap:
     """The mapping with the source's own types. Columns that came since stand there undecided.
 
-    Raises InvalidInput when the source lacks a table or column that the mapping reads.
+    Raises InvalidInput when the source lacks a table or column that the mapping reads, or a table has no key.
     """
     there = {table.name: table for table in tables}
     lacking = [table.name for table in mapping.tables if table.name not in there]
@@ -42,8 +42,12 @@ def matched(mapping: MoveMap, tables: Sequence[SourceTable]) -> MoveMap:
     for table in mapping.tables:
         known = {column.name for column in as_read(table, there).columns}
         lacking += [f"{table.name}.{column.name}" for column in table.read if column.name not in known]
-        if table.key not in known:
-            lacking.append(f"{table.name}.{table.key or '(a key)'}")
+        if table.key and table.key not in known:
+            lacking.append(f"{table.name}.{table.key}")
+    if keyless := [table.name for table in mapping.tables if not table.key]:
+        raise InvalidInput(
+            f"No one column is the key of {', '.join(keyless)}: say in `key` which one has another value in each row."
+        )
     if lacking:
         raise InvalidInput(f"{LACKING}: {', '.join(lacking)}.")
     matching = (_matched(table, as_read(table, there), mapping.currency) for table in mapping.tables)

@@ -11,7 +11,16 @@ from admin_app.services.move_in import between, sql
 from admin_app.services.move_in.catalog import Kind
 from admin_app.services.move_in.mapping import LEAVE, MoveMap, TableMap
 from admin_app.services.move_in.reading import Reading
-from admin_app.services.move_in.staging import breaks_any, moved_parents, patiently, prepare, refusals, run, stage
+from admin_app.services.move_in.staging import (
+    breaks_any,
+    moved_parents,
+    patiently,
+    prepare,
+    refusals,
+    repairs_any,
+    run,
+    stage,
+)
 from admin_app.services.move_in.writing import as_told, as_written, columns_written
 
 SHOWN = 100
@@ -27,16 +36,18 @@ class Found:
     known: int = 0
     left: int = 0
     moved_on: int = 0
+    repaired: int = 0
     theirs: int = 0
     ours: int = 0
     differing: list[str] = field(default_factory=list)
     not_here: list[str] = field(default_factory=list)
 
     def add(self, row: Sequence[Any]) -> None:
-        known, left, moved_on, theirs, ours, differing, not_here = row
+        known, left, moved_on, repaired, theirs, ours, differing, not_here = row
         self.known += known
         self.left += left
         self.moved_on += moved_on
+        self.repaired += repaired
         # Whatever the order of the rows, and however they came apart into batches.
         self.theirs ^= theirs or 0
         self.ours ^= ours or 0
@@ -88,7 +99,7 @@ class Looking:
             with refusals(self._mapped):
                 parents = moved_parents(self._mapping)
                 prepare(ctx, self._mapping, self._mapped, staged=STAGED, into=PREPARED, parents=parents, told=False)
-                between.mark_pending_past(ctx, self._mapping, self._mapped, PREPARED)
+                between.mark_pending_past(ctx, self._mapping, self._mapped, PREPARED, told=False)
                 row = run(ctx, statement).fetchone()
             with self._adding:
                 self.found.add(row)
@@ -101,6 +112,7 @@ def _both(mapping: MoveMap, mapped: TableMap) -> str:
     left = f"(was_left OR {breaks_any(mapping, LEAVE, 'p.broken')})"
     rows = (
         f"SELECT p.source_key, p.is_known, {left} AS is_left, {_moved_on(mapped, key)} AS is_moved_on, "
+        f"{repairs_any(mapping, 'p.broken')} AS is_repaired, "
         f"{_row(as_written(mapped))} AS theirs, CASE WHEN o.{key} IS NOT NULL "
         f"THEN {_row(as_told(mapped.to, columns_written(mapped), 'o'))} END AS ours "
         f"FROM {PREPARED} p LEFT JOIN LATERAL (SELECT * FROM {mapped.to} x "
@@ -109,7 +121,8 @@ def _both(mapping: MoveMap, mapped: TableMap) -> str:
     here = "NOT is_left AND NOT is_moved_on"
     return (
         "SELECT count(*) FILTER (WHERE is_known), count(*) FILTER (WHERE is_left), "
-        f"count(*) FILTER (WHERE is_moved_on), bit_xor(theirs) FILTER (WHERE {here}), "
+        f"count(*) FILTER (WHERE is_moved_on), count(*) FILTER (WHERE is_repaired), "
+        f"bit_xor(theirs) FILTER (WHERE {here}), "
         f"bit_xor(ours) FILTER (WHERE {here}), "
         f"array_agg(source_key) FILTER (WHERE {here} AND is_known AND theirs IS DISTINCT FROM ours), "
         # OFFSET keeps each checksum from being made for each of its uses.

@@ -5,7 +5,7 @@
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from admin_app.db_limits import BoundedConnection
 from admin_app.errors import InvalidInput
 from admin_app.services.move_in import converting, sql
 from admin_app.services.move_in.catalog import Field, Kind
-from admin_app.services.move_in.mapping import MoveMap, Rule, TableMap
+from admin_app.services.move_in.mapping import REPAIRS, MoveMap, Rule, TableMap
 from admin_app.services.move_in.reading import ALL, Reading
 
 # Of each of our tables, what a decision about a rule writes beside what a source has.
@@ -54,7 +54,12 @@ def refusals(mapped: TableMap) -> Iterator[None]:
     """What the database refuses although no rule knew it, as a sentence that quotes no row."""
     try:
         yield
-    except (psycopg.errors.IntegrityError, psycopg.errors.DataError, psycopg.errors.CardinalityViolation) as refused:
+    except psycopg.errors.CardinalityViolation as twice:
+        raise InvalidInput(
+            f"Several rows of {mapped.name} have the same {mapped.key}, which the mapping calls its key. Say in `key` "
+            "which column has another value in each row."
+        ) from twice
+    except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as refused:
         what = refused.diag.constraint_name or refused.diag.column_name or refused.sqlstate
         raise InvalidInput(
             f"Of {mapped.name} our database refuses a row ({what}), and nothing of its batch was brought over. "
@@ -141,7 +146,9 @@ def _record(mapped: TableMap) -> str:
         return told
     sequence = f"pg_get_serial_sequence({sql.value(mapped.to)}, 'id')"
     column = next((each for each in mapped.columns if each.name == mapped.key), None)
-    return f"CASE WHEN {converting.is_own_number(column, told)} THEN {told} ELSE nextval({sequence})::text END"
+    # As we write it: 007 is 7.
+    number_of_theirs = converting.is_own_number(column, told)
+    return f"CASE WHEN {number_of_theirs} THEN {told}::numeric::text ELSE nextval({sequence})::text END"
 
 
 def _written_by_rules(mapped: TableMap) -> str:
@@ -204,8 +211,17 @@ def moved_parents(mapping: MoveMap) -> dict[str, str]:
 
 def breaks_any(mapping: MoveMap, decision: str, broken: str = "broken") -> str:
     """SQL that is true of a row of `prepared` that breaks a rule about which this was decided."""
-    rules = [rule.value for rule in Rule if mapping.decided(rule) == decision]
+    return _breaks([rule for rule in Rule if mapping.decided(rule) == decision], broken)
+
+
+def repairs_any(mapping: MoveMap, broken: str = "broken") -> str:
+    """SQL that is true of a row of `prepared` that is brought over as something else than the source says."""
+    return _breaks([rule for rule in Rule if mapping.decided(rule) in REPAIRS.get(rule, {})], broken)
+
+
+def _breaks(rules: Sequence[Rule], broken: str) -> str:
     if not rules:
         return "false"
-    any_of = f"EXISTS (SELECT FROM unnest({broken}) b WHERE split_part(b, ':', 1) IN ({sql.values(rules)}))"
+    named = sql.values(rule.value for rule in rules)
+    any_of = f"EXISTS (SELECT FROM unnest({broken}) b WHERE split_part(b, ':', 1) IN ({named}))"
     return f"({broken} IS NOT NULL AND {any_of})"

@@ -10,6 +10,7 @@ from admin_app.errors import Conflict, NotFound
 from admin_app.services.core import audit
 from admin_app.services.move_in import gathering
 from admin_app.services.move_in.catalog import ENTITIES, OF, Kind
+from admin_app.services.move_in.importing import hold
 from admin_app.services.move_in.staging import patiently
 from admin_app.services.move_in.writing import kept
 from models.move_in import MoveRun
@@ -93,6 +94,7 @@ def _changed(session: Session, system: str, tables: Sequence[str]) -> Iterator[s
 
 def take_back(ctx: Ctx, *, system: str) -> int:
     """Remove every record that the imports made, children first; raises BuiltOn when something stands on one."""
+    hold(ctx, system, alone=True)
     if built_on(ctx.session, system=system):
         raise BuiltOn
     number = 0

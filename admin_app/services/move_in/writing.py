@@ -59,13 +59,17 @@ def write_with_care(batch: Batch, counts: Counts, *, apart: Sequence[str] = ()) 
     was = counts.__dict__ | {"conflicts": list(counts.conflicts)}
     try:
         with driver(batch.ctx.session).transaction():
-            _write_apart(batch, counts, apart)
+            _write_apart(batch, counts, apart, _conflicts(batch))
     except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation):
         counts.__dict__.update(was)
+        _conflicts(batch)
         between.mark_twice(batch.ctx, batch.mapping, batch.mapped, batch.prepared)
         between.mark_overlaps(batch.ctx, batch.mapping, batch.mapped, batch.prepared)
         refuse(batch)
-        _write_apart(batch, counts, apart)
+        conflicts = _conflicts(batch)
+        if not batch.first:
+            between.make_room(batch.ctx, batch.mapping, batch.mapped, batch.prepared)
+        _write_apart(batch, counts, apart, conflicts)
 
 
 def refuse(batch: Batch) -> None:
@@ -89,17 +93,21 @@ def refuse(batch: Batch) -> None:
         )
 
 
-def _write_apart(batch: Batch, counts: Counts, apart: Sequence[str]) -> None:
+def _write_apart(batch: Batch, counts: Counts, apart: Sequence[str], conflicts: Sequence[str]) -> None:
     with ExitStack() as stack:
         for table in apart:
             stack.enter_context(set_aside(batch.ctx, table))
-        _write(batch, counts)
+        _write(batch, counts, conflicts)
 
 
-def _write(batch: Batch, counts: Counts) -> None:
-    ctx, mapping = batch.ctx, batch.mapping
-    left = breaks_any(mapping, LEAVE)
-    changed = f"NOT {left}" if batch.first else f"told IS DISTINCT FROM told_before AND NOT {left}"
+def _changed(batch: Batch) -> str:
+    """SQL that is true of a row that is to be written."""
+    left = breaks_any(batch.mapping, LEAVE)
+    return f"NOT {left}" if batch.first else f"told IS DISTINCT FROM told_before AND NOT {left}"
+
+
+def _write(batch: Batch, counts: Counts, conflicts: Sequence[str]) -> None:
+    ctx, left, changed = batch.ctx, breaks_any(batch.mapping, LEAVE), _changed(batch)
     if left != "false":
         counts.left += number(ctx, f"SELECT count(*) FROM {batch.prepared} WHERE {left}")
     if batch.first:
@@ -108,7 +116,7 @@ def _write(batch: Batch, counts: Counts) -> None:
         return
     counts.unchanged += number(ctx, f"SELECT count(*) FROM {batch.prepared} WHERE told = told_before")
     counts.new += _insert(batch, f"NOT is_known AND {changed}")
-    counts.conflicts += _conflicts(batch, changed)
+    counts.conflicts += conflicts
     counts.changed += _update(batch, changed)
     _remember(batch, left)
 
@@ -172,14 +180,17 @@ def _insert(batch: Batch, which: str) -> int:
     )
 
 
-def _conflicts(batch: Batch, changed: str) -> list[str]:
+def _conflicts(batch: Batch) -> list[str]:
     """Records that were changed, or went, here as well since: ours stay as they are, and it is told every time."""
+    if batch.first:
+        return []
     mapped = batch.mapped
     key = sql.name(mapped.entity.key.ours)
     still = f"SELECT FROM {mapped.to} o WHERE o.{key} = p.{_key(mapped)} AND {kept(mapped.entity, 'o')} = p.kept_before"
     found = run(
         batch.ctx,
-        f"UPDATE {batch.prepared} p SET is_conflict = true WHERE p.is_known AND {changed} AND NOT EXISTS ({still}) "
+        f"UPDATE {batch.prepared} p SET is_conflict = true WHERE p.is_known AND {_changed(batch)} "
+        f"AND NOT EXISTS ({still}) "
         "RETURNING p.record",
     ).fetchall()
     return sorted(str(record) for (record,) in found)

@@ -167,6 +167,25 @@ def test_an_undo_that_is_too_late_names_what_depends_on_it(db: Database, support
     assert "The membership mem_1 went to somebody else since" in page
 
 
+def test_a_claim_of_an_earlier_system_says_that_there_is_nothing_to_undo(db: Database, support: Any) -> None:
+    buy(db)
+    with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:
+        claims.claim(ctx, email="buyer@example.com")
+    with db.read_only() as session:
+        page = f"/admin/purchases/{session.scalars(select(PendingProfile.id)).one()}"
+    assert "in an earlier system" not in support.get(page).text
+    with db.unit_of_work(SUPPORT) as ctx:
+        # As an import leaves it.
+        ctx.session.delete(ctx.session.scalars(select(Merge)).one())
+    said = support.get(page).text
+    assert "It was claimed in an earlier system" in said
+    assert "Undo the claim" not in said
+    account = support.get("/admin/profiles/user_a").text
+    membership = re.search(r"/admin/memberships/\d+", account)
+    assert membership
+    assert "Move to another account" in support.get(membership[0]).text
+
+
 def test_a_membership_is_moved_after_its_plan_was_shown_and_moved_back(db: Database, support: Any) -> None:
     buy(db)
     with db.unit_of_work(customer("user_a", "buyer@example.com")) as ctx:

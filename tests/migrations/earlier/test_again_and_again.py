@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from admin_app.db import Database
-from admin_app.errors import InvalidInput
+from admin_app.errors import InvalidInput, NotFound
 from admin_app.integrations.earlier import SourceRefused, open_source
 from admin_app.services.move_in import files, importing, undoing
 from admin_app.services.move_in.mapping import Rule
@@ -213,12 +213,17 @@ def test_the_source_cannot_be_written(earlier_postgres: str, mariadb_url: str) -
         ("oracle://db/x", "begins with postgresql:// or mysql://"),
         ("mysql://127.0.0.1", "names no database"),
         ("mysql://127.0.0.1/x?ssl_magic=1", "mean nothing here"),
+        ("mysql://me:top/secret@127.0.0.1/x", "its user or password holds one"),
+        ("postgresql://me:top[secret@127.0.0.1/x", "its user or password holds one"),
+        ("postgresql://me:top#secret@127.0.0.1/x", "its user or password holds one"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_in_a_sentence(address: str, said: str) -> None:
     with pytest.raises(SourceRefused) as refused:
         open_source(address)
     assert said in refused.value.sentence
+    assert "secret" not in refused.value.sentence
+    assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
 def command(db: Database, *arguments: str) -> subprocess.Popen[str]:
@@ -260,3 +265,26 @@ def test_the_commands_from_the_first_look_to_the_proof(mariadb_url: str, real_db
     assert "Nothing was built on them" in done(command(real_db, "undo", "--system", "bookings"))
     assert "were taken back" in done(command(real_db, "undo", "--system", "bookings", "--yes"))
     assert count(real_db, Practitioner) == 0
+
+
+def test_an_import_and_its_taking_back_do_not_meet(clients: Move) -> None:
+    with closing(open_source(clients.address)) as source:
+        mapping = clients.decide()
+        with clients.work() as ctx:
+            run_id = importing.start(ctx, source=source, mapping=mapping, file="again")
+        steps = importing.bring_over(clients.work, source=source, mapping=mapping, run_id=run_id, batch=100)
+        next(steps)
+        with clients.work() as ctx:
+            importing._locked(ctx, run_id)  # a batch is being written
+            with clients.work() as other, pytest.raises(importing.ImportRuns):
+                undoing.take_back(other, system="clients")
+        with clients.work() as ctx:
+            undoing.take_back(ctx, system="clients")
+            with clients.work() as other, pytest.raises(importing.ImportRuns):
+                undoing.take_back(other, system="clients")
+        with pytest.raises(importing.TakenBack):
+            list(steps)
+    with clients.work() as ctx, pytest.raises(NotFound):
+        undoing.take_back(ctx, system="clients")
+    assert count(clients.db, Client) == 0
+    assert clients.bring_over()["clients"].new > ROWS

@@ -19,6 +19,10 @@ from views.console.framework.columns import EMPTY, Cell, age_text, record_addres
 from views.console.framework.current_staff import Viewer
 
 MOST_ROWS = 25
+CLAIMED_ELSEWHERE = (
+    "It was claimed in an earlier system, and nothing is known of what the account had before. If it is somebody "
+    "else's, open the membership on the account's page and move it to them."
+)
 
 
 def purchase_page(session: Session, pending: PendingProfile, wanted: str, viewer: Viewer) -> dict[str, Any]:
@@ -30,7 +34,7 @@ def purchase_page(session: Session, pending: PendingProfile, wanted: str, viewer
         "state": _badge(pending),
         "age": age_text(datetime.now(UTC) - pending.created_at),
         "actions": _actions(pending, merges, viewer),
-        "groups": _groups(session, pending, zone),
+        "groups": _groups(session, pending, merges, zone),
         "may_claim": viewer.may(Permission.PURCHASES_CLAIM) and not pending.claimed,
         "owners": [] if pending.claimed else owners.likely_owners(session, pending),
         "likely_score": owners.LIKELY_SCORE,
@@ -70,7 +74,9 @@ def _actions(pending: PendingProfile, merges: Sequence[Merge], viewer: Viewer) -
     return [(label, href, tone) for label, href, tone, permission in actions if viewer.may(permission)]
 
 
-def _groups(session: Session, pending: PendingProfile, zone: ZoneInfo) -> list[tuple[str, list[tuple[str, Any]]]]:
+def _groups(
+    session: Session, pending: PendingProfile, merges: Sequence[Merge], zone: ZoneInfo
+) -> list[tuple[str, list[tuple[str, Any]]]]:
     bought = [
         ("E-mail", pending.email),
         ("Buyer", pending.name),
@@ -94,7 +100,10 @@ def _groups(session: Session, pending: PendingProfile, zone: ZoneInfo) -> list[t
         user_id = pending.claimed_by_user_id
         known_as = session.scalar(select(Profile.email).where(Profile.user_id == user_id)) or user_id
         owner = Cell("link", known_as, record_address("profiles", user_id))
-        groups.append(("Claimed", [("By", owner), ("At", _time(pending.claimed_at, zone))]))
+        claimed: list[tuple[str, Any]] = [("By", owner), ("At", _time(pending.claimed_at, zone))]
+        if not merges:
+            claimed.append(("Undo", CLAIMED_ELSEWHERE))
+        groups.append(("Claimed", claimed))
     return groups
 
 
