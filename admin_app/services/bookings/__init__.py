@@ -3,8 +3,8 @@
 Owns `bookings` and `meetings`: each step of their life, and what a step means in the plan of the command that takes
 it.
 Others call the steps that are named here, with a locked appointment; `step_plans` says what a step means, `holds`
-takes a time, `rescheduling` and `attendance` are commands, `appointment_mails` the mails, `booking_limits` limits
-how often a network may hold.
+takes a time, `rescheduling` and `attendance` are commands, `appointment_mails` the mails, `booking_limits` limits how
+often a network may hold.
 """
 
 from admin_app.services.bookings.steps import (

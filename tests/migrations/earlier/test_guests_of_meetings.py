@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from models.scheduling import Guest
 from sqlalchemy import select
 
 from admin_app.db import Database
 from admin_app.services.move_in import undoing
 from models import Meeting, MovedRow
+from models.guests import Guest
 from tests.guests.moving import backfill
 from tests.house import House, build, own_simulator
 from tests.migrations.earlier import made, meetings_drizzle
