@@ -1,9 +1,10 @@
 """The rows of memberships that a holder holds, and how rows are written with their changes."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import ColumnElement, and_, inspect, or_, select
 from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
@@ -90,6 +91,70 @@ def of(ctx: Ctx, holder: Holder) -> list[ProviderMembership]:
     ctx.session.add_all(fresh)
     ctx.session.flush()
     return rows
+
+
+def of_each(ctx: Ctx, holders: Sequence[Holder]) -> list[ProviderMembership]:
+    """`of` for many locked holders at once, by the same few statements however many they are; the rows that are new."""
+    ctx.session.flush()
+    rows_of, there = _rows_of(ctx.session, holders), _known_of(ctx.session, holders)
+    fresh = []
+    for holder in holders:
+        rows = rows_of[_ids(holder)]
+        known = {(row.provider, row.external_id) for row in rows}
+        for provider, external_id, is_live in [] if _is_claimed(holder) else _told_by_columns(holder):
+            identity = (provider, external_id)
+            if (external_id is None and rows) or identity in known or identity in there:
+                continue
+            rows.append(_from_columns(holder, provider, external_id, is_live))
+            if external_id is not None:
+                there.add(identity)
+        for row in rows:
+            if (row.profile_user_id, row.pending_profile_id) != _ids(holder):
+                row.updated_at = ctx.now
+                hand_over(row, holder)
+                fresh.append(row)
+    ctx.session.add_all(fresh)
+    ctx.session.flush()
+    return fresh
+
+
+def _rows_of(
+    session: Session, holders: Sequence[Holder]
+) -> dict[tuple[str | None, int | None], list[ProviderMembership]]:
+    """The rows that each holds, and after them what an account left with the purchases that it claimed."""
+    users = [holder.user_id for holder in holders if isinstance(holder, Profile)]
+    purchases = [holder.id for holder in holders if isinstance(holder, PendingProfile)]
+    theirs = or_(ProviderMembership.profile_user_id.in_(users), ProviderMembership.pending_profile_id.in_(purchases))
+    held_now = select(ProviderMembership).where(theirs).order_by(ProviderMembership.id)
+    rows_of = defaultdict(list)
+    for row in session.scalars(held_now.execution_options(populate_existing=True)):
+        rows_of[row.profile_user_id, row.pending_profile_id].append(row)
+    left = (
+        select(ProviderMembership, PendingProfile.claimed_by_user_id)
+        .join(PendingProfile, PendingProfile.id == ProviderMembership.pending_profile_id)
+        .where(PendingProfile.claimed_by_user_id.in_(users))
+        .order_by(ProviderMembership.id)
+    )
+    for row, user_id in session.execute(left.execution_options(populate_existing=True)):
+        rows_of[user_id, None].append(row)
+    return rows_of
+
+
+def _known_of(session: Session, holders: Sequence[Holder]) -> set[tuple[PaymentProvider, str | None]]:
+    """Which of the memberships that the columns of these name are there, whoever holds them."""
+    named = {external_id for holder in holders for _, external_id, _ in _told_by_columns(holder) if external_id}
+    found = select(ProviderMembership.provider, ProviderMembership.external_id)
+    return {(row.provider, row.external_id) for row in session.execute(found.where(_id_is_one_of(named)))}
+
+
+def _id_is_one_of(named: Collection[str]) -> ColumnElement[bool]:
+    """By the unique index, which has the provider first."""
+    providers = ProviderMembership.provider.in_(list(PaymentProvider))
+    return and_(providers, ProviderMembership.external_id.in_(sorted(named)))
+
+
+def _is_claimed(holder: Holder) -> bool:
+    return isinstance(holder, PendingProfile) and holder.claimed
 
 
 def seen(session: Session, holder: Holder) -> list[ProviderMembership]:

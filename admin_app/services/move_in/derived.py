@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.services import memberships
-from models.memberships import ProviderMembership
+from admin_app.services.memberships.rows import of_each
 from models.move_in import MovedRow
 from models.purchases import PendingProfile, Profile
 
@@ -113,20 +113,14 @@ def holders(session: Session, *, run_id: int, after: tuple[str, str]) -> Sequenc
     return [(table, str(record)) for table, record in session.execute(found)]
 
 
-def give_memberships(ctx: Ctx, holders: Sequence[tuple[str, str]]) -> int:
-    """What the columns of these tell of becomes a row each; how many rows there are new."""
-    made = 0
-    for table, record in holders:
-        holder = _locked(ctx, table, record)
-        if holder is None or (isinstance(holder, PendingProfile) and holder.claimed):
-            continue
-        before = {row.id for row in memberships.held(ctx.session, holder)}
-        rows: list[ProviderMembership] = memberships.of(ctx, holder)
-        made += len({row.id for row in rows} - before)
-    return made
-
-
-def _locked(ctx: Ctx, table: str, record: str) -> memberships.Holder | None:
-    if table == "profiles":
-        return ctx.session.get(Profile, record, with_for_update=True)
-    return ctx.session.get(PendingProfile, int(record), with_for_update=True)
+def give_memberships(ctx: Ctx, holders: Sequence[tuple[str, str]]) -> None:
+    """What the columns of these tell of becomes a row each, all of them by a few statements."""
+    users = [record for table, record in holders if table == "profiles"]
+    purchases = [int(record) for table, record in holders if table == "pending_profiles"]
+    waiting = select(PendingProfile).where(PendingProfile.id.in_(purchases), ~PendingProfile.claimed)
+    accounts = select(Profile).where(Profile.user_id.in_(users))
+    locked: list[memberships.Holder] = [
+        *ctx.session.scalars(waiting.order_by(PendingProfile.id).with_for_update()),
+        *ctx.session.scalars(accounts.order_by(Profile.user_id).with_for_update()),
+    ]
+    of_each(ctx, locked)
