@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
 from flask import Flask, g
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -18,9 +19,10 @@ from admin_app.policies.permissions import Permission
 from models import PendingProfile, Role
 from tests.console.conftest import SETUP, form_token
 from tests.console.page_checks import CheckedClient
+from views.console.core.home import HomeView
 from views.console.framework.base import ConsoleModelView, ConsoleView, command, console_unit_of_work, page
 from views.console.framework.navigation import GROUPS
-from views.console.pages import SECTIONS
+from views.console.pages import PAGES, SECTIONS
 from views.errors import render_error
 from views.reading import read_session
 from views.security import CSP
@@ -184,9 +186,13 @@ def test_pages_read_in_a_transaction_that_cannot_write(client_for: ClientFor, db
 
 def test_the_ways_through_the_console_lead_somewhere(client_for: ClientFor) -> None:
     client = client_for(Role.ADMIN)
-    for group in GROUPS:
-        for item in group.items:
-            assert client.get(item.href).status_code == 200, item.href
+    shown = BeautifulSoup(client.get("/admin/").text, "html.parser")
+    ways = {link.get_text(strip=True): str(link["href"]) for link in shown.select("nav.sidebar a")}
+    placed = [view.in_menu for view in (HomeView, *SECTIONS, *PAGES) if view.in_menu]
+    assert {menu.label for menu in placed} <= ways.keys()
+    assert {menu.group for menu in placed} == set(GROUPS)
+    for menu in placed:
+        assert client.get(ways[menu.label]).status_code == 200, menu
 
 
 # -- odd addresses -----------------------------------------------------------------------------------------------------
