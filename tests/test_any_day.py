@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from admin_app.db import Database
 from admin_app.integrations.mail import SmtpMail
 from admin_app.integrations.registry import Providers
-from admin_app.services import bookings
+from admin_app.services import appointments
 from admin_app.services.bookings.appointment_mails import KINDS
 from admin_app.services.core import utc_months
 from admin_app.services.core.time_zones import clock_text
@@ -85,7 +85,7 @@ def test_the_subject_of_a_mail_is_read_as_it_was_written(db: Database, clock: Cl
     for number, (told, zone) in enumerate(product(KINDS, ZONES)):
         starts = clock.now + timedelta(days=number, hours=20)
         canceled = CANCELED if told == "cancellation" else {}
-        mail = prepare(db, meeting(db, kind, starts, guest_time_zone=zone, **canceled), told, bookings.at(starts))
+        mail = prepare(db, meeting(db, kind, starts, guest_time_zone=zone, **canceled), told, appointments.at(starts))
         assert mail
         there = starts.astimezone(ZoneInfo(zone))
         assert mail.subject.endswith(f"{there:%A}, {there.day} {there:%B %Y}, {clock_text(there)} ({zone})")
