@@ -10,9 +10,10 @@ from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.services.billing import trials
 from admin_app.services.clients import client_facts
 from models import BillingStatus, CallState, Client, ProviderCall
-from tests.services.billing.test_billing_overrides import (
+from tests.services.billing.test_billing_overrides import (  # noqa: F401
     FINANCE,
     OPS,
+    _noon,
     follow_the_clock,
     in_force,
     lift,
