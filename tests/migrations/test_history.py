@@ -15,7 +15,7 @@ def test_one_line_of_numbered_revisions() -> None:
 # What runs a migration may know the application. A cast may know how it reads local times, so that a database that is
 # migrated and one that moves in agree about them: those two modules hold no state and know no table.
 OF_THE_APPLICATION = {"env.py", "plan.py"}
-ZONES = {"admin_app.services.core", "admin_app.services.time_zones"}
+ZONES = {"admin_app.services.core", "admin_app.services.core.time_zones"}
 
 
 def test_no_revision_knows_the_application() -> None:
