@@ -226,11 +226,8 @@ def test_on_days_when_the_clock_changes_nothing_is_lost(monday: date, at_utc: in
 
 def test_no_class_of_the_grid_is_missing() -> None:
     css = STYLES.read_text()
-    rows = set(map(int, re.findall(r"\.from-(\d+) ", css)))
-    spans = set(map(int, re.findall(r"\.for-(\d+) ", css)))
-    heights = set(map(int, re.findall(r"\.rows-(\d+) ", css)))
-    assert rows == set(range(weeks.DAY_ROWS))
-    assert spans == set(range(1, weeks.DAY_ROWS + 1))
-    assert heights == {hours * 60 // weeks.STEP for hours in range(1, 25)}
+    fives = set(range(60 // weeks.STEP))
+    for name, numbers in {"hour": set(range(24)), "hours": set(range(25)), "five": fives, "fives": fives}.items():
+        assert {*map(int, re.findall(rf"\.{name}-(\d+) {{ --{name}: \1; }}", css))} == numbers
     assert {f"lane-{lane}" for lane in range(2, weeks.MOST_LANES + 1)} <= set(re.findall(r"lane-\d", css))
     assert all(f".block-{state}" in css for state in STATES)

@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 from admin_app.bounds import FIRST_YEAR, LAST_YEAR
 from admin_app.services.schedule.week_calendar import Entry
 
-STEP = 5  # minutes per row of the grid; the style sheet has one class per row
-DAY_ROWS = 24 * 60 // STEP
+STEP = 5  # minutes per row of the grid; the style sheet counts twelve to the hour
 # What is shown at the least, so that a week without appointments looks like a week.
 EARLIEST_SHOWN, LATEST_SHOWN = 8 * 60, 18 * 60
 MOST_LANES = 4
