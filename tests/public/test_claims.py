@@ -1,6 +1,7 @@
 """The customer's doors: who they are comes from the token and the users API, what they get from the one claim."""
 
 import json
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -290,8 +291,12 @@ def test_the_provider_is_not_asked_inside_a_transaction(real_house: House) -> No
     _, token = real_house.customer("slow@example.com")
     control.fault(real_house.simulator, "clerk", "slow", times=1, seconds=1)
     pool = real_house.db.engine.pool
-    in_use: list[int] = []
-    with Watch(lambda: in_use.append(pool.checkedout())):
+    seen: list[tuple[float, int]] = []
+    with Watch(lambda: seen.append((monotonic(), pool.checkedout()))):
         real_house.post(SIGN_IN, token=token)
-    assert len(in_use) > 10
-    assert sum(in_use) <= len(in_use) / 4
+    # However slow the machine is otherwise: for most of that second no look found one in use.
+    free, since = 0.0, None
+    for moment, in_use in seen:
+        since = None if in_use else since or moment
+        free = max(free, moment - since) if since else free
+    assert free > 0.7
