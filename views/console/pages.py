@@ -16,13 +16,16 @@ from views.console.framework.exporting import ListTables
 View = TypeVar("View", ConsoleModelView, ConsoleView)
 
 LAST = 10**6
+# All of them before any is looked at, so that it is known which classes others derive from.
+MODULES = [
+    import_module(".".join((__package__, path.parent.name, path.stem)))
+    for path in sorted(Path(__file__).parent.glob("*/*.py"))
+]
 
 
 def _found(kind: type[View]) -> Iterator[type[View]]:
     """The classes of this kind that a room defines; one that others derive from is a part of them and no page."""
-    here = Path(__file__).parent
-    for path in sorted(here.glob("*/*.py")):
-        module = import_module(".".join((__package__, path.parent.name, path.stem)))
+    for module in MODULES:
         for _, found in getmembers(module, isclass):
             if issubclass(found, kind) and found.__module__ == module.__name__ and not found.__subclasses__():
                 yield found

@@ -1,7 +1,8 @@
 """The rows of memberships that a holder holds, and how rows are written with their changes."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, inspect, or_, select
@@ -84,11 +85,7 @@ def held(session: Session, holder: Holder) -> list[ProviderMembership]:
 def of(ctx: Ctx, holder: Holder) -> list[ProviderMembership]:
     """What the holder, who is locked, holds; what only its columns tell of so far becomes a row."""
     rows = seen(ctx.session, holder)
-    fresh = [row for row in rows if (row.profile_user_id, row.pending_profile_id) != _ids(holder)]
-    for row in fresh:
-        row.updated_at = ctx.now
-        hand_over(row, holder)
-    ctx.session.add_all(fresh)
+    ctx.session.add_all(_brought(ctx, holder, rows))
     ctx.session.flush()
     return rows
 
@@ -98,23 +95,27 @@ def of_each(ctx: Ctx, holders: Sequence[Holder]) -> list[ProviderMembership]:
     ctx.session.flush()
     rows_of, there = _rows_of(ctx.session, holders), _known_of(ctx.session, holders)
     fresh = []
+
+    def is_there(provider: PaymentProvider, external_id: str | None) -> bool:
+        return (provider, external_id) in there
+
     for holder in holders:
         rows = rows_of[_ids(holder)]
-        known = {(row.provider, row.external_id) for row in rows}
-        for provider, external_id, is_live in [] if _is_claimed(holder) else _told_by_columns(holder):
-            identity = (provider, external_id)
-            if (external_id is None and rows) or identity in known or identity in there:
-                continue
-            rows.append(_from_columns(holder, provider, external_id, is_live))
-            if external_id is not None:
-                there.add(identity)
-        for row in rows:
-            if (row.profile_user_id, row.pending_profile_id) != _ids(holder):
-                row.updated_at = ctx.now
-                hand_over(row, holder)
-                fresh.append(row)
+        if not _is_claimed(holder):
+            rows = _with_columns(holder, rows, is_there)
+        there.update((row.provider, row.external_id) for row in rows if row.external_id is not None)
+        fresh += _brought(ctx, holder, rows)
     ctx.session.add_all(fresh)
     ctx.session.flush()
+    return fresh
+
+
+def _brought(ctx: Ctx, holder: Holder, rows: Sequence[ProviderMembership]) -> list[ProviderMembership]:
+    """Those of the rows that the holder did not hold yet, and does now."""
+    fresh = [row for row in rows if (row.profile_user_id, row.pending_profile_id) != _ids(holder)]
+    for row in fresh:
+        row.updated_at = ctx.now
+        hand_over(row, holder)
     return fresh
 
 
@@ -140,7 +141,7 @@ def _rows_of(
     return rows_of
 
 
-def _known_of(session: Session, holders: Sequence[Holder]) -> set[tuple[PaymentProvider, str | None]]:
+def _known_of(session: Session, holders: Sequence[Holder]) -> set[tuple[PaymentProvider | None, str | None]]:
     """Which of the memberships that the columns of these name are there, whoever holds them."""
     named = {external_id for holder in holders for _, external_id, _ in _told_by_columns(holder) if external_id}
     found = select(ProviderMembership.provider, ProviderMembership.external_id)
@@ -163,9 +164,10 @@ def seen(session: Session, holder: Holder) -> list[ProviderMembership]:
     The earlier system, and whoever else writes the columns, knows no rows.
     """
     rows = held(session, holder)
-    if isinstance(holder, PendingProfile):
-        return rows if holder.claimed else _with_columns(session, holder, rows)
-    return _with_columns(session, holder, [*rows, *_left_with_claims(session, holder)])
+    if _is_claimed(holder):
+        return rows
+    left = _left_with_claims(session, holder) if isinstance(holder, Profile) else []
+    return _with_columns(holder, [*rows, *left], partial(_is_there, session))
 
 
 def _left_with_claims(session: Session, profile: Profile) -> list[ProviderMembership]:
@@ -177,15 +179,18 @@ def _left_with_claims(session: Session, profile: Profile) -> list[ProviderMember
 
 def as_unclaimed(session: Session, holder: Holder) -> list[ProviderMembership]:
     """What the purchase or legacy row holds, or held right before the claim that is under way."""
-    return _with_columns(session, holder, held(session, holder))
+    return _with_columns(holder, held(session, holder), partial(_is_there, session))
 
 
-def _with_columns(session: Session, holder: Holder, rows: list[ProviderMembership]) -> list[ProviderMembership]:
+def _with_columns(
+    holder: Holder, rows: list[ProviderMembership], is_there: Callable[[PaymentProvider, str | None], bool]
+) -> list[ProviderMembership]:
+    """The rows, and what only the columns tell of. `is_there`: whether somebody holds a membership already."""
     known = {(row.provider, row.external_id) for row in rows}
     for provider, external_id, is_live in _told_by_columns(holder):
         if external_id is None and rows:
             continue
-        if (provider, external_id) not in known and not _is_there(session, provider, external_id):
+        if (provider, external_id) not in known and not is_there(provider, external_id):
             rows.append(_from_columns(holder, provider, external_id, is_live))
     return rows
 
