@@ -13,7 +13,7 @@ from admin_app.context import Ctx, Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound, PlanMoved
 from admin_app.services.core.table_files import csv_bytes, xlsx_bytes
-from admin_app.services.core.utc_months import following
+from admin_app.services.core.utc_months import following, month_of
 from admin_app.services.finance import month_adjustments, months
 from admin_app.services.finance.month_lines import Total
 from models import (
@@ -34,7 +34,7 @@ from tests.services.factories import OPERATOR, SUPPORT
 from tests.services.money import add_booking, add_dispute
 
 FINANCE = Staff(id=7, email="finance@demo.test", role=Role.FINANCE)
-OCTOBER, SEPTEMBER, NOVEMBER = date(2026, 10, 1), date(2026, 9, 1), date(2026, 11, 1)
+OCTOBER, SEPTEMBER = date(2026, 10, 1), date(2026, 9, 1)
 
 
 def on(day: int, hour: int = 12, month: int = 10) -> datetime:
@@ -160,7 +160,6 @@ def test_the_plan_says_what_is_kept_and_what_still_moves(db: Database, october: 
 @pytest.mark.parametrize(
     ("before", "month", "sentence"),
     [
-        ((), NOVEMBER, "is not over"),
         ((OCTOBER,), OCTOBER, "is closed already"),
         ((OCTOBER,), SEPTEMBER, "begin with October 2026"),
         ((date(2026, 8, 1),), OCTOBER, "next is September 2026"),
@@ -185,6 +184,16 @@ def test_months_are_closed_in_their_order(
         months.close(ctx, month=month, note=None, shown="")
 
 
+def test_a_month_that_is_not_over_stays_open(db: Database) -> None:
+    month = month_of(datetime.now(UTC))
+    with db.unit_of_work(FINANCE) as ctx:
+        assert "is not over" in (months.plan_close(ctx, month=month).refusal or "")
+    with pytest.raises(Conflict, match="month_not_to_close"), db.unit_of_work(FINANCE) as ctx:
+        months.close(ctx, month=month, note=None, shown="")
+    with db.read_only() as read:
+        assert months.closing_of(read, month) is None
+
+
 def test_nothing_is_kept_of_what_was_not_shown(db: Database, october: dict[str, Any]) -> None:
     with db.unit_of_work(FINANCE) as ctx:
         shown = months.plan_close(ctx, month=OCTOBER).fingerprint
@@ -204,7 +213,7 @@ def test_what_changes_later_is_an_adjustment(db: Database, october: dict[str, An
     closing = closed(db)
     with db.read_only() as read:
         assert month_adjustments.adjustments(read, closing) == []
-        assert month_adjustments.adjustment_counts(read, SEPTEMBER, NOVEMBER) == {}
+        assert month_adjustments.adjustment_counts(read, SEPTEMBER, following(OCTOBER)) == {}
     with db.unit_of_work(OPERATOR) as ctx:
         ctx.session.get_one(Payment, october["first"]).captured_amount = 10_400
         ctx.session.get_one(Refund, october["refund"]).state = RefundState.FAILED
@@ -220,7 +229,7 @@ def test_what_changes_later_is_an_adjustment(db: Database, october: dict[str, An
             (f"billing_change:{late.id}", "added", None, 500, 500),
             (f"payment:{october['second']}", "gone", 5_000, None, -5_000),
         ]
-        assert month_adjustments.adjustment_counts(read, SEPTEMBER, NOVEMBER) == {OCTOBER: 4}
+        assert month_adjustments.adjustment_counts(read, SEPTEMBER, following(OCTOBER)) == {OCTOBER: 4}
         assert month_adjustments.adjusted_totals(read, closing) == (
             ("payment", "eur", 2, -4_600),
             ("refund", "eur", 1, 2_500),
@@ -245,7 +254,7 @@ def add_months_of_lines(db: Database, count: int) -> None:
             {"booking": booking, "count": count},
         )
     for back in range(12, 0, -1):
-        closed(db, following(NOVEMBER, -back))
+        closed(db, following(OCTOBER, 1 - back))
     with db.unit_of_work(OPERATOR) as ctx:
         ctx.session.execute(text("ANALYZE payments, month_lines, moved_lines"))
 
