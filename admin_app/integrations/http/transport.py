@@ -24,7 +24,7 @@ from tenacity import (
 )
 
 from admin_app.errors import OutcomeUnknown, ProviderUnavailable
-from admin_app.integrations.http import deadline, local
+from admin_app.integrations.http import deadline, local, trust
 from admin_app.integrations.http.guard import SOON_SECONDS, Guard
 from admin_app.integrations.http.network import TimedBackend
 
@@ -92,7 +92,7 @@ class ProviderTransport(httpx.BaseTransport):
         self, guard: Guard, base: str, rules: Rules | None = None, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self._guard, self._rules, self._sleep = guard, rules or Rules(), sleep
-        self._http = httpx.HTTPTransport(proxy=_proxy_before(base))
+        self._http = httpx.HTTPTransport(verify=trust.context(), proxy=_proxy_before(base))
         # httpx has no way to hand it over; a test with a server that drips notices should this name go.
         self._http._pool._network_backend = TimedBackend()
 
