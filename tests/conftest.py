@@ -4,9 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 import stripe
+from argon2 import PasswordHasher
 from sqlalchemy import create_engine
 
 from admin_app.db import Database
+from admin_app.services.staff import passwords
+from tests.applications import Applications
 from tests.contracts import WATCH
 
 DRIVER = "postgresql+psycopg://"
@@ -28,9 +31,14 @@ def _as_documented(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _impatient() -> Iterator[None]:
-    """Stripe's SDK waits half a second and more between its tries; here nothing is won by waiting."""
+    """Stripe's SDK waits half a second and more between its tries; here nothing is won by waiting.
+
+    Nor by passwords that take long to guess: a sign-in takes two of their hashes. With the parameters that staff have,
+    they are made by whatever runs in a process of its own, and in `tests/services/staff/test_staff_passwords.py`.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)
+        patch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=16, parallelism=1))
         yield
 
 
@@ -39,6 +47,14 @@ def _shared_engine(worker_database_url: str) -> Iterator[object]:
     engine = create_engine(with_driver(worker_database_url), connect_args={"options": "-c timezone=UTC"})
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def applications() -> Iterator[Applications]:
+    """Web applications for this test."""
+    lender = Applications()
+    yield lender
+    lender.take_back()
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ from admin_app.simulator import control
 from admin_app.simulator.mail import mail_server
 from admin_app.simulator.settings import SimulatorSettings
 from models import Base
+from tests.applications import Applications
 from tests.changes import CHANGES
 from tests.contracts import WATCH
 from tests.integrations.signing import (
@@ -278,21 +279,31 @@ CROWD = Limits(calls=6, seconds_for_room=60)
 
 
 def build(simulator: str, db: Database, **changed: Any) -> House:
+    """With an application of its own."""
+    return _house(create_app, simulator, db, **changed)
+
+
+def lent(applications: Applications, simulator: str, db: Database, **changed: Any) -> House:
+    """With an application that another test had before; the test must not change it."""
+    return _house(applications.lend, simulator, db, **changed)
+
+
+def _house(make: Callable[..., Flask], simulator: str, db: Database, **changed: Any) -> House:
     settings = settings_for(simulator, **changed)
     providers = registry.from_settings(settings, CROWD)
-    return House(create_app(settings, database=db, providers=providers), Bench(db, settings, providers), simulator)
+    return House(make(settings, database=db, providers=providers), Bench(db, settings, providers), simulator)
 
 
 @pytest.fixture
-def house(simulator: str, db: Database) -> House:
+def house(simulator: str, db: Database, applications: Applications) -> House:
     """On one connection; everything is undone after the test."""
-    return build(simulator, db)
+    return lent(applications, simulator, db)
 
 
 @pytest.fixture
-def real_house(simulator: str, real_db: Database) -> House:
+def real_house(simulator: str, real_db: Database, applications: Applications) -> House:
     """On a database of its own, with real connections."""
-    return build(simulator, real_db)
+    return lent(applications, simulator, real_db)
 
 
 class Watch:

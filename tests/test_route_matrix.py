@@ -13,12 +13,12 @@ from werkzeug.routing import Rule
 from admin_app.config import Settings
 from admin_app.context import Guest, Job
 from admin_app.db import Database
-from admin_app.factory import create_app
 from admin_app.policies.permissions import Permission
 from admin_app.services import staff
 from admin_app.services.staff import staff_sessions
 from admin_app.services.staff.staff_sessions import Limits, SignedIn
 from models import Role
+from tests.applications import Applications
 from tests.route_table import AREAS, CONSOLE, NOBODY, PARTS, PUBLIC, Row
 from views.console.framework.base import ConsoleView
 from views.console.framework.sign_in import COOKIE
@@ -45,10 +45,8 @@ def _settings() -> Settings:
 
 
 @pytest.fixture
-def app(db: Database) -> Flask:
-    app = create_app(_settings(), database=db)
-    app.testing = True
-    return app
+def app(db: Database, applications: Applications) -> Flask:
+    return applications.lend(_settings(), db, client=FlaskClient)
 
 
 def _enter(app: Flask, db: Database, role: Role | None) -> FlaskClient:

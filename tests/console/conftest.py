@@ -12,9 +12,9 @@ from sqlalchemy import event
 from admin_app.config import Settings
 from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.factory import create_app
 from admin_app.services import staff
 from models import Role
+from tests.applications import Applications
 from tests.console.page_checks import CheckedClient
 from views.console.framework import estimates
 
@@ -31,12 +31,9 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def app(db: Database, settings: Settings) -> Flask:
+def app(db: Database, settings: Settings, applications: Applications) -> Flask:
     estimates.forget()
-    app = create_app(settings, database=db)
-    app.testing = True
-    app.test_client_class = CheckedClient
-    return app
+    return applications.lend(settings, db, client=CheckedClient)
 
 
 @pytest.fixture

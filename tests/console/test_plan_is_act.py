@@ -13,10 +13,11 @@ from admin_app.services.payments import held_money
 from admin_app.simulator.stripe import control_stripe
 from admin_app.simulator.workos import control_workos
 from models import Booking, BookingStatus, Refund, Role
+from tests.applications import Applications
 from tests.console.appointment_scene import LIMIT, NUMBERS, TIMES, Scene
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, walk
-from tests.house import build, house, simulator
+from tests.house import house, lent, simulator
 from tests.services.diary import Clock
 
 __all__ = ["house", "simulator"]
@@ -192,8 +193,8 @@ def _linked(scene: Scene) -> Case:
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> Scene:
-    made = build(simulator, db, refund_approval_above=LIMIT)
+def scene(simulator: str, db: Any, applications: Applications) -> Scene:
+    made = lent(applications, simulator, db, refund_approval_above=LIMIT)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     clock = Clock(db)
     soon = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=30)

@@ -12,10 +12,11 @@ from admin_app.services import billing
 from admin_app.services.clients import onboarding
 from admin_app.simulator.stripe import control_stripe
 from models import BillingStatus, ClientCustomer, Role
+from tests.applications import Applications
 from tests.console.client_scene import Clients
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, walk
-from tests.house import House, build, house, simulator
+from tests.house import House, house, lent, simulator
 from tests.services.billing.test_billing_overrides import override
 from tests.services.billing.test_trials import grant
 from tests.services.diary import Clock
@@ -192,8 +193,8 @@ CASES["onboarding-commands.reopen: completed by hand"] = lambda s: _onboarding(s
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> Clients:
-    made = build(simulator, db)
+def scene(simulator: str, db: Any, applications: Applications) -> Clients:
+    made = lent(applications, simulator, db)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     return Clients(made, Clock(db))
 

@@ -15,12 +15,13 @@ from admin_app.services.core.plans import Plan
 from admin_app.services.core.utc_months import begins, following, month_of, month_text
 from admin_app.services.finance.month_lines import KIND_WORDS
 from models import BillingStatus, BulkItem, BulkOutcome, BulkRun, MonthClosing, Role
+from tests.applications import Applications
 from tests.changes import CHANGES
 from tests.console.client_scene import DAY, Clients
 from tests.console.conftest import _sign_in
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, calls, everything, mails, of_form, shown_on, walk
-from tests.house import House, build, house, simulator
+from tests.house import House, house, lent, simulator
 from tests.services.billing_rows import add_client, add_steps
 from tests.services.clients import bulk
 from tests.services.clients.flags import on
@@ -143,8 +144,8 @@ CASES["months.close: with payments, a refund and a new client"] = _month
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> Clients:
-    made = build(simulator, db)
+def scene(simulator: str, db: Any, applications: Applications) -> Clients:
+    made = lent(applications, simulator, db)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     return Clients(made, Clock(db))
 

@@ -9,10 +9,11 @@ import pytest
 from admin_app.services.clients import emergency
 from admin_app.services.clients.flag_words import end_words
 from models import FlagChange, OnExpiry, Role
+from tests.applications import Applications
 from tests.console.client_scene import DAY, Clients
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, walk
-from tests.house import House, build, house, simulator
+from tests.house import House, house, lent, simulator
 from tests.services.clients.flags import OPS
 from tests.services.diary import Clock
 
@@ -158,8 +159,8 @@ def _end(scene: Clients) -> Case:
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> Clients:
-    made = build(simulator, db)
+def scene(simulator: str, db: Any, applications: Applications) -> Clients:
+    made = lent(applications, simulator, db)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     return Clients(made, Clock(db))
 

@@ -10,11 +10,12 @@ from sqlalchemy import select, update
 from admin_app.simulator.calcom import control_calcom
 from admin_app.simulator.stripe import control_stripe
 from models import Booking, BookingStatus, DriftFinding, DriftRun, DriftState, Role, StaffMember, Subscription
+from tests.applications import Applications
 from tests.console.appointment_scene import LIMIT, NUMBERS, TIMES, Scene
 from tests.console.client_scene import Clients
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, walk
-from tests.house import House, build, house, simulator
+from tests.house import House, house, lent, simulator
 from tests.services.diary import Clock
 from tests.services.factories import OPERATOR
 
@@ -139,8 +140,8 @@ CASES["drift-finding-commands.push: it ends with its period"] = _cancels
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> Scene:
-    made = build(simulator, db, refund_approval_above=LIMIT)
+def scene(simulator: str, db: Any, applications: Applications) -> Scene:
+    made = lent(applications, simulator, db, refund_approval_above=LIMIT)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     soon = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=60)
     return Scene(made, Clock(db), soon + timedelta(hours=4 * next(TIMES)))

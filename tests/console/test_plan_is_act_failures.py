@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from models import CallState, MailState, ProviderCall, Role, SentEmail
+from tests.applications import Applications
 from tests.console.appointment_scene import NUMBERS, TIMES, Scene
 from tests.console.client_scene import Clients
 from tests.console.inbox.test_failed_jobs import failed
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, walk
-from tests.house import build, house, simulator
+from tests.house import house, lent, simulator
 from tests.services.diary import Clock, held, offered
 from tests.services.factories import OPERATOR, buy
 
@@ -133,8 +134,8 @@ CASES["failed-jobs.settle: done by hand"] = lambda s: _failed_job(s, "settle")
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> Scene:
-    made = build(simulator, db)
+def scene(simulator: str, db: Any, applications: Applications) -> Scene:
+    made = lent(applications, simulator, db)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     soon = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=40)
     return Scene(made, Clock(db), soon + timedelta(hours=next(TIMES)))

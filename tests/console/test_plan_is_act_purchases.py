@@ -15,11 +15,12 @@ from admin_app.services.purchases import claim_mails, claims, merge_fields
 from admin_app.services.refunds import membership_refunds
 from admin_app.simulator import control
 from models import Adjustment, ExtraPurchase, Merge, Profile
+from tests.applications import Applications
 from tests.console.appointment_scene import somebody_of_finance
 from tests.console.page_checks import CheckedClient
 from tests.console.people_scene import People
 from tests.console.plan_walk import Case, Rules, walk
-from tests.house import House, build, house, simulator
+from tests.house import House, house, lent, simulator
 from tests.services.factories import SUPPORT
 
 __all__ = ["house", "simulator"]
@@ -377,8 +378,8 @@ def _one_too_many(scene: People) -> Case:
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> People:
-    made = build(simulator, db, refund_approval_above=LIMIT)
+def scene(simulator: str, db: Any, applications: Applications) -> People:
+    made = lent(applications, simulator, db, refund_approval_above=LIMIT)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     return People(made)
 

@@ -14,11 +14,12 @@ from admin_app.services.core.plans import PlanLine
 from admin_app.services.staff import service_keys
 from admin_app.services.staff.staff_plans import A_NEW_ONE
 from models import Practitioner, Role, Scope, SessionType, StaffSession
+from tests.applications import Applications
 from tests.console.client_scene import DAY, NUMBERS, Clients
 from tests.console.conftest import PASSWORD, form_token
 from tests.console.page_checks import CheckedClient
 from tests.console.plan_walk import Case, Rules, of_form, walk
-from tests.house import build, house, simulator
+from tests.house import house, lent, simulator
 from tests.services.diary import Clock, offered
 from tests.services.factories import OPERATOR
 
@@ -180,8 +181,8 @@ CASES["session-type-forms.edit: shorter"] = _changed_session_type
 
 
 @pytest.fixture
-def scene(simulator: str, db: Any) -> Clients:
-    made = build(simulator, db)
+def scene(simulator: str, db: Any, applications: Applications) -> Clients:
+    made = lent(applications, simulator, db)
     made.app.testing, made.app.test_client_class = True, CheckedClient
     return Clients(made, Clock(db))
 

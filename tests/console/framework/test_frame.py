@@ -17,6 +17,7 @@ from admin_app.errors import DomainError
 from admin_app.factory import create_app
 from admin_app.policies.permissions import Permission
 from models import PendingProfile, Role
+from tests.applications import Applications
 from tests.console.conftest import SETUP, form_token
 from tests.console.page_checks import CheckedClient
 from views.console.core.home import HomeView
@@ -81,9 +82,12 @@ class ProbeView(ConsoleView):
 
 
 @pytest.fixture
-def app(app: Flask) -> Flask:
+def app(settings: Settings, db: Database, applications: Applications) -> Flask:
+    return applications.lend(settings, db, client=CheckedClient, prepare=_with_probe)
+
+
+def _with_probe(app: Flask) -> None:
     app.extensions["admin"][0].add_view(ProbeView())
-    return app
 
 
 # -- the guard ---------------------------------------------------------------------------------------------------------

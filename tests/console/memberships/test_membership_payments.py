@@ -13,10 +13,11 @@ from admin_app.services.core import audit
 from admin_app.services.memberships import asking, paid
 from admin_app.simulator import control
 from models import MembershipPayment, ProviderMembership, Refund, RefundState, Role
+from tests.applications import Applications
 from tests.console.forms import form_on
 from tests.console.page_checks import CheckedClient
 from tests.console.refunds.test_money import ClientFor
-from tests.house import House, build, simulator
+from tests.house import House, lent, simulator
 from tests.services.factories import OPERATOR
 from tests.services.memberships.paying import member, membership, payments
 from views.console.framework import estimates
@@ -26,8 +27,8 @@ LIMIT = 4000
 
 
 @pytest.fixture
-def house(simulator: str, db: Database) -> House:
-    return build(simulator, db, refund_approval_above=LIMIT)
+def house(simulator: str, db: Database, applications: Applications) -> House:
+    return lent(applications, simulator, db, refund_approval_above=LIMIT)
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 from admin_app.config import Settings
 from admin_app.context import Job
 from admin_app.db import Database
-from admin_app.factory import create_app
 from admin_app.services import staff
 from models import AuditEntry, Role, StaffMember
+from tests.applications import Applications
 from tests.console.page_checks import CheckedClient
 
 PASSWORD = "glass-kettle-orbit-29"
@@ -33,12 +33,8 @@ def people(db: Database) -> dict[str, StaffMember]:
 
 
 @pytest.fixture
-def app(db: Database, people: dict[str, StaffMember]) -> Flask:
-    settings = Settings(_env_file=None, database_url="postgresql://unused", secret_key="s" * 32)
-    app = create_app(settings, database=db)
-    app.testing = True
-    app.test_client_class = CheckedClient
-    return app
+def app(db: Database, settings: Settings, applications: Applications, people: dict[str, StaffMember]) -> Flask:
+    return applications.lend(settings, db, client=CheckedClient)
 
 
 def _sign_in(app: Flask, role: str, password: str = PASSWORD) -> FlaskClient | None:
