@@ -6,7 +6,8 @@ what they remember of failures, is new each time. A test that changes an applica
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -50,7 +51,8 @@ class Applications:
 
         With `prepare`, one on which that was done when it was built.
         """
-        kind = (settings.model_dump_json(), prepare)
+        # It reaches its database through what is put in below only.
+        kind = (settings.model_dump_json(exclude={"database_url"}), prepare)
         app = _idle[kind].pop() if _idle[kind] else _built(settings, database, providers, prepare)
         self._lent.append((kind, app))
         given = registry.from_settings(settings) if providers is None else providers
@@ -63,3 +65,13 @@ class Applications:
         for kind, app in self._lent:
             _idle[kind].append(app)
         self._lent.clear()
+
+
+@contextmanager
+def lending() -> Iterator[Applications]:
+    """Applications until the block ends."""
+    applications = Applications()
+    try:
+        yield applications
+    finally:
+        applications.take_back()

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine
 
 from admin_app.db import Database
 from admin_app.services.staff import passwords
-from tests.applications import Applications
+from tests.applications import Applications, lending
 from tests.contracts import WATCH
 
 DRIVER = "postgresql+psycopg://"
@@ -52,9 +52,8 @@ def _shared_engine(worker_database_url: str) -> Iterator[object]:
 @pytest.fixture
 def applications() -> Iterator[Applications]:
     """Web applications for this test."""
-    lender = Applications()
-    yield lender
-    lender.take_back()
+    with lending() as applications:
+        yield applications
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from typing import Any
 from click.testing import Result
 
 from admin_app.config import Settings
-from admin_app.factory import create_app
+from admin_app.db import Database
+from tests.applications import lending
 from tests.migrations import believable_rows
 from tests.migrations.journey import Journey
 
@@ -13,8 +14,10 @@ from tests.migrations.journey import Journey
 def migrate(journey: Journey, *words: str, typed: str | None = None, **settings: Any) -> Result:
     """`flask migrate …` with DATABASE_URL on this database."""
     values = {"database_url": journey.url, "secret_key": "s" * 32, **settings}
-    app = create_app(Settings(_env_file=None, **values))
-    return app.test_cli_runner().invoke(args=["migrate", *words], input=typed)
+    given = Settings(_env_file=None, **values)
+    with lending() as applications:
+        app = applications.lend(given, Database.from_settings(given))
+        return app.test_cli_runner().invoke(args=["migrate", *words], input=typed)
 
 
 def refusal(result: Result) -> str:
