@@ -2,7 +2,7 @@
 # Paths are relative and programs run as modules, so that the folder may have any name and may be moved.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format hooks bench bench-migrations soak days migrate routes screenshots setup setup-dev chromium mariadb
+.PHONY: help run test test-fast check format hooks bench bench-migrations soak days migrate routes screenshots setup setup-dev chromium mariadb
 
 PY := .venv/bin/python
 
@@ -25,6 +25,7 @@ help: ## show this list
 	@echo "  docs/architecture.md, one page; CONTRIBUTING.md, how to add something"
 	@echo "  make routes       every address with its methods"
 	@echo "While I change it:"
+	@echo "  make test-fast    the tests of the rooms with changes, in a minute or so (ROOM=bookings for one)"
 	@echo "  make check        format, lint, types, import rule, templates"
 	@echo "  make format       let the tools put the format right"
 	@echo "  make hooks        have every commit checked: what make check does, on what changed"
@@ -47,6 +48,16 @@ run: setup
 
 test: setup-dev check chromium mariadb
 	@BACKDESK_CHROMIUM="$$(sh .ci/chromium)" $(PY) -m pytest -n 3 --dist worksteal --randomly-seed=1895634620 tests
+
+# The rooms in which something is changed and not committed yet, unless ROOM names some.
+ROOM ?= $(shell git status --porcelain -- admin_app/services views/console views/templates/console tests/services tests/console \
+  | sed -nE 's,^...(admin_app/services|views/templates/console|views/console|tests/services|tests/console)/([a-z_]+)/.*,\2,p' | sort -u)
+
+ROOM_TESTS = $(wildcard $(foreach room,$(ROOM),tests/services/$(room) tests/console/$(room)))
+
+test-fast: setup-dev
+	@test -n "$(strip $(ROOM_TESTS))" || { echo "$(if $(strip $(ROOM)),There are no tests of: $(ROOM),No room has changes). Name one: make test-fast ROOM=bookings" >&2; exit 2; }
+	@$(PY) -m pytest -q -n 3 --dist worksteal --randomly-seed=1895634620 tests/test_rooms.py $(ROOM_TESTS)
 
 check: setup-dev
 	$(PY) -m ruff check .
