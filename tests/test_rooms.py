@@ -1,4 +1,4 @@
-"""The rooms of the services: a front door says what its room owns and what others call; nothing else is called."""
+"""The rooms: what is of one stands in it on every floor, and its front door says what it owns and what others call."""
 
 import ast
 import re
@@ -13,6 +13,9 @@ from models import Base
 ROOT = Path(__file__).parents[1]
 SERVICES = ROOT / "admin_app" / "services"
 ROOMS = sorted(path.parent.name for path in SERVICES.glob("*/__init__.py"))
+FLOORS = ("admin_app", "models", "views", "migrations", "static", "tests", "docs", "findings")
+WRITTEN = (".py", ".html", ".css", ".js", ".md", ".sh")
+LONGEST = 400
 NAMED = re.compile(r"`([a-z_.]+)`")
 
 
@@ -38,6 +41,42 @@ def called_from_outside() -> Iterator[tuple[str, str, Path]]:
 
 def test_every_service_is_in_a_room() -> None:
     assert [path.name for path in SERVICES.glob("*.py")] == ["__init__.py"]
+
+
+def test_the_rooms_are_the_same_on_every_floor() -> None:
+    """Pages, their templates and the tests stand in the room of their service; only what is for all rooms does not."""
+    console, templates = ROOT / "views/console", ROOT / "views/templates/console"
+    assert {path.name for path in console.glob("*.py")} == {"__init__.py", "pages.py"}
+    assert [path.name for path in templates.iterdir() if path.is_file()] == []
+    for floor in (console, templates, ROOT / "tests/console", ROOT / "tests/services"):
+        rooms = {path.name for path in floor.iterdir() if path.is_dir() and not path.name.startswith("__")}
+        assert rooms - {*ROOMS, "framework"} == set(), floor
+    assert [path.name for path in (ROOT / "tests/services").glob("test_*.py")] == []
+
+
+def test_a_template_is_in_the_room_of_its_page() -> None:
+    strange = []
+    for path in (ROOT / "views/console").rglob("*.py"):
+        room = path.relative_to(ROOT / "views/console").parts[0]
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                continue
+            named = re.fullmatch(r"console/([a-z_]+)/[a-z_/]+\.html", node.value)
+            if named and named[1] not in {room, "framework"}:
+                strange.append(f"{path.relative_to(ROOT)}: {node.value}")
+    assert strange == []
+
+
+def test_no_file_is_longer_than_one_reads_at_once() -> None:
+    written = [
+        path
+        for folder in FLOORS
+        for path in (ROOT / folder).rglob("*")
+        if path.name.endswith(WRITTEN) and "vendor" not in path.parts
+    ]
+    assert len(written) > 1000
+    long = {path.name: lines for path in written if (lines := len(path.read_text().splitlines())) > LONGEST}
+    assert long == {}
 
 
 def test_a_front_door_names_whatever_others_call() -> None:
