@@ -8,6 +8,7 @@ what they remember of failures, is new each time. A test that changes an applica
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,6 +21,7 @@ from admin_app.integrations.registry import Providers
 from views.backdesk import EXTENSION, Backdesk
 
 _Kind = tuple[str, Callable[[Flask], None] | None]
+_as_built: dict[Flask, dict[str, Any]] = {}
 _idle: defaultdict[_Kind, list[Flask]] = defaultdict(list)
 
 
@@ -29,6 +31,7 @@ def _built(
     app = create_app(settings, database=database, providers=providers)
     if prepare is not None:
         prepare(app)
+    _as_built[app] = dict(app.extensions)
     return app
 
 
@@ -56,7 +59,7 @@ class Applications:
         app = _idle[kind].pop() if _idle[kind] else _built(settings, database, providers, prepare)
         self._lent.append((kind, app))
         given = registry.from_settings(settings) if providers is None else providers
-        app.extensions[EXTENSION] = Backdesk(database, settings, given)
+        app.extensions = {**_as_built[app], EXTENSION: Backdesk(database, settings, given)}
         app.testing, app.test_client_class = client is not None, client
         return app
 

@@ -36,15 +36,15 @@ def business(app: Flask, db: Database) -> None:
     """Some of everything that finance counts, in two currencies."""
     earlier = begins(following(month_of(NOW), -3)) + 3 * DAY
     last = begins(LAST_MONTH) + 5 * DAY
+    # On the first day of a month, yesterday would be in the last one.
+    lately = max(NOW - DAY, begins(month_of(NOW)))
     with db.unit_of_work(SETUP) as ctx:
         for number in range(6):
             client = add_client(ctx, f"Client {number}", billing_status=ACTIVE)
             currency = "jpy" if number == 5 else "eur"
             add_steps(ctx, client, [(earlier, TRIAL, None, 0), (last, ACTIVE, currency, 900 + number)])
         more = add_client(ctx, "Grows and goes", billing_status=CANCELED)
-        add_steps(
-            ctx, more, [(earlier, ACTIVE, "eur", 500), (last, ACTIVE, "eur", 800), (NOW - DAY, CANCELED, "eur", 0)]
-        )
+        add_steps(ctx, more, [(earlier, ACTIVE, "eur", 500), (last, ACTIVE, "eur", 800), (lately, CANCELED, "eur", 0)])
         due = add_client(ctx, "Pays late", billing_status=PAST_DUE)
         add_steps(ctx, due, [(earlier, ACTIVE, "eur", 1_000), (last, PAST_DUE, "eur", 700)])
         for days in (1, 9, 9, 60):
