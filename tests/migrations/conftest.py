@@ -8,13 +8,29 @@ from typing import Any
 
 import psycopg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from admin_app.launcher.postgres import Server
 from tests.conftest_postgres import POSTGRES_15, SERVER_URL, TEMPLATE, migrate
-from tests.migrations.journey import Journey
+from tests.migrations.journey import SCRIPTS, Journey
 
 PROGRAMS = [None, *([POSTGRES_15] if (POSTGRES_15 / "postgres").exists() else [])]
 SERVERS = ["embedded", *(["postgres15"] if (POSTGRES_15 / "postgres").exists() else [])]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _revisions_are_read_once() -> Iterator[None]:
+    """Alembic loads every revision's file again for each command."""
+    reads = ScriptDirectory.from_config
+
+    def kept(config: Config) -> ScriptDirectory:
+        ours = config.get_main_option("script_location") == SCRIPTS.dir
+        return SCRIPTS if ours else reads(config)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", kept)
+        yield
 
 
 @pytest.fixture(params=SERVERS)
