@@ -14,7 +14,8 @@ from werkzeug.test import TestResponse
 from admin_app.db import Database
 from admin_app.services import inbox
 from models import EventState, PendingProfile, WebhookEvent
-from tests.house import House, build
+from tests.applications import Applications
+from tests.house import House, build, lent
 from tests.integrations.signing import (
     clerk_headers,
     current_whop_headers,
@@ -77,10 +78,10 @@ def test_bad_deliveries_leave_no_trace(house: House, path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in EXAMPLES if path.parent.name == "stripe"], ids=name)
-def test_an_event_of_the_other_mode_leaves_no_trace(simulator: str, db: Database, house: House, path: Path) -> None:
+def test_an_event_of_the_other_mode_leaves_no_trace(house: House, applications: Applications, path: Path) -> None:
     """Live ones where the key is for tests, and the other way round."""
     body = json.loads(path.read_bytes())
-    live = build(simulator, db, stripe_secret_key="sk_live_x")
+    live = lent(applications, house.simulator, house.db, stripe_secret_key="sk_live_x")
     for answer in (house.stripe(body | {"livemode": True}), live.stripe(body)):
         assert (answer.status_code, answer.json["code"]) == (400, "foreign_mode")
     assert house.count(WebhookEvent) == 0
