@@ -149,7 +149,7 @@ class Deliveries:
             self._changed.notify()
 
     def _run(self) -> None:
-        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+        with httpx.Client(timeout=_TIMEOUT_SECONDS, verify=trust.context(), trust_env=False) as client:
             while (delivery := self._next()) is not None:
                 self._attempt(client, delivery)
 

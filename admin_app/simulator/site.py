@@ -9,6 +9,7 @@ import httpx
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from admin_app.integrations.http import trust
 from admin_app.simulator import own_pages
 from admin_app.simulator.stripe import stripe_records
 from admin_app.simulator.world import Refused, World
@@ -28,7 +29,7 @@ class Shop:
     """The product's public endpoints, as the site's own server calls them."""
 
     def __init__(self, base_url: str) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT_SECONDS, verify=trust.context(), trust_env=False)
 
     def practitioners(self) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = self._ask("GET", "/api/practitioners")["practitioners"]
