@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from admin_app.integrations.http import trust
+
 WHOP_WAITS = (10.0, 20.0, 40.0)
 SVIX_WAITS = (5.0, 300.0, 1800.0, 7200.0)
 # A sandbox tries three times more over a few hours.
