@@ -48,7 +48,7 @@ def test_a_session_that_only_sets_up_a_card_is_ignored(house: House, subject: st
     stored = event(house)
     with house.db.unit_of_work(OPERATOR) as ctx:
         told = Told(StripeSession(**SETUP | {"subject": subject, "payment_status": "paid"}))
-        outcome = stripe_events.apply(ctx, stored, told)
+        outcome = stripe_events.apply(ctx, stored, stripe_events.read(ctx, stored).snapshot, told)
         assert settlement.take_in(ctx, told) is None
     assert isinstance(outcome, Settled)
     assert outcome.state is EventState.IGNORED
@@ -66,4 +66,5 @@ def test_what_cannot_be_read_is_parked_at_once_with_its_reason(house: House) -> 
 
     found = stripe_events.fetch(Providers(), "session:cs_setup")  # type: ignore[arg-type]
     with house.db.unit_of_work(OPERATOR) as ctx:
-        assert stripe_events.apply(ctx, stored, found) == Parked("unreadable_at_stripe")
+        snapshot = stripe_events.read(ctx, stored).snapshot
+        assert stripe_events.apply(ctx, stored, snapshot, found) == Parked("unreadable_at_stripe")

@@ -1,7 +1,8 @@
 """What the inbox and the handlers of the providers' events say to each other.
 
-A handler is a module with three functions: `needs` says what must be asked at the provider first, if anything;
-`fetch` asks it, outside of any transaction; `apply` does what the event asks and says what became of it.
+A handler is a module with three functions: `read` has the integration parse the delivery and says what must be fetched
+from the provider first, if anything; `fetch` asks for it, outside of any transaction; `apply` does what the event asks
+and says what became of it.
 """
 
 from collections.abc import Collection
@@ -19,11 +20,13 @@ from models.inbox import EventState, WebhookEvent
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a provider is to be asked before its event can be applied; `about` is an id of theirs."""
+class Reading:
+    """What a stored delivery says, read once: the integration's snapshot of it, and the provider's id of what must be
+    fetched before it can be applied, if anything.
+    """
 
-    provider: str
-    about: str
+    snapshot: Any
+    needed: str | None
 
 
 @dataclass(frozen=True)
@@ -63,32 +66,16 @@ class NotConfigured(ProviderUnavailable):
 
 
 class Handler(Protocol):
-    def needs(self, ctx: Ctx, event: WebhookEvent) -> str | None:
-        """What must be asked at the provider before this event can be applied; None for nothing."""
+    def read(self, ctx: Ctx, event: WebhookEvent) -> Reading:
+        """What the delivery says, and what must be fetched first. Raises MalformedEvent."""
 
     def fetch(self, providers: Providers, needed: str) -> Any:
         """The answer, as `apply` takes it. Raises ProviderUnavailable, or NotConfigured."""
 
-    def apply(self, ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
-        """Do what the event asks; `found` is None when nothing had to be asked or nobody answered."""
-
-
-_HANDLERS: dict[str, Handler] = {}
-
-
-def register(provider: str, handler: Handler) -> None:
-    """Where things are wired, each provider's handler is named once; the inbox itself knows none of them."""
-    _HANDLERS[provider] = handler
-
-
-def handler_of(provider: str) -> Handler:
-    """The handler of a provider's events. Raises LookupError where nothing was wired: `admin_app.jobs` does that."""
-    try:
-        return _HANDLERS[provider]
-    except KeyError:
-        raise LookupError(
-            f"Nothing handles events of {provider}; importing admin_app.jobs wires the handlers"
-        ) from None
+    def apply(self, ctx: Ctx, event: WebhookEvent, snapshot: Any, found: Any) -> Settled | Parked:
+        """Do what the event asks; `snapshot` is what `read` found in it, `found` what `fetch` answered: None when
+        nothing had to be fetched or nobody answered.
+        """
 
 
 def release_waiting(
