@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from admin_app.errors import AnswerUnreadable
 from admin_app.integrations.money_ports import StripeSession
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services.billing import stripe_events
 from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.inbox.handling import Parked, Settled
 from models import EventState, WebhookEvent
 from tests.house import House
@@ -47,9 +47,9 @@ def event(house: House) -> WebhookEvent:
 def test_a_session_that_only_sets_up_a_card_is_ignored(house: House, subject: str | None) -> None:
     stored = event(house)
     with house.db.unit_of_work(OPERATOR) as ctx:
-        told = Told(StripeSession(**SETUP | {"subject": subject, "payment_status": "paid"}))
+        told = CheckoutSnapshot(StripeSession(**SETUP | {"subject": subject, "payment_status": "paid"}))
         outcome = stripe_events.apply(ctx, stored, stripe_events.read(ctx, stored).snapshot, told)
-        assert settlement.take_in(ctx, told) is None
+        assert settlement.apply(ctx, told) is None
     assert isinstance(outcome, Settled)
     assert outcome.state is EventState.IGNORED
 

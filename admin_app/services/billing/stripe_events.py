@@ -1,4 +1,4 @@
-"""What Stripe's deliveries ask for: the object is fetched as it is now, and taken in."""
+"""What Stripe's deliveries ask for: the object is fetched as it is now, and applied."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +8,12 @@ from admin_app.errors import AnswerUnreadable
 from admin_app.integrations import stripe
 from admin_app.integrations.money_ports import StripeEvent, StripePort
 from admin_app.integrations.registry import Providers
+from admin_app.integrations.stripe import checkout_snapshots
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services.billing import billing_asking, subscription_events
 from admin_app.services.billing.billing_asking import Answer
 from admin_app.services.billing.subscription_events import CustomerAnswer
 from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.inbox.handling import NotConfigured, Parked, Reading, Settled
 from admin_app.services.memberships import asking
 from models.inbox import WebhookEvent
@@ -82,8 +83,8 @@ def _fetched(stripe: StripePort, needed: str) -> Any:
         return billing_asking.ask(stripe, identity)
     if kind == "customer":
         return subscription_events.fetch_customer(stripe, identity)
-    ask = settlement.ask_about_session if kind == "session" else settlement.ask_about_payment
-    return ask(stripe, identity)
+    fetch = checkout_snapshots.fetch_session if kind == "session" else checkout_snapshots.fetch_payment
+    return fetch(stripe, identity)
 
 
 class Unreadable:
@@ -94,7 +95,7 @@ def apply(
     ctx: Ctx,
     event: WebhookEvent,
     delivery: Delivery,
-    found: Told | Answer | CustomerAnswer | Unreadable | None,
+    found: CheckoutSnapshot | Answer | CustomerAnswer | Unreadable | None,
 ) -> Settled | Parked:
     """Apply what Stripe says; what is about somebody else's payment is passed over."""
     needed = delivery.needed
@@ -109,11 +110,11 @@ def apply(
     if needed.startswith("customer:"):
         answer = found if isinstance(found, CustomerAnswer) else None
         return subscription_events.apply_customer(ctx, event, answer)
-    if not isinstance(found, Told):
+    if not isinstance(found, CheckoutSnapshot):
         return Parked("stripe_not_asked")
     if found.is_empty:
         return Parked("unknown_at_stripe")
-    appointment = settlement.take_in(ctx, found)
+    appointment = settlement.apply(ctx, found)
     if appointment is None:
         asked = _of_memberships(ctx, found)
         if asked:
@@ -127,7 +128,7 @@ def apply(
     return Settled.done(outcome, meeting_id=appointment.number)
 
 
-def _of_memberships(ctx: Ctx, found: Told) -> list[str]:
+def _of_memberships(ctx: Ctx, found: CheckoutSnapshot) -> list[str]:
     """Memberships that a payment which is no appointment's may be for: all of its customer's, if it is not known."""
     payment = found.payment
     if payment is None or found.subject is not None:

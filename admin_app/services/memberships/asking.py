@@ -75,7 +75,7 @@ def after_refund(ctx: Ctx, payment: MembershipPayment) -> None:
 
 
 def ask(work: Work, providers: Providers, *, membership_id: int) -> None:
-    """Ask what was paid for the membership and take it in; nothing to do where the provider is not configured."""
+    """Fetch what was paid for the membership and apply it; nothing to do where the provider is not configured."""
     with work() as ctx:
         row = ctx.session.get(ProviderMembership, membership_id)
         if row is None or row.provider is None or row.external_id is None:
@@ -89,8 +89,8 @@ def ask(work: Work, providers: Providers, *, membership_id: int) -> None:
         paid.apply(ctx, membership_id, told, asked_at=asked_at)
 
 
-def ask_about_one(work: Work, providers: Providers, *, payment_id: int) -> None:
-    """Ask how one payment is now, with every refund of it, and take that in.
+def refresh_payment(work: Work, providers: Providers, *, payment_id: int) -> None:
+    """Fetch how one payment is now, with every refund of it, and apply that.
 
     Raises NotConfigured or ProviderUnavailable when nobody says.
     """

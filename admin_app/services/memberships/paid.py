@@ -21,7 +21,7 @@ from admin_app.services.core.records import lock_names, membership_key, membersh
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import put
 from admin_app.services.payments import disputes, refund_states
-from admin_app.services.payments.refund_states import ToldRefund
+from admin_app.services.payments.refund_states import RefundSnapshot
 from admin_app.services.payments.refund_tills import FromWhop, to_minor
 from models.memberships import MembershipPayment, ProviderMembership
 
@@ -41,7 +41,7 @@ class PaymentSnapshot:
     refundable: bool
     created_at: datetime | None
     paid_at: datetime | None
-    refunds: tuple[ToldRefund, ...] | None
+    refunds: tuple[RefundSnapshot, ...] | None
     invoice_id: str | None = None
     fee: int | None = None
     dispute_status: str | None = None
@@ -152,7 +152,7 @@ def _apply_one(ctx: Ctx, row: ProviderMembership, told: PaymentSnapshot, asked_a
     payment.asked_at = asked_at
     ctx.session.flush()
     if told.refunds is not None:
-        refund_states.take_in(ctx, payment, told.refunds)
+        refund_states.apply(ctx, payment, told.refunds)
     if payment.captured_amount > 0 and not was_paid:
         amount = money_text(payment.captured_amount, payment.currency)
         audit.record(

@@ -104,7 +104,7 @@ def give_up(ctx: Ctx, payment_id: int, because: str) -> None:
     _noted(ctx, payment, before, _move(ctx, payment, PaymentState.FAILED))
 
 
-def take_in_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None = None) -> PaymentNews | None:
+def apply_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None = None) -> PaymentNews | None:
     """Apply a Checkout session as Stripe has it now; None when no payment of ours belongs to it.
 
     `payment_id` says whose session it is when it was just created. Otherwise it is found by its id, or, when nobody
@@ -124,7 +124,7 @@ def take_in_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None 
     return _noted(ctx, payment, before, became)
 
 
-def take_in_payment(ctx: Ctx, told: StripePayment) -> PaymentNews | None:
+def apply_payment(ctx: Ctx, told: StripePayment) -> PaymentNews | None:
     """Apply a payment intent with its charge; the session is heard first, for it alone says that it is paid."""
     payment = _payment_of_intent(ctx, told)
     if payment is None:

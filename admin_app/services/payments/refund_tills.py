@@ -11,18 +11,18 @@ from admin_app.integrations.money_ports import RefundsPort, RefundStatus
 from admin_app.integrations.ports import WhopPort, WhopRefund
 from admin_app.services.core.amounts import decimals
 from admin_app.services.inbox.handling import NotConfigured
-from admin_app.services.payments.refund_states import ToldRefund
+from admin_app.services.payments.refund_states import RefundSnapshot
 
 
 class Till(Protocol):
     """One provider's. Both raise as `RefundsPort` does."""
 
-    def refunds_of(self, reference: str, currency: str) -> Sequence[ToldRefund]:
+    def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
         """Every refund of a payment, those made elsewhere included, oldest first."""
 
     def give_back(
         self, reference: str, *, amount: int, currency: str, reason: str, refund_id: int, idempotency_key: str
-    ) -> Sequence[ToldRefund]:
+    ) -> Sequence[RefundSnapshot]:
         """Give back this much; answers the refund, perhaps among others of the payment."""
 
 
@@ -47,12 +47,12 @@ def till_for(tills: Tills, provider: str) -> Till:
 class StripeTill:
     port: RefundsPort
 
-    def refunds_of(self, reference: str, currency: str) -> Sequence[ToldRefund]:
+    def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
         return self.port.refunds_of(reference)
 
     def give_back(
         self, reference: str, *, amount: int, currency: str, reason: str, refund_id: int, idempotency_key: str
-    ) -> Sequence[ToldRefund]:
+    ) -> Sequence[RefundSnapshot]:
         made = self.port.create_refund(
             reference, amount=amount, reason=reason, refund_id=refund_id, idempotency_key=idempotency_key
         )
@@ -81,12 +81,12 @@ class FromWhop:
 class WhopTill:
     port: WhopPort
 
-    def refunds_of(self, reference: str, currency: str) -> Sequence[ToldRefund]:
+    def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
         return [FromWhop.of(told, currency) for told in self.port.refunds_of(reference)]
 
     def give_back(
         self, reference: str, *, amount: int, currency: str, reason: str, refund_id: int, idempotency_key: str
-    ) -> Sequence[ToldRefund]:
+    ) -> Sequence[RefundSnapshot]:
         """Whop answers with the payment; which refund it made, and how that stands, has to be asked."""
         self.port.refund(
             reference,
