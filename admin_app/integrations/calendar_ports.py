@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, Protocol
 
 CalendarEventKind = Literal["requested", "created", "canceled", "rescheduled", "rejected", "no_show", "ignored"]
@@ -92,7 +93,7 @@ class CalcomBooking:
     seated: bool = False
     series_uid: str | None = None
 
-    @property
+    @cached_property
     def coming(self) -> tuple[CalendarAttendee, ...]:
         """Everybody who comes, the first of them where only one is named."""
         if self.attendees or self.attendee_email is None:
@@ -100,7 +101,7 @@ class CalcomBooking:
         name, identity = self.attendee_name or self.attendee_email, self.attendee_email.lower()
         return (CalendarAttendee(identity, name, self.attendee_email, self.attendee_time_zone),)
 
-    @property
+    @cached_property
     def active(self) -> bool:
         return self.status in ("accepted", "pending")
 

@@ -38,7 +38,7 @@ def test_a_membership_is_activated_at_whop(house: House) -> None:
     body = membership("activated", start, id="mem_way", user=BUYER, **period)
     way = delivered(house, lambda: house.whop(body))
     assert house.count(PendingProfile) == 1
-    assert way.returns <= 26, way.told()
+    assert way.returns <= 17, way.told()
 
 
 def test_a_checkout_is_paid_at_stripe(house: House) -> None:
@@ -48,7 +48,7 @@ def test_a_checkout_is_paid_at_stripe(house: House) -> None:
     event = next(one for one in events_of(house, booking) if one["type"] == "checkout.session.completed")
     way = delivered(house, lambda: house.stripe(event))
     assert booking_of(house, booking.id).status is BookingStatus.CONFIRMED
-    assert way.returns <= 45, way.told()
+    assert way.returns <= 24, way.told()
 
 
 def test_a_booking_is_made_at_calcom(house: House) -> None:
@@ -57,7 +57,7 @@ def test_a_booking_is_made_at_calcom(house: House) -> None:
     starts_at, attendees = datetime.fromisoformat(booking["start"]), [booking["attendee"]]
     said = calcom_told("CREATED", booking["id"], at=starts_at, event_type=calcom.event_type, attendees=attendees)
     way = delivered(house, lambda: house.calcom(said.body))
-    assert way.returns <= 44, way.told()
+    assert way.returns <= 30, way.told()
 
 
 def test_a_file_that_is_come_back_to_is_counted() -> None:

@@ -35,7 +35,7 @@ class Appointment:
     """One row with what it was sold from; everything that bookings and meetings call differently has one name here.
 
     `subject` is how the audit, Stripe and the journal of calls name it: `booking:12`, `meeting:3`; `source` is where it
-    was made.
+    was made, `facts` how the audit's sentences name it.
     """
 
     row: Booking | Meeting
@@ -45,6 +45,7 @@ class Appointment:
     number: int
     subject: str
     source: BookingSource
+    facts: Mapping[str, str]
 
     @property
     def email(self) -> str | None:
@@ -66,11 +67,6 @@ class Appointment:
     @property
     def costs(self) -> bool:
         return self.row.price_amount > 0
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """How the audit's sentences name it."""
-        return {"what": self.kind, "number": str(self.number)}
 
 
 def subject_parts(subject: str) -> tuple[Kind, int]:
@@ -108,10 +104,17 @@ def of(session: Session, row: Booking | Meeting) -> Appointment:
     """The row, which is stored, with its practitioner and session type."""
     practitioner = session.get_one(Practitioner, row.practitioner_id)
     session_type = session.get(SessionType, row.session_type_id) if row.session_type_id else None
-    if isinstance(row, Booking):
-        return Appointment(row, practitioner, session_type, "booking", row.id, booking_key(row.id), row.source)
-    key = meeting_key(row.id)
-    return Appointment(row, practitioner, session_type, "meeting", row.id, key, BookingSource.WEBSITE)
+    kind: Kind = "booking" if isinstance(row, Booking) else "meeting"
+    return Appointment(
+        row,
+        practitioner,
+        session_type,
+        kind,
+        number=row.id,
+        subject=booking_key(row.id) if kind == "booking" else meeting_key(row.id),
+        source=row.source if isinstance(row, Booking) else BookingSource.WEBSITE,
+        facts={"what": kind, "number": str(row.id)},
+    )
 
 
 def taken(

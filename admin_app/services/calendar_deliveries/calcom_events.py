@@ -91,7 +91,7 @@ def _along(
 
 
 def apply(ctx: Ctx, event: WebhookEvent, parsed: CalcomEvent, found: Found | None) -> Settled | Parked:
-    """Bring the booking in, confirm it, move it or call it off."""
+    """Create the booking, or confirm, move or cancel it."""
     if parsed.kind == "ignored":
         return Settled.ignored("not about an appointment")
     answer = found or Found()
@@ -99,10 +99,10 @@ def apply(ctx: Ctx, event: WebhookEvent, parsed: CalcomEvent, found: Found | Non
         return _apply_with_series(ctx, answer, answer.asked_at)
     if parsed.kind == "no_show":
         return _note_absence(ctx, parsed)
-    told = _told(parsed)
-    if told is None:
+    entry = _delivered(parsed)
+    if entry is None:
         return Parked("attendee_missing")
-    return _apply_entries(ctx, [told], answer.accounts)
+    return _apply_entries(ctx, [entry], answer.accounts)
 
 
 def apply_chain(
@@ -115,7 +115,7 @@ def apply_chain(
 def _apply_with_series(ctx: Ctx, answer: Found, asked_at: datetime) -> Settled | Parked:
     """The chain, then the others of the series: one delivery tells that several ended."""
     became = [_apply_entries(ctx, _entries(answer.chain, asked_at), answer.accounts)]
-    others = _news(ctx, answer.others)
+    others = _news(ctx, answer.others) if answer.others else []
     became += [_apply_entries(ctx, _entries((other,), asked_at), answer.accounts) for other in others]
     waits = next((one for one in became if isinstance(one, Parked)), None)
     return waits or became[0]
@@ -154,7 +154,7 @@ def _note_absence(ctx: Ctx, event: CalcomEvent) -> Settled:
     return absences.note(ctx, number, _SOURCE, event.attendees)
 
 
-def _told(event: CalcomEvent) -> Entry | None:
+def _delivered(event: CalcomEvent) -> Entry | None:
     """What the delivery itself says. Of an event with seats it says who came or left, and not who else comes."""
     if event.uid is None or event.starts_at is None or event.ends_at is None or not event.attendees:
         return None

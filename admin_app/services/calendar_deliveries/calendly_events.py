@@ -85,7 +85,7 @@ def _along(calendly_port: CalendlyPort, start: CalendlyInvitee, following: Any) 
 
 
 def apply(ctx: Ctx, event: WebhookEvent, parsed: CalendlyEvent, found: Found | None) -> Settled | Parked:
-    """Bring the booking in, move it or call it off."""
+    """Create the booking, or move or cancel it."""
     if parsed.kind == "ignored":
         return Settled.ignored("not about an appointment")
     answer = found or Found()

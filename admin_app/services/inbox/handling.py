@@ -16,6 +16,8 @@ from admin_app.context import Ctx
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations import job_queue
 from admin_app.integrations.registry import Providers
+from admin_app.services.core import audit
+from admin_app.services.core.records import event_key
 from models.inbox import EventState, WebhookEvent
 
 
@@ -76,6 +78,37 @@ class Handler(Protocol):
         """Do what the event asks; `snapshot` is what `read` found in it, `found` what `fetch` answered: None when
         nothing had to be fetched or nobody answered.
         """
+
+
+def answer_of(provider: str) -> str:
+    """What an event waits for that nobody could be asked about: the provider's next answer to anything."""
+    return f"answer:{provider}"
+
+
+def settle(ctx: Ctx, event: WebhookEvent, settled: Settled) -> None:
+    """Write down that the event is done with. It is locked."""
+    event.state, event.outcome, event.processed_at, event.parked_because = settled.state, settled.outcome, ctx.now, None
+    event.waits_for = event.again_at = None
+    event.booking_id = settled.booking_id or event.booking_id
+    event.meeting_id = settled.meeting_id or event.meeting_id
+
+
+def park(ctx: Ctx, event: WebhookEvent, parked: Parked) -> None:
+    """Write down what the event waits for, and have it tried again at the time that is named. It is locked."""
+    because, event.waits_for = parked.because, parked.waits_for
+    if parked.again_at is not None and parked.again_at != event.again_at:
+        event.again_at = parked.again_at
+        once = f"process_event:{event.id}"
+        job_queue.defer(ctx.session, "process_event", once_key=once, at=parked.again_at, event_id=event.id)
+    if event.state is EventState.PARKED and event.parked_because == because:
+        return
+    event.state, event.parked_because = EventState.PARKED, because
+    audit.record(
+        ctx,
+        "inbox.parked",
+        records=[event_key(event.id)],
+        facts={"provider": event.provider, "because": because},
+    )
 
 
 def release_waiting(

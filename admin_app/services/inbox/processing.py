@@ -5,10 +5,16 @@ from typing import Any
 
 from admin_app.context import Ctx
 from admin_app.errors import NotFound
-from admin_app.integrations import job_queue
-from admin_app.services.core import audit
-from admin_app.services.core.records import event_key
-from admin_app.services.inbox.handling import Handler, Parked, Reading, Settled, release_waiting_for
+from admin_app.services.inbox.handling import (
+    Handler,
+    Parked,
+    Reading,
+    Settled,
+    answer_of,
+    park,
+    release_waiting_for,
+    settle,
+)
 from models.inbox import EventState, WebhookEvent
 
 SETTLED = frozenset({EventState.PROCESSED, EventState.IGNORED, EventState.SUPERSEDED})
@@ -75,43 +81,14 @@ def apply(
     reading = handler.read(ctx, event) if opened is None else opened.reading
     match handler.apply(ctx, event, reading.snapshot, looked_up):
         case Settled() as settled:
-            _settle(ctx, event, settled)
+            settle(ctx, event, settled)
         case Parked() as parked:
             silent = lookup_failed and parked.waits_for is None
-            _park(ctx, event, replace(parked, waits_for=_answer_of(event.provider)) if silent else parked)
+            park(ctx, event, replace(parked, waits_for=answer_of(event.provider)) if silent else parked)
     event.version += 1
     if looked_up is not None and not lookup_failed:
-        release_waiting_for(ctx, _answer_of(event.provider))
+        release_waiting_for(ctx, answer_of(event.provider))
     return event.state
-
-
-def _answer_of(provider: str) -> str:
-    """What an event waits for that nobody could be asked about: the provider's next answer to anything."""
-    return f"answer:{provider}"
-
-
-def _settle(ctx: Ctx, event: WebhookEvent, settled: Settled) -> None:
-    event.state, event.outcome, event.processed_at, event.parked_because = settled.state, settled.outcome, ctx.now, None
-    event.waits_for = event.again_at = None
-    event.booking_id = settled.booking_id or event.booking_id
-    event.meeting_id = settled.meeting_id or event.meeting_id
-
-
-def _park(ctx: Ctx, event: WebhookEvent, parked: Parked) -> None:
-    because, event.waits_for = parked.because, parked.waits_for
-    if parked.again_at is not None and parked.again_at != event.again_at:
-        event.again_at = parked.again_at
-        once = f"process_event:{event.id}"
-        job_queue.defer(ctx.session, "process_event", once_key=once, at=parked.again_at, event_id=event.id)
-    if event.state is EventState.PARKED and event.parked_because == because:
-        return
-    event.state, event.parked_because = EventState.PARKED, because
-    audit.record(
-        ctx,
-        "inbox.parked",
-        records=[event_key(event.id)],
-        facts={"provider": event.provider, "because": because},
-    )
 
 
 def fail(ctx: Ctx, *, event_id: int, error_code: str) -> None:

@@ -7,7 +7,7 @@ from admin_app.integrations.registry import Providers
 from admin_app.services import purchases
 from admin_app.services.inbox.handling import NotConfigured, Parked, Reading, Settled, release_waiting
 from admin_app.services.memberships import asking, pro_rules
-from admin_app.services.purchases import Applied, PurchaseFacts, holders
+from admin_app.services.purchases import Applied, MembershipSnapshot, holders
 from models.inbox import EventState, WebhookEvent
 from models.memberships import PaymentProvider
 
@@ -38,20 +38,21 @@ def apply(ctx: Ctx, event: WebhookEvent, parsed: WhopEvent, found: WhopMembershi
     email = event.attached_email or parsed.email or (found.email if found else None)
     because = pro_rules.of(ctx.session).ignored_because(parsed, found)
     at = event.occurred_at or event.received_at
-    facts = PurchaseFacts.of(parsed, occurred_at=at, email=email, ignored_because=because)
+    snapshot = MembershipSnapshot.of(parsed, occurred_at=at, email=email, ignored_because=because)
     match parsed.kind:
         case "purchase":
-            applied = purchases.record(ctx, facts)
+            applied = purchases.record(ctx, snapshot)
         case "ended":
-            applied = purchases.end(ctx, facts)
+            applied = purchases.end(ctx, snapshot)
         case "cancellation":
-            applied = purchases.set_cancellation(ctx, facts)
+            applied = purchases.set_cancellation(ctx, snapshot)
         case _:
             asked = _ask_what_was_paid(ctx, parsed)
             return Settled.done(f"asks what was paid for {asked}") if asked else Settled.ignored("not about a purchase")
     if applied not in (Applied.DONE, Applied.SUPERSEDED, Applied.IGNORED):
         return Parked(applied.value)
-    _ask_what_was_paid(ctx, parsed)
+    if parsed.payment_id is not None:
+        _ask_what_was_paid(ctx, parsed)
     if applied is Applied.IGNORED:
         return Settled.ignored(because or "it makes nobody pro")
     if parsed.kind == "purchase" and parsed.membership_id:
