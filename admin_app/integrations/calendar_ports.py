@@ -11,6 +11,8 @@ CalendarEventKind = Literal["requested", "created", "canceled", "rescheduled", "
 
 @dataclass(frozen=True)
 class Slot:
+    """A free time that can be booked."""
+
     starts_at: datetime
     ends_at: datetime
 
@@ -132,6 +134,8 @@ class CalcomEvent:
 
 @dataclass(frozen=True)
 class CalendlyEventType:
+    """An event type as Calendly lists it; `id` is the last part of its `uri`."""
+
     uri: str
     id: str
     name: str

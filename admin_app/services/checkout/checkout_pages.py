@@ -37,6 +37,8 @@ _EXPIRES = "expire-"
 
 
 class NotPayable(Conflict):
+    """What was to be paid is not held any more."""
+
     code = "not_payable"
     sentence = "This is not held any more, so it cannot be paid. Choose a time again."
 

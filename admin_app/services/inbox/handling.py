@@ -68,6 +68,8 @@ class NotConfigured(ProviderUnavailable):
 
 
 class Handler(Protocol):
+    """What handles one provider's events: a module with these three functions."""
+
     def read(self, ctx: Ctx, event: WebhookEvent) -> Reading:
         """What the delivery says, and what must be fetched first. Raises MalformedEvent."""
 

@@ -117,6 +117,7 @@ def never_asked(session: Session, providers: Collection[PaymentProvider], *, lim
 
 
 def configured(providers: Providers) -> list[PaymentProvider]:
+    """The providers that can be asked here, because their key is set."""
     each = {PaymentProvider.WHOP: providers.whop, PaymentProvider.STRIPE: providers.stripe}
     return [provider for provider, port in each.items() if port is not None]
 

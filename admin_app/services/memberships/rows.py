@@ -34,6 +34,7 @@ TOLD = (
 
 
 def key(holder: Holder) -> str:
+    """The record of the holder as the audit names it: a profile's or a purchase's."""
     return profile_key(holder) if isinstance(holder, Profile) else pending_key(holder)
 
 

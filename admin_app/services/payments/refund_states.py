@@ -96,6 +96,7 @@ def key_in_sql() -> ColumnElement[str]:
 
 
 def amount_of(refund: Refund) -> str:
+    """The refund's amount as people read it, in major units with the currency."""
     return money_text(refund.amount, refund.currency)
 
 
@@ -219,7 +220,7 @@ def all_given_back(session: Session, payment: Paid) -> bool:
 
 
 def _apply_one(ctx: Ctx, payment: Paid, told: RefundSnapshot, ours: list[Refund]) -> Refund | None:
-    """The refund that this one of Stripe's moved on or brought in; None when it tells nothing new."""
+    """The refund that this one of Stripe's moved on or added; None when it tells nothing new."""
     refund = _ours(told, ours)
     if refund is None:
         refund = _found(ctx, payment, told)

@@ -45,6 +45,8 @@ def till_for(tills: Tills, provider: str) -> Till:
 
 @dataclass(frozen=True)
 class StripeTill:
+    """Refunds by Stripe; amounts are in minor units there too."""
+
     port: RefundsPort
 
     def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
@@ -79,6 +81,8 @@ class FromWhop:
 
 @dataclass(frozen=True)
 class WhopTill:
+    """Refunds by Whop, which has amounts in major units and answers with the payment."""
+
     port: WhopPort
 
     def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:

@@ -43,6 +43,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class LikelyOwner:
+    """Somebody whose the purchase may be, with what speaks for it; `score` is 0 to 100."""
+
     user_id: str
     email: str | None
     name: str | None

@@ -20,6 +20,8 @@ DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
 class Outcome(StrEnum):
+    """What comparing one membership with Whop's led to."""
+
     KNOWN = "known"
     UPDATED = "updated"
     BROUGHT_IN = "brought_in"
