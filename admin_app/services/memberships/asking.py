@@ -82,11 +82,11 @@ def ask(work: Work, providers: Providers, *, membership_id: int) -> None:
             return
         provider, name, asked_at = row.provider, row.external_id, ctx.now
     try:
-        told = _fetch(providers, provider, name)
+        snapshots = _fetch(providers, provider, name)
     except NotConfigured:
         return
     with work() as ctx:
-        paid.apply(ctx, membership_id, told, asked_at=asked_at)
+        paid.apply(ctx, membership_id, snapshots, asked_at=asked_at)
 
 
 def refresh_payment(work: Work, providers: Providers, *, payment_id: int) -> None:
@@ -100,10 +100,10 @@ def refresh_payment(work: Work, providers: Providers, *, payment_id: int) -> Non
             raise NotFound("There is no such payment.")
         asked_at, membership_id = ctx.now, payment.membership_id
         provider, name, invoice_id = payment.provider, payment.external_id, payment.invoice_id
-    told = _fetch_one(providers, provider, name, invoice_id)
-    if told is not None:
+    snapshot = _fetch_one(providers, provider, name, invoice_id)
+    if snapshot is not None:
         with work() as ctx:
-            paid.apply(ctx, membership_id, [told], asked_at=asked_at, is_all=False)
+            paid.apply(ctx, membership_id, [snapshot], asked_at=asked_at, is_all=False)
 
 
 def never_asked(session: Session, providers: Collection[PaymentProvider], *, limit: int) -> Sequence[int]:

@@ -219,32 +219,32 @@ def all_given_back(session: Session, payment: Paid) -> bool:
     return 0 < payment.captured_amount <= (gone or 0)
 
 
-def _apply_one(ctx: Ctx, payment: Paid, told: RefundSnapshot, ours: list[Refund]) -> Refund | None:
+def _apply_one(ctx: Ctx, payment: Paid, snapshot: RefundSnapshot, ours: list[Refund]) -> Refund | None:
     """The refund that this one of Stripe's moved on or added; None when it tells nothing new."""
-    refund = _ours(told, ours)
+    refund = _ours(snapshot, ours)
     if refund is None:
-        refund = _found(ctx, payment, told)
+        refund = _found(ctx, payment, snapshot)
         ours.append(refund)
         return refund
     # A failure that was noted before Stripe had the refund says nothing about this one.
     known = 0 if refund.provider_refund_id is None else ORDER.get(refund.state, 0)
-    _name(payment, refund, told.id)
-    refund.sent_at = refund.sent_at or told.created_at
-    _note_call(ctx, refund, told)
-    state = STATE_BY_STATUS[told.status]
+    _name(payment, refund, snapshot.id)
+    refund.sent_at = refund.sent_at or snapshot.created_at
+    _note_call(ctx, refund, snapshot)
+    state = STATE_BY_STATUS[snapshot.status]
     if ORDER[state] <= known or refund.made_good_how == "by_hand":
         return None
-    move(ctx, payment, refund, state, told.failure_code)
+    move(ctx, payment, refund, state, snapshot.failure_code)
     if state is RefundState.FAILED:
         refund.returned_at = ctx.now
     return refund
 
 
-def _ours(told: RefundSnapshot, ours: list[Refund]) -> Refund | None:
+def _ours(snapshot: RefundSnapshot, ours: list[Refund]) -> Refund | None:
     for refund in ours:
-        if refund.provider_refund_id == told.id:
+        if refund.provider_refund_id == snapshot.id:
             return refund
-    return next((refund for refund in ours if refund.id == told.our_id and refund.provider_refund_id is None), None)
+    return next((refund for refund in ours if refund.id == snapshot.our_id and refund.provider_refund_id is None), None)
 
 
 def _name(payment: Paid, refund: Refund, identity: str) -> None:
@@ -254,24 +254,24 @@ def _name(payment: Paid, refund: Refund, identity: str) -> None:
         refund.whop_refund_id = identity
 
 
-def _found(ctx: Ctx, payment: Paid, told: RefundSnapshot) -> Refund:
+def _found(ctx: Ctx, payment: Paid, snapshot: RefundSnapshot) -> Refund:
     """Write down a refund that was made at the provider."""
-    state = STATE_BY_STATUS[told.status]
+    state = STATE_BY_STATUS[snapshot.status]
     refund = Refund(
         **refund_sources.naming(payment),
-        amount=told.amount,
-        currency=told.currency,
+        amount=snapshot.amount,
+        currency=snapshot.currency,
         state=state,
         origin=RefundOrigin.PROVIDER,
         reason=RefundReason.OTHER,
         requested_by=provider_name(refund_sources.provider(payment)),
-        failure_code=told.failure_code,
-        sent_at=told.created_at,
+        failure_code=snapshot.failure_code,
+        sent_at=snapshot.created_at,
         settled_at=None if state is RefundState.SENT else ctx.now,
         created_at=ctx.now,
         updated_at=ctx.now,
     )
-    _name(payment, refund, told.id)
+    _name(payment, refund, snapshot.id)
     ctx.session.add(refund)
     ctx.session.flush()  # its number is wanted
     ctx.session.refresh(refund)
@@ -280,12 +280,12 @@ def _found(ctx: Ctx, payment: Paid, told: RefundSnapshot) -> Refund:
     return refund
 
 
-def _note_call(ctx: Ctx, refund: Refund, told: RefundSnapshot) -> None:
+def _note_call(ctx: Ctx, refund: Refund, snapshot: RefundSnapshot) -> None:
     """A call of ours that nobody had heard about has arrived after all."""
     key = sending_key(refund)
     call = ctx.session.scalar(select(ProviderCall).where(ProviderCall.idempotency_key == key))
     if call is not None and call.state is not CallState.SUCCEEDED:
-        provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=told.id)
+        provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=snapshot.id)
 
 
 def _make_room(ctx: Ctx, payment: Paid, refunds: Sequence[Refund], there: set[str]) -> None:

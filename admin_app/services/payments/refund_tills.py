@@ -74,9 +74,11 @@ class FromWhop:
     created_at: datetime
 
     @classmethod
-    def of(cls, told: WhopRefund, currency: str) -> "FromWhop":
-        amount = to_minor(told.amount, currency)
-        return cls(told.id, amount, currency, told.status, told.failure_code, told.our_id, told.created_at)
+    def of(cls, snapshot: WhopRefund, currency: str) -> "FromWhop":
+        amount = to_minor(snapshot.amount, currency)
+        return cls(
+            snapshot.id, amount, currency, snapshot.status, snapshot.failure_code, snapshot.our_id, snapshot.created_at
+        )
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class WhopTill:
     port: WhopPort
 
     def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
-        return [FromWhop.of(told, currency) for told in self.port.refunds_of(reference)]
+        return [FromWhop.of(snapshot, currency) for snapshot in self.port.refunds_of(reference)]
 
     def give_back(
         self, reference: str, *, amount: int, currency: str, reason: str, refund_id: int, idempotency_key: str
@@ -100,12 +102,12 @@ class WhopTill:
             idempotency_key=idempotency_key,
         )
         try:
-            told = self.refunds_of(reference, currency)
+            snapshots = self.refunds_of(reference, currency)
         except ProviderUnavailable:
             raise OutcomeUnknown("whop") from None
-        if not any(each.our_id == refund_id for each in told):
+        if not any(each.our_id == refund_id for each in snapshots):
             raise OutcomeUnknown("whop")
-        return told
+        return snapshots
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
