@@ -247,14 +247,21 @@ class House:
     def work(self, *, last_try: bool = False) -> int:
         """Do the waiting jobs here, in the test's own transaction, each as its task does."""
         done = 0
-        while job := self._next_job():
-            task, arguments = job
-            if task == "process_event":
-                events.process(self.bench, last_try=last_try, **arguments)
-            else:
-                TASKS[task](self.bench, **arguments)
+        while self.work_one(last_try=last_try):
             done += 1
         return done
+
+    def work_one(self, *, last_try: bool = False) -> bool:
+        """Do the oldest waiting job; False when there is none."""
+        job = self._next_job()
+        if job is None:
+            return False
+        task, arguments = job
+        if task == "process_event":
+            events.process(self.bench, last_try=last_try, **arguments)
+        else:
+            TASKS[task](self.bench, **arguments)
+        return True
 
     def _next_job(self) -> tuple[str, dict[str, Any]] | None:
         query = text(

@@ -7,7 +7,7 @@ from admin_app.demo.clock import Stage
 from admin_app.demo.names import Person
 from admin_app.demo.whop import bought, delivery
 from admin_app.services.memberships import CREDIT_PERIOD
-from admin_app.services.memberships.rows import UNIT_OF
+from admin_app.services.memberships.periods import UNIT_OF
 from models import (
     LEGACY_PREFIX,
     EventState,

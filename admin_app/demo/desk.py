@@ -19,12 +19,14 @@ from admin_app.demo.names import Invention, Person
 from admin_app.demo.stand_ins import Answer, CalendarBook, Till
 from admin_app.integrations.mail import client as mail_client
 from admin_app.integrations.registry import Providers
+from admin_app.integrations.stripe import checkout_snapshots
 from admin_app.services import appointments, checkout, refunds
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import appointment_mails, attendance, holds, rescheduling
 from admin_app.services.calendars.calendar_sync import Calendars
-from admin_app.services.checkout import settlement
+from admin_app.services.checkout import outcomes, settlement
 from admin_app.services.core.plans import Plan
+from admin_app.services.payments import held_money
 from admin_app.services.payments.refund_tills import Tills
 from admin_app.services.refunds import approvals, called_off, cancellations, refund_sending
 from models import EventState, Payment, Refund, Role, WebhookEvent
@@ -132,13 +134,13 @@ class Desk:
         payment = self._payment(subject)
         session_id, intent_id = payment.stripe_checkout_session_id or "", payment.stripe_payment_intent_id
         if kind.startswith("checkout."):
-            told = settlement.ask_about_session(self.till, session_id)
+            told = checkout_snapshots.fetch_session(self.till, session_id)
         else:
-            told = settlement.ask_about_payment(self.till, intent_id or "")
+            told = checkout_snapshots.fetch_payment(self.till, intent_id or "")
         about = session_id if kind.startswith("checkout.") else intent_id or ""
         self._keep_event(moment, subject, kind, about)
         self._now = moment
-        settlement.take_in(self.at(moment + APPLIED, PROCESSING), told)
+        settlement.apply(self.at(moment + APPLIED, PROCESSING), told)
         self.work_off(moment + APPLIED)
 
     def bank_sends_back(self, moment: datetime, subject: str) -> None:
@@ -281,7 +283,7 @@ class Desk:
                 refund_sending.send(work, Tills(self.till), refund_id=arguments["refund_id"])
             case "follow_refunds":
                 ctx = self.at(moment, Job(task))
-                settlement.follow_refunds(ctx, appointments.locked(ctx, arguments["subject"]))
+                outcomes.follow_refunds(ctx, appointments.locked(ctx, arguments["subject"]))
             case "settle_canceled":
                 gives_back = self.settings.refund_canceled_by_client
                 called_off.settle(self.at(moment, Job(task)), **arguments, gives_back=gives_back)
@@ -310,7 +312,7 @@ class Desk:
         return work
 
     def _payment(self, subject: str) -> Payment:
-        newest = select(Payment).where(settlement.of(subject)).order_by(Payment.id.desc()).limit(1)
+        newest = select(Payment).where(held_money.is_for(subject)).order_by(Payment.id.desc()).limit(1)
         return self.session.scalars(newest).one()
 
     def _session_of(self, subject: str) -> str:

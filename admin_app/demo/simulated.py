@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from admin_app.demo import simulated_calendars, simulated_money
-from admin_app.services.memberships.rows import plan_duration
+from admin_app.services.memberships.periods import plan_duration
 from admin_app.simulator import control
 from admin_app.simulator.workos import control_workos
 from models import (

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, Protocol
 
 CalendarEventKind = Literal["requested", "created", "canceled", "rescheduled", "rejected", "no_show", "ignored"]
@@ -10,6 +11,8 @@ CalendarEventKind = Literal["requested", "created", "canceled", "rescheduled", "
 
 @dataclass(frozen=True)
 class Slot:
+    """A free time that can be booked."""
+
     starts_at: datetime
     ends_at: datetime
 
@@ -92,7 +95,7 @@ class CalcomBooking:
     seated: bool = False
     series_uid: str | None = None
 
-    @property
+    @cached_property
     def coming(self) -> tuple[CalendarAttendee, ...]:
         """Everybody who comes, the first of them where only one is named."""
         if self.attendees or self.attendee_email is None:
@@ -100,7 +103,7 @@ class CalcomBooking:
         name, identity = self.attendee_name or self.attendee_email, self.attendee_email.lower()
         return (CalendarAttendee(identity, name, self.attendee_email, self.attendee_time_zone),)
 
-    @property
+    @cached_property
     def active(self) -> bool:
         return self.status in ("accepted", "pending")
 
@@ -131,6 +134,8 @@ class CalcomEvent:
 
 @dataclass(frozen=True)
 class CalendlyEventType:
+    """An event type as Calendly lists it; `id` is the last part of its `uri`."""
+
     uri: str
     id: str
     name: str

@@ -7,6 +7,8 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class WorkosUser:
+    """A guest as WorkOS has them."""
+
     id: str
     email: str
     name: str | None

@@ -17,6 +17,8 @@ AT_A_MOMENT = -1
 
 @dataclass(frozen=True)
 class Place:
+    """Where a task waits: its queue, and its priority there, the higher the sooner."""
+
     queue: str
     priority: int
 

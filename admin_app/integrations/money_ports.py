@@ -51,6 +51,8 @@ class StripeUnreadable:
 
 @dataclass(frozen=True)
 class StripeDispute:
+    """A dispute as Stripe has it now; `amount` in minor units, `status` and `reason` in Stripe's words."""
+
     id: str
     status: str
     reason: str

@@ -153,6 +153,8 @@ class ClerkEvent:
 
 
 class WhopPort(Protocol):
+    """What the product asks of Whop. Whatever is asked raises ProviderUnavailable when nobody answers."""
+
     def membership(self, membership_id: str) -> WhopMembership | None:
         """The membership as it is now, with the e-mail where the key may read it; None when unknown."""
 
@@ -192,6 +194,8 @@ class WhopPort(Protocol):
 
 
 class ClerkPort(Protocol):
+    """What the product asks of Clerk: who is signed in, and who a person is."""
+
     @property
     def knows_people(self) -> bool:
         """False when no secret key is configured: nobody can be asked who a person is."""
@@ -228,6 +232,8 @@ class ClerkPort(Protocol):
 
 
 class MailPort(Protocol):
+    """What sends mails."""
+
     @property
     def delivers(self) -> bool:
         """False when no mail server is configured: the mail is only kept, not sent."""

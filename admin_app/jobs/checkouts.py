@@ -9,7 +9,7 @@ from admin_app.jobs.bench import Bench
 from admin_app.jobs.one_by_one import each_service, until_none_is_due
 from admin_app.services import appointments, checkout
 from admin_app.services.bookings import holds
-from admin_app.services.checkout import settlement
+from admin_app.services.checkout import outcomes
 from admin_app.services.inbox import provider_calls
 from admin_app.services.purchases import address_sending, cancel_sending
 from admin_app.services.refunds import called_off
@@ -54,7 +54,7 @@ def settle_call(bench: Bench, call_id: int) -> None:
 
 def follow_refunds(bench: Bench, subject: str) -> None:
     with bench.db.unit_of_work(Job("follow_refunds")) as ctx:
-        settlement.follow_refunds(ctx, appointments.locked(ctx, subject))
+        outcomes.follow_refunds(ctx, appointments.locked(ctx, subject))
 
 
 def settle_canceled(bench: Bench, subject: str) -> None:

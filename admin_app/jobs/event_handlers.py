@@ -2,7 +2,7 @@
 
 from admin_app.services.billing import stripe_events
 from admin_app.services.calendar_deliveries import calcom_events, calendly_events
-from admin_app.services.inbox.handling import register
+from admin_app.services.inbox import register
 from admin_app.services.purchases import clerk_events, whop_events
 
 

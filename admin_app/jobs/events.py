@@ -24,11 +24,13 @@ def process(bench: Bench, event_id: int, *, last_try: bool) -> None:
 
 def _process(bench: Bench, event_id: int, *, last_try: bool) -> None:
     with bench.db.unit_of_work(ACTOR) as ctx:
-        asked = inbox.lookup_needed(ctx, event_id=event_id)
-    looked_up, lookup_failed = None, False
-    if asked is not None:
+        opened = inbox.open_event(ctx, event_id=event_id)
+    if opened is None:
+        return
+    needed, looked_up, lookup_failed = opened.reading.needed, None, False
+    if needed is not None:
         try:
-            looked_up = inbox.fetch(bench.providers, asked)
+            looked_up = opened.handler.fetch(bench.providers, needed)
         except NotConfigured:
             lookup_failed = True
         except ProviderUnavailable:
@@ -37,4 +39,4 @@ def _process(bench: Bench, event_id: int, *, last_try: bool) -> None:
                 raise
             lookup_failed = True
     with bench.db.unit_of_work(ACTOR) as ctx:
-        inbox.apply(ctx, event_id=event_id, looked_up=looked_up, lookup_failed=lookup_failed)
+        inbox.apply(ctx, event_id=event_id, opened=opened, looked_up=looked_up, lookup_failed=lookup_failed)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from admin_app.integrations import registry
 from admin_app.integrations.money_ports import CheckoutRequest
+from admin_app.integrations.stripe import checkout_snapshots
 from admin_app.services import payments
 from admin_app.services.checkout import settlement
 from admin_app.simulator import control
@@ -136,10 +137,10 @@ def _refund_prepared(stage: Stage) -> None:
         made = stripe.create_checkout(wish, idempotency_key="checkout-of-this-journey")
         control_stripe.pay(stage.simulator, made.id, deliver=False)
         with db.unit_of_work(STRIPE) as ctx:
-            payments.take_in_session(ctx, made, payment_id=payment.id)
-        told = settlement.ask_about_session(stripe, made.id)
+            payments.apply_session(ctx, made, payment_id=payment.id)
+        told = checkout_snapshots.fetch_session(stripe, made.id)
         with db.unit_of_work(STRIPE) as ctx:
-            settlement.take_in(ctx, told)
+            settlement.apply(ctx, told)
     stage.facts["payment_id"] = payment.id
     _add_staff(stage, Role.FINANCE)
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations.http.transport import Patience
 from admin_app.integrations.money_ports import CheckoutRequest
-from admin_app.integrations.stripe import stripe_api
+from admin_app.integrations.stripe import checkout_snapshots, stripe_api
 from admin_app.jobs import refunds
 from admin_app.services import payments
 from admin_app.services.checkout import settlement
@@ -52,11 +52,11 @@ def payment(house: House) -> Payment:
     )
     made = stripe.create_checkout(wish, idempotency_key=f"checkout-of-{payments.subject_of(payment)}-{id(house)}")
     with house.db.unit_of_work(STRIPE) as ctx:
-        payments.take_in_session(ctx, made, payment_id=payment.id)
+        payments.apply_session(ctx, made, payment_id=payment.id)
     control_stripe.pay(house.simulator, made.id, deliver=False)
-    told = settlement.ask_about_session(stripe, made.id)
+    told = checkout_snapshots.fetch_session(stripe, made.id)
     with house.db.unit_of_work(STRIPE) as ctx:
-        settlement.take_in(ctx, told)
+        settlement.apply(ctx, told)
     paid = payment_now(house.db, payment.id)
     assert paid.captured_amount == payment.amount
     return paid

@@ -49,7 +49,7 @@ def at_stripe(house: House, name: str) -> MembershipPayment:
 
 
 def ask_one(house: House, row: MembershipPayment) -> None:
-    asking.ask_about_one(lambda: house.db.unit_of_work(OPERATOR), house.bench.providers, payment_id=row.id)
+    asking.refresh_payment(lambda: house.db.unit_of_work(OPERATOR), house.bench.providers, payment_id=row.id)
 
 
 def ask_all(house: House, name: str) -> None:

@@ -68,9 +68,10 @@ class TestSeats:
         house.calcom(receive_late.body)
         event = last_event(house)
         with house.db.unit_of_work(OPERATOR) as ctx:
-            question = inbox.lookup_needed(ctx, event_id=event.id)
-        assert question is not None
-        early = inbox.fetch(house.bench.providers, question)
+            opened = inbox.open_event(ctx, event_id=event.id)
+        assert opened is not None
+        assert opened.reading.needed is not None
+        early = opened.handler.fetch(house.bench.providers, opened.reading.needed)
         calcom.book("bea@example.com")
         calcom.tell("CREATED", made, told=datetime.now(UTC) + HOUR)
         with house.db.unit_of_work(OPERATOR) as ctx:

@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from admin_app.errors import AnswerUnreadable
 from admin_app.integrations.money_ports import StripeSession
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services.billing import stripe_events
 from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.inbox.handling import Parked, Settled
 from models import EventState, WebhookEvent
 from tests.house import House
@@ -47,9 +47,9 @@ def event(house: House) -> WebhookEvent:
 def test_a_session_that_only_sets_up_a_card_is_ignored(house: House, subject: str | None) -> None:
     stored = event(house)
     with house.db.unit_of_work(OPERATOR) as ctx:
-        told = Told(StripeSession(**SETUP | {"subject": subject, "payment_status": "paid"}))
-        outcome = stripe_events.apply(ctx, stored, told)
-        assert settlement.take_in(ctx, told) is None
+        told = CheckoutSnapshot(StripeSession(**SETUP | {"subject": subject, "payment_status": "paid"}))
+        outcome = stripe_events.apply(ctx, stored, stripe_events.read(ctx, stored).snapshot, told)
+        assert settlement.apply(ctx, told) is None
     assert isinstance(outcome, Settled)
     assert outcome.state is EventState.IGNORED
 
@@ -66,4 +66,5 @@ def test_what_cannot_be_read_is_parked_at_once_with_its_reason(house: House) -> 
 
     found = stripe_events.fetch(Providers(), "session:cs_setup")  # type: ignore[arg-type]
     with house.db.unit_of_work(OPERATOR) as ctx:
-        assert stripe_events.apply(ctx, stored, found) == Parked("unreadable_at_stripe")
+        snapshot = stripe_events.read(ctx, stored).snapshot
+        assert stripe_events.apply(ctx, stored, snapshot, found) == Parked("unreadable_at_stripe")

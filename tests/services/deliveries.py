@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from admin_app.context import Ctx
 from admin_app.db import Database
 from admin_app.services import inbox
 from admin_app.services.purchases import clerk_events
@@ -81,6 +82,12 @@ def deliver(db: Database, body: bytes, delivery: str, *, provider: str = "whop")
     event_id = receive(db, body, delivery, provider=provider)
     work(db)
     return state_of(db, delivery) if event_id is None else event_of(db, event_id).state
+
+
+def needed(ctx: Ctx, event_id: int) -> str | None:
+    """What must be fetched from the provider before the event can be applied; None also for one that is settled."""
+    opened = inbox.open_event(ctx, event_id=event_id)
+    return None if opened is None else opened.reading.needed
 
 
 def event_of(db: Database, event_id: int) -> WebhookEvent:

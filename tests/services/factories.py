@@ -6,7 +6,7 @@ from typing import Any
 from admin_app.context import Ctx, Customer, Job, Provider, Staff
 from admin_app.db import Database
 from admin_app.services import memberships, purchases
-from admin_app.services.purchases import PurchaseFacts
+from admin_app.services.purchases import MembershipSnapshot
 from models import PendingProfile, Profile, Role, User
 
 WHOP = Provider("whop")
@@ -22,14 +22,14 @@ def customer(user_id: str, *emails: str, name: str | None = None) -> Customer:
     return Customer(user_id, frozenset(emails), emails[0] if emails else None, name)
 
 
-def facts(email: str | None = "buyer@example.com", **values: Any) -> PurchaseFacts:
+def facts(email: str | None = "buyer@example.com", **values: Any) -> MembershipSnapshot:
     defaults: dict[str, Any] = {
         "occurred_at": NOON,
         "membership_id": "mem_1",
         "whop_user_id": "user_whop1",
         "plan_duration": "monthly",
     }
-    return PurchaseFacts(email=email, **(defaults | values))
+    return MembershipSnapshot(email=email, **(defaults | values))
 
 
 def buy(db: Database, email: str = "buyer@example.com", **values: Any) -> PendingProfile:

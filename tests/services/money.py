@@ -128,8 +128,8 @@ def add_paid(db: Database, *, amount: int = PRICE) -> Payment:
     """A payment that Stripe has taken."""
     payment = add_payment(db, amount=amount)
     with db.unit_of_work(STRIPE) as ctx:
-        payments.take_in_session(ctx, session(payment), payment_id=payment.id)
-        news = payments.take_in_payment(ctx, told(payment))
+        payments.apply_session(ctx, session(payment), payment_id=payment.id)
+        news = payments.apply_payment(ctx, told(payment))
     assert news is not None
     return news.payment
 

@@ -55,10 +55,11 @@ def parse_event(raw: bytes, received_at: datetime) -> CalcomEvent:
     has_times = starts_at is not None and ends_at is not None and starts_at < ends_at
     if kind != "ignored" and not (uid and (has_times or kind == "no_show")):
         raise MalformedEvent
-    organizer, coming = fields.mapping(payload.get("organizer")), calcom_api.attendees(payload)
+    external_id, organizer = _external_id(trigger, uid, body), fields.mapping(payload.get("organizer"))
+    coming, our_id = calcom_api.attendees(payload), calcom_api.our_id(payload)
     first, seats = coming[0] if coming else None, fields.number(payload.get("seatsPerTimeSlot"))
     return CalcomEvent(
-        external_id=_external_id(trigger, uid, body),
+        external_id=external_id,
         type=trigger,
         kind=kind,
         occurred_at=fields.moment(body.get("createdAt")) or received_at,
@@ -73,7 +74,7 @@ def parse_event(raw: bytes, received_at: datetime) -> CalcomEvent:
         attendee_name=first.name if first else None,
         attendee_time_zone=first.time_zone if first else None,
         canceled_by=fields.email(payload.get("cancelledBy")),
-        our_id=calcom_api.our_id(payload),
+        our_id=our_id,
         attendees=coming,
         seats=int(seats) if seats else None,
     )

@@ -44,6 +44,7 @@ def client(settings: Settings, limits: Limits = WEB) -> ClerkPort:
 
 
 def session_tokens(settings: Settings, limits: Limits = WEB) -> SessionTokens:
+    """What checks Clerk's session tokens: by the configured key, else by the keys that Clerk publishes."""
     keys: KeysFor
     if settings.clerk_jwt_key:
         keys = pem_keys(settings.clerk_jwt_key)

@@ -14,6 +14,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 def lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by their names in lower case: HTTP tells no cases apart."""
     return {name.lower(): value for name, value in headers.items()}
 
 
@@ -42,6 +43,7 @@ def require_match(wanted: bytes, given: list[str]) -> None:
 
 
 def hex_digest(key: str, content: bytes) -> bytes:
+    """HMAC-SHA-256 of the content in hexadecimal, as bytes to be compared."""
     return hmac.new(as_bytes(key), content, hashlib.sha256).hexdigest().encode()
 
 

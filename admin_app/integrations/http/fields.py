@@ -19,14 +19,17 @@ _LONGEST = 500
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def items(value: Any) -> list[Any]:
+    """The value if it is an array, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def text(value: Any) -> str | None:
+    """The text without spaces around it and without what PostgreSQL cannot store, cut to 500; None when empty."""
     if not isinstance(value, str):
         return None
     return _UNSTORABLE.sub("", value).strip()[:_LONGEST] or None
@@ -53,10 +56,12 @@ def _turns_into_ascii(sign: str) -> bool:
 
 
 def flag(value: Any) -> bool | None:
+    """The value if it is true or false, else None."""
     return value if isinstance(value, bool) else None
 
 
 def number(value: Any) -> float | None:
+    """The finite number that it is, or that it spells; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

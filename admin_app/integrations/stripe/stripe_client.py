@@ -53,7 +53,7 @@ def parse_event(raw: bytes) -> StripeEvent:
     if body.get("object") != "event" or occurred_at is None or livemode is None or not isinstance(content, dict):
         raise MalformedEvent
     object_id = fields.text(content.get("id"))
-    is_payment = content.get("object") == "payment_intent"
+    is_payment, subscription_id = content.get("object") == "payment_intent", stripe_subscriptions.concerned(content)
     return StripeEvent(
         external_id=external_id,
         type=kind,
@@ -62,7 +62,7 @@ def parse_event(raw: bytes) -> StripeEvent:
         object_id=object_id,
         payment_intent_id=object_id if is_payment else stripe_shapes.reference(content.get("payment_intent")),
         subject=stripe_shapes.subject(content),
-        subscription_id=stripe_subscriptions.concerned(content),
+        subscription_id=subscription_id,
         customer_id=stripe_shapes.customer_of(content),
         client_id=stripe_shapes.client_number(content),
     )

@@ -48,6 +48,7 @@ def monthly_amount(data: Mapping[str, Any]) -> int:
 
 
 def items(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The items of a subscription."""
     return [fields.mapping(item) for item in fields.items(fields.mapping(data.get("items")).get("data"))]
 
 

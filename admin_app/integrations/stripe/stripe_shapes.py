@@ -80,6 +80,7 @@ def session(data: Mapping[str, Any]) -> StripeSession | None:
 
 
 def is_disputed(data: Mapping[str, Any]) -> bool:
+    """Whether the payment intent's latest charge, expanded, was ever disputed."""
     return fields.mapping(data.get("latest_charge")).get("disputed") is True
 
 
@@ -166,6 +167,7 @@ def _fee(movement: Mapping[str, Any], currency: str) -> int | None:
 
 
 def dispute(data: Mapping[str, Any]) -> StripeDispute | None:
+    """A dispute from Stripe's object; None when what matters cannot be read."""
     identity, status = fields.text(data.get("id")), fields.text(data.get("status"))
     amount = whole(data.get("amount"))
     if identity is None or status is None or amount is None:
@@ -181,6 +183,7 @@ def dispute(data: Mapping[str, Any]) -> StripeDispute | None:
 
 
 def refund(data: Mapping[str, Any]) -> StripeRefund | None:
+    """A refund from Stripe's object; None when what matters cannot be read."""
     identity, currency = fields.text(data.get("id")), fields.text(data.get("currency"))
     # Stripe tells no status of some: nobody has said that it is over.
     told = data.get("status")
@@ -201,11 +204,13 @@ def refund(data: Mapping[str, Any]) -> StripeRefund | None:
 
 
 def unreadable(data: Mapping[str, Any]) -> StripeUnreadable | None:
+    """What is still known of an object that cannot be read: its id; None when not even that."""
     identity = fields.text(data.get("id"))
     return None if identity is None else StripeUnreadable(identity, reference(data.get("payment_intent")))
 
 
 def customer(data: Mapping[str, Any]) -> StripeCustomer | None:
+    """A customer from Stripe's object, a deleted one too; None without an id."""
     identity = fields.text(data.get("id"))
     if identity is None:
         return None
@@ -247,11 +252,13 @@ def subject(data: Mapping[str, Any]) -> str | None:
 
 
 def number(value: Any) -> int | None:
+    """A number of ours, as Stripe's metadata spells it; None for anything else."""
     stated = fields.text(value)
     return int(stated) if stated and _NUMBER.fullmatch(stated) else None
 
 
 def whole(value: Any) -> int | None:
+    """A whole number as JSON has it, such as an amount in minor units; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

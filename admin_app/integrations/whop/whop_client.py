@@ -67,15 +67,16 @@ def parse_event(raw: bytes, headers: Mapping[str, str], received_at: datetime) -
         raise MalformedEvent
     data, given = fields.mapping(content), deliveries.lower(headers)
     about_membership = kind_of_event.startswith("membership.")
+    external_id, occurred_at = _external_id(body, data, kind_of_event, given), _occurred_at(body, data, given)
     start, end = whop_shapes.period(data)
     terms = whop_shapes.terms(data)
     if not about_membership:
         terms["provider_status"] = None  # the payment's own
     return WhopEvent(
-        external_id=_external_id(body, data, kind_of_event, given),
+        external_id=external_id,
         type=kind_of_event,
         kind=kind,
-        occurred_at=_occurred_at(body, data, given) or received_at,
+        occurred_at=occurred_at or received_at,
         membership_id=(fields.text(data.get("id")) if about_membership else whop_shapes.membership_named_by(data)),
         whop_user_id=whop_shapes.user_id(data),
         email=whop_shapes.email(data),

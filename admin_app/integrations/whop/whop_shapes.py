@@ -31,11 +31,13 @@ def cancels(data: Mapping[str, Any]) -> bool | None:
 
 
 def user_id(data: Mapping[str, Any]) -> str | None:
+    """The buyer's id, however deep the shape has it."""
     user = data.get("user")  # v2 names it by its bare id at times
     return fields.text(data.get("user_id")) or fields.text(user) or fields.text(fields.mapping(user).get("id"))
 
 
 def member_id(data: Mapping[str, Any]) -> str | None:
+    """The id of the buyer as a member of the business; the current shapes alone have it."""
     return fields.text(data.get("member_id")) or fields.text(fields.mapping(data.get("member")).get("id"))
 
 
@@ -58,6 +60,7 @@ def email(data: Mapping[str, Any]) -> str | None:
 
 
 def name(data: Mapping[str, Any]) -> str | None:
+    """The buyer's name; the current membership shape has none."""
     user, member = fields.mapping(data.get("user")), fields.mapping(data.get("member"))
     return fields.text(user.get("name")) or fields.text(member.get("name"))
 
@@ -114,10 +117,12 @@ def rhythm(data: Mapping[str, Any]) -> Rhythm | None:
 
 
 def product_id(data: Mapping[str, Any]) -> str | None:
+    """What was bought, which older shapes call an access pass."""
     return _named(data, "product") or _named(data, "access_pass")
 
 
 def plan_id(data: Mapping[str, Any]) -> str | None:
+    """The plan by which it is paid."""
     return _named(data, "plan")
 
 
@@ -193,6 +198,7 @@ class Terms(TypedDict):
 
 
 def terms(data: Mapping[str, Any]) -> Terms:
+    """What was sold, as far as the object says."""
     return {
         "rhythm": rhythm(data),
         "interval": interval(data),

@@ -55,6 +55,7 @@ class _Person(Protocol):
 
 
 def client(settings: Settings, limits: Limits = WEB) -> WorkosPort:
+    """WorkOS as configured."""
     keys = JwksKeys(_PROVIDER, f"{settings.workos_api_base}/sso/jwks/{settings.workos_client_id}", limits=limits)
     return WorkosApi(
         settings.workos_api_key,
@@ -196,6 +197,8 @@ class WorkosApi:
 
 
 class SignsInOtherwise(Forbidden):
+    """The address belongs to an organization with a sign-in of its own."""
+
     code = "signs_in_otherwise"
     sentence = "This address signs in another way. Use the sign-in of your organization."
 

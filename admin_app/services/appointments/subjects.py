@@ -32,24 +32,20 @@ class NoSuchAppointment(NotFound):
 
 @dataclass(frozen=True)
 class Appointment:
-    """One row with what it was sold from; everything that bookings and meetings call differently has one name here."""
+    """One row with what it was sold from; everything that bookings and meetings call differently has one name here.
+
+    `subject` is how the audit, Stripe and the journal of calls name it: `booking:12`, `meeting:3`; `source` is where it
+    was made, `facts` how the audit's sentences name it.
+    """
 
     row: Booking | Meeting
     practitioner: Practitioner
     session_type: SessionType | None
-
-    @property
-    def kind(self) -> Kind:
-        return "booking" if isinstance(self.row, Booking) else "meeting"
-
-    @property
-    def number(self) -> int:
-        return self.row.id
-
-    @property
-    def subject(self) -> str:
-        """As the audit, Stripe and the journal of calls name it: `booking:12`, `meeting:3`."""
-        return booking_key(self.row.id) if isinstance(self.row, Booking) else meeting_key(self.row.id)
+    kind: Kind
+    number: int
+    subject: str
+    source: BookingSource
+    facts: Mapping[str, str]
 
     @property
     def email(self) -> str | None:
@@ -69,17 +65,8 @@ class Appointment:
         return self.session_type.title if self.session_type else "Meeting"
 
     @property
-    def source(self) -> BookingSource:
-        return self.row.source if isinstance(self.row, Booking) else BookingSource.WEBSITE
-
-    @property
     def costs(self) -> bool:
         return self.row.price_amount > 0
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """How the audit's sentences name it."""
-        return {"what": self.kind, "number": str(self.number)}
 
 
 def subject_parts(subject: str) -> tuple[Kind, int]:
@@ -114,10 +101,20 @@ def locked(ctx: Ctx, subject: str) -> Appointment:
 
 
 def of(session: Session, row: Booking | Meeting) -> Appointment:
-    """The row with its practitioner and session type."""
+    """The row, which is stored, with its practitioner and session type."""
     practitioner = session.get_one(Practitioner, row.practitioner_id)
     session_type = session.get(SessionType, row.session_type_id) if row.session_type_id else None
-    return Appointment(row, practitioner, session_type)
+    kind: Kind = "booking" if isinstance(row, Booking) else "meeting"
+    return Appointment(
+        row,
+        practitioner,
+        session_type,
+        kind,
+        number=row.id,
+        subject=booking_key(row.id) if kind == "booking" else meeting_key(row.id),
+        source=row.source if isinstance(row, Booking) else BookingSource.WEBSITE,
+        facts={"what": kind, "number": str(row.id)},
+    )
 
 
 def taken(
@@ -148,6 +145,18 @@ def busy(
         )
     ]
     return sorted(spans)
+
+
+def lapsed_within(
+    session: Session, practitioner_id: int, starts_at: datetime, ends_at: datetime, now: datetime
+) -> list[Booking | Meeting]:
+    """The rows, locked, whose hold has lapsed and whose time touches this part of the practitioner's."""
+    found: list[Booking | Meeting] = []
+    for model in (Booking, Meeting):
+        is_over = overlapping(model, practitioner_id, starts_at, ends_at), lapsed(model, now)
+        rows = select(model).where(*is_over).with_for_update().execution_options(populate_existing=True)
+        found += session.scalars(rows)
+    return found
 
 
 def overlapping(model: Model, practitioner_id: int, start: datetime, end: datetime) -> ColumnElement[bool]:

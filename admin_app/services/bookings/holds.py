@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, column, exists, func, literal_column, select, table
+from sqlalchemy import column, exists, func, literal_column, select, table
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -150,7 +150,10 @@ def take_time(
 ) -> None:
     """Lock the practitioner's time and make sure that this part of it is free; refused when it is not."""
     lock_names(ctx.session, practitioner_key(practitioner_id))
-    _release_lapsed(ctx, practitioner_id, starts_at, ends_at, except_)
+    for row in appointments.lapsed_within(ctx.session, practitioner_id, starts_at, ends_at, ctx.now):
+        appointment = appointments.of(ctx.session, row)
+        if appointment.subject != except_:
+            bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
     if appointments.taken(ctx.session, practitioner_id, starts_at, ends_at, except_=except_, now=ctx.now):
         raise SlotTaken
 
@@ -176,27 +179,6 @@ def next_lapse(
             held = held.where(model.id != appointments.subject_parts(except_)[1])
         found.append(session.scalar(held))
     return min((moment for moment in found if moment is not None), default=None)
-
-
-def _release_lapsed(
-    ctx: Ctx, practitioner_id: int, starts_at: datetime, ends_at: datetime, except_: str | None
-) -> None:
-    """End the lapsed holds of others that stand in the way."""
-    rows: list[Booking | Meeting] = [
-        *ctx.session.scalars(_lapsed_in_the_way(ctx, Booking, practitioner_id, starts_at, ends_at)),
-        *ctx.session.scalars(_lapsed_in_the_way(ctx, Meeting, practitioner_id, starts_at, ends_at)),
-    ]
-    for appointment in (appointments.of(ctx.session, row) for row in rows):
-        if appointment.subject != except_:
-            bookings.cancel_unpaid(ctx, appointment, CanceledBecause.NEVER_PAID)
-
-
-def _lapsed_in_the_way(
-    ctx: Ctx, model: type[Held], practitioner_id: int, starts_at: datetime, ends_at: datetime
-) -> Select[Held]:
-    overlaps = appointments.overlapping(model, practitioner_id, starts_at, ends_at)
-    rows = select(model).where(overlaps, appointments.lapsed(model, ctx.now))
-    return rows.with_for_update().execution_options(populate_existing=True)
 
 
 def release(ctx: Ctx, *, subject: str, only_lapsed: bool = False) -> None:

@@ -28,7 +28,7 @@ from admin_app.services.calendar_deliveries import absences, calendar_bookings
 from admin_app.services.calendars import hosts
 from admin_app.services.calendars.calendar_entries import Entry, Waits, asked, question
 from admin_app.services.core.time_zones import time_zones
-from admin_app.services.inbox.handling import Parked, Settled
+from admin_app.services.inbox.handling import Parked, Reading, Settled
 from models.bookings import Booking, BookingSource, CanceledBecause
 from models.inbox import WebhookEvent
 from models.schedule import Practitioner, SessionType
@@ -50,13 +50,15 @@ class Found:
     asked_at: datetime | None = None
 
 
-def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
-    """The booking that the event is about."""
-    parsed = _parsed(event)
-    return None if parsed.kind == "ignored" or parsed.uid is None else question(ctx.now, parsed.uid)
+def read(ctx: Ctx, event: WebhookEvent) -> Reading:
+    """What the delivery says; the booking that it is about is to be fetched."""
+    parsed = calcom.parse_event(event.body, event.received_at)
+    if parsed.kind == "ignored" or parsed.uid is None:
+        return Reading(parsed, None)
+    return Reading(parsed, question(ctx.now, parsed.uid))
 
 
-def fetch(providers: Providers, needed: str) -> Any:
+def fetch(providers: Providers, needed: str) -> Found:
     """The booking as it is now, with all that it was before and became since, and the others of its series."""
     asked_at, uid = asked(needed)
     found = providers.calcom.booking(uid) if providers.calcom else None
@@ -88,20 +90,19 @@ def _along(
     return chain[1:]
 
 
-def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
-    """Bring the booking in, confirm it, move it or call it off."""
-    parsed = _parsed(event)
+def apply(ctx: Ctx, event: WebhookEvent, parsed: CalcomEvent, found: Found | None) -> Settled | Parked:
+    """Create the booking, or confirm, move or cancel it."""
     if parsed.kind == "ignored":
         return Settled.ignored("not about an appointment")
-    answer: Found = found or Found()
+    answer = found or Found()
     if answer.chain and answer.asked_at is not None:
         return _apply_with_series(ctx, answer, answer.asked_at)
     if parsed.kind == "no_show":
         return _note_absence(ctx, parsed)
-    told = _told(parsed)
-    if told is None:
+    entry = _delivered(parsed)
+    if entry is None:
         return Parked("attendee_missing")
-    return _apply_entries(ctx, [told], answer.accounts)
+    return _apply_entries(ctx, [entry], answer.accounts)
 
 
 def apply_chain(
@@ -114,7 +115,7 @@ def apply_chain(
 def _apply_with_series(ctx: Ctx, answer: Found, asked_at: datetime) -> Settled | Parked:
     """The chain, then the others of the series: one delivery tells that several ended."""
     became = [_apply_entries(ctx, _entries(answer.chain, asked_at), answer.accounts)]
-    others = _news(ctx, answer.others)
+    others = _news(ctx, answer.others) if answer.others else []
     became += [_apply_entries(ctx, _entries((other,), asked_at), answer.accounts) for other in others]
     waits = next((one for one in became if isinstance(one, Parked)), None)
     return waits or became[0]
@@ -153,11 +154,7 @@ def _note_absence(ctx: Ctx, event: CalcomEvent) -> Settled:
     return absences.note(ctx, number, _SOURCE, event.attendees)
 
 
-def _parsed(event: WebhookEvent) -> CalcomEvent:
-    return calcom.parse_event(event.body, event.received_at)
-
-
-def _told(event: CalcomEvent) -> Entry | None:
+def _delivered(event: CalcomEvent) -> Entry | None:
     """What the delivery itself says. Of an event with seats it says who came or left, and not who else comes."""
     if event.uid is None or event.starts_at is None or event.ends_at is None or not event.attendees:
         return None

@@ -51,16 +51,16 @@ def apply(ctx: Ctx, entries: Sequence[Entry], *, sold: Sold, accounts: CalcomAcc
     provider = entries[0].source.value
     ids = {identity for entry in entries for identity in entry.ids}
     lock_names(ctx.session, *(f"{provider}:{name}" for name in {name for entry in entries for name in entry.locks}))
-    taken = _attempt(ctx, entries, sold, accounts)
-    if isinstance(taken, Waits) and taken.waits_for is not None:
-        # What a savepoint locked is free again with it. Under the lock that stays, nobody gives way unseen.
-        lock_names(ctx.session, taken.waits_for)
-        taken = _attempt(ctx, entries, sold, accounts)
-    if isinstance(taken, Waits):
-        return Parked(taken.because, taken.waits_for, taken.again_at)
+    applied = _attempt(ctx, entries, sold, accounts)
+    if isinstance(applied, Waits) and applied.waits_for is not None:
+        # What a savepoint locked is free again with it. Under the lock that stays, nothing is moved unseen.
+        lock_names(ctx.session, applied.waits_for)
+        applied = _attempt(ctx, entries, sold, accounts)
+    if isinstance(applied, Waits):
+        return Parked(applied.because, applied.waits_for, applied.again_at)
     release_waiting(ctx, provider, WAITING_FOR_NEWS, subjects=ids)
-    booking_id = taken[-1][0]
-    outcomes = dict.fromkeys(outcome for _, outcome in taken if outcome)
+    booking_id = applied[-1][0]
+    outcomes = dict.fromkeys(outcome for _, outcome in applied if outcome)
     if outcomes and (entries[-1].ended_at is not None or not GIVES_UP_TIME.isdisjoint(outcomes)):
         calendar_calls.queue_refused(ctx)
     if not outcomes:
@@ -85,7 +85,7 @@ def _apply_entry(ctx: Ctx, entry: Entry, sold: Sold, accounts: CalcomAccounts) -
     if not found:
         if entry.moved:
             raise Waits(RESCHEDULE_UNSEEN)
-        booking = _bring_in(ctx, entry, sold(ctx, entry))
+        booking = _create(ctx, entry, sold(ctx, entry))
         booking_links.note(ctx, booking, entry)
         _note_people(ctx, booking, entry)
         return booking.id, "brought in"
@@ -113,14 +113,14 @@ def _bookings(ctx: Ctx, entry: Entry, having: set[str]) -> list[Booking]:
     """
     ways = booking_links.known_as(entry.source, entry.ids)
     if entry.our_id is not None:
-        ways.append(select(Booking.id).where(Booking.id == entry.our_id, _told_there(entry)))
+        ways.append(select(Booking.id).where(Booking.id == entry.our_id, _was_sent_there(entry)))
     found = ctx.session.execute(select(Booking.id, Booking.practitioner_id).where(Booking.id.in_(union(*ways)))).all()
     lock_names(ctx.session, *{practitioner_key(row.practitioner_id) for row in found} | having)
     rows = select(Booking).where(Booking.id.in_([row.id for row in found])).order_by(Booking.id).with_for_update()
     return list(ctx.session.scalars(rows, execution_options={"populate_existing": True}))
 
 
-def _told_there(entry: Entry) -> ColumnElement[bool]:
+def _was_sent_there(entry: Entry) -> ColumnElement[bool]:
     """Our call to make it there has left: anybody who books there may write a number into the metadata."""
     return exists().where(
         Booking.source == BookingSource.WEBSITE,
@@ -134,7 +134,7 @@ def _is_older(booking: Booking, entry: Entry) -> bool:
     return entry.previous is None and current_id(booking, entry.source) not in (None, entry.id)
 
 
-def _bring_in(ctx: Ctx, entry: Entry, sold: SessionType) -> Booking:
+def _create(ctx: Ctx, entry: Entry, sold: SessionType) -> Booking:
     """A booking that was made there, whose client hears of it from there."""
     booking = Booking(
         practitioner_id=sold.practitioner_id,
@@ -342,7 +342,7 @@ def _take_time(ctx: Ctx, booking: Booking, starts_at: datetime, ends_at: datetim
 def _in_the_way(
     ctx: Ctx, practitioner_id: int, starts_at: datetime, ends_at: datetime, booking: Booking | None = None
 ) -> Iterator[None]:
-    """A time that is taken is waited for: until something of that practitioner's gives way, or a hold in it lapses."""
+    """A time that is taken is waited for: until something else of theirs moves or ends, or a hold lapses."""
     try:
         yield
     except SlotTaken:

@@ -20,7 +20,7 @@ from admin_app.services.calendar_deliveries import absences, calendar_bookings
 from admin_app.services.calendars import hosts
 from admin_app.services.calendars.calendar_entries import Entry, Waits, asked, question
 from admin_app.services.core.time_zones import time_zones
-from admin_app.services.inbox.handling import Parked, Settled
+from admin_app.services.inbox.handling import Parked, Reading, Settled
 from models.bookings import Booking, BookingSource, CanceledBecause
 from models.calendars import BookingLink
 from models.inbox import WebhookEvent
@@ -42,13 +42,15 @@ class Found:
     asked_at: datetime | None = None
 
 
-def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
-    """The invitee that the event is about."""
-    parsed = _parsed(event)
-    return None if parsed.kind == "ignored" or parsed.invitee_uri is None else question(ctx.now, parsed.invitee_uri)
+def read(ctx: Ctx, event: WebhookEvent) -> Reading:
+    """What the delivery says; the invitee that it is about is to be fetched."""
+    parsed = calendly.parse_event(event.body, event.received_at)
+    if parsed.kind == "ignored" or parsed.invitee_uri is None:
+        return Reading(parsed, None)
+    return Reading(parsed, question(ctx.now, parsed.invitee_uri))
 
 
-def fetch(providers: Providers, needed: str) -> Any:
+def fetch(providers: Providers, needed: str) -> Found:
     """The invitee as it is now with all that it was before and became since, and who shares its events."""
     asked_at, uri = asked(needed)
     found = None if providers.calendly is None else providers.calendly.invitee(uri)
@@ -82,12 +84,11 @@ def _along(calendly_port: CalendlyPort, start: CalendlyInvitee, following: Any) 
     return chain[1:]
 
 
-def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
-    """Bring the booking in, move it or call it off."""
-    parsed = _parsed(event)
+def apply(ctx: Ctx, event: WebhookEvent, parsed: CalendlyEvent, found: Found | None) -> Settled | Parked:
+    """Create the booking, or move or cancel it."""
     if parsed.kind == "ignored":
         return Settled.ignored("not about an appointment")
-    answer: Found = found or Found()
+    answer = found or Found()
     if answer.chain:
         return apply_chain(ctx, answer.chain, answer.company, asked_at=answer.asked_at, told_at=parsed.occurred_at)
     if parsed.kind == "no_show":
@@ -146,10 +147,6 @@ def _is_shared(ctx: Ctx, invitee: CalendlyInvitee) -> bool:
         Booking.calendly_event_uri == invitee.event_uri, Booking.calendly_invitee_uri != invitee.uri
     )
     return ctx.session.scalar(other) is not None
-
-
-def _parsed(event: WebhookEvent) -> CalendlyEvent:
-    return calendly.parse_event(event.body, event.received_at)
 
 
 def _entry(invitee: CalendlyInvitee, told_at: datetime, asked_at: datetime | None) -> Entry:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from admin_app.integrations.calendar_ports import CalendarAttendee, CalendarHost
 from models.bookings import BookingSource, BookingStatus, CanceledBecause
@@ -47,36 +48,36 @@ class Entry:
     seated: bool = False
     known_as: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         of_attendees = [attendee.id for attendee in self.attendees] if self.shared else []
         every = (self.id, self.previous, self.following, *of_attendees, *self.known_as)
         return [*dict.fromkeys(identity for identity in every if identity)]
 
-    @property
+    @cached_property
     def has_places(self) -> bool:
         """Whether each attendee has a place of their own, which they may give up while the others come."""
         return self.shared or self.seated
 
-    @property
+    @cached_property
     def locks(self) -> set[str]:
         """What two entries have in common that are about one appointment."""
         event = self.columns.get("calendly_event_uri")
         return {*self.ids, *([event] if event else [])}
 
-    @property
+    @cached_property
     def at(self) -> datetime | None:
         """When it was so."""
         return self.asked_at or self.told_at
 
-    @property
+    @cached_property
     def ended_at(self) -> datetime | None:
         """Since when it is off: it was canceled, or the last who came has left."""
         left = [attendee.gone_at for attendee in self.attendees]
         gone = [moment for moment in left if moment is not None]
         return self.canceled_at or (max(gone) if gone and len(gone) == len(left) else None)
 
-    @property
+    @cached_property
     def status(self) -> BookingStatus:
         if self.ended_at is not None:
             return BookingStatus.CANCELED

@@ -2,7 +2,7 @@
 
 Owns no table.
 Others call what is named here; `website_bookings` and `meetings` are the two doors, `settlement` applies what Stripe
-says.
+says, and `outcomes` decides what follows from it for the appointment.
 """
 
 from admin_app.services.checkout.checkout_pages import (

@@ -13,13 +13,15 @@ from admin_app.context import Ctx
 from admin_app.errors import Conflict, DomainError, OutcomeUnknown, ProviderRefused, ProviderUnavailable
 from admin_app.integrations import job_queue
 from admin_app.integrations.money_ports import CheckoutRequest, PaymentsPort, StripeSession
+from admin_app.integrations.stripe import checkout_snapshots
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services import appointments, bookings, payments
 from admin_app.services.appointments import Appointment
 from admin_app.services.bookings import holds
-from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
+from admin_app.services.checkout import outcomes, settlement
 from admin_app.services.inbox import provider_calls
 from admin_app.services.inbox.provider_calls import Work
+from admin_app.services.payments import held_money
 from models.bookings import BookingStatus
 from models.inbox import CallState, ProviderCall
 from models.payments import Payment, PaymentState
@@ -35,6 +37,8 @@ _EXPIRES = "expire-"
 
 
 class NotPayable(Conflict):
+    """What was to be paid is not held any more."""
+
     code = "not_payable"
     sentence = "This is not held any more, so it cannot be paid. Choose a time again."
 
@@ -74,7 +78,7 @@ def start(work: Work, stripe: PaymentsPort | None, *, subject: str, return_url: 
 
 
 def close(work: Work, stripe: PaymentsPort | None, *, subject: str) -> None:
-    """Close the pages on which this can still be paid, and take in what Stripe says of them: somebody may just have
+    """Close the pages on which this can still be paid, and apply what Stripe says of them: somebody may just have
     paid. A hold that has lapsed ends with them.
 
     Raises ProviderUnavailable when Stripe does not answer: then nothing is decided.
@@ -85,25 +89,25 @@ def close(work: Work, stripe: PaymentsPort | None, *, subject: str) -> None:
         for session_id in pages:
             _close_page(work, stripe, subject, session_id)
         for session_id in promised:  # nobody pays on that page any more, and the bank may have decided
-            told = settlement.ask_about_session(stripe, session_id)
+            snapshot = checkout_snapshots.fetch_session(stripe, session_id)
             with work() as ctx:
-                settlement.take_in(ctx, told)
+                settlement.apply(ctx, snapshot)
     with work() as ctx:
         holds.release(ctx, subject=subject, only_lapsed=True)
 
 
 def _close_page(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> None:
-    told = _closed(work, stripe, subject, session_id)
+    snapshot = _closed(work, stripe, subject, session_id)
     with work() as ctx:
-        settlement.take_in(ctx, told)
+        settlement.apply(ctx, snapshot)
 
 
 def _sessions(ctx: Ctx, subject: str, state: PaymentState) -> list[str]:
-    query = select(Payment.stripe_checkout_session_id).where(settlement.of(subject), Payment.state == state)
+    query = select(Payment.stripe_checkout_session_id).where(held_money.is_for(subject), Payment.state == state)
     return [session_id for session_id in ctx.session.scalars(query) if session_id]
 
 
-def _closed(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> Told:
+def _closed(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> CheckoutSnapshot:
     try:
         session = provider_calls.send(
             work,
@@ -115,8 +119,8 @@ def _closed(work: Work, stripe: PaymentsPort, subject: str, session_id: str) -> 
             name=lambda closed: closed.id,
         )
     except ProviderRefused:
-        return Told()  # Stripe knows no such page (any more), so nobody can pay on it
-    return settlement.with_its_payment(stripe, session)
+        return CheckoutSnapshot()  # Stripe knows no such page (any more), so nobody can pay on it
+    return checkout_snapshots.with_payment(stripe, session)
 
 
 def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
@@ -257,9 +261,9 @@ def took_place(ctx: Ctx, key: str, payment_id: int, made: StripeSession) -> None
     """Note the page that came of the call."""
     payment = ctx.session.get_one(Payment, payment_id)
     appointment = appointments.locked(ctx, payments.subject_of(payment))
-    payments.take_in_session(ctx, made, payment_id=payment_id)
+    payments.apply_session(ctx, made, payment_id=payment_id)
     provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=made.id)
-    settlement.note_ids(appointment, payment)
+    outcomes.note_ids(appointment, payment)
 
 
 def _queue_settling(ctx: Ctx, call_id: int) -> None:

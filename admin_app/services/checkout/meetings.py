@@ -29,11 +29,15 @@ CURRENCY = "usd"
 
 
 class NoSuchPractitioner(NotFound):
+    """No active practitioner has this number."""
+
     code = "practitioner_not_found"
     sentence = "There is no such practitioner. Choose another one."
 
 
 class NoFreeMeetings(InvalidInput):
+    """A meeting without a session type was asked for, which this practitioner does not give."""
+
     code = "session_type_required"
     sentence = "This practitioner gives no free meetings. Choose one of their session types."
 

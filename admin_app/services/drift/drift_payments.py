@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripePort
+from admin_app.integrations.stripe import checkout_snapshots
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services import appointments, payments
 from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.core.amounts import money_text, summed
 from admin_app.services.core.records import payment_key
 from admin_app.services.drift import Ours, Taken, Values
@@ -30,7 +31,7 @@ class PaymentThing:
     The two are compared apart: a session says what is to be paid and whether it is, the intent what went back.
     """
 
-    told: Told
+    told: CheckoutSnapshot
     named: str | None = None
 
     @property
@@ -48,13 +49,13 @@ class PaymentThing:
         return _of_session(self.told) if self.told.session else _of_payment(self.told)
 
     def take_in(self, ctx: Ctx) -> Taken:
-        if settlement.take_in(ctx, self.told) is not None:
+        if settlement.apply(ctx, self.told) is not None:
             return Taken()
         is_ours = self.told.subject is not None and self.told.holds_money
         return Taken(PAYMENT_UNKNOWN if is_ours else None, left_out=not is_ours)
 
 
-def _of_session(told: Told) -> dict[str, str | None]:
+def _of_session(told: CheckoutSnapshot) -> dict[str, str | None]:
     session, payment = told.session, told.payment
     if session is None:
         return {}
@@ -64,7 +65,7 @@ def _of_session(told: Told) -> dict[str, str | None]:
     return {"state": state.value, "amount": money_text(session.amount, session.currency)}
 
 
-def _of_payment(told: Told) -> dict[str, str | None]:
+def _of_payment(told: CheckoutSnapshot) -> dict[str, str | None]:
     payment = told.payment
     if payment is None:
         return {}
@@ -84,7 +85,7 @@ def _statuses(told: Iterable[tuple[str, str]]) -> str | None:
 def ask(stripe: StripePort, external_id: str) -> PaymentThing | None:
     """The payment under the id of its session or intent, with its refunds."""
     by_intent = external_id.startswith("pi_")
-    told = (settlement.ask_about_payment if by_intent else settlement.ask_about_session)(stripe, external_id)
+    told = (checkout_snapshots.fetch_payment if by_intent else checkout_snapshots.fetch_session)(stripe, external_id)
     return None if told.is_empty else PaymentThing(told)
 
 

@@ -18,8 +18,9 @@ from admin_app.services.drift.drift_subscriptions import SubscriptionThing
 from admin_app.services.drift.plans import CANCELS, SETS_CANCEL
 from admin_app.services.inbox import provider_calls
 from admin_app.services.inbox.provider_calls import Work
-from admin_app.services.memberships.rows import UNIT_OF, put
-from admin_app.services.purchases import PurchaseFacts, holders
+from admin_app.services.memberships.periods import UNIT_OF
+from admin_app.services.memberships.rows import put
+from admin_app.services.purchases import MembershipSnapshot, holders
 from admin_app.services.refunds import called_off
 from models.bookings import CanceledBecause
 from models.drift import DriftFinding, DriftState
@@ -102,10 +103,10 @@ def _end_ours(ctx: Ctx, finding: DriftFinding) -> None:
     if finding.field != RECORD or finding.subject is None:
         return
     if finding.provider == "whop":
-        purchases.end(ctx, PurchaseFacts(occurred_at=ctx.now, membership_id=finding.external_id))
+        purchases.end(ctx, MembershipSnapshot(occurred_at=ctx.now, membership_id=finding.external_id))
     elif finding.provider == "stripe" and holders.is_held(ctx.session, finding.external_id, PaymentProvider.STRIPE):
         stripe = PaymentProvider.STRIPE
-        purchases.end(ctx, PurchaseFacts(occurred_at=ctx.now, membership_id=finding.external_id, provider=stripe))
+        purchases.end(ctx, MembershipSnapshot(occurred_at=ctx.now, membership_id=finding.external_id, provider=stripe))
     elif finding.provider in ("calendly", "calcom"):
         appointment = appointments.locked(ctx, finding.subject)
         if appointment.row.status in appointments.OCCUPYING:

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from admin_app.integrations.money_ports import StripePort, StripeUnreadable
-from admin_app.services.checkout.settlement import Told
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services.drift import Ours, Thing, Unreadable, Values, drift_payments, drift_subscriptions
 from admin_app.services.drift.drift_payments import PaymentThing
 from admin_app.services.drift.drift_subscriptions import SubscriptionThing
@@ -28,14 +28,18 @@ class StripeSide:
 
     def listed(self, since: datetime) -> Iterator[Thing]:
         for session in self._port.sessions_since(since):
-            yield Unreadable(session.id) if isinstance(session, StripeUnreadable) else PaymentThing(Told(session))
+            yield (
+                Unreadable(session.id)
+                if isinstance(session, StripeUnreadable)
+                else PaymentThing(CheckoutSnapshot(session))
+            )
         told: set[str] = set()
         for found in (self._port.refunds_since(since), self._port.disputes_since(since)):
             for each in found:
                 intent = each.payment_intent_id
                 if intent is not None and intent not in told:
                     told.add(intent)
-                    yield PaymentThing(Told(), named=intent)
+                    yield PaymentThing(CheckoutSnapshot(), named=intent)
         asked_at = self._clock()
         for subscription in self._port.subscriptions():
             if isinstance(subscription, StripeUnreadable):

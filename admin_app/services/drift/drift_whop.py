@@ -12,7 +12,7 @@ from admin_app.integrations.ports import WhopMembership, WhopPort
 from admin_app.services import inbox
 from admin_app.services.drift import Ours, Taken, Thing, Values, text_of
 from admin_app.services.inbox.provider_calls import Work
-from admin_app.services.memberships.rows import plan_duration
+from admin_app.services.memberships.periods import plan_duration
 from admin_app.services.purchases import holders, reconcile
 from admin_app.services.purchases.reconcile import Outcome
 from models.memberships import MembershipStatus, PaymentProvider, ProviderMembership

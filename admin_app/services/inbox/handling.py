@@ -1,7 +1,8 @@
 """What the inbox and the handlers of the providers' events say to each other.
 
-A handler is a module with three functions: `needs` says what must be asked at the provider first, if anything;
-`fetch` asks it, outside of any transaction; `apply` does what the event asks and says what became of it.
+A handler is a module with three functions: `read` has the integration parse the delivery and says what must be fetched
+from the provider first, if anything; `fetch` asks for it, outside of any transaction; `apply` does what the event asks
+and says what became of it.
 """
 
 from collections.abc import Collection
@@ -15,15 +16,19 @@ from admin_app.context import Ctx
 from admin_app.errors import ProviderUnavailable
 from admin_app.integrations import job_queue
 from admin_app.integrations.registry import Providers
+from admin_app.services.core import audit
+from admin_app.services.core.records import event_key
 from models.inbox import EventState, WebhookEvent
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a provider is to be asked before its event can be applied; `about` is an id of theirs."""
+class Reading:
+    """What a stored delivery says, read once: the integration's snapshot of it, and the provider's id of what must be
+    fetched before it can be applied, if anything.
+    """
 
-    provider: str
-    about: str
+    snapshot: Any
+    needed: str | None
 
 
 @dataclass(frozen=True)
@@ -63,32 +68,49 @@ class NotConfigured(ProviderUnavailable):
 
 
 class Handler(Protocol):
-    def needs(self, ctx: Ctx, event: WebhookEvent) -> str | None:
-        """What must be asked at the provider before this event can be applied; None for nothing."""
+    """What handles one provider's events: a module with these three functions."""
+
+    def read(self, ctx: Ctx, event: WebhookEvent) -> Reading:
+        """What the delivery says, and what must be fetched first. Raises MalformedEvent."""
 
     def fetch(self, providers: Providers, needed: str) -> Any:
         """The answer, as `apply` takes it. Raises ProviderUnavailable, or NotConfigured."""
 
-    def apply(self, ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
-        """Do what the event asks; `found` is None when nothing had to be asked or nobody answered."""
+    def apply(self, ctx: Ctx, event: WebhookEvent, snapshot: Any, found: Any) -> Settled | Parked:
+        """Do what the event asks; `snapshot` is what `read` found in it, `found` what `fetch` answered: None when
+        nothing had to be fetched or nobody answered.
+        """
 
 
-_HANDLERS: dict[str, Handler] = {}
+def answer_of(provider: str) -> str:
+    """What an event waits for that nobody could be asked about: the provider's next answer to anything."""
+    return f"answer:{provider}"
 
 
-def register(provider: str, handler: Handler) -> None:
-    """Where things are wired, each provider's handler is named once; the inbox itself knows none of them."""
-    _HANDLERS[provider] = handler
+def settle(ctx: Ctx, event: WebhookEvent, settled: Settled) -> None:
+    """Write down that the event is done with. It is locked."""
+    event.state, event.outcome, event.processed_at, event.parked_because = settled.state, settled.outcome, ctx.now, None
+    event.waits_for = event.again_at = None
+    event.booking_id = settled.booking_id or event.booking_id
+    event.meeting_id = settled.meeting_id or event.meeting_id
 
 
-def handler_of(provider: str) -> Handler:
-    """The handler of a provider's events. Raises LookupError where nothing was wired: `admin_app.jobs` does that."""
-    try:
-        return _HANDLERS[provider]
-    except KeyError:
-        raise LookupError(
-            f"Nothing handles events of {provider}; importing admin_app.jobs wires the handlers"
-        ) from None
+def park(ctx: Ctx, event: WebhookEvent, parked: Parked) -> None:
+    """Write down what the event waits for, and have it tried again at the time that is named. It is locked."""
+    because, event.waits_for = parked.because, parked.waits_for
+    if parked.again_at is not None and parked.again_at != event.again_at:
+        event.again_at = parked.again_at
+        once = f"process_event:{event.id}"
+        job_queue.defer(ctx.session, "process_event", once_key=once, at=parked.again_at, event_id=event.id)
+    if event.state is EventState.PARKED and event.parked_because == because:
+        return
+    event.state, event.parked_because = EventState.PARKED, because
+    audit.record(
+        ctx,
+        "inbox.parked",
+        records=[event_key(event.id)],
+        facts={"provider": event.provider, "because": because},
+    )
 
 
 def release_waiting(

@@ -32,6 +32,8 @@ _templates = Environment(
 
 
 class MailUnderWay(Conflict):
+    """Another job is handing over a mail about the same record."""
+
     code = "mail_under_way"
     sentence = "Another job is handing over a mail about this. It is tried again in a moment."
 
@@ -72,6 +74,7 @@ def may_leave(ctx: Ctx, mail: SentEmail) -> bool:
 
 
 def is_under_way(ctx: Ctx, mail: SentEmail) -> bool:
+    """Whether a job may still be handing this mail over: it began a short while ago and has not said how it went."""
     began = mail.handed_over_at
     return mail.state == MailState.SENDING and began is not None and began > ctx.now - HANDED_OVER_WITHIN
 

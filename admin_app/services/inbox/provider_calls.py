@@ -124,6 +124,7 @@ def state_after(error: DomainError) -> CallState:
 
 
 def code_after(error: DomainError) -> str:
+    """The code under which a failed call is noted: the provider's reason for its no, else the error's own."""
     return error.reason if isinstance(error, ProviderRefused) else error.code
 
 

@@ -2,9 +2,9 @@
 
 Owns `memberships`, `credit_periods`, `adjustments` and `membership_payments`. Whoever changes a membership ends with
 `settle`, which writes the columns of its holder; `serving` says which membership counts.
-Others call what is named here; `rows`, `order`, `news` and `meaning` are the facts, `pro_rules` and `sold` what was
-bought, `asking` what was paid, `extras` who pays twice, `moving`, `complimentary`, `adjustments`, `adjustment_undo`,
-`credits` and `credit_adjusting` what staff do.
+Others call what is named here; `rows`, `order`, `periods`, `news` and `meaning` are the facts, `pro_rules` and `sold`
+what was bought, `asking` what was paid, `extras` who pays twice, `moving`, `complimentary`, `adjustments`,
+`adjustment_undo`, `credits` and `credit_adjusting` what staff do.
 """
 
 from admin_app.services.memberships.credits import CREDIT_PERIOD, CREDITS

@@ -75,22 +75,22 @@ def after_refund(ctx: Ctx, payment: MembershipPayment) -> None:
 
 
 def ask(work: Work, providers: Providers, *, membership_id: int) -> None:
-    """Ask what was paid for the membership and take it in; nothing to do where the provider is not configured."""
+    """Fetch what was paid for the membership and apply it; nothing to do where the provider is not configured."""
     with work() as ctx:
         row = ctx.session.get(ProviderMembership, membership_id)
         if row is None or row.provider is None or row.external_id is None:
             return
         provider, name, asked_at = row.provider, row.external_id, ctx.now
     try:
-        told = _fetch(providers, provider, name)
+        snapshots = _fetch(providers, provider, name)
     except NotConfigured:
         return
     with work() as ctx:
-        paid.apply(ctx, membership_id, told, asked_at=asked_at)
+        paid.apply(ctx, membership_id, snapshots, asked_at=asked_at)
 
 
-def ask_about_one(work: Work, providers: Providers, *, payment_id: int) -> None:
-    """Ask how one payment is now, with every refund of it, and take that in.
+def refresh_payment(work: Work, providers: Providers, *, payment_id: int) -> None:
+    """Fetch how one payment is now, with every refund of it, and apply that.
 
     Raises NotConfigured or ProviderUnavailable when nobody says.
     """
@@ -100,10 +100,10 @@ def ask_about_one(work: Work, providers: Providers, *, payment_id: int) -> None:
             raise NotFound("There is no such payment.")
         asked_at, membership_id = ctx.now, payment.membership_id
         provider, name, invoice_id = payment.provider, payment.external_id, payment.invoice_id
-    told = _fetch_one(providers, provider, name, invoice_id)
-    if told is not None:
+    snapshot = _fetch_one(providers, provider, name, invoice_id)
+    if snapshot is not None:
         with work() as ctx:
-            paid.apply(ctx, membership_id, [told], asked_at=asked_at, is_all=False)
+            paid.apply(ctx, membership_id, [snapshot], asked_at=asked_at, is_all=False)
 
 
 def never_asked(session: Session, providers: Collection[PaymentProvider], *, limit: int) -> Sequence[int]:
@@ -117,6 +117,7 @@ def never_asked(session: Session, providers: Collection[PaymentProvider], *, lim
 
 
 def configured(providers: Providers) -> list[PaymentProvider]:
+    """The providers that can be asked here, because their key is set."""
     each = {PaymentProvider.WHOP: providers.whop, PaymentProvider.STRIPE: providers.stripe}
     return [provider for provider, port in each.items() if port is not None]
 

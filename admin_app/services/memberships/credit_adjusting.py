@@ -22,6 +22,8 @@ LAPSES = "What is left of them at the next renewal lapses with the rest."
 
 
 class Way(StrEnum):
+    """How staff change credits: add some, take some, or give the next period's now."""
+
     ADD = "add"
     TAKE = "take"
     RENEW = "renew"

@@ -9,7 +9,8 @@ from admin_app.context import Ctx
 from admin_app.services.core.audit import Change
 from admin_app.services.memberships import extras
 from admin_app.services.memberships.order import serving
-from admin_app.services.memberships.rows import Holder, assign, held, key, plan_duration, put
+from admin_app.services.memberships.periods import plan_duration
+from admin_app.services.memberships.rows import Holder, assign, held, key, put
 from models.memberships import Membership, MembershipStatus, PaymentProvider, ProviderMembership
 from models.purchases import PendingProfile, Profile
 
@@ -23,6 +24,7 @@ LINKED = (
 def derived(rows: Sequence[ProviderMembership], holder: Holder | None) -> dict[str, Any]:
     """What the linked columns of whoever holds these memberships say; `holder` as it is now, if there is one."""
     best = serving(rows)
+    whop, stripe = serving(rows, PaymentProvider.WHOP), serving(rows, PaymentProvider.STRIPE)
     if best is None:
         return _of_none(holder)
     values: dict[str, Any] = {
@@ -37,7 +39,6 @@ def derived(rows: Sequence[ProviderMembership], holder: Holder | None) -> dict[s
         "cancel_at_period_end": best.cancel_at_period_end,
         "provider_event_at": best.provider_event_at,
     }
-    whop, stripe = serving(rows, PaymentProvider.WHOP), serving(rows, PaymentProvider.STRIPE)
     values["whop_membership_id"] = whop.external_id if whop else None
     values["stripe_subscription_id"] = stripe.external_id if stripe else None
     values["whop_user_id"] = (whop.provider_user_id if whop else None) or (holder.whop_user_id if holder else None)

@@ -9,7 +9,8 @@ from admin_app.integrations.ports import Interval, WhopEvent, WhopMembership
 from admin_app.services.core.audit import Change
 from admin_app.services.memberships import credits
 from admin_app.services.memberships.order import ENDLESS
-from admin_app.services.memberships.rows import UNIT_OF, plan_duration, put
+from admin_app.services.memberships.periods import UNIT_OF, plan_duration
+from admin_app.services.memberships.rows import put
 from models.memberships import IntervalUnit, MembershipStatus, PaymentProvider, PlanDuration, ProviderMembership, Rhythm
 
 MONTHLY_CYCLE = timedelta(days=30)
@@ -22,8 +23,8 @@ _DAYS = {IntervalUnit.DAY: 1, IntervalUnit.WEEK: 7}
 
 
 @dataclass(frozen=True)
-class PurchaseFacts:
-    """What a provider says about one membership at one moment; None means that it does not say.
+class MembershipSnapshot:
+    """What a provider says about one membership at one moment, times in UTC; None means that it does not say.
 
     `is_answer`: the provider was asked what the membership is, and did not just tell what happened to it.
     """
@@ -55,7 +56,8 @@ class PurchaseFacts:
         occurred_at: datetime,
         email: str | None = None,
         ignored_because: str | None = None,
-    ) -> "PurchaseFacts":
+    ) -> "MembershipSnapshot":
+        """From a delivery of Whop's or a membership as Whop answers it; `email` where somebody else names it."""
         return cls(
             occurred_at=occurred_at,
             membership_id=source.membership_id if isinstance(source, WhopEvent) else source.id,
@@ -93,41 +95,41 @@ class PurchaseFacts:
         return Rhythm.RECURRING if self.told_interval else None
 
 
-def is_older(row: ProviderMembership, facts: PurchaseFacts, *, purchase: bool) -> bool:
+def is_older(row: ProviderMembership, snapshot: MembershipSnapshot, *, purchase: bool) -> bool:
     """Whether something newer was applied before; deliveries come in any order."""
     if row.provider_event_at is None:
         return False
-    if facts.occurred_at == row.provider_event_at:
+    if snapshot.occurred_at == row.provider_event_at:
         return purchase and row.status is MembershipStatus.INACTIVE
-    return facts.occurred_at < row.provider_event_at
+    return snapshot.occurred_at < row.provider_event_at
 
 
-def without_order(row: ProviderMembership, facts: PurchaseFacts, **told: object) -> bool:
+def without_order(row: ProviderMembership, snapshot: MembershipSnapshot, **told: object) -> bool:
     """Whether these news contradict others of the same second: only the provider knows what it is now."""
     known = row.provider_event_at
-    if facts.is_answer or known is None or abs(facts.occurred_at - known) >= NO_ORDER_WITHIN:
+    if snapshot.is_answer or known is None or abs(snapshot.occurred_at - known) >= NO_ORDER_WITHIN:
         return False
     return any(value not in (None, getattr(row, name)) for name, value in told.items())
 
 
-def paid(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> list[Change]:
+def paid(ctx: Ctx, row: ProviderMembership, snapshot: MembershipSnapshot, *, is_new: bool) -> list[Change]:
     """The membership is paid and live; a new cycle sets when the next credits are due."""
     was_live, former_start, former_end = row.is_live, row.period_start, row.period_end
     is_new = is_new or _waits_for_its_first_payment(row)
-    values = cycle(row, facts, is_new=is_new) | current(row, facts)
+    values = cycle(row, snapshot, is_new=is_new) | current(row, snapshot)
     values |= {
         "status": MembershipStatus.ACTIVE,
-        "provider_event_at": facts.occurred_at,
+        "provider_event_at": snapshot.occurred_at,
         "ignored_because": None,
         "ignored_at": None,
     }
-    if facts.cancel_at_period_end is not None:
-        values["cancel_at_period_end"] = facts.cancel_at_period_end
+    if snapshot.cancel_at_period_end is not None:
+        values["cancel_at_period_end"] = snapshot.cancel_at_period_end
     elif _is_renewed(row, values.get("period_start")):
         values["cancel_at_period_end"] = False  # it was to end, and went on: that was taken back
     changes = put(ctx, row, **values)
     start = row.period_start
-    if facts.provider_status in UNPAID:
+    if snapshot.provider_status in UNPAID:
         if start is None and row.next_credits_at is None:
             row.next_credits_at = row.period_end  # those of the first period come once that is paid
     elif start is not None and (is_new or not was_live or start != former_start or row.next_credits_at is None):
@@ -147,38 +149,38 @@ def _is_renewed(row: ProviderMembership, start: datetime | None) -> bool:
     return start > row.period_start and start >= row.period_end - credits.CONTINUES_WITHIN
 
 
-def current(row: ProviderMembership, facts: PurchaseFacts) -> dict[str, Any]:
+def current(row: ProviderMembership, snapshot: MembershipSnapshot) -> dict[str, Any]:
     """What the newest news tell about the membership as it is there now."""
-    unit_and_count = facts.told_interval
-    if unit_and_count and facts.interval is None and plan_duration(row) == facts.plan_duration:
+    unit_and_count = snapshot.told_interval
+    if unit_and_count and snapshot.interval is None and plan_duration(row) == snapshot.plan_duration:
         unit_and_count = None  # known better: the same rhythm with its real length
     told = {
-        "rhythm": facts.told_rhythm if unit_and_count or facts.rhythm else None,
+        "rhythm": snapshot.told_rhythm if unit_and_count or snapshot.rhythm else None,
         "interval_unit": unit_and_count and unit_and_count[0],
         "interval_count": unit_and_count and unit_and_count[1],
-        "provider_status": facts.provider_status,
-        "product_id": facts.product_id,
-        "plan_id": facts.plan_id,
-        "provider_user_id": facts.whop_user_id,
-        "provider_customer_id": facts.customer_id,
-        "email": facts.email,
+        "provider_status": snapshot.provider_status,
+        "product_id": snapshot.product_id,
+        "plan_id": snapshot.plan_id,
+        "provider_user_id": snapshot.whop_user_id,
+        "provider_customer_id": snapshot.customer_id,
+        "email": snapshot.email,
     }
     values = {name: value for name, value in told.items() if value is not None}
-    if facts.name and not row.name:
-        values["name"] = facts.name
+    if snapshot.name and not row.name:
+        values["name"] = snapshot.name
     return values
 
 
-def filled(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts) -> list[Change]:
+def filled(ctx: Ctx, row: ProviderMembership, snapshot: MembershipSnapshot) -> list[Change]:
     """What newer news left open or had to guess, older news may still tell; the same whichever came first."""
-    values = {name: value for name, value in current(row, facts).items() if getattr(row, name) is None}
-    values |= corrected(ctx, row, facts)
+    values = {name: value for name, value in current(row, snapshot).items() if getattr(row, name) is None}
+    values |= corrected(ctx, row, snapshot)
     return put(ctx, row, **values)
 
 
-def corrected(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts) -> dict[str, Any]:
+def corrected(ctx: Ctx, row: ProviderMembership, snapshot: MembershipSnapshot) -> dict[str, Any]:
     """The dates of the cycle, where they were guessed from a payment a moment after it began."""
-    start, end = facts.period_start, facts.period_end
+    start, end = snapshot.period_start, snapshot.period_end
     if start is None or end is None:
         return {}
     values: dict[str, Any] = {}
@@ -195,38 +197,38 @@ def _soon_after(guessed: datetime | None, told: datetime) -> bool:
     return guessed is not None and timedelta(0) < guessed - told < GUESSED_WITHIN
 
 
-def cycle(row: ProviderMembership, facts: PurchaseFacts, *, is_new: bool) -> dict[str, Any]:
+def cycle(row: ProviderMembership, snapshot: MembershipSnapshot, *, is_new: bool) -> dict[str, Any]:
     """Cycle dates as the news state them, else a default by rhythm that never overrides dates still running."""
-    start, end = facts.period_start, facts.period_end
-    if facts.is_for_ever:
+    start, end = snapshot.period_start, snapshot.period_end
+    if snapshot.is_for_ever:
         # Whatever end or interval was known before is not so; an answer leaves out what is not there.
-        begins = start or row.period_start or facts.occurred_at
+        begins = start or row.period_start or snapshot.occurred_at
         return {"period_start": begins, "period_end": None, "interval_unit": None, "interval_count": None}
-    if start is None and end is None and not is_new and _covers(row, facts):
+    if start is None and end is None and not is_new and _covers(row, snapshot):
         return {}
-    if facts.provider_status in UNPAID:
+    if snapshot.provider_status in UNPAID:
         # The next cycle has begun there and is not paid: what is paid ends when it did.
-        return {} if row.period_end is not None else {"period_end": start or facts.occurred_at}
+        return {} if row.period_end is not None else {"period_end": start or snapshot.occurred_at}
     # An end that is known already does not begin a cycle.
-    start = start or (row.period_start if end == row.period_end else None) or facts.occurred_at
-    return {"period_start": start, "period_end": end or _end_by_rhythm(row, facts, start)}
+    start = start or (row.period_start if end == row.period_end else None) or snapshot.occurred_at
+    return {"period_start": start, "period_end": end or _end_by_rhythm(row, snapshot, start)}
 
 
-def _covers(row: ProviderMembership, facts: PurchaseFacts) -> bool:
+def _covers(row: ProviderMembership, snapshot: MembershipSnapshot) -> bool:
     if not row.is_live:
         return False
     if row.period_end is None:
         return row.rhythm in ENDLESS
-    return row.period_end > facts.occurred_at
+    return row.period_end > snapshot.occurred_at
 
 
-def _end_by_rhythm(row: ProviderMembership, facts: PurchaseFacts, start: datetime) -> datetime | None:
+def _end_by_rhythm(row: ProviderMembership, snapshot: MembershipSnapshot, start: datetime) -> datetime | None:
     """A lifetime, and what was bought once, have no end; a rhythm that nobody told is taken for monthly."""
-    if (facts.told_rhythm or row.rhythm) in ENDLESS:
+    if (snapshot.told_rhythm or row.rhythm) in ENDLESS:
         return None
-    told = facts.told_interval
+    told = snapshot.told_interval
     unit, count = told or (row.interval_unit, row.interval_count)
-    plan = facts.plan_duration or (plan_duration(row) if told is None else None)
+    plan = snapshot.plan_duration or (plan_duration(row) if told is None else None)
     if plan == PlanDuration.YEARLY:
         return _a_year_after(start)
     if plan == PlanDuration.MONTHLY or unit is None or count is None:

@@ -21,7 +21,7 @@ from admin_app.services.core.records import lock_names, membership_key, membersh
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.memberships.rows import put
 from admin_app.services.payments import disputes, refund_states
-from admin_app.services.payments.refund_states import ToldRefund
+from admin_app.services.payments.refund_states import RefundSnapshot
 from admin_app.services.payments.refund_tills import FromWhop, to_minor
 from models.memberships import MembershipPayment, ProviderMembership
 
@@ -41,7 +41,7 @@ class PaymentSnapshot:
     refundable: bool
     created_at: datetime | None
     paid_at: datetime | None
-    refunds: tuple[ToldRefund, ...] | None
+    refunds: tuple[RefundSnapshot, ...] | None
     invoice_id: str | None = None
     fee: int | None = None
     dispute_status: str | None = None
@@ -104,13 +104,13 @@ class PaymentSnapshot:
 
 
 def apply(
-    ctx: Ctx, membership_id: int, told: Sequence[PaymentSnapshot], *, asked_at: datetime, is_all: bool = True
+    ctx: Ctx, membership_id: int, snapshots: Sequence[PaymentSnapshot], *, asked_at: datetime, is_all: bool = True
 ) -> None:
     """Bring a membership's rows to what the provider said at that moment; `is_all`: it was asked for all of them."""
     row = _locked(ctx, membership_id)
     if row is None:
         return
-    for each in sorted(told, key=lambda found: (found.created_at is None, found.created_at, found.external_id)):
+    for each in sorted(snapshots, key=lambda found: (found.created_at is None, found.created_at, found.external_id)):
         _apply_one(ctx, row, each, asked_at)
     if is_all and (row.payments_asked_at is None or row.payments_asked_at < asked_at):
         row.payments_asked_at = asked_at
@@ -139,20 +139,20 @@ def _latest(session: Session, row: ProviderMembership) -> dict[str, Any]:
     return {} if found is None else {"paid_amount": found.captured_amount, "paid_currency": found.currency}
 
 
-def _apply_one(ctx: Ctx, row: ProviderMembership, told: PaymentSnapshot, asked_at: datetime) -> None:
-    payment = _known(ctx.session, row, told)
+def _apply_one(ctx: Ctx, row: ProviderMembership, snapshot: PaymentSnapshot, asked_at: datetime) -> None:
+    payment = _known(ctx.session, row, snapshot)
     if payment is not None and payment.membership_id != row.id:
         return  # its first membership's: a payment of several is told with each
     if payment is not None and payment.asked_at > asked_at:
         return
     was_paid = payment is not None and payment.captured_amount > 0
     if payment is None:
-        payment = _new(ctx, row, told, asked_at)
-    _follow(ctx, payment, told)
+        payment = _new(ctx, row, snapshot, asked_at)
+    _follow(ctx, payment, snapshot)
     payment.asked_at = asked_at
     ctx.session.flush()
-    if told.refunds is not None:
-        refund_states.take_in(ctx, payment, told.refunds)
+    if snapshot.refunds is not None:
+        refund_states.apply(ctx, payment, snapshot.refunds)
     if payment.captured_amount > 0 and not was_paid:
         amount = money_text(payment.captured_amount, payment.currency)
         audit.record(
@@ -163,27 +163,27 @@ def _apply_one(ctx: Ctx, row: ProviderMembership, told: PaymentSnapshot, asked_a
         )
 
 
-def _known(session: Session, row: ProviderMembership, told: PaymentSnapshot) -> MembershipPayment | None:
+def _known(session: Session, row: ProviderMembership, snapshot: PaymentSnapshot) -> MembershipPayment | None:
     named = select(MembershipPayment).where(
-        MembershipPayment.provider == row.provider, MembershipPayment.external_id == told.external_id
+        MembershipPayment.provider == row.provider, MembershipPayment.external_id == snapshot.external_id
     )
     return session.scalar(named.with_for_update().execution_options(populate_existing=True))
 
 
-def _new(ctx: Ctx, row: ProviderMembership, told: PaymentSnapshot, asked_at: datetime) -> MembershipPayment:
+def _new(ctx: Ctx, row: ProviderMembership, snapshot: PaymentSnapshot, asked_at: datetime) -> MembershipPayment:
     payment = MembershipPayment(
         membership_id=row.id,
         provider=row.provider,
-        external_id=told.external_id,
-        provider_status=told.status,
-        amount=told.amount,
-        currency=told.currency,
+        external_id=snapshot.external_id,
+        provider_status=snapshot.status,
+        amount=snapshot.amount,
+        currency=snapshot.currency,
         captured_amount=0,
         refunded_amount=0,
         reserved_amount=0,
         refundable=False,
         asked_at=asked_at,
-        created_at=told.created_at or ctx.now,
+        created_at=snapshot.created_at or ctx.now,
         updated_at=ctx.now,
         version=0,
     )
@@ -191,22 +191,22 @@ def _new(ctx: Ctx, row: ProviderMembership, told: PaymentSnapshot, asked_at: dat
     return payment
 
 
-def _follow(ctx: Ctx, payment: MembershipPayment, told: PaymentSnapshot) -> None:
+def _follow(ctx: Ctx, payment: MembershipPayment, snapshot: PaymentSnapshot) -> None:
     """Set what differs. What an answer leaves out stays; money that was taken stays taken."""
     told_values: dict[str, Any] = {
-        "provider_status": told.status,
-        "amount": max(told.amount, payment.amount),
-        "captured_amount": max(told.captured, payment.captured_amount),
-        "refunded_amount": told.refunded,
-        "refundable": told.refundable,
-        "dispute_status": told.dispute_status,
+        "provider_status": snapshot.status,
+        "amount": max(snapshot.amount, payment.amount),
+        "captured_amount": max(snapshot.captured, payment.captured_amount),
+        "refunded_amount": snapshot.refunded,
+        "refundable": snapshot.refundable,
+        "dispute_status": snapshot.dispute_status,
     }
     left_out = {
-        "invoice_id": told.invoice_id,
-        "fee_amount": told.fee,
-        "paid_at": told.paid_at,
-        "period_start": told.period_start,
-        "period_end": told.period_end,
+        "invoice_id": snapshot.invoice_id,
+        "fee_amount": snapshot.fee,
+        "paid_at": snapshot.paid_at,
+        "period_start": snapshot.period_start,
+        "period_end": snapshot.period_end,
     }
     values = told_values | {name: value for name, value in left_out.items() if value is not None}
     if any(getattr(payment, name) != value for name, value in values.items()):

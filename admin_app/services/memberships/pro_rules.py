@@ -17,6 +17,8 @@ OTHER = "neither its product nor its plan is one that makes pro"
 
 @dataclass(frozen=True)
 class ProRules:
+    """The provider's ids of products and plans that make somebody pro; both empty: nothing is named."""
+
     products: frozenset[str]
     plans: frozenset[str]
 
@@ -35,4 +37,5 @@ class ProRules:
 
 
 def of(session: Session) -> ProRules:
+    """The rules of the database that this session came from."""
     return ProRules(session.info.get(PRO_PRODUCTS, frozenset()), session.info.get(PRO_PLANS, frozenset()))

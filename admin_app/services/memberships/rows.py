@@ -13,12 +13,11 @@ from admin_app.errors import NotFound
 from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.records import pending_key, profile_key
+from admin_app.services.memberships.periods import UNIT_OF
 from models.memberships import (
-    IntervalUnit,
     Membership,
     MembershipStatus,
     PaymentProvider,
-    PlanDuration,
     ProviderMembership,
     Rhythm,
 )
@@ -27,7 +26,6 @@ from models.purchases import PendingProfile, Profile
 Holder = Profile | PendingProfile
 # Why a membership is ignored: staff deleted the purchase that held it. It comes back when it is paid again.
 DELETED = "deleted by staff"
-UNIT_OF: dict[str, IntervalUnit] = {"monthly": IntervalUnit.MONTH, "yearly": IntervalUnit.YEAR}
 # What a plan's fingerprint is made of: a row that is only seen in columns yet must read like the one made of it.
 TOLD = (
     *("provider", "external_id", "status", "period_start", "period_end", "cancel_at_period_end", "rhythm"),
@@ -36,6 +34,7 @@ TOLD = (
 
 
 def key(holder: Holder) -> str:
+    """The record of the holder as the audit names it: a profile's or a purchase's."""
     return profile_key(holder) if isinstance(holder, Profile) else pending_key(holder)
 
 
@@ -280,16 +279,6 @@ def basis(rows: Sequence[ProviderMembership]) -> list[dict[str, Any]]:
         ({name: audit.plain(getattr(row, name)) for name in TOLD} for row in rows),
         key=lambda one: (one["provider"] or "", one["external_id"] or "", one["period_end"] or ""),
     )
-
-
-def plan_duration(row: ProviderMembership) -> PlanDuration | None:
-    """As the columns have it: monthly or yearly, and nothing for any other rhythm."""
-    if row.interval_unit is None or row.interval_count is None:
-        return None
-    days = row.interval_count * {"day": 1, "week": 7, "month": 30, "year": 365}[row.interval_unit.value]
-    if days >= 300:
-        return PlanDuration.YEARLY
-    return PlanDuration.MONTHLY if 25 <= days <= 35 else None
 
 
 def seller_of(row: ProviderMembership) -> PaymentProvider:

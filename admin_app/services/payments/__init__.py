@@ -10,6 +10,8 @@ from admin_app.services.payments.appointment_payments import (
     ORDER,
     UNPAID,
     PaymentNews,
+    apply_payment,
+    apply_session,
     give_up,
     is_processing,
     is_refused,
@@ -20,14 +22,14 @@ from admin_app.services.payments.appointment_payments import (
     records_of,
     state_by_session,
     subject_of,
-    take_in_payment,
-    take_in_session,
 )
 
 __all__ = [
     "ORDER",
     "UNPAID",
     "PaymentNews",
+    "apply_payment",
+    "apply_session",
     "give_up",
     "is_processing",
     "is_refused",
@@ -38,6 +40,4 @@ __all__ = [
     "records_of",
     "state_by_session",
     "subject_of",
-    "take_in_payment",
-    "take_in_session",
 ]

@@ -104,7 +104,7 @@ def give_up(ctx: Ctx, payment_id: int, because: str) -> None:
     _noted(ctx, payment, before, _move(ctx, payment, PaymentState.FAILED))
 
 
-def take_in_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None = None) -> PaymentNews | None:
+def apply_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None = None) -> PaymentNews | None:
     """Apply a Checkout session as Stripe has it now; None when no payment of ours belongs to it.
 
     `payment_id` says whose session it is when it was just created. Otherwise it is found by its id, or, when nobody
@@ -124,28 +124,28 @@ def take_in_session(ctx: Ctx, session: StripeSession, *, payment_id: int | None 
     return _noted(ctx, payment, before, became)
 
 
-def take_in_payment(ctx: Ctx, told: StripePayment) -> PaymentNews | None:
+def apply_payment(ctx: Ctx, snapshot: StripePayment) -> PaymentNews | None:
     """Apply a payment intent with its charge; the session is heard first, for it alone says that it is paid."""
-    payment = _payment_of_intent(ctx, told)
+    payment = _payment_of_intent(ctx, snapshot)
     if payment is None:
         return None
     before = _seen(payment)
-    payment.stripe_payment_intent_id = payment.stripe_payment_intent_id or told.id
-    payment.stripe_charge_id = told.charge_id or payment.stripe_charge_id
-    payment.captured_amount = max(payment.captured_amount, told.captured)
-    payment.fee_amount = told.fee if told.fee is not None else payment.fee_amount
+    payment.stripe_payment_intent_id = payment.stripe_payment_intent_id or snapshot.id
+    payment.stripe_charge_id = snapshot.charge_id or payment.stripe_charge_id
+    payment.captured_amount = max(payment.captured_amount, snapshot.captured)
+    payment.fee_amount = snapshot.fee if snapshot.fee is not None else payment.fee_amount
     if payment.state is not PaymentState.PAID:
-        payment.failure_code = told.failure_code or payment.failure_code
+        payment.failure_code = snapshot.failure_code or payment.failure_code
     # While the session is open, a declined card may be followed by another one; once it is complete, by nothing.
-    refused = payment.state is PaymentState.PROCESSING and is_refused(told)
+    refused = payment.state is PaymentState.PROCESSING and is_refused(snapshot)
     became = _move(ctx, payment, PaymentState.FAILED if refused else payment.state)
-    opened = disputes.apply(ctx, payment, told.every_dispute, told.asked_at)
+    opened = disputes.apply(ctx, payment, snapshot.every_dispute, snapshot.asked_at)
     return _noted(ctx, payment, before, became, opened)
 
 
-def is_refused(told: StripePayment) -> bool:
+def is_refused(snapshot: StripePayment) -> bool:
     """Whether the bank said no; of an open session that is not the last word."""
-    return told.status in ("requires_payment_method", "canceled")
+    return snapshot.status in ("requires_payment_method", "canceled")
 
 
 def state_by_session(session: StripeSession) -> PaymentState:
@@ -203,17 +203,17 @@ def _payment_of_session(ctx: Ctx, session: StripeSession) -> Payment | None:
     )
 
 
-def _payment_of_intent(ctx: Ctx, told: StripePayment) -> Payment | None:
-    found = ctx.session.scalar(_newest(Payment.stripe_payment_intent_id == told.id))
-    if found is not None or told.subject is None:
+def _payment_of_intent(ctx: Ctx, snapshot: StripePayment) -> Payment | None:
+    found = ctx.session.scalar(_newest(Payment.stripe_payment_intent_id == snapshot.id))
+    if found is not None or snapshot.subject is None:
         return found
     # An intent comes to be when somebody tries to pay, so its session may not have named it yet.
     return ctx.session.scalar(
         _newest(
-            _of(told.subject),
+            _of(snapshot.subject),
             Payment.stripe_payment_intent_id.is_(None),
             Payment.state.in_(UNPAID),
-            Payment.currency == told.currency,
+            Payment.currency == snapshot.currency,
         )
     )
 

@@ -47,16 +47,16 @@ def disputes_of(session: Session, payment_id: int) -> list[Dispute]:
     return list(session.scalars(query.execution_options(populate_existing=True)))
 
 
-def apply(ctx: Ctx, payment: Payment, told: Sequence[StripeDispute], asked_at: datetime | None) -> list[Dispute]:
+def apply(ctx: Ctx, payment: Payment, snapshots: Sequence[StripeDispute], asked_at: datetime | None) -> list[Dispute]:
     """Apply every dispute that Stripe tells of a payment, newest first, and answer those that were not known.
 
     `asked_at`: when Stripe was asked, by the clock of whoever did; None when nobody knows.
     """
-    if not told:
+    if not snapshots:
         return []
     known = {row.stripe_dispute_id: row for row in disputes_of(ctx.session, payment.id)}
     opened = []
-    for each in reversed(told):
+    for each in reversed(snapshots):
         row = known.get(each.id)
         if row is None:
             row = known[each.id] = _opened(ctx, payment, each)
@@ -81,13 +81,13 @@ def derive(payment: Payment, rows: Sequence[Dispute]) -> None:
     payment.dispute_lost_at = min(lost, default=None)
 
 
-def _opened(ctx: Ctx, payment: Payment, told: StripeDispute) -> Dispute:
+def _opened(ctx: Ctx, payment: Payment, snapshot: StripeDispute) -> Dispute:
     row = Dispute(
         payment_id=payment.id,
-        stripe_dispute_id=told.id,
-        status=told.status,
-        reason=told.reason,
-        amount=told.amount,
+        stripe_dispute_id=snapshot.id,
+        status=snapshot.status,
+        reason=snapshot.reason,
+        amount=snapshot.amount,
         currency=payment.currency,
         created_at=ctx.now,
         updated_at=ctx.now,
@@ -98,26 +98,26 @@ def _opened(ctx: Ctx, payment: Payment, told: StripeDispute) -> Dispute:
     return row
 
 
-def _is_later(row: Dispute, told: StripeDispute, asked_at: datetime | None) -> bool:
+def _is_later(row: Dispute, snapshot: StripeDispute, asked_at: datetime | None) -> bool:
     """Whether the answer may be newer than what is kept."""
-    before, now = _order(row.status), _order(told.status)
+    before, now = _order(row.status), _order(snapshot.status)
     if asked_at is not None and row.asked_at is not None:
         # An appeal that is decided goes to a state that was there before: only the time tells the two apart.
         return asked_at >= row.asked_at and (now >= before or before >= _APPEALED)
-    return now >= before or (before >= _APPEALED and told.status == WON)
+    return now >= before or (before >= _APPEALED and snapshot.status == WON)
 
 
 def _order(status: str) -> int:
     return _ORDER.get(status, _UNKNOWN)
 
 
-def _apply_one(ctx: Ctx, row: Dispute, told: StripeDispute) -> None:
+def _apply_one(ctx: Ctx, row: Dispute, snapshot: StripeDispute) -> None:
     before = (row.status, row.reason, row.amount, row.due_by, row.lost_at, row.regained_at)
-    row.status, row.reason, row.amount = told.status, told.reason, told.amount
-    row.due_by = told.due_by or row.due_by
-    if told.status == LOST:
+    row.status, row.reason, row.amount = snapshot.status, snapshot.reason, snapshot.amount
+    row.due_by = snapshot.due_by or row.due_by
+    if snapshot.status == LOST:
         row.lost_at, row.regained_at = row.lost_at or ctx.now, None
-    elif told.status == WON and row.lost_at is not None:
+    elif snapshot.status == WON and row.lost_at is not None:
         row.regained_at = row.regained_at or ctx.now
     if (row.status, row.reason, row.amount, row.due_by, row.lost_at, row.regained_at) != before:
         row.version += 1

@@ -41,6 +41,7 @@ def naming(paid: Paid) -> dict[str, int]:
 
 
 def key(paid: Paid) -> str:
+    """The payment's record as the audit names it."""
     return payment_key(paid.id) if isinstance(paid, Payment) else membership_payment_key(paid.id)
 
 
@@ -59,6 +60,7 @@ def paid_for(paid: Paid) -> dict[str, str]:
 
 
 def provider(paid: Paid) -> str:
+    """At which provider the money was paid: `stripe` or `whop`."""
     return "stripe" if isinstance(paid, Payment) else paid.provider.value
 
 

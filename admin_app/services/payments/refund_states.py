@@ -36,8 +36,8 @@ STATE_BY_STATUS: dict[RefundStatus, RefundState] = {
 }
 # How far along each state is once Stripe has the refund; what was heard late never leads back.
 ORDER = {RefundState.SENT: 1, RefundState.SUCCEEDED: 2, RefundState.FAILED: 3}
-# Nothing was sent, or it is not known to have arrived: the first to give way to money that is gone already.
-GIVES_WAY = (RefundState.AWAITING_APPROVAL, RefundState.REQUESTED, RefundState.UNKNOWN)
+# Nothing was sent, or it is not known to have arrived: the first to be superseded by money that is gone already.
+SUPERSEDABLE = (RefundState.AWAITING_APPROVAL, RefundState.REQUESTED, RefundState.UNKNOWN)
 ELSEWHERE = "refunded_elsewhere"
 # How what came back was put right: by a refund that took its money.
 AGAIN = "again"
@@ -52,7 +52,7 @@ class DoesNotAddUp(ProviderUnavailable):
         super().__init__("stripe", "What Stripe says about the refunds does not add up. It is asked again.")
 
 
-class ToldRefund(Protocol):
+class RefundSnapshot(Protocol):
     """A refund as a provider has it now, whichever provider that is; the amount in minor units."""
 
     @property
@@ -96,6 +96,7 @@ def key_in_sql() -> ColumnElement[str]:
 
 
 def amount_of(refund: Refund) -> str:
+    """The refund's amount as people read it, in major units with the currency."""
     return money_text(refund.amount, refund.currency)
 
 
@@ -122,9 +123,12 @@ def refunds_of(session: Session, payment: Paid) -> list[Refund]:
 
 def reserve(ctx: Ctx, payment: Paid) -> None:
     """Bring the payment's reserve in line with its refunds; the table refuses more than was captured."""
-    ctx.session.flush()  # the sum is the database's, so it has to know the refunds first
-    query = select(func.coalesce(summed(Refund.amount), 0))
-    reserved = ctx.session.scalar(query.where(refund_sources.is_of(payment), Refund.state.in_(RESERVING))) or 0
+    ctx.session.flush()
+    _reserve(ctx, payment, refunds_of(ctx.session, payment))
+
+
+def _reserve(ctx: Ctx, payment: Paid, refunds: Sequence[Refund]) -> None:
+    reserved = sum(refund.amount for refund in refunds if refund.state in RESERVING)
     if isinstance(payment, MembershipPayment):
         # In another currency than the buyer's it may be more, by the rate of the day.
         reserved = min(reserved, payment.captured_amount)
@@ -132,7 +136,10 @@ def reserve(ctx: Ctx, payment: Paid) -> None:
         payment.reserved_amount = reserved
         payment.version += 1
         payment.updated_at = ctx.now
-    _close_returned(ctx, payment, payment.captured_amount - reserved)
+    returned = [one for one in refunds if one.returned_at is not None and one.made_good_at is None]
+    for refund in put_right_by(returned, payment.captured_amount - reserved):
+        # What came back is put right when other refunds have taken its money, whoever asked for these.
+        refund.made_good_at, refund.made_good_by, refund.made_good_how = ctx.now, "another refund", AGAIN
     if isinstance(payment, Payment):
         held_money.review(ctx, payment)
 
@@ -151,12 +158,6 @@ def put_right_by(returned: Sequence[Refund], left: int) -> list[Refund]:
             closed.append(refund)
             missing -= refund.amount
     return closed
-
-
-def _close_returned(ctx: Ctx, payment: Paid, left: int) -> None:
-    """What came back is put right when other refunds have taken its money, whoever asked for these."""
-    for refund in put_right_by(came_back(ctx.session, payment), left):
-        refund.made_good_at, refund.made_good_by, refund.made_good_how = ctx.now, "another refund", AGAIN
 
 
 def put_right_with(session: Session, payment: Paid, unsent: Refund) -> list[Refund]:
@@ -199,15 +200,16 @@ def move(ctx: Ctx, payment: Paid, refund: Refund, state: RefundState, failure_co
     )
 
 
-def take_in(ctx: Ctx, payment: Paid, told: Sequence[ToldRefund]) -> RefundNews:
+def apply(ctx: Ctx, payment: Paid, snapshots: Sequence[RefundSnapshot]) -> RefundNews:
     """Apply every refund of a payment as Stripe has it now, those included that somebody made there."""
     ours = refunds_of(ctx.session, payment)
-    changed = [refund for each in told if (refund := _take_in_one(ctx, payment, each, ours))]
+    changed = [refund for each in snapshots if (refund := _apply_one(ctx, payment, each, ours))]
     ctx.session.flush()
-    _make_room(ctx, payment, {each.id for each in told})
-    reserve(ctx, payment)
+    _make_room(ctx, payment, ours, {each.id for each in snapshots})
+    gone = sum(refund.amount for refund in ours if refund.state is RefundState.SUCCEEDED)
     came_back = any(refund.state is RefundState.FAILED and refund.returned_at == ctx.now for refund in changed)
-    return RefundNews(payment, tuple(changed), all_given_back(ctx.session, payment), came_back)
+    _reserve(ctx, payment, ours)
+    return RefundNews(payment, tuple(changed), 0 < payment.captured_amount <= gone, came_back)
 
 
 def all_given_back(session: Session, payment: Paid) -> bool:
@@ -217,32 +219,32 @@ def all_given_back(session: Session, payment: Paid) -> bool:
     return 0 < payment.captured_amount <= (gone or 0)
 
 
-def _take_in_one(ctx: Ctx, payment: Paid, told: ToldRefund, ours: list[Refund]) -> Refund | None:
-    """The refund that this one of Stripe's moved on or brought in; None when it tells nothing new."""
-    refund = _ours(told, ours)
+def _apply_one(ctx: Ctx, payment: Paid, snapshot: RefundSnapshot, ours: list[Refund]) -> Refund | None:
+    """The refund that this one of Stripe's moved on or added; None when it tells nothing new."""
+    refund = _ours(snapshot, ours)
     if refund is None:
-        refund = _found(ctx, payment, told)
+        refund = _found(ctx, payment, snapshot)
         ours.append(refund)
         return refund
     # A failure that was noted before Stripe had the refund says nothing about this one.
     known = 0 if refund.provider_refund_id is None else ORDER.get(refund.state, 0)
-    _name(payment, refund, told.id)
-    refund.sent_at = refund.sent_at or told.created_at
-    _note_call(ctx, refund, told)
-    state = STATE_BY_STATUS[told.status]
+    _name(payment, refund, snapshot.id)
+    refund.sent_at = refund.sent_at or snapshot.created_at
+    _note_call(ctx, refund, snapshot)
+    state = STATE_BY_STATUS[snapshot.status]
     if ORDER[state] <= known or refund.made_good_how == "by_hand":
         return None
-    move(ctx, payment, refund, state, told.failure_code)
+    move(ctx, payment, refund, state, snapshot.failure_code)
     if state is RefundState.FAILED:
         refund.returned_at = ctx.now
     return refund
 
 
-def _ours(told: ToldRefund, ours: list[Refund]) -> Refund | None:
+def _ours(snapshot: RefundSnapshot, ours: list[Refund]) -> Refund | None:
     for refund in ours:
-        if refund.provider_refund_id == told.id:
+        if refund.provider_refund_id == snapshot.id:
             return refund
-    return next((refund for refund in ours if refund.id == told.our_id and refund.provider_refund_id is None), None)
+    return next((refund for refund in ours if refund.id == snapshot.our_id and refund.provider_refund_id is None), None)
 
 
 def _name(payment: Paid, refund: Refund, identity: str) -> None:
@@ -252,24 +254,24 @@ def _name(payment: Paid, refund: Refund, identity: str) -> None:
         refund.whop_refund_id = identity
 
 
-def _found(ctx: Ctx, payment: Paid, told: ToldRefund) -> Refund:
+def _found(ctx: Ctx, payment: Paid, snapshot: RefundSnapshot) -> Refund:
     """Write down a refund that was made at the provider."""
-    state = STATE_BY_STATUS[told.status]
+    state = STATE_BY_STATUS[snapshot.status]
     refund = Refund(
         **refund_sources.naming(payment),
-        amount=told.amount,
-        currency=told.currency,
+        amount=snapshot.amount,
+        currency=snapshot.currency,
         state=state,
         origin=RefundOrigin.PROVIDER,
         reason=RefundReason.OTHER,
         requested_by=provider_name(refund_sources.provider(payment)),
-        failure_code=told.failure_code,
-        sent_at=told.created_at,
+        failure_code=snapshot.failure_code,
+        sent_at=snapshot.created_at,
         settled_at=None if state is RefundState.SENT else ctx.now,
         created_at=ctx.now,
         updated_at=ctx.now,
     )
-    _name(payment, refund, told.id)
+    _name(payment, refund, snapshot.id)
     ctx.session.add(refund)
     ctx.session.flush()  # its number is wanted
     ctx.session.refresh(refund)
@@ -278,23 +280,22 @@ def _found(ctx: Ctx, payment: Paid, told: ToldRefund) -> Refund:
     return refund
 
 
-def _note_call(ctx: Ctx, refund: Refund, told: ToldRefund) -> None:
+def _note_call(ctx: Ctx, refund: Refund, snapshot: RefundSnapshot) -> None:
     """A call of ours that nobody had heard about has arrived after all."""
     key = sending_key(refund)
     call = ctx.session.scalar(select(ProviderCall).where(ProviderCall.idempotency_key == key))
     if call is not None and call.state is not CallState.SUCCEEDED:
-        provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=told.id)
+        provider_calls.finish(ctx, key=key, state=CallState.SUCCEEDED, external_id=snapshot.id)
 
 
-def _make_room(ctx: Ctx, payment: Paid, there: set[str]) -> None:
-    """Money that went back at the provider is gone, so what has not left here gives way to it.
+def _make_room(ctx: Ctx, payment: Paid, refunds: Sequence[Refund], there: set[str]) -> None:
+    """Money that went back at the provider is gone, so what has not left here is superseded by it.
 
     What left and is not there goes last: with the rest gone it cannot be granted any more.
     """
-    refunds = refunds_of(ctx.session, payment)
     over = sum(refund.amount for refund in refunds if refund.state in RESERVING) - payment.captured_amount
-    waiting = [refund for refund in refunds if refund.state in GIVES_WAY and refund.provider_refund_id not in there]
-    for refund in sorted(waiting, key=_gives_way_first):
+    waiting = [refund for refund in refunds if refund.state in SUPERSEDABLE and refund.provider_refund_id not in there]
+    for refund in sorted(waiting, key=_superseded_first):
         if over <= 0:
             return
         if refund.state is RefundState.AWAITING_APPROVAL:
@@ -307,7 +308,7 @@ def _make_room(ctx: Ctx, payment: Paid, there: set[str]) -> None:
         raise DoesNotAddUp
 
 
-def _gives_way_first(refund: Refund) -> tuple[bool, bool, int]:
+def _superseded_first(refund: Refund) -> tuple[bool, bool, int]:
     return refund.state is not RefundState.AWAITING_APPROVAL, refund.sent_at is not None, -refund.id
 
 

@@ -11,18 +11,18 @@ from admin_app.integrations.money_ports import RefundsPort, RefundStatus
 from admin_app.integrations.ports import WhopPort, WhopRefund
 from admin_app.services.core.amounts import decimals
 from admin_app.services.inbox.handling import NotConfigured
-from admin_app.services.payments.refund_states import ToldRefund
+from admin_app.services.payments.refund_states import RefundSnapshot
 
 
 class Till(Protocol):
     """One provider's. Both raise as `RefundsPort` does."""
 
-    def refunds_of(self, reference: str, currency: str) -> Sequence[ToldRefund]:
+    def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
         """Every refund of a payment, those made elsewhere included, oldest first."""
 
     def give_back(
         self, reference: str, *, amount: int, currency: str, reason: str, refund_id: int, idempotency_key: str
-    ) -> Sequence[ToldRefund]:
+    ) -> Sequence[RefundSnapshot]:
         """Give back this much; answers the refund, perhaps among others of the payment."""
 
 
@@ -45,14 +45,16 @@ def till_for(tills: Tills, provider: str) -> Till:
 
 @dataclass(frozen=True)
 class StripeTill:
+    """Refunds by Stripe; amounts are in minor units there too."""
+
     port: RefundsPort
 
-    def refunds_of(self, reference: str, currency: str) -> Sequence[ToldRefund]:
+    def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
         return self.port.refunds_of(reference)
 
     def give_back(
         self, reference: str, *, amount: int, currency: str, reason: str, refund_id: int, idempotency_key: str
-    ) -> Sequence[ToldRefund]:
+    ) -> Sequence[RefundSnapshot]:
         made = self.port.create_refund(
             reference, amount=amount, reason=reason, refund_id=refund_id, idempotency_key=idempotency_key
         )
@@ -72,21 +74,25 @@ class FromWhop:
     created_at: datetime
 
     @classmethod
-    def of(cls, told: WhopRefund, currency: str) -> "FromWhop":
-        amount = to_minor(told.amount, currency)
-        return cls(told.id, amount, currency, told.status, told.failure_code, told.our_id, told.created_at)
+    def of(cls, snapshot: WhopRefund, currency: str) -> "FromWhop":
+        amount = to_minor(snapshot.amount, currency)
+        return cls(
+            snapshot.id, amount, currency, snapshot.status, snapshot.failure_code, snapshot.our_id, snapshot.created_at
+        )
 
 
 @dataclass(frozen=True)
 class WhopTill:
+    """Refunds by Whop, which has amounts in major units and answers with the payment."""
+
     port: WhopPort
 
-    def refunds_of(self, reference: str, currency: str) -> Sequence[ToldRefund]:
-        return [FromWhop.of(told, currency) for told in self.port.refunds_of(reference)]
+    def refunds_of(self, reference: str, currency: str) -> Sequence[RefundSnapshot]:
+        return [FromWhop.of(snapshot, currency) for snapshot in self.port.refunds_of(reference)]
 
     def give_back(
         self, reference: str, *, amount: int, currency: str, reason: str, refund_id: int, idempotency_key: str
-    ) -> Sequence[ToldRefund]:
+    ) -> Sequence[RefundSnapshot]:
         """Whop answers with the payment; which refund it made, and how that stands, has to be asked."""
         self.port.refund(
             reference,
@@ -96,12 +102,12 @@ class WhopTill:
             idempotency_key=idempotency_key,
         )
         try:
-            told = self.refunds_of(reference, currency)
+            snapshots = self.refunds_of(reference, currency)
         except ProviderUnavailable:
             raise OutcomeUnknown("whop") from None
-        if not any(each.our_id == refund_id for each in told):
+        if not any(each.our_id == refund_id for each in snapshots):
             raise OutcomeUnknown("whop")
-        return told
+        return snapshots
 
 
 def to_minor(amount: Decimal, currency: str) -> int:

@@ -1,6 +1,7 @@
 """Purchases: what providers sold, who holds it, and how it comes to the person whose it is.
 
 Owns `profiles`, `pending_profiles`, `claim_tokens`, `extra_purchases`, `merges` and `credit_renewals`.
+What a provider says of a membership is a `MembershipSnapshot`; `deciding` says what follows from it.
 Others call `record`, `end` and `set_cancellation` for a provider's news, and `holders` for who holds it. A provider's
 word comes by `whop_events`, `clerk_events`, `stripe_subscriptions` and `reconcile`; people act by `claims`,
 `claim_links`, `claim_mails`, `pending_profiles`, `owners`, `undo`, `legacy`, `canceling`, `address_changes` and
@@ -8,6 +9,6 @@ word comes by `whop_events`, `clerk_events`, `stripe_subscriptions` and `reconci
 `credit_renewals` and `purchase_numbers` go by the calendar.
 """
 
-from admin_app.services.purchases.recording import Applied, PurchaseFacts, end, record, set_cancellation
+from admin_app.services.purchases.recording import Applied, MembershipSnapshot, end, record, set_cancellation
 
-__all__ = ["Applied", "PurchaseFacts", "end", "record", "set_cancellation"]
+__all__ = ["Applied", "MembershipSnapshot", "end", "record", "set_cancellation"]

@@ -1,7 +1,7 @@
 """Has a person's address corrected or unlinked at Clerk, from where addresses come: by a plan, with a reason.
 
 Clerk is asked before the plan is shown and before it is acted upon. The act notes the call and the reason;
-`address_sending` makes the call and takes in what Clerk says then.
+`address_sending` makes the call and applies what Clerk says then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def plan(ctx: Ctx, *, change: Change, snapshot: Snapshot) -> Plan:
 
 
 def begin(ctx: Ctx, *, change: Change, snapshot: Snapshot, reason: str, shown: str) -> ProviderCall:
-    """Note that Clerk is to be told; it is, after the commit, and what it says then is taken in."""
+    """Note that Clerk is to be told; it is, after the commit, and what it says then is applied."""
     require(ctx, Permission.ADDRESSES_CHANGE)
     if change.verified:
         require(ctx, Permission.PURCHASES_CLAIM)  # what waits under the address goes to the account

@@ -1,4 +1,4 @@
-"""Tells Clerk to add an address to a person, make one the primary one, or unlink one; takes in what it says then.
+"""Tells Clerk to add an address to a person, make one the primary one, or unlink one; applies what it says then.
 
 Clerk is asked first: what is so already is not sent. Its calls know no key that would make a second one the same, so a
 call without an answer is asked about and never sent again by itself. What was decided is read from the audit's entry
@@ -99,6 +99,7 @@ def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
 
 
 def queue(ctx: Ctx, call_id: int, *, anew: bool = True) -> None:
+    """Have a job carry the call out after the commit; with `anew` false one that waits keeps its time and tries."""
     job_queue.defer(ctx.session, "change_address", once_key=f"change_address:{call_id}", anew=anew, call_id=call_id)
 
 
@@ -150,7 +151,7 @@ def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
 
 
 def _decide(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> bool:
-    """Whether the call leaves now; otherwise what the answer means for it, and the answer taken in."""
+    """Whether the call leaves now; otherwise what the answer means for it, and the answer applied."""
     call = asked_calls.locked(ctx, leaving.call_id, OPERATIONS, attempts=leaving.attempts)
     if call is None:
         return False
@@ -172,7 +173,7 @@ def _decide(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> bool:
 
 
 def _travel(work: Work, providers: Providers, leaving: Leaving, before: Snapshot) -> None:
-    """Make the call and note what came back; then ask, and take in what Clerk says."""
+    """Make the call and note what came back; then ask, and apply what Clerk says."""
     is_done = False
     try:
         _call(providers.clerk, leaving.change, before)()

@@ -45,6 +45,7 @@ class Leaving:
 
 
 def subject_of(row: ProviderMembership) -> str:
+    """The membership as the journal of calls names it: `membership:12`, by its number here."""
     return f"membership:{row.id}"
 
 
@@ -59,6 +60,7 @@ def queue_unanswered(ctx: Ctx, *, limit: int) -> int:
 
 
 def queue(ctx: Ctx, call_id: int, *, anew: bool = True) -> None:
+    """Have a job carry the call out after the commit; with `anew` false one that waits keeps its time and tries."""
     once = f"change_membership:{call_id}"
     job_queue.defer(ctx.session, "change_membership", once_key=once, anew=anew, call_id=call_id)
 
@@ -113,7 +115,7 @@ def _leaving(ctx: Ctx, call_id: int) -> Leaving | None:
 
 
 def _decide(ctx: Ctx, leaving: Leaving, snapshot: Snapshot) -> bool:
-    """Whether the call leaves now; otherwise what the answer means for it, and the answer taken in."""
+    """Whether the call leaves now; otherwise what the answer means for it, and the answer applied."""
     call = _locked(ctx, leaving)
     if call is None:
         return False
@@ -144,7 +146,7 @@ def _locked(ctx: Ctx, leaving: Leaving) -> ProviderCall | None:
 
 
 def _travel(work: Work, providers: Providers, leaving: Leaving, *, is_over: bool) -> None:
-    """Make the call and note what came back; then ask, and take in what the provider says."""
+    """Make the call and note what came back; then ask, and apply what the provider says."""
     is_done = False
     try:
         _call(providers, leaving, is_over=is_over)

@@ -32,6 +32,7 @@ class ClaimPreview:
 
 
 def token_digest(token: str) -> str:
+    """What is kept of a link's token: its SHA-256 in hexadecimal, whatever characters somebody sent."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 

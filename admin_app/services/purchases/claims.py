@@ -216,7 +216,7 @@ def _settle(
 
 
 def pays_already(profile: Profile, own: Sequence[ProviderMembership]) -> bool:
-    """Whether another would be one membership too many: a complimentary one gives way to what was bought.
+    """Whether another would be one membership too many: a complimentary one is replaced by what was bought.
 
     `own`: what the profile holds.
     """

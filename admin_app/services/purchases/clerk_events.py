@@ -6,14 +6,13 @@ sign-in: a person is told of for many reasons. A deletion is final, whenever it 
 
 from datetime import datetime
 from enum import Enum
-from typing import Any
 
 from admin_app.context import Ctx
 from admin_app.errors import AlreadyClaimed, NotSignedIn
 from admin_app.integrations import clerk
 from admin_app.integrations.ports import ClerkEvent, ClerkUser
 from admin_app.integrations.registry import Providers
-from admin_app.services.inbox.handling import Parked, Settled
+from admin_app.services.inbox.handling import Parked, Reading, Settled
 from admin_app.services.people import person_addresses, users
 from admin_app.services.purchases import account_deletion, claims
 from models.inbox import EventState, WebhookEvent
@@ -29,10 +28,10 @@ class Silence(Enum):
     UNKNOWN = "unknown"
 
 
-def needs(ctx: Ctx, event: WebhookEvent) -> str | None:
-    """The person of whom the delivery tells: only Clerk knows who they are now."""
-    parsed = _parsed(event)
-    return parsed.user_id if parsed.type in TELLING_EVENTS else None
+def read(ctx: Ctx, event: WebhookEvent) -> Reading:
+    """What the delivery says; the person of whom it tells is to be fetched: only Clerk knows who they are now."""
+    parsed = clerk.parse_event(event.body, {"svix-id": event.external_id})
+    return Reading(parsed, parsed.user_id if parsed.type in TELLING_EVENTS else None)
 
 
 def fetch(providers: Providers, needed: str) -> ClerkUser | Silence:
@@ -45,9 +44,8 @@ def fetch(providers: Providers, needed: str) -> ClerkUser | Silence:
         return Silence.UNKNOWN
 
 
-def apply(ctx: Ctx, event: WebhookEvent, found: Any) -> Settled | Parked:
+def apply(ctx: Ctx, event: WebhookEvent, parsed: ClerkEvent, found: ClerkUser | Silence | None) -> Settled | Parked:
     """Claim for the person, note their sign-in, or take back what a deleted account holds."""
-    parsed = _parsed(event)
     happened_at = event.occurred_at or event.received_at
     if parsed.type == SIGN_IN and parsed.user_id:
         known = users.signed_in(ctx, user_id=parsed.user_id, at=parsed.at or happened_at)
@@ -107,7 +105,3 @@ def _as_told(ctx: Ctx, person: ClerkUser, happened_at: datetime, *, takes_over: 
     if person_addresses.is_older(ctx.session, person.id, told_at):
         return Settled(EventState.SUPERSEDED, "something newer was applied before")
     return apply_person(ctx, person, since=person.created_at or happened_at, told_at=told_at, takes_over=takes_over)
-
-
-def _parsed(event: WebhookEvent) -> ClerkEvent:
-    return clerk.parse_event(event.body, {"svix-id": event.external_id})

@@ -14,6 +14,7 @@ from admin_app.context import Ctx
 from admin_app.integrations import job_queue
 from admin_app.services import memberships
 from admin_app.services.core.records import lock_names
+from admin_app.services.memberships.news import MembershipSnapshot
 from admin_app.services.memberships.rows import Holder, as_in_columns, assign, by_id, key, of
 from admin_app.services.people import person_addresses
 from admin_app.services.purchases import legacy, waiting_again
@@ -29,6 +30,7 @@ __all__ = [
     "lock",
     "of_email",
     "of_membership",
+    "of_snapshot",
     "purchase_under",
     "shown",
 ]
@@ -46,7 +48,28 @@ def of_membership(
     ctx: Ctx, membership_id: str, provider: PaymentProvider = PaymentProvider.WHOP
 ) -> tuple[ProviderMembership | None, Holder | None]:
     """The membership, and who holds it, locked; what only a row's columns tell of becomes a membership."""
-    row = by_id(ctx.session, provider, membership_id)
+    return _with_holder(ctx, by_id(ctx.session, provider, membership_id), membership_id, provider)
+
+
+def of_snapshot(ctx: Ctx, snapshot: MembershipSnapshot) -> tuple[ProviderMembership | None, Holder | None]:
+    """The membership that was paid, and who holds it, locked; its name and its buyer's address are locked before.
+
+    One that follows its buyer to another address may go to the account that claimed another purchase: accounts are
+    locked before purchases.
+    """
+    membership_id, email = snapshot.membership_id or "", snapshot.email
+    lock(ctx, membership_id=membership_id, email=email)
+    row = by_id(ctx.session, snapshot.provider, membership_id)
+    waits_elsewhere = row is not None and row.pending_profile_id is not None and row.email is not None
+    if row is not None and waits_elsewhere and email and comparable(email) != comparable(row.email or ""):
+        legacy.lock(ctx, emails=[email])
+        account_under(ctx, email)
+    return _with_holder(ctx, row, membership_id, snapshot.provider)
+
+
+def _with_holder(
+    ctx: Ctx, row: ProviderMembership | None, membership_id: str, provider: PaymentProvider
+) -> tuple[ProviderMembership | None, Holder | None]:
     if row is None:
         holder = _by_columns(ctx, membership_id, provider)
         if holder is None:

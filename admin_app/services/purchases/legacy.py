@@ -185,6 +185,7 @@ def move(ctx: Ctx, *, limit: int = 200) -> int:
 
 
 def status(session: Session) -> LegacyStatus:
+    """How many legacy rows there are now, and how many of them name no e-mail."""
     left, without_email = session.execute(
         select(func.count(), func.count().filter(Profile.email.is_(None))).where(IS_LEGACY)
     ).one()

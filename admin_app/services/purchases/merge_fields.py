@@ -74,7 +74,7 @@ class Sides:
 
     @property
     def own_is_paid(self) -> bool:
-        """What is complimentary gives way, with its credits, to what was bought."""
+        """What is complimentary is replaced, with its credits, by what was bought."""
         return any(row.is_paid for row in self.own)
 
 

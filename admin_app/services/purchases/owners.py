@@ -43,6 +43,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class LikelyOwner:
+    """Somebody whose the purchase may be, with what speaks for it; `score` is 0 to 100."""
+
     user_id: str
     email: str | None
     name: str | None
@@ -143,8 +145,9 @@ def _candidates(session: Session, pending: PendingProfile, names: frozenset[str]
     address = comparable(pending.email)
     wanted_names = names | ({pending.name.strip().lower()} if pending.name else frozenset())
     session.execute(_INDEXES_ONLY, {"threshold": str(_threshold(address))})
-    ids.update(_ids(session, Profile.user_id, _near(Profile.email, address), _likeness(Profile.email, address)))
-    ids.update(_ids(session, User.open_id, _near(User.email, address), _likeness(User.email, address)))
+    spellings = _spellings(address)
+    ids.update(_ids(session, Profile.user_id, _near(Profile.email, spellings), _likeness(Profile.email, address)))
+    ids.update(_ids(session, User.open_id, _near(User.email, spellings), _likeness(User.email, address)))
     if pending.whop_user_id:
         ids.update(_ids(session, Profile.user_id, Profile.whop_user_id == pending.whop_user_id))
     if wanted_names:
@@ -162,8 +165,8 @@ def _threshold(address: str) -> float:
     return min(MOST_SIMILARITY, max(LEAST_SIMILARITY, (trigrams - SLIP) / (trigrams + SLIP)))
 
 
-def _near(column: SQLColumnExpression[str | None], address: str) -> SQLColumnExpression[bool]:
-    """Similar by trigrams to the address, to it without dots and plus-tag, or to it at the provider that was meant."""
+def _spellings(address: str) -> list[str]:
+    """The address, the same without dots and plus-tag, and the same at the provider that was meant."""
     local, _, domain = address.partition("@")
     bare, provider = bare_local(local), meant_provider(domain)
     spellings = [address]
@@ -171,8 +174,13 @@ def _near(column: SQLColumnExpression[str | None], address: str) -> SQLColumnExp
         spellings.append(f"{bare}@{domain}")
     if provider:
         spellings.append(f"{local}@{provider}")
+    return [*dict.fromkeys(spellings)]
+
+
+def _near(column: SQLColumnExpression[str | None], spellings: Sequence[str]) -> SQLColumnExpression[bool]:
+    """Similar by trigrams to one of the spellings of an address."""
     lowered = func.lower(cast(column, Text))
-    return or_(*(lowered.op("%")(spelling) for spelling in dict.fromkeys(spellings)))
+    return or_(*(lowered.op("%")(spelling) for spelling in spellings))
 
 
 def _likeness(column: SQLColumnExpression[str | None], address: str) -> SQLColumnExpression[float]:

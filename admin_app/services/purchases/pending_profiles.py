@@ -102,6 +102,7 @@ def _email_consequences(ctx: Ctx, pending: PendingProfile, address: str) -> tupl
 
 
 def plan_delete(ctx: Ctx, *, pending_profile_id: int) -> Plan:
+    """What deleting a waiting purchase does; refused for one that is gone. Raises NotFound and Forbidden."""
     require(ctx, Permission.PURCHASES_READ)
     pending = ctx.session.get(PendingProfile, pending_profile_id)
     if pending is None:

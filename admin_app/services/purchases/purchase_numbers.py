@@ -69,6 +69,8 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Numbers:
+    """Purchases by week, how long claimed ones waited and how old waiting ones are; `conversion` is in percent."""
+
     weeks: tuple[Week, ...]
     waits: tuple[Bucket, ...]
     ages: tuple[Bucket, ...]

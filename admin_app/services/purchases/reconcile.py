@@ -12,7 +12,7 @@ from admin_app.services import inbox, purchases
 from admin_app.services.memberships import pro_rules
 from admin_app.services.memberships.order import ENDLESS
 from admin_app.services.memberships.rows import DELETED, put
-from admin_app.services.purchases import Applied, PurchaseFacts, holders
+from admin_app.services.purchases import Applied, MembershipSnapshot, holders
 from models.inbox import EventState
 from models.memberships import MembershipStatus, ProviderMembership
 
@@ -20,6 +20,8 @@ DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
 class Outcome(StrEnum):
+    """What comparing one membership with Whop's led to."""
+
     KNOWN = "known"
     UPDATED = "updated"
     BROUGHT_IN = "brought_in"
@@ -44,34 +46,34 @@ def bring_in(ctx: Ctx, *, membership: WhopMembership, as_of: datetime | None = N
         return Outcome.DELETED_BY_STAFF
     if pro_rules.of(ctx.session).ignored_because(membership) is not None:
         if membership.status == "active":
-            purchases.record(ctx, _facts(ctx, membership, as_of or ctx.now))
+            purchases.record(ctx, _snapshot(ctx, membership, as_of or ctx.now))
         return Outcome.IGNORED
     if membership.status == "inactive":
         return Outcome.ENDED_UNSEEN  # came and went: there is nothing left to claim
     return _receive(ctx, membership, since)
 
 
-def _facts(ctx: Ctx, membership: WhopMembership, as_of: datetime) -> PurchaseFacts:
+def _snapshot(ctx: Ctx, membership: WhopMembership, as_of: datetime) -> MembershipSnapshot:
     because = pro_rules.of(ctx.session).ignored_because(membership)
-    return PurchaseFacts.of(membership, occurred_at=as_of, ignored_because=because)
+    return MembershipSnapshot.of(membership, occurred_at=as_of, ignored_because=because)
 
 
 def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> Outcome:
-    facts = _facts(ctx, membership, as_of)
+    snapshot = _snapshot(ctx, membership, as_of)
     is_stale = membership.period_end is not None and membership.period_end != row.period_end
-    if facts.is_for_ever:
+    if snapshot.is_for_ever:
         is_stale = row.period_end is not None or row.rhythm not in ENDLESS
-    is_ignored = facts.ignored_because is not None
+    is_ignored = snapshot.ignored_because is not None
     if membership.status == "inactive":
-        applied = purchases.end(ctx, facts) if row.status is MembershipStatus.ACTIVE else None
+        applied = purchases.end(ctx, snapshot) if row.status is MembershipStatus.ACTIVE else None
     elif is_ignored and row.ignored_because is not None:
         ends_otherwise = membership.cancel_at_period_end != row.cancel_at_period_end
         is_over = row.status is MembershipStatus.INACTIVE
-        applied = purchases.record(ctx, facts) if is_over or is_stale or ends_otherwise else None
+        applied = purchases.record(ctx, snapshot) if is_over or is_stale or ends_otherwise else None
     elif is_ignored or not row.is_live or is_stale or _has_another_buyer(row, membership):
-        applied = purchases.record(ctx, facts)
+        applied = purchases.record(ctx, snapshot)
     elif membership.cancel_at_period_end != row.cancel_at_period_end:
-        applied = purchases.set_cancellation(ctx, facts)
+        applied = purchases.set_cancellation(ctx, snapshot)
     else:
         applied = None
         _keep_word(ctx, row, membership, as_of)
@@ -80,12 +82,12 @@ def _update(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of
 
 def _keep_up(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> None:
     """One that nobody holds is shown as it is there: that it ended, or is to end; a cycle begins once it is held."""
-    facts = replace(PurchaseFacts.of(membership, occurred_at=as_of), period_start=None, period_end=None)
+    snapshot = replace(MembershipSnapshot.of(membership, occurred_at=as_of), period_start=None, period_end=None)
     if membership.status == "inactive":
         if row.status is MembershipStatus.ACTIVE:
-            purchases.end(ctx, facts)
+            purchases.end(ctx, snapshot)
     elif row.ignored_at is not None and membership.cancel_at_period_end != row.cancel_at_period_end:
-        purchases.set_cancellation(ctx, facts)
+        purchases.set_cancellation(ctx, snapshot)
 
 
 def _keep_word(ctx: Ctx, row: ProviderMembership, membership: WhopMembership, as_of: datetime) -> None:

@@ -14,13 +14,14 @@ from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.records import membership_key, pending_key
 from admin_app.services.memberships import Holder, credits, news
-from admin_app.services.memberships.news import PurchaseFacts
-from admin_app.services.memberships.rows import DELETED, by_id, hand_over, put
-from admin_app.services.purchases import holders, legacy, owners
+from admin_app.services.memberships.news import MembershipSnapshot
+from admin_app.services.memberships.rows import DELETED, hand_over, put
+from admin_app.services.purchases import holders, owners
+from admin_app.services.purchases.deciding import Decision, decide
 from models.memberships import MembershipStatus, ProviderMembership
 from models.purchases import PendingProfile, Profile
 
-__all__ = ["Applied", "PurchaseFacts", "end", "record", "set_cancellation"]
+__all__ = ["Applied", "MembershipSnapshot", "end", "record", "set_cancellation"]
 
 LISTED = ("membership", "plan_duration", "billing_cycle_start", "billing_cycle_end", "usage_credits")
 
@@ -35,65 +36,64 @@ class Applied(StrEnum):
     IGNORED = "ignored"
 
 
-def record(ctx: Ctx, facts: PurchaseFacts) -> Applied:
+def record(ctx: Ctx, snapshot: MembershipSnapshot) -> Applied:
     """A paid or activated membership: it serves its holder, or waits under its buyer's address."""
-    if facts.membership_id is None:
+    if snapshot.membership_id is None:
         return Applied.MEMBERSHIP_UNKNOWN
-    holders.lock(ctx, membership_id=facts.membership_id, email=facts.email)
-    _lock_the_buyers_account(ctx, facts)
-    row, holder = holders.of_membership(ctx, facts.membership_id, facts.provider)
-    if holder is None and (facts.ignored_because is not None or _stays_ignored(row, facts)):
-        return _ignore(ctx, row, facts)
-    if row is not None and row.ignored_because == DELETED and row.ignored_at and facts.occurred_at <= row.ignored_at:
+    row, holder = holders.of_snapshot(ctx, snapshot)
+    decision = decide(row, holder, snapshot)
+    if decision is Decision.IGNORE:
+        return _ignore(ctx, row, snapshot)
+    if decision is Decision.SUPERSEDED:
         return Applied.SUPERSEDED
     if row is None or holder is None:
-        return _receive(ctx, row, facts)
-    told = {"status": MembershipStatus.ACTIVE, "cancel_at_period_end": facts.cancel_at_period_end}
-    _ask_where_no_order(ctx, row, facts, **told)
-    if news.is_older(row, facts, purchase=True):
-        return _fill_in(ctx, row, holder, facts)
-    if facts.ignored_because is not None or _stays_ignored(row, facts):
-        return _lose(ctx, row, holder, facts)
-    _pay(ctx, row, holder, facts, is_new=False)
+        return _receive(ctx, row, snapshot)
+    told = {"status": MembershipStatus.ACTIVE, "cancel_at_period_end": snapshot.cancel_at_period_end}
+    _ask_where_no_order(ctx, row, snapshot, **told)
+    if decision is Decision.FILL_IN:
+        return _fill_in(ctx, row, holder, snapshot)
+    if decision is Decision.LOSE:
+        return _lose(ctx, row, holder, snapshot)
+    _pay(ctx, row, holder, snapshot, is_new=False)
     return Applied.DONE
 
 
-def end(ctx: Ctx, facts: PurchaseFacts) -> Applied:
+def end(ctx: Ctx, snapshot: MembershipSnapshot) -> Applied:
     """A membership that is over: where no other one serves, its holder becomes free; credits and rows stay."""
     ended = {"status": MembershipStatus.INACTIVE, "cancel_at_period_end": False}
-    return _change_state(ctx, facts, "purchase.ended", ended)
+    return _change_state(ctx, snapshot, "purchase.ended", ended)
 
 
-def set_cancellation(ctx: Ctx, facts: PurchaseFacts) -> Applied:
+def set_cancellation(ctx: Ctx, snapshot: MembershipSnapshot) -> Applied:
     """The customer asked for, or took back, a cancellation at the end of the period."""
-    dates = {"period_start": facts.period_start, "period_end": facts.period_end}
+    dates = {"period_start": snapshot.period_start, "period_end": snapshot.period_end}
     stated: dict[str, Any] = {name: value for name, value in dates.items() if value is not None}
-    if facts.cancel_at_period_end is not None:
-        stated["cancel_at_period_end"] = facts.cancel_at_period_end
-    return _change_state(ctx, facts, "purchase.cancellation", stated)
+    if snapshot.cancel_at_period_end is not None:
+        stated["cancel_at_period_end"] = snapshot.cancel_at_period_end
+    return _change_state(ctx, snapshot, "purchase.cancellation", stated)
 
 
-def _change_state(ctx: Ctx, facts: PurchaseFacts, event: str, values: dict[str, Any]) -> Applied:
-    if facts.membership_id is None:
+def _change_state(ctx: Ctx, snapshot: MembershipSnapshot, event: str, values: dict[str, Any]) -> Applied:
+    if snapshot.membership_id is None:
         return Applied.MEMBERSHIP_UNKNOWN
-    holders.lock(ctx, membership_id=facts.membership_id, email=None)
+    holders.lock(ctx, membership_id=snapshot.membership_id, email=None)
     # Only the membership's id tells whose end it is: its address may hold another membership by now.
-    row, holder = holders.of_membership(ctx, facts.membership_id, facts.provider)
+    row, holder = holders.of_membership(ctx, snapshot.membership_id, snapshot.provider)
     if row is None:
         return Applied.MEMBERSHIP_UNKNOWN
     if holder is None:
-        if not news.is_older(row, facts, purchase=False):
-            word = {"provider_status": facts.provider_status} if facts.provider_status else {}
-            put(ctx, row, **word, **values, provider_event_at=facts.occurred_at)
+        if not news.is_older(row, snapshot, purchase=False):
+            word = {"provider_status": snapshot.provider_status} if snapshot.provider_status else {}
+            put(ctx, row, **word, **values, provider_event_at=snapshot.occurred_at)
         return Applied.SUPERSEDED
-    _ask_where_no_order(ctx, row, facts, **_states(values))
-    if news.is_older(row, facts, purchase=False):
-        return _fill_in(ctx, row, holder, facts)
+    _ask_where_no_order(ctx, row, snapshot, **_states(values))
+    if news.is_older(row, snapshot, purchase=False):
+        return _fill_in(ctx, row, holder, snapshot)
     rows = memberships.of(ctx, holder)
-    told = news.current(row, facts)
+    told = news.current(row, snapshot)
     told = {n: v for n, v in told.items() if n == "provider_status" or getattr(row, n) is None}
-    told |= news.corrected(ctx, row, facts)
-    own = put(ctx, row, **(told | values | {"provider_event_at": facts.occurred_at}))
+    told |= news.corrected(ctx, row, snapshot)
+    own = put(ctx, row, **(told | values | {"provider_event_at": snapshot.occurred_at}))
     _tell(ctx, event, holder, [row], own, memberships.settle(ctx, holder, rows))
     return Applied.DONE
 
@@ -102,46 +102,46 @@ def _states(values: dict[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in ("status", "cancel_at_period_end") if name in values}
 
 
-def _ask_where_no_order(ctx: Ctx, row: ProviderMembership, facts: PurchaseFacts, **told: object) -> None:
-    if news.without_order(row, facts, **told):
-        once = f"compare_membership:{facts.membership_id}"
-        job_queue.defer(ctx.session, "compare_membership", once_key=once, membership_id=facts.membership_id)
+def _ask_where_no_order(ctx: Ctx, row: ProviderMembership, snapshot: MembershipSnapshot, **told: object) -> None:
+    if news.without_order(row, snapshot, **told):
+        once = f"compare_membership:{snapshot.membership_id}"
+        job_queue.defer(ctx.session, "compare_membership", once_key=once, membership_id=snapshot.membership_id)
 
 
 # -- who it is for -----------------------------------------------------------------------------------------------
 
 
-def _receive(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> Applied:
+def _receive(ctx: Ctx, row: ProviderMembership | None, snapshot: MembershipSnapshot) -> Applied:
     """A membership that nobody holds: whoever its address is gets it, else it waits under it."""
-    if not facts.email:
+    if not snapshot.email:
         return Applied.EMAIL_MISSING
     is_new = row is None or (row.period_start is None and row.next_credits_at is None)
-    if row is not None and row.ignored_because != DELETED and news.is_older(row, facts, purchase=True):
+    if row is not None and row.ignored_because != DELETED and news.is_older(row, snapshot, purchase=True):
         return Applied.SUPERSEDED
-    holder = holders.of_email(ctx, facts.email)
+    holder = holders.of_email(ctx, snapshot.email)
     if holder is None:
-        _create_pending(ctx, row, facts)
+        _create_pending(ctx, row, snapshot)
         return Applied.DONE
     rows = memberships.of(ctx, holder)
     for one in rows:
         memberships.catch_up(ctx, holder, one)
-    nameless = next((one for one in rows if one.external_id is None and one.provider is facts.provider), None)
+    nameless = next((one for one in rows if one.external_id is None and one.provider is snapshot.provider), None)
     if row is None and nameless is not None:
         # Known so far without its id: the earlier system gave it. Its name is known now.
-        nameless.external_id = facts.membership_id
-        _pay(ctx, nameless, holder, facts, is_new=False)
+        nameless.external_id = snapshot.membership_id
+        _pay(ctx, nameless, holder, snapshot, is_new=False)
         return Applied.DONE
-    _pay(ctx, row or _new_row(ctx, facts), holder, facts, is_new=is_new)
+    _pay(ctx, row or _new_row(ctx, snapshot), holder, snapshot, is_new=is_new)
     return Applied.DONE
 
 
-def _new_row(ctx: Ctx, facts: PurchaseFacts) -> ProviderMembership:
+def _new_row(ctx: Ctx, snapshot: MembershipSnapshot) -> ProviderMembership:
     row = ProviderMembership(
-        provider=facts.provider,
-        external_id=facts.membership_id,
+        provider=snapshot.provider,
+        external_id=snapshot.membership_id,
         status=MembershipStatus.INACTIVE,
         cancel_at_period_end=False,
-        created_at=facts.occurred_at,
+        created_at=snapshot.occurred_at,
         updated_at=ctx.now,
         version=1,
     )
@@ -149,34 +149,27 @@ def _new_row(ctx: Ctx, facts: PurchaseFacts) -> ProviderMembership:
     return row
 
 
-def _stays_ignored(row: ProviderMembership | None, facts: PurchaseFacts) -> bool:
-    """Whether these news do not say what was bought, of a membership that was ignored for that."""
-    if row is None or row.ignored_because in (None, DELETED):
-        return False
-    return facts.product_id is None and facts.plan_id is None
-
-
-def _ignore(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> Applied:
+def _ignore(ctx: Ctx, row: ProviderMembership | None, snapshot: MembershipSnapshot) -> Applied:
     """What does not make anybody pro is seen, with the reason, and held by nobody."""
     if row is None:
-        row = _new_row(ctx, facts)
-    elif news.is_older(row, facts, purchase=True):
+        row = _new_row(ctx, snapshot)
+    elif news.is_older(row, snapshot, purchase=True):
         return Applied.IGNORED
-    values = news.current(row, facts) | news.cycle(row, facts, is_new=False)
-    values |= {"provider_event_at": facts.occurred_at, "status": MembershipStatus.ACTIVE}
-    if facts.cancel_at_period_end is not None:
-        values["cancel_at_period_end"] = facts.cancel_at_period_end
-    because = facts.ignored_because or row.ignored_because
+    values = news.current(row, snapshot) | news.cycle(row, snapshot, is_new=False)
+    values |= {"provider_event_at": snapshot.occurred_at, "status": MembershipStatus.ACTIVE}
+    if snapshot.cancel_at_period_end is not None:
+        values["cancel_at_period_end"] = snapshot.cancel_at_period_end
+    because = snapshot.ignored_because or row.ignored_because
     put(ctx, row, **values, ignored_because=because, ignored_at=row.ignored_at or ctx.now)
     ctx.session.flush()
     return Applied.IGNORED
 
 
-def _lose(ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFacts) -> Applied:
+def _lose(ctx: Ctx, row: ProviderMembership, holder: Holder, snapshot: MembershipSnapshot) -> Applied:
     """It changed to what makes nobody pro: its holder keeps it, has nothing by it, and is pro again when it does."""
     rows = memberships.of(ctx, holder)
     before = row.ignored_because
-    _ignore(ctx, row, facts)
+    _ignore(ctx, row, snapshot)
     own = [Change("ignored_because", before, row.ignored_because)] if before != row.ignored_because else []
     event = "purchase.ended" if before is None else "purchase.ignored"
     _tell(ctx, event, holder, [row], own, memberships.settle(ctx, holder, rows))
@@ -186,17 +179,17 @@ def _lose(ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFact
 # -- what it gives -----------------------------------------------------------------------------------------------
 
 
-def _pay(ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFacts, *, is_new: bool) -> None:
+def _pay(ctx: Ctx, row: ProviderMembership, holder: Holder, snapshot: MembershipSnapshot, *, is_new: bool) -> None:
     before = row.email
     hand_over(row, holder)
-    own = news.paid(ctx, row, facts, is_new=is_new)
+    own = news.paid(ctx, row, snapshot, is_new=is_new)
     ctx.session.flush()
     moved: dict[str, Any] = {}
-    if isinstance(holder, PendingProfile) and _has_another_address(holder, facts, before):
-        holder, moved = _follow_the_buyer(ctx, row, holder, facts.email or "")
+    if isinstance(holder, PendingProfile) and _has_another_address(holder, snapshot, before):
+        holder, moved = _follow_the_buyer(ctx, row, holder, snapshot.email or "")
     rows = memberships.of(ctx, holder)
-    _, given = credits.grant_due(ctx, row, holder, rows, upto=max(ctx.now, facts.occurred_at))
-    name = {"name": facts.name} if facts.name and not holder.name else {}
+    _, given = credits.grant_due(ctx, row, holder, rows, upto=max(ctx.now, snapshot.occurred_at))
+    name = {"name": snapshot.name} if snapshot.name and not holder.name else {}
     changes = memberships.settle(ctx, holder, rows, **(_filled_credits(holder) | moved | given | name))
     _tell(ctx, None, holder, [row], own, changes)
 
@@ -208,32 +201,32 @@ def _filled_credits(holder: Holder) -> dict[str, Any]:
     return {}
 
 
-def _fill_in(ctx: Ctx, row: ProviderMembership, holder: Holder, facts: PurchaseFacts) -> Applied:
-    own = news.filled(ctx, row, facts)
+def _fill_in(ctx: Ctx, row: ProviderMembership, holder: Holder, snapshot: MembershipSnapshot) -> Applied:
+    own = news.filled(ctx, row, snapshot)
     if not own:
         return Applied.SUPERSEDED
-    name = {"name": facts.name} if facts.name and not holder.name else {}
+    name = {"name": snapshot.name} if snapshot.name and not holder.name else {}
     _tell(ctx, None, holder, [row], own, memberships.settle(ctx, holder, memberships.of(ctx, holder), **name))
     return Applied.DONE
 
 
-def _create_pending(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFacts) -> PendingProfile:
+def _create_pending(ctx: Ctx, row: ProviderMembership | None, snapshot: MembershipSnapshot) -> PendingProfile:
     values = {
-        "email": facts.email,
-        "name": facts.name,
-        "payment_provider": facts.provider,
+        "email": snapshot.email,
+        "name": snapshot.name,
+        "payment_provider": snapshot.provider,
         "usage_credits": 0,
         "used_credits": 0,
-        "created_at": facts.occurred_at,
+        "created_at": snapshot.occurred_at,
         "updated_at": ctx.now,
     }
     pending_id = ctx.session.scalars(insert(PendingProfile).values(values).returning(PendingProfile.id)).one()
     pending = ctx.session.get_one(PendingProfile, pending_id)
     is_new = row is None or row.period_start is None
-    row = row or _new_row(ctx, facts)
+    row = row or _new_row(ctx, snapshot)
     hand_over(row, pending)
-    news.paid(ctx, row, facts, is_new=is_new)
-    _, given = credits.grant_due(ctx, row, pending, [row], upto=max(ctx.now, facts.occurred_at))
+    news.paid(ctx, row, snapshot, is_new=is_new)
+    _, given = credits.grant_due(ctx, row, pending, [row], upto=max(ctx.now, snapshot.occurred_at))
     memberships.settle(ctx, pending, [row], **given)
     pending.version = 1
     ctx.session.flush()
@@ -241,7 +234,7 @@ def _create_pending(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFac
     audit.record(
         ctx,
         "purchase.received",
-        records=[pending_key(pending), membership_key(facts.membership_id or "")],
+        records=[pending_key(pending), membership_key(snapshot.membership_id or "")],
         changes=[Change(name, None, getattr(pending, name)) for name in LISTED],
         facts={"email": pending.email},
     )
@@ -249,11 +242,11 @@ def _create_pending(ctx: Ctx, row: ProviderMembership | None, facts: PurchaseFac
     return pending
 
 
-def _has_another_address(pending: PendingProfile, facts: PurchaseFacts, before: str | None) -> bool:
+def _has_another_address(pending: PendingProfile, snapshot: MembershipSnapshot, before: str | None) -> bool:
     """Whether it waits under an address that the buyer gave up at the provider, and not under one that support gave."""
-    if pending.claimed or not facts.email or before is None:
+    if pending.claimed or not snapshot.email or before is None:
         return False
-    return comparable(facts.email) != comparable(before) == comparable(pending.email)
+    return comparable(snapshot.email) != comparable(before) == comparable(pending.email)
 
 
 def _follow_the_buyer(
@@ -276,16 +269,6 @@ def _follow_the_buyer(
     if any(one.is_live for one in has) and not any(one.is_paid for one in has):
         return target, {"usage_credits": along, "used_credits": 0}  # what is paid takes the place of what was given
     return target, {"usage_credits": (target.usage_credits or 0) + along}
-
-
-def _lock_the_buyers_account(ctx: Ctx, facts: PurchaseFacts) -> None:
-    """A purchase that follows its buyer may go to the account that claimed another one: accounts are locked first."""
-    row = by_id(ctx.session, facts.provider, facts.membership_id or "")
-    if row is None or row.pending_profile_id is None or not facts.email or row.email is None:
-        return
-    if comparable(facts.email) != comparable(row.email):
-        legacy.lock(ctx, emails=[facts.email])
-        holders.account_under(ctx, facts.email)
 
 
 def _tell(

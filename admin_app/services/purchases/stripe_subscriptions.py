@@ -10,7 +10,7 @@ from admin_app.context import Ctx
 from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import memberships, purchases
 from admin_app.services.memberships.rows import Holder, by_id, hand_over
-from admin_app.services.purchases import PurchaseFacts, holders, legacy
+from admin_app.services.purchases import MembershipSnapshot, holders, legacy
 from admin_app.services.subscriptions import billing_mapping
 from admin_app.services.subscriptions import owners as billing_owners
 from models.memberships import MembershipStatus, PaymentProvider, ProviderMembership
@@ -40,12 +40,12 @@ def apply(
     ):
         _keep_up(ctx, found, asked_at)
         return None
-    (purchases.record if is_live else purchases.end)(ctx, _facts(found, asked_at))
+    (purchases.record if is_live else purchases.end)(ctx, _snapshot(found, asked_at))
     return MembershipStatus.ACTIVE if is_live else MembershipStatus.INACTIVE
 
 
-def _facts(found: StripeSubscription, asked_at: datetime) -> PurchaseFacts:
-    return PurchaseFacts(
+def _snapshot(found: StripeSubscription, asked_at: datetime) -> MembershipSnapshot:
+    return MembershipSnapshot(
         occurred_at=asked_at,
         membership_id=found.id,
         period_start=found.current_period_start,
@@ -62,7 +62,7 @@ def _keep_up(ctx: Ctx, found: StripeSubscription, asked_at: datetime) -> None:
     """One that nobody holds any more is shown as it is there, and gives nobody anything; a cycle begins once it is."""
     if by_id(ctx.session, PaymentProvider.STRIPE, found.id) is not None:
         change = purchases.set_cancellation if found.status in LIVE else purchases.end
-        change(ctx, replace(_facts(found, asked_at), period_start=None, period_end=None))
+        change(ctx, replace(_snapshot(found, asked_at), period_start=None, period_end=None))
 
 
 def _goes_to_member(ctx: Ctx, found: StripeSubscription, named: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""A purchase that was claimed waits again, or its row takes in what somebody else bought under the same address.
+"""A purchase that was claimed waits again, or its row is reused for what somebody else bought under its address.
 
 There is one row per address. What the claim did stays told: in its journal, in the audit, on the profile.
 """

@@ -26,7 +26,7 @@ from admin_app.services.inbox.provider_calls import Work
 from admin_app.services.memberships import asking as membership_asking
 from admin_app.services.payments import refund_sources, refund_states
 from admin_app.services.payments.refund_sources import Paid
-from admin_app.services.payments.refund_states import ToldRefund, amount_of, key_in_sql, records_of, sending_key
+from admin_app.services.payments.refund_states import RefundSnapshot, amount_of, key_in_sql, records_of, sending_key
 from admin_app.services.payments.refund_tills import Till, Tills, till_for
 from admin_app.services.refunds import refund_requests, returned
 from models.inbox import CallState, ProviderCall
@@ -203,7 +203,7 @@ def _is_late_enough(refund: Refund, asked_at: datetime) -> bool:
     return refund.sent_at is not None and asked_at - refund.sent_at > LATE_ENOUGH
 
 
-def _may_be_there(provider: str, refund: Refund, told: Sequence[ToldRefund]) -> bool:
+def _may_be_there(provider: str, refund: Refund, told: Sequence[RefundSnapshot]) -> bool:
     """Whether the provider has one that names no request and may be this one: then a person looks, nothing is sent.
 
     Stripe never forgets what a refund was told to carry; of Whop nobody promised that.
@@ -243,16 +243,16 @@ def _travel(work: Work, till: Till, leaving: Leaving) -> None:
         _note_answer(ctx, leaving.refund_id, told)
 
 
-def _note_answer(ctx: Ctx, refund_id: int, told: Sequence[ToldRefund]) -> None:
+def _note_answer(ctx: Ctx, refund_id: int, told: Sequence[RefundSnapshot]) -> None:
     payment, refund = refund_states.locked(ctx, refund_id)
     named = next((each.id for each in told if each.our_id == refund_id), None)
     provider_calls.finish(ctx, key=sending_key(refund), state=CallState.SUCCEEDED, external_id=named)
     _take_in(ctx, payment, told)
 
 
-def _take_in(ctx: Ctx, payment: Paid, told: Sequence[ToldRefund]) -> None:
+def _take_in(ctx: Ctx, payment: Paid, told: Sequence[RefundSnapshot]) -> None:
     """Follow what is said. Where all of an appointment's money is back, a job ends it: its locks come first."""
-    news = refund_states.take_in(ctx, payment, told)
+    news = refund_states.apply(ctx, payment, told)
     if isinstance(payment, MembershipPayment):
         if news.changed:
             membership_asking.after_refund(ctx, payment)

@@ -87,6 +87,7 @@ def meaning(status: str | None, *, collection_paused: bool = False) -> tuple[Bil
 
 
 def is_over(found: SubscriptionFacts) -> bool:
+    """Whether the subscription has ended for good."""
     return found.status in OVER or found.ended_at is not None
 
 

@@ -62,6 +62,7 @@ def of_subscription(session: Session, found: StripeSubscription, *, named: int |
 
 
 def of_customer(session: Session, found: StripeCustomer) -> Owners:
+    """Whose a customer is: by what it says at Stripe, by what was noted at a client, by the row that is kept."""
     row = customer(session, found.id)
     held_by, noted = row.client_id if row else None, _noted(session, found.id)
     holder = _known(session, _said(found, row)) or (noted if noted != held_by else None) or held_by
@@ -69,6 +70,7 @@ def of_customer(session: Session, found: StripeCustomer) -> Owners:
 
 
 def customer(session: Session, customer_id: str) -> ClientCustomer | None:
+    """What is kept of this customer of Stripe's, read again; None when nothing is."""
     by_id = select(ClientCustomer).where(ClientCustomer.stripe_customer_id == customer_id)
     return session.scalars(by_id.execution_options(populate_existing=True)).one_or_none()
 

@@ -102,7 +102,7 @@ def test_more_than_there_is_has_no_button(db: Database, payment: Payment, client
 def test_what_cannot_be_given_back_says_why(db: Database, payment: Payment, client_for: ClientFor) -> None:
     client = client_for(Role.FINANCE)
     with db.unit_of_work(STRIPE) as ctx:
-        payments.take_in_payment(ctx, told(payment, dispute=dispute()))
+        payments.apply_payment(ctx, told(payment, dispute=dispute()))
     page = client.get(f"/admin/payments/{payment.id}/refund?amount=10").text
     assert "The payer disputes this payment" in page
     assert "Show what happens" not in page
@@ -237,7 +237,7 @@ def test_every_end_is_told(
 
 def test_a_refund_made_at_stripe_is_told_as_such(db: Database, payment: Payment, client_for: ClientFor) -> None:
     with db.unit_of_work(STRIPE) as ctx:
-        refund_states.take_in(ctx, payments.locked(ctx, payment.id), [refund_at_stripe(payment, 4000)])
+        refund_states.apply(ctx, payments.locked(ctx, payment.id), [refund_at_stripe(payment, 4000)])
     client = client_for(Role.AUDITOR)
     page = client.get(f"/admin/refunds/{only_refund(db).id}").text
     assert "40.00 EUR made at Stripe" in page
@@ -280,7 +280,7 @@ def test_a_refund_that_came_back_is_on_the_first_page_and_put_right(
     for status in ("succeeded", "failed"):
         with db.unit_of_work(STRIPE) as ctx:
             told_back = refund_at_stripe(payment, 20_000, id="re_back", status=status)
-            refund_states.take_in(ctx, payments.locked(ctx, payment.id), [told_back])
+            refund_states.apply(ctx, payments.locked(ctx, payment.id), [told_back])
     refund = only_refund(db)
     assert 'href="/admin/refunds/?returned=open"' in client.get("/admin/").text
     page = f"/admin/refunds/{refund.id}"
@@ -305,7 +305,7 @@ def test_each_dispute_of_a_payment_is_listed(db: Database, payment: Payment, cli
     client = client_for(Role.FINANCE)
     for found in (dispute(id="du_1", status="lost", amount=10_000), dispute(id="du_2", amount=20_000)):
         with db.unit_of_work(STRIPE) as ctx:
-            payments.take_in_payment(ctx, told(payment, dispute=found))
+            payments.apply_payment(ctx, told(payment, dispute=found))
     page = client.get(f"/admin/disputes/?payment={payment.id}").text
     assert "100.00 EUR" in page
     assert "200.00 EUR" in page
@@ -324,7 +324,7 @@ def test_of_what_a_lost_dispute_took_nothing_is_given_back(
     db: Database, payment: Payment, client_for: ClientFor
 ) -> None:
     with db.unit_of_work(STRIPE) as ctx:
-        payments.take_in_payment(ctx, told(payment, dispute=dispute(id="du_1", status="lost")))
+        payments.apply_payment(ctx, told(payment, dispute=dispute(id="du_1", status="lost")))
     page = client_for(Role.FINANCE).get(f"/admin/payments/{payment.id}/refund").text
     assert "A dispute about this payment was lost" in page
     assert "Answer the dispute" not in page

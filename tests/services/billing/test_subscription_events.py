@@ -15,9 +15,9 @@ from admin_app.integrations.money_ports import StripeSubscription
 from admin_app.services import inbox
 from admin_app.services.billing import billing_asking
 from admin_app.services.billing.billing_asking import Answer
-from admin_app.services.inbox.handling import Question
 from models import BillingStatus, EventState, Profile, Subscription, WebhookEvent
 from tests.services.client_rows import DAY, NOW, add_client, client_now, steps_of, subscription
+from tests.services.deliveries import needed
 from tests.services.money import STRIPE
 
 KINDS = (
@@ -69,7 +69,7 @@ def test_every_kind_is_a_hint_to_look_at_the_subscription(db: Database, kind: st
     client_id = add_client(db, stripe_customer_id="cus_1")
     event_id = receive(db, kind)
     with db.unit_of_work(STRIPE) as ctx:
-        assert inbox.lookup_needed(ctx, event_id=event_id) == Question("stripe", "subscription:sub_1")
+        assert needed(ctx, event_id) == "subscription:sub_1"
     event = apply(db, event_id, subscription())
     assert (event.state, event.subject) == (EventState.PROCESSED, "sub_1")
     assert event.outcome == f"client {client_id} is active"
@@ -79,7 +79,7 @@ def test_every_kind_is_a_hint_to_look_at_the_subscription(db: Database, kind: st
 def test_an_invoice_without_a_subscription_is_ignored(db: Database) -> None:
     event_id = receive(db, "invoice.paid", subscription_id=None)
     with db.unit_of_work(STRIPE) as ctx:
-        assert inbox.lookup_needed(ctx, event_id=event_id) is None
+        assert needed(ctx, event_id) is None
         assert inbox.apply(ctx, event_id=event_id) is EventState.IGNORED
 
 

@@ -13,13 +13,13 @@ from admin_app.integrations import calcom
 from admin_app.integrations.calendar_ports import CalcomAccounts
 from admin_app.integrations.money_ports import StripeDispute
 from admin_app.integrations.registry import Providers
-from admin_app.services import appointments, inbox
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
+from admin_app.services import appointments, inbox, payments
 from admin_app.services.bookings import holds
 from admin_app.services.calendar_deliveries import calcom_events
 from admin_app.services.calendar_deliveries.calcom_events import Found
 from admin_app.services.calendars import calendar_sync
-from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
+from admin_app.services.checkout import outcomes, settlement
 from admin_app.services.payments.refund_tills import Tills
 from admin_app.services.refunds import called_off, refund_sending
 from models import Booking, BookingStatus, Payment, Refund, WebhookEvent
@@ -58,7 +58,7 @@ class BookingLife(OnDatabase):
         self.pay()
         self.stripe = StripeTwin({self.intent: CAPTURED}, clock=lambda: self.now)
         self.disputes: list[StripeDispute] = []
-        self.answers: list[Told] = []
+        self.answers: list[CheckoutSnapshot] = []
         self.late: list[Callable[[], None]] = []
         # What was decided about the appointment by each refund that left nothing of its money.
         self.stays: dict[int, bool] = {}
@@ -68,12 +68,12 @@ class BookingLife(OnDatabase):
     def pay(self) -> None:
         with self.db.unit_of_work(OPERATOR) as ctx:
             row = appointments.get(ctx.session, self.subject).row
-            payment = settlement.payments.open_payment(ctx, self.subject, row.price_amount, row.price_currency)
+            payment = payments.open_payment(ctx, self.subject, row.price_amount, row.price_currency)
         self.payment_id, self.intent = payment.id, f"pi_{payment.id}"
         with self.db.unit_of_work(STRIPE) as ctx:
             page = money.session(payment, status="open", payment_status="unpaid", payment_intent_id=None)
-            settlement.payments.take_in_session(ctx, page, payment_id=payment.id)
-            settlement.take_in(ctx, Told(money.session(payment), money.told(payment)))
+            payments.apply_session(ctx, page, payment_id=payment.id)
+            settlement.apply(ctx, CheckoutSnapshot(money.session(payment), money.told(payment)))
 
     def receive(self, uid: str) -> int | None:
         self.now += timedelta(seconds=1)
@@ -132,7 +132,7 @@ class BookingLife(OnDatabase):
                 refund_sending.ask(self.unit, Tills(self.stripe), **args)  # type: ignore[arg-type]
             case "follow_refunds":
                 with self.unit() as ctx:
-                    settlement.follow_refunds(ctx, appointments.locked(ctx, args["subject"]))
+                    outcomes.follow_refunds(ctx, appointments.locked(ctx, args["subject"]))
             case "settle_canceled":
                 with self.unit() as ctx:
                     called_off.settle(ctx, subject=args["subject"], gives_back=self.gives_back)

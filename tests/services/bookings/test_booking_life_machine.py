@@ -17,10 +17,10 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 from sqlalchemy import Engine, select
 
 from admin_app.errors import DomainError, SlotTaken
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services import refunds
 from admin_app.services.bookings import attendance, rescheduling
 from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.core.utc_months import month_of
 from admin_app.services.finance import months
 from admin_app.services.invariants import about_bookings, about_money
@@ -220,7 +220,7 @@ class Life(BookingLife):
         disputes = tuple(reversed(self.disputes))
         latest: dict[str, Any] = {"dispute": disputes[0] if disputes else None, "disputes": disputes}
         told = money.told(self.payment(), asked_at=self.now, **latest)
-        self.answers.append(Told(None, told, tuple(self.stripe.refunds_of(self.intent))))
+        self.answers.append(CheckoutSnapshot(None, told, tuple(self.stripe.refunds_of(self.intent))))
 
     @precondition(lambda self: self.answers)
     @rule(which=numbers)
@@ -229,7 +229,7 @@ class Life(BookingLife):
 
         def call() -> None:
             with self.db.unit_of_work(STRIPE) as ctx:
-                settlement.take_in(ctx, told)
+                settlement.apply(ctx, told)
 
         outcome(call)
 

@@ -10,9 +10,9 @@ from admin_app.context import Job
 from admin_app.db import Database
 from admin_app.errors import DomainError, OutcomeUnknown, ProviderUnavailable
 from admin_app.integrations.money_ports import CheckoutRequest, StripeSession
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services import appointments, checkout
 from admin_app.services.bookings import appointment_mails, holds
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.refunds import cancellations
 from models import BookingStatus, CanceledBecause, RefundReason, SessionType
 from tests.services import money
@@ -62,9 +62,9 @@ def start(db: Database, till: Till, subject: str) -> str | None:
     return checkout.start(work, till, subject=subject, return_url="https://site.example/back")  # type: ignore[arg-type]
 
 
-def promised(payment: Any) -> Told:
+def promised(payment: Any) -> CheckoutSnapshot:
     processing = money.told(payment, status="processing", captured=0)
-    return Told(money.session(payment, payment_status="unpaid"), processing)
+    return CheckoutSnapshot(money.session(payment, payment_status="unpaid"), processing)
 
 
 def words(db: Database, subject: str) -> str:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from admin_app.db import Database
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services import appointments, bookings, payments
 from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
 from models import (
     Booking,
     BookingStatus,
@@ -45,13 +45,13 @@ def pay_page(db: Database, subject: str) -> Payment:
         row = appointment(db, subject).row
         payment = payments.open_payment(ctx, subject, row.price_amount, row.price_currency)
         told = money.session(payment, status="open", payment_status="unpaid", payment_intent_id=None)
-        payments.take_in_session(ctx, told, payment_id=payment.id)
+        payments.apply_session(ctx, told, payment_id=payment.id)
         return payment
 
 
-def hear(db: Database, told: Told) -> Any:
+def hear(db: Database, told: CheckoutSnapshot) -> Any:
     with db.unit_of_work(STRIPE) as ctx:
-        return settlement.take_in(ctx, told)
+        return settlement.apply(ctx, told)
 
 
 def payment_of(db: Database, payment: Payment) -> Payment:
@@ -71,8 +71,8 @@ def mails(db: Database) -> list[str]:
     return [job["kind"] for job in asked]
 
 
-def paid(payment: Payment) -> Told:
-    return Told(money.session(payment), money.told(payment))
+def paid(payment: Payment) -> CheckoutSnapshot:
+    return CheckoutSnapshot(money.session(payment), money.told(payment))
 
 
 def test_a_paid_session_confirms_once(db: Database, clock: Clock, kind: SessionType) -> None:
@@ -104,7 +104,7 @@ def test_a_promise_of_the_bank_holds_the_time_until_it_would_begin(
     subject = held(db, kind, tomorrow(clock.now))
     payment = pay_page(db, subject)
     processing = money.told(payment, status="processing", captured=0)
-    promised = Told(money.session(payment, payment_status="unpaid"), processing)
+    promised = CheckoutSnapshot(money.session(payment, payment_status="unpaid"), processing)
     hear(db, promised)
     row = appointment(db, subject).row
     assert (row.status, row.hold_expires_at) == (BookingStatus.PENDING, row.starts_at)
@@ -119,7 +119,7 @@ def test_a_no_of_the_bank_frees_the_time_and_is_told(db: Database, clock: Clock,
     subject = held(db, kind, starts)
     payment = pay_page(db, subject)
     refused = money.told(payment, status="requires_payment_method", captured=0, failure_code="insufficient_funds")
-    hear(db, Told(money.session(payment, payment_status="unpaid"), refused))
+    hear(db, CheckoutSnapshot(money.session(payment, payment_status="unpaid"), refused))
     row = appointment(db, subject).row
     assert (row.status, row.canceled_because) == (BookingStatus.CANCELED, CanceledBecause.PAYMENT_FAILED)
     assert mails(db) == ["cancellation"]
@@ -130,7 +130,7 @@ def test_a_declined_card_leaves_the_time_held(db: Database, clock: Clock, kind: 
     subject = held(db, kind, tomorrow(clock.now))
     payment = pay_page(db, subject)
     declined = money.told(payment, status="requires_payment_method", captured=0, failure_code="card_declined")
-    hear(db, Told(None, declined))
+    hear(db, CheckoutSnapshot(None, declined))
     assert appointment(db, subject).row.status is BookingStatus.PENDING
     assert payment_of(db, payment).failure_code == "card_declined"
 
@@ -139,7 +139,9 @@ def test_an_expired_page_frees_the_time(db: Database, clock: Clock, kind: Sessio
     starts = tomorrow(clock.now)
     subject = held(db, kind, starts)
     payment = pay_page(db, subject)
-    hear(db, Told(money.session(payment, status="expired", payment_status="unpaid", payment_intent_id=None)))
+    hear(
+        db, CheckoutSnapshot(money.session(payment, status="expired", payment_status="unpaid", payment_intent_id=None))
+    )
     assert appointment(db, subject).row.canceled_because is CanceledBecause.NEVER_PAID
     assert mails(db) == []
     held(db, kind, starts)
@@ -217,7 +219,7 @@ def test_paid_twice_is_given_back_once(db: Database, clock: Clock, kind: Session
         hear(db, paid(payment))
     assert [(r.payment_id, r.reason) for r in refunds_of(db)] == [(second.id, RefundReason.DUPLICATE)]
     gone = money.refund_at_stripe(second, 12_000, our_id=refunds_of(db)[0].id)
-    hear(db, Told(money.session(second), money.told(second, refunded=12_000), (gone,)))
+    hear(db, CheckoutSnapshot(money.session(second), money.told(second, refunded=12_000), (gone,)))
     assert appointment(db, subject).row.status is BookingStatus.CONFIRMED
 
 
@@ -227,20 +229,23 @@ def test_all_of_the_money_back_ends_it(db: Database, clock: Clock, kind: Session
     payment = pay_page(db, subject)
     hear(db, paid(payment))
     part = money.refund_at_stripe(payment, 2_000)
-    hear(db, Told(None, money.told(payment, refunded=2_000), (part,)))
+    hear(db, CheckoutSnapshot(None, money.told(payment, refunded=2_000), (part,)))
     assert appointment(db, subject).row.status is BookingStatus.CONFIRMED
     rest = money.refund_at_stripe(payment, 10_000)
-    hear(db, Told(None, money.told(payment, refunded=12_000), (part, rest)))
+    hear(db, CheckoutSnapshot(None, money.told(payment, refunded=12_000), (part, rest)))
     assert appointment(db, subject).row.status is BookingStatus.REFUNDED
     assert mails(db) == ["confirmation", "cancellation"]
     held(db, kind, starts)
 
 
 def test_what_is_not_ours_is_passed_over(db: Database) -> None:
-    assert hear(db, Told(money.session())) is None
-    assert hear(db, Told(None, money.told())) is None
-    assert hear(db, Told(money.session(subject="booking:999999"), money.told(subject="booking:999999"))) is None
-    assert hear(db, Told()) is None
+    assert hear(db, CheckoutSnapshot(money.session())) is None
+    assert hear(db, CheckoutSnapshot(None, money.told())) is None
+    assert (
+        hear(db, CheckoutSnapshot(money.session(subject="booking:999999"), money.told(subject="booking:999999")))
+        is None
+    )
+    assert hear(db, CheckoutSnapshot()) is None
 
 
 STORIES = {
@@ -254,9 +259,9 @@ STORIES = {
 }
 
 
-def story(name: str, payment: Payment) -> list[Told]:
+def story(name: str, payment: Payment) -> list[CheckoutSnapshot]:
     """What Stripe says at each step, the last one being how it stays."""
-    opened = Told(money.session(payment, status="open", payment_status="unpaid", payment_intent_id=None))
+    opened = CheckoutSnapshot(money.session(payment, status="open", payment_status="unpaid", payment_intent_id=None))
     unpaid = money.session(payment, payment_status="unpaid")
     declined = money.told(payment, status="requires_payment_method", captured=0, failure_code="card_declined")
     back = money.refund_at_stripe(payment, payment.amount, id=f"re_{payment.id}")
@@ -264,29 +269,29 @@ def story(name: str, payment: Payment) -> list[Told]:
         "paid": [opened, paid(payment)],
         "promised, then paid": [
             opened,
-            Told(unpaid, money.told(payment, status="processing", captured=0)),
+            CheckoutSnapshot(unpaid, money.told(payment, status="processing", captured=0)),
             paid(payment),
         ],
         "promised, then refused": [
             opened,
-            Told(unpaid, money.told(payment, status="processing", captured=0)),
-            Told(unpaid, declined),
+            CheckoutSnapshot(unpaid, money.told(payment, status="processing", captured=0)),
+            CheckoutSnapshot(unpaid, declined),
         ],
-        "declined, then paid": [opened, Told(None, declined), paid(payment)],
+        "declined, then paid": [opened, CheckoutSnapshot(None, declined), paid(payment)],
         "expired": [
             opened,
-            Told(money.session(payment, status="expired", payment_status="unpaid", payment_intent_id=None)),
+            CheckoutSnapshot(money.session(payment, status="expired", payment_status="unpaid", payment_intent_id=None)),
         ],
         "paid, then given back": [
             opened,
             paid(payment),
-            Told(None, money.told(payment, refunded=payment.amount), (back,)),
-            Told(money.session(payment), money.told(payment, refunded=payment.amount), (back,)),
+            CheckoutSnapshot(None, money.told(payment, refunded=payment.amount), (back,)),
+            CheckoutSnapshot(money.session(payment), money.told(payment, refunded=payment.amount), (back,)),
         ],
         "paid, then disputed": [
             opened,
             paid(payment),
-            Told(money.session(payment), money.told(payment, dispute=money.dispute(id=f"du_{payment.id}"))),
+            CheckoutSnapshot(money.session(payment), money.told(payment, dispute=money.dispute(id=f"du_{payment.id}"))),
         ],
     }[name]
 

@@ -12,10 +12,9 @@ from admin_app.errors import Conflict, Forbidden, InvalidInput, NotFound
 from admin_app.integrations.ports import WhopMembership
 from admin_app.services import inbox
 from admin_app.services.core import audit
-from admin_app.services.inbox.handling import Question
 from models import EventState, PendingProfile, Profile, WebhookEvent
 from tests.services import deliveries
-from tests.services.deliveries import BUYER, deliver, event_of, membership, payment, receive, work
+from tests.services.deliveries import BUYER, deliver, event_of, membership, needed, payment, receive, work
 from tests.services.factories import AUDITOR, NOON, OPERATOR, SUPPORT, buy, pending_of, profile_of, waiting
 
 NAMELESS = membership("activated", NOON)
@@ -71,10 +70,10 @@ def test_a_purchase_without_an_address_asks_the_provider_first(db: Database) -> 
         "mem_1", "user_whop1", None, "asked@example.com", None, "active", "yearly", None, None, False, None, None
     )
     with db.unit_of_work(OPERATOR) as ctx:
-        assert inbox.lookup_needed(ctx, event_id=event_id) == Question("whop", "mem_1")
+        assert needed(ctx, event_id) == "mem_1"
         inbox.apply(ctx, event_id=event_id, looked_up=told)
         assert waiting(ctx, "asked@example.com").whop_membership_id == "mem_1"
-        assert inbox.lookup_needed(ctx, event_id=event_id) is None
+        assert needed(ctx, event_id) is None
 
 
 def test_nobody_is_asked_about_a_membership_that_is_held(db: Database) -> None:
@@ -82,7 +81,7 @@ def test_nobody_is_asked_about_a_membership_that_is_held(db: Database) -> None:
     event_id = receive(db, payment(NOON + timedelta(days=30)), "msg_1")
     assert event_id is not None
     with db.unit_of_work(OPERATOR) as ctx:
-        assert inbox.lookup_needed(ctx, event_id=event_id) is None
+        assert needed(ctx, event_id) is None
     assert deliver(db, payment(NOON + timedelta(days=30)), "msg_1") is EventState.PROCESSED
 
 

@@ -115,7 +115,7 @@ class Disputes(OnDatabase):
         asked_at, found = answer
         latest: Any = {"dispute": found[0] if found else None, "disputes": found, "asked_at": asked_at}
         with self.db.unit_of_work(STRIPE) as ctx:
-            payments.take_in_payment(ctx, told(self.payment, **latest))
+            payments.apply_payment(ctx, told(self.payment, **latest))
 
     def rows(self) -> list[Dispute]:
         with self.db.read_only() as read:

@@ -17,12 +17,12 @@ from tests.services.purchases.test_claim_races import at_once
 
 def hear_session(db: Database, payment: Payment | None = None, **values: Any) -> PaymentNews | None:
     with db.unit_of_work(STRIPE) as ctx:
-        return payments.take_in_session(ctx, session(payment, **values))
+        return payments.apply_session(ctx, session(payment, **values))
 
 
 def hear_payment(db: Database, payment: Payment | None = None, **values: Any) -> PaymentNews | None:
     with db.unit_of_work(STRIPE) as ctx:
-        return payments.take_in_payment(ctx, told(payment, **values))
+        return payments.apply_payment(ctx, told(payment, **values))
 
 
 def test_an_open_payment_is_opened_once(db: Database) -> None:
@@ -115,7 +115,7 @@ def test_a_session_in_another_currency_is_not_ours(db: Database) -> None:
 def test_a_second_session_of_one_payment_is_refused(db: Database) -> None:
     payment = add_paid(db)
     with db.unit_of_work(STRIPE) as ctx:
-        assert payments.take_in_session(ctx, session(payment, id="cs_other"), payment_id=payment.id) is None
+        assert payments.apply_session(ctx, session(payment, id="cs_other"), payment_id=payment.id) is None
 
 
 def test_a_dispute_is_opened_once_and_followed(db: Database) -> None:

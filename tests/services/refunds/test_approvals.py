@@ -143,7 +143,7 @@ def test_a_decision_needs_a_reason_and_the_plan_as_shown(db: Database, refund: R
 
 def test_a_payment_that_is_disputed_meanwhile_is_not_let_go(db: Database, payment: Payment, refund: Refund) -> None:
     with db.unit_of_work(STRIPE) as ctx:
-        payments.take_in_payment(ctx, told(payment, dispute=dispute()))
+        payments.apply_payment(ctx, told(payment, dispute=dispute()))
     with pytest.raises(Conflict):
         decide(db, add_person(db), refund)
     decide(db, add_person(db), refund, approvals.decline)

@@ -9,12 +9,12 @@ from sqlalchemy import select
 from admin_app.context import Staff
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.jobs import checkouts
 from admin_app.jobs.bench import Bench
 from admin_app.services import appointments, inbox, invariants
 from admin_app.services.attention import worklists
 from admin_app.services.bookings import holds
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.drift import drift_settling
 from admin_app.services.payments import held_money
 from admin_app.services.refunds import called_off, keeping
@@ -209,7 +209,7 @@ def test_given_back_by_hand_it_waits_no_more_and_waits_again_when_that_fails(
     refund = money.ask_back(db, now(db, payment), PRICE)
     assert undecided(db, clock) == 0
     failed = money.refund_at_stripe(now(db, payment), PRICE, status="failed", our_id=refund.id)
-    hear(db, Told(None, money.told(payment), (failed,)))
+    hear(db, CheckoutSnapshot(None, money.told(payment), (failed,)))
     assert undecided(db, clock) == 1
 
 
@@ -304,7 +304,7 @@ def test_what_came_too_late_and_is_disputed_waits_for_somebody(db: Database, clo
     late = pay_page(db, held(db, kind, tomorrow(clock.now)))
     clock.forward(days=4)
     disputed = money.told(late, dispute=money.dispute(id="du_b", amount=late.amount))
-    hear(db, Told(money.session(late), disputed))
+    hear(db, CheckoutSnapshot(money.session(late), disputed))
     assert (row_of(db, late).status, refunds_of(db)) == (BookingStatus.CANCELED, [])
     assert undecided(db, clock) == 1
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from admin_app.context import Staff
 from admin_app.db import Database
 from admin_app.errors import PlanMoved
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.services import appointments, bookings, refunds
-from admin_app.services.checkout.settlement import Told
 from admin_app.services.core.plans import Plan
 from admin_app.services.refunds import approvals
 from models import Booking, BookingStatus, Payment, Refund, RefundState, Role, SessionType
@@ -74,7 +74,7 @@ def back(db: Database, payment: Payment, *amounts: int) -> None:
         money.refund_at_stripe(payment, amount, id=f"re_{payment.id}_{n}", our_id=ids[n])
         for n, amount in enumerate(amounts)
     ]
-    hear(db, Told(None, money.told(payment, refunded=sum(amounts)), tuple(there)))
+    hear(db, CheckoutSnapshot(None, money.told(payment, refunded=sum(amounts)), tuple(there)))
 
 
 def status_of(db: Database, payment: Payment) -> BookingStatus:

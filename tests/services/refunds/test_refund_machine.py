@@ -226,7 +226,7 @@ class Refunds(OnDatabase):
     def take_in(self, told: list[StripeRefund]) -> str:
         def call() -> None:
             with self.db.unit_of_work(STRIPE) as ctx:
-                refund_states.take_in(ctx, payments.locked(ctx, self.payment.id), told)
+                refund_states.apply(ctx, payments.locked(ctx, self.payment.id), told)
 
         return outcome(call)
 

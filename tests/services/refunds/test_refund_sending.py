@@ -188,7 +188,7 @@ def test_the_event_may_be_faster_than_the_answer(
 ) -> None:
     def hear() -> None:
         with db.unit_of_work(STRIPE) as ctx:
-            refund_states.take_in(ctx, payments.locked(ctx, payment.id), stripe.made)
+            refund_states.apply(ctx, payments.locked(ctx, payment.id), stripe.made)
 
     stripe.faults, stripe.meanwhile = fault, hear
     send(db, stripe, refund)

@@ -122,7 +122,7 @@ def test_nothing_is_left_after_all_went_back(db: Database) -> None:
 def test_a_disputed_payment_is_not_given_back(db: Database, status: str, allowed: bool) -> None:
     payment = add_paid(db)
     with db.unit_of_work(STRIPE) as ctx:
-        payments.take_in_payment(ctx, told(payment, dispute=dispute(status=status)))
+        payments.apply_payment(ctx, told(payment, dispute=dispute(status=status)))
     assert (quote_of(db, payment).refusal is None) is allowed
 
 
@@ -248,7 +248,7 @@ def test_the_table_itself_refuses_more_than_was_captured(db: Database) -> None:
 
 def hear(db: Database, payment: Payment, *said: object) -> refund_states.RefundNews:
     with db.unit_of_work(STRIPE) as ctx:
-        return refund_states.take_in(ctx, payments.locked(ctx, payment.id), list(said))  # type: ignore[arg-type]
+        return refund_states.apply(ctx, payments.locked(ctx, payment.id), list(said))  # type: ignore[arg-type]
 
 
 def test_a_refund_made_at_stripe_is_found_once_and_followed(db: Database) -> None:

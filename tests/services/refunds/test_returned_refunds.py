@@ -9,11 +9,11 @@ from sqlalchemy import select
 from admin_app.db import Database
 from admin_app.errors import Conflict, Forbidden, InvalidInput
 from admin_app.integrations.money_ports import StripeRefund
+from admin_app.integrations.stripe.checkout_snapshots import CheckoutSnapshot
 from admin_app.jobs import checkouts
 from admin_app.services import invariants, payments, refunds
 from admin_app.services.attention import worklists
-from admin_app.services.checkout import settlement
-from admin_app.services.checkout.settlement import Told
+from admin_app.services.checkout import outcomes
 from admin_app.services.payments.refund_tills import Tills
 from admin_app.services.refunds import approvals, keeping, refund_sending, returned
 from models import BookingStatus, CanceledBecause, Payment, Refund, RefundReason, RefundState
@@ -34,7 +34,7 @@ def clock(db: Database) -> Clock:
 def paid(db: Database, clock: Clock) -> Payment:
     subject = held(db, offered(db), tomorrow(clock.now))
     payment = pay_page(db, subject)
-    hear(db, Told(money.session(payment), money.told(payment)))
+    hear(db, CheckoutSnapshot(money.session(payment), money.told(payment)))
     return payment
 
 
@@ -44,7 +44,7 @@ def gone(payment: Payment, status: Any, code: str | None = None) -> StripeRefund
 
 
 def tell(db: Database, payment: Payment, *refunds: StripeRefund) -> BookingStatus:
-    hear(db, Told(None, money.told(payment, refunded=payment.amount), refunds))
+    hear(db, CheckoutSnapshot(None, money.told(payment, refunded=payment.amount), refunds))
     return appointment(db, f"booking:{payment.booking_id}").row.status
 
 
@@ -77,7 +77,7 @@ def follow(db: Database, payment: Payment) -> BookingStatus:
     subject = f"booking:{payment.booking_id}"
     assert {"subject": subject} in jobs(db, "follow_refunds")
     with db.unit_of_work(STRIPE) as ctx:
-        settlement.follow_refunds(ctx, appointment_locked(ctx, subject))
+        outcomes.follow_refunds(ctx, appointment_locked(ctx, subject))
     return appointment(db, subject).row.status
 
 
@@ -110,7 +110,7 @@ def test_what_is_paid_a_second_time_leaves_a_refunded_booking_so(db: Database, c
     assert tell(db, paid, gone(paid, "succeeded")) is BookingStatus.REFUNDED
     with db.unit_of_work(STRIPE) as ctx:
         second = payments.open_payment(ctx, f"booking:{paid.booking_id}", paid.amount, paid.currency)
-    hear(db, Told(money.session(second), money.told(second)))
+    hear(db, CheckoutSnapshot(money.session(second), money.told(second)))
     assert appointment(db, f"booking:{paid.booking_id}").row.status is BookingStatus.REFUNDED
     assert [refund.reason for refund in the_refunds(db)][1:] == ["duplicate"]
 

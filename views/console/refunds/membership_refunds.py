@@ -83,7 +83,7 @@ def _ask_now(payment_id: int) -> str | None:
         return "No provider is configured, so nobody can be asked what can be given back."
     close_read_session()  # no connection is held while somebody else is asked, and what was read is out of date then
     try:
-        asking.ask_about_one(lambda: desk.db.unit_of_work(ASKS), desk.providers, payment_id=payment_id)
+        asking.refresh_payment(lambda: desk.db.unit_of_work(ASKS), desk.providers, payment_id=payment_id)
     except ProviderUnavailable as error:
         if request.method == "POST":
             raise
