@@ -3,8 +3,10 @@
 import asyncio
 import sys
 
+from pydantic import ValidationError
+
 from admin_app import error_reports, logs
-from admin_app.config import Settings
+from admin_app.config import Settings, in_sentences
 from admin_app.factory import bench_for_worker
 from admin_app.jobs import invariants
 from admin_app.jobs.app import build
@@ -12,7 +14,10 @@ from admin_app.jobs.worker import run_until_signalled
 
 
 def main() -> None:
-    settings = Settings()  # type: ignore[call-arg]  # read from the environment
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # read from the environment
+    except ValidationError as wrong:
+        sys.exit(in_sentences(wrong))
     logs.own_lines(sys.stderr)
     logs.library_lines()
     error_reports.start(settings)
