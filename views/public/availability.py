@@ -5,30 +5,59 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, request
-from flask.typing import ResponseReturnValue
 
 from admin_app.bounds import BIGGEST, is_reachable
 from admin_app.errors import InvalidInput
 from admin_app.services.core.time_zones import time_zone
 from admin_app.services.schedule import availability
 from views.backdesk import backdesk
+from views.public.endpoints import Endpoint, Parameter, endpoint
 from views.public.shapes import AvailabilityAnswer, PractitionersAnswer
 
 doors = Blueprint("availability", __name__)
 
 DAYS_UNASKED = timedelta(days=7)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = "A day, in the time zone asked for, or an ISO 8601 time"
 _NUMBER = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 
 
-@doors.get("/api/practitioners")
-def practitioners() -> ResponseReturnValue:
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        "/api/practitioners",
+        id="listPractitioners",
+        summary="Who can be booked, and for what",
+        answers={200: ("The active practitioners", PractitionersAnswer)},
+        refuses=(503,),
+    ),
+)
+def practitioners() -> PractitionersAnswer:
     with backdesk().db.read_only() as session:
-        return PractitionersAnswer.of(availability.list_practitioners(session)).model_dump(mode="json")
+        return PractitionersAnswer.of(availability.list_practitioners(session))
 
 
-@doors.get(f"/api/practitioners/<int(max={BIGGEST}):practitioner_id>/availability")
-def slots(practitioner_id: int) -> ResponseReturnValue:
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        f"/api/practitioners/<int(max={BIGGEST}):practitioner_id>/availability",
+        id="listFreeSlots",
+        summary="When a practitioner can be booked",
+        query=(
+            Parameter("from", f"{_MOMENT}; now, when left out"),
+            Parameter("to", f"{_MOMENT}, at most 31 days later; a day counts as a whole. A week later, when left out"),
+            Parameter(
+                "timezone", "An IANA name, for the days asked for and the times answered; else the practitioner's"
+            ),
+            Parameter("session_type_id", "Its length is that of the slots; else the shortest that is offered"),
+        ),
+        answers={200: ("The free slots in order", AvailabilityAnswer)},
+        refuses=(404, 422, 503),
+    ),
+)
+def slots(practitioner_id: int) -> AvailabilityAnswer:
     house = backdesk()
     now = house.db.clock()
     session_type_id = _session_type()
@@ -46,7 +75,7 @@ def slots(practitioner_id: int) -> ResponseReturnValue:
         now=now,
         clocks=zone,
     )
-    return AvailabilityAnswer.of(offer, zone).model_dump(mode="json")
+    return AvailabilityAnswer.of(offer, zone)
 
 
 def _zone(practitioner_id: int) -> ZoneInfo:

@@ -1,13 +1,12 @@
 """Booking a time, and its state for the one who returns from paying; open to anyone."""
 
 from flask import Blueprint, request
-from flask.typing import ResponseReturnValue
 
 from admin_app.bounds import BIGGEST
 from admin_app.context import Guest
 from admin_app.services.checkout import website_bookings
 from views.backdesk import backdesk, request_id
-from views.public import bodies
+from views.public.endpoints import Endpoint, Parameter, endpoint
 from views.public.shapes import BookingAnswer, BookingMade, BookingRequest, BookingShape
 
 doors = Blueprint("booking", __name__)
@@ -15,10 +14,20 @@ doors = Blueprint("booking", __name__)
 LONGEST_SESSION_ID = 200
 
 
-@doors.post("/api/bookings")
-def book() -> ResponseReturnValue:
+@endpoint(
+    doors,
+    Endpoint(
+        "POST",
+        "/api/bookings",
+        id="book",
+        summary="Hold a free time and get the page on which it is paid",
+        body=BookingRequest,
+        answers={201: ("The booking, held or confirmed", BookingMade)},
+        refuses=(400, 404, 409, 413, 415, 422, 429, 502, 503),
+    ),
+)
+def book(wanted: BookingRequest) -> BookingMade:
     house = backdesk()
-    wanted = bodies.read(BookingRequest)
     reference = request_id()
     made = website_bookings.book(
         lambda: house.db.unit_of_work(Guest(), request_id=reference),
@@ -35,15 +44,27 @@ def book() -> ResponseReturnValue:
         ip=request.remote_addr,
         return_url=house.settings.payer_return_url,
     )
-    answer = BookingMade(booking=BookingShape.of(made.appointment.row), checkout_url=made.checkout_url)
-    return answer.model_dump(mode="json"), 201
+    return BookingMade(booking=BookingShape.of(made.appointment.row), checkout_url=made.checkout_url)
 
 
-@doors.get(f"/api/bookings/<int(max={BIGGEST}):booking_id>")
-def show(booking_id: int) -> ResponseReturnValue:
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        f"/api/bookings/<int(max={BIGGEST}):booking_id>",
+        id="showBooking",
+        summary="The state of a booking, for the one who returns from the checkout",
+        query=(
+            Parameter("session_id", "The checkout session, as Stripe puts it into the address that it leads back to"),
+        ),
+        answers={200: ("The booking", BookingAnswer)},
+        refuses=(404, 503),
+    ),
+)
+def show(booking_id: int) -> BookingAnswer:
     with backdesk().db.read_only() as session:
         found = website_bookings.returned(session, booking_id=booking_id, session_id=session_id())
-        return BookingAnswer(booking=BookingShape.of(found)).model_dump(mode="json")
+        return BookingAnswer(booking=BookingShape.of(found))
 
 
 def session_id() -> str:

@@ -1,18 +1,19 @@
 """What the business's own programs ask and report about clients, each by its service key."""
 
 from flask import Blueprint, request
-from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from admin_app.bounds import BIGGEST
+from admin_app.context import Service
 from admin_app.errors import InvalidInput
 from admin_app.services import clients
 from admin_app.services.clients import gate, onboarding
 from admin_app.services.clients.gate import ACTIONS, Action
 from models import Scope
 from views.backdesk import backdesk, request_id
-from views.public import bodies, callers
+from views.public import callers
 from views.public.client_shapes import ClientAnswer, GateAnswer, OnboardingReport
+from views.public.endpoints import SERVICE, Endpoint, Parameter, endpoint
 
 # The console's section has the name `clients`.
 doors = Blueprint("client", __name__)
@@ -20,30 +21,68 @@ doors = Blueprint("client", __name__)
 _CLIENT = f"/api/clients/<int(max={BIGGEST}):client_id>"
 
 
-@doors.get(_CLIENT)
-def show(client_id: int) -> ResponseReturnValue:
+def reporter() -> Service:
+    """The program that reports; refused without a key that counts and has the scope."""
+    with backdesk().db.read_only() as session:
+        return callers.service(session, Scope.ONBOARDING_REPORT)
+
+
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        _CLIENT,
+        id="showClient",
+        summary="A client, with its switches and billing by the clock; needs the scope clients:read",
+        security=SERVICE,
+        answers={200: ("The client", ClientAnswer)},
+        refuses=(401, 403, 404, 503),
+    ),
+)
+def show(client_id: int) -> ClientAnswer:
     with backdesk().db.read_only() as session:
         callers.service(session, Scope.CLIENTS_READ)
         return _client(session, client_id)
 
 
-@doors.get(f"{_CLIENT}/gate")
-def ask(client_id: int) -> ResponseReturnValue:
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        f"{_CLIENT}/gate",
+        id="askGate",
+        summary="Whether something may be done for the client now, and every reason why not; needs the scope gate:ask",
+        security=SERVICE,
+        query=(Parameter("action", schema={"enum": list(ACTIONS)}, required=True),),
+        answers={200: ("The decision", GateAnswer)},
+        refuses=(401, 403, 404, 422, 503),
+    ),
+)
+def ask(client_id: int) -> GateAnswer:
     house = backdesk()
     with house.db.glance() as session:
         callers.service(session, Scope.GATE_ASK)
         action = _action()
         facts = gate.facts_of(session, client_id, trial_days=house.settings.trial_days)
-    return GateAnswer.of(gate.decide(facts, action, house.db.clock())).model_dump(mode="json")
+    return GateAnswer.of(gate.decide(facts, action, house.db.clock()))
 
 
-@doors.patch(f"{_CLIENT}/onboarding")
-def report(client_id: int) -> ResponseReturnValue:
-    house = backdesk()
-    with house.db.read_only() as session:
-        caller = callers.service(session, Scope.ONBOARDING_REPORT)
-    said = bodies.read(OnboardingReport)
-    with house.db.unit_of_work(caller, request_id=request_id()) as ctx:
+@endpoint(
+    doors,
+    Endpoint(
+        "PATCH",
+        f"{_CLIENT}/onboarding",
+        id="reportOnboarding",
+        summary="Report the steps of onboarding, and complete it; needs the scope onboarding:report",
+        security=SERVICE,
+        body=OnboardingReport,
+        answers={200: ("The client as it is then", ClientAnswer)},
+        refuses=(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    ),
+    caller=reporter,
+)
+def report(caller: Service, said: OnboardingReport, client_id: int) -> ClientAnswer:
+    with backdesk().db.unit_of_work(caller, request_id=request_id()) as ctx:
         onboarding.report(
             ctx,
             client_id=client_id,
@@ -54,10 +93,10 @@ def report(client_id: int) -> ResponseReturnValue:
         return _client(ctx.session, client_id)
 
 
-def _client(session: Session, client_id: int) -> ResponseReturnValue:
+def _client(session: Session, client_id: int) -> ClientAnswer:
     house = backdesk()
     found = clients.read(session, client_id, trial_days=house.settings.trial_days, now=house.db.clock())
-    return ClientAnswer.of(found).model_dump(mode="json")
+    return ClientAnswer.of(found)
 
 
 def _action() -> Action:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from flask import Blueprint, request
-from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx, Guest
 from admin_app.errors import NotFound
@@ -12,8 +11,8 @@ from admin_app.integrations.guest_ports import WorkosPort
 from admin_app.services.checkout import meetings
 from admin_app.services.guests import guest_sign_in
 from views.backdesk import backdesk, request_id
-from views.public import bodies
 from views.public.customers import bearer_token
+from views.public.endpoints import GUEST, Endpoint, endpoint
 from views.public.guest_shapes import (
     CodeAsked,
     CodeRequest,
@@ -36,10 +35,33 @@ class GuestSignInNotConfigured(NotFound):
     sentence = "Guests cannot sign in here: WorkOS is not configured."
 
 
-@doors.post("/api/meetings")
-def book() -> ResponseReturnValue:
+def workos() -> WorkosPort:
+    """The provider of guests' sign-in; without one these endpoints are closed (GuestSignInNotConfigured, 404)."""
+    provider: WorkosPort | None = backdesk().providers.workos
+    if provider is None:
+        raise GuestSignInNotConfigured
+    return provider
+
+
+def user_id_of_token() -> str:
+    """Whom the guest's access token speaks for, proved before any transaction; NotSignedIn (401) for none."""
+    return workos().verify_access_token(bearer_token(request.headers.get("Authorization", "")))
+
+
+@endpoint(
+    doors,
+    Endpoint(
+        "POST",
+        "/api/meetings",
+        id="bookMeeting",
+        summary="Register the guest in WorkOS, or find them, and book a meeting, free or paid",
+        body=MeetingRequest,
+        answers={201: ("The meeting; the same one when asked again", MeetingMade)},
+        refuses=(400, 404, 409, 413, 415, 422, 429, 502, 503),
+    ),
+)
+def book(wanted: MeetingRequest) -> MeetingMade:
     house = backdesk()
-    wanted = bodies.read(MeetingRequest)
     made = meetings.book(
         _work(),
         house.db.read_only,
@@ -55,56 +77,84 @@ def book() -> ResponseReturnValue:
         ip=request.remote_addr,
         return_url=house.settings.payer_return_url,
     )
-    answer = MeetingMade(meeting=MeetingShape.of(made.meeting), checkout_url=made.checkout_url)
-    return answer.model_dump(mode="json"), 201
+    return MeetingMade(meeting=MeetingShape.of(made.meeting), checkout_url=made.checkout_url)
 
 
-@doors.post("/api/guests/magic-code")
-def magic_code() -> ResponseReturnValue:
-    _workos()
-    wanted = bodies.read(CodeRequest)
+@endpoint(
+    doors,
+    Endpoint(
+        "POST",
+        "/api/guests/magic-code",
+        id="askForCode",
+        summary="Have a sign-in code mailed to a guest; the answer is the same for every address",
+        body=CodeRequest,
+        answers={202: ("Accepted", CodeAsked)},
+        refuses=(400, 404, 413, 415, 422, 429, 503),
+    ),
+    caller=workos,
+)
+def magic_code(_workos: WorkosPort, wanted: CodeRequest) -> CodeAsked:
     with _work()() as ctx:
         guest_sign_in.ask_for_code(ctx, email=wanted.email, ip=request.remote_addr)
-    return CodeAsked(status="accepted").model_dump(mode="json"), 202
+    return CodeAsked(status="accepted")
 
 
-@doors.post("/api/guests/session")
-def session() -> ResponseReturnValue:
-    workos = _workos()
-    wanted = bodies.read(SessionRequest)
+@endpoint(
+    doors,
+    Endpoint(
+        "POST",
+        "/api/guests/session",
+        id="signInGuest",
+        summary="Exchange the code of the mail for an access token",
+        body=SessionRequest,
+        answers={200: ("The session", GuestSessionMade)},
+        refuses=(400, 401, 403, 404, 413, 415, 422, 429, 502, 503),
+    ),
+    caller=workos,
+)
+def session(provider: WorkosPort, wanted: SessionRequest) -> GuestSessionMade:
     signed_in = guest_sign_in.sign_in(
-        _work(), workos, email=wanted.email, code=wanted.code.strip(), ip=request.remote_addr
+        _work(), provider, email=wanted.email, code=wanted.code.strip(), ip=request.remote_addr
     )
-    return GuestSessionMade.of(signed_in).model_dump(mode="json"), 200
+    return GuestSessionMade.of(signed_in)
 
 
-@doors.get("/api/guests/me")
-def me() -> ResponseReturnValue:
-    user_id = _user_id()
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        "/api/guests/me",
+        id="showGuest",
+        summary="Who the guest is",
+        security=GUEST,
+        answers={200: ("The guest", GuestAnswer)},
+        refuses=(401, 404, 503),
+    ),
+    caller=user_id_of_token,
+)
+def me(user_id: str) -> GuestAnswer:
     with backdesk().db.guest_reads(user_id) as reads:
         guest = guest_sign_in.own(reads, workos_user_id=user_id)
-        return GuestAnswer(guest=GuestShape.of(guest)).model_dump(mode="json"), 200
+        return GuestAnswer(guest=GuestShape.of(guest))
 
 
-@doors.get("/api/guests/me/meetings")
-def my_meetings() -> ResponseReturnValue:
-    user_id = _user_id()
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        "/api/guests/me/meetings",
+        id="listOwnMeetings",
+        summary="The guest's own meetings",
+        security=GUEST,
+        answers={200: ("The meetings", OwnMeetings)},
+        refuses=(401, 404, 503),
+    ),
+    caller=user_id_of_token,
+)
+def my_meetings(user_id: str) -> OwnMeetings:
     with backdesk().db.guest_reads(user_id) as reads:
         rows = guest_sign_in.own_meetings(reads, workos_user_id=user_id)
-        return OwnMeetings(meetings=[OwnMeeting.of(row) for row in rows]).model_dump(mode="json"), 200
-
-
-def _workos() -> WorkosPort:
-    """The guests' doors are closed where WorkOS is not configured."""
-    workos: WorkosPort | None = backdesk().providers.workos
-    if workos is None:
-        raise GuestSignInNotConfigured
-    return workos
-
-
-def _user_id() -> str:
-    """Whom the token speaks for, proved before any transaction."""
-    return _workos().verify_access_token(bearer_token(request.headers.get("Authorization", "")))
+        return OwnMeetings(meetings=[OwnMeeting.of(row) for row in rows])
 
 
 def _work() -> Callable[[], AbstractContextManager[Ctx]]:

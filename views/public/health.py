@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from admin_app.db_health import DatabaseFails
 from views.backdesk import backdesk
+from views.public.endpoints import Endpoint, endpoint
 from views.public.shapes import Health
 
 doors = Blueprint("health", __name__)
@@ -16,7 +17,16 @@ doors = Blueprint("health", __name__)
 _MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
-@doors.get("/health")
+@endpoint(
+    doors,
+    Endpoint(
+        "GET",
+        "/health",
+        id="health",
+        summary="Whether the database answers and has the newest schema",
+        answers={200: ("All is well", Health), 503: ("Which part is not", Health)},
+    ),
+)
 def health() -> ResponseReturnValue:
     """Answered within two seconds, whatever state the database is in."""
     state = _state()

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask import Blueprint, request
-from flask.typing import ResponseReturnValue
 
 from admin_app.config import Settings
 from admin_app.errors import NotFound
@@ -16,6 +15,8 @@ from admin_app.integrations import calcom, calendly, clerk, stripe, whop
 from admin_app.services import inbox
 from views.backdesk import backdesk
 from views.public import bodies
+from views.public.endpoints import Endpoint, endpoint
+from views.public.shapes import Received
 
 doors = Blueprint("webhooks", __name__)
 
@@ -89,8 +90,20 @@ _READERS: Mapping[str, Reader] = {
 }
 
 
-@doors.post("/api/webhooks/<provider>")
-def receive(provider: str) -> ResponseReturnValue:
+@endpoint(
+    doors,
+    Endpoint(
+        "POST",
+        "/api/webhooks/<provider>",
+        id="receiveWebhook",
+        summary="Take a provider's delivery, proved by its signature over the raw body",
+        values={"provider": list(_READERS)},
+        takes_any_json=True,
+        answers={200: ("Stored; a duplicate does nothing", Received)},
+        refuses=(400, 404, 413, 503),
+    ),
+)
+def receive(provider: str) -> Received:
     house = backdesk()
     reader = _READERS.get(provider)
     if reader is None or not getattr(house.settings, reader.secret):
@@ -109,4 +122,4 @@ def receive(provider: str) -> ResponseReturnValue:
             subject=delivery.subject,
         )
     )
-    return {"status": "duplicate" if stored is None else "ok"}, 200
+    return Received(status="duplicate" if stored is None else "ok")
