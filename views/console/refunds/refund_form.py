@@ -92,7 +92,6 @@ def refund_page(
         title="Refund a payment",
         subtitle=f"Payment {key}, for {about['what']} {about['number']}",
         cancel=address,
-        done=address,
         template="console/refunds/request.html",
         hidden=hidden or {},
         more={
