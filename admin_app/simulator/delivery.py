@@ -59,6 +59,8 @@ def _standard_webhooks(prefix: str, key: bytes, delivery_id: str) -> Sign:
 
 
 def sign_legacy_whop(secret: str) -> Sign:
+    """Whop's earlier form: HMAC-SHA256 of `time.body` in hex, with the time beside it in one header."""
+
     def sign(body: bytes, now: int) -> dict[str, str]:
         digest = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
         return {"X-Whop-Signature": f"t={now},v1={digest}"}
@@ -67,6 +69,8 @@ def sign_legacy_whop(secret: str) -> Sign:
 
 
 def sign_stripe(secret: str) -> Sign:
+    """Stripe's scheme v1: HMAC-SHA256 of `time.body` in hex (https://docs.stripe.com/webhooks/signature)."""
+
     def sign(body: bytes, now: int) -> dict[str, str]:
         digest = hmac.new(secret.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
         return {"Stripe-Signature": f"t={now},v1={digest}"}
@@ -75,6 +79,8 @@ def sign_stripe(secret: str) -> Sign:
 
 
 def sign_calendly(signing_key: str) -> Sign:
+    """Calendly's scheme: as Stripe's, under its own header."""
+
     def sign(body: bytes, now: int) -> dict[str, str]:
         digest = hmac.new(signing_key.encode(), f"{now}.".encode() + body, hashlib.sha256).hexdigest()
         return {"Calendly-Webhook-Signature": f"t={now},v1={digest}"}

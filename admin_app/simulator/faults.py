@@ -21,6 +21,8 @@ _AFTERWARDS = "simulator.afterwards"
 
 @dataclass
 class Fault:
+    """A fault that is switched on: for `left` more calls, after `after` that go well; a slow one takes `seconds`."""
+
     mode: str
     left: int
     seconds: float = _SLOW_SECONDS

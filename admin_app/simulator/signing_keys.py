@@ -6,6 +6,7 @@ from admin_app.simulator.world import World
 
 
 def signing_key(world: World, name: str) -> RSAKey:
+    """The RSA key of 2048 bits under this name, made and kept in the store the first time it is asked for."""
     with world.store.lock:
         kept = world.store.get("key", name)
         if kept is None:

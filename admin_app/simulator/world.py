@@ -36,6 +36,8 @@ def moment(wanted: Mapping[str, Any], name: str) -> datetime:
 
 @dataclass(frozen=True)
 class World:
+    """What all simulated providers share: settings, stored records, webhooks on their way, and faults switched on."""
+
     settings: SimulatorSettings
     store: Store
     deliveries: Deliveries

@@ -5,16 +5,14 @@ from types import MappingProxyType
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from admin_app.context import Ctx
-from admin_app.errors import InvalidInput, NotFound
+from admin_app.errors import InvalidInput
 from admin_app.policies.permissions import Permission
 from admin_app.services.billing import customer_linking
-from admin_app.services.core.plans import Plan
 from models import ClientCustomer
 from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
-from views.console.framework.plan_pages import CommandPage, form_text
-from views.reading import read_session
+from views.console.framework.plan_pages import CommandPage, confirmed
+from views.reading import known
 
 NOT_A_NUMBER = "Write the client's number, as it stands in the address of the client's page."
 
@@ -27,36 +25,23 @@ class CustomerCommandsView(ConsoleView):
 
     @command(f"/{KEY}/link")
     def link(self, key: int) -> ResponseReturnValue:
-        row = read_session().get(ClientCustomer, key)
-        if row is None:
-            raise NotFound("There is no such Stripe customer.")
+        row = known(ClientCustomer, key, "There is no such Stripe customer.")
         typed = request.values.get("client")
-
-        def plan(ctx: Ctx) -> Plan | None:
-            if typed is None:
-                return None
-            return customer_linking.plan_link(ctx, customer_id=key, client_id=_number(typed))
-
-        def act(ctx: Ctx) -> str:
-            customer_linking.link(
-                ctx,
-                customer_id=key,
-                client_id=_number(typed or ""),
-                reason=form_text("reason"),
-                shown=form_text("fingerprint"),
-            )
-            return "It is noted, and Stripe is being asked. Its answer is shown here in a moment."
 
         address = record_address("client-customers", key)
         return CommandPage(
             view=self,
-            plan=plan,
-            act=act,
+            plan=lambda ctx: (
+                customer_linking.plan_link(ctx, customer_id=key, client_id=_number(typed))
+                if typed is not None
+                else None
+            ),
+            act=lambda ctx: customer_linking.link(ctx, customer_id=key, client_id=_number(typed or ""), **confirmed()),
+            said="It is noted, and Stripe is being asked. Its answer is shown here in a moment.",
             button="It is this client",
             title="Say which client it is",
             subtitle=row.stripe_customer_id,
             cancel=address,
-            done=address,
             template="console/billing/customer_form.html",
             hidden={"client": typed or ""},
             more={"wanted": typed or ""},

@@ -16,7 +16,6 @@ from admin_app.services.appointments import Appointment, Kind
 from admin_app.services.bookings import appointment_mails, attendance, rescheduling
 from admin_app.services.calendars.calendar_entries import SPOKEN
 from admin_app.services.core.amounts import major_units, minor_units, money_text
-from admin_app.services.core.plans import Plan
 from admin_app.services.refunds import Quote, cancellations
 from models import BookingSource, CanceledBecause
 from views.backdesk import backdesk
@@ -24,7 +23,7 @@ from views.console.bookings import free_times
 from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address, time_text
 from views.console.framework.current_staff import viewer
-from views.console.framework.plan_pages import CommandPage, form_text, with_reason
+from views.console.framework.plan_pages import CommandPage, confirmed, form_text
 from views.reading import read_session
 
 COMMANDS = ("cancel", "reschedule", "complete", "no_show", "resend")
@@ -54,18 +53,6 @@ class AppointmentCommandsView(ConsoleView):
         chosen = request.values.get("because", "")
         tell = request.values.get("tell", "yes") == "yes"
 
-        def plan(ctx: Ctx) -> Plan | None:
-            if not chosen:
-                return None
-            return cancellations.plan_cancel(
-                ctx,
-                subject=found.subject,
-                because=chosen,
-                refund_amount=_amount(quoted),
-                approval_above=limit,
-                tell=tell,
-            )
-
         def act(ctx: Ctx) -> str:
             amount = _amount(quoted)
             cancellations.cancel(
@@ -84,7 +71,18 @@ class AppointmentCommandsView(ConsoleView):
         entered = {name: request.values.get(name, "") for name in ("because", "refund", "amount", "tell")}
         return self._page(
             found,
-            plan=plan,
+            plan=lambda ctx: (
+                cancellations.plan_cancel(
+                    ctx,
+                    subject=found.subject,
+                    because=chosen,
+                    refund_amount=_amount(quoted),
+                    approval_above=limit,
+                    tell=tell,
+                )
+                if chosen
+                else None
+            ),
             act=act,
             button=f"Cancel the {self.kind}",
             title=f"Cancel the {self.kind}",
@@ -106,26 +104,24 @@ class AppointmentCommandsView(ConsoleView):
         offer = free_times.WantedTime.of(found, request.values, backdesk().db.clock())
         tell = request.values.get("tell", "yes") == "yes"
 
-        def plan(ctx: Ctx) -> Plan | None:
-            if not offer.has_choice:
-                return None
-            return rescheduling.plan_reschedule(ctx, subject=found.subject, starts_at=offer.starts_at(), tell=tell)
-
         def act(ctx: Ctx) -> str:
             starts_at = offer.starts_at()
             rescheduling.reschedule(
                 ctx,
                 subject=found.subject,
                 starts_at=starts_at,
-                reason=form_text("reason"),
-                shown=form_text("fingerprint"),
+                **confirmed(),
                 tell=tell,
             )
             return f"The {self.kind} is rescheduled to {time_text(starts_at, viewer().zone)} ({viewer().zone.key})."
 
         return self._page(
             found,
-            plan=plan,
+            plan=lambda ctx: (
+                rescheduling.plan_reschedule(ctx, subject=found.subject, starts_at=offer.starts_at(), tell=tell)
+                if offer.has_choice
+                else None
+            ),
             act=act,
             button=f"Reschedule the {self.kind}",
             title=f"Reschedule the {self.kind}",
@@ -177,14 +173,14 @@ class AppointmentCommandsView(ConsoleView):
         self, found: Appointment, *, act: Callable[..., Appointment], said: str, **parts: Any
     ) -> ResponseReturnValue:
         """A command whose plan needs nothing but the record."""
-        return self._page(found, act=with_reason(act, said), **parts).respond()
+        return self._page(found, act=lambda ctx: act(ctx, **confirmed()), said=said, **parts).respond()
 
     def _page(self, found: Appointment, **parts: Any) -> CommandPage:
         address = record_address(f"{self.kind}s", found.number)
         zone = viewer().zone
         who = found.name or found.email or "an unknown guest"
         subtitle = f"{found.title} of {who} with {found.practitioner.name}, {time_text(found.row.starts_at, zone)}"
-        return CommandPage(view=self, cancel=address, done=address, subtitle=f"{subtitle} ({zone.key})", **parts)
+        return CommandPage(view=self, cancel=address, subtitle=f"{subtitle} ({zone.key})", **parts)
 
 
 class BookingCommandsView(AppointmentCommandsView):

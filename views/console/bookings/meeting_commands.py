@@ -9,14 +9,13 @@ from flask.typing import ResponseReturnValue
 from admin_app.context import Ctx
 from admin_app.errors import InvalidInput
 from admin_app.policies.permissions import Permission
-from admin_app.services.core.plans import Plan
 from admin_app.services.guests import guest_resolution
 from admin_app.services.guests.guest_resolution import NoSuchMeeting, Person
 from models import Meeting
 from views.backdesk import backdesk
 from views.console.framework.base import ConsoleView, command
 from views.console.framework.columns import record_address
-from views.console.framework.plan_pages import CommandPage
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.reading import close_read_session, read_session
 
 # Larger numbers would not fit the column, and the database would refuse the query.
@@ -37,22 +36,15 @@ class MeetingGuestView(ConsoleView):
         typed = request.values.get("email", "")
         found = _looked_up(typed)
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return guest_resolution.plan_link(ctx, meeting_id=meeting_id, person=_person(found)) if found else None
-
         def act(ctx: Ctx) -> str:
             person = _person(found or guest_resolution.nobody_named())
-            guest_resolution.link(
-                ctx,
-                meeting_id=meeting_id,
-                person=person,
-                reason=request.form.get("reason", ""),
-                shown=request.form.get("fingerprint", ""),
-            )
+            guest_resolution.link(ctx, meeting_id=meeting_id, person=person, **confirmed())
             return f"The meeting is {person.email}'s now."
 
         return CommandPage(
-            plan=plan,
+            plan=lambda ctx: (
+                guest_resolution.plan_link(ctx, meeting_id=meeting_id, person=_person(found)) if found else None
+            ),
             act=act,
             button="Link the guest",
             title="Link the guest",
@@ -63,18 +55,10 @@ class MeetingGuestView(ConsoleView):
 
     @command(f"{MEETING}/register-guest")
     def register(self, meeting_id: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            guest_resolution.retry_registration(
-                ctx,
-                meeting_id=meeting_id,
-                reason=request.form.get("reason", ""),
-                shown=request.form.get("fingerprint", ""),
-            )
-            return "The guest is being registered. Look again in a moment."
-
         return CommandPage(
             plan=lambda ctx: guest_resolution.plan_retry(ctx, meeting_id=meeting_id),
-            act=act,
+            act=lambda ctx: guest_resolution.retry_registration(ctx, meeting_id=meeting_id, **confirmed()),
+            said="The guest is being registered. Look again in a moment.",
             button="Register the guest",
             title="Register the guest",
             **self._page(meeting_id),

@@ -1,6 +1,5 @@
 """Choosing clients for a run, and its commands: start or discard it, stop it, put back what it changed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -9,22 +8,21 @@ from flask import redirect, request
 from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx
-from admin_app.errors import Conflict, InvalidInput, NotFound
+from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients import bulk_runs, bulk_undo
 from admin_app.services.clients.flag_words import WORDS
 from admin_app.services.clients.flags import FlagRequest
-from admin_app.services.core.plans import Plan
 from models import BulkRun, Switch
 from views.console.clients import flag_form
 from views.console.clients.bulk_page import progress, request_facts
 from views.console.clients.clients import ClientsView
 from views.console.clients.flag_form import SwitchForm
 from views.console.framework import selection
-from views.console.framework.base import KEY, ConsoleView, command, console_unit_of_work
+from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
 from views.console.framework.current_staff import viewer
-from views.console.framework.plan_pages import CommandPage
+from views.console.framework.plan_pages import CommandPage, form_text
 from views.reading import read_session
 
 COMMANDS = ("choose", "start", "discard", "stop", "undo")
@@ -38,19 +36,10 @@ SWITCHES = {
 
 @dataclass(frozen=True, kw_only=True)
 class MakingPage(CommandPage):
-    """A command that makes a run and leads to its plan."""
+    """A command whose act makes a run, and which leads to the plan of that run."""
 
-    makes: Callable[[Ctx], BulkRun]
-
-    def respond(self) -> ResponseReturnValue:
-        if request.method != "POST":
-            return self._asked()
-        try:
-            with console_unit_of_work() as ctx:
-                run = self.makes(ctx)
-        except (InvalidInput, Conflict) as error:
-            return self._show(error), error.status
-        return redirect(f"{record_address('bulk-runs', run.id)}/start", 303)
+    def _answer(self, result: Any, said: str) -> ResponseReturnValue:
+        return redirect(f"{record_address('bulk-runs', result.id)}/start", 303)
 
 
 class BulkRunCommandsView(ConsoleView):
@@ -71,19 +60,16 @@ class BulkRunCommandsView(ConsoleView):
 
         sent = SwitchForm.of(request.form, viewer().zone)
 
-        def makes(ctx: Ctx) -> BulkRun:
-            reason = request.form.get("reason", "")
+        def choose(ctx: Ctx) -> BulkRun:
+            reason = form_text("reason")
             asked = sent.flag_request(flag, reason) if turns_on else FlagRequest(flag, turns_on=False, reason=reason)
             return bulk_runs.choose(ctx, asked=asked, client_ids=chosen.keys, chosen_by=chosen.words)
 
         return MakingPage(
             view=self,
-            plan=lambda ctx: None,
-            act=lambda ctx: "",
-            makes=makes,
+            act=choose,
             button="Show what would happen",
             cancel=chosen.back,
-            done="",
             title=f"{words} for {bulk_runs.clients(chosen.count)}",
             subtitle=f"{chosen.sentence} Nothing is switched yet: the next page shows who would change.",
             template="console/clients/bulk_choose.html",
@@ -93,19 +79,15 @@ class BulkRunCommandsView(ConsoleView):
 
     @command(f"/{KEY}/start")
     def start(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            bulk_runs.start(ctx, run_id=key, shown=request.form.get("fingerprint", ""))
-            return "The run is on its way."
-
         run, parts = bulk_runs.with_parts(read_session(), key)
         shown = progress(run, parts)
         return self._page(
             run,
-            lambda ctx: bulk_runs.plan_start(ctx, run_id=key),
-            act,
+            plan=lambda ctx: bulk_runs.plan_start(ctx, run_id=key),
+            act=lambda ctx: bulk_runs.start(ctx, run_id=key, shown=form_text("fingerprint")),
+            said="The run is on its way.",
             button=f"Switch {bulk_runs.clients(shown.size - shown.done)}",
             title=f"Start run {key}?",
-            subtitle=bulk_runs.title_of(run),
             template="console/clients/bulk_start.html",
             more={
                 "asks_reason": False,
@@ -117,14 +99,11 @@ class BulkRunCommandsView(ConsoleView):
 
     @command(f"/{KEY}/discard")
     def discard(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            bulk_runs.discard(ctx, run_id=key)
-            return "The choice is discarded. Nothing was switched."
-
         return self._simple(
             key,
-            lambda ctx: bulk_runs.plan_discard(ctx, run_id=key),
-            act,
+            plan=lambda ctx: bulk_runs.plan_discard(ctx, run_id=key),
+            act=lambda ctx: bulk_runs.discard(ctx, run_id=key),
+            said="The choice is discarded. Nothing was switched.",
             done="/admin/bulk-runs/",
             button="Discard the choice",
             title=f"Discard run {key}?",
@@ -132,14 +111,11 @@ class BulkRunCommandsView(ConsoleView):
 
     @command(f"/{KEY}/stop")
     def stop(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            bulk_runs.stop(ctx, run_id=key)
-            return "The run stops after the clients it is at."
-
         return self._simple(
             key,
-            lambda ctx: bulk_runs.plan_stop(ctx, run_id=key),
-            act,
+            plan=lambda ctx: bulk_runs.plan_stop(ctx, run_id=key),
+            act=lambda ctx: bulk_runs.stop(ctx, run_id=key),
+            said="The run stops after the clients it is at.",
             button="Stop the run",
             title=f"Stop run {key}?",
         )
@@ -151,24 +127,16 @@ class BulkRunCommandsView(ConsoleView):
         return MakingPage(
             view=self,
             plan=lambda ctx: bulk_undo.plan_undo(ctx, run_id=key),
-            act=lambda ctx: "",
-            makes=lambda ctx: bulk_undo.undo(ctx, run_id=key, reason=request.form.get("reason", "")),
+            act=lambda ctx: bulk_undo.undo(ctx, run_id=key, reason=form_text("reason")),
             button="Show what would be put back",
             cancel=address,
-            done=address,
             title=f"Undo run {key}?",
             subtitle=bulk_runs.title_of(run),
         ).respond()
 
-    def _simple(
-        self, key: int, plan: Callable[[Ctx], Plan], act: Callable[[Ctx], str], **parts: Any
-    ) -> ResponseReturnValue:
-        run = bulk_runs.found(read_session(), key)
-        parts = {"subtitle": bulk_runs.title_of(run), "more": {"asks_reason": False}, "danger": True} | parts
-        return self._page(run, plan, act, **parts)
+    def _simple(self, key: int, **parts: Any) -> ResponseReturnValue:
+        return self._page(bulk_runs.found(read_session(), key), more={"asks_reason": False}, danger=True, **parts)
 
-    def _page(
-        self, run: BulkRun, plan: Callable[[Ctx], Plan], act: Callable[[Ctx], str], **parts: Any
-    ) -> ResponseReturnValue:
-        address = record_address("bulk-runs", run.id)
-        return CommandPage(view=self, plan=plan, act=act, cancel=address, **({"done": address} | parts)).respond()
+    def _page(self, run: BulkRun, **parts: Any) -> ResponseReturnValue:
+        address, subtitle = record_address("bulk-runs", run.id), bulk_runs.title_of(run)
+        return CommandPage(view=self, subtitle=subtitle, cancel=address, **parts).respond()

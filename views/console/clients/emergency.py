@@ -11,7 +11,6 @@ from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients import emergency
 from admin_app.services.core import audit
-from admin_app.services.core.plans import Plan
 from admin_app.services.core.records import EVERYONE
 from admin_app.services.core.time_zones import time_zones
 from models import FlagChange, Switch
@@ -19,7 +18,7 @@ from views.console.framework import local_times
 from views.console.framework.base import ConsoleView, command, page
 from views.console.framework.current_staff import viewer, zone_of
 from views.console.framework.navigation import Menu
-from views.console.framework.plan_pages import CommandPage, form_text
+from views.console.framework.plan_pages import CommandPage, confirmed, form_text
 from views.reading import read_session
 
 ADDRESS = "/admin/emergency-stop/"
@@ -57,18 +56,17 @@ class EmergencyStopView(ConsoleView):
         zone = zone_of(named) if named in time_zones() else viewer().zone
         typed, which = request.values.get("until"), request.values.get("until_which", "")
 
-        def plan(ctx: Ctx) -> Plan | None:
-            if typed is None:
-                return None
-            return emergency.plan_start(ctx, until=local_times.moment(typed, zone, "until", which))
-
         def act(ctx: Ctx) -> str:
             until = local_times.moment(typed or "", zone, "until", which)
             emergency.start(ctx, reason=form_text("reason"), until=until, shown=form_text("fingerprint"))
             return "Everyone is stopped."
 
         return self._page(
-            plan=plan,
+            plan=lambda ctx: (
+                emergency.plan_start(ctx, until=local_times.moment(typed, zone, "until", which))
+                if typed is not None
+                else None
+            ),
             act=act,
             button="Stop everyone",
             title="Stop everyone",
@@ -85,16 +83,13 @@ class EmergencyStopView(ConsoleView):
 
     @command("/end")
     def end(self) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            emergency.end(ctx, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The emergency stop is ended. Every client is served again as their own flags say."
-
         return self._page(
             plan=emergency.plan_end,
-            act=act,
+            act=lambda ctx: emergency.end(ctx, **confirmed()),
+            said="The emergency stop is ended. Every client is served again as their own flags say.",
             button="End the emergency stop",
             title="End the emergency stop",
         )
 
     def _page(self, **parts: Any) -> ResponseReturnValue:
-        return CommandPage(view=self, cancel=ADDRESS, done=ADDRESS, **parts).respond()
+        return CommandPage(view=self, cancel=ADDRESS, **parts).respond()

@@ -19,8 +19,8 @@ from views.console.clients.flag_form import SwitchForm, shown
 from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
 from views.console.framework.current_staff import viewer
-from views.console.framework.plan_pages import CommandPage, form_text, with_reason
-from views.reading import read_session
+from views.console.framework.plan_pages import CommandPage, confirmed, form_text
+from views.reading import known, read_session
 
 FLAG = "<any(outbound_paused,ai_disabled):flag>"
 
@@ -36,11 +36,6 @@ class SwitchCommandsView(ConsoleView):
         switch, name = Switch(flag), _name_of(key)
         sent = SwitchForm.of(request.values, viewer().zone)
 
-        def plan(ctx: Ctx) -> Plan | None:
-            if not sent.is_sent:
-                return None
-            return _plan(ctx, key, sent.flag_request(switch, form_text("reason")))
-
         def act(ctx: Ctx) -> str:
             asked = sent.flag_request(switch, form_text("reason"))
             period = flags.switch(ctx, client_id=key, asked=asked, shown=form_text("fingerprint"))
@@ -49,7 +44,7 @@ class SwitchCommandsView(ConsoleView):
 
         return self._page(
             key,
-            plan=plan,
+            plan=lambda ctx: _plan(ctx, key, sent.flag_request(switch, form_text("reason"))) if sent.is_sent else None,
             act=act,
             button=WORDS[switch].turn_on,
             title=WORDS[switch].turn_on,
@@ -66,14 +61,11 @@ class SwitchCommandsView(ConsoleView):
         def flag_request() -> FlagRequest:
             return FlagRequest(flag=switch, turns_on=False, reason=form_text("reason"))
 
-        def act(ctx: Ctx) -> str:
-            flags.switch(ctx, client_id=key, asked=flag_request(), shown=form_text("fingerprint"))
-            return f"{WORDS[switch].off} any more, as far as this flag goes."
-
         return self._page(
             key,
             plan=lambda ctx: _plan(ctx, key, flag_request()),
-            act=act,
+            act=lambda ctx: flags.switch(ctx, client_id=key, asked=flag_request(), shown=form_text("fingerprint")),
+            said=f"{WORDS[switch].off} any more, as far as this flag goes.",
             button=WORDS[switch].turn_off,
             title=WORDS[switch].turn_off,
             subtitle=_name_of(key),
@@ -81,7 +73,7 @@ class SwitchCommandsView(ConsoleView):
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
         address = record_address("clients", key)
-        return CommandPage(view=self, cancel=address, done=address, **parts).respond()
+        return CommandPage(view=self, cancel=address, **parts).respond()
 
 
 class FlagChangeCommandsView(ConsoleView):
@@ -100,12 +92,12 @@ class FlagChangeCommandsView(ConsoleView):
         return CommandPage(
             view=self,
             plan=lambda ctx: flags.plan_cancel(ctx, change_id=key),
-            act=with_reason(flags.cancel, "What was scheduled is canceled.", change_id=key),
+            act=lambda ctx: flags.cancel(ctx, change_id=key, **confirmed()),
+            said="What was scheduled is canceled.",
             button="Cancel what is scheduled",
             title="Cancel what is scheduled",
             subtitle=f"{_name_of(period.client_id)}: {WORDS[period.flag].name}",
             cancel=address,
-            done=address,
             danger=True,
         ).respond()
 
@@ -115,7 +107,5 @@ def _plan(ctx: Ctx, client_id: int, asked: FlagRequest) -> Plan:
 
 
 def _name_of(client_id: int) -> str:
-    client = read_session().get(Client, client_id)
-    if client is None:
-        raise NotFound("There is no such client.")
+    client = known(Client, client_id, "There is no such client.")
     return client.name

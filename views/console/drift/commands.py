@@ -6,10 +6,8 @@ from typing import Any
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from admin_app.context import Ctx
 from admin_app.policies.permissions import Permission
 from admin_app.services.core.field_labels import label_of
-from admin_app.services.core.plans import Plan
 from admin_app.services.drift import PROVIDERS, drift_resolving, drift_runs
 from admin_app.services.drift.drift_resolving import NoSuchFinding
 from admin_app.services.drift.drift_sides import sides
@@ -18,7 +16,7 @@ from views.backdesk import backdesk
 from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
 from views.console.framework.current_staff import viewer
-from views.console.framework.plan_pages import CommandPage, form_text, with_reason
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.reading import read_session
 
 
@@ -32,19 +30,14 @@ class DriftRunCommandsView(ConsoleView):
     def start(self) -> ResponseReturnValue:
         configured = sides(backdesk().providers, backdesk().db.clock)
 
-        def act(ctx: Ctx) -> str:
-            run = drift_runs.request(ctx, provider=request.form.get("provider", ""))
-            return f"Comparison {run.id} with {PROVIDERS[run.provider]} is on its way."
-
         return CommandPage(
             view=self,
-            plan=lambda ctx: None,
-            act=act,
+            act=lambda ctx: drift_runs.request(ctx, provider=request.form.get("provider", "")),
+            said=lambda run: f"Comparison {run.id} with {PROVIDERS[run.provider]} is on its way.",
             button="Compare now",
             title="Compare with a provider",
             subtitle="What no event brought is taken in; what cannot be is shown as a difference.",
             cancel="/admin/drift-runs/",
-            done="/admin/drift-runs/",
             template="console/drift/start.html",
             more={"providers": [(name, words) for name, words in PROVIDERS.items() if name in configured]},
         ).respond()
@@ -61,9 +54,8 @@ class DriftFindingCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: drift_resolving.plan_adopt(ctx, finding_id=key),
-            act=with_reason(
-                drift_resolving.adopt, "Theirs is being taken over. Look again in a moment.", finding_id=key
-            ),
+            act=lambda ctx: drift_resolving.adopt(ctx, finding_id=key, **confirmed()),
+            said="Theirs is being taken over. Look again in a moment.",
             button="Take theirs over",
             title="Take theirs over",
         )
@@ -73,7 +65,8 @@ class DriftFindingCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: drift_resolving.plan_push(ctx, finding_id=key),
-            act=with_reason(drift_resolving.push, "Ours is being pushed. Look again in a moment.", finding_id=key),
+            act=lambda ctx: drift_resolving.push(ctx, finding_id=key, **confirmed()),
+            said="Ours is being pushed. Look again in a moment.",
             button="Push ours",
             title="Push ours",
             danger=True,
@@ -84,9 +77,8 @@ class DriftFindingCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: drift_resolving.plan_ignore(ctx, finding_id=key),
-            act=with_reason(
-                drift_resolving.ignore, "The difference stands, until one of the two values changes.", finding_id=key
-            ),
+            act=lambda ctx: drift_resolving.ignore(ctx, finding_id=key, **confirmed()),
+            said="The difference stands, until one of the two values changes.",
             button="Let it stand",
             title="Let the difference stand",
         )
@@ -95,19 +87,11 @@ class DriftFindingCommandsView(ConsoleView):
     def assign(self, key: int) -> ResponseReturnValue:
         typed = request.values.get("email")
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return drift_resolving.plan_assign(ctx, finding_id=key, email=typed) if typed else None
-
-        def act(ctx: Ctx) -> str:
-            drift_resolving.assign(
-                ctx, finding_id=key, email=typed or "", reason=form_text("reason"), shown=form_text("fingerprint")
-            )
-            return f"{typed} takes care of it."
-
         return self._page(
             key,
-            plan=plan,
-            act=act,
+            plan=lambda ctx: drift_resolving.plan_assign(ctx, finding_id=key, email=typed) if typed else None,
+            act=lambda ctx: drift_resolving.assign(ctx, finding_id=key, email=typed or "", **confirmed()),
+            said=f"{typed} takes care of it.",
             button="Give it to them",
             title="Give it to somebody",
             template="console/framework/email_then_plan.html",
@@ -120,4 +104,4 @@ class DriftFindingCommandsView(ConsoleView):
             raise NoSuchFinding
         address = record_address("drift-findings", key)
         subtitle = f"Difference {key}: {label_of(found.field)} at {PROVIDERS[found.provider]}"
-        return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
+        return CommandPage(view=self, subtitle=subtitle, cancel=address, **parts).respond()

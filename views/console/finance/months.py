@@ -109,7 +109,6 @@ class MonthsView(ConsoleView):
             title="Close the month",
             subtitle=f"{month_words(wanted)}, in UTC",
             cancel=address,
-            done=address,
             template="console/finance/close.html",
             more={"asks_reason": False},
         ).respond()

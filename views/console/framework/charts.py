@@ -79,6 +79,8 @@ class Part:
 
 @dataclass(frozen=True)
 class DrawnPart:
+    """One part of a stacked bar: where it begins and how high it is, in percent of the drawing."""
+
     part: Part
     y: float
     height: float

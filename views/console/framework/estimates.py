@@ -43,6 +43,7 @@ def _compile_explain(element: Explain, compiler: Any, **options: Any) -> str:
 
 
 def exactly(number: int) -> str:
+    """A counted number as people read it, with its thousands set apart; estimates say “about” before it."""
     return f"{number:,}"
 
 

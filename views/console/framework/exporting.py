@@ -37,6 +37,8 @@ Form = Callable[[Any, Any, ZoneInfo], Value]
 
 
 class Section(Protocol):
+    """What an export needs to know of a section: its list, and who may read it."""
+
     @property
     def listing(self) -> ListSpec: ...
 

@@ -42,11 +42,24 @@ class Filter(Protocol):
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Any of some words."""
+class _Named:
+    """A filter with one argument of its own name, which an active filter shows as it was given."""
 
     name: str
     label: str
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def words_for(self, argument: str, value: str) -> str:
+        return f": {value}"
+
+
+@dataclass(frozen=True)
+class Choice(_Named):
+    """Any of some words."""
+
     column: Any
     words: tuple[str, ...]
     kind: type[StrEnum] | None = None
@@ -55,10 +68,6 @@ class Choice:
     @classmethod
     def of(cls, name: str, label: str, column: Any, kind: type[StrEnum]) -> "Choice":
         return cls(name, label, column, tuple(member.value for member in kind), kind)
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
         given = dict.fromkeys(word for word in args.getlist(self.name) if word)
@@ -77,17 +86,11 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class OneOf(_Named):
     """One of some named conditions."""
 
-    name: str
-    label: str
     options: Mapping[str, tuple[str, Any]]
     shape = "one_of"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
         word = args.get(self.name, "")
@@ -105,17 +108,11 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class YesNo:
+class YesNo(_Named):
     """A condition that holds or does not."""
 
-    name: str
-    label: str
     condition: Any
     shape = "yes_no"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
         match args.getlist(self.name):
@@ -131,9 +128,6 @@ class YesNo:
             yield self.condition
         if f"f_{self.name}_no" in active:
             yield ~self.condition
-
-    def words_for(self, argument: str, value: str) -> str:
-        return f": {value}"
 
 
 @dataclass(frozen=True)
@@ -172,17 +166,11 @@ class Days:
 
 
 @dataclass(frozen=True)
-class UtcMonth:
+class UtcMonth(_Named):
     """Within one month of the books, which are kept in UTC whoever looks."""
 
-    name: str
-    label: str
     column: Any
     shape = "month"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
         text = args.get(self.name, "").strip()
@@ -233,18 +221,12 @@ def _moment(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Exactly:
+class Exactly(_Named):
     """One value, reached by a link from another record and shown as a chip that can be taken off."""
 
-    name: str
-    label: str
     column: Any
     within: ColumnElement[bool] | None = None
     shape = "exactly"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def read(self, args: MultiDict[str, str], zone: ZoneInfo) -> Parameters:
         text = args.get(self.name, "").strip()
@@ -268,9 +250,6 @@ class Exactly:
     def condition(self, value: Any) -> ColumnElement[bool]:
         equal: ColumnElement[bool] = self.column == value
         return equal
-
-    def words_for(self, argument: str, value: str) -> str:
-        return f": {value}"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Cursor:
 
 
 def pack(sort: str, cursor: Cursor) -> str:
+    """The position as an address carries it: URL-safe base64 of sort, value and key; `unpack` reads it."""
     value = cursor.value.isoformat() if isinstance(cursor.value, datetime) else cursor.value
     raw = json.dumps([sort, value, cursor.key], separators=(",", ":"), ensure_ascii=False).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -17,6 +17,8 @@ from views.console.framework.searching import Search
 
 @dataclass(frozen=True)
 class Header:
+    """The head of a list's column; with `href` it is a link that sorts, and `aria_sort` says how it is sorted now."""
+
     label: str
     css: str
     href: str | None = None

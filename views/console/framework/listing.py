@@ -33,6 +33,8 @@ TOO_SHORT = f"Type at least {SHORTEST_PART} characters to search for a part of a
 
 
 class SearchTooSlow(DomainError):
+    """The statement of a search ran into the time limit of the read session; more of the word finds faster."""
+
     code = "search_too_slow"
     status = 400
     sentence = "This search takes too long. Type more of the word, or narrow it with a filter."
@@ -283,6 +285,7 @@ def statement_of(query: ListQuery, mode: Mode | None) -> tuple[Select[Any], dict
 
 
 def parameters_of(query: ListQuery, mode: Mode | None) -> dict[str, Any]:
+    """The values for the statement of this list: those of its filters, and of its search in this mode."""
     search = query.spec.search.parameters(mode, query.search) if query.spec.search and mode else {}
     return {**query.parameters, **search}
 
@@ -334,6 +337,7 @@ def _edge(query: ListQuery, row: Any) -> str:
 
 
 def active_filters(query: ListQuery) -> list[ActiveFilter]:
+    """What the list is narrowed to, filter by filter, each with the address of the list without it."""
     return [
         ActiveFilter(f"{filter_.label}{filter_.words_for(name, value)}", query.without(name, value))
         for filter_ in query.spec.filters

@@ -24,6 +24,8 @@ class Menu:
 
 @dataclass(frozen=True)
 class Item:
+    """One page in the menu, with the permission that reading it takes."""
+
     label: str
     href: str
     icon: str
@@ -35,6 +37,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Group:
+    """The pages under one heading of the menu, in their order."""
+
     label: str
     items: tuple[Item, ...]
 

@@ -5,7 +5,7 @@ What was typed and chosen is kept in every case, and a plan that moved is shown 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict
 
 from flask import flash, g, redirect, request
 from flask.typing import ResponseReturnValue
@@ -25,16 +25,20 @@ CONFIRM = "console/framework/confirm.html"
 class CommandPage:
     """One command: how it is planned, how it is run, and how its page reads.
 
+    `plan` gives the plan to show, or None while the form still asks for what it is made from. `act` calls one service;
+    `said` is the sentence shown after it, or makes that sentence of what `act` returned, which by itself is taken as
+    the sentence. `cancel` is the address to go back to without acting; `done` the one after it, usually the same.
     `hidden` is what the form carries along besides the plan's fingerprint; `more` goes to the template.
     """
 
     view: ConsoleView
-    plan: Callable[[Ctx], Plan | None]
-    act: Callable[[Ctx], str]
+    act: Callable[[Ctx], Any]
     button: str
     cancel: str
-    done: str
     title: str
+    plan: Callable[[Ctx], Plan | None] = lambda ctx: None
+    said: str | Callable[[Any], str] = str
+    done: str = ""
     subtitle: str = ""
     danger: bool = False
     template: str = CONFIRM
@@ -48,11 +52,16 @@ class CommandPage:
             return self._asked()
         try:
             with console_unit_of_work() as ctx:
-                said = self.act(ctx)
+                result = self.act(ctx)
+                said = self.said if isinstance(self.said, str) else self.said(result)
         except (InvalidInput, Conflict) as error:
             return self._show(error), error.status
+        return self._answer(result, said)
+
+    def _answer(self, result: Any, said: str) -> ResponseReturnValue:
+        """Where a successful act leads; `result` is what it returned."""
         flash(said, "success")
-        return redirect(self.done, 303)
+        return redirect(self.done or self.cancel, 303)
 
     def _asked(self) -> ResponseReturnValue:
         try:
@@ -107,14 +116,16 @@ def form_text(name: str) -> str:
     return request.form.get(name, "")
 
 
-def with_reason(act: Callable[..., object], said: str, **record: int) -> Callable[[Ctx], str]:
-    """An act on that record that takes the reason and the plan's fingerprint of the form; then it says `said`."""
+class Confirmed(TypedDict):
+    """What every act takes of the form that confirms its plan."""
 
-    def done(ctx: Ctx) -> str:
-        act(ctx, **record, reason=form_text("reason"), shown=form_text("fingerprint"))
-        return said
+    reason: str
+    shown: str
 
-    return done
+
+def confirmed() -> Confirmed:
+    """The reason that was typed, and the fingerprint of the plan that was shown; empty where the form has none."""
+    return {"reason": form_text("reason"), "shown": form_text("fingerprint")}
 
 
 def choices_of(form: Mapping[str, str]) -> dict[str, str]:

@@ -91,6 +91,8 @@ class Section(Protocol):
 
 @dataclass(frozen=True)
 class RelatedList:
+    """The first rows of another section that belong to this record; `href` is the address of the whole list."""
+
     title: str
     headers: Sequence[Header]
     page: Page

@@ -17,7 +17,7 @@ from views.console.framework.columns import age_text, audited, machine_time
 from views.console.framework.current_staff import viewer
 from views.console.framework.filters import whole_number
 from views.console.framework.navigation import Menu
-from views.console.framework.plan_pages import CommandPage, with_reason
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.inbox.failures import SETTLED
 from views.reading import read_session
 
@@ -144,7 +144,8 @@ class FailedJobsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: failed_jobs.plan_retry(ctx, job_id=key),
-            act=with_reason(failed_jobs.retry, said, job_id=key),
+            act=lambda ctx: failed_jobs.retry(ctx, job_id=key, **confirmed()),
+            said=said,
             button="Try again",
             title="Try again",
         )
@@ -155,10 +156,11 @@ class FailedJobsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: failed_jobs.plan_settle(ctx, job_id=key),
-            act=with_reason(failed_jobs.settle, said, job_id=key),
+            act=lambda ctx: failed_jobs.settle(ctx, job_id=key, **confirmed()),
+            said=said,
             button=SETTLED,
             title=SETTLED,
         )
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
-        return CommandPage(view=self, subtitle=_name(key), cancel=ADDRESS, done=ADDRESS, **parts).respond()
+        return CommandPage(view=self, subtitle=_name(key), cancel=ADDRESS, **parts).respond()

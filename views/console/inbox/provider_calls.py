@@ -9,7 +9,6 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.attention import call_settling
 from models import CallState, ProviderCall
@@ -18,11 +17,11 @@ from views.console.framework.columns import Column, record_address
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
 from views.console.framework.navigation import Menu
-from views.console.framework.plan_pages import CommandPage, with_reason
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 from views.console.inbox.failures import SETTLED, failure_commands
-from views.reading import read_session
+from views.reading import known
 
 STATE = Column("State", ProviderCall.state, "badge", sort="state")
 ABOUT = Column("About", ProviderCall.subject, "records", text=lambda subject: (subject,))
@@ -135,11 +134,8 @@ class ProviderCallCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: call_settling.plan_retry(ctx, call_id=key),
-            act=with_reason(
-                call_settling.retry,
-                "It is being tried again. Reload this page in a moment to see whether it helped.",
-                call_id=key,
-            ),
+            act=lambda ctx: call_settling.retry(ctx, call_id=key, **confirmed()),
+            said="It is being tried again. Reload this page in a moment to see whether it helped.",
             button="Try again",
             title="Try again",
         )
@@ -149,14 +145,13 @@ class ProviderCallCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: call_settling.plan_settle(ctx, call_id=key),
-            act=with_reason(call_settling.settle, "It is settled and needs no attention any more.", call_id=key),
+            act=lambda ctx: call_settling.settle(ctx, call_id=key, **confirmed()),
+            said="It is settled and needs no attention any more.",
             button=SETTLED,
             title=SETTLED,
         )
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
-        call = read_session().get(ProviderCall, key)
-        if call is None:
-            raise NotFound("There is no such call.")
+        call = known(ProviderCall, key, "There is no such call.")
         subtitle, address = f"Call {key}, {call.operation}", record_address("provider-calls", key)
-        return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
+        return CommandPage(view=self, subtitle=subtitle, cancel=address, **parts).respond()

@@ -18,11 +18,11 @@ from views.console.framework.columns import Column, named_records, record_addres
 from views.console.framework.filters import Choice, Days, Exactly
 from views.console.framework.list_specs import ListSpec, Sort
 from views.console.framework.navigation import Menu
-from views.console.framework.plan_pages import CommandPage, with_reason
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.framework.records import Group, RecordSpec
 from views.console.framework.searching import Search
 from views.console.inbox.failures import SETTLED, failure_commands
-from views.reading import read_session
+from views.reading import known, read_session
 
 STATES = tuple(state.value for state in MailState)
 STATE = Column("State", SentEmail.state, "badge")
@@ -156,11 +156,8 @@ class SentEmailCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: mail_states.plan_resend(ctx, sent_email_id=key, base_url=backdesk().settings.base_url),
-            act=with_reason(
-                mail_states.resend,
-                "The mail is being sent again. Reload this page in a moment to see whether it was accepted.",
-                sent_email_id=key,
-            ),
+            act=lambda ctx: mail_states.resend(ctx, sent_email_id=key, **confirmed()),
+            said="The mail is being sent again. Reload this page in a moment to see whether it was accepted.",
             button="Send again",
             title="Send again",
         )
@@ -170,16 +167,13 @@ class SentEmailCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: mail_states.plan_settle(ctx, sent_email_id=key),
-            act=with_reason(
-                mail_states.settle, "The mail is settled and needs no attention any more.", sent_email_id=key
-            ),
+            act=lambda ctx: mail_states.settle(ctx, sent_email_id=key, **confirmed()),
+            said="The mail is settled and needs no attention any more.",
             button=SETTLED,
             title=SETTLED,
         )
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
-        mail = read_session().get(SentEmail, key)
-        if mail is None:
-            raise NotFound("There is no such mail.")
+        mail = known(SentEmail, key, "There is no such mail.")
         address = record_address("sent-emails", key)
-        return CommandPage(view=self, subtitle=mail.subject, cancel=address, done=address, **parts).respond()
+        return CommandPage(view=self, subtitle=mail.subject, cancel=address, **parts).respond()

@@ -7,7 +7,6 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Text, cast, literal
 
-from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import adjustment_undo
 from models import Adjustment, AdjustmentKind, Profile
@@ -16,10 +15,10 @@ from views.console.framework.columns import Column, record_address
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
 from views.console.framework.navigation import Menu
-from views.console.framework.plan_pages import CommandPage, with_reason
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.framework.records import Command, Group, RecordSpec
 from views.console.framework.searching import Search
-from views.reading import read_session
+from views.reading import known
 
 ACCOUNT = Column("Account", Adjustment.user_id, link=("profiles", Adjustment.user_id))
 NUMBER = Column("Number", Adjustment.id, link=("adjustments", Adjustment.id))
@@ -121,17 +120,15 @@ class AdjustmentCommandsView(ConsoleView):
 
     @command(f"/{KEY}/undo")
     def undo(self, key: int) -> ResponseReturnValue:
-        found = read_session().get(Adjustment, key)
-        if found is None:
-            raise NotFound("There is no such adjustment.")
+        found = known(Adjustment, key, "There is no such adjustment.")
         address = record_address("adjustments", key)
         return CommandPage(
             view=self,
             plan=lambda ctx: adjustment_undo.plan(ctx, adjustment_id=key),
-            act=with_reason(adjustment_undo.undo, "The adjustment is undone.", adjustment_id=key),
+            act=lambda ctx: adjustment_undo.undo(ctx, adjustment_id=key, **confirmed()),
+            said="The adjustment is undone.",
             button="Undo it",
             cancel=address,
-            done=address,
             title="Undo an adjustment",
             subtitle=f"Account {found.user_id}",
         ).respond()

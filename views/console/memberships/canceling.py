@@ -9,7 +9,6 @@ from flask import redirect
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from admin_app.context import Ctx
 from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.core.timeline_words import provider_name
@@ -21,9 +20,9 @@ from models import Membership, MembershipStatus, Profile, ProviderMembership, Rh
 from views.backdesk import backdesk
 from views.console.framework.base import ConsoleView, command, page
 from views.console.framework.columns import record_address
-from views.console.framework.plan_pages import CommandPage, form_text
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.framework.records import Command
-from views.reading import close_read_session, read_session
+from views.reading import close_read_session, known, read_session
 
 MEMBERSHIP = "/<int(max=9223372036854775807):membership_id>"
 PERMISSION = Permission.PURCHASES_CANCEL
@@ -125,27 +124,21 @@ class MembershipCancelingView(ConsoleView):
         return redirect(f"/admin/memberships/?{urlencode({'account': user_id})}")
 
     def _respond(self, membership_id: int, action: CancelAction) -> ResponseReturnValue:
-        row = read_session().get(ProviderMembership, membership_id)
-        if row is None:
-            raise NotFound(canceling.GONE)
+        row = known(ProviderMembership, membership_id, canceling.GONE)
         subtitle, name = f"Membership {name_of(row)}", provider_name(seller_of(row).value)
         close_read_session()  # no transaction is open while the provider is asked
         snapshot = cancel_actions.ask_for_plan(backdesk().providers, row)
         asked: dict[str, Any] = {"membership_id": membership_id, "action": action, "snapshot": snapshot}
 
-        def act(ctx: Ctx) -> str:
-            canceling.begin(ctx, **asked, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return f"{name} is being asked to {cancel_actions.WORDS[action]}. Its answer is shown here in a moment."
-
         address, form = record_address("memberships", membership_id), FORMS[action]
         return CommandPage(
             view=self,
             plan=lambda ctx: canceling.plan(ctx, **asked),
-            act=act,
+            act=lambda ctx: canceling.begin(ctx, **asked, **confirmed()),
+            said=(f"{name} is being asked to {cancel_actions.WORDS[action]}. Its answer is shown here in a moment."),
             button=form.button,
             title=form.title,
             subtitle=subtitle,
             danger=action is CancelAction.NOW,
             cancel=address,
-            done=address,
         ).respond()

@@ -7,10 +7,8 @@ from typing import Any
 from flask import request
 from flask.typing import ResponseReturnValue
 
-from admin_app.context import Ctx
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
-from admin_app.services.core.plans import Plan
 from admin_app.services.memberships import complimentary, credit_adjusting
 from admin_app.services.memberships.extras import name_of
 from admin_app.services.people import users
@@ -20,7 +18,7 @@ from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
 from views.console.framework.current_staff import viewer
 from views.console.framework.local_times import LocalForm
-from views.console.framework.plan_pages import CommandPage, form_text
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.reading import read_session
 
 GIVE, CREDITS = "console/memberships/give.html", "console/memberships/credits.html"
@@ -69,19 +67,11 @@ class AccountCommandsView(ConsoleView):
     def give(self, user_id: str) -> ResponseReturnValue:
         sent = _sent()
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return complimentary.plan_give(ctx, user_id=user_id, until=sent.until) if sent.is_sent else None
-
-        def act(ctx: Ctx) -> str:
-            complimentary.give(
-                ctx, user_id=user_id, until=sent.until, reason=form_text("reason"), shown=form_text("fingerprint")
-            )
-            return "The membership is given."
-
         return self._page(
             user_id,
-            plan=plan,
-            act=act,
+            plan=lambda ctx: complimentary.plan_give(ctx, user_id=user_id, until=sent.until) if sent.is_sent else None,
+            act=lambda ctx: complimentary.give(ctx, user_id=user_id, until=sent.until, **confirmed()),
+            said="The membership is given.",
             button="Give it",
             title="Give a complimentary membership",
             template=GIVE,
@@ -93,19 +83,13 @@ class AccountCommandsView(ConsoleView):
     def credits(self, user_id: str) -> ResponseReturnValue:
         entered = {name: request.values.get(name, "") for name in ("way", "amount")}
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return credit_adjusting.plan(ctx, user_id=user_id, **entered) if "way" in request.values else None
-
-        def act(ctx: Ctx) -> str:
-            credit_adjusting.adjust(
-                ctx, user_id=user_id, **entered, reason=form_text("reason"), shown=form_text("fingerprint")
-            )
-            return "The credits are adjusted."
-
         return self._page(
             user_id,
-            plan=plan,
-            act=act,
+            plan=lambda ctx: (
+                credit_adjusting.plan(ctx, user_id=user_id, **entered) if "way" in request.values else None
+            ),
+            act=lambda ctx: credit_adjusting.adjust(ctx, user_id=user_id, **entered, **confirmed()),
+            said="The credits are adjusted.",
             button="Adjust the credits",
             title="Adjust credits",
             template=CREDITS,
@@ -116,9 +100,7 @@ class AccountCommandsView(ConsoleView):
     def _page(self, user_id: str, **parts: Any) -> ResponseReturnValue:
         owner = users.known_owner(read_session(), user_id)
         address = record_address("profiles", user_id)
-        return CommandPage(
-            view=self, subtitle=owner.email or owner.user_id, cancel=address, done=address, **parts
-        ).respond()
+        return CommandPage(view=self, subtitle=owner.email or owner.user_id, cancel=address, **parts).respond()
 
 
 class GivenMembershipCommandsView(ConsoleView):
@@ -135,19 +117,13 @@ class GivenMembershipCommandsView(ConsoleView):
     def change_end(self, key: int) -> ResponseReturnValue:
         sent = _sent()
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return complimentary.plan_end_change(ctx, membership_id=key, until=sent.until) if sent.is_sent else None
-
-        def act(ctx: Ctx) -> str:
-            complimentary.change_end(
-                ctx, membership_id=key, until=sent.until, reason=form_text("reason"), shown=form_text("fingerprint")
-            )
-            return "The membership has its new end."
-
         return self._page(
             key,
-            plan=plan,
-            act=act,
+            plan=lambda ctx: (
+                complimentary.plan_end_change(ctx, membership_id=key, until=sent.until) if sent.is_sent else None
+            ),
+            act=lambda ctx: complimentary.change_end(ctx, membership_id=key, until=sent.until, **confirmed()),
+            said="The membership has its new end.",
             button="Change the end",
             title="Change the end",
             template=GIVE,
@@ -157,14 +133,11 @@ class GivenMembershipCommandsView(ConsoleView):
 
     @command(f"/{KEY}/end")
     def end(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            complimentary.end(ctx, membership_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return "The membership is over."
-
         return self._page(
             key,
             plan=lambda ctx: complimentary.plan_end(ctx, membership_id=key),
-            act=act,
+            act=lambda ctx: complimentary.end(ctx, membership_id=key, **confirmed()),
+            said="The membership is over.",
             button="End it now",
             title="End the complimentary membership",
             danger=True,
@@ -175,4 +148,4 @@ class GivenMembershipCommandsView(ConsoleView):
         if row is None or not row.is_complimentary:
             raise NotFound("There is no such complimentary membership.")
         address = record_address("memberships", key)
-        return CommandPage(view=self, subtitle=name_of(row), cancel=address, done=address, **parts).respond()
+        return CommandPage(view=self, subtitle=name_of(row), cancel=address, **parts).respond()

@@ -9,11 +9,8 @@ from flask import request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Text, case, cast, exists, func, literal, select
 
-from admin_app.context import Ctx
-from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.attention import unanswered
-from admin_app.services.core.plans import Plan
 from admin_app.services.core.records import membership_key
 from admin_app.services.memberships import moving
 from models import (
@@ -32,11 +29,11 @@ from views.console.framework.columns import Column, record_address
 from views.console.framework.filters import Choice, Days, Exactly, YesNo
 from views.console.framework.list_specs import ListSpec, Sort
 from views.console.framework.navigation import Menu
-from views.console.framework.plan_pages import CommandPage, form_text
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.framework.records import Command, Group, RecordSpec, Related
 from views.console.framework.searching import Search
 from views.console.memberships import canceling
-from views.reading import read_session
+from views.reading import known
 
 MEMBERSHIP = "/<int(max=9223372036854775807):membership_id>"
 NUMBER = Column("Number", ProviderMembership.id, link=("memberships", ProviderMembership.id))
@@ -297,50 +294,35 @@ class MembershipCommandsView(ConsoleView):
     def move(self, membership_id: int) -> ResponseReturnValue:
         user_id = request.values.get("user_id", "").strip()
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return moving.plan_move(ctx, membership_id=membership_id, user_id=user_id) if user_id else None
-
-        def act(ctx: Ctx) -> str:
-            row = moving.move(
-                ctx,
-                membership_id=membership_id,
-                user_id=user_id,
-                reason=form_text("reason"),
-                shown=form_text("fingerprint"),
-            )
-            return f"The membership is held by {moving.held_by(ctx.session, row)} now."
-
         return self._page(
             membership_id,
-            plan=plan,
-            act=act,
+            plan=lambda ctx: moving.plan_move(ctx, membership_id=membership_id, user_id=user_id) if user_id else None,
+            act=lambda ctx: moving.held_by(
+                ctx.session, moving.move(ctx, membership_id=membership_id, user_id=user_id, **confirmed())
+            ),
+            said=lambda holder: f"The membership is held by {holder} now.",
             button="Move the membership",
             title="Move to another account",
             template="console/memberships/move.html",
             hidden={"user_id": user_id},
             more={"user_id": user_id},
-        ).respond()
+        )
 
     @command(f"{MEMBERSHIP}/move-back")
     def move_back(self, membership_id: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            row = moving.move_back(
-                ctx, membership_id=membership_id, reason=form_text("reason"), shown=form_text("fingerprint")
-            )
-            return f"The membership is held by {moving.held_by(ctx.session, row)} again."
-
         return self._page(
             membership_id,
             plan=lambda ctx: moving.plan_back(ctx, membership_id=membership_id),
-            act=act,
+            act=lambda ctx: moving.held_by(
+                ctx.session, moving.move_back(ctx, membership_id=membership_id, **confirmed())
+            ),
+            said=lambda holder: f"The membership is held by {holder} again.",
             button="Move it back",
             title="Move the membership back",
-        ).respond()
+        )
 
-    def _page(self, membership_id: int, **parts: object) -> CommandPage:
+    def _page(self, membership_id: int, **parts: Any) -> ResponseReturnValue:
         address = record_address("memberships", membership_id)
-        row = read_session().get(ProviderMembership, membership_id)
-        if row is None:
-            raise NotFound(moving.GONE)
-        shown = {"done": address, "cancel": address, "subtitle": f"Membership {row.external_id or row.id}"}
-        return CommandPage(view=self, **(shown | parts))  # type: ignore[arg-type]
+        row = known(ProviderMembership, membership_id, moving.GONE)
+        subtitle = f"Membership {row.external_id or row.id}"
+        return CommandPage(view=self, cancel=address, subtitle=subtitle, **parts).respond()

@@ -12,7 +12,6 @@ from admin_app.context import Ctx
 from admin_app.errors import InvalidInput, NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.attention import unanswered
-from admin_app.services.core.plans import Plan
 from admin_app.services.people import users
 from admin_app.services.purchases import address_actions, address_changes
 from admin_app.services.purchases.address_actions import OPERATIONS, AddressAction, Change, Snapshot
@@ -20,7 +19,7 @@ from models import PersonAddress, Profile
 from views.backdesk import backdesk
 from views.console.framework.base import KEY, ConsoleView, command, page
 from views.console.framework.columns import Column, record_address
-from views.console.framework.plan_pages import CommandPage, form_text
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.framework.records import Command
 from views.reading import close_read_session, read_session
 
@@ -151,13 +150,6 @@ class AddressCommandsView(ConsoleView):
                 wrong_id=wrong_id,
             )
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return (
-                address_changes.plan(ctx, change=change(ctx, snapshot), snapshot=snapshot)
-                if snapshot is not None
-                else None
-            )
-
         def act(ctx: Ctx) -> str:
             known = snapshot or _snapshot(user_id)
             return _begin(ctx, change(ctx, known), known)
@@ -165,7 +157,11 @@ class AddressCommandsView(ConsoleView):
         return self._page(
             address,
             subtitle=subtitle,
-            plan=plan,
+            plan=lambda ctx: (
+                address_changes.plan(ctx, change=change(ctx, snapshot), snapshot=snapshot)
+                if snapshot is not None
+                else None
+            ),
             act=act,
             template="console/people/right_address.html",
             hidden=entered,
@@ -174,7 +170,7 @@ class AddressCommandsView(ConsoleView):
         )
 
     def _page(self, address: str, **parts: Any) -> ResponseReturnValue:
-        return CommandPage(view=self, cancel=address, done=address, **parts).respond()
+        return CommandPage(view=self, cancel=address, **parts).respond()
 
 
 def _snapshot(user_id: str) -> Snapshot:
@@ -183,7 +179,5 @@ def _snapshot(user_id: str) -> Snapshot:
 
 
 def _begin(ctx: Ctx, change: Change, snapshot: Snapshot) -> str:
-    address_changes.begin(
-        ctx, change=change, snapshot=snapshot, reason=form_text("reason"), shown=form_text("fingerprint")
-    )
+    address_changes.begin(ctx, change=change, snapshot=snapshot, **confirmed())
     return f"Clerk is being asked to {address_actions.WORDS[change.action]}. Its answer is shown here in a moment."

@@ -13,7 +13,6 @@ from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services import appointments, payments, refunds
 from admin_app.services.appointments import Appointment
-from admin_app.services.core.plans import Plan
 from admin_app.services.payments import refund_sources
 from admin_app.services.payments.refund_states import amount_of
 from admin_app.services.refunds import approvals, keeping, refund_people, refund_sending, returned
@@ -21,9 +20,9 @@ from models import BookingSource, BookingStatus, Payment, PaymentState, Refund
 from views.backdesk import backdesk
 from views.console.framework.base import KEY, ConsoleView, command, page
 from views.console.framework.columns import Cell, audited, record_address
-from views.console.framework.plan_pages import CommandPage, form_text, with_reason
+from views.console.framework.plan_pages import CommandPage, confirmed, form_text
 from views.console.refunds.refund_form import refund_limit, refund_page
-from views.reading import read_session
+from views.reading import known, read_session
 
 PUT_RIGHT = {
     returned.AGAIN: "Give it back again at the provider",
@@ -73,12 +72,12 @@ class PaymentCommandsView(ConsoleView):
         return CommandPage(
             view=self,
             plan=lambda ctx: keeping.plan_keep(ctx, payment_id=key),
-            act=with_reason(keeping.keep, "It is noted that the money stays here.", payment_id=key),
+            act=lambda ctx: keeping.keep(ctx, payment_id=key, **confirmed()),
+            said="It is noted that the money stays here.",
             button="Keep the money",
             title="Keep the money of a canceled appointment",
             subtitle=f"Payment {key}",
             cancel=address,
-            done=address,
         ).respond()
 
     @page(f"/of-booking/{KEY}")
@@ -107,28 +106,22 @@ class RefundCommandsView(ConsoleView):
 
     @command(f"/{KEY}/approve")
     def approve(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            made = approvals.approve(ctx, refund_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return f"The refund of {amount_of(made)} is approved and on its way."
-
         return self._deciding(
             key,
             plan=lambda ctx: approvals.plan_decision(ctx, refund_id=key),
-            act=act,
+            act=lambda ctx: approvals.approve(ctx, refund_id=key, **confirmed()),
+            said=lambda made: f"The refund of {amount_of(made)} is approved and on its way.",
             button="Approve the refund",
             title="Approve the refund",
         )
 
     @command(f"/{KEY}/decline")
     def decline(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            made = approvals.decline(ctx, refund_id=key, reason=form_text("reason"), shown=form_text("fingerprint"))
-            return f"The refund of {amount_of(made)} is declined. Nothing was sent."
-
         return self._deciding(
             key,
             plan=lambda ctx: approvals.plan_decision(ctx, refund_id=key, approve=False),
-            act=act,
+            act=lambda ctx: approvals.decline(ctx, refund_id=key, **confirmed()),
+            said=lambda made: f"The refund of {amount_of(made)} is declined. Nothing was sent.",
             button="Decline the refund",
             title="Decline the refund",
             danger=True,
@@ -136,14 +129,11 @@ class RefundCommandsView(ConsoleView):
 
     @command(f"/{KEY}/ask")
     def ask(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            refund_sending.ask_soon(ctx, refund_id=key)
-            return "The provider is being asked. Look again in a moment."
-
         return self._page(
             key,
             plan=lambda ctx: refund_sending.plan_ask(ctx, refund_id=key),
-            act=act,
+            act=lambda ctx: refund_sending.ask_soon(ctx, refund_id=key),
+            said="The provider is being asked. Look again in a moment.",
             button="Ask now",
             title="Ask the provider about the refund",
             more={"asks_reason": False},
@@ -153,9 +143,6 @@ class RefundCommandsView(ConsoleView):
     def put_right(self, key: int) -> ResponseReturnValue:
         how = request.values.get("how", "")
 
-        def plan(ctx: Ctx) -> Plan | None:
-            return returned.plan(ctx, refund_id=key, how=how, approval_above=refund_limit()) if how else None
-
         def act(ctx: Ctx) -> str:
             given = {"reason": form_text("reason"), "shown": form_text("fingerprint")}
             made = returned.put_right(ctx, refund_id=key, how=how, approval_above=refund_limit(), **given)
@@ -163,7 +150,7 @@ class RefundCommandsView(ConsoleView):
 
         return self._page(
             key,
-            plan=plan,
+            plan=lambda ctx: returned.plan(ctx, refund_id=key, how=how, approval_above=refund_limit()) if how else None,
             act=act,
             button="Put it right",
             title="Put a refund right that came back",
@@ -173,12 +160,10 @@ class RefundCommandsView(ConsoleView):
         )
 
     def _page(self, key: int, **parts: Any) -> ResponseReturnValue:
-        found = read_session().get(Refund, key)
-        if found is None:
-            raise NotFound("There is no such refund.")
+        found = known(Refund, key, "There is no such refund.")
         address = record_address("refunds", key)
         subtitle = f"Refund {key}, {amount_of(found)}"
-        return CommandPage(view=self, subtitle=subtitle, cancel=address, done=address, **parts).respond()
+        return CommandPage(view=self, subtitle=subtitle, cancel=address, **parts).respond()
 
     def _deciding(self, key: int, **parts: Any) -> ResponseReturnValue:
         """The page of a decision, with the ways to what it is about."""

@@ -7,7 +7,7 @@ from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from admin_app.context import Ctx, Job
+from admin_app.context import Job
 from admin_app.errors import ProviderUnavailable
 from admin_app.policies.permissions import Permission
 from admin_app.services.memberships import asking
@@ -59,19 +59,15 @@ class MembershipPaymentCommandsView(ConsoleView):
 
     @command(f"/of-membership/{KEY}/ask")
     def ask(self, key: int) -> ResponseReturnValue:
-        def act(ctx: Ctx) -> str:
-            asking.ask_soon(ctx, membership_id=key)
-            return "The provider is being asked. Look again in a moment."
-
         address = record_address("memberships", key)
         return CommandPage(
             view=self,
             plan=lambda ctx: asking.plan_ask(ctx, membership_id=key),
-            act=act,
+            act=lambda ctx: asking.ask_soon(ctx, membership_id=key),
+            said="The provider is being asked. Look again in a moment.",
             button="Ask now",
             title="Ask what was paid",
             cancel=address,
-            done=address,
             more={"asks_reason": False},
         ).respond()
 

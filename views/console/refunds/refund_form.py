@@ -92,7 +92,6 @@ def refund_page(
         title="Refund a payment",
         subtitle=f"Payment {key}, for {about['what']} {about['number']}",
         cancel=address,
-        done=address,
         template="console/refunds/request.html",
         hidden=hidden or {},
         more={
@@ -107,6 +106,7 @@ def refund_page(
 
 
 def choices_of_reasons() -> list[tuple[str, str]]:
+    """The reasons for a refund as a form offers them: value and words, with the empty one first."""
     return [("", "Choose…"), *((reason.value, words) for reason, words in REASONS.items())]
 
 

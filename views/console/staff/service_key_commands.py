@@ -7,7 +7,6 @@ from flask import request
 from flask.typing import ResponseReturnValue
 
 from admin_app.context import Ctx
-from admin_app.errors import NotFound
 from admin_app.policies.permissions import Permission
 from admin_app.services.staff import service_keys
 from models import Scope, ServiceKey
@@ -16,9 +15,9 @@ from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
 from views.console.framework.current_staff import viewer
 from views.console.framework.local_times import LocalForm
-from views.console.framework.plan_pages import CommandPage
+from views.console.framework.plan_pages import CommandPage, confirmed
 from views.console.staff.staff_commands import HandOverPage
-from views.reading import read_session
+from views.reading import known
 
 SCOPES = {
     Scope.CLIENTS_READ: "Read a client",
@@ -65,11 +64,9 @@ class ServiceKeyCommandsView(ConsoleView):
 
         return HandOverPage(
             view=self,
-            plan=lambda ctx: None,
             act=act,
             button="Make the key",
             cancel="/admin/service-keys/",
-            done="/admin/service-keys/",
             title="Make a service key",
             subtitle="It is shown to you once, on the next page.",
             template="console/staff/new_service_key.html",
@@ -79,28 +76,17 @@ class ServiceKeyCommandsView(ConsoleView):
 
     @command(f"/{KEY}/revoke")
     def revoke(self, key: int) -> ResponseReturnValue:
-        found = read_session().get(ServiceKey, key)
-        if found is None:
-            raise NotFound("There is no such service key.")
-
-        def act(ctx: Ctx) -> str:
-            revoked = service_keys.revoke(
-                ctx,
-                service_key_id=key,
-                reason=request.form.get("reason", ""),
-                shown=request.form.get("fingerprint", ""),
-            )
-            return f"The key {revoked.name} is revoked. Whoever calls by it is refused."
+        found = known(ServiceKey, key, "There is no such service key.")
 
         address = record_address("service-keys", key)
         return CommandPage(
             view=self,
             plan=lambda ctx: service_keys.plan_revoke(ctx, service_key_id=key),
-            act=act,
+            act=lambda ctx: service_keys.revoke(ctx, service_key_id=key, **confirmed()),
+            said=lambda revoked: f"The key {revoked.name} is revoked. Whoever calls by it is refused.",
             button="Revoke the key",
             title="Revoke the key",
             subtitle=found.name,
             danger=True,
             cancel=address,
-            done=address,
         ).respond()
