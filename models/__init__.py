@@ -5,7 +5,7 @@ from models.billing import BillingChange, BillingOverride, ClientCustomer, Movem
 from models.bookings import Booking, BookingSource, BookingStatus, CanceledBecause, Meeting
 from models.calendars import BookingAttendee, BookingHost, BookingLink
 from models.clients import (
-    CLIENT_SWITCHES,
+    CLIENT_FLAGS,
     BillingStatus,
     BulkItem,
     BulkOutcome,
@@ -13,9 +13,9 @@ from models.clients import (
     BulkState,
     Client,
     FlagChange,
+    FlagName,
     OnboardingState,
     OnExpiry,
-    Switch,
 )
 from models.core import AuditEntry, Export, ExportChunk, ExportFormat, ExportState
 from models.drift import DriftFinding, DriftRun, DriftState
@@ -54,7 +54,7 @@ from models.schedule import Practitioner, SessionType
 from models.staff import Role, Scope, ServiceKey, SignInBrake, StaffMember, StaffSession
 
 __all__ = [
-    "CLIENT_SWITCHES",
+    "CLIENT_FLAGS",
     "LEGACY_PREFIX",
     "RESERVING",
     "Adjustment",
@@ -93,6 +93,7 @@ __all__ = [
     "ExportState",
     "ExtraPurchase",
     "FlagChange",
+    "FlagName",
     "Guest",
     "IntervalUnit",
     "InvariantCheck",
@@ -138,7 +139,6 @@ __all__ = [
     "StaffMember",
     "StaffSession",
     "Subscription",
-    "Switch",
     "User",
     "WebhookEvent",
 ]

@@ -95,7 +95,7 @@ class OnboardingState(Base):
     client: Mapped[Client] = relationship(back_populates="onboarding", lazy="raise")
 
 
-class Switch(StrEnum):
+class FlagName(StrEnum):
     """The flags. The emergency stop has no client: it stops everyone."""
 
     OUTBOUND_PAUSED = "outbound_paused"
@@ -104,7 +104,7 @@ class Switch(StrEnum):
 
 
 # Those of one client, each with a boolean of the same name on `clients` that other readers rely on.
-CLIENT_SWITCHES = (Switch.OUTBOUND_PAUSED, Switch.AI_DISABLED)
+CLIENT_FLAGS = (FlagName.OUTBOUND_PAUSED, FlagName.AI_DISABLED)
 
 
 class OnExpiry(StrEnum):
@@ -151,7 +151,7 @@ class FlagChange(Base):
 
     id: Mapped[BigId]
     client_id: Mapped[int | None] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
-    flag: Mapped[Switch] = mapped_column(text_enum(Switch, "flag"))
+    flag: Mapped[FlagName] = mapped_column(text_enum(FlagName, "flag"))
     value: Mapped[bool] = mapped_column(server_default=text("true"))
     reason: Mapped[str]
     by: Mapped[str] = mapped_column(doc="who did it, as the audit names them")
@@ -198,7 +198,7 @@ class BulkRun(Base):
     __table_args__ = (Index("ix_bulk_runs_created_at", "created_at", "id"),)
 
     id: Mapped[BigId]
-    flag: Mapped[Switch] = mapped_column(text_enum(Switch, "flag"))
+    flag: Mapped[FlagName] = mapped_column(text_enum(FlagName, "flag"))
     turns_on: Mapped[bool]
     wish: Mapped[dict[str, Any]]
     chosen_by: Mapped[str] = mapped_column(doc="the selection or the filter in words")

@@ -19,13 +19,13 @@ from models import (
     Client,
     ExportFormat,
     FlagChange,
+    FlagName,
     OnboardingState,
     OnExpiry,
     Role,
     Scope,
     ServiceKey,
     Subscription,
-    Switch,
 )
 
 CLOCK = Job("follow_switch")
@@ -59,7 +59,7 @@ class ClientCases:
 
     def _switches(self) -> None:
         today, until_monday = self.stage.today, _next_monday(self.stage.today)
-        paused, disabled = Switch.OUTBOUND_PAUSED, Switch.AI_DISABLED
+        paused, disabled = FlagName.OUTBOUND_PAUSED, FlagName.AI_DISABLED
         self._switch(
             1.2,
             self._calm(BillingStatus.ACTIVE),
@@ -108,7 +108,7 @@ class ClientCases:
         def act() -> None:
             ctx = self._ctx(moment, Role.OPS)
             found = flags.state(self.session, [client_id], asked.flag, moment)[client_id]
-            flags.switch(ctx, client_id=client_id, asked=asked, shown=found.fingerprint)
+            flags.set_flag(ctx, client_id=client_id, asked=asked, shown=found.fingerprint)
 
         self.script.note(moment, act)
 
@@ -130,7 +130,7 @@ class ClientCases:
     def _run(self) -> None:
         """One run over the clients of a place, which ended by the clock."""
         began, ended = self.stage.ago(days=6.2), self.stage.ago(days=4.2)
-        asked = FlagRequest(Switch.OUTBOUND_PAUSED, True, "Street festival, nobody hears the phone.", until=ended)
+        asked = FlagRequest(FlagName.OUTBOUND_PAUSED, True, "Street festival, nobody hears the phone.", until=ended)
 
         def run() -> None:
             ctx = self._ctx(began, Role.OPS)

@@ -12,6 +12,7 @@ from admin_app.jobs import (
     bulk_runs,
     calendars,
     checkouts,
+    client_flags,
     comparisons,
     events,
     exports,
@@ -23,7 +24,6 @@ from admin_app.jobs import (
     purchases,
     refunds,
     sweeper,
-    switches,
 )
 from admin_app.jobs.bench import Bench
 from admin_app.jobs.retry import BackOff, failing_by_code, is_last_try
@@ -263,7 +263,7 @@ def _about_switches(queue: App, bench: Bench, back_off: BackOff) -> None:
     @queue.task(name="follow_switch", retry=back_off)
     @failing_by_code
     def follow_switch(change_id: int) -> None:
-        switches.follow(bench, change_id)
+        client_flags.follow(bench, change_id)
 
     @queue.task(name="run_bulk", retry=back_off)
     @failing_by_code
@@ -283,7 +283,7 @@ def _about_switches(queue: App, bench: Bench, back_off: BackOff) -> None:
     @_every("* * * * *", queue, "follow_switches")
     @failing_by_code
     def follow_switches(timestamp: int) -> None:
-        switches.follow_all(bench)
+        client_flags.follow_all(bench)
 
 
 def _about_billing(queue: App, bench: Bench, back_off: BackOff) -> None:

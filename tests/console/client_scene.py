@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import select
 
 from admin_app.context import Job
-from admin_app.jobs import switches as switch_jobs
+from admin_app.jobs import client_flags as flag_jobs
 from admin_app.services.clients.flags import FlagRequest
-from models import Client, FlagChange, Switch
+from models import Client, FlagChange, FlagName
 from tests.house import House
 from tests.services.clients import flags
 from tests.services.diary import Clock
@@ -52,7 +52,7 @@ class Clients:
     def time_passes(self, until: datetime) -> None:
         """The clock stands then, and what is due by then is done."""
         self.clock.now = until
-        switch_jobs.follow_all(self.house.bench)
+        flag_jobs.follow_all(self.house.bench)
         self.house.work()
 
     def row(self, client_id: int) -> Client:
@@ -61,4 +61,4 @@ class Clients:
         return found
 
 
-PAUSED, DISABLED = Switch.OUTBOUND_PAUSED, Switch.AI_DISABLED
+PAUSED, DISABLED = FlagName.OUTBOUND_PAUSED, FlagName.AI_DISABLED

@@ -54,7 +54,7 @@ def one_of_everything(session: Session) -> dict[str, Any]:
         "onboarding": m.OnboardingState(client_id=client.id),
         "flag change": m.FlagChange(
             client_id=client.id,
-            flag=m.Switch.AI_DISABLED,
+            flag=m.FlagName.AI_DISABLED,
             reason=HOSTILE,
             by=HOSTILE,
             since=NOW,
@@ -177,7 +177,7 @@ def _run(session: Session, client_id: int) -> dict[str, Any]:
     session.add(starter)
     session.flush()
     run = m.BulkRun(
-        flag=m.Switch.OUTBOUND_PAUSED,
+        flag=m.FlagName.OUTBOUND_PAUSED,
         turns_on=True,
         wish={"flag": "outbound_paused", "turns_on": True, "reason": HOSTILE},
         chosen_by=HOSTILE,

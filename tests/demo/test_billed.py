@@ -20,7 +20,7 @@ from admin_app.services.drift import drift_runs
 from admin_app.services.drift.drift_sides import sides
 from admin_app.services.subscriptions import billing_mapping
 from models import (
-    CLIENT_SWITCHES,
+    CLIENT_FLAGS,
     BillingStatus,
     BulkRun,
     BulkState,
@@ -154,7 +154,7 @@ def open_findings(session: Session) -> dict[int, tuple[str | None, ...]]:
 
 def test_every_switch_that_is_on_says_why_but_one(session: Session) -> None:
     unexplained = []
-    for flag in CLIENT_SWITCHES:
+    for flag in CLIENT_FLAGS:
         ids = list(session.scalars(select(Client.id)))
         states = flags.state(session, ids, flag, NOW)
         kept = dict.fromkeys(session.scalars(select(Client.id).where(getattr(Client, flag.value))), True)

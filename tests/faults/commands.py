@@ -12,7 +12,7 @@ from admin_app.services import refunds
 from admin_app.services.clients import bulk_runs
 from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.purchases import claims
-from models import BulkRun, BulkState, Client, PendingProfile, Refund, Role, StaffMember, Switch
+from models import BulkRun, BulkState, Client, FlagName, PendingProfile, Refund, Role, StaffMember
 
 
 @contextmanager
@@ -74,5 +74,5 @@ def _chosen(ctx: Ctx) -> int:
     found = ctx.session.scalar(select(BulkRun.id))
     if found is not None:
         return found
-    asked = FlagRequest(flag=Switch.OUTBOUND_PAUSED, turns_on=True, reason="Holidays")
+    asked = FlagRequest(flag=FlagName.OUTBOUND_PAUSED, turns_on=True, reason="Holidays")
     return bulk_runs.choose(ctx, asked=asked, client_ids=select(Client.id), chosen_by="every client").id

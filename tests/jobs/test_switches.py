@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from models import FlagChange, SentEmail, Switch
+from models import FlagChange, FlagName, SentEmail
 from tests.house import House
 from tests.jobs.running import RunningWorker, wait_until
 from tests.services.clients.flags import PAUSE, add_client, boolean_of, changes, on, turn
 
-AI = Switch.AI_DISABLED
+AI = FlagName.AI_DISABLED
 
 
 def test_a_start_an_end_and_a_mail_come_at_their_moments(real_house: House) -> None:

@@ -15,12 +15,12 @@ from models import (
     BillingStatus,
     Client,
     FlagChange,
+    FlagName,
     OnboardingState,
     OnExpiry,
     Role,
     Scope,
     ServiceKey,
-    Switch,
 )  # fmt: skip
 from tests.console.conftest import counted_queries
 from tests.house import House, build
@@ -187,8 +187,8 @@ def test_switches_are_shown_by_the_clock_and_not_as_a_job_left_them(house: House
     with house.db.unit_of_work(OPERATOR) as ctx:
         common = {"client_id": client_id, "reason": "why", "by": "ops@x.test", "since": now - timedelta(days=1)}
         ctx.session.execute(update(Client).values(outbound_paused=True, ai_disabled=False))
-        ctx.session.add(FlagChange(flag=Switch.OUTBOUND_PAUSED, until=now - timedelta(hours=1), **common))
-        ctx.session.add(FlagChange(flag=Switch.AI_DISABLED, until=now + timedelta(hours=1), **common))
+        ctx.session.add(FlagChange(flag=FlagName.OUTBOUND_PAUSED, until=now - timedelta(hours=1), **common))
+        ctx.session.add(FlagChange(flag=FlagName.AI_DISABLED, until=now + timedelta(hours=1), **common))
     shown = call(house, client_id, "client", make_key(house, *Scope)).json
     assert (shown["outbound_paused"], shown["ai_disabled"]) == (False, True)
 
@@ -200,7 +200,7 @@ def test_the_gate_answers_in_the_promised_shape(house: House, client_id: int) ->
         ctx.session.execute(update(Client).values(billing_status=BillingStatus.PAST_DUE))
         ctx.session.add(
             FlagChange(
-                client_id=client_id, flag=Switch.OUTBOUND_PAUSED, reason="Holiday", by="ops@x.test", until=until,
+                client_id=client_id, flag=FlagName.OUTBOUND_PAUSED, reason="Holiday", by="ops@x.test", until=until,
                 since=datetime.now(UTC), on_expiry=OnExpiry.LIFT,
             )
         )  # fmt: skip

@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import itemgetter
 
 from admin_app.services.clients import flag_clock
-from admin_app.services.clients.flags import FlagRequest, SwitchState, effect_of
+from admin_app.services.clients.flags import FlagRequest, FlagState, effect_of
 from admin_app.services.core.plans import fingerprint
 from models.clients import BillingStatus, BulkOutcome, FlagChange, OnExpiry
 
@@ -22,7 +22,7 @@ MOVED = "Switched by somebody else, or by the clock, since the clients were chos
 Decision = tuple[BulkOutcome, str | None]
 
 
-def before(asked: FlagRequest, state: SwitchState, billing: BillingStatus, now: datetime) -> Decision:
+def before(asked: FlagRequest, state: FlagState, billing: BillingStatus, now: datetime) -> Decision:
     """Whether a client that was chosen waits for the run, is so already, or is left out."""
     if billing is BillingStatus.CANCELED:
         return BulkOutcome.EXCLUDED, CANCELED
@@ -41,7 +41,7 @@ def before(asked: FlagRequest, state: SwitchState, billing: BillingStatus, now: 
     return (BulkOutcome.ALREADY, ON_AS_LONG) if covers else (BulkOutcome.EXCLUDED, CUTS_SHORT)
 
 
-def mark(state: SwitchState, ended: Iterable[FlagChange] = ()) -> str:
+def mark(state: FlagState, ended: Iterable[FlagChange] = ()) -> str:
     """What a run leaves behind: other than the fingerprint it stays the same when a period begins by the clock.
 
     It does so too when a period ends by the clock, with those that have `ended` since.

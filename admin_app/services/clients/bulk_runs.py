@@ -59,7 +59,7 @@ class Frozen:
 
     item: BulkItem
     billing: BillingStatus
-    state: flags.SwitchState
+    state: flags.FlagState
     ended: Sequence[FlagChange] = ()
 
 

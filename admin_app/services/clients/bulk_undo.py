@@ -16,7 +16,7 @@ from admin_app.policies.permissions import Permission, require
 from admin_app.services.clients import bulk_runs, flags
 from admin_app.services.clients.bulk_rules import mark
 from admin_app.services.clients.bulk_runs import Frozen
-from admin_app.services.clients.flags import Effect, FlagRequest, SwitchState
+from admin_app.services.clients.flags import Effect, FlagRequest, FlagState
 from admin_app.services.core.plans import Plan, fingerprint, require_reason
 from models.clients import BulkItem, BulkOutcome, BulkRun, BulkState, FlagChange, OnExpiry
 
@@ -93,7 +93,7 @@ def _still_as_left(frozen: Frozen) -> tuple[BulkOutcome, str | None]:
     return BulkOutcome.EXCLUDED, SWITCHED_SINCE
 
 
-def former_of(state: SwitchState, effect: Effect) -> dict[str, Any] | None:
+def former_of(state: FlagState, effect: Effect) -> dict[str, Any] | None:
     """The periods that a change is about to end or shorten, as they are kept to be put back; None: it was off."""
     periods = [_request_of(each) for each in (*effect.lifted, *effect.shortened)]
     if state.set_outside:
@@ -116,7 +116,7 @@ def _request_of(period: FlagChange) -> FlagRequest:
     )
 
 
-def put_back(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState) -> FlagChange:
+def put_back(ctx: Ctx, run: BulkRun, item: BulkItem, state: FlagState) -> FlagChange:
     """Undo one client's change; the period that is in force again, or the one that ended."""
     reason = run.wish["reason"]
     periods = list(_to_come(ctx, item.former or {}))
@@ -124,7 +124,7 @@ def put_back(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState) -> Flag
     for asked in periods:
         now = flags.state(ctx.session, [item.client_id], run.flag, ctx.now)[item.client_id]
         try:
-            last = flags.switch(ctx, client_id=item.client_id, asked=asked, shown=now.fingerprint, bulk_run_id=run.id)
+            last = flags.set_flag(ctx, client_id=item.client_id, asked=asked, shown=now.fingerprint, bulk_run_id=run.id)
         except AlreadySo:
             continue
     if last is None:
@@ -132,7 +132,7 @@ def put_back(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState) -> Flag
     return last
 
 
-def _take_off(ctx: Ctx, item: BulkItem, state: SwitchState, reason: str, replaced: bool) -> FlagChange | None:
+def _take_off(ctx: Ctx, item: BulkItem, state: FlagState, reason: str, replaced: bool) -> FlagChange | None:
     """End what the run turned on, unless what comes back takes its place anyway."""
     scheduled = next((each for each in state.scheduled if each.id == item.flag_change_id), None)
     if scheduled is not None:
@@ -140,7 +140,7 @@ def _take_off(ctx: Ctx, item: BulkItem, state: SwitchState, reason: str, replace
     if replaced or not state.is_on:
         return None
     off = FlagRequest(state.flag, turns_on=False, reason=reason)
-    return flags.switch(ctx, client_id=item.client_id, asked=off, shown=state.fingerprint)
+    return flags.set_flag(ctx, client_id=item.client_id, asked=off, shown=state.fingerprint)
 
 
 def _to_come(ctx: Ctx, former: dict[str, Any]) -> Iterable[FlagRequest]:

@@ -15,7 +15,7 @@ from admin_app.errors import AlreadySo, DomainError, PlanMoved
 from admin_app.policies.permissions import Permission, allows
 from admin_app.services.clients import bulk_runs, bulk_undo, flags
 from admin_app.services.clients.bulk_rules import MOVED, mark
-from admin_app.services.clients.flags import FlagRequest, SwitchState
+from admin_app.services.clients.flags import FlagRequest, FlagState
 from models.clients import BulkItem, BulkOutcome, BulkRun, BulkState, Client, FlagChange
 from models.staff import StaffMember
 
@@ -89,7 +89,7 @@ def _do(ctx: Ctx, run: BulkRun, items: list[BulkItem]) -> None:
     ctx.session.flush()
 
 
-def _do_one(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState | None) -> None:
+def _do_one(ctx: Ctx, run: BulkRun, item: BulkItem, state: FlagState | None) -> None:
     item.done_at = ctx.now
     if state is None or state.fingerprint != item.seen:
         item.outcome, item.because = BulkOutcome.MOVED, MOVED
@@ -108,10 +108,10 @@ def _do_one(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState | None) -
         item.outcome, item.flag_change_id = BulkOutcome.CHANGED, change.id
 
 
-def _switch(ctx: Ctx, run: BulkRun, item: BulkItem, state: SwitchState) -> FlagChange:
+def _switch(ctx: Ctx, run: BulkRun, item: BulkItem, state: FlagState) -> FlagChange:
     asked = FlagRequest.from_json(run.wish)
     former = bulk_undo.former_of(state, flags.effect_of(state, asked, ctx.now))
-    change = flags.switch(ctx, client_id=item.client_id, asked=asked, shown=item.seen, bulk_run_id=run.id)
+    change = flags.set_flag(ctx, client_id=item.client_id, asked=asked, shown=item.seen, bulk_run_id=run.id)
     item.former = former
     return change
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from admin_app.errors import NotFound
 from admin_app.services.clients import flag_clock
 from admin_app.services.subscriptions import billing_mapping
-from models import BillingStatus, OnExpiry, Switch
+from models import BillingStatus, FlagName, OnExpiry
 from models.base import text_enum
 from models.clients import billing_status
 
@@ -23,8 +23,8 @@ class NoSuchClient(NotFound):
 
 
 @dataclass(frozen=True)
-class SwitchPeriod:
-    """An open row of `flag_changes`, as `switch_clock` reads it."""
+class FlagPeriod:
+    """An open row of `flag_changes`, as `flag_clock` reads it."""
 
     since: datetime
     until: datetime | None
@@ -36,16 +36,16 @@ class SwitchPeriod:
 
 
 @dataclass(frozen=True)
-class SwitchFacts:
+class FlagFacts:
     """A flag: the boolean that other programs read and write, and the open periods."""
 
     kept: bool
-    periods: tuple[SwitchPeriod, ...] = ()
+    periods: tuple[FlagPeriod, ...] = ()
 
     def is_on(self, now: datetime) -> bool:
         return flag_clock.is_on(self.kept, self.periods, now)
 
-    def period(self, now: datetime) -> SwitchPeriod | None:
+    def period(self, now: datetime) -> FlagPeriod | None:
         """The period that has it on; None also when another program set the boolean."""
         return flag_clock.in_force(self.periods, now)
 
@@ -154,9 +154,9 @@ class GateFacts:
     """Everything that the gate judges by. None: it is not known, and the gate refuses."""
 
     client_id: int
-    emergency_stop: SwitchFacts | None
-    outbound_paused: SwitchFacts | None
-    ai_disabled: SwitchFacts | None
+    emergency_stop: FlagFacts | None
+    outbound_paused: FlagFacts | None
+    ai_disabled: FlagFacts | None
     billing: BillingFacts | None
     onboarding_complete: bool | None
 
@@ -199,7 +199,7 @@ WHERE c.id = :client_id
     billing_status=billing_status,
     override_status=billing_status,
     status_without=billing_status,
-    flag=text_enum(Switch, "flag"),
+    flag=text_enum(FlagName, "flag"),
     on_expiry=text_enum(OnExpiry, "on_expiry"),
 )  # fmt: skip
 
@@ -213,15 +213,15 @@ def facts_of(session: Session, client_id: int, *, trial_days: int) -> GateFacts:
     if not rows:
         raise NoSuchClient
     row = rows[0]
-    periods: dict[Switch, list[SwitchPeriod]] = {switch: [] for switch in Switch}
+    periods: dict[FlagName, list[FlagPeriod]] = {flag: [] for flag in FlagName}
     for each in rows:
         if each.flag is not None:
-            periods[each.flag].append(SwitchPeriod(each.since, each.until, each.on_expiry, each.reason, each.by))
+            periods[each.flag].append(FlagPeriod(each.since, each.until, each.on_expiry, each.reason, each.by))
     return GateFacts(
         client_id=client_id,
-        emergency_stop=SwitchFacts(False, tuple(periods[Switch.EMERGENCY_STOP])),
-        outbound_paused=SwitchFacts(row.outbound_paused, tuple(periods[Switch.OUTBOUND_PAUSED])),
-        ai_disabled=SwitchFacts(row.ai_disabled, tuple(periods[Switch.AI_DISABLED])),
+        emergency_stop=FlagFacts(False, tuple(periods[FlagName.EMERGENCY_STOP])),
+        outbound_paused=FlagFacts(row.outbound_paused, tuple(periods[FlagName.OUTBOUND_PAUSED])),
+        ai_disabled=FlagFacts(row.ai_disabled, tuple(periods[FlagName.AI_DISABLED])),
         billing=_billing(row, trial_days),
         onboarding_complete=row.onboarding_complete,
     )

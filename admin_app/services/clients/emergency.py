@@ -14,7 +14,7 @@ from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import Plan, PlanLine, fingerprint, require_reason, require_same
 from admin_app.services.core.records import EVERYONE, flag_change_key, lock_names
-from models.clients import Client, FlagChange, Switch
+from models.clients import Client, FlagChange, FlagName
 
 NOT_ON = "There is no emergency stop in force, so there is nothing to end."
 ALREADY = "Everyone is stopped already until that moment."
@@ -117,7 +117,7 @@ def note_ended(ctx: Ctx, periods: list[FlagChange]) -> None:
 
 
 def _periods(ctx: Ctx) -> list[FlagChange]:
-    return flag_periods.open_periods(ctx.session, Switch.EMERGENCY_STOP, None).get(None, [])
+    return flag_periods.open_periods(ctx.session, FlagName.EMERGENCY_STOP, None).get(None, [])
 
 
 def _current(periods: list[FlagChange], now: datetime) -> FlagChange | None:
@@ -128,7 +128,7 @@ def _current(periods: list[FlagChange], now: datetime) -> FlagChange | None:
 def _checked(ctx: Ctx, reason: str, until: datetime | None, *, needs_reason: bool = True) -> FlagRequest:
     if until is None:
         raise InvalidInput(fields={"until": "Say until when everyone is stopped. It can be ended earlier."})
-    asked = FlagRequest(flag=Switch.EMERGENCY_STOP, turns_on=True, reason=reason, until=until)
+    asked = FlagRequest(flag=FlagName.EMERGENCY_STOP, turns_on=True, reason=reason, until=until)
     return checked(asked, ctx.now, needs_reason=needs_reason)
 
 

@@ -18,20 +18,20 @@ from admin_app.services.clients.flag_requests import FlagRequest
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import fingerprint
 from admin_app.services.core.records import flag_change_key
-from models.clients import FlagChange, OnExpiry, Switch
+from models.clients import FlagChange, FlagName, OnExpiry
 
 BY_THE_CLOCK = "clock"
 BY_A_LATER_CHANGE = "a later change"
 
 
 @dataclass(frozen=True)
-class SwitchState:
+class FlagState:
     """One flag of one client at a moment: `change` is the period in force, `scheduled` those that are to come.
 
     `over` ended by the clock and was not noted yet. The fingerprint is of all of it.
     """
 
-    flag: Switch
+    flag: FlagName
     is_on: bool
     change: FlagChange | None
     scheduled: tuple[FlagChange, ...]
@@ -45,8 +45,8 @@ class SwitchState:
 
     @classmethod
     def of(
-        cls, flag: Switch, client_id: int | None, kept: bool, periods: Sequence[FlagChange], now: datetime
-    ) -> "SwitchState":
+        cls, flag: FlagName, client_id: int | None, kept: bool, periods: Sequence[FlagChange], now: datetime
+    ) -> "FlagState":
         is_on = flag_clock.is_on(kept, periods, now)
         change = flag_clock.in_force(periods, now)
         scheduled = tuple(each for each in periods if flag_clock.is_scheduled(each, now))
@@ -72,7 +72,7 @@ class Effect:
 
 
 def open_periods(
-    session: Session, flag: Switch, client_ids: Collection[int] | None
+    session: Session, flag: FlagName, client_ids: Collection[int] | None
 ) -> dict[int | None, list[FlagChange]]:
     """The periods that nobody ended, by client and by their start; `client_ids` None: those of everyone."""
     whose = FlagChange.client_id.is_(None) if client_ids is None else FlagChange.client_id.in_(client_ids)
@@ -88,7 +88,7 @@ def open_periods(
     return found
 
 
-def effect_of(state: SwitchState, asked: FlagRequest, now: datetime) -> Effect:
+def effect_of(state: FlagState, asked: FlagRequest, now: datetime) -> Effect:
     """What a checked request would do now."""
     if not asked.turns_on:
         return Effect(already=not state.is_on, lifted=(state.change,) if state.change else ())

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from admin_app.services.clients import flag_clock
-from admin_app.services.clients.flag_periods import Effect, SwitchState, shortened
+from admin_app.services.clients.flag_periods import Effect, FlagState, shortened
 from admin_app.services.clients.flag_requests import FlagRequest
 from admin_app.services.clients.flag_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS, end_words
 from admin_app.services.core.plans import Plan, PlanLine
@@ -17,7 +17,7 @@ REPLACED = "the new period takes its place"
 SHORTENED = "it ends where the new period begins"
 
 
-def of_request(client: Client, state: SwitchState, asked: FlagRequest, effect: Effect, now: datetime) -> Plan:
+def of_request(client: Client, state: FlagState, asked: FlagRequest, effect: Effect, now: datetime) -> Plan:
     """The plan of a checked request."""
     words = WORDS[asked.flag]
     if not asked.turns_on:
@@ -57,7 +57,7 @@ def of_cancel(client: Client, period: FlagChange, fingerprint: str, refusal: str
     )
 
 
-def already(state: SwitchState, asked: FlagRequest) -> str:
+def already(state: FlagState, asked: FlagRequest) -> str:
     """That what is asked for holds already, and since whom."""
     words = WORDS[asked.flag]
     if not asked.turns_on:
@@ -79,7 +79,7 @@ def kept(period: FlagChange) -> dict[str, Any]:
     }
 
 
-def _lines_on(client: Client, state: SwitchState, asked: FlagRequest, effect: Effect, now: datetime) -> list[PlanLine]:
+def _lines_on(client: Client, state: FlagState, asked: FlagRequest, effect: Effect, now: datetime) -> list[PlanLine]:
     about, current = client_key(client.id), state.change
     lines = [
         PlanLine(about, asked.flag.value, state.is_on, True, ASKED_FOR),
@@ -100,7 +100,7 @@ def _lines_on(client: Client, state: SwitchState, asked: FlagRequest, effect: Ef
     return shown + ended(current, now, REPLACED) + _canceled(canceled)
 
 
-def _lines_later(client: Client, state: SwitchState, asked: FlagRequest, effect: Effect) -> list[PlanLine]:
+def _lines_later(client: Client, state: FlagState, asked: FlagRequest, effect: Effect) -> list[PlanLine]:
     about = client_key(client.id)
     lines = [PlanLine(about, asked.flag.value, state.is_on, state.is_on, "nothing changes before it starts")]
     for each in effect.shortened:
@@ -119,7 +119,7 @@ def _lines_later(client: Client, state: SwitchState, asked: FlagRequest, effect:
     return [each for each in lines if each.now is not None or each.after is not None] + _canceled(effect.lifted)
 
 
-def _lines_off(client: Client, state: SwitchState, now: datetime) -> list[PlanLine]:
+def _lines_off(client: Client, state: FlagState, now: datetime) -> list[PlanLine]:
     about = client_key(client.id)
     lines = [PlanLine(about, state.flag.value, state.is_on, False, ASKED_FOR)]
     if state.is_on:
@@ -139,7 +139,7 @@ def _canceled(periods: Any) -> list[PlanLine]:
     return [PlanLine(flag_change_key(each.id), "next_since", each.since, None, REPLACED) for each in periods]
 
 
-def _said_on(state: SwitchState, asked: FlagRequest, now: datetime) -> list[str]:
+def _said_on(state: FlagState, asked: FlagRequest, now: datetime) -> list[str]:
     words = WORDS[asked.flag]
     said = [f"{words.on} from now on."]
     if state.change is not None:
@@ -149,7 +149,7 @@ def _said_on(state: SwitchState, asked: FlagRequest, now: datetime) -> list[str]
     return said + _said_of_end(asked, now)
 
 
-def _said_later(state: SwitchState, asked: FlagRequest, effect: Effect, now: datetime) -> list[str]:
+def _said_later(state: FlagState, asked: FlagRequest, effect: Effect, now: datetime) -> list[str]:
     said = ["Nothing changes before it starts."]
     if effect.shortened:
         said.append("What is on before then ends where this begins, and whoever was to be told of its end is not.")
@@ -170,7 +170,7 @@ def _said_of_end(asked: FlagRequest, now: datetime) -> list[str]:
     return said
 
 
-def _said_off(state: SwitchState) -> list[str]:
+def _said_off(state: FlagState) -> list[str]:
     said = [f"{WORDS[state.flag].off} from now on, as far as this flag goes."]
     if state.change is not None:
         said.append(f"It was switched on by {state.change.by}: {state.change.reason}")
@@ -183,13 +183,13 @@ def _said_off(state: SwitchState) -> list[str]:
     return said
 
 
-def _since(state: SwitchState) -> datetime | str | None:
+def _since(state: FlagState) -> datetime | str | None:
     if state.change is not None:
         return state.change.since
     return OUTSIDE if state.is_on else None
 
 
-def _until(state: SwitchState) -> datetime | str | None:
+def _until(state: FlagState) -> datetime | str | None:
     if state.change is not None:
         return _until_of(state.change)
     return UNTIL_SWITCHED_BACK if state.is_on else None

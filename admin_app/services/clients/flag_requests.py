@@ -8,7 +8,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from admin_app.errors import InvalidInput
 from admin_app.services.core.plans import require_reason
-from models.clients import OnExpiry, Switch
+from models.clients import FlagName, OnExpiry
 
 # A run over many clients comes to some of them after the moment that was asked for: it begins at once, then.
 MOST_LATE = timedelta(days=1)
@@ -22,7 +22,7 @@ class FlagRequest:
     `tell_email` is written to at `tell_at`, before it ends. Moments are aware.
     """
 
-    flag: Switch
+    flag: FlagName
     turns_on: bool
     reason: str
     since: datetime | None = None
@@ -46,7 +46,7 @@ class FlagRequest:
     def from_json(cls, kept: dict[str, Any]) -> "FlagRequest":
         moments = {name: datetime.fromisoformat(kept[name]) if kept.get(name) else None for name in _MOMENTS}
         return cls(
-            flag=Switch(kept["flag"]),
+            flag=FlagName(kept["flag"]),
             turns_on=kept["turns_on"],
             reason=kept["reason"],
             on_expiry=OnExpiry(kept.get("on_expiry", OnExpiry.LIFT)),

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.clients import OnExpiry, Switch
+from models.clients import FlagName, OnExpiry
 
 UNTIL_SWITCHED_BACK = "until somebody switches it back"
 OUTSIDE = "set outside Backdesk"
 
 
 @dataclass(frozen=True)
-class SwitchWords:
+class FlagWords:
     """`name` is the flag; `turn_on` and `turn_off` are the commands; `on` and `off` are what holds then."""
 
     name: str
@@ -20,18 +20,18 @@ class SwitchWords:
     off: str
 
 
-WORDS: Mapping[Switch, SwitchWords] = {
-    Switch.OUTBOUND_PAUSED: SwitchWords(
+WORDS: Mapping[FlagName, FlagWords] = {
+    FlagName.OUTBOUND_PAUSED: FlagWords(
         "Outbound calls paused",
         "Pause outbound calls",
         "Let outbound calls run again",
         "Outbound calls are paused",
         "Outbound calls are not paused",
     ),
-    Switch.AI_DISABLED: SwitchWords(
+    FlagName.AI_DISABLED: FlagWords(
         "AI disabled", "Disable the AI", "Enable the AI again", "The AI is disabled", "The AI is not disabled"
     ),
-    Switch.EMERGENCY_STOP: SwitchWords(
+    FlagName.EMERGENCY_STOP: FlagWords(
         "Emergency stop",
         "Stop everyone",
         "End the emergency stop",

@@ -1,7 +1,7 @@
 """Switching a client off and on: at once or later, until a moment or until somebody switches it back.
 
-The clock decides what holds (`switch_clock`). The booleans on `clients` are kept true for other readers: in the
-transaction of every switch here, and by jobs at the moments at which the clock turns one (`switch_following`).
+The clock decides what holds (`flag_clock`). The booleans on `clients` are kept true for other readers: in the
+transaction of every switch here, and by jobs at the moments at which the clock turns one (`flag_following`).
 """
 
 from collections.abc import Collection
@@ -15,29 +15,29 @@ from admin_app.context import Ctx
 from admin_app.errors import AlreadySo, Conflict, InvalidInput, NotFound
 from admin_app.policies.permissions import Permission, require
 from admin_app.services.clients import flag_clock, flag_letters, flag_periods, flag_plans
-from admin_app.services.clients.flag_periods import Effect, SwitchState, effect_of
+from admin_app.services.clients.flag_periods import Effect, FlagState, effect_of
 from admin_app.services.clients.flag_requests import FlagRequest, checked
 from admin_app.services.clients.flag_words import WORDS
 from admin_app.services.core import audit
 from admin_app.services.core.audit import Change
 from admin_app.services.core.plans import Plan, fingerprint, require_reason, require_same
 from admin_app.services.core.records import client_key, flag_change_key
-from models.clients import CLIENT_SWITCHES, Client, FlagChange, Switch
+from models.clients import CLIENT_FLAGS, Client, FlagChange, FlagName
 
-__all__ = ["Effect", "FlagRequest", "SwitchState", "effect_of"]
+__all__ = ["Effect", "FlagRequest", "FlagState", "effect_of"]
 
 BEGUN = "It has begun already. Switch it off instead."
 GONE = "It was ended, canceled or replaced meanwhile."
 
 
-def state(session: Session, client_ids: Collection[int], flag: Switch, now: datetime) -> dict[int, SwitchState]:
+def state(session: Session, client_ids: Collection[int], flag: FlagName, now: datetime) -> dict[int, FlagState]:
     """One flag of these clients at `now`, in two queries; who is no client is left out."""
     kept = session.execute(select(Client.id, getattr(Client, flag.value)).where(Client.id.in_(client_ids)))
     periods = flag_periods.open_periods(session, flag, client_ids)
-    return {number: SwitchState.of(flag, number, on, periods.get(number, []), now) for number, on in kept}
+    return {number: FlagState.of(flag, number, on, periods.get(number, []), now) for number, on in kept}
 
 
-def plan_switch(ctx: Ctx, *, client_id: int, asked: FlagRequest, base_url: str) -> Plan:
+def plan_flag(ctx: Ctx, *, client_id: int, asked: FlagRequest, base_url: str) -> Plan:
     """What the request would change; its reason is asked for when it is acted on. What holds already is refused.
 
     `base_url` is where the console is, for the address in the mail that goes before the end.
@@ -55,7 +55,7 @@ def plan_switch(ctx: Ctx, *, client_id: int, asked: FlagRequest, base_url: str) 
     return replace(plan, mails=flag_letters.planned(ctx.session, client, to_be, base_url, ctx.now))
 
 
-def switch(ctx: Ctx, *, client_id: int, asked: FlagRequest, shown: str, bulk_run_id: int | None = None) -> FlagChange:
+def set_flag(ctx: Ctx, *, client_id: int, asked: FlagRequest, shown: str, bulk_run_id: int | None = None) -> FlagChange:
     """Turn a flag of a client; returns the period that begins or ends, or the note when there was none to end.
 
     `shown` is the fingerprint of the flag as it was when it was decided on.
@@ -110,7 +110,7 @@ def locked(ctx: Ctx, client_id: int) -> Client:
     return client
 
 
-def keep_true(ctx: Ctx, client: Client, flag: Switch, is_on: bool) -> Change:
+def keep_true(ctx: Ctx, client: Client, flag: FlagName, is_on: bool) -> Change:
     """Set the boolean that other programs read to what holds."""
     before = getattr(client, flag.value)
     if before != is_on:
@@ -120,7 +120,7 @@ def keep_true(ctx: Ctx, client: Client, flag: Switch, is_on: bool) -> Change:
     return Change(flag.value, before, is_on)
 
 
-def note_ended(ctx: Ctx, client: Client, found: SwitchState, changes: Collection[Change] = ()) -> None:
+def note_ended(ctx: Ctx, client: Client, found: FlagState, changes: Collection[Change] = ()) -> None:
     """Say of the periods that the clock ended that it did."""
     flag_periods.note_ended(ctx, found.over)
     for period in found.over:
@@ -148,7 +148,7 @@ def note(
 
 
 def _turn_on(
-    ctx: Ctx, client: Client, found: SwitchState, asked: FlagRequest, effect: Effect, bulk_run_id: int | None
+    ctx: Ctx, client: Client, found: FlagState, asked: FlagRequest, effect: Effect, bulk_run_id: int | None
 ) -> FlagChange:
     changes = flag_periods.make_room(ctx, effect, reason=asked.reason)
     period = flag_periods.begin(ctx, client.id, asked, bulk_run_id=bulk_run_id)
@@ -161,7 +161,7 @@ def _turn_on(
     return period
 
 
-def _turn_off(ctx: Ctx, client: Client, found: SwitchState, asked: FlagRequest, bulk_run_id: int | None) -> FlagChange:
+def _turn_off(ctx: Ctx, client: Client, found: FlagState, asked: FlagRequest, bulk_run_id: int | None) -> FlagChange:
     changes = [keep_true(ctx, client, asked.flag, False)]
     period = found.change
     if period is not None:
@@ -183,13 +183,13 @@ def _turn_off(ctx: Ctx, client: Client, found: SwitchState, asked: FlagRequest, 
     return period
 
 
-def _state(ctx: Ctx, client: Client, flag: Switch) -> SwitchState:
+def _state(ctx: Ctx, client: Client, flag: FlagName) -> FlagState:
     periods = flag_periods.open_periods(ctx.session, flag, [client.id]).get(client.id, [])
-    return SwitchState.of(flag, client.id, getattr(client, flag.value), periods, ctx.now)
+    return FlagState.of(flag, client.id, getattr(client, flag.value), periods, ctx.now)
 
 
 def _of_a_client(asked: FlagRequest) -> FlagRequest:
-    if asked.flag not in CLIENT_SWITCHES:
+    if asked.flag not in CLIENT_FLAGS:
         raise InvalidInput("This is no flag of a single client.")
     return asked
 

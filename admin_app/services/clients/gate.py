@@ -13,10 +13,10 @@ from typing import Literal, get_args
 from admin_app.services.clients.client_facts import (
     BillingFacts,
     BillingInForce,
+    FlagFacts,
     GateFacts,
     NoSuchClient,
     OverrideFacts,
-    SwitchFacts,
     facts_of,
 )
 from models import BillingStatus
@@ -115,7 +115,7 @@ def _ai(facts: GateFacts, now: datetime) -> Block | None:
     return _switch(facts.ai_disabled, "ai_disabled", "ai_unknown", now)
 
 
-def _switch(switch: SwitchFacts | None, code: str, unknown: str, now: datetime) -> Block | None:
+def _switch(switch: FlagFacts | None, code: str, unknown: str, now: datetime) -> Block | None:
     if switch is None:
         return Block(unknown)
     if not switch.is_on(now):
@@ -188,15 +188,15 @@ def smallest_change(facts: GateFacts, action: Action, now: datetime) -> tuple[Re
 
 
 def _no_stop(facts: GateFacts, now: datetime) -> GateFacts:
-    return replace(facts, emergency_stop=SwitchFacts(False))
+    return replace(facts, emergency_stop=FlagFacts(False))
 
 
 def _calls_on(facts: GateFacts, now: datetime) -> GateFacts:
-    return replace(facts, outbound_paused=SwitchFacts(False))
+    return replace(facts, outbound_paused=FlagFacts(False))
 
 
 def _ai_on(facts: GateFacts, now: datetime) -> GateFacts:
-    return replace(facts, ai_disabled=SwitchFacts(False))
+    return replace(facts, ai_disabled=FlagFacts(False))
 
 
 def _billing_put_right(facts: GateFacts, now: datetime) -> GateFacts:

@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 from sqlalchemy import select
 
 from admin_app.db import Database
-from models import BillingStatus, BulkRun, BulkState, Role, Switch
+from models import BillingStatus, BulkRun, BulkState, FlagName, Role
 from tests.console.page_checks import CheckedClient
 from tests.services.clients import bulk
 from tests.services.clients.flags import state_of
@@ -81,7 +81,7 @@ def test_everything_that_a_filter_finds_on_all_its_pages(db: Database, ops: Chec
     assert 'type="hidden" name="billing" value="active"' in page
     send(ops, f"{NEW}?billing=active&q=Client&of=matching", reason="Holiday", **TODAY)
     (run,) = runs(db)
-    assert (run.size, run.flag, run.turns_on) == (60, Switch.OUTBOUND_PAUSED, True)
+    assert (run.size, run.flag, run.turns_on) == (60, FlagName.OUTBOUND_PAUSED, True)
     assert run.chosen_by == "every client with search “Client”, Billing: active"
 
 

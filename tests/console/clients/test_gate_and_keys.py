@@ -18,11 +18,11 @@ from models import (
     BillingStatus,
     Client,
     FlagChange,
+    FlagName,
     OnboardingState,
     Role,
     Scope,
     ServiceKey,
-    Switch,
 )  # fmt: skip
 from tests.console.conftest import SETUP, form_token
 from tests.console.forms import form_on
@@ -62,7 +62,7 @@ def one(db: Database, query: Any) -> Any:
 def _of(client_id: int, **values: Any) -> list[Any]:
     """A pause, an override and a half-done onboarding."""
     return [
-        FlagChange(client_id=client_id, flag=Switch.OUTBOUND_PAUSED, reason="They are on holiday",
+        FlagChange(client_id=client_id, flag=FlagName.OUTBOUND_PAUSED, reason="They are on holiday",
                    by="ops@example.com", since=YESTERDAY, until=TOMORROW),
         BillingOverride(client_id=client_id, status=BillingStatus.PAST_DUE, reason="The transfer bounced",
                         by="finance@example.com", since=YESTERDAY, until=TOMORROW),

@@ -9,13 +9,13 @@ from sqlalchemy import select
 from admin_app.context import Actor, Staff
 from admin_app.db import Database
 from admin_app.services.clients import flag_following, flags
-from admin_app.services.clients.flags import FlagRequest, SwitchState
-from models import Client, FlagChange, Role, Switch
+from admin_app.services.clients.flags import FlagRequest, FlagState
+from models import Client, FlagChange, FlagName, Role
 from tests.services.factories import OPERATOR
 
 OPS = Staff(id=1, email="ops@demo.test", role=Role.OPS)
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-PAUSE = Switch.OUTBOUND_PAUSED
+PAUSE = FlagName.OUTBOUND_PAUSED
 BASE_URL = "http://127.0.0.1:8000"
 
 
@@ -33,28 +33,28 @@ def add_client(db: Database, name: str = "Harbor Dental", **values: Any) -> int:
         return client.id
 
 
-def on(reason: str = "They asked for it", flag: Switch = PAUSE, **values: Any) -> FlagRequest:
+def on(reason: str = "They asked for it", flag: FlagName = PAUSE, **values: Any) -> FlagRequest:
     return FlagRequest(flag=flag, turns_on=True, reason=reason, **values)
 
 
-def off(reason: str = "Sorted out", flag: Switch = PAUSE) -> FlagRequest:
+def off(reason: str = "Sorted out", flag: FlagName = PAUSE) -> FlagRequest:
     return FlagRequest(flag=flag, turns_on=False, reason=reason)
 
 
 def turn(db: Database, client_id: int, asked: FlagRequest, actor: Actor = OPS) -> FlagChange:
     """Look at the plan and act on it."""
     with db.unit_of_work(actor) as ctx:
-        shown = flags.plan_switch(ctx, client_id=client_id, asked=asked, base_url=BASE_URL).fingerprint
+        shown = flags.plan_flag(ctx, client_id=client_id, asked=asked, base_url=BASE_URL).fingerprint
     with db.unit_of_work(actor) as ctx:
-        return flags.switch(ctx, client_id=client_id, asked=asked, shown=shown)
+        return flags.set_flag(ctx, client_id=client_id, asked=asked, shown=shown)
 
 
-def state_of(db: Database, client_id: int, flag: Switch = PAUSE) -> SwitchState:
+def state_of(db: Database, client_id: int, flag: FlagName = PAUSE) -> FlagState:
     with db.unit_of_work(OPERATOR) as ctx:
         return flags.state(ctx.session, [client_id], flag, ctx.now)[client_id]
 
 
-def boolean_of(db: Database, client_id: int, flag: Switch = PAUSE) -> bool:
+def boolean_of(db: Database, client_id: int, flag: FlagName = PAUSE) -> bool:
     with db.read_only() as session:
         found: bool = getattr(session.get_one(Client, client_id), flag.value)
         return found

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from admin_app.services.clients.client_facts import BillingFacts, OverrideFacts, StripeFacts, SwitchFacts, SwitchPeriod
+from admin_app.services.clients.client_facts import BillingFacts, FlagFacts, FlagPeriod, OverrideFacts, StripeFacts
 from models import BillingStatus, OnExpiry
 from tests.services.factories import NOON
 
@@ -13,7 +13,7 @@ NONE, TRIAL, ACTIVE, CANCELED, PAST_DUE = BillingStatus
 
 
 def period(since, until=None, on_expiry=OnExpiry.LIFT):
-    return SwitchPeriod(since=since, until=until, on_expiry=on_expiry, reason="They are on holiday.", by="ops@x.test")
+    return FlagPeriod(since=since, until=until, on_expiry=on_expiry, reason="They are on holiday.", by="ops@x.test")
 
 
 ENDLESS = period(NOW - DAY)
@@ -25,26 +25,26 @@ STAYS = period(NOW - DAY, NOW - HOUR, OnExpiry.STAY)
 AHEAD = period(NOW + TICK, NOW + DAY)
 
 # A flag, and whether it is on.
-CLIENT_SWITCH: list[tuple[SwitchFacts | None, bool | None]] = [
+CLIENT_FLAG: list[tuple[FlagFacts | None, bool | None]] = [
     (None, None),
-    (SwitchFacts(False), False),
-    (SwitchFacts(True), True),
-    (SwitchFacts(True, (ENDLESS,)), True),
-    (SwitchFacts(False, (ENDLESS,)), True),
-    (SwitchFacts(True, (LAST_MOMENT,)), True),
-    (SwitchFacts(True, (JUST_OVER,)), False),
-    (SwitchFacts(True, (JUST_OVER, AHEAD)), False),
-    (SwitchFacts(True, (STAYS,)), True),
-    (SwitchFacts(False, (AHEAD,)), False),
-    (SwitchFacts(True, (AHEAD,)), True),
+    (FlagFacts(False), False),
+    (FlagFacts(True), True),
+    (FlagFacts(True, (ENDLESS,)), True),
+    (FlagFacts(False, (ENDLESS,)), True),
+    (FlagFacts(True, (LAST_MOMENT,)), True),
+    (FlagFacts(True, (JUST_OVER,)), False),
+    (FlagFacts(True, (JUST_OVER, AHEAD)), False),
+    (FlagFacts(True, (STAYS,)), True),
+    (FlagFacts(False, (AHEAD,)), False),
+    (FlagFacts(True, (AHEAD,)), True),
 ]
-STOP: list[tuple[SwitchFacts | None, bool | None]] = [
+STOP: list[tuple[FlagFacts | None, bool | None]] = [
     (None, None),
-    (SwitchFacts(False), False),
-    (SwitchFacts(False, (RUNNING,)), True),
-    (SwitchFacts(False, (JUST_BEGUN,)), True),
-    (SwitchFacts(False, (JUST_OVER,)), False),
-    (SwitchFacts(False, (AHEAD,)), False),
+    (FlagFacts(False), False),
+    (FlagFacts(False, (RUNNING,)), True),
+    (FlagFacts(False, (JUST_BEGUN,)), True),
+    (FlagFacts(False, (JUST_OVER,)), False),
+    (FlagFacts(False, (AHEAD,)), False),
 ]
 ONBOARDING = [(None, "onboarding_unknown"), (False, "onboarding_incomplete"), (True, None)]
 

@@ -9,7 +9,7 @@ from admin_app.context import Ctx
 from admin_app.db import Database
 from admin_app.errors import AlreadySo, Forbidden, InvalidInput, PlanMoved
 from admin_app.services.clients import emergency, flag_clock
-from models import AuditEntry, Switch
+from models import AuditEntry, FlagName
 from tests.services.clients.flags import NOW, OPS, add_client, at, boolean_of, changes, follow_all
 from tests.services.factories import SUPPORT
 
@@ -40,7 +40,7 @@ def test_it_ends_at_the_very_moment_and_touches_no_client(db):
     assert not is_stopped(at(db, UNTIL))
     assert follow_all(db) == 1
     (period,) = changes(db, None)
-    assert (period.flag, period.lifted_at, period.lifted_by) == (Switch.EMERGENCY_STOP, UNTIL, "clock")
+    assert (period.flag, period.lifted_at, period.lifted_by) == (FlagName.EMERGENCY_STOP, UNTIL, "clock")
     assert not boolean_of(db, client)
     assert events(db) == ["everyone.stopped", "everyone.stop_ended"]
 

@@ -8,8 +8,8 @@ from sqlalchemy import select, text
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
+from admin_app.jobs import client_flags as flag_jobs
 from admin_app.jobs import mails
-from admin_app.jobs import switches as switch_jobs
 from admin_app.jobs.bench import Bench
 from admin_app.services import staff
 from models import AuditEntry, FlagChange, OnExpiry, Role, SentEmail
@@ -52,7 +52,7 @@ def test_told_once_however_often_it_is_tried(bench):
     at(db, NOW + 2 * HOUR)
     for _ in range(3):
         mails.send_switch_mail(bench, period.id)
-        switch_jobs.follow_all(bench)
+        flag_jobs.follow_all(bench)
     (mail,) = sent(db)
     assert (mail.to_email, mail.state) == ("desk@example.com", "kept")
     assert "20:30 (Asia/Kolkata)" in mail.subject  # as the one who set it reads clocks
@@ -84,7 +84,7 @@ def test_a_lost_job_is_made_up_for(bench):
     with db.unit_of_work(OPERATOR) as ctx:
         ctx.session.execute(text("DELETE FROM procrastinate_jobs"))
     at(db, NOW + 2 * HOUR)
-    switch_jobs.follow_all(bench)
+    flag_jobs.follow_all(bench)
     assert jobs(db) == [(None, {"change_id": period.id})]
     mails.send_switch_mail(bench, period.id)
     assert "stays on and waits for a decision" in sent(db)[0].text_body
@@ -107,7 +107,7 @@ def test_a_mail_that_is_being_handed_over_is_not_queued_again(bench):
         at_work = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker WHERE task_name = :task"
         worker = ctx.session.scalar(text("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id"))
         ctx.session.execute(text(at_work), {"worker": worker, "task": "send_switch_mail"})
-    switch_jobs.follow_all(bench)
+    flag_jobs.follow_all(bench)
     assert len(jobs(db)) == 1
 
 

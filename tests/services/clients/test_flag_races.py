@@ -7,7 +7,7 @@ from sqlalchemy import text
 from admin_app.config import Settings
 from admin_app.db import Database
 from admin_app.integrations import registry
-from admin_app.jobs import switches as switch_jobs
+from admin_app.jobs import client_flags as flag_jobs
 from admin_app.jobs.bench import Bench
 from admin_app.services.clients import emergency, flags
 from tests.services.bookings.test_appointment_races import at_once
@@ -24,7 +24,7 @@ def test_of_those_who_switch_at_once_one_wins(real_db: Database) -> None:
         def run() -> None:
             with real_db.unit_of_work(OPS) as ctx:
                 asked = on(f"Reason {number}", until=NOW + (number + 1) * HOUR)
-                flags.switch(ctx, client_id=client, asked=asked, shown=shown)
+                flags.set_flag(ctx, client_id=client, asked=asked, shown=shown)
 
         return run
 
@@ -38,7 +38,7 @@ def test_of_those_who_switch_at_once_one_wins(real_db: Database) -> None:
     at(real_db, NOW + HOUR)
     settings = Settings(_env_file=None, database_url="postgresql://unused", secret_key="s" * 32)
     bench = Bench(real_db, settings, registry.from_settings(settings))
-    sweeps = [lambda: switch_jobs.follow_all(bench)] * 4
+    sweeps = [lambda: flag_jobs.follow_all(bench)] * 4
     again = [lambda: turn(real_db, client, on("Afterwards"))] * 4
     outcome = at_once([*sweeps, *again])
     assert outcome["done"] == 5

@@ -12,7 +12,7 @@ from admin_app.db import Database
 from admin_app.errors import AlreadySo, Conflict, Forbidden, InvalidInput, PlanMoved
 from admin_app.services.clients import flag_clock, flags
 from admin_app.services.clients.flags import FlagRequest
-from models import AuditEntry, Client, OnExpiry, Switch
+from models import AuditEntry, Client, FlagName, OnExpiry
 from tests.services.clients.flags import (
     BASE_URL,
     NOW,
@@ -40,7 +40,7 @@ def test_on_and_off_with_reason_history_and_boolean(db):
     assert (period.by, period.since, period.until, period.reason) == (OPS.label, NOW, None, "Line is being moved")
     assert boolean_of(db, client)
     assert state_of(db, client).is_on
-    assert not boolean_of(db, client, Switch.AI_DISABLED)
+    assert not boolean_of(db, client, FlagName.AI_DISABLED)
 
     at(db, NOW + HOUR)
     lifted = turn(db, client, off("Line is moved"))
@@ -75,7 +75,7 @@ def test_on_and_off_with_reason_history_and_boolean(db):
         (on(until=NOW + HOUR, tell_at=NOW), "tell_email"),
         (on(until=datetime(2030, 1, 1)), None),  # noqa: DTZ001
         (FlagRequest(PAUSE, turns_on=False, reason="x", until=NOW + HOUR), None),
-        (FlagRequest(Switch.EMERGENCY_STOP, turns_on=True, reason="x"), None),
+        (FlagRequest(FlagName.EMERGENCY_STOP, turns_on=True, reason="x"), None),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_changes_nothing(db, asked, field):
@@ -83,7 +83,7 @@ def test_what_cannot_be_meant_is_refused_and_changes_nothing(db, asked, field):
     with db.unit_of_work(OPERATOR) as ctx:
         seen = flags.state(ctx.session, [client], PAUSE, NOW)[client].fingerprint
     with pytest.raises(InvalidInput) as refused, db.unit_of_work(OPS) as ctx:
-        flags.switch(ctx, client_id=client, asked=asked, shown=seen)
+        flags.set_flag(ctx, client_id=client, asked=asked, shown=seen)
     assert field is None or field in refused.value.fields
     assert not boolean_of(db, client)
     assert changes(db, client) == []
@@ -169,7 +169,7 @@ def test_the_same_request_again_is_already_so(db):
     asked = on(until=NOW + HOUR)
     turn(db, client, asked)
     with db.unit_of_work(OPS) as ctx:
-        assert "already" in (flags.plan_switch(ctx, client_id=client, asked=asked, base_url=BASE_URL).refusal or "")
+        assert "already" in (flags.plan_flag(ctx, client_id=client, asked=asked, base_url=BASE_URL).refusal or "")
     with pytest.raises(AlreadySo):
         turn(db, client, on("Another reason", until=NOW + HOUR))
     with pytest.raises(AlreadySo):
@@ -240,11 +240,11 @@ def test_what_another_program_sets_counts_and_is_noted_when_it_is_turned_off(db)
 def test_a_stale_screen_is_refused_whoever_or_whatever_changed_it(db):
     client = add_client(at(db, NOW))
     with db.unit_of_work(OPS) as ctx:
-        shown = flags.plan_switch(ctx, client_id=client, asked=on(), base_url=BASE_URL).fingerprint
+        shown = flags.plan_flag(ctx, client_id=client, asked=on(), base_url=BASE_URL).fingerprint
     turn(db, client, on(until=NOW + HOUR))
     for moment in (NOW, NOW + 2 * HOUR):
         with pytest.raises(PlanMoved), at(db, moment).unit_of_work(OPS) as ctx:
-            flags.switch(ctx, client_id=client, asked=on(), shown=shown if moment == NOW else "older")
+            flags.set_flag(ctx, client_id=client, asked=on(), shown=shown if moment == NOW else "older")
 
 
 def test_a_request_survives_being_kept():

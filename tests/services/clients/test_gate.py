@@ -11,23 +11,23 @@ from sqlalchemy import update
 from admin_app.db import Database
 from admin_app.services import billing, clients
 from admin_app.services.clients import client_facts, gate
-from admin_app.services.clients.client_facts import BillingFacts, GateFacts, SwitchFacts
+from admin_app.services.clients.client_facts import BillingFacts, FlagFacts, GateFacts
 from admin_app.services.clients.gate import ACTIONS, REASONS, decide, smallest_change
 from models import (
     BillingOverride,
     BillingStatus,
     Client,
     FlagChange,
+    FlagName,
     OnboardingState,
     OnExpiry,
     Subscription,
-    Switch,
 )  # fmt: skip
 from tests.console.conftest import counted_queries
 from tests.services.clients.gate_cases import (
     ACTIVE,
     BILLING,
-    CLIENT_SWITCH,
+    CLIENT_FLAG,
     DAY,
     ENDLESS,
     HOUR,
@@ -47,7 +47,7 @@ WORST_FIRST = (
     *("canceled", "past_due", "no_billing", "billing_unknown", "trial_over", "trial_end_unknown"),
     *("payment_inactive", "payment_unknown", "onboarding_incomplete", "onboarding_unknown"),
 )
-CLEAR = GateFacts(1, SwitchFacts(False), SwitchFacts(False), SwitchFacts(False), BillingFacts(ACTIVE, True), True)
+CLEAR = GateFacts(1, FlagFacts(False), FlagFacts(False), FlagFacts(False), BillingFacts(ACTIVE, True), True)
 
 
 def test_the_codes_and_their_order_are_as_promised() -> None:
@@ -60,7 +60,7 @@ def _code(is_on: bool | None, code: str, unknown: str) -> str | None:
 
 def test_every_combination_of_facts_is_refused_for_exactly_what_each_says_alone() -> None:
     seen = 0
-    for stop, outbound, ai, pays, onboarded in product(STOP, CLIENT_SWITCH, CLIENT_SWITCH, BILLING, ONBOARDING):
+    for stop, outbound, ai, pays, onboarded in product(STOP, CLIENT_FLAG, CLIENT_FLAG, BILLING, ONBOARDING):
         facts = GateFacts(1, stop[0], outbound[0], ai[0], pays[0], onboarded[0])
         both = {_code(stop[1], "emergency_stop", "emergency_stop_unknown"), pays[1], onboarded[1]}
         alone = {
@@ -73,13 +73,13 @@ def test_every_combination_of_facts_is_refused_for_exactly_what_each_says_alone(
             assert tuple(block.code for block in decision.blocks) == wanted, (facts, action)
             assert decision.allowed is (not wanted)
         seen += 1
-    assert seen == len(STOP) * len(CLIENT_SWITCH) ** 2 * len(BILLING) * len(ONBOARDING) > 50_000
+    assert seen == len(STOP) * len(CLIENT_FLAG) ** 2 * len(BILLING) * len(ONBOARDING) > 50_000
 
 
 def _one_of_each_code() -> Iterator[GateFacts]:
     """Every set of blocks that there can be."""
-    switches = (None, SwitchFacts(True), SwitchFacts(False))
-    stops = (None, SwitchFacts(False, (ENDLESS,)), SwitchFacts(False))
+    switches = (None, FlagFacts(True), FlagFacts(False))
+    stops = (None, FlagFacts(False, (ENDLESS,)), FlagFacts(False))
     payments = {code: facts for facts, code in BILLING}.values()
     for values in product(stops, switches, switches, payments, (None, False, True)):
         yield GateFacts(1, *values)
@@ -106,15 +106,15 @@ def _applied(facts: GateFacts, remedies: object) -> GateFacts:
     ("facts", "until", "message"),
     [
         (
-            replace(CLEAR, outbound_paused=SwitchFacts(True, (RUNNING,))),
+            replace(CLEAR, outbound_paused=FlagFacts(True, (RUNNING,))),
             NOW + HOUR,
             "Outbound calls are paused until 18 Nov 2026 13:00 UTC: They are on holiday.",
         ),
-        (replace(CLEAR, outbound_paused=SwitchFacts(True, (ENDLESS,))), None,
+        (replace(CLEAR, outbound_paused=FlagFacts(True, (ENDLESS,))), None,
          "Outbound calls are paused: They are on holiday."),
-        (replace(CLEAR, outbound_paused=SwitchFacts(True, (STAYS,))), None,
+        (replace(CLEAR, outbound_paused=FlagFacts(True, (STAYS,))), None,
          "Outbound calls are paused: They are on holiday."),
-        (replace(CLEAR, outbound_paused=SwitchFacts(True)), None,
+        (replace(CLEAR, outbound_paused=FlagFacts(True)), None,
          "Outbound calls are paused: set outside Backdesk."),
         (replace(CLEAR, billing=BillingFacts(ACTIVE, True, override=override(BillingStatus.PAST_DUE))), NOW + DAY,
          "A payment is past due."),
@@ -129,7 +129,7 @@ def test_outside_callers_are_told_until_when_and_why_but_no_name(facts: GateFact
 
 def test_periods_that_follow_without_a_gap_are_one_to_whoever_waits() -> None:
     first, second = RUNNING, replace(RUNNING, since=NOW + HOUR, until=NOW + DAY)
-    (block,) = decide(replace(CLEAR, ai_disabled=SwitchFacts(True, (first, second))), "ai", NOW).blocks
+    (block,) = decide(replace(CLEAR, ai_disabled=FlagFacts(True, (first, second))), "ai", NOW).blocks
     assert block.until == NOW + DAY
 
 
@@ -156,7 +156,7 @@ def _codes(db: Database, client_id: int, action: gate.Action = "outbound", now: 
     return [block.code for block in decide(facts, action, now).blocks]  # type: ignore[arg-type]
 
 
-def _flag(client_id: int | None, flag: Switch, **values: object) -> FlagChange:
+def _flag(client_id: int | None, flag: FlagName, **values: object) -> FlagChange:
     return FlagChange(client_id=client_id, flag=flag, reason="why", by="ops@x.test", **{"since": NOW - DAY, **values})
 
 
@@ -167,8 +167,8 @@ def _subscription(client_id: int, name: str, status: str, **values: object) -> S
 
 def test_all_facts_come_in_one_query(db: Database) -> None:
     client_id = _client(db)
-    _put(db, _flag(client_id, Switch.AI_DISABLED), _flag(client_id, Switch.OUTBOUND_PAUSED),
-         _flag(None, Switch.EMERGENCY_STOP), _subscription(client_id, "sub_1", "active"))  # fmt: skip
+    _put(db, _flag(client_id, FlagName.AI_DISABLED), _flag(client_id, FlagName.OUTBOUND_PAUSED),
+         _flag(None, FlagName.EMERGENCY_STOP), _subscription(client_id, "sub_1", "active"))  # fmt: skip
     with db.read_only() as session, counted_queries(db) as statements:
         facts = gate.facts_of(session, client_id, trial_days=14)
     assert len(statements) == 1
@@ -180,10 +180,10 @@ def test_nobody_elses_rows_and_nothing_lifted_counts(db: Database) -> None:
     done = {"lifted_at": NOW, "lifted_by": "x"}
     _put(
         db,
-        _flag(other, Switch.OUTBOUND_PAUSED),
-        _flag(client_id, Switch.OUTBOUND_PAUSED, **done),
-        _flag(client_id, Switch.OUTBOUND_PAUSED, value=False),
-        _flag(None, Switch.EMERGENCY_STOP, **done),
+        _flag(other, FlagName.OUTBOUND_PAUSED),
+        _flag(client_id, FlagName.OUTBOUND_PAUSED, **done),
+        _flag(client_id, FlagName.OUTBOUND_PAUSED, value=False),
+        _flag(None, FlagName.EMERGENCY_STOP, **done),
         _subscription(other, "sub_2", "canceled"),
         BillingOverride(client_id=client_id, status=BillingStatus.CANCELED, reason="r", by="f", since=NOW - DAY,
                         until=NOW + DAY, **done),
@@ -193,7 +193,7 @@ def test_nobody_elses_rows_and_nothing_lifted_counts(db: Database) -> None:
 
 def test_a_switch_with_an_end_needs_no_job_to_end(db: Database) -> None:
     client_id = _client(db, outbound_paused=True)
-    _put(db, _flag(client_id, Switch.OUTBOUND_PAUSED, until=NOW, on_expiry=OnExpiry.LIFT))
+    _put(db, _flag(client_id, FlagName.OUTBOUND_PAUSED, until=NOW, on_expiry=OnExpiry.LIFT))
     assert _codes(db, client_id, now=NOW - timedelta(microseconds=1)) == ["outbound_paused"]
     assert _codes(db, client_id, now=NOW) == []
 

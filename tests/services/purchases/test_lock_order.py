@@ -232,7 +232,10 @@ def test_a_switch_is_turned_while_its_mail_is_noted(real_db: Database) -> None:
         ctx.session.execute(audit_lock, {"number": audit.CHAIN_LOCK})
 
     meanwhile(
-        real_db, hold, told, lambda ctx: flags.switch(ctx, client_id=client, asked=off("It was asked for"), shown=shown)
+        real_db,
+        hold,
+        told,
+        lambda ctx: flags.set_flag(ctx, client_id=client, asked=off("It was asked for"), shown=shown),
     )
     (period,) = changes(real_db, client)
     assert period.told_at == period.lifted_at == NOW + 2 * hour

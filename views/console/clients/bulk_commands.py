@@ -13,11 +13,11 @@ from admin_app.policies.permissions import Permission
 from admin_app.services.clients import bulk_runs, bulk_undo
 from admin_app.services.clients.flag_words import WORDS
 from admin_app.services.clients.flags import FlagRequest
-from models import BulkRun, Switch
+from models import BulkRun, FlagName
 from views.console.clients import flag_form
 from views.console.clients.bulk_page import progress, request_facts
 from views.console.clients.clients import ClientsView
-from views.console.clients.flag_form import SwitchForm
+from views.console.clients.flag_form import FlagForm
 from views.console.framework import selection
 from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
@@ -27,10 +27,10 @@ from views.reading import read_session
 
 COMMANDS = ("choose", "start", "discard", "stop", "undo")
 SWITCHES = {
-    "pause-outbound": (Switch.OUTBOUND_PAUSED, True),
-    "resume-outbound": (Switch.OUTBOUND_PAUSED, False),
-    "disable-ai": (Switch.AI_DISABLED, True),
-    "enable-ai": (Switch.AI_DISABLED, False),
+    "pause-outbound": (FlagName.OUTBOUND_PAUSED, True),
+    "resume-outbound": (FlagName.OUTBOUND_PAUSED, False),
+    "disable-ai": (FlagName.AI_DISABLED, True),
+    "enable-ai": (FlagName.AI_DISABLED, False),
 }
 
 
@@ -58,7 +58,7 @@ class BulkRunCommandsView(ConsoleView):
         args = selection.given(request.args, request.form)
         chosen = selection.read_selection(read_session(), ClientsView.listing, args, viewer())
 
-        sent = SwitchForm.of(request.form, viewer().zone)
+        sent = FlagForm.of(request.form, viewer().zone)
 
         def choose(ctx: Ctx) -> BulkRun:
             reason = form_text("reason")

@@ -12,7 +12,7 @@ from admin_app.services.clients.bulk_runs import Part
 from admin_app.services.clients.flag_words import ON_EXPIRY, UNTIL_SWITCHED_BACK, WORDS
 from admin_app.services.clients.flags import FlagRequest
 from models import BulkOutcome, BulkRun, BulkState
-from models.clients import CLIENT_SWITCHES
+from models.clients import CLIENT_FLAGS
 from views.console.framework.columns import time_text
 
 # The order of a run, and what is said of clients with each outcome.
@@ -29,7 +29,7 @@ WHAT = case(
     (BulkRun.undoes_id.is_not(None), literal("Undo of an earlier run")),
     *(
         ((BulkRun.flag == flag) & (BulkRun.turns_on == turns_on), literal(words))
-        for flag in CLIENT_SWITCHES
+        for flag in CLIENT_FLAGS
         for turns_on, words in ((True, WORDS[flag].turn_on), (False, WORDS[flag].turn_off))
     ),
 )

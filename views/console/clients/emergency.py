@@ -13,7 +13,7 @@ from admin_app.services.clients import emergency
 from admin_app.services.core import audit
 from admin_app.services.core.records import EVERYONE
 from admin_app.services.core.time_zones import time_zones
-from models import FlagChange, Switch
+from models import FlagChange, FlagName
 from views.console.framework import local_times
 from views.console.framework.base import ConsoleView, command, page
 from views.console.framework.current_staff import viewer, zone_of
@@ -41,7 +41,7 @@ class EmergencyStopView(ConsoleView):
     @page("/")
     def index(self) -> ResponseReturnValue:
         session = read_session()
-        periods = select(FlagChange).where(FlagChange.flag == Switch.EMERGENCY_STOP)
+        periods = select(FlagChange).where(FlagChange.flag == FlagName.EMERGENCY_STOP)
         newest = periods.order_by(FlagChange.since.desc(), FlagChange.id.desc()).limit(PERIODS_SHOWN)
         return self.render(
             "console/clients/emergency.html",

@@ -6,7 +6,7 @@ from sqlalchemy import and_, case, func, or_
 
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients.flag_words import ON_EXPIRY, WORDS
-from models import Client, FlagChange, OnExpiry, Switch
+from models import Client, FlagChange, FlagName, OnExpiry
 from views.console.framework.base import ConsoleModelView, reads
 from views.console.framework.columns import Column
 from views.console.framework.filters import Choice, Days, Exactly, OneOf
@@ -74,7 +74,7 @@ class FlagChangesView(ConsoleModelView):
             "id": Sort("Order of arrival", FlagChange.id, descending=True),
         },
         filters=(
-            Choice.of("flag", "Flag", FlagChange.flag, Switch),
+            Choice.of("flag", "Flag", FlagChange.flag, FlagName),
             OneOf("state", "State", STATES),
             Days("since", "Since", FlagChange.since),
             Exactly("client", "Client", FlagChange.client_id),

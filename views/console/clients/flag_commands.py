@@ -13,9 +13,9 @@ from admin_app.services.clients import flags
 from admin_app.services.clients.flag_words import WORDS
 from admin_app.services.clients.flags import FlagRequest
 from admin_app.services.core.plans import Plan
-from models import Client, FlagChange, Switch
+from models import Client, FlagChange, FlagName
 from views.backdesk import backdesk
-from views.console.clients.flag_form import SwitchForm, shown
+from views.console.clients.flag_form import FlagForm, shown
 from views.console.framework.base import KEY, ConsoleView, command
 from views.console.framework.columns import record_address
 from views.console.framework.current_staff import viewer
@@ -25,20 +25,20 @@ from views.reading import known, read_session
 FLAG = "<any(outbound_paused,ai_disabled):flag>"
 
 
-class SwitchCommandsView(ConsoleView):
+class FlagCommandsView(ConsoleView):
     permissions = MappingProxyType(dict.fromkeys(("turn_on", "turn_off"), Permission.CLIENTS_SWITCH))
 
     def __init__(self) -> None:
-        super().__init__(name="Switch commands", endpoint="switch-commands", url="/admin/clients")
+        super().__init__(name="Flag commands", endpoint="switch-commands", url="/admin/clients")
 
     @command(f"/{KEY}/switches/{FLAG}/on")
     def turn_on(self, key: int, flag: str) -> ResponseReturnValue:
-        switch, name = Switch(flag), _name_of(key)
-        sent = SwitchForm.of(request.values, viewer().zone)
+        switch, name = FlagName(flag), _name_of(key)
+        sent = FlagForm.of(request.values, viewer().zone)
 
         def act(ctx: Ctx) -> str:
             asked = sent.flag_request(switch, form_text("reason"))
-            period = flags.switch(ctx, client_id=key, asked=asked, shown=form_text("fingerprint"))
+            period = flags.set_flag(ctx, client_id=key, asked=asked, shown=form_text("fingerprint"))
             later = "It is scheduled." if period.since > ctx.now else f"{WORDS[switch].on}."
             return f"{later} {name}’s page shows until when."
 
@@ -56,7 +56,7 @@ class SwitchCommandsView(ConsoleView):
 
     @command(f"/{KEY}/switches/{FLAG}/off")
     def turn_off(self, key: int, flag: str) -> ResponseReturnValue:
-        switch = Switch(flag)
+        switch = FlagName(flag)
 
         def flag_request() -> FlagRequest:
             return FlagRequest(flag=switch, turns_on=False, reason=form_text("reason"))
@@ -64,7 +64,7 @@ class SwitchCommandsView(ConsoleView):
         return self._page(
             key,
             plan=lambda ctx: _plan(ctx, key, flag_request()),
-            act=lambda ctx: flags.switch(ctx, client_id=key, asked=flag_request(), shown=form_text("fingerprint")),
+            act=lambda ctx: flags.set_flag(ctx, client_id=key, asked=flag_request(), shown=form_text("fingerprint")),
             said=f"{WORDS[switch].off} any more, as far as this flag goes.",
             button=WORDS[switch].turn_off,
             title=WORDS[switch].turn_off,
@@ -103,7 +103,7 @@ class FlagChangeCommandsView(ConsoleView):
 
 
 def _plan(ctx: Ctx, client_id: int, asked: FlagRequest) -> Plan:
-    return flags.plan_switch(ctx, client_id=client_id, asked=asked, base_url=backdesk().settings.base_url)
+    return flags.plan_flag(ctx, client_id=client_id, asked=asked, base_url=backdesk().settings.base_url)
 
 
 def _name_of(client_id: int) -> str:

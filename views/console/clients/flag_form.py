@@ -6,7 +6,7 @@ from typing import Any
 
 from admin_app.errors import InvalidInput
 from admin_app.services.clients.flags import FlagRequest
-from models import OnExpiry, Switch
+from models import FlagName, OnExpiry
 from views.console.framework import local_times
 from views.console.framework.local_times import LocalForm
 
@@ -27,7 +27,7 @@ TELL_BEFORE = MappingProxyType(
 MISSING = "The form did not arrive whole. Fill it in again."
 
 
-class SwitchForm(LocalForm):
+class FlagForm(LocalForm):
     fields = (
         "starts", "since", "since_which", "ends", "until", "until_which", "on_expiry", "tell_email", "tell_before",
     )  # fmt: skip
@@ -39,7 +39,7 @@ class SwitchForm(LocalForm):
     def shows_twice(self, field: str) -> bool:
         return local_times.is_twice(self.typed.get(field, ""), self.zone)
 
-    def flag_request(self, flag: Switch, reason: str) -> FlagRequest:
+    def flag_request(self, flag: FlagName, reason: str) -> FlagRequest:
         """The asked; what is missing or cannot be read is refused, field by field."""
         problems: dict[str, str] = {}
         since = self._since(problems)
@@ -88,7 +88,7 @@ class SwitchForm(LocalForm):
             return None
 
 
-def shown(sent: SwitchForm) -> dict[str, Any]:
+def shown(sent: FlagForm) -> dict[str, Any]:
     """What `console/clients/flag_fields.html` shows."""
     return {
         "entered": {"tell_before": "60", "on_expiry": OnExpiry.LIFT.value, **sent.typed},

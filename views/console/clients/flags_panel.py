@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from admin_app.policies.permissions import Permission
 from admin_app.services.clients import flag_clock
 from admin_app.services.clients.flag_words import OUTSIDE, UNTIL_SWITCHED_BACK, WORDS, end_words
-from admin_app.services.clients.flags import SwitchState
-from models import CLIENT_SWITCHES, Client, FlagChange, Switch
+from admin_app.services.clients.flags import FlagState
+from models import CLIENT_FLAGS, Client, FlagChange, FlagName
 from views.console.framework.columns import record_address, time_text
 from views.console.framework.current_staff import Viewer
 
@@ -32,7 +32,7 @@ class Scheduled:
 
 
 @dataclass(frozen=True)
-class ShownSwitch:
+class ShownFlag:
     """One flag as the panel shows it; `facts` are pairs, and the addresses are those of its commands."""
 
     name: str
@@ -50,12 +50,12 @@ def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> di
     rows = session.execute(_OF_CLIENT.where(Client.id == client_id)).all()
     if not rows:
         return {"switches": [], "may": False}
-    kept = {Switch.OUTBOUND_PAUSED: rows[0].outbound_paused, Switch.AI_DISABLED: rows[0].ai_disabled}
+    kept = {FlagName.OUTBOUND_PAUSED: rows[0].outbound_paused, FlagName.AI_DISABLED: rows[0].ai_disabled}
     periods = [row.FlagChange for row in rows if row.FlagChange is not None]
     shown = []
-    for flag in CLIENT_SWITCHES:
+    for flag in CLIENT_FLAGS:
         of_flag = [each for each in periods if each.flag is flag]
-        state = SwitchState.of(flag, client_id, kept[flag], of_flag, now)
+        state = FlagState.of(flag, client_id, kept[flag], of_flag, now)
         shown.append(_shown(client_id, state, now, viewer.zone))
     return {
         "switches": shown,
@@ -64,11 +64,11 @@ def panel(session: Session, client_id: int, now: datetime, viewer: Viewer) -> di
     }
 
 
-def _shown(client_id: int, state: SwitchState, now: datetime, zone: ZoneInfo) -> ShownSwitch:
+def _shown(client_id: int, state: FlagState, now: datetime, zone: ZoneInfo) -> ShownFlag:
     words, change = WORDS[state.flag], state.change
     commands = f"{record_address('clients', client_id)}/switches/{state.flag.value}"
     again = "Change or schedule" if state.is_on else words.turn_on
-    return ShownSwitch(
+    return ShownFlag(
         name=words.name,
         on=state.is_on,
         state=words.on if state.is_on else words.off,
@@ -80,7 +80,7 @@ def _shown(client_id: int, state: SwitchState, now: datetime, zone: ZoneInfo) ->
     )
 
 
-def _facts(state: SwitchState, zone: ZoneInfo) -> list[tuple[str, str]]:
+def _facts(state: FlagState, zone: ZoneInfo) -> list[tuple[str, str]]:
     change = state.change
     if change is None:
         return [("By", OUTSIDE), ("Until", UNTIL_SWITCHED_BACK)] if state.is_on else []
