@@ -12,6 +12,7 @@ from admin_app.jobs.worker import run_until_signalled
 
 
 def main() -> None:
+    """Run one worker until a signal ends it. The settings are read from the environment."""
     settings = Settings()  # type: ignore[call-arg]  # read from the environment
     logs.own_lines(sys.stderr)
     logs.library_lines()
