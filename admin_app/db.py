@@ -32,6 +32,10 @@ _PATIENTLY = text(
 
 
 class GuestReadsNotAllowed(DomainError):
+    """The database user may not take the role that row-level security shows guests their rows under: 503. An
+    administrator grants it.
+    """
+
     code = "guest_reads_not_allowed"
     status = 503
     sentence = (
@@ -45,6 +49,7 @@ class CommitUnknown(OperationalError):
 
 
 def utc_now() -> datetime:
+    """The time now, aware and in UTC: the clock of everything that is given no other."""
     return datetime.now(UTC)
 
 

@@ -9,6 +9,8 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 
 class Outage(Enum):
+    """Why the database cannot serve a request that is itself in order: trying again later may help."""
+
     AWAY = "away"  # it cannot be reached, or went away in the middle; every connection is in use
     BUSY = "busy"  # somebody else holds what was needed, or it took too long; nothing was changed
 

@@ -18,6 +18,8 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
+    """The base of all tables: moments are `timestamptz`, dicts and lists `jsonb`; NAMING names the constraints."""
+
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),

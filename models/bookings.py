@@ -50,6 +50,8 @@ class CanceledBecause(StrEnum):
 
 
 class Booking(Base):
+    """A paid session of a practitioner. The database lets no two that are pending or confirmed overlap."""
+
     __tablename__ = "bookings"
     __table_args__ = (
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
@@ -107,6 +109,8 @@ class Booking(Base):
 
 
 class Meeting(Base):
+    """A meeting with a guest. Unlike bookings, the database itself does not forbid that two overlap."""
+
     __tablename__ = "meetings"
     __table_args__ = (
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),

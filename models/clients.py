@@ -12,6 +12,8 @@ from models.base import Base, BigId, Count, CreatedAt, Flag, OptionalEmail, Vers
 
 
 class BillingStatus(StrEnum):
+    """What a client's subscriptions come to, as the website reads it."""
+
     NONE = "none"
     TRIAL = "trial"
     ACTIVE = "active"

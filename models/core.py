@@ -38,6 +38,8 @@ class AuditEntry(Base):
 
 
 class ExportFormat(StrEnum):
+    """The kinds of files that a list is exported as; the value is the file name's ending."""
+
     CSV = "csv"
     XLSX = "xlsx"
 
@@ -82,6 +84,8 @@ class Export(Base):
 
 
 class ExportChunk(Base):
+    """A piece of an export's file; `number` is its place. Deleted with its export."""
+
     __tablename__ = "export_chunks"
     __table_args__ = (UniqueConstraint("export_id", "number"),)
 

@@ -18,11 +18,15 @@ from models.base import (
 
 
 class OrganizationKind(StrEnum):
+    """Whether a WorkOS organization is one guest's own or shared by several."""
+
     PERSONAL = "personal"
     TEAM = "team"
 
 
 class Organization(Base):
+    """An organization of guests as WorkOS has it; `workos_id` is its id there (`org_…`)."""
+
     __tablename__ = "organizations"
 
     id: Mapped[BigId]

@@ -20,16 +20,22 @@ from models.base import (
 
 
 class Membership(StrEnum):
+    """What somebody's membership lets them use."""
+
     FREE = "free"
     PRO = "pro"
 
 
 class PaymentProvider(StrEnum):
+    """Who takes the money for a membership."""
+
     WHOP = "whop"
     STRIPE = "stripe"
 
 
 class PlanDuration(StrEnum):
+    """The two lengths of a paid period that the product tells apart."""
+
     MONTHLY = "monthly"
     YEARLY = "yearly"
 
@@ -50,6 +56,8 @@ class Rhythm(StrEnum):
 
 
 class IntervalUnit(StrEnum):
+    """The unit of a billing interval, in Stripe's words (`recurring.interval`)."""
+
     DAY = "day"
     WEEK = "week"
     MONTH = "month"

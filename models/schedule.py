@@ -16,6 +16,8 @@ from models.base import (
 
 
 class Practitioner(Base):
+    """Somebody who gives sessions. `working_hours` are wall-clock times in `time_zone`, an IANA name."""
+
     __tablename__ = "practitioners"
 
     id: Mapped[BigId]
@@ -34,6 +36,8 @@ class Practitioner(Base):
 
 
 class SessionType(Base):
+    """What a practitioner offers: its length in minutes, and its price in minor units."""
+
     __tablename__ = "session_types"
     __table_args__ = (
         CheckConstraint("minutes > 0", name="minutes_positive"),

@@ -11,6 +11,8 @@ from models.base import Base, BigId, Count, CreatedAt, Email, Version, text_enum
 
 
 class Role(StrEnum):
+    """What a staff member may do: each role is a set of permissions in `admin_app/policies/permissions.py`."""
+
     SUPPORT = "support"
     OPS = "ops"
     FINANCE = "finance"
@@ -19,6 +21,8 @@ class Role(StrEnum):
 
 
 class StaffMember(Base):
+    """An account of the console. `version` guards its edits; `locked_until` is the wait after failed sign-ins."""
+
     __tablename__ = "staff"
 
     id: Mapped[BigId]

@@ -28,6 +28,7 @@ _READ_ONLY = text("SELECT set_config('default_transaction_read_only', 'on', fals
 
 
 def settings() -> Settings:
+    """The settings that the application of this command was made with."""
     found: Settings = current_app.extensions["backdesk"].settings
     return found
 

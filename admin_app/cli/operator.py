@@ -31,6 +31,7 @@ def database() -> Database:
 
 
 def providers() -> Providers:
+    """The clients of the providers that the application of this command was made with."""
     found: Providers = current_app.extensions["backdesk"].providers
     return found
 

@@ -172,6 +172,7 @@ def _membership_row(profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def user_row(person: Person, made: datetime, last_signed_in: datetime) -> dict[str, Any]:
+    """A row for `users`, by column; both moments are aware."""
     return {
         "open_id": person.user_id,
         "name": person.name,

@@ -38,11 +38,15 @@ Say = Callable[[str], None]
 
 
 class NotEmpty(Conflict):
+    """The database holds rows that no demo wrote: 409, raised before the first write."""
+
     code = "database_not_empty"
     sentence = "This database holds data that is not the demo's, so nothing was filled in. Use an empty one."
 
 
 class NoPassword(InvalidInput):
+    """DEMO_STAFF_PASSWORD is not set: 422, raised before the first write."""
+
     code = "demo_password_missing"
     sentence = "Set DEMO_STAFF_PASSWORD: the password that the demo's staff sign in with."
 
@@ -156,6 +160,8 @@ def _look_for_owners_again(ctx: Ctx, membership_ids: list[str]) -> None:
 
 
 def count(session: Session) -> Filled:
+    """How many rows of each kind the database holds now, whoever wrote them."""
+
     def rows(model: type[Base]) -> int:
         return session.scalar(select(func.count()).select_from(model)) or 0
 

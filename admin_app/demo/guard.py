@@ -9,6 +9,8 @@ from admin_app.simulator import control
 
 
 class NoSimulator(Conflict):
+    """The demo would reach a real provider, or none: 409, raised before anything is sent."""
+
     code = "no_simulator"
     sentence = (
         "WHOP_API_BASE does not point to a provider simulator on this machine, so nobody can play the customer. Start "
@@ -31,6 +33,7 @@ def real_providers(settings: Settings) -> list[str]:
 
 
 def is_on_this_machine(address: str) -> bool:
+    """Whether the URL's host is `localhost` or a loopback address; no name is looked up, and what is no URL is not."""
     try:
         host = urlsplit(address).hostname or ""
     except ValueError:

@@ -25,6 +25,8 @@ NONE, ON_TRIAL, ACTIVE, LATE, CANCELED = (
 
 @dataclass(frozen=True)
 class Price:
+    """What a subscription costs per interval (`month` or `year`); `amount` is in minor units of `currency`."""
+
     amount: int
     currency: str
     interval: str

@@ -95,21 +95,25 @@ def with_swapped_domain(email: str) -> str:
 
 
 def with_dropped_letter(email: str) -> str:
+    """The address with a letter missing in the middle of the given name: another mailbox, likely the same person."""
     local, _, domain = email.partition("@")
     middle = len(local.partition(".")[0]) // 2
     return f"{local[:middle]}{local[middle + 1 :]}@{domain}"
 
 
 def with_tag(email: str, tag: str) -> str:
+    """The address with `+tag`: the same mailbox at providers that know plus addressing (RFC 5233)."""
     local, _, domain = email.partition("@")
     return f"{local}+{tag}@{domain}"
 
 
 def without_dots(email: str) -> str:
+    """The address without dots before the @: the same mailbox at Gmail, another one elsewhere."""
     local, _, domain = email.partition("@")
     return f"{local.replace('.', '')}@{domain}"
 
 
 def in_other_case(email: str) -> str:
+    """The address with capitals: the same address here, because addresses are compared without case."""
     local, _, domain = email.partition("@")
     return f"{'.'.join(part.capitalize() for part in local.split('.'))}@{domain.capitalize()}"

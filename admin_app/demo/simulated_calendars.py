@@ -13,6 +13,7 @@ from models import Booking, BookingSource, BookingStatus, Practitioner, SessionT
 
 
 def seed(session: Session, simulator: str) -> None:
+    """Give the simulated Cal.com and Calendly what the filled database says they have. `simulator` is its base URL."""
     control_calcom.seed_event_types(simulator, list(_calcom_types(session)))
     control_calendly.seed_event_types(simulator, list(_calendly_types(session)))
     control_calcom.seed_bookings(simulator, list(_calcom_bookings(session)))

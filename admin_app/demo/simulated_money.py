@@ -23,6 +23,7 @@ STATUS = {RefundState.SENT: "pending", RefundState.SUCCEEDED: "succeeded", Refun
 
 
 def seed(session: Session, simulator: str) -> None:
+    """Give the simulated Stripe what the filled database says was paid and subscribed. `simulator` is its base URL."""
     control_stripe.seed(simulator, list(_payments(session)))
     control_stripe.seed_subscriptions(simulator, [*_subscriptions(session), *_of_members(session)])
 

@@ -32,6 +32,7 @@ EARLIER = 45
 
 
 def fill(stage: Stage) -> None:
+    """Write a period for each client flag that is on, one of them unexplained, and some that were lifted earlier."""
     random = stage.invention("switched").random
     clients = stage.ctx.session.execute(
         select(Client.id, Client.created_at, Client.outbound_paused, Client.ai_disabled).order_by(Client.id)

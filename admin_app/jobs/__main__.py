@@ -14,6 +14,7 @@ from admin_app.jobs.worker import run_until_signalled
 
 
 def main() -> None:
+    """Run one worker until a signal ends it. Settings that cannot be used end it at once, in sentences."""
     try:
         settings = Settings()  # type: ignore[call-arg]  # read from the environment
     except ValidationError as wrong:

@@ -10,6 +10,8 @@ from admin_app.services.core.exports import Lists
 
 @dataclass(frozen=True)
 class Bench:
+    """What every job is given: database, settings and providers. Jobs open their own units of work from it."""
+
     db: Database
     settings: Settings
     providers: Providers

@@ -39,6 +39,7 @@ def refresh_due(bench: Bench, *, limit: int = AT_ONCE) -> None:
 
 @deadline.short_task
 def ask(bench: Bench, client_id: int) -> None:
+    """Fetch and apply all subscriptions of a client. Raises ProviderUnavailable, and is then tried again."""
     billing_asking.fetch_all(
         lambda: bench.db.unit_of_work(Job("ask_about_billing")), _stripe(bench), client_id=client_id
     )
@@ -46,6 +47,7 @@ def ask(bench: Bench, client_id: int) -> None:
 
 @deadline.short_task
 def ask_about_one(bench: Bench, subscription_id: str) -> None:
+    """Fetch and apply one Stripe subscription (`sub_…`). Raises ProviderUnavailable, and is then tried again."""
     billing_asking.fetch_one(
         lambda: bench.db.unit_of_work(Job("ask_about_subscription")), _stripe(bench), subscription_id=subscription_id
     )
@@ -61,6 +63,7 @@ def queue_waiting(bench: Bench, *, limit: int = AT_ONCE) -> None:
 
 @deadline.short_task
 def extend_trial(bench: Bench, subscription_id: str, until: str, key: str) -> None:
+    """Send a new trial end to Stripe under the idempotency key `key`; `until` is ISO 8601 with its offset."""
     trial_sending.send(
         lambda: bench.db.unit_of_work(Job("extend_trial")),
         _stripe(bench),

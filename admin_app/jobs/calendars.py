@@ -11,6 +11,7 @@ AT_ONCE = 200
 
 @deadline.short_task
 def sync_calendar(bench: Bench, booking_id: int) -> None:
+    """Tell the calendars what they do not know yet of a booking. Raises what the job is tried again for."""
     calendar_sync.sync(lambda: bench.db.unit_of_work(Job("sync_calendar")), bench.providers, booking_id=booking_id)
 
 

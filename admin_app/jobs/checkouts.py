@@ -18,6 +18,8 @@ AT_ONCE = 200
 
 
 def expire_holds(bench: Bench, *, limit: int = AT_ONCE) -> int:
+    """End the holds whose time is over, each in its own commit; how many were ended."""
+
     def lapsed(limit: int) -> list[str]:
         with bench.db.read_only() as session:
             return holds.lapsed(session, bench.db.clock(), limit=limit)
@@ -31,6 +33,9 @@ def expire_holds(bench: Bench, *, limit: int = AT_ONCE) -> int:
 
 @deadline.short_task
 def expire_checkout(bench: Bench, subject: str) -> None:
+    """Close the Stripe pages of an appointment (`booking:7`, `meeting:7`). Raises ProviderUnavailable, and is then
+    tried again.
+    """
     checkout.close(_work(bench, "expire_checkout"), bench.providers.stripe, subject=subject)
 
 
@@ -48,11 +53,13 @@ def settle_calls(bench: Bench) -> int:
 
 @deadline.short_task
 def settle_call(bench: Bench, call_id: int) -> None:
+    """Learn what became of a call to Stripe that got no answer, by its id in `provider_calls`, and undo its effect."""
     work, stripe = _work(bench, "settle_calls"), bench.providers.stripe
     checkout.settle(work, stripe, call_id=call_id, return_url=bench.settings.payer_return_url)
 
 
 def follow_refunds(bench: Bench, subject: str) -> None:
+    """End an appointment (`booking:7`, `meeting:7`) if all its money went back. Locks its row."""
     with bench.db.unit_of_work(Job("follow_refunds")) as ctx:
         outcomes.follow_refunds(ctx, appointments.locked(ctx, subject))
 

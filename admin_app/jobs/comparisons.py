@@ -31,6 +31,7 @@ def queue_all(bench: Bench) -> None:
 
 
 def queue_unfinished(bench: Bench) -> int:
+    """Queue again the comparisons that a lost worker left unfinished; how many."""
     with bench.db.unit_of_work(Job("queue_comparisons")) as ctx:
         return drift_runs.queue_unfinished(ctx)
 

@@ -42,5 +42,6 @@ def _make(bench: Bench, export_id: int) -> None:
 
 
 def expire(bench: Bench) -> int:
+    """Delete the contents of exports whose time is over; how many."""
     with bench.db.unit_of_work(SWEEP) as ctx:
         return exports.expire(ctx)

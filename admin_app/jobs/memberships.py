@@ -55,6 +55,7 @@ def end_due(bench: Bench, *, limit: int = AT_ONCE) -> int:
 
 @deadline.short_task
 def ask_what_was_paid(bench: Bench, membership_id: int) -> None:
+    """Fetch the payments of a membership from its provider and apply them."""
     asking.ask(_work(bench), bench.providers, membership_id=membership_id)
 
 

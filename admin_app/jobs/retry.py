@@ -40,6 +40,7 @@ class BackOff(BaseRetryStrategy):
 
 
 def is_last_try(job: Job) -> bool:
+    """Whether the job, if it fails now, is not tried again."""
     return job.attempts >= TRIES - 1
 
 

@@ -18,6 +18,7 @@ KEPT_LINES = 30
 
 
 def main() -> int:
+    """Make `.venv` and install the requirements file of the first argument unless done; the process's exit status."""
     requirements = Path(sys.argv[1])
     try:
         if not _works():

@@ -85,6 +85,7 @@ def stop(process: subprocess.Popen[bytes], with_signal: signal.Signals, *, grace
 
 
 def ask(process: subprocess.Popen[bytes], with_signal: signal.Signals) -> None:
+    """Send the signal, unless the process has ended already."""
     if process.poll() is None:
         process.send_signal(with_signal)
 

@@ -32,6 +32,7 @@ def lives(pid: int) -> bool:
 
 
 def signal_group(leader: int, number: int) -> None:
+    """Send the signal to each process of the group; a group that is gone, or not ours, is let be."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
 
@@ -58,6 +59,9 @@ def end(watched: dict[int, Watched]) -> None:
 
 
 def main() -> None:
+    """Read a line per child from standard input (pid, signal that ends it or 0, seconds of grace, `base` or not), and
+    end those still watched when the launcher is gone and the input closes.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     watched: dict[int, Watched] = {}

@@ -41,6 +41,7 @@ PROGRAMS = Commands()
 
 
 def say(text: str = "", *, end: str = "\n") -> None:
+    """Print a line to the terminal at once."""
     # The reader of our output may have gone; the servers are to go on all the same.
     with suppress(OSError):
         print(text, end=end, flush=True)
@@ -288,6 +289,9 @@ def _terminal_watch() -> Callable[[], bool]:
 
 
 def main(*, root: Path = ROOT, commands: Commands = PROGRAMS) -> int:
+    """Start everything and watch over it until asked to stop; the exit status, 0 after a stop and 1 after a
+    LaunchError.
+    """
     parser = argparse.ArgumentParser(description="Run Backdesk: web server, worker and what they need.")
     parser.add_argument("--die-with-parent", action="store_true", help="stop when the calling make is gone")
     parser.add_argument("--yes", action="store_true", help="migrate a given database that is not empty without asking")

@@ -79,6 +79,9 @@ def end_with_parent(death_signal: int) -> None:
 
 
 def main() -> None:
+    """Become the command that follows the terms (JSON, first argument) on the command line: as their user, and ended by
+    their signal when the parent dies.
+    """
     terms: Terms = json.loads(sys.argv[1])
     command = sys.argv[2:]
     if terms["uid"] is not None and terms["gid"] is not None:

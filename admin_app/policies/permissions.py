@@ -8,11 +8,15 @@ from models.staff import Role, Scope
 
 
 class ScopeMissing(Forbidden):
+    """A service key lacks the scope of the endpoint, which the sentence names: 403. A key with the scope is needed."""
+
     code = "scope_missing"
     sentence = "This service key does not allow this."
 
 
 class Permission(StrEnum):
+    """Everything that an actor may be allowed to do, as `what:act`. Roles and the scopes of keys are sets of these."""
+
     HOME_READ = "home:read"
     PURCHASES_READ = "purchases:read"
     PURCHASES_CLAIM = "purchases:claim"
@@ -176,6 +180,7 @@ def permissions_of(actor: Actor) -> frozenset[Permission]:
 
 
 def allows(actor: Actor | None, permission: Permission) -> bool:
+    """Whether the actor has the permission; nobody (None) has none. `require` is the same that raises."""
     return actor is not None and permission in permissions_of(actor)
 
 

@@ -27,6 +27,8 @@ OCCUPYING = (BookingStatus.PENDING, BookingStatus.CONFIRMED)
 
 
 class NoSuchAppointment(NotFound):
+    """No booking or meeting has this subject: 404, `not_found`."""
+
     sentence = "There is no such booking or meeting."
 
 

@@ -1,8 +1,7 @@
 """A client's billing: Stripe's subscriptions as last fetched, and what is in force because of them.
 
 Events, comparisons and people who ask all end in `apply_subscription`, in any order and any number of times: what was
-fetched is applied, never what a delivery says. What can change what is in force goes through `refresh`, which works it
-out anew.
+fetched is applied, never what a delivery says. `refresh` works out anew what is in force.
 Locks: clients by number, then the subscription, then its customer.
 """
 
@@ -128,6 +127,7 @@ def apply_customer(ctx: Ctx, found: StripeCustomer, *, cause: Cause, asked_at: d
 
 
 def locked(ctx: Ctx, client_id: int) -> Client:
+    """The client as the database has it now, its row locked until the commit. Raises NotFound."""
     client = ctx.session.get(Client, client_id, with_for_update=True, populate_existing=True)
     if client is None:
         raise NotFound("There is no such client.")
@@ -135,6 +135,7 @@ def locked(ctx: Ctx, client_id: int) -> Client:
 
 
 def subscriptions_of(session: Session, client_id: int) -> Sequence[Subscription]:
+    """All subscriptions of a client, ended ones included, oldest first and read anew."""
     of_client = select(Subscription).where(Subscription.client_id == client_id).order_by(Subscription.id)
     return session.scalars(of_client.execution_options(populate_existing=True)).all()
 

@@ -35,11 +35,15 @@ Held = TypeVar("Held", Booking, Meeting)
 
 
 class NoSuchSession(NotFound):
+    """The session type is not there or not active, or its practitioner is not: 404."""
+
     code = "session_type_not_found"
     sentence = "This practitioner does not offer such a session. Choose another one."
 
 
 class NotOffered(InvalidInput):
+    """The time is free and yet none of those that the practitioner offers: 422."""
+
     code = "not_offered"
     sentence = "This time is not offered. Choose one of the free times."
 

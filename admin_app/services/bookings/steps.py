@@ -218,6 +218,7 @@ def remind_later(ctx: Ctx, appointment: Appointment) -> None:
 
 
 def touch(ctx: Ctx, appointment: Appointment) -> None:
+    """Count the row's version up, so that an edit begun before is refused. The row is locked; nothing is flushed."""
     appointment.row.version += 1
     appointment.row.updated_at = ctx.now
 

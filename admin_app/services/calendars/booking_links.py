@@ -37,6 +37,7 @@ def current_column(source: BookingSource) -> InstrumentedAttribute[str | None]:
 
 
 def current_id(booking: Booking, source: BookingSource) -> str | None:
+    """The calendar's id of the booking as it stands now: a Cal.com uid or a Calendly invitee URI. None: not there."""
     return booking.calcom_booking_uid if source is BookingSource.CALCOM else booking.calendly_invitee_uri
 
 

@@ -44,6 +44,8 @@ _CALCOM, _CALENDLY = BookingSource.CALCOM, BookingSource.CALENDLY
 
 
 class SomebodyIsAtIt(Conflict):
+    """Another job makes a call about the same booking: 409. The job is tried again; nothing was sent."""
+
     code = "calendar_call_runs"
     sentence = "Another job is telling the calendar about this booking. It is tried again in a moment."
 

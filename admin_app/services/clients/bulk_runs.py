@@ -278,6 +278,7 @@ def with_parts(session: Session, run_id: int) -> tuple[BulkRun, list[Part]]:
 
 
 def found(session: Session, run_id: int) -> BulkRun:
+    """The run, not locked. Raises NotFound."""
     run = session.get(BulkRun, run_id)
     if run is None:
         raise NotFound(GONE)
@@ -285,6 +286,7 @@ def found(session: Session, run_id: int) -> BulkRun:
 
 
 def locked(session: Session, run_id: int) -> BulkRun:
+    """The run as the database has it now, its row locked until the commit. Raises NotFound."""
     run = session.get(BulkRun, run_id, with_for_update=True, populate_existing=True)
     if run is None:
         raise NotFound(GONE)
@@ -298,6 +300,7 @@ def note(ctx: Ctx, run: BulkRun, event: str, *, reason: str | None = None, **fac
 
 
 def title_of(run: BulkRun) -> str:
+    """What the run does, as a heading for staff."""
     if run.undoes_id is not None:
         return f"Undo of run {run.undoes_id}"
     words = WORDS[run.flag]
@@ -305,6 +308,7 @@ def title_of(run: BulkRun) -> str:
 
 
 def clients(count: int) -> str:
+    """The number with its noun, as staff read it: `1 client`, `1,200 clients`."""
     return "1 client" if count == 1 else f"{count:,} clients"
 
 

@@ -18,6 +18,8 @@ Meaning = tuple[BillingStatus, bool]
 
 
 class NoSuchClient(NotFound):
+    """No client has this id: 404."""
+
     code = "client_not_found"
     sentence = "There is no client with this number."
 

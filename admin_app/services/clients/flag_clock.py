@@ -45,10 +45,12 @@ def is_over(period: Period, moment: datetime) -> bool:
 
 
 def is_in_force(period: Period, moment: datetime) -> bool:
+    """Whether the period holds the flag on at `moment`: it has begun, nobody ended it, and the clock has not."""
     return is_open(period) and period.since <= moment and not is_over(period, moment)
 
 
 def is_scheduled(period: Period, moment: datetime) -> bool:
+    """Whether the period is still to begin after `moment`, and nobody called it off."""
     return is_open(period) and moment < period.since
 
 

@@ -34,6 +34,8 @@ REOPENED: Mapping[str, Any] = MappingProxyType(dict.fromkeys(("completed_at", "o
 
 
 class OnboardingIncomplete(Conflict):
+    """Steps of the onboarding are missing, and the sentence names them: 409. An override has to be said as one."""
+
     code = "onboarding_incomplete"
 
 

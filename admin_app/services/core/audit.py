@@ -41,6 +41,10 @@ class Change:
 
 @dataclass(frozen=True)
 class HistoryChange:
+    """One field of an entry, before and after; None: there was or is no value. Moments are aware, for the reader's
+    zone.
+    """
+
     label: str
     before: str | datetime | None
     after: str | datetime | None

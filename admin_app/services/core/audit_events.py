@@ -10,6 +10,8 @@ from string import Formatter
 
 @dataclass(frozen=True)
 class EventKind:
+    """One kind of event: the sentence it is shown as, and the facts (`more`) that it carries beside those in it."""
+
     sentence: str
     more: frozenset[str] = field(default_factory=frozenset)
 

@@ -75,11 +75,15 @@ class Overtaken(Exception):
 
 
 class ExportExpired(Conflict):
+    """The file's time is over and its contents are deleted: 409. Export again."""
+
     code = "export_expired"
     sentence = "This file has expired and was deleted. Export the list again."
 
 
 class ExportNotReady(Conflict):
+    """The job has not finished the file: 409. Ask again in a moment."""
+
     code = "export_not_ready"
     sentence = "This file is not ready yet. Look again in a moment."
 
@@ -118,6 +122,7 @@ def write_file(file: IO[bytes], table: ListTable, form: ExportFormat, *, created
 
 
 def file_name(section: str, form: ExportFormat, moment: datetime) -> str:
+    """The name under which a browser saves the file; the minute is `moment` as it is given, so in UTC for a UTC one."""
     return f"{section}-{moment:%Y-%m-%d-%H%M}.{form.value}"
 
 

@@ -99,6 +99,7 @@ NAMES = {"stripe": "Stripe", "workos": "WorkOS", "calendly": "Calendly", "calcom
 
 
 def provider_name(name: str) -> str:
+    """A provider's name as it writes itself; one that is not known is capitalized."""
     return NAMES.get(name, name.capitalize())
 
 

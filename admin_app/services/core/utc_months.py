@@ -17,6 +17,7 @@ def following(month: date, months: int = 1) -> date:
 
 
 def begins(month: date) -> datetime:
+    """The first moment of the month, in UTC, from any day of it."""
     return datetime(month.year, month.month, 1, tzinfo=UTC)
 
 

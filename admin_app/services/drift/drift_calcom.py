@@ -47,6 +47,8 @@ class CalcomThing:
 
 
 class CalcomSide:
+    """Cal.com's side of a comparison: bookings, each with the chain of reschedulings it came from."""
+
     provider = "calcom"
 
     def __init__(self, port: CalcomPort, accounts: CalcomAccounts, clock: Callable[[], datetime]) -> None:

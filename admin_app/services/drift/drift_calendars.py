@@ -35,6 +35,7 @@ def booking_of(session: Session, source: BookingSource, ids: Sequence[str]) -> B
 
 
 def ours(session: Session, booking: Booking, source: BookingSource) -> Ours:
+    """The booking as it stands here; `settling` while a job still has to tell the calendar about it."""
     return Ours(
         booking_key(booking.id),
         values(
@@ -58,6 +59,7 @@ def _host(session: Session, booking: Booking, source: BookingSource) -> str | No
 
 
 def values(status: str, starts_at: datetime, email: str | None, external_id: str | None, host: str | None) -> Values:
+    """The compared fields as text: addresses in lower case, moments in UTC, and None for what is not there."""
     return {
         "status": status,
         "starts_at": text_of(starts_at),

@@ -56,6 +56,8 @@ class CalendlyThing:
 
 
 class CalendlySide:
+    """Calendly's side of a comparison: invitees, each with the chain of reschedulings it came from."""
+
     provider = "calendly"
 
     def __init__(self, port: CalendlyPort, clock: Callable[[], datetime]) -> None:

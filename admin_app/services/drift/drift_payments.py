@@ -102,6 +102,7 @@ def is_alike(session: Session, thing: PaymentThing) -> bool:
 
 
 def ours(session: Session, ids: Sequence[str]) -> Ours | None:
+    """The newest payment with one of these Checkout session or payment intent ids, read anew; None: none is here."""
     found = or_(Payment.stripe_checkout_session_id.in_(ids), Payment.stripe_payment_intent_id.in_(ids))
     payment = session.scalar(
         select(Payment).where(found).order_by(Payment.id.desc()).limit(1).execution_options(populate_existing=True)
@@ -131,6 +132,7 @@ def ours(session: Session, ids: Sequence[str]) -> Ours | None:
 
 
 def differing(ours: Ours, theirs: Values) -> list[str]:
+    """The fields on which we do not say what Stripe says, in Stripe's order; what Stripe leaves out is not compared."""
     return [name for name, value in theirs.items() if ours.values.get(name) != value]
 
 

@@ -59,6 +59,8 @@ BECAUSE: Mapping[str, str] = {
 
 
 class NoSuchFinding(NotFound):
+    """No difference has this id: 404, `not_found`."""
+
     sentence = "There is no such difference."
 
 
@@ -144,6 +146,9 @@ def assign(ctx: Ctx, *, finding_id: int, email: str, reason: str, shown: str) ->
 
 
 def may_adopt(provider: str, name: str, state: DriftState, wanted: str | None) -> bool:
+    """Whether staff may take the provider's value over: the difference is open, nothing is asked for yet (`wanted`),
+    and the field is one of ADOPTED.
+    """
     return state is DriftState.OPEN and wanted is None and (provider, name) in ADOPTED
 
 
@@ -154,10 +159,12 @@ def may_push(provider: str, name: str, state: DriftState, wanted: str | None) ->
 
 
 def records_of(finding: DriftFinding) -> list[str]:
+    """The audit's keys of the difference and, where one is known, of the record that it is about."""
     return [finding_key(finding.id), *([finding.subject] if finding.subject else [])]
 
 
 def facts_of(finding: DriftFinding) -> dict[str, str]:
+    """The audit's facts of the difference: field and provider, in the words of the screen."""
     return {"field": label_of(finding.field), "provider": PROVIDERS[finding.provider]}
 
 

@@ -41,16 +41,22 @@ _STAGES = (_THEIRS, _OURS, _FINDINGS)
 
 
 class ComparisonRuns(Conflict):
+    """A comparison with the provider runs, and two never do at a time: 409. Wait for its end."""
+
     code = "reconcile_running"
     sentence = "A comparison with this provider is running. Wait until it has ended."
 
 
 class LostRun(Conflict):
+    """Another worker took the run over, so this one stops and writes nothing more: 409."""
+
     code = "comparison_taken_over"
     sentence = "Another process goes on with this comparison."
 
 
 class UnknownProvider(NotFound):
+    """The name is none of the providers that are compared: 404, `not_found`."""
+
     sentence = "There is no such provider to compare with."
 
 
@@ -69,6 +75,7 @@ def request(ctx: Ctx, *, provider: str) -> DriftRun:
 
 
 def queue(ctx: Ctx, provider: str) -> None:
+    """Have a job compare with the provider; one that waits already is not queued twice. The caller commits."""
     job_queue.defer(ctx.session, "compare_with", once_key=f"compare_with:{provider}", provider=provider)
 
 

@@ -21,6 +21,8 @@ _PAGES: Mapping[str, Callable[[Session, int, int], Sequence[tuple[int, str]]]] =
 
 
 class StripeSide:
+    """Stripe's side of a comparison: Checkout sessions, payments with refunds and disputes, and subscriptions."""
+
     provider = "stripe"
 
     def __init__(self, port: StripePort, clock: Callable[[], datetime]) -> None:

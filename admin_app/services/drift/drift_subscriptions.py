@@ -60,6 +60,7 @@ class SubscriptionThing:
 
 
 def ours(session: Session, external_id: str) -> Ours | None:
+    """The membership or else the subscription with this Stripe id (`sub_…`), read anew; None: neither is here."""
     held_by = holders.shown(session, external_id, PaymentProvider.STRIPE)
     if held_by is not None:
         return Ours(holders.key(held_by[1]), _of_membership(held_by[0]))

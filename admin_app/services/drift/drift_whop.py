@@ -55,6 +55,8 @@ class WhopThing:
 
 
 class WhopSide:
+    """Whop's side of a comparison: memberships."""
+
     provider = "whop"
 
     def __init__(self, port: WhopPort, clock: Callable[[], datetime]) -> None:

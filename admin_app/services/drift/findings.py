@@ -98,6 +98,8 @@ class Side(Protocol):
 
 @dataclass(frozen=True)
 class Difference:
+    """A field on which the two sides differ, as text; None: that side has no value. `because` says why it stays."""
+
     field: str
     ours: str | None
     theirs: str | None
@@ -167,6 +169,7 @@ def _changes(before: Ours | None, after: Ours, theirs: Values) -> tuple[Differen
 
 
 def in_short(values: Values) -> str:
+    """The values in a line, those that are there; `there` when none is."""
     return ", ".join(value for value in values.values() if value) or "there"
 
 

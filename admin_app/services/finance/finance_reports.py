@@ -66,6 +66,8 @@ class Bucket:
 
 @dataclass(frozen=True)
 class PastDue:
+    """Subscriptions that are past due: all, by age in days, and the oldest first. Amounts are minor units."""
+
     sum: Sum
     buckets: tuple[Bucket, ...]
     oldest: Sequence[Any]
@@ -73,6 +75,8 @@ class PastDue:
 
 @dataclass(frozen=True)
 class Disputes:
+    """Disputes without an answer: all, by days until the evidence is due, and the most urgent first. Minor units."""
+
     sum: Sum
     buckets: tuple[Bucket, ...]
     without_deadline: int
@@ -203,6 +207,8 @@ def cancellation_effective() -> ColumnElement[datetime | None]:
 
 @dataclass(frozen=True)
 class Cancellations:
+    """Subscriptions that end with their period: how many, and those that end next."""
+
     count: int
     next: Sequence[Any]
 

@@ -167,6 +167,7 @@ def totals(session: Session, lines: Any) -> tuple[Total, ...]:
 
 
 def ordered(sums: Any) -> tuple[Total, ...]:
+    """The totals by currency, and within one in the order of KINDS."""
     return tuple(sorted(sums, key=lambda total: (total.currency, KINDS.index(total.kind))))
 
 

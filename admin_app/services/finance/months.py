@@ -33,6 +33,8 @@ FORMATS = ("csv", "xlsx")
 
 
 class AlreadyClosed(Conflict):
+    """The month has a closing, and a month has one: 409."""
+
     code = "month_already_closed"
     sentence = "This month is closed already."
 
@@ -77,6 +79,7 @@ def totals_of(closing: MonthClosing) -> tuple[Total, ...]:
 
 
 def closing_of(session: Session, month: date) -> MonthClosing | None:
+    """The closing of a month, given by its first day; None: it is open."""
     return session.scalar(select(MonthClosing).where(MonthClosing.month == month))
 
 

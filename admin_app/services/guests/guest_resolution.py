@@ -21,6 +21,8 @@ IDS = ("guest_workos_user_id", "guest_org_id")
 
 
 class NoSuchMeeting(NotFound):
+    """No meeting has this id: 404, `not_found`."""
+
     sentence = "There is no such meeting."
 
 
@@ -46,6 +48,7 @@ def look_up(workos: WorkosPort | None, *, email: str) -> Person:
 
 
 def nobody_named() -> InvalidInput:
+    """The error, to be raised, for a form without the guest's address: 422 at the field `email`."""
     sentence = "Write the address that the guest has at WorkOS."
     return InvalidInput(sentence, fields={"email": sentence})
 

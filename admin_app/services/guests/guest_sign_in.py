@@ -25,12 +25,16 @@ NOBODY = 0
 
 
 class NoSuchGuest(NotFound):
+    """The WorkOS user who signed in is no guest of ours: 404."""
+
     code = "guest_not_found"
     sentence = "This sign-in has no bookings of a guest here."
 
 
 @dataclass(frozen=True)
 class SignedIn:
+    """A guest's new session and the guest."""
+
     session: GuestSession
     guest: Guest
 

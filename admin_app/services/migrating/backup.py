@@ -15,6 +15,8 @@ from admin_app.errors import DomainError
 
 
 class BackupFailed(DomainError):
+    """No usable backup was made, and the sentence says why: 400. No unfinished file is left."""
+
     code = "backup_failed"
 
 

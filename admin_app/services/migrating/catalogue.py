@@ -63,6 +63,7 @@ class Catalogue:
 
 
 def read(connection: Connection) -> Catalogue:
+    """The tables, types, indexes and constraints that the database has now, read from PostgreSQL's system catalogs."""
     tables: dict[str, dict[str, ColumnThere]] = {}
     for table, name, kind, required, default in connection.execute(_COLUMNS):
         tables.setdefault(table, {})[name] = ColumnThere(kind, required, default)

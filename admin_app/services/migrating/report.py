@@ -6,6 +6,8 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
+    """How a line of the report came out; WRONG alone fails the check."""
+
     OK = "ok"
     WRONG = "WRONG"
     NOTE = "note"

@@ -16,6 +16,8 @@ BASE = "base"
 
 
 class UnknownRevision(DomainError):
+    """The revision named, or the one that the database notes, is not one to go to or from: 400."""
+
     code = "unknown_revision"
 
 
@@ -28,6 +30,7 @@ def configuration(address: str = "") -> Config:
 
 @cache
 def scripts() -> ScriptDirectory:
+    """Alembic's folder of revisions, read from this repository."""
     return ScriptDirectory.from_config(configuration())
 
 
@@ -38,6 +41,7 @@ def every() -> tuple[Script, ...]:
 
 
 def newest() -> str:
+    """The revision that this code needs."""
     return every()[-1].revision
 
 

@@ -72,6 +72,7 @@ MOVABLE = text(
 
 
 def sections(connection: Connection, there: Catalogue) -> list[Section]:
+    """What is compared before and after a migration: numbers of rows, and of claims by their state."""
     header = ("What", "How many")
     claims = [*(_line(connection, there, total) for total in CLAIMS), *_movable(connection, there)]
     return [

@@ -35,6 +35,8 @@ class Undone:
 
 @dataclass(frozen=True)
 class WayBack:
+    """From where, and by which steps, newest first; `refused` is why there is no way, None when there is one."""
+
     place: revisions.Place
     steps: tuple[Undone, ...]
     refused: str | None

@@ -59,6 +59,8 @@ KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 @dataclass(frozen=True)
 class Likeness:
+    """One reason to take two addresses for one person's; the higher the weight, the likelier."""
+
     code: str
     sentence: str
     weight: int

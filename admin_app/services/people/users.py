@@ -49,6 +49,7 @@ def verified_emails(customer: Customer) -> list[str]:
 
 
 def owner_of(customer: Customer) -> Owner:
+    """Who the signed-in customer is as an owner of purchases: verified addresses only, the first as the main one."""
     emails = verified_emails(customer)
     return Owner(customer.user_id, emails[0] if emails else None, customer.name, frozenset(emails))
 

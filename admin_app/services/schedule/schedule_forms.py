@@ -48,6 +48,7 @@ class Wrong(ValueError):
 
 
 def hours_field(day: str) -> str:
+    """The name of the form's field with a weekday's working hours."""
     return f"hours_{day}"
 
 

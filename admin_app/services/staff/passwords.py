@@ -118,6 +118,7 @@ def generate() -> str:
 
 
 def hash_password(password: str) -> str:
+    """The password's Argon2 hash with its salt and parameters, of its NFKC form. Nothing is checked here."""
     return _hasher.hash(_normal(password))
 
 
@@ -137,4 +138,5 @@ def matches(password_hash: str | None, password: str) -> bool:
 
 
 def needs_rehash(password_hash: str) -> bool:
+    """Whether the hash was made with weaker parameters than today's: hash anew at the next sign-in."""
     return _hasher.check_needs_rehash(password_hash)

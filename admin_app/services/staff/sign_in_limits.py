@@ -39,6 +39,7 @@ class Limited(Protocol):
 
 
 def is_on(row: Limited | None, now: datetime) -> bool:
+    """Whether sign-ins are refused at `now`; no row, or a lock that is over, refuses none."""
     return row is not None and row.locked_until is not None and row.locked_until > now
 
 
@@ -54,11 +55,13 @@ def count_failure(row: Limited, now: datetime, *, free: int = FREE_FAILURES) -> 
 
 
 def release(row: Limited) -> None:
+    """Forget the failed sign-ins and end the lock. The row is the caller's to lock and to commit."""
     for name, value in RELEASED.items():
         setattr(row, name, value)
 
 
 def too_many_attempts() -> TooManyAttempts:
+    """The error, to be raised, which does not tell whether the account, the address or the network is locked: 429."""
     return TooManyAttempts("Too many attempts. Wait up to 15 minutes and try again, or ask an administrator.")
 
 
@@ -85,6 +88,7 @@ def of_caller(ip: str | None, kind: str) -> bytes | None:
 
 
 def find(session: Session, key: bytes) -> SignInBrake | None:
+    """The count of failed sign-ins under a digest, not locked; None: none failed."""
     return session.get(SignInBrake, key)
 
 
@@ -118,4 +122,5 @@ def forget_old(ctx: Ctx, *, limit: int = 100) -> None:
 
 
 def digest(kind: str, value: str) -> bytes:
+    """The SHA-256 under which failures of an address or a network are counted, so that neither is kept."""
     return hashlib.sha256(f"{kind}:{value}".encode("utf-8", "surrogatepass")).digest()

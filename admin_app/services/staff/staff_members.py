@@ -22,11 +22,15 @@ LONGEST_NAME = 120
 
 
 class LastAdmin(Conflict):
+    """The act would leave no active administrator: 409."""
+
     code = "last_admin"
     sentence = "This is the last active administrator. Make someone else an administrator first."
 
 
 class StaffNotFound(NotFound):
+    """No staff member has this id or address: 404."""
+
     code = "staff_not_found"
     sentence = "There is no staff member with this e-mail or number."
 
@@ -159,6 +163,7 @@ def set_own_time_zone(ctx: Ctx, *, time_zone: str) -> StaffMember:
 
 
 def list_staff(ctx: Ctx) -> list[StaffMember]:
+    """All staff, disabled ones too, by address. Raises Forbidden without `staff:read`."""
     require(ctx, Permission.STAFF_READ)
     return list(ctx.session.scalars(select(StaffMember).order_by(StaffMember.email)))
 
@@ -176,6 +181,7 @@ def find_by_email(ctx: Ctx, *, email: str) -> StaffMember:
 
 
 def get_staff(ctx: Ctx, *, staff_id: int) -> StaffMember:
+    """The staff member, not locked. Raises StaffNotFound, and Forbidden without `staff:read`."""
     require(ctx, Permission.STAFF_READ)
     member = ctx.session.get(StaffMember, staff_id)
     if member is None:

@@ -11,6 +11,7 @@ A_NEW_ONE = "a new one"
 
 
 def plan_disable(ctx: Ctx, *, staff_id: int) -> Plan:
+    """The plan of disabling; it refuses the last administrator. Raises StaffNotFound, Forbidden."""
     member = _member(ctx, staff_id)
     refusal = _last_admin(ctx, member)
     if member.disabled_at is not None:
@@ -21,6 +22,7 @@ def plan_disable(ctx: Ctx, *, staff_id: int) -> Plan:
 
 
 def plan_enable(ctx: Ctx, *, staff_id: int) -> Plan:
+    """The plan of enabling, which ends a wait after failed sign-ins too. Raises StaffNotFound, Forbidden."""
     member = _member(ctx, staff_id)
     waiting = sign_in_limits.is_on(member, ctx.now)
     refusal = None if waiting or member.disabled_at else "This account is open already, and nothing makes it wait."
@@ -33,6 +35,7 @@ def plan_enable(ctx: Ctx, *, staff_id: int) -> Plan:
 
 
 def plan_role(ctx: Ctx, *, staff_id: int, role: Role) -> Plan:
+    """The plan of another role; it refuses the last administrator and the same role. Raises as `plan_disable` does."""
     member = _member(ctx, staff_id)
     refusal = _last_admin(ctx, member)
     if member.role is role:
@@ -43,6 +46,7 @@ def plan_role(ctx: Ctx, *, staff_id: int, role: Role) -> Plan:
 
 
 def plan_password(ctx: Ctx, *, staff_id: int) -> Plan:
+    """The plan of a new password; the password itself is made by the act. Raises StaffNotFound, Forbidden."""
     member = _member(ctx, staff_id)
     consequences = (
         "A new password is made up and shown to you once. Hand it over by a safe way.",
@@ -56,6 +60,7 @@ def plan_password(ctx: Ctx, *, staff_id: int) -> Plan:
 
 
 def plan_sign_out(ctx: Ctx, *, staff_id: int) -> Plan:
+    """The plan of ending all sessions; it refuses when there is none. Raises StaffNotFound, Forbidden."""
     member = _member(ctx, staff_id)
     lines = _ending(ctx, member)
     refusal = None if lines else f"{member.name} is signed in nowhere."

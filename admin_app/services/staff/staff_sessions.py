@@ -24,6 +24,8 @@ LONGEST_ADDRESS = 254
 
 
 class WrongCredentials(DomainError):
+    """Address or password is wrong, and it is not told which: 401."""
+
     code = "wrong_credentials"
     status = 401
     sentence = "E-mail or password is not right."
@@ -46,6 +48,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class SignedIn:
+    """A new session with the token for its cookie: the only time that it is known, as its digest alone is stored."""
+
     token: str
     session: StaffSession
     actor: Staff
@@ -276,6 +280,7 @@ def staff_key(staff_id: int) -> str:
 
 
 def session_key(session_id: int) -> str:
+    """The audit's key of a staff session: its id, never the token."""
     return f"staff_session:{session_id}"
 
 
