@@ -64,6 +64,7 @@ def add(batch: Batch, *, staged: str) -> None:
 
 
 def is_whole(ctx: Ctx, mapping: MoveMap, mapped: TableMap, counts: Counts) -> bool:
+    """Whether as many rows were gathered as were read: what a run that died had gathered is not believed."""
     table = table_of(mapping.system, mapped.to)
     there = number(ctx, f"SELECT (to_regclass({sql.value(table)}) IS NOT NULL)::int")
     return bool(there) and number(ctx, f"SELECT count(*) FROM {table}") == counts.read

@@ -16,6 +16,7 @@ def value(text: str | int | None) -> str:
 
 
 def values(texts: Iterable[str | int]) -> str:
+    """Each quoted as a literal, with commas between them: what stands within the brackets of IN."""
     return ", ".join(value(text) for text in texts)
 
 

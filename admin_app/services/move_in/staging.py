@@ -38,6 +38,7 @@ def run(ctx: Ctx, statement: str) -> Any:
 
 
 def number(ctx: Ctx, statement: str) -> int:
+    """The whole number that the statement's first row begins with."""
     return int(run(ctx, statement).fetchone()[0])
 
 
@@ -157,6 +158,7 @@ def _written_by_rules(mapped: TableMap) -> str:
 
 
 def by_rules(mapped: TableMap) -> tuple[str, ...]:
+    """The columns of ours that the product's rules set from a row's status; none where no status is moved."""
     return BY_RULES.get(mapped.to, ()) if mapped.filling("status") else ()
 
 
