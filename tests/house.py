@@ -27,6 +27,7 @@ from admin_app.jobs import (
     bulk_runs,
     calendars,
     checkouts,
+    client_flags,
     comparisons,
     events,
     guests,
@@ -34,7 +35,6 @@ from admin_app.jobs import (
     memberships,
     people,
     refunds,
-    switches,
 )
 from admin_app.jobs.bench import Bench
 from admin_app.simulator import app as simulated
@@ -92,7 +92,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "ask_about_subscription": billing.ask_about_one,
     "extend_trial": billing.extend_trial,
     "run_bulk": bulk_runs.run,
-    "follow_switch": switches.follow,
+    "follow_switch": client_flags.follow,
     "send_switch_mail": mails.send_switch_mail,
 }
 

@@ -190,7 +190,7 @@ def test_a_database_that_is_away_ends_the_run() -> None:
 
 
 # Each of these may be due for a hundred thousand at one moment, and comes each minute: one run meets the next.
-LONG_RUNS = {"follow_switches": "switches.follow_all", "refresh_billing_due": "billing.refresh_due"}
+LONG_RUNS = {"follow_switches": "client_flags.follow_all", "refresh_billing_due": "billing.refresh_due"}
 
 
 @pytest.mark.parametrize("task", LONG_RUNS)

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden
-from admin_app.jobs import billing, calendars, checkouts, switches
+from admin_app.jobs import billing, calendars, checkouts
 from admin_app.services import checkout, schedule
 from admin_app.services.attention import call_settling, worklists
 from admin_app.services.bookings import holds
@@ -300,7 +300,7 @@ def test_clients_that_cannot_be_followed_keep_nobody_waiting(house: House) -> No
         refused = f"ALTER TABLE clients ADD CONSTRAINT never CHECK (id >= {clients[-1]}) NOT VALID"
         ctx.session.execute(text(refused))
     clock.forward(hours=2)
-    switches.follow_all(house.bench, limit=2)
+    client_flags.follow_all(house.bench, limit=2)
     billing.refresh_due(house.bench, limit=2)
     (last,) = house.rows(select(Client).where(Client.id == clients[-1]))
     (first,) = house.rows(select(Client).where(Client.id == clients[0]))
