@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from admin_app.db import Database
 from admin_app.errors import Conflict, DomainError, Forbidden
-from admin_app.jobs import billing, calendars, checkouts
+from admin_app.jobs import billing, calendars, checkouts, client_flags
 from admin_app.services import checkout, schedule
 from admin_app.services.attention import call_settling, worklists
 from admin_app.services.bookings import holds
