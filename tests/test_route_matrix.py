@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 from admin_app.config import Settings
 from admin_app.context import Guest, Job
 from admin_app.db import Database
+from admin_app.factory import create_app
 from admin_app.policies.permissions import Permission
 from admin_app.services import staff
 from admin_app.services.staff import staff_sessions
@@ -181,7 +182,9 @@ class Forgetful(ConsoleView):
         return "open"
 
 
-def test_a_page_without_a_permission_is_refused_for_everyone(app: Flask, db: Database) -> None:
+def test_a_page_without_a_permission_is_refused_for_everyone(db: Database) -> None:
+    app = create_app(_settings(), database=db)
+    app.testing = True
     (admin,) = app.extensions["admin"]
     admin.add_view(Forgetful(name="Forgetful", endpoint="forgetful", url="/admin/forgetful"))
     client = _enter(app, db, Role.ADMIN)
