@@ -6,19 +6,12 @@ docs/runbooks/running-in-production.md.
 
 import gc
 import os
-import sys
 
-from pydantic import ValidationError
-
-from admin_app.config import Settings, WebServerSettings, in_sentences
+from admin_app.config import WebServerSettings
 from admin_app.server.log import JsonLogger
 from admin_app.server.worker import Worker
 
-try:
-    _settings = WebServerSettings()
-    Settings()  # type: ignore[call-arg]  # the application's are as good a reason not to start
-except ValidationError as wrong:
-    sys.exit(in_sentences(wrong))
+_settings = WebServerSettings()
 
 # Loopback: what faces the network is the proxy in front. `--bind` says otherwise.
 bind = f"127.0.0.1:{_settings.port}"
